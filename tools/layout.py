@@ -1,0 +1,17 @@
+"""Where things lie in a clone. Everything but the sources is ignored by git."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ROOT / "src"
+LOCKS = ROOT / "locks"
+WRANGLER_TOML = ROOT / "wrangler.toml"
+
+VENV = ROOT / ".venv"
+NODE_MODULES = ROOT / "node_modules"
+PYTHON_MODULES = ROOT / "python_modules"
+
+CACHE = ROOT / ".cache"
+BUNDLE = CACHE / "bundle" / "pyodide_dev.capnp.bin"
+LOCAL_MODEL = CACHE / "local-model"
+LOGS = CACHE / "logs"

@@ -1,0 +1,248 @@
+"""Start and stop the real servers of the project: `wrangler dev`, and the local model.
+
+    with runtime.start(8787, log=Path("worker.log")) as worker:
+        ... worker.url ...
+
+Used by `make dev` and by the end-to-end tests. Whatever becomes of the caller, nothing that was
+started outlives it (see tools/guard.py). Instances don't disturb one another: each has its own
+port, state and registry.
+"""
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from tools.layout import CACHE, LOCAL_MODEL, NODE_MODULES, PYTHON_MODULES, ROOT, WRANGLER_TOML
+
+START_SECONDS = 120.0
+LOCAL_FLAGS = ("python_workers_development", "experimental")
+"""Beside the production flags: workerd then takes the Python runtime from a file."""
+
+LOOPBACK = "127.0.0.1"
+_TAIL_LINES = 40
+
+
+class StartError(Exception):
+    """A server did not come up; the message ends with the tail of its log."""
+
+
+class Server:
+    """A running server and everything it started.
+
+    `url` has no path and no trailing slash; `log` holds what the server writes.
+    """
+
+    def __init__(self, name: str, url: str, log: Path, command: Sequence[str | Path], **popen: Any):
+        self.name = name
+        self.url = url
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            self._guard = subprocess.Popen(
+                [sys.executable, ROOT / "tools" / "guard.py", *command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C at the terminal is for the caller alone
+                **popen,
+            )
+
+    def running(self) -> bool:
+        """Whether the server has not ended."""
+        return self._guard.poll() is None
+
+    def stop(self) -> None:
+        """End the server with all its descendants; return when they are gone."""
+        assert self._guard.stdin is not None
+        self._guard.stdin.close()
+        self._guard.wait()
+
+    def tail(self) -> str:
+        """The last lines of the log."""
+        return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-_TAIL_LINES:])
+
+    def wait_until_ready(self, path: str, *, accept: range, deadline: float) -> Self:
+        """Return once GET `path` answers with a status in `accept`.
+
+        Raises StartError, with the server stopped, when it ends or `deadline` (of the monotonic
+        clock) passes.
+        """
+        try:
+            while self._status(path, deadline) not in accept:
+                if not self.running():
+                    raise StartError(f"{self.name} ended while starting.\n{self.tail()}")
+                if time.monotonic() > deadline:
+                    raise StartError(f"{self.name} did not answer in time.\n{self.tail()}")
+                time.sleep(0.1)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _status(self, path: str, deadline: float) -> int | None:
+        address = urlsplit(self.url)
+        connection = http.client.HTTPConnection(
+            address.hostname or LOOPBACK,
+            address.port,
+            timeout=max(0.1, min(10.0, deadline - time.monotonic())),
+        )
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def start(
+    port: int,
+    *,
+    log: Path,
+    host: str = LOOPBACK,
+    configs: Sequence[Path] = (WRANGLER_TOML,),
+    env: str | None = "development",
+    vars: Mapping[str, str] | None = None,
+    persist_to: Path = ROOT / ".wrangler" / "state",
+) -> Server:
+    """Start the Worker under `wrangler dev --local` and wait until it answers.
+
+    The first of `configs` is the Worker that the port serves; the others are those it is bound
+    to. `vars` are visible in the process list: a secret belongs into .env or a `derived_config`.
+    Raises StartError.
+    """
+    flags = [*load_config(configs[0])["compatibility_flags"], *LOCAL_FLAGS]
+    options = {
+        "config": configs,
+        "env": [env] if env else [],
+        "ip": [host],
+        "port": [str(port)],
+        "inspector-port": ["0"],
+        "persist-to": [persist_to],
+        "compatibility-flags": flags,
+        "var": [f"{name}:{value}" for name, value in (vars or {}).items()],
+    }
+    command: list[str | Path] = [
+        NODE_MODULES / ".bin" / "wrangler",
+        "dev",
+        "--local",
+        "--show-interactive-dev-session=false",
+        *chain.from_iterable(
+            (f"--{name}", value) for name, values in options.items() for value in values
+        ),
+    ]
+    url = f"http://{LOOPBACK if host == '0.0.0.0' else host}:{port}"
+    worker = Server(
+        "wrangler dev",
+        url,
+        log,
+        command,
+        cwd=configs[0].parent,
+        env=wrangler_environment(persist_to),
+    )
+    deadline = time.monotonic() + START_SECONDS
+    return worker.wait_until_ready("/health", accept=range(100, 600), deadline=deadline)
+
+
+def start_local_model(*, log: Path) -> tuple[Server, dict[str, str]]:
+    """Start the local model on free ports and wait until it answers.
+
+    Returns the server and the variables that lead the Worker to it. Raises StartError.
+    """
+    chat, embeddings = free_port(), free_port()
+    server = Server(
+        "the local model",
+        f"http://{LOOPBACK}:{chat}",
+        log,
+        [
+            LOCAL_MODEL / "bin" / "python",
+            ROOT / "tools" / "local_model.py",
+            *("--port", str(chat)),
+            *("--embeddings-port", str(embeddings)),
+        ],
+    )
+    server.wait_until_ready(
+        "/health", accept=range(200, 201), deadline=time.monotonic() + START_SECONDS
+    )
+    return server, {
+        "LOCAL_BASE_URL": f"{server.url}/v1",
+        "LOCAL_EMBEDDINGS_BASE_URL": f"http://{LOOPBACK}:{embeddings}/v1",
+    }
+
+
+def derived_config(
+    directory: Path,
+    *,
+    env: str = "development",
+    vars: Mapping[str, str] | None = None,
+    ai_service: Mapping[str, str] | None = None,
+) -> Path:
+    """Write a configuration for a test into `directory` and return its path.
+
+    It is wrangler.toml with `env` applied, so it is started with `env=None`. `vars` are added to
+    that environment's own. `ai_service` (`{"service": ..., "entrypoint": ...}`) puts a service
+    binding in the place of the AI binding, which works on no machine without an account.
+    The project's .env does not reach a Worker started from here.
+    """
+    base = load_config(WRANGLER_TOML)
+    environments = base.pop("env")
+    config = {**base, **environments[env]}
+    config["main"] = str(ROOT / config["main"])
+    config["vars"] = {**config["vars"], **(vars or {})}
+    if ai_service is not None:
+        config["services"] = [*config.get("services", []), {**config.pop("ai"), **ai_service}]
+    (directory / "python_modules").symlink_to(PYTHON_MODULES)  # looked for beside the configuration
+    path = directory / "wrangler.json"
+    path.write_text(json.dumps(config, indent=2), "utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def load_config(path: Path) -> dict[str, Any]:
+    """A wrangler configuration, in TOML or plain JSON."""
+    text = path.read_text("utf-8")
+    return tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+
+
+def wrangler_environment(state: Path) -> dict[str, str]:
+    """The environment variables under which wrangler runs offline, quietly and by itself."""
+    return {
+        **os.environ,
+        "PATH": f"{NODE_MODULES / '.bin'}{os.pathsep}{os.environ['PATH']}",
+        "MINIFLARE_WORKERD_PATH": str(ROOT / "tools" / "workerd.sh"),
+        "CLOUDFLARE_CF_FETCH_ENABLED": "false",
+        "WRANGLER_SEND_METRICS": "false",
+        "WRANGLER_HIDE_BANNER": "true",  # and with it the check for updates
+        "WRANGLER_REGISTRY_PATH": str(state / "registry"),
+        "XDG_CONFIG_HOME": str(CACHE / "wrangler"),  # HOME may be read-only
+    }
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port

