@@ -1,0 +1,5 @@
+"""Fake AI providers over real HTTP, for the tests of the proxy."""
+
+from .server import Upstream
+
+__all__ = ["Upstream"]

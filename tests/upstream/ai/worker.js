@@ -1,0 +1,47 @@
+// Behaves as env.AI of the Workers runtime does towards its caller, with the scripted upstream
+// in the place of Cloudflare's inference service.
+import { WorkerEntrypoint } from "cloudflare:workers";
+
+export class AI extends WorkerEntrypoint {
+  /**
+   * JSON answers come back as an object, everything else as the body's stream. An upstream
+   * error is thrown as InferenceUpstreamError with "<code>: <description>" for its message.
+   */
+  async run(model, inputs, options = {}) {
+    const response = await fetch(`${this.env.UPSTREAM_URL}/workers-ai/run/${model}`, {
+      method: "POST",
+      headers: { ...options.extraHeaders, "content-type": "application/json" },
+      body: JSON.stringify(inputs),
+    });
+    if (options.returnRawResponse) {
+      return response;
+    }
+    if (!response.ok || !response.body) {
+      throw await upstreamError(response);
+    }
+    if (response.headers.get("content-type") === "application/json") {
+      return await response.json();
+    }
+    return response.body;
+  }
+}
+
+async function upstreamError(response) {
+  const text = await response.text();
+  const error = new Error(text);
+  error.name = "InferenceUpstreamError";
+  try {
+    const { internalCode, description, name } = JSON.parse(text);
+    error.message = `${internalCode}: ${description}`;
+    error.name = name;
+  } catch {
+    // Not JSON: the text itself is the message.
+  }
+  return error;
+}
+
+export default {
+  fetch() {
+    return new Response("The stand-in for the AI binding is called over RPC only.\n", { status: 404 });
+  },
+};
