@@ -1,0 +1,1 @@
+"""Types, errors, settings and Protocols that every room shares; no policy."""

@@ -1,0 +1,216 @@
+"""The deployment's settings: read once an isolate from the Worker's vars and secrets.
+
+`SETTINGS` is the list of all that there is; docs/configuration.md and .env.example are tested
+against it. What makes no sense is told in one message that lists all that is wrong.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, NamedTuple, get_args
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+Environment = Literal["development", "staging", "production"]
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class ConfigError(Exception):
+    """The settings make no sense; the message lists every fault."""
+
+
+class ProviderAccess(Struct, frozen=True):
+    """How this deployment reaches a provider; None: the catalogue's base URL, no key."""
+
+    base_url: str | None = None
+    key: str | None = None
+    embeddings_url: str | None = None
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """The settings, typed. The fields are named after their variables."""
+
+    environment: Environment
+    proxy_api_key: str | None
+    admin_token: str | None
+    fallback_chain: tuple[str, ...]
+    disabled_providers: tuple[str, ...]
+    request_timeout_ms: int
+    first_byte_timeout_ms: int
+    idle_timeout_ms: int
+    max_body_bytes: int
+    cors_origins: tuple[str, ...]
+    providers: dict[str, ProviderAccess]
+    """What is set of `<PROVIDER>_API_KEY`, `_BASE_URL` and `_EMBEDDINGS_BASE_URL`."""
+
+    @property
+    def open(self) -> bool:
+        """Whether callers need no key: in development, as long as none is set."""
+        return self.environment == "development" and not (self.proxy_api_key or self.admin_token)
+
+
+class Setting(NamedTuple):
+    """A variable: its default as one would write it, how it is read, what it is for."""
+
+    name: str
+    default: str
+    read: Callable[[str], Any]
+    meaning: str
+
+
+def _one_of(kind: Any) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in get_args(kind):
+            raise ValueError(f"must be one of {', '.join(get_args(kind))}")
+        return text
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"\d{1,12}", text) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def _secret(text: str) -> str | None:
+    # A key goes into a header: what is no visible ASCII would break or split it.
+    if text and not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("must be visible ASCII characters without spaces")
+    return text or None
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    for origin in _words(text):
+        parts = urlsplit(origin)
+        if origin != "*" and (
+            parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}"
+        ):
+            raise ValueError(f"{origin!r} is no origin (such as https://app.example.com) and not *")
+    return _words(text)
+
+
+SETTINGS = (
+    Setting(
+        "ENVIRONMENT",
+        "production",
+        _one_of(Environment),
+        "development, staging or production. Only development is open without a key.",
+    ),
+    Setting("PROXY_API_KEY", "", _secret, "The one key of a single-key deployment (secret)."),
+    Setting("ADMIN_TOKEN", "", _secret, "Opens everything, the operators' paths too (secret)."),
+    Setting(
+        "FALLBACK_CHAIN",
+        "gemini,deepseek,groq,openai",
+        _words,
+        "The order in which providers are tried; configured ones that it lacks come after it.",
+    ),
+    Setting(
+        "DISABLED_PROVIDERS", "", _words, "Providers that are never used, though configured."
+    ),
+    Setting(
+        "REQUEST_TIMEOUT_MS",
+        "120000",
+        _whole(1, 600_000),
+        "Milliseconds for all attempts together, up to a stream's first content.",
+    ),
+    Setting(
+        "FIRST_BYTE_TIMEOUT_MS",
+        "30000",
+        _whole(1, 600_000),
+        "Milliseconds that a streaming provider has until its answer begins.",
+    ),
+    Setting(
+        "IDLE_TIMEOUT_MS",
+        "30000",
+        _whole(1, 600_000),
+        "Milliseconds of silence in a provider's answer after which it is given up.",
+    ),
+    Setting(
+        "MAX_BODY_BYTES",
+        str(20 * 1024 * 1024),
+        _whole(1024, 100 * 1024 * 1024),
+        "Bytes that a request's body may have.",
+    ),
+    Setting(
+        "CORS_ORIGINS", "", _origins, "Origins whose pages may call the proxy, or * for all."
+    ),
+)
+
+PROVIDER_SETTINGS = {
+    "API_KEY": "The provider's key (secret). A provider without its key is not used.",
+    "BASE_URL": "What the provider's own SDK takes for a base URL, if not the provider's own.",
+    "EMBEDDINGS_BASE_URL": "Where its embeddings are served, if not under the base URL.",
+}
+"""Settings that each provider has: the name's end and what it is for."""
+
+
+def variable(provider: str, end: str) -> str:
+    """The name of a provider's setting: variable("workers-ai", "BASE_URL")."""
+    return f"{provider.upper().replace('-', '_')}_{end}"
+
+
+def read(env: Mapping[str, str], providers: Iterable[str]) -> Config:
+    """Reads the settings. `providers`: the catalogue's names. Raises ConfigError."""
+    wrong: list[str] = []
+    values: dict[str, Any] = {}
+    known = tuple(providers)
+    for setting in SETTINGS:
+        text = env.get(setting.name, "").strip() or setting.default
+        try:
+            values[setting.name.lower()] = setting.read(text)
+        except ValueError as error:
+            wrong.append(f"{setting.name} {error}")
+    for name in ("fallback_chain", "disabled_providers"):
+        named = values.get(name, ())
+        strangers = [word for word in named if word not in known]
+        if strangers and env.get(name.upper()):  # the default may name what a user took out
+            wrong.append(
+                f"{name.upper()} names {', '.join(strangers)}; there are {', '.join(known)}"
+            )
+        values[name] = tuple(word for word in named if word in known)
+    local = values.get("environment") == "development"
+    access = {name: _access(name, env, local, wrong) for name in known}
+    if wrong:
+        raise ConfigError("The settings are wrong: " + "; ".join(wrong) + ".")
+    return Config(**values, providers=access)
+
+
+def _access(
+    provider: str, env: Mapping[str, str], local: bool, wrong: list[str]
+) -> ProviderAccess:
+    def get(end: str, check: Callable[[str], str | None]) -> str | None:
+        name = variable(provider, end)
+        try:
+            return check(env.get(name, "").strip())
+        except ValueError as error:
+            wrong.append(f"{name} {error}")
+            return None
+
+    def url(text: str) -> str | None:
+        if text:
+            _check_url(text, local)
+        return text.rstrip("/") or None
+
+    return ProviderAccess(
+        get("BASE_URL", url), get("API_KEY", _secret), get("EMBEDDINGS_BASE_URL", url)
+    )
+
+
+def _check_url(text: str, local: bool) -> None:
+    parts = urlsplit(text)
+    if not parts.hostname or not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("must be a URL such as https://host/v1")
+    if parts.query or parts.fragment or parts.username:
+        raise ValueError("must be a URL without user, query and fragment")
+    plain = parts.scheme == "http" and local and parts.hostname in LOOPBACK
+    if parts.scheme != "https" and not plain:
+        raise ValueError("must begin with https:// (http:// only to loopback, in development)")

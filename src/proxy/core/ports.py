@@ -1,0 +1,92 @@
+"""What the pure rooms need of the outside, as small Protocols. edge/ implements them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Outgoing(Struct, frozen=True, kw_only=True):
+    """A request to a provider. A url `ai:MODEL` goes over the AI binding, its body being the
+    inputs; any other over HTTP. `headers` hold the provider's key: never log them."""
+
+    url: str
+    headers: dict[str, str] = {}
+    body: bytes | None = None
+    method: str = "POST"
+    dropped: tuple[str, ...] = ()
+    """The caller's parameters that this provider does not know and that were left out."""
+
+
+class Reply(Protocol):
+    """A provider's answer whose headers have come. Header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    async def read(self) -> bytes:
+        """The whole body. Raises Fault (network, timeout, garbage when over the size limit)."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises Fault (network; timeout after too long a silence)."""
+
+    def abort(self) -> None:
+        """Closes the connection; the provider sees it. Safe to call twice."""
+
+
+class Upstream(Protocol):
+    """The way to the providers."""
+
+    async def send(self, request: Outgoing, *, idle: float) -> Reply:
+        """Sends and waits for the answer's headers. Redirects are not followed.
+
+        idle: seconds of silence that are borne while the body comes. Being cancelled closes
+        the connection. Raises Fault (network).
+        """
+
+
+class Clock(Protocol):
+    """Time, injected so that tests can turn it."""
+
+    def now(self) -> float:
+        """Seconds since 1970; may step."""
+
+
+class Random(Protocol):
+    """Randomness, injected so that tests repeat."""
+
+    def token(self, nbytes: int) -> str:
+        """`nbytes` of unguessable randomness in hexadecimal."""
+
+
+class ProviderBoard(Protocol):
+    """The providers' state that all isolates share (a Durable Object)."""
+
+    async def record_checks(self, checks_json: str) -> None:
+        """Stores health checks: a JSON list of routing.health.Check."""
+
+    async def read_checks(self) -> str:
+        """The last check of each provider, a JSON list."""
+
+
+class Log(Protocol):
+    """One structured line an event; never a prompt, never a key."""
+
+    def __call__(self, level: str, event: str, /, **fields: object) -> None:
+        """level: debug, info, warning or error."""
+
+
+Write = Callable[[bytes], Awaitable[None]]
+"""Sends bytes to the caller, waiting until they are taken. Raises ClientGone."""
+
+
+class Ports(Struct, frozen=True, kw_only=True):
+    """All that the outside offers, handed to the app when an isolate starts."""
+
+    upstream: Upstream
+    clock: Clock
+    random: Random
+    board: ProviderBoard
+    log: Log
+    bindings: frozenset[str] = frozenset()
+    """The providers that a binding of the Worker provides (`workers-ai`)."""

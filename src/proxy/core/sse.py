@@ -1,0 +1,94 @@
+"""Server-Sent Events: an incremental parser for what providers send, a framer for what we send.
+
+The parser follows the WHATWG algorithm (HTML, 9.2.6 "Interpreting an event stream"): CR, LF
+and CRLF end lines, also across chunk borders; comments and unknown fields are ignored. It
+promises never to hold more than `limit` bytes.
+"""
+
+from typing import NamedTuple
+
+from proxy.core.errors import Fault
+
+EVENT_LIMIT = 16 * 1024 * 1024
+"""Bytes one event may hold: above any image a provider streams, far below an isolate's memory."""
+
+
+class Event(NamedTuple):
+    """One event; `name` is empty where none was given."""
+
+    name: str
+    data: bytes
+
+
+class Parser:
+    """Cuts a byte stream into events. An event that the stream's end cuts off is dropped."""
+
+    def __init__(self, limit: int = EVENT_LIMIT) -> None:
+        self._limit = limit
+        self._pending: list[bytes] = []
+        self._size = 0
+        self._data: list[bytes] = []
+        self._name = b""
+        self._after_cr = False
+        self._begun = False
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that `chunk` completes. Raises Fault("garbage") for one over the limit."""
+        if self._after_cr and chunk:
+            chunk = chunk.removeprefix(b"\n")
+            self._after_cr = False
+        if not chunk:
+            return []
+        self._size += len(chunk)
+        if b"\n" not in chunk and b"\r" not in chunk:
+            self._check()
+            self._pending.append(chunk)
+            return []
+        lines = b"".join((*self._pending, chunk)).splitlines(keepends=True)
+        self._pending.clear()
+        last = lines[-1]
+        if last.endswith(b"\r"):
+            self._after_cr = True
+        elif not last.endswith(b"\n"):
+            self._pending.append(lines.pop())
+        events = [event for line in lines if (event := self._line(line.rstrip(b"\r\n")))]
+        self._size = sum(map(len, self._pending)) + sum(map(len, self._data))
+        self._check()
+        return events
+
+    def _check(self) -> None:
+        if self._size > self._limit:
+            raise Fault("garbage", f"The stream held an event of over {self._limit} bytes.")
+
+    def _line(self, line: bytes) -> Event | None:
+        if not self._begun:
+            self._begun = True
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if not line:
+            return self._dispatch()
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._data.append(value)
+        elif field == b"event":
+            self._name = value
+        return None
+
+    def _dispatch(self) -> Event | None:
+        if not self._data:
+            self._name = b""
+            return None
+        event = Event(self._name.decode("utf-8", "replace"), b"\n".join(self._data))
+        self._data.clear()
+        self._name = b""
+        return event
+
+
+def frame(data: bytes, event: str = "") -> bytes:
+    """One event as sent. `data` must hold no line break (JSON text never does)."""
+    head = f"event: {event}\n".encode() if event else b""
+    return head + b"data: " + data + b"\n\n"
+
+
+DONE = frame(b"[DONE]")
+"""The line that ends a stream of OpenAI's dialect."""
