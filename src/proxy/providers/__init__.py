@@ -1,0 +1,1 @@
+"""What providers speak: pure translation between core.chat and their wire formats."""

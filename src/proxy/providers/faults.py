@@ -1,0 +1,290 @@
+"""What a provider's refusal means, whichever form it has: one reader for every error body in use
+and one table of the phrases by which providers tell what their status does not.
+
+Promises: reading never raises, a message is short and readable, and no key is ever in it.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from proxy.core.errors import Fault, FaultKind
+from proxy.providers.adapter import Target
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not the JSON that was expected."""
+HEAD = 1000
+"""Bytes that are kept of an answer that cannot be read, to tell what came."""
+_SHOWN = 200
+_LONGEST = 500
+_KEY = re.compile(r"\b(?:sk-|gsk_|hf_|AIza)[\w-]{16,}")
+_TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
+_NUMBER = re.compile(r"\d{1,9}(\.\d+)?")
+_DURATION = re.compile(
+    r"(?:(\d{1,9})h)?(?:(\d{1,9})m(?!s))?"
+    r"(?:(\d{1,9}(?:\.\d+)?)s)?(?:(\d{1,9}(?:\.\d+)?)ms)?"
+)
+_UNITS = (3600, 60, 1, 0.001)
+
+_KINDS: dict[int, FaultKind] = {
+    400: "bad_request",
+    401: "unauthorized",
+    402: "unauthorized",
+    403: "unauthorized",
+    404: "not_found",
+    408: "timeout",
+    413: "too_large",
+    422: "bad_request",
+    429: "rate_limited",
+}
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """What an error body says. `number` is a code of the provider's own (Cloudflare's 3040)."""
+
+    message: str = ""
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+    status: int | None = None
+    number: int | None = None
+    retry_after: float | None = None
+
+    @property
+    def words(self) -> str:
+        """All by which a phrase can be recognised."""
+        return f"{self.code} {self.type} {self.message}"
+
+
+class _Meaning(NamedTuple):
+    """What a phrase means under some statuses. The first that fits is taken."""
+
+    statuses: frozenset[int]
+    phrase: re.Pattern[str]
+    kind: FaultKind
+    lacks: bool = False
+    code: str | None = None
+
+
+def _meaning(
+    statuses: str, phrase: str, kind: FaultKind, *, lacks: bool = False, code: str | None = None
+) -> _Meaning:
+    numbers = frozenset(int(status) for status in statuses.split())
+    return _Meaning(numbers, re.compile(phrase, re.IGNORECASE), kind, lacks, code)
+
+
+_MEANINGS = (
+    _meaning("400", r"api_key_invalid|invalid.api.key|api key (not valid|expired)", "unauthorized"),
+    # The place that the proxy calls from, not the caller's: nothing the caller could mend.
+    _meaning(
+        "400 403", r"(location|country|region|territory).{0,20} not supported", "unauthorized"
+    ),
+    _meaning("403", r"flagged|moderation", "bad_request", code="content_filter"),
+    _meaning("429", r"request too large", "too_large"),
+    _meaning(
+        "400 413 422 500",
+        r"context.(length|window|size)|token count.*exceeds|prompt is too long"
+        r"|reduce the length|`max_new_tokens` must be",
+        "bad_request",
+        lacks=True,
+        code="context_length_exceeded",
+    ),
+    _meaning(
+        "400 422",
+        r"model_(not_found|decommissioned)|not a valid model|supported api model names"
+        r"|no such model|model\b.{0,100} does not exist",
+        "not_found",
+        code="model_not_found",
+    ),
+    _meaning("404", r"no endpoints found that support", "bad_request", lacks=True),
+    _meaning(
+        "400 422",
+        r"tool_use_failed|json_validate_failed|unsupported|not support|unknown (variant|name)"
+        r"|unknown parameter|unrecognized request argument|unavailable now|not enabled for"
+        r"|not used by the model|supports at most|template not found"
+        r"|thought_signature|reasoning_content",
+        "bad_request",
+        lacks=True,
+    ),
+    _meaning("500 501", r"not support", "bad_request", lacks=True),
+)
+
+_STATUSES = tuple(
+    (re.compile(words, re.IGNORECASE), status)
+    for words, status in (
+        (r"context_length|invalid_request|validation|tool_use_failed|invalid_argument", 400),
+        (r"authentication|api_key|unauthorized|permission", 401),
+        (r"not_found", 404),
+        (r"timeout|deadline", 408),
+        (r"rate_limit|quota|exhausted|too_many", 429),
+        (r"overloaded|unavailable|capacity", 503),
+    )
+)
+"""The status that an error's words would have, for errors told under status 200."""
+
+
+def read(body: bytes) -> Told:
+    """What an error body says. Never raises."""
+    try:
+        value = msgspec.json.decode(body)
+    except UNREADABLE:
+        return Told(message=_plain(body))
+    if isinstance(value, list) and value:
+        value = value[0]  # Gemini's errors come in a list where it would have sent one
+    if isinstance(value, dict):
+        return _told(value)
+    return Told(message=value if isinstance(value, str) else _plain(body))
+
+
+def fault(
+    target: Target, told: Told, status: int | None = None, headers: Mapping[str, str] = {}
+) -> Fault:
+    """The fault that an error means. status: the answer's, None for an error that was told
+    under status 200."""
+    known = status or told.status
+    level = known or _status_of(told)
+    meant = next(
+        (m for m in _MEANINGS if level in m.statuses and m.phrase.search(told.words)), None
+    )
+    message = told.message or f"The provider answered with status {known} and no message."
+    return Fault(
+        meant.kind if meant else _KINDS.get(level, "unavailable"),
+        clean(target, message),
+        status=known,
+        code=_masked(target, (meant and meant.code) or told.code),
+        param=_masked(target, told.param),
+        retry_after=_retry_after(level, headers, told),
+        lacks=meant is not None and meant.lacks,
+    )
+
+
+def garbage(target: Target, why: str, body: bytes) -> Fault:
+    """The fault of an answer that cannot be read; it shows how the answer begins."""
+    beginning = (_masked(target, _plain(body[:HEAD])) or "")[:_SHOWN] or "(nothing)"
+    return Fault("garbage", clean(target, f"The answer cannot be read. {why}: {beginning}"))
+
+
+def clean(target: Target, message: str) -> str:
+    """A message without any key and of bearable length."""
+    text = _masked(target, message) or ""
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _masked(target: Target, text: str | None) -> str | None:
+    if text and target.key:
+        text = text.replace(target.key, "***")
+    return text and _KEY.sub("***", text)
+
+
+def _plain(body: bytes) -> str:
+    """A body that is not JSON as one readable line."""
+    text = " ".join(body.decode("utf-8", "replace").split())
+    if not text.startswith("<"):
+        return text
+    title = _TITLE.search(text)
+    return f"The provider answered with an HTML page: {title[1].strip() if title else 'untitled'}"
+
+
+def _told(value: dict[str, Any]) -> Told:
+    error, errors = value.get("error"), value.get("errors")
+    if isinstance(error, dict):  # OpenAI, Gemini, OpenRouter
+        return _fields(error)
+    if isinstance(error, str):  # Hugging Face: the rest stands beside it
+        return _fields({**value, "message": error})
+    if isinstance(errors, list) and errors and isinstance(errors[0], dict):  # Cloudflare's API
+        return _fields(errors[0])
+    return _fields(value)  # Cerebras, FastAPI, what the AI binding's upstream says
+
+
+def _fields(error: dict[str, Any]) -> Told:
+    nested = _upstream(error)
+    details = _details(error)
+    code = error.get("code", error.get("internalCode"))
+    words = (code, details.get("reason"), error.get("status"))
+    numbers = (code, error.get("status_code"), error.get("status"))
+    return Told(
+        message=nested.message or _message(error),
+        code=next((word for word in words if word and isinstance(word, str)), nested.code),
+        type=_text(error.get("type")) or _text(error.get("error_type")) or nested.type,
+        param=_text(error.get("param")) or nested.param,
+        status=next((n for n in numbers if isinstance(n, int) and 400 <= n < 600), None),
+        number=code if isinstance(code, int) else None,
+        retry_after=_seconds(details.get("retryDelay")) or _seconds(error.get("estimated_time")),
+    )
+
+
+def _message(error: dict[str, Any]) -> str:
+    for name in ("message", "detail", "description", "error_description"):
+        told = error.get(name)
+        if isinstance(told, list) and told and isinstance(told[0], dict):  # FastAPI's list
+            told = told[0].get("msg")
+        if isinstance(told, str) and told:
+            return told
+    return _plain(msgspec.json.encode(error)) if error else ""
+
+
+def _upstream(error: dict[str, Any]) -> Told:
+    """OpenRouter's `metadata.raw`: what the vendor behind it said, JSON or plain text."""
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    return read(raw.encode("utf-8", "replace")) if isinstance(raw, str) else Told()
+
+
+def _details(error: dict[str, Any]) -> dict[str, Any]:
+    """Google's list of details as one: their fields' names do not clash."""
+    details = error.get("details")
+    merged: dict[str, Any] = {}
+    for detail in details if isinstance(details, list) else ():
+        merged.update(detail if isinstance(detail, dict) else {})
+    return merged
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _status_of(told: Told) -> int:
+    words = f"{told.code} {told.type}"
+    return next((status for phrase, status in _STATUSES if phrase.search(words)), 500)
+
+
+def _retry_after(status: int, headers: Mapping[str, str], told: Told) -> float | None:
+    """Seconds to wait, where waiting can help. A date in `retry-after` would need a clock."""
+    if (status != 429 and status < 500) or told.code == "insufficient_quota":
+        return None
+    if (ms := _seconds(headers.get("retry-after-ms"))) is not None:
+        return ms / 1000
+    if (seconds := _seconds(headers.get("retry-after"))) is not None:
+        return seconds
+    if told.retry_after is not None or status != 429:
+        return told.retry_after
+    return _reset(headers)
+
+
+def _reset(headers: Mapping[str, str]) -> float | None:
+    """When the limits that are used up are renewed, by `x-ratelimit-reset-*`."""
+    resets = [
+        seconds
+        for name, value in headers.items()
+        if name.startswith("x-ratelimit-reset-")
+        and headers.get(name.replace("-reset-", "-remaining-"), "").strip() in ("0", "0.0")
+        and (seconds := _seconds(value)) is not None
+    ]
+    return max(resets, default=None)
+
+
+def _seconds(told: Any) -> float | None:
+    """A number of seconds, or a duration such as `6m0s`, `12ms` and `48s`."""
+    if isinstance(told, int | float):
+        return float(min(max(told, 0), 10**9))
+    if not isinstance(told, str):
+        return None
+    if _NUMBER.fullmatch(told.strip()):
+        return float(told)
+    units = _DURATION.fullmatch(told.strip())
+    if not units or not any(units.groups()):
+        return None
+    return sum(float(n) * unit for n, unit in zip(units.groups(), _UNITS, strict=True) if n)

@@ -1,0 +1,263 @@
+"""Reads what Gemini answers, whole or streamed, and what its parts mean in OpenAI's terms."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from proxy.core.chat import Answer, Chunk, FinishReason, ToolCallDelta, Usage
+from proxy.core.collect import Collector
+from proxy.core.errors import Fault
+from proxy.core.sse import Event
+from proxy.providers import faults
+from proxy.providers.adapter import Target
+from proxy.providers.wire import StreamDecoder, call_id
+
+_FINISH: dict[str, FinishReason] = {
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+    "MODEL_ARMOR": "content_filter",
+}
+"""STOP, and what is not listed, is a stop, or `tool_calls` where the model called one."""
+_BROKEN_OFF = frozenset(
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "MALFORMED_RESPONSE",
+        "MISSING_THOUGHT_SIGNATURE",
+        "LANGUAGE",
+        "NO_IMAGE",
+        "IMAGE_OTHER",
+        "OTHER",
+    }
+)
+"""Reasons which say that there is no answer, or none that is whole."""
+
+
+class FunctionCall(Struct):
+    """A call: its arguments are an object, and older models give it no id."""
+
+    name: str
+    args: dict[str, Any] | None = None
+    id: str | None = None
+
+
+class Part(Struct, rename="camel"):
+    """A part of an answer. `thought` marks what the model tells of its reasoning."""
+
+    text: str | None = None
+    thought: bool | None = None
+    thought_signature: str | None = None
+    function_call: FunctionCall | None = None
+
+
+class Content(Struct):
+    """The parts; none where all tokens went into thoughts, or where nothing may be said."""
+
+    parts: list[Part] | None = None
+
+
+class Likely(Struct, rename="camel"):
+    """A token and its log probability."""
+
+    token: str | None = None
+    log_probability: float | None = None
+
+
+class Step(Struct):
+    """The likeliest tokens of one step."""
+
+    candidates: list[Likely] | None = None
+
+
+class Logprobs(Struct, rename="camel"):
+    """Log probabilities, step by step."""
+
+    chosen_candidates: list[Likely] | None = None
+    top_candidates: list[Step] | None = None
+
+
+class Candidate(Struct, rename="camel"):
+    """One answer, or the next piece of it."""
+
+    content: Content | None = None
+    finish_reason: str | None = None
+    finish_message: str | None = None
+    logprobs_result: Logprobs | None = None
+
+
+class Feedback(Struct, rename="camel"):
+    """Why a prompt was not let through."""
+
+    block_reason: str | None = None
+    block_reason_message: str | None = None
+
+
+class Counts(Struct, rename="camel"):
+    """Tokens. Thoughts are counted beside the candidates, not among them."""
+
+    prompt_token_count: int | None = None
+    tool_use_prompt_token_count: int | None = None
+    candidates_token_count: int | None = None
+    thoughts_token_count: int | None = None
+    cached_content_token_count: int | None = None
+
+
+class Response(Struct, rename="camel"):
+    """A GenerateContentResponse."""
+
+    candidates: list[Candidate] | None = None
+    prompt_feedback: Feedback | None = None
+    usage_metadata: Counts | None = None
+    model_version: str | None = None
+    response_id: str | None = None
+    error: Any = None
+
+
+_RESPONSE = msgspec.json.Decoder(Response)
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def answer(target: Target, body: bytes) -> Answer:
+    """Reads a whole answer. Raises Fault."""
+    reader = Decoder(target)
+    reader.read(body)
+    if not reader.finished:
+        raise faults.garbage(target, "It has no candidate with a finish reason", body)
+    collector = Collector()
+    for chunk in reader.out:
+        collector.add(chunk)
+    return collector.answer()
+
+
+class Decoder(StreamDecoder):
+    """Reads a stream of responses. It has no mark of its end: it is finished when a finish
+    reason has come.
+
+    Every response counts the tokens anew, the prompt's at first too high: the usage goes
+    out with the finish reason, or at the end of an answer that broke off.
+    """
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._calls = 0
+        self._usage: Usage | None = None
+
+    def event(self, event: Event) -> None:
+        """Reads one response."""
+        self.read(event.data)
+
+    def whole(self, body: bytes) -> None:
+        """Reads a body that is one response or, where `alt=sse` was lost, a list of them."""
+        if not body.lstrip().startswith(b"["):
+            self.read(body)
+            return
+        try:
+            responses = _LIST.decode(body)
+        except faults.UNREADABLE as error:
+            raise faults.garbage(self.target, str(error), body) from error
+        for response in responses:
+            self.read(bytes(response))
+
+    def end(self) -> list[Chunk]:
+        """The last chunks."""
+        chunks = super().end()
+        if not self.finished and self._usage:
+            chunks.append(Chunk(usage=self._usage, usage_only=True))
+        return chunks
+
+    def read(self, data: bytes) -> None:
+        """Reads one response. Raises Fault."""
+        try:
+            told = _RESPONSE.decode(data)
+        except faults.UNREADABLE as error:
+            raise faults.garbage(self.target, str(error), data) from error
+        if told.error:
+            raise faults.fault(self.target, faults.read(data))
+        self._usage = _usage(told.usage_metadata) or self._usage
+        feedback = told.prompt_feedback
+        if told.candidates:
+            self._read_candidate(told, told.candidates[0])
+        elif feedback and feedback.block_reason:
+            reason = f"The prompt was blocked: {feedback.block_reason}."
+            refusal = " ".join(filter(None, (reason, feedback.block_reason_message)))
+            self._add(told, refusal=refusal, finish_reason="content_filter")
+        elif told.usage_metadata is None and not self.finished:
+            raise faults.garbage(self.target, "It has no candidates", data)
+
+    def _read_candidate(self, told: Response, candidate: Candidate) -> None:
+        reason = candidate.finish_reason
+        if reason in _BROKEN_OFF:
+            message = candidate.finish_message or f"The answer broke off: {reason}."
+            message = faults.clean(self.target, message)
+            raise Fault("unavailable", message, code=reason.lower())
+        parts = (candidate.content and candidate.content.parts) or []
+        texts = [part for part in parts if part.text is not None and not part.thought]
+        calls = [self._call(part, part.function_call, told) for part in parts if part.function_call]
+        signature = next((p.thought_signature for p in reversed(texts) if p.thought_signature), "")
+        self._add(
+            told,
+            text="".join(part.text or "" for part in texts),
+            reasoning="".join(part.text or "" for part in parts if part.thought),
+            tool_calls=tuple(calls),
+            finish_reason=self._finish(reason) if reason else None,
+            logprobs=_logprobs(candidate.logprobs_result),
+            extra={"extra_content": _google(signature)} if signature else {},
+        )
+
+    def _finish(self, reason: str) -> FinishReason:
+        return _FINISH.get(reason, "tool_calls" if self._calls else "stop")
+
+    def _call(self, part: Part, call: FunctionCall, told: Response) -> ToolCallDelta:
+        index, self._calls = self._calls, self._calls + 1
+        arguments = msgspec.json.encode(call.args or {}).decode()
+        return ToolCallDelta(
+            index=index,
+            id=call.id or call_id(told.response_id, index, call.name, arguments),
+            name=call.name,
+            arguments=arguments,
+            extra_content=_google(part.thought_signature) if part.thought_signature else None,
+        )
+
+    def _add(self, told: Response, **fields: Any) -> None:
+        self.finished = self.finished or bool(fields["finish_reason"])
+        usage = self._usage if self.finished else None
+        self.out.append(Chunk(model=told.model_version, id=told.response_id, usage=usage, **fields))
+
+
+def _google(signature: str) -> dict[str, Any]:
+    """A thought signature as Google's own OpenAI endpoint hands it out."""
+    return {"google": {"thought_signature": signature}}
+
+
+def _usage(told: Counts | None) -> Usage | None:
+    if told is None:
+        return None
+    return Usage(
+        input=(told.prompt_token_count or 0) + (told.tool_use_prompt_token_count or 0),
+        output=(told.candidates_token_count or 0) + (told.thoughts_token_count or 0),
+        cached=told.cached_content_token_count,
+        reasoning=told.thoughts_token_count,
+    )
+
+
+def _logprobs(told: Logprobs | None) -> dict[str, Any] | None:
+    """The log probabilities in OpenAI's form."""
+    if told is None or not told.chosen_candidates:
+        return None
+    chosen = [_token(candidate) for candidate in told.chosen_candidates]
+    for token, step in zip(chosen, told.top_candidates or (), strict=False):
+        token["top_logprobs"] = [_token(candidate) for candidate in step.candidates or ()]
+    return {"content": [{"top_logprobs": [], **token} for token in chosen]}
+
+
+def _token(told: Likely) -> dict[str, Any]:
+    return {"token": told.token, "logprob": told.log_probability, "bytes": None}

@@ -1,0 +1,267 @@
+"""Builds requests for Gemini's generateContent from OpenAI's message form.
+
+Nothing that Gemini needs on the next turn is lost: thought signatures go back onto the very part
+they came with. What Gemini has no word for is named in `dropped`; what cannot be left out
+(a part of a message) is refused.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+
+from proxy.core.chat import ChatRequest, Function, ImageURL, Message, Part, ToolCall
+from proxy.core.errors import InvalidRequest
+from proxy.providers import faults
+from proxy.providers.adapter import Target
+
+_NAMES = {
+    "max_tokens": "maxOutputTokens",
+    "temperature": "temperature",
+    "top_p": "topP",
+    "stop": "stopSequences",
+    "seed": "seed",
+    "frequency_penalty": "frequencyPenalty",
+    "presence_penalty": "presencePenalty",
+    "logprobs": "responseLogprobs",
+    "top_logprobs": "logprobs",
+}
+"""Settings and what they are called in `generationConfig`."""
+_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
+_LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
+_BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192}
+"""Thinking tokens by effort, as Google's own OpenAI endpoint counts them."""
+_MOST = 24576
+_BUDGETED = re.compile(r"(models/)?(gemini-[12]|gemini-pro(-vision)?$|gemma)")
+"""Models before Gemini 3: they take a budget of thinking tokens, later ones a level, and
+later ones want the signature of each function call back."""
+_NO_SIGNATURE = "skip_thought_signature_validator"
+"""What Google documents for a call that another model made."""
+_SCHEMA = frozenset(
+    {
+        "$anchor",
+        "$id",
+        "$ref",
+        "default",
+        "description",
+        "enum",
+        "format",
+        "maxItems",
+        "maximum",
+        "minItems",
+        "minimum",
+        "propertyOrdering",
+        "required",
+        "title",
+        "type",
+    }
+)
+"""The words of JSON Schema that Gemini knows, beside those that hold schemas themselves."""
+_SCHEMA_HOLDERS = ("items", "additionalProperties")
+_SCHEMA_GROUPS = ("anyOf", "oneOf", "prefixItems", "properties", "$defs")
+
+
+def chat_body(target: Target, chat: ChatRequest) -> tuple[bytes, tuple[str, ...]]:
+    """The body, and the caller's fields that were left out. Raises InvalidRequest."""
+    model = target.model
+    left_out = {*target.spec.drop, *model.drop}
+    settings = {
+        name: value
+        for name in (*_NAMES, "reasoning_effort")
+        if (value := getattr(chat, name)) not in (None, ())
+    }
+    dropped = [name for name in settings if name in left_out]
+    if chat.parallel_tool_calls is False:
+        dropped.append("parallel_tool_calls")
+    kept = {name: value for name, value in settings.items() if name not in left_out}
+    body: dict[str, Any] = {**model.send, **_conversation(target, chat)}
+    if chat.tools:
+        body |= {"tools": [{"functionDeclarations": _declarations(chat)}]}
+        body |= _tool_config(chat.tool_choice) | model.with_tools
+    if config := _generation_config(target, chat, kept):
+        body["generationConfig"] = {**body.get("generationConfig", {}), **config}
+    return msgspec.json.encode(body), (*dropped, *chat.extra)
+
+
+def _generation_config(target: Target, chat: ChatRequest, kept: dict[str, Any]) -> dict[str, Any]:
+    config = {_NAMES[name]: value for name, value in kept.items() if name in _NAMES}
+    if effort := kept.get("reasoning_effort"):
+        config["thinkingConfig"] = _thinking(target, effort)
+    asked = chat.response_format
+    if asked and asked.type != "text":
+        config["responseMimeType"] = "application/json"
+        if asked.json_schema and asked.json_schema.schema_:
+            config["responseJsonSchema"] = _schema(asked.json_schema.schema_)
+    return config
+
+
+def _thinking(target: Target, effort: str) -> dict[str, Any]:
+    shown = {"includeThoughts": effort != "none"}
+    effort = {**target.spec.efforts, **target.model.efforts}.get(effort, effort)
+    if _BUDGETED.match(target.model.wire_id):
+        return shown | {"thinkingBudget": _BUDGETS.get(effort, _MOST)}
+    return shown | {"thinkingLevel": _LEVELS.get(effort, effort)}
+
+
+def _declarations(chat: ChatRequest) -> list[dict[str, Any]]:
+    for number, tool in enumerate(chat.tools):
+        if tool.function is None:
+            raise InvalidRequest(
+                f"tools[{number}]: Gemini takes functions only, not a tool of type {tool.type!r}.",
+                param=f"tools[{number}]",
+            )
+    return [_declaration(tool.function) for tool in chat.tools if tool.function]
+
+
+def _declaration(function: Function) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": function.name, "description": function.description or ""}
+    if function.parameters:
+        told["parametersJsonSchema"] = _schema(function.parameters)
+    return told
+
+
+def _tool_config(choice: str | None) -> dict[str, Any]:
+    kind, _, name = (choice or "").partition(":")
+    if kind not in _MODES:
+        return {}
+    allowed = {"allowedFunctionNames": [name]} if name else {}
+    return {"toolConfig": {"functionCallingConfig": {"mode": _MODES[kind], **allowed}}}
+
+
+def _schema(schema: Any) -> Any:
+    """A JSON Schema of the words that Gemini knows: `allOf` is merged into its place, a
+    constant becomes an enum of one. What is no schema is for Gemini to refuse."""
+    if not isinstance(schema, dict):
+        return schema
+    kept: dict[str, Any] = {"enum": [schema["const"]]} if "const" in schema else {}
+    members = _schemas(schema.get("allOf"))
+    for member in members if isinstance(members, list) else ():
+        _merge(kept, member)
+    known = {word: value for word, value in schema.items() if word in _SCHEMA}
+    known |= {word: _schema(schema[word]) for word in _SCHEMA_HOLDERS if word in schema}
+    known |= {word: _schemas(schema[word]) for word in _SCHEMA_GROUPS if word in schema}
+    _merge(kept, known)
+    return kept
+
+
+def _schemas(group: Any) -> Any:
+    """A list of schemas, or schemas by name."""
+    if isinstance(group, list):
+        return [_schema(member) for member in group]
+    if isinstance(group, dict):
+        return {name: _schema(member) for name, member in group.items()}
+    return group
+
+
+def _merge(schema: dict[str, Any], more: Any) -> None:
+    for word, value in more.items() if isinstance(more, dict) else ():
+        old = schema.get(word)
+        if isinstance(old, list) and isinstance(value, list):
+            schema[word] = [*old, *value]
+        elif isinstance(old, dict) and isinstance(value, dict):
+            schema[word] = {**old, **value}
+        else:
+            schema[word] = value
+
+
+def _conversation(target: Target, chat: ChatRequest) -> dict[str, Any]:
+    """The turns, consecutive ones of one role as one: Gemini wants user and model in turn,
+    and the results of parallel calls together."""
+    system: list[dict[str, Any]] = []
+    contents: list[dict[str, Any]] = []
+    names: dict[str, str] = {}
+    for number, message in enumerate(chat.messages):
+        place = f"messages[{number}]"
+        if message.role in ("system", "developer"):
+            system += _parts(message, place)
+            continue
+        if message.role == "assistant":
+            role, parts = "model", _model_parts(target, message, place)
+            names.update((call.id, call.function.name) for call in message.tool_calls or ())
+        elif message.role == "tool":
+            role, parts = "user", _result_parts(message, names, place)
+        else:
+            role, parts = "user", _parts(message, place)
+        if parts and contents and contents[-1]["role"] == role:
+            contents[-1]["parts"] += parts
+        elif parts:
+            contents.append({"role": role, "parts": parts})
+    if not contents:  # Gemini answers no instruction alone
+        return {"contents": [{"role": "user", "parts": system}]}
+    return {"contents": contents} | ({"systemInstruction": {"parts": system}} if system else {})
+
+
+def _parts(message: Message, place: str) -> list[dict[str, Any]]:
+    return [
+        _part(part, f"{place}.content[{number}]")
+        for number, part in enumerate(message.parts)
+        if part.type != "text" or part.text
+    ]
+
+
+def _part(part: Part, place: str) -> dict[str, Any]:
+    if part.type == "text":
+        return {"text": part.text}
+    if part.type == "image_url" and part.image_url:
+        return {"inlineData": _inline(part.image_url, f"{place}.image_url.url")}
+    raise InvalidRequest(f"{place}: Gemini takes no part of type {part.type!r}.", param=place)
+
+
+def _inline(image: ImageURL, place: str) -> dict[str, str]:
+    head, comma, data = image.url.partition(";base64,")
+    if not comma or not head.startswith("data:"):
+        raise InvalidRequest(f"{place}: Gemini takes images as base64 data URLs.", param=place)
+    return {"mimeType": head.removeprefix("data:"), "data": data}
+
+
+def _model_parts(target: Target, message: Message, place: str) -> list[dict[str, Any]]:
+    parts = _parts(message, place)
+    signature = _signature(message.extra_content)
+    calls = [_call_part(call) for call in message.tool_calls or ()]
+    if signature and not parts and not calls:
+        parts = [{"text": ""}]
+    if signature:
+        (parts or calls)[-1 if parts else 0].setdefault("thoughtSignature", signature)
+    unsigned = calls and not any("thoughtSignature" in call for call in calls)
+    if unsigned and not _BUDGETED.match(target.model.wire_id):
+        calls[0]["thoughtSignature"] = _NO_SIGNATURE
+    return parts + calls
+
+
+def _call_part(call: ToolCall) -> dict[str, Any]:
+    arguments = _json(call.function.arguments or "{}")
+    args = arguments if isinstance(arguments, dict) else {"arguments": call.function.arguments}
+    part = {"functionCall": {"id": call.id, "name": call.function.name, "args": args}}
+    signature = _signature(call.extra_content)
+    return part | ({"thoughtSignature": signature} if signature else {})
+
+
+def _signature(extra: dict[str, Any] | None) -> str | None:
+    """The thought signature, where Google's own OpenAI endpoint puts it too."""
+    google = (extra or {}).get("google")
+    signature = google.get("thought_signature") if isinstance(google, dict) else None
+    return signature if isinstance(signature, str) else None
+
+
+def _result_parts(message: Message, names: dict[str, str], place: str) -> list[dict[str, Any]]:
+    """A tool's result; images in it follow as parts of their own."""
+    id_ = message.tool_call_id or ""
+    name = names.get(id_) or message.name
+    if not name:
+        raise InvalidRequest(
+            f"{place}.tool_call_id names no call of an earlier message.",
+            param=f"{place}.tool_call_id",
+        )
+    parts = _parts(message, place)
+    result = _json("".join(part["text"] for part in parts if "text" in part))
+    response = result if isinstance(result, dict) else {"result": result}
+    told = {"id": id_, "name": name, "response": response}
+    return [{"functionResponse": told}, *(part for part in parts if "text" not in part)]
+
+
+def _json(text: str) -> Any:
+    """What a text says as JSON; the text itself where it is none."""
+    try:
+        return msgspec.json.decode(text)
+    except faults.UNREADABLE:
+        return text

@@ -1,0 +1,117 @@
+"""OpenAI's dialect, as OpenAI and all that follow it speak it: DeepSeek, Groq, OpenRouter,
+Hugging Face's router, llama.cpp, Ollama, vLLM. What sets them apart is data in the catalogue.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Raw, Struct
+
+from proxy.core.chat import ChatRequest, EmbeddingRequest, Embeddings
+from proxy.core.errors import Fault
+from proxy.core.ports import Outgoing
+from proxy.providers import faults, openai_answer
+from proxy.providers.adapter import Target
+from proxy.providers.openai_answer import answer
+from proxy.providers.openai_request import chat_body, fit
+from proxy.providers.wire import Vector, vectors
+
+__all__ = [
+    "answer",
+    "decoder",
+    "embedding_request",
+    "embeddings",
+    "fault",
+    "probe",
+    "request",
+]
+
+
+class _Vector(Struct):
+    embedding: Vector
+    index: int | None = None
+
+
+class _Vectors(Struct):
+    data: list[_Vector] | None = None
+    model: str | None = None
+    usage: dict[str, object] | None = None
+    error: object = None
+
+
+_VECTORS = msgspec.json.Decoder(_Vectors)
+_EMBEDDING_FIELDS = frozenset({"model", "input", "encoding_format", "dimensions", "user"})
+
+
+def request(target: Target, chat: ChatRequest) -> Outgoing:
+    """The call for an answer."""
+    body, dropped = chat_body(target, chat)
+    accept = "text/event-stream" if chat.stream else "application/json"
+    return Outgoing(
+        url=_url(target.base_url, "/chat/completions"),
+        headers=_headers(target, accept) | {"content-type": "application/json"},
+        body=body,
+        dropped=dropped,
+    )
+
+
+def decoder(target: Target) -> openai_answer.Decoder:
+    """A reader for one streamed answer."""
+    return openai_answer.Decoder(target)
+
+
+def fault(target: Target, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+    """What an answer of another status than 2xx means."""
+    return faults.fault(target, faults.read(body), status, headers)
+
+
+def embedding_request(target: Target, ask: EmbeddingRequest) -> Outgoing:
+    """The call for embeddings, in the form that the caller wants them in."""
+    values = {
+        "model": target.model.wire_id,
+        "input": ask.input,
+        "encoding_format": "base64" if ask.base64 else None,
+        "dimensions": ask.dimensions,
+        "user": ask.user,
+    }
+    fields = {k: Raw(msgspec.json.encode(v)) for k, v in values.items() if v is not None}
+    dropped = fit(target, fields, _EMBEDDING_FIELDS)
+    return Outgoing(
+        url=_url(target.embeddings_url or target.base_url, "/embeddings"),
+        headers=_headers(target) | {"content-type": "application/json"},
+        body=msgspec.json.encode(fields),
+        dropped=dropped,
+    )
+
+
+def embeddings(target: Target, ask: EmbeddingRequest, body: bytes) -> Embeddings:
+    """Reads the vectors in the order of the inputs."""
+    try:
+        told = _VECTORS.decode(body)
+    except faults.UNREADABLE as error:
+        raise faults.garbage(target, str(error), body) from error
+    if told.error:
+        raise faults.fault(target, faults.read(body))
+    data = told.data or []
+    if all(item.index is not None for item in data):
+        data = sorted(data, key=lambda item: item.index or 0)
+    return Embeddings(
+        vectors=vectors(target, ask, [item.embedding for item in data], body),
+        model=told.model,
+        usage=openai_answer.usage(told.usage),
+    )
+
+
+def probe(target: Target) -> Outgoing:
+    """The call that a health check makes."""
+    url = _url(target.base_url, target.spec.probe_path)
+    return Outgoing(method="GET", url=url, headers=_headers(target))
+
+
+def _headers(target: Target, accept: str = "application/json") -> dict[str, str]:
+    key = {"authorization": f"Bearer {target.key}"} if target.key else {}
+    return {"accept": accept, **key, **target.spec.headers}
+
+
+def _url(base: str, path: str) -> str:
+    return base.rstrip("/") + path

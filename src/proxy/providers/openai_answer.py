@@ -1,0 +1,369 @@
+"""Reads what providers of OpenAI's dialect answer, whole or streamed.
+
+Lenient in all that is not needed: unknown fields, nulls, numbers for ids, objects for arguments,
+lists for content. Where the form is OpenAI's to the letter the bytes go on as they came
+(`raw`); where a provider departs from it they do not, and the caller's dialect renders it anew.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from proxy.core.chat import (
+    Answer,
+    Chunk,
+    FinishReason,
+    FunctionCall,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
+from proxy.core.sse import Event
+from proxy.providers import faults
+from proxy.providers.adapter import Target
+from proxy.providers.wire import (
+    DONE_DATA,
+    StreamDecoder,
+    Thinking,
+    as_chunk,
+    call_id,
+    split_thinking,
+)
+
+_FINISH: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "function_call": "tool_calls",
+    "max_tokens": "length",
+    "model_length": "length",
+}
+"""What is not listed (`eos_token`, `stop_sequence`) is an end of the model's own choice."""
+_NATIVE_FINISH = (None, "stop", "length", "tool_calls", "content_filter", "function_call")
+_NATIVE_OBJECTS = ("chat.completion", "chat.completion.chunk")
+_BROKEN_OFF = ("error", "insufficient_system_resource")
+"""Finish reasons which say that the answer is not whole."""
+_KNOWN = frozenset(
+    {
+        "role",
+        "content",
+        "reasoning_content",
+        "reasoning",
+        "refusal",
+        "tool_calls",
+        "function_call",
+        "channel",  # Groq's mark on the pieces of its reasoning
+    }
+)
+
+
+class Choice(Struct):
+    """One choice of a completion, whole (`message`) or a piece (`delta`)."""
+
+    message: dict[str, Any] | None = None
+    delta: dict[str, Any] | None = None
+    index: Any = None
+    finish_reason: Any = None
+    logprobs: Any = None
+    error: Any = None
+
+
+class Completion(Struct):
+    """A `chat.completion`, or a chunk of one."""
+
+    choices: list[Choice] | None = None
+    id: Any = None
+    object: Any = None
+    created: Any = None
+    model: Any = None
+    usage: Any = None
+    x_groq: Any = None
+    error: Any = None
+
+
+class Message(Struct):
+    """A message or a piece of one, read. `native`: its form is OpenAI's own."""
+
+    text: str | None
+    reasoning: str
+    refusal: str
+    calls: list[ToolCallDelta]
+    extra: dict[str, Any]
+    native: bool
+
+
+_COMPLETION = msgspec.json.Decoder(Completion)
+
+
+def answer(target: Target, body: bytes) -> Answer:
+    """Reads a whole answer. Raises Fault."""
+    told = _decoded(target, body)
+    if told.error:
+        raise faults.fault(target, faults.read(body))
+    if not told.choices:
+        raise faults.garbage(target, "It has no choices", body)
+    choice = told.choices[0]
+    _check(target, choice)
+    if choice.message is None and choice.finish_reason != "content_filter":
+        raise faults.garbage(target, "Its choice has no message", body)
+    message = read_message(choice.message or {})
+    text, thought = split_thinking(message.text or "")
+    native = message.native and bool(choice.message) and all(c.id for c in message.calls)
+    return Answer(
+        text=None if message.text is None else text,
+        reasoning=message.reasoning + thought or None,
+        refusal=message.refusal or None,
+        tool_calls=tuple(whole_call(c, i, told.id) for i, c in enumerate(message.calls)),
+        finish_reason=_finish(choice, bool(message.calls)) or ended(bool(message.calls)),
+        usage=usage(told.usage),
+        model=text_of(told.model),
+        id=text_of(told.id),
+        created=told.created if isinstance(told.created, int) else None,
+        logprobs=choice.logprobs,
+        extra=message.extra,
+        raw=body if native and _is_native(told, choice) else None,
+    )
+
+
+class Decoder(StreamDecoder):
+    """Reads a stream of `chat.completion.chunk` events.
+
+    It is finished when a finish reason has come: no provider of this dialect sends `[DONE]`
+    without one, so that `[DONE]` alone is the end of a broken answer.
+    """
+
+    passes_on = True
+    """Whether chunks keep their bytes."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._thinking = Thinking()
+        self._last_call = -1
+
+    def event(self, event: Event) -> None:
+        """Reads a chunk, an error or the mark of the end."""
+        if event.name == "error":
+            raise faults.fault(self.target, faults.read(event.data))
+        if event.data.strip() != DONE_DATA:
+            self.read_chunk(event.data)
+
+    def whole(self, body: bytes) -> None:
+        """Reads a whole answer that came in place of a stream."""
+        self.out.append(as_chunk(answer(self.target, body)))
+        self.finished = True
+
+    def read_chunk(self, data: bytes) -> None:
+        """Reads one chunk."""
+        told = _decoded(self.target, data)
+        used = usage(told.usage) or usage(_get(told.x_groq, "usage"))
+        if told.error:
+            if used:
+                self.out.append(Chunk(usage=used, usage_only=True))
+            if not self.finished:  # what is complete no error takes back
+                raise faults.fault(self.target, faults.read(data))
+        elif told.choices:
+            self.read_choice(told, told.choices[0], used, data)
+        elif used or told.choices is not None:
+            self._add(told, data, usage=used, usage_only=used is not None)
+        else:
+            raise faults.garbage(self.target, "A chunk has no choices", data)
+
+    @property
+    def called(self) -> bool:
+        """Whether the model has called a tool."""
+        return self._last_call >= 0
+
+    def read_choice(
+        self, told: Completion, choice: Choice, used: Usage | None, data: bytes
+    ) -> None:
+        """Reads the choice of a chunk. data: the chunk's bytes."""
+        _check(self.target, choice)
+        if choice.index not in (None, 0):  # of several answers the first one counts
+            self._add(told, data, usage=used)
+            return
+        message = read_message(choice.delta or choice.message or {})
+        text, thought = self._thinking.feed(message.text or "")
+        placed = all(call.index >= 0 for call in message.calls)
+        calls = tuple(self._placed(call, told.id) for call in message.calls)
+        finish = _finish(choice, self.called)
+        if finish:
+            self.finished = True
+            rest, rest_thought = self._thinking.end()
+            text, thought = text + rest, thought + rest_thought
+        native = message.native and placed and _is_native(told, choice)
+        self._add(
+            told,
+            data if native else None,
+            text=text,
+            reasoning=message.reasoning + thought,
+            refusal=message.refusal,
+            tool_calls=calls,
+            finish_reason=finish,
+            usage=used,
+            logprobs=choice.logprobs,
+            extra=message.extra,
+        )
+
+    def _placed(self, call: ToolCallDelta, answer_id: Any) -> ToolCallDelta:
+        """A piece of a call with its index and, at its beginning, an id."""
+        index = call.index
+        if index < 0:  # not told: a name begins the next call
+            index = self._last_call + 1 if call.name else max(self._last_call, 0)
+        self._last_call = max(self._last_call, index)
+        made = call_id(answer_id, index, call.name, call.arguments) if call.name else None
+        return msgspec.structs.replace(call, index=index, id=call.id or made)
+
+    def _add(self, told: Completion, raw: bytes | None, **fields: Any) -> None:
+        kept = raw if self.passes_on else None
+        model, id_ = text_of(told.model), text_of(told.id)
+        self.out.append(Chunk(model=model, id=id_, raw=kept, **fields))
+
+
+def read_message(message: dict[str, Any]) -> Message:
+    """Reads a message or a delta."""
+    text, reasoning, native = _content(message.get("content"))
+    told = message.get("reasoning_content") or message.get("reasoning")
+    calls: list[ToolCallDelta] = []
+    for call in _dicts(message.get("tool_calls")):
+        delta, as_openai = read_call(call)
+        native = native and as_openai
+        if delta.name or delta.id or delta.arguments:
+            calls.append(delta)
+    legacy = message.get("function_call")
+    if isinstance(legacy, dict):
+        delta, _ = read_call({"index": 0, "function": legacy})
+        made = call_id(delta.name) if delta.name else None
+        calls.append(msgspec.structs.replace(delta, id=made))
+    return Message(
+        text=text,
+        reasoning=reasoning + (text_of(told) or ""),
+        refusal=text_of(message.get("refusal")) or "",
+        calls=calls,
+        extra={k: v for k, v in message.items() if k not in _KNOWN and v not in (None, "", [])},
+        native=native,
+    )
+
+
+def read_call(call: dict[str, Any]) -> tuple[ToolCallDelta, bool]:
+    """A tool call or a piece of one, and whether its form is OpenAI's own. Others leave the
+    `function` out, give the arguments as an object or call them parameters. An index that
+    is not told is -1."""
+    function = call.get("function")
+    native = isinstance(function, dict)
+    told = function if isinstance(function, dict) else call
+    arguments = told.get("arguments", told.get("parameters"))
+    if arguments is not None and not isinstance(arguments, str):
+        native = False
+        arguments = msgspec.json.encode(arguments).decode()
+    index, id_, extra = call.get("index"), call.get("id"), call.get("extra_content")
+    delta = ToolCallDelta(
+        index=index if isinstance(index, int) else -1,
+        id=text_of(id_) or None,
+        name=text_of(told.get("name")) or None,
+        arguments=arguments or "",
+        extra_content=extra if isinstance(extra, dict) else None,
+    )
+    return delta, native and (id_ is None or isinstance(id_, str))
+
+
+def whole_call(call: ToolCallDelta, index: int, answer_id: Any) -> ToolCall:
+    """A call that came in one piece."""
+    name, arguments = call.name or "", call.arguments or "{}"
+    return ToolCall(
+        id=call.id or call_id(answer_id, index, name, arguments),
+        function=FunctionCall(name=name, arguments=arguments),
+        extra_content=call.extra_content,
+    )
+
+
+def usage(told: Any) -> Usage | None:
+    """The tokens, by whichever names a provider tells their parts, and OpenRouter's cost."""
+    if not isinstance(told, dict) or not told:
+        return None
+    prompt, completion = told.get("prompt_tokens_details"), told.get("completion_tokens_details")
+    cached = (
+        _get(prompt, "cached_tokens"),
+        told.get("prompt_cache_hit_tokens"),  # DeepSeek
+        told.get("cached_tokens"),  # Together
+    )
+    return Usage(
+        input=_count(told.get("prompt_tokens")) or 0,
+        output=_count(told.get("completion_tokens")) or 0,
+        cached=next((n for n in map(_count, cached) if n is not None), None),
+        cache_write=_count(_get(prompt, "cache_write_tokens")),
+        reasoning=_count(_get(completion, "reasoning_tokens")),
+        cost=_cost(told),
+    )
+
+
+def text_of(value: Any) -> str | None:
+    """The value if it is a text."""
+    return value if isinstance(value, str) else None
+
+
+def _cost(told: dict[str, Any]) -> int | None:
+    """Nano-dollars. With a key of one's own at the vendor (`is_byok`) `cost` is OpenRouter's
+    fee alone and the vendor bills the rest: the caller's request costs both."""
+    dollars = told.get("cost")
+    if not isinstance(dollars, int | float):
+        return None
+    vendor = _get(told.get("cost_details"), "upstream_inference_cost")
+    if told.get("is_byok") and isinstance(vendor, int | float):
+        dollars += vendor
+    return round(dollars * 1e9)
+
+
+def _decoded(target: Target, data: bytes) -> Completion:
+    try:
+        return _COMPLETION.decode(data)
+    except faults.UNREADABLE as error:
+        raise faults.garbage(target, str(error), data) from error
+
+
+def _check(target: Target, choice: Choice) -> None:
+    """Raises the fault that a choice tells in place of an answer."""
+    if choice.error or choice.finish_reason in _BROKEN_OFF:
+        error = choice.error or {"message": f"The answer broke off: {choice.finish_reason}."}
+        raise faults.fault(target, faults.read(msgspec.json.encode({"error": error})))
+
+
+def ended(calls: bool) -> FinishReason:
+    """Why an answer ended whose provider does not say so in OpenAI's words."""
+    return "tool_calls" if calls else "stop"
+
+
+def _finish(choice: Choice, calls: bool) -> FinishReason | None:
+    reason = text_of(choice.finish_reason)
+    return _FINISH.get(reason, ended(calls)) if reason else None
+
+
+def _is_native(told: Completion, choice: Choice) -> bool:
+    return told.object in _NATIVE_OBJECTS and choice.finish_reason in _NATIVE_FINISH
+
+
+def _content(content: Any) -> tuple[str | None, str, bool]:
+    """Text, reasoning, and whether the content has OpenAI's form. Mistral's is a list of text
+    and thinking parts."""
+    if content is None or isinstance(content, str):
+        return content, "", True
+    text, reasoning = "", ""
+    for part in _dicts(content):
+        if part.get("type") == "thinking":
+            reasoning += "".join(text_of(p.get("text")) or "" for p in _dicts(part.get("thinking")))
+        else:
+            text += text_of(part.get("text")) or ""
+    return text, reasoning, False
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _get(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _count(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) else None

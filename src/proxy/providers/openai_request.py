@@ -1,0 +1,227 @@
+"""Builds the body of a chat request in OpenAI's dialect.
+
+It starts from the caller's own fields and changes only what this provider or model needs
+changed, by the catalogue's data. Messages and tools that need no change keep their bytes, and
+where nothing at all changes the body is the caller's own: a provider's prompt cache knows a
+prefix by its bytes.
+"""
+
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from proxy.core.chat import ChatRequest, Message, ResponseFormat, Tool, ToolCall
+from proxy.providers.adapter import Target
+
+Fields = dict[str, Raw]
+
+_PLAIN = (
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "logprobs",
+    "top_logprobs",
+    "parallel_tool_calls",
+    "reasoning_effort",
+)
+"""Fields that a ChatRequest holds under OpenAI's name and in OpenAI's form."""
+_KNOWN = frozenset(_PLAIN) | {
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "stop",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "max_completion_tokens",
+}
+_TRUE = Raw(b"true")
+_SCHEMA_PROMPT = "Answer with JSON only, and let it follow this JSON Schema: "
+
+
+def chat_body(target: Target, chat: ChatRequest) -> tuple[bytes, tuple[str, ...]]:
+    """The body, and the caller's fields that were left out."""
+    if chat.body is not None:
+        given = msgspec.json.decode(chat.body, type=Fields)
+    else:
+        given = said(chat, chat.raw_messages or tuple(map(_message, chat.messages)))
+    fields = dict(given)
+    fields["model"] = _raw(target.model.wire_id)
+    _stream(target, chat, fields)
+    _messages(target, chat, fields)
+    dropped = adapt(target, chat, fields)
+    if chat.body is not None and fields == given:
+        return chat.body, ()
+    return msgspec.json.encode(fields), dropped
+
+
+def said(chat: ChatRequest, messages: Any) -> Fields:
+    """The caller's fields in OpenAI's form, where the body itself was in another."""
+    values = {
+        "model": "",
+        "messages": messages,
+        "stream": chat.stream or None,
+        "stop": chat.stop or None,
+        "tools": chat.raw_tools or [_tool(tool) for tool in chat.tools] or None,
+        "tool_choice": _tool_choice(chat.tool_choice),
+        "response_format": _response_format(chat.response_format),
+        **{name: getattr(chat, name) for name in _PLAIN},
+    }
+    fields = {name: _raw(value) for name, value in values.items() if value is not None}
+    return fields | chat.extra
+
+
+def adapt(target: Target, chat: ChatRequest, fields: Fields) -> tuple[str, ...]:
+    """Makes of the settings what the catalogue says of provider and model. Tells which of
+    them are gone."""
+    efforts = {**target.spec.efforts, **target.model.efforts}
+    if efforts and "reasoning_effort" in fields:
+        effort = msgspec.json.decode(fields["reasoning_effort"])
+        fields["reasoning_effort"] = _raw(efforts.get(effort, effort))
+    for name, value in target.model.send.items():
+        fields.setdefault(name, _raw(value))
+    if chat.tools:
+        fields |= {name: _raw(value) for name, value in target.model.with_tools.items()}
+    return fit(target, fields, _KNOWN)
+
+
+def fit(target: Target, fields: Fields, known: frozenset[str]) -> tuple[str, ...]:
+    """Leaves out what the provider refuses, calls the rest by its names, and tells which of
+    the fields are gone. known: the fields that are no caller's own invention."""
+    spec, model = target.spec, target.model
+    refused = {*spec.drop, *model.drop}
+    if not spec.unknown_fields:
+        refused |= fields.keys() - known - model.send.keys() - model.with_tools.keys()
+    dropped = tuple(name for name in fields if name in refused)
+    for name in dropped:
+        del fields[name]
+    for name, other in {**spec.rename, **model.rename}.items():
+        if name in fields:
+            value = fields.pop(name)
+            fields.setdefault(other, value)
+    return dropped
+
+
+def _stream(target: Target, chat: ChatRequest, fields: Fields) -> None:
+    """Asks for the usage: the accounting needs it whether the caller does or not."""
+    if not chat.stream:
+        if fields.get("stream") == _TRUE:
+            del fields["stream"]
+        return
+    fields["stream"] = _TRUE
+    if not target.spec.stream_usage:
+        fields.pop("stream_options", None)
+        return
+    options = msgspec.json.decode(fields.get("stream_options", b"null"), type=Fields | None) or {}
+    if options.get("include_usage") != _TRUE:
+        fields["stream_options"] = _raw({**options, "include_usage": True})
+
+
+def _messages(target: Target, chat: ChatRequest, fields: Fields) -> None:
+    """Changes the messages that this provider would refuse as they are."""
+    raws = chat.raw_messages or tuple(_raw(_message(message)) for message in chat.messages)
+    edited = [
+        _edited(target, raw, message) for raw, message in zip(raws, chat.messages, strict=True)
+    ]
+    changed = any(new is not old for new, old in zip(edited, raws, strict=True))
+    asked = chat.response_format
+    takes_schema = target.model.json_schema
+    if takes_schema is None:
+        takes_schema = target.spec.json_schema
+    if asked and asked.json_schema and not takes_schema:
+        schema = msgspec.json.encode(asked.json_schema.schema_ or {}).decode()
+        edited.insert(0, _raw({"role": "system", "content": _SCHEMA_PROMPT + schema}))
+        fields["response_format"] = _raw({"type": "json_object"})
+        changed = True
+    if changed:
+        fields["messages"] = _raw(edited)
+
+
+def _edited(target: Target, raw: Raw, message: Message) -> Raw:
+    """A message as this provider takes it: the very same bytes where nothing has to change."""
+    spec = target.spec
+    if message.role not in ("assistant", "tool") and message.role not in spec.roles:
+        return raw
+    given = msgspec.json.decode(raw, type=Fields)
+    refused = {*spec.message_drop, *target.model.message_drop}
+    fields = {name: value for name, value in given.items() if name not in refused}
+    if message.role in spec.roles:
+        fields["role"] = _raw(spec.roles[message.role])
+    if message.tool_calls:
+        fields["tool_calls"] = _edited_calls(fields["tool_calls"], refused, spec.tool_id_limit)
+        for name, value in spec.tool_turn.items():
+            fields.setdefault(name, _raw(value))
+    if message.tool_call_id:
+        fields["tool_call_id"] = _raw(_short(message.tool_call_id, spec.tool_id_limit))
+    return raw if fields == given else _raw(fields)
+
+
+def _edited_calls(raw: Raw, refused: set[str], limit: int | None) -> Raw:
+    given = msgspec.json.decode(raw, type=list[Fields])
+    calls = [{name: value for name, value in call.items() if name not in refused} for call in given]
+    for call in calls:
+        if "id" in call:
+            call["id"] = _raw(_short(msgspec.json.decode(call["id"]), limit))
+    return raw if calls == given else _raw(calls)
+
+
+def _short(id_: str, limit: int | None) -> str:
+    """A call's id within the limit: one that is too long becomes its hash, so that the call
+    and its result, and the same call in the next request, get the same one."""
+    if limit is None or len(id_) <= limit:
+        return id_
+    return f"call_{sha256(id_.encode()).hexdigest()}"[:limit]
+
+
+def _message(message: Message) -> dict[str, Any]:
+    """A message in OpenAI's form, where the caller's dialect was another."""
+    fields = {
+        "role": message.role,
+        "content": message.content,
+        "name": message.name,
+        "tool_calls": [_call(call) for call in message.tool_calls or ()] or None,
+        "tool_call_id": message.tool_call_id,
+        "reasoning_content": message.reasoning_content,
+        "extra_content": message.extra_content,
+    }
+    return {k: v for k, v in fields.items() if v is not None or k == "content"}
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    fields = {"id": call.id, "type": call.type, "function": call.function}
+    return fields | ({"extra_content": call.extra_content} if call.extra_content else {})
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    return {"type": tool.type, "function": tool.function}
+
+
+def _tool_choice(choice: str | None) -> Any:
+    kind, _, name = (choice or "").partition(":")
+    return {"type": kind, kind: {"name": name}} if name else choice
+
+
+def _response_format(asked: ResponseFormat | None) -> dict[str, Any] | None:
+    if asked is None:
+        return None
+    wanted = asked.json_schema
+    if wanted is None:
+        return {"type": asked.type}
+    schema = {
+        "name": wanted.name,
+        "schema": wanted.schema_,
+        "strict": wanted.strict,
+        "description": wanted.description,
+    }
+    told = {name: value for name, value in schema.items() if value is not None}
+    return {"type": asked.type, "json_schema": told}
+
+
+def _raw(value: Any) -> Raw:
+    return Raw(msgspec.json.encode(value))

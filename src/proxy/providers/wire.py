@@ -1,0 +1,232 @@
+"""What the adapters share: the reading of streams, inline thinking, made-up call ids, vectors."""
+
+import base64
+import sys
+from array import array
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Literal
+
+import msgspec
+
+from proxy.core.chat import Answer, Chunk, EmbeddingRequest, ToolCallDelta
+from proxy.core.errors import Fault
+from proxy.core.sse import EVENT_LIMIT, Event, Parser
+from proxy.providers import faults
+from proxy.providers.adapter import Target
+
+Vector = tuple[float, ...] | str
+"""An embedding: floats, or base64 of little-endian float32."""
+
+DONE_DATA = b"[DONE]"
+"""What ends a stream of OpenAI's dialect."""
+_OPEN, _CLOSE = "<think>", "</think>"
+
+
+class StreamDecoder:
+    """Takes one streamed answer apart. A provider's own decoder adds to `out` what each event
+    says, and what a body says that is no event stream at all: some providers answer a
+    request for a stream with JSON, a proxy in front of them with a page."""
+
+    finished: bool = False
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.out: list[Chunk] = []
+        self._parser = Parser()
+        self._head = b""
+        self._plain: bytearray | None = None
+        self._any_event = False
+        self._any_content = False
+        self._fault: Fault | None = None
+
+    def event(self, event: Event) -> None:
+        """Reads one event. Raises Fault."""
+        raise NotImplementedError
+
+    def whole(self, body: bytes) -> None:
+        """Reads a body that is no event stream. Raises Fault."""
+        raise NotImplementedError
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """The chunks that `data` completes. A fault that comes after content waits for the
+        next call, so that nothing told before it is lost; one that comes without is raised
+        at once, while another provider can still take over."""
+        if self._fault:
+            raise self._fault
+        try:
+            self._read(data)
+        except Fault as fault:
+            if not self._any_content:
+                raise
+            self._fault = fault
+        return self._taken()
+
+    def end(self) -> list[Chunk]:
+        """The chunks that only the end of the body completes."""
+        if self._fault:
+            raise self._fault
+        if self._plain is not None:
+            self.whole(bytes(self._plain))
+            return self._taken()
+        for event in self._parser.feed(b"\n\n"):  # some servers forget the last empty line
+            if _is_whole(event.data):  # and a connection that breaks leaves half an event
+                self._pass(event)
+        if not self._any_event:
+            raise faults.garbage(self.target, "The stream holds no event", self._head)
+        return self._taken()
+
+    def _read(self, data: bytes) -> None:
+        if not self._any_event and len(self._head) < faults.HEAD:
+            self._head += data[: faults.HEAD]
+            if self._plain is None and self._head.lstrip().startswith((b"{", b"[", b"<")):
+                self._plain = bytearray()
+        if self._plain is None:
+            for event in self._parser.feed(data):
+                self._pass(event)
+            return
+        self._plain += data
+        if len(self._plain) > EVENT_LIMIT:
+            raise faults.garbage(self.target, f"It is over {EVENT_LIMIT} bytes", self._head)
+
+    def _pass(self, event: Event) -> None:
+        self._any_event = True
+        self.event(event)
+
+    def _taken(self) -> list[Chunk]:
+        taken = self.out[:]
+        self.out.clear()
+        self._any_content = self._any_content or any(chunk.has_content for chunk in taken)
+        return taken
+
+
+class Thinking:
+    """Parts the reasoning that some models write inline, `<think>…</think>` at the very start
+    of their text, from the answer, however the text is cut into pieces. The white space
+    around either belongs to neither."""
+
+    def __init__(self) -> None:
+        self._stage: Literal["before", "inside", "after", "done"] = "before"
+        self._held = ""
+        self._begun = False
+
+    def feed(self, text: str) -> tuple[str, str]:
+        """The answer's text and the reasoning that `text` completes."""
+        if self._stage == "done":
+            return text, ""
+        self._held += text
+        if self._stage == "before":
+            lead = self._held.lstrip()
+            if lead.startswith(_OPEN):
+                self._stage, self._held = "inside", lead[len(_OPEN) :]
+            elif not _OPEN.startswith(lead):
+                return self.end()
+        thought = self._thought() if self._stage == "inside" else ""
+        if self._stage == "after":
+            self._held = self._held.lstrip()
+            if self._held:
+                return self.end()[0], thought
+        return "", thought
+
+    def end(self) -> tuple[str, str]:
+        """What was held back because a tag might have begun in it."""
+        held, self._held = self._held, ""
+        inside = self._stage == "inside"
+        self._stage = "done"
+        return ("", held) if inside else (held, "")
+
+    def _thought(self) -> str:
+        if not self._begun:
+            self._held = self._held.lstrip()
+        thought, closed, rest = self._held.partition(_CLOSE)
+        if closed:
+            self._stage, self._held = "after", rest
+            return thought.rstrip()
+        tag = next(n for n in range(len(_CLOSE) - 1, -1, -1) if thought.endswith(_CLOSE[:n]))
+        sure = thought[: len(thought) - tag].rstrip()
+        self._held = thought[len(sure) :]
+        self._begun = self._begun or bool(sure)
+        return sure
+
+
+def split_thinking(text: str) -> tuple[str, str]:
+    """The answer and the reasoning of a whole text."""
+    thinking = Thinking()
+    answer, thought = thinking.feed(text)
+    rest, rest_thought = thinking.end()
+    return answer + rest, thought + rest_thought
+
+
+def call_id(*seed: object) -> str:
+    """An id for a tool call whose provider gave none: the same for the same call, so that a
+    repeated request and the cache tell the same."""
+    return f"call_{sha256(repr(seed).encode()).hexdigest()[:24]}"
+
+
+def as_chunk(answer: Answer) -> Chunk:
+    """A whole answer as the one chunk of a stream."""
+    return Chunk(
+        text=answer.text or "",
+        reasoning=answer.reasoning or "",
+        refusal=answer.refusal or "",
+        tool_calls=tuple(
+            ToolCallDelta(
+                index=index,
+                id=call.id,
+                name=call.function.name,
+                arguments=call.function.arguments,
+                extra_content=call.extra_content,
+            )
+            for index, call in enumerate(answer.tool_calls)
+        ),
+        finish_reason=answer.finish_reason,
+        usage=answer.usage,
+        model=answer.model,
+        id=answer.id,
+        logprobs=answer.logprobs,
+        extra=answer.extra,
+    )
+
+
+def vectors(
+    target: Target,
+    ask: EmbeddingRequest,
+    told: Sequence[Vector],
+    body: bytes,
+) -> tuple[Vector, ...]:
+    """The vectors in the form that was asked for. Raises Fault where one is missing."""
+    if len(told) != len(ask.input):
+        why = f"It holds {len(told)} vectors for {len(ask.input)} inputs"
+        raise faults.garbage(target, why, body)
+    try:
+        return tuple(_packed(vector) if ask.base64 else _unpacked(vector) for vector in told)
+    except (ValueError, OverflowError) as error:
+        raise faults.garbage(target, f"A vector is broken ({error})", body) from error
+
+
+def _packed(vector: Vector) -> str:
+    if isinstance(vector, str):
+        return vector
+    return base64.b64encode(_little_endian(array("f", vector)).tobytes()).decode()
+
+
+def _unpacked(vector: Vector) -> tuple[float, ...]:
+    if not isinstance(vector, str):
+        return vector
+    floats = array("f")
+    floats.frombytes(base64.b64decode(vector, validate=True))
+    return tuple(_little_endian(floats))
+
+
+def _little_endian(floats: "array[float]") -> "array[float]":
+    if sys.byteorder == "big":
+        floats.byteswap()
+    return floats
+
+
+def _is_whole(data: bytes) -> bool:
+    try:
+        msgspec.json.decode(data)
+    except faults.UNREADABLE:
+        return data.strip() == DONE_DATA
+    return True

@@ -1,0 +1,127 @@
+"""Plays what providers say to their adapters, and tells in a line what an adapter made of it."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from proxy.core.chat import Answer, Chunk, ToolCall, Usage
+from proxy.core.collect import Collector
+from proxy.core.errors import Fault
+from proxy.providers.adapter import Adapter, Decoder, Target
+from proxy.providers.catalog import Catalog, Model
+from proxy.providers.registry import ADAPTERS
+
+ROOT = Path(__file__).parents[2] / "fixtures"
+OUTCOMES = Path(__file__).with_name("outcomes")
+CATALOG = Catalog.load()
+KEY = "key-of-the-proxy-itself"
+
+
+class Fixture(NamedTuple):
+    """One answer of a provider, as bytes."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    streams: bool
+
+
+def target(provider: str, model: str | None = None, key: str | None = KEY) -> Target:
+    """A provider of the catalogue; without a model, one that the catalogue does not list."""
+    spec = CATALOG.providers[provider]
+    listed = CATALOG.model(provider, model) if model else Model(provider=provider, id="model-1")
+    return Target(spec=spec, model=listed, base_url="https://upstream.test/v1", key=key)
+
+
+def adapter(provider: str) -> Adapter:
+    """The adapter of a provider's dialect."""
+    return ADAPTERS[CATALOG.providers[provider].dialect]
+
+
+def load(provider: str, case: str) -> Fixture:
+    """A fixture by its name."""
+    told = json.loads((ROOT / provider / f"{case}.json").read_text())
+    if "sse" in told:
+        body = "".join(told["sse"])
+    else:
+        body = told["body"]
+        body = body if isinstance(body, str) else json.dumps(body, separators=(",", ":"))
+    return Fixture(told["status"], told["headers"], body.encode(), "sse" in told)
+
+
+def cases(provider: str) -> list[str]:
+    """The provider's answers to chats: no adapter reads lists of models, and what becomes of
+    vectors is no line."""
+    stems = sorted(path.stem for path in (ROOT / provider).glob("*.json"))
+    return [case for case in stems if not case.startswith(("models", "embeddings"))]
+
+
+def outcomes(provider: str) -> dict[str, str]:
+    """What is expected of each fixture of a provider: a line each."""
+    lines = (OUTCOMES / f"{provider}.txt").read_text().splitlines()
+    return {case: expected for case, _, expected in (line.partition(" ") for line in lines)}
+
+
+def decode(decoder: Decoder, pieces: Iterable[bytes]) -> list[Chunk]:
+    """All chunks of a stream that comes in these pieces."""
+    chunks = [chunk for piece in pieces for chunk in decoder.feed(piece)]
+    return chunks + decoder.end()
+
+
+def collect(chunks: Iterable[Chunk]) -> Answer:
+    """The chunks put together."""
+    collector = Collector()
+    for chunk in chunks:
+        collector.add(chunk)
+    return collector.answer()
+
+
+def outcome(provider: str, case: str) -> str:
+    """What the adapter makes of a fixture."""
+    fixture, spoken, to = load(provider, case), adapter(provider), target(provider)
+    try:
+        if fixture.status >= 300:
+            raise spoken.fault(to, fixture.status, fixture.headers, fixture.body)
+        if not fixture.streams and case != "stream-ignored":
+            answer = spoken.answer(to, fixture.body)
+            return tell(answer) + (" raw" if answer.raw == fixture.body else "")
+        decoder = spoken.decoder(to)
+        chunks = decode(decoder, [fixture.body])
+    except Fault as fault:
+        return tell_fault(fault)
+    raw = sum(chunk.raw is not None for chunk in chunks)
+    end = "" if decoder.finished else " UNFINISHED"
+    return f"{tell(collect(chunks))} chunks={len(chunks)} raw={raw}{end}"
+
+
+def tell(answer: Answer) -> str:
+    """An answer in a line."""
+    parts = [repr(answer.text), answer.finish_reason, *map(tell_call, answer.tool_calls)]
+    if answer.reasoning:
+        parts.append(f"thought={answer.reasoning!r}")
+    if answer.refusal:
+        parts.append(f"refusal={answer.refusal!r}")
+    parts += [f"+{name}" for name in answer.extra]
+    return " ".join([*parts, tell_usage(answer.usage)])
+
+
+def tell_call(call: ToolCall) -> str:
+    signed = " signed" if call.extra_content else ""
+    return f"{call.function.name}({call.function.arguments})#{call.id}{signed}"
+
+
+def tell_usage(usage: Usage | None) -> str:
+    if usage is None:
+        return "tokens=?"
+    named = ("cached", "cache_write", "reasoning", "cost")
+    told = [f" {name}={value}" for name in named if (value := getattr(usage, name)) is not None]
+    return f"tokens={usage.input}+{usage.output}{''.join(told)}"
+
+
+def tell_fault(fault: Fault) -> str:
+    told = {"code": fault.code, "param": fault.param, "retry_after": fault.retry_after}
+    parts = [f"{name}={value}" for name, value in told.items() if value is not None]
+    parts += ["lacks"] if fault.lacks else []
+    message = fault.message if len(fault.message) < 60 else f"{fault.message[:60]}…"
+    return f"FAULT {fault.kind} {fault.status} {' '.join([*parts, repr(message)])}"

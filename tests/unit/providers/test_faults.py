@@ -1,0 +1,214 @@
+"""What refusals mean: their forms, their phrases, when to come back, and that no key is told."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from proxy.core.errors import Fault
+from proxy.providers import faults
+from tests.unit.providers import replay
+
+TO = replay.target("openai")
+PAGE = "The provider answered with an HTML page:"
+WORDS = (
+    "error errors message code type param metadata raw details status estimated_time"
+    " internalCode detail"
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(WORDS.split()), inner),
+)
+
+
+def fault(status: int, body: Any, headers: dict[str, str] | None = None) -> Fault:
+    told = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return replay.adapter("openai").fault(TO, status, headers or {}, told)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"error": {"message": "Told."}}, "Told."),
+        ({"error": "Told.", "error_type": "validation"}, "Told."),
+        ({"errors": [{"code": 10000, "message": "Told."}], "success": False}, "Told."),
+        ({"message": "Told.", "code": "wrong_api_format"}, "Told."),
+        ({"detail": "Told."}, "Told."),
+        ({"detail": [{"loc": ["body", "messages"], "msg": "Told."}]}, "Told."),
+        ({"error": {"message": "Provider returned error", "metadata": {"raw": "Told."}}}, "Told."),
+        (
+            {"error": {"message": "x", "metadata": {"raw": '{"error": {"message": "Told."}}'}}},
+            "Told.",
+        ),
+        ([{"error": {"code": 400, "message": "Told."}}], "Told."),
+        ("Told.", "Told."),
+        (b" Told \n plainly. ", "Told plainly."),
+        (b"<!doctype html><TITLE>Not\nnow</TITLE>", f"{PAGE} Not now"),
+        (b"<p>hm</p>", f"{PAGE} untitled"),
+        (b"", "The provider answered with status 400 and no message."),
+        ({"surprise": 1}, '{"surprise":1}'),
+        ({"error": {"surprise": 1}}, '{"surprise":1}'),
+        ([], "[]"),
+        (17, "17"),
+    ],
+)
+def test_every_form_of_an_error_is_read(body: Any, message: str) -> None:
+    assert fault(400, body).message == message
+
+
+def test_a_long_message_is_cut() -> None:
+    message = fault(400, {"message": "x" * 600}).message
+    assert message == "x" * 499 + "…"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, "bad_request"),
+        (401, "unauthorized"),
+        (402, "unauthorized"),
+        (403, "unauthorized"),
+        (404, "not_found"),
+        (405, "unavailable"),
+        (408, "timeout"),
+        (413, "too_large"),
+        (422, "bad_request"),
+        (429, "rate_limited"),
+        (500, "unavailable"),
+        (503, "unavailable"),
+        (529, "unavailable"),
+    ],
+)
+def test_a_status_alone(status: int, kind: str) -> None:
+    told = fault(status, b"")
+    assert (told.kind, told.status, told.lacks) == (kind, status, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind", "lacks"),
+    [
+        (400, "API key expired. Please renew the API key.", "unauthorized", False),
+        (400, "This model supports at most 16384 completion tokens", "bad_request", True),
+        (400, "'tools' is not supported with this model", "bad_request", True),
+        (400, "Invalid image", "bad_request", False),
+        (404, "No endpoints found that support image input", "bad_request", True),
+        (422, "No such model as this", "not_found", False),
+        (500, "Context size has been exceeded.", "bad_request", True),
+        (500, "That is not supported", "bad_request", True),
+        (503, "That is not supported", "unavailable", False),
+        (429, "Your context window is fine", "rate_limited", False),
+    ],
+)
+def test_a_phrase_says_more_than_its_status(
+    status: int, message: str, kind: str, lacks: bool
+) -> None:
+    told = fault(status, {"error": {"message": message}})
+    assert (told.kind, told.lacks) == (kind, lacks)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "status"),
+    [
+        ({"code": 429, "message": "x"}, "rate_limited", 429),
+        ({"status_code": 400, "message": "x"}, "bad_request", 400),
+        ({"code": "rate_limit_exceeded", "message": "x"}, "rate_limited", None),
+        ({"type": "invalid_request_error", "message": "x"}, "bad_request", None),
+        ({"type": "authentication_error", "message": "x"}, "unauthorized", None),
+        ({"code": "model_not_found", "message": "x"}, "not_found", None),
+        ({"type": "timeout", "message": "x"}, "timeout", None),
+        ({"type": "overloaded_error", "message": "x"}, "unavailable", None),
+        ({"message": "x"}, "unavailable", None),
+    ],
+)
+def test_an_error_under_status_200(error: dict[str, Any], kind: str, status: int | None) -> None:
+    with pytest.raises(Fault) as raised:
+        replay.adapter("openai").answer(TO, json.dumps({"error": error}).encode())
+    assert (raised.value.kind, raised.value.status) == (kind, status)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "seconds"),
+    [
+        (429, {"retry-after": "7"}, {}, 7.0),
+        (429, {"retry-after": "6.5"}, {}, 6.5),
+        (429, {"retry-after": "7", "retry-after-ms": "120"}, {}, 0.12),
+        (503, {"retry-after": "2"}, {}, 2.0),
+        (429, {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, {}, None),
+        (429, {"retry-after": "-1"}, {}, None),
+        (429, {"retry-after": "nan"}, {}, None),
+        (400, {"retry-after": "7"}, {}, None),
+        (503, {}, {"error": "loading", "estimated_time": 20.5}, 20.5),
+        (429, {}, {"error": {"details": [{"retryDelay": "48s"}, "?"]}}, 48.0),
+        (429, {}, {"error": {"details": [{"retryDelay": "0.25s"}]}}, 0.25),
+        (429, {}, {"error": {"details": "none"}}, None),
+        (429, {"retry-after": "7"}, {"error": {"code": "insufficient_quota"}}, None),
+    ],
+)
+def test_when_to_come_back(
+    status: int, headers: dict[str, str], body: Any, seconds: float | None
+) -> None:
+    assert fault(status, body, headers).retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "left", "reset", "seconds"),
+    [
+        (429, "0", "6m0s", 360.0),
+        (429, "0", "12ms", 0.012),
+        (429, "0", "1h2m3.5s", 3723.5),
+        (429, "0", "8.5", 8.5),
+        (429, "0", "soon", None),
+        (429, "9", "6m0s", None),
+        (429, None, "6m0s", None),
+        (503, "0", "6m0s", None),
+    ],
+)
+def test_when_a_limit_is_renewed(
+    status: int, left: str | None, reset: str, seconds: float | None
+) -> None:
+    headers = {"x-ratelimit-reset-tokens": reset}
+    headers |= {"x-ratelimit-remaining-tokens": left} if left else {}
+    assert fault(status, {}, headers).retry_after == seconds
+
+
+def test_the_last_limit_to_be_renewed_counts() -> None:
+    headers = {
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "2s",
+        "x-ratelimit-remaining-tokens": "0",
+        "x-ratelimit-reset-tokens": "9s",
+    }
+    assert fault(429, {}, headers).retry_after == 9.0
+
+
+def test_no_key_is_told() -> None:
+    key = replay.KEY
+    told = fault(401, {"error": {"message": f"Key {key} is wrong", "code": key, "param": key}})
+    assert (told.message, told.code, told.param) == ("Key *** is wrong", "***", "***")
+    other = fault(401, {"error": {"message": "No such key: sk-proj-0123456789abcdefgh."}})
+    assert other.message == "No such key: ***."
+    assert fault(401, f"<title>{replay.KEY}</title>".encode()).message.endswith(": ***")
+
+
+def test_no_beginning_of_a_key_is_told_where_garbage_is_cut() -> None:
+    for spaces in range(150, 230):
+        message = faults.garbage(TO, "Why", b"x" * spaces + replay.KEY.encode()).message
+        assert replay.KEY[:6] not in message
+
+
+@given(status=st.integers(0, 999), body=st.binary() | JSON, header=st.text())
+@example(status=429, body=b"[" * 100_000, header="9" * 400)
+@example(status=429, body=b'"\xff"', header="")
+@example(status=503, body={"error": "x", "estimated_time": 10**300}, header="")
+@example(status=0, body={"error": {"code": [], "message": {}, "details": [{"a": 1}]}}, header="")
+def test_reading_a_refusal_never_fails(status: int, body: Any, header: str) -> None:
+    told = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"retry-after": header, "x-ratelimit-reset-a": header, "x-ratelimit-remaining-a": "0"}
+    for provider in ("openai", "gemini", "workers-ai"):
+        read = replay.adapter(provider).fault(replay.target(provider), status, headers, told)
+        assert isinstance(read, Fault)
+        assert read.message
+        assert len(read.message) <= 500
+        assert read.retry_after is None or 0 <= read.retry_after < float("inf")
