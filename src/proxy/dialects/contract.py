@@ -1,0 +1,35 @@
+"""What every caller's dialect offers for chat; a module is the dialect, this is its shape."""
+
+from typing import Protocol
+
+from proxy.core.chat import Answer, Call, Chunk, Served
+from proxy.core.errors import ProxyError
+
+
+class StreamWriter(Protocol):
+    """Renders one streamed answer; the bytes that each step returns go out as they are."""
+
+    def chunk(self, chunk: Chunk) -> bytes:
+        """A piece of the answer; empty bytes where the caller has no use for it."""
+
+    def done(self, answer: Answer, served: Served) -> bytes:
+        """The end of a complete answer; nothing is sent after it."""
+
+    def error(self, error: ProxyError, request_id: str, timestamp: float) -> bytes:
+        """The end of a broken one; nothing is sent after it."""
+
+
+class Dialect(Protocol):
+    """A caller's dialect."""
+
+    def parse_chat(self, body: bytes, /) -> Call:
+        """Reads and validates a body. Raises InvalidRequest, its message naming the field."""
+
+    def answer(self, answer: Answer, served: Served, /) -> bytes:
+        """The body of a complete answer."""
+
+    def writer(self, call: Call, served: Served, /) -> StreamWriter:
+        """A writer for one stream. `served` is what is known when the stream begins."""
+
+    def error(self, error: ProxyError, request_id: str, timestamp: float, /) -> bytes:
+        """The body of an error; timestamp in seconds since 1970."""

@@ -1,0 +1,134 @@
+"""OpenAI's forms of messages, tools and answer formats, which both dialects use: the checks
+that a type can't express, and the form of a tool call on its way out."""
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from proxy.core.chat import Message, Part, ResponseFormat, Tool, ToolCall
+from proxy.dialects.reading import Name, invalid
+
+IMAGE_BYTES = 20 * 1024 * 1024
+"""Bytes of images, decoded, that one request may carry."""
+
+Messages = Annotated[tuple[Message, ...], Meta(min_length=1, max_length=2048)]
+Tools = Annotated[tuple[Tool, ...], Meta(max_length=512)]
+
+_RAWS = msgspec.json.Decoder(tuple[Raw, ...])
+_FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_DATA_URL = re.compile(
+    r"data:image/[a-zA-Z0-9.+-]+(?:;[a-zA-Z0-9=.+-]+)*;base64,(?=[a-zA-Z0-9+/]{2}[a-zA-Z0-9+/=]{2})"
+)
+_HTTPS_URL = re.compile(r"https://[^\s\x00-\x1f/?#][^\s\x00-\x1f]{0,8000}")
+
+
+class NamedFunction(Struct, frozen=True):
+    """A function by its name."""
+
+    name: Name
+
+
+class NamedChoice(Struct, frozen=True):
+    """OpenAI's `tool_choice` as an object. Other types than `function` have other fields."""
+
+    type: str
+    function: NamedFunction | None = None
+
+
+Choice = Literal["auto", "none", "required"] | NamedChoice
+
+
+def raw_messages(messages: Raw) -> tuple[Raw, ...]:
+    """Each message's own bytes."""
+    return _RAWS.decode(messages)
+
+
+def check_messages(messages: Sequence[Message]) -> None:
+    """Raises InvalidRequest for messages that no model could take."""
+    image_bytes = 0
+    for index, message in enumerate(messages):
+        if message.role == "tool" and not message.tool_call_id:
+            path = f"messages[{index}].tool_call_id"
+            raise invalid(path, "Missing; it says which tool call this message answers")
+        if message.content is None and message.role != "assistant":
+            raise invalid(f"messages[{index}].content", "Missing")
+        if isinstance(message.content, tuple):
+            for number, part in enumerate(message.content):
+                path = f"messages[{index}].content[{number}]"
+                image_bytes += _check_part(part, path)
+                if image_bytes > IMAGE_BYTES:
+                    reason = f"The images are over {IMAGE_BYTES >> 20} MB together"
+                    raise invalid(f"{path}.image_url.url", reason)
+    if not any(message.content or message.tool_calls for message in messages):
+        raise invalid("messages", "All are empty")
+
+
+def check_tools(tools: Sequence[Tool]) -> None:
+    """Raises InvalidRequest for functions without a proper name of their own."""
+    names = set[str]()
+    for index, tool in enumerate(tools):
+        if tool.type != "function":
+            continue
+        if tool.function is None:
+            raise invalid(f"tools[{index}].function", "Missing")
+        name, path = tool.function.name, f"tools[{index}].function.name"
+        if not _FUNCTION_NAME.fullmatch(name):
+            raise invalid(path, "Expected 1 to 64 of a-z, A-Z, 0-9, _ and -")
+        if name in names:
+            raise invalid(path, f"There are two tools called {name}")
+        names.add(name)
+
+
+def check_choice(choice: Choice | None, tools: Sequence[Tool], path: str) -> str | None:
+    """The choice in the form of ChatRequest. Raises InvalidRequest for one that can't be met."""
+    if choice == "required" and not tools:
+        raise invalid(path, "There are no tools to choose from")
+    if not isinstance(choice, NamedChoice):
+        return choice
+    if choice.type != "function":
+        raise invalid(f"{path}.type", "Expected function")
+    if choice.function is None:
+        raise invalid(f"{path}.function", "Missing")
+    name = choice.function.name
+    if not any(tool.function and tool.function.name == name for tool in tools):
+        raise invalid(f"{path}.function.name", f"No tool is called {name}")
+    return f"function:{name}"
+
+
+def check_format(wanted: ResponseFormat | None, path: str) -> None:
+    """Raises InvalidRequest for `json_schema` without a schema."""
+    if wanted is None or wanted.type != "json_schema":
+        return
+    if wanted.json_schema is None:
+        raise invalid(f"{path}.json_schema", "Missing")
+    if wanted.json_schema.schema_ is None:
+        raise invalid(f"{path}.json_schema.schema", "Missing")
+
+
+def tool_call(call: ToolCall) -> dict[str, Any]:
+    """A tool call in OpenAI's form, which can go back into `messages` as it is."""
+    form: dict[str, Any] = {"id": call.id, "type": call.type, "function": call.function}
+    if call.extra_content:
+        form["extra_content"] = call.extra_content
+    return form
+
+
+def _check_part(part: Part, path: str) -> int:
+    """The bytes of the part's image, 0 without one."""
+    if part.type == "text" and part.text is None:
+        raise invalid(f"{path}.text", "Missing")
+    if part.type != "image_url":
+        return 0
+    if part.image_url is None:
+        raise invalid(f"{path}.image_url", "Missing")
+    url = part.image_url.url
+    if data := _DATA_URL.match(url):
+        return (len(url) - data.end()) * 3 // 4
+    if not _HTTPS_URL.fullmatch(url):
+        raise invalid(
+            f"{path}.image_url.url", "Expected an https:// URL or data:image/…;base64,… with data"
+        )
+    return 0

@@ -1,0 +1,275 @@
+"""OpenAI's dialect: POST /v1/chat/completions, /v1/embeddings, GET /v1/models.
+
+Whatever a provider already told in this dialect goes on as the same bytes; the rest is
+rendered in OpenAI's form, so that its SDKs read it. Requests are read in openai_request.
+
+Errors come in OpenAI's envelope. The SDKs choose their exception by the HTTP status; what
+users test beside it is `code`: `invalid_api_key`, `model_not_found`, `insufficient_quota`,
+`rate_limit_exceeded`, else SPEC.md's name of the error. `type` is one of OpenAI's few;
+`error_type` is always SPEC.md's. `source`, `request_id` and `attempts` stand beside them.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from proxy.core.chat import (
+    Answer,
+    Call,
+    Chunk,
+    Embeddings,
+    ModelEntry,
+    Served,
+    ToolCallDelta,
+    Usage,
+)
+from proxy.core.errors import ProxyError
+from proxy.core.sse import DONE, frame
+from proxy.dialects.messages import tool_call
+from proxy.dialects.openai_request import parse_chat, parse_embeddings
+
+__all__ = [
+    "Writer",
+    "answer",
+    "embeddings",
+    "error",
+    "model",
+    "models",
+    "parse_chat",
+    "parse_embeddings",
+    "writer",
+]
+
+_TYPES = {
+    "budget_exceeded": "insufficient_quota",
+    "permission_denied": "permission_error",
+    "rate_limit_exceeded": "rate_limit_error",
+    "internal_error": "server_error",
+    "provider_error": "server_error",
+    "no_provider_available": "server_error",
+    "provider_timeout": "server_error",
+}
+"""OpenAI's types; what is not listed is an `invalid_request_error`, a bad key too."""
+_CODES = {
+    "invalid_request": None,
+    "authentication_failed": "invalid_api_key",
+    "budget_exceeded": "insufficient_quota",
+}
+
+
+def answer(answer: Answer, served: Served) -> bytes:
+    """The body of a complete answer: the provider's own bytes where they are in this dialect."""
+    if answer.raw is not None:
+        return answer.raw
+    message = {
+        **answer.extra,
+        "role": "assistant",
+        "content": answer.text,
+        "refusal": answer.refusal,
+    }
+    if answer.tool_calls:
+        message["tool_calls"] = [tool_call(call) for call in answer.tool_calls]
+    if answer.reasoning:
+        message["reasoning_content"] = answer.reasoning
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": answer.logprobs,
+        "finish_reason": answer.finish_reason,
+    }
+    completion = {
+        "id": answer.id or f"chatcmpl-{served.request_id}",
+        "object": "chat.completion",
+        "created": answer.created or served.created,
+        "model": answer.model or served.model,
+        "choices": [choice],
+    }
+    if answer.usage:
+        completion["usage"] = _usage(answer.usage)
+    return msgspec.json.encode(completion)
+
+
+def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
+    """The body of an error. The time has no place in OpenAI's form."""
+    return msgspec.json.encode({"error": _error(error, request_id)})
+
+
+def embeddings(embeddings: Embeddings, served: Served) -> bytes:
+    """The body of an answer with vectors. OpenAI's form has no place for unknown usage: 0."""
+    used = embeddings.usage.input if embeddings.usage else 0
+    data = [
+        {"object": "embedding", "index": index, "embedding": vector}
+        for index, vector in enumerate(embeddings.vectors)
+    ]
+    told = {
+        "object": "list",
+        "data": data,
+        "model": embeddings.model or served.model,
+        "usage": {"prompt_tokens": used, "total_tokens": used},
+    }
+    return msgspec.json.encode(told)
+
+
+def models(entries: Iterable[ModelEntry]) -> bytes:
+    """The list of models."""
+    return msgspec.json.encode({"object": "list", "data": [_model(entry) for entry in entries]})
+
+
+def model(entry: ModelEntry) -> bytes:
+    """One model."""
+    return msgspec.json.encode(_model(entry))
+
+
+class Writer:
+    """Writes one stream.
+
+    When the caller asked for usage it gets what OpenAI promises, whatever the provider does:
+    `usage` is null in every chunk but one, which comes last and holds no choice. Where nobody
+    told the usage, there is no such chunk.
+    """
+
+    def __init__(self, call: Call, served: Served) -> None:
+        self._include_usage = call.include_usage
+        self._id = f"chatcmpl-{served.request_id}"
+        self._model = served.model
+        self._created = served.created
+        self._begun = False
+        self._closing: bytes | None = None
+        self._closing_total = 0
+
+    def chunk(self, chunk: Chunk) -> bytes:
+        """A piece of the answer; empty where it holds nothing that the caller wants."""
+        self._id = chunk.id or self._id
+        self._model = chunk.model or self._model
+        if chunk.raw is not None:
+            return self._passed_on(chunk, chunk.raw)
+        delta = _delta(chunk)
+        if not (delta or chunk.finish_reason or chunk.logprobs):
+            return b""
+        if not self._begun:
+            self._begun = True
+            delta = {"role": "assistant", **delta}
+        return self._choice(delta, chunk.finish_reason, chunk.logprobs)
+
+    def done(self, answer: Answer, served: Served) -> bytes:
+        """The end of a complete answer: the usage, if it was asked for, and `[DONE]`."""
+        if not self._include_usage:
+            return DONE
+        if self._closing is not None:
+            return frame(self._closing) + DONE
+        if answer.usage is None:
+            return DONE
+        return self._event({"choices": [], "usage": _usage(answer.usage)}) + DONE
+
+    def error(self, failure: ProxyError, request_id: str, timestamp: float) -> bytes:
+        """The end of a broken answer: a chunk that OpenAI's SDKs raise on. No `[DONE]`
+        follows, which some clients take for success."""
+        return self._choice({}, "error", None, error=_error(failure, request_id))
+
+    def _passed_on(self, chunk: Chunk, raw: bytes) -> bytes:
+        """The provider's bytes. Usage that the caller is to get is taken out and held back
+        until the end; of several the largest stands, as in Collector."""
+        if not self._include_usage or chunk.usage is None:
+            return b"" if chunk.usage_only else frame(raw)
+        event = msgspec.json.decode(raw)
+        told = event.get("usage")
+        if told and chunk.usage.total >= self._closing_total:
+            self._closing_total = chunk.usage.total
+            self._closing = msgspec.json.encode({**event, "choices": []})
+        if chunk.usage_only:
+            return b""
+        return frame(msgspec.json.encode({**event, "usage": None}) if told else raw)
+
+    def _choice(
+        self, delta: dict[str, Any], finish_reason: str | None, logprobs: Any, **beside: Any
+    ) -> bytes:
+        choice = {
+            "index": 0,
+            "delta": delta,
+            "logprobs": logprobs,
+            "finish_reason": finish_reason,
+        }
+        if self._include_usage:
+            beside["usage"] = None
+        return self._event({"choices": [choice], **beside})
+
+    def _event(self, fields: dict[str, Any]) -> bytes:
+        head = {
+            "id": self._id,
+            "object": "chat.completion.chunk",
+            "created": self._created,
+            "model": self._model,
+        }
+        return frame(msgspec.json.encode(head | fields))
+
+
+writer = Writer
+
+
+def _delta(chunk: Chunk) -> dict[str, Any]:
+    """What a chunk adds to the message."""
+    delta = dict(chunk.extra)
+    if chunk.text:
+        delta["content"] = chunk.text
+    if chunk.reasoning:
+        delta["reasoning_content"] = chunk.reasoning
+    if chunk.refusal:
+        delta["refusal"] = chunk.refusal
+    if chunk.tool_calls:
+        delta["tool_calls"] = [_tool_call_delta(call) for call in chunk.tool_calls]
+    return delta
+
+
+def _tool_call_delta(call: ToolCallDelta) -> dict[str, Any]:
+    delta: dict[str, Any] = {"index": call.index}
+    function = {"arguments": call.arguments}
+    if call.name is not None:
+        delta["type"] = "function"
+        function["name"] = call.name
+    if call.id is not None:
+        delta["id"] = call.id
+    if call.extra_content:
+        delta["extra_content"] = call.extra_content
+    return {**delta, "function": function}
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.total,
+    }
+    if usage.cached is not None:
+        told["prompt_tokens_details"] = {"cached_tokens": usage.cached}
+    if usage.reasoning is not None:
+        told["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
+    return told
+
+
+def _error(error: ProxyError, request_id: str) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "message": error.message,
+        "type": _TYPES.get(error.type, "invalid_request_error"),
+        "param": error.param,
+        "code": error.code or _code(error),
+        "error_type": error.type,
+        "source": error.source,
+        "request_id": request_id,
+    }
+    if error.attempts:
+        told["attempts"] = error.attempts
+    return told
+
+
+def _code(error: ProxyError) -> str | None:
+    """The code of an error that brings none of its own. A provider's 404 is about the model:
+    the proxy chose the path."""
+    if error.type == "not_found" and (error.param == "model" or error.source == "provider"):
+        return "model_not_found"
+    return _CODES.get(error.type, error.type)
+
+
+def _model(entry: ModelEntry) -> dict[str, Any]:
+    """A model in OpenAI's form, which wants a time of creation; the catalogue knows none."""
+    return {"id": entry.id, "object": "model", "created": 0, "owned_by": entry.owned_by}

@@ -1,0 +1,270 @@
+"""What callers of OpenAI's dialect ask: chat completions and embeddings.
+
+Beside OpenAI's fields stand the proxy's own (`provider`, `fallback`, `strategy`, `cache`,
+`timeout`), LiteLLM's `cache` object and OpenRouter's `models` and `provider` object. Fields
+that are not known here are kept for a provider of this dialect; a body without any of the
+proxy's fields is kept whole, so that it can go on unchanged.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from proxy.core.chat import (
+    CacheControl,
+    CacheMode,
+    Call,
+    ChatRequest,
+    EmbeddingRequest,
+    ResponseFormat,
+    Routing,
+    Strategy,
+)
+from proxy.dialects import reading
+from proxy.dialects.messages import (
+    Choice,
+    Messages,
+    NamedChoice,
+    Tools,
+    check_choice,
+    check_format,
+    check_messages,
+    check_tools,
+    raw_messages,
+)
+from proxy.dialects.reading import invalid
+
+EMBEDDING_INPUTS = 2048
+"""Texts in one request for embeddings: OpenAI's own limit."""
+
+_SORTS: dict[str, Strategy] = {
+    "price": "cheapest",
+    "throughput": "fastest",
+    "latency": "fastest",
+}
+
+
+class _Provider(Struct, frozen=True, forbid_unknown_fields=True):
+    """OpenRouter's `provider` object, as far as it says who shall answer. Its other wishes
+    (`data_collection`, `zdr`, …) are promises that the proxy can't keep: refused, not ignored."""
+
+    order: reading.Names | None = None
+    only: reading.Names | None = None
+    ignore: reading.Names | None = None
+    sort: Literal["price", "throughput", "latency"] | None = None
+    allow_fallbacks: bool | None = None
+
+
+class _Steering(Struct, frozen=True, kw_only=True):
+    """Who shall answer. All but `model` are the proxy's own fields."""
+
+    model: reading.Name | None = None
+    models: reading.Names | None = None
+    provider: reading.Name | _Provider | None = None
+    fallback: bool | reading.Names | None = None
+    strategy: Strategy | None = None
+    timeout: reading.Milliseconds | None = None
+
+
+class _Cache(
+    Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    rename={"s_maxage": "s-maxage", "no_cache": "no-cache", "no_store": "no-store"},
+):
+    """The native `cache` object and LiteLLM's in one."""
+
+    ttl: reading.Seconds | None = None
+    mode: CacheMode | None = None
+    s_maxage: reading.Seconds | None = None
+    no_cache: bool | None = None
+    no_store: bool | None = None
+    namespace: reading.Name | None = None
+
+
+class _StreamOptions(Struct, frozen=True):
+    include_usage: bool | None = None
+
+
+class _Chat(_Steering, frozen=True, kw_only=True):
+    """The body of a chat completion. null is the same as a field that is not there."""
+
+    messages: Messages
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: reading.Count | None = None
+    max_completion_tokens: reading.Count | None = None
+    temperature: reading.Temperature | None = None
+    top_p: reading.Share | None = None
+    stop: reading.Stop | None = None
+    seed: reading.Seed | None = None
+    n: int | None = None
+    frequency_penalty: reading.Penalty | None = None
+    presence_penalty: reading.Penalty | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    tools: Tools | None = None
+    tool_choice: Choice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    reasoning_effort: reading.Name | None = None
+    user: reading.Label | None = None
+    metadata: reading.Metadata | None = None
+    cache: _Cache | None = None
+
+
+_Tokens = list[Annotated[int, Meta(ge=0)]]
+
+
+class _Embed(_Steering, frozen=True, kw_only=True):
+    """The body of a request for embeddings."""
+
+    input: str | list[str | Annotated[int, Meta(ge=0)] | _Tokens]
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: reading.Count | None = None
+    user: reading.Label | None = None
+
+
+_CHAT = msgspec.json.Decoder(_Chat)
+_EMBED = msgspec.json.Decoder(_Embed)
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_ANY = msgspec.json.Decoder()
+
+_OWN = frozenset(_Steering.__struct_fields__) - {"model"} | {"cache", "metadata"}
+_TRUE = Raw(b"true")
+_KNOWN_IN_CHAT = frozenset(_Chat.__struct_fields__)
+_KNOWN_IN_EMBED = frozenset(_Embed.__struct_fields__)
+
+
+def parse_chat(body: bytes) -> Call:
+    """Reads and validates a chat completion's request. Raises InvalidRequest, its message
+    naming the field."""
+    reading.check(body)
+    ask = reading.decode(_CHAT, body)
+    fields = _FIELDS.decode(body)
+    tools = ask.tools or ()
+    _check(ask, fields)
+    extra = _unknown(fields, _KNOWN_IN_CHAT)
+    choice = ask.tool_choice
+    if isinstance(choice, NamedChoice) and choice.type != "function":
+        extra["tool_choice"] = fields["tool_choice"]  # allowed_tools, custom: OpenAI's alone
+        choice = None
+    # OpenAI takes metadata only for what it stores; else it labels the request for the proxy.
+    own = _OWN
+    if ask.metadata and extra.get("store") == _TRUE:
+        extra["metadata"] = fields["metadata"]
+        own = _OWN - {"metadata"}
+    return Call(
+        chat=ChatRequest(
+            messages=ask.messages,
+            stream=bool(ask.stream),
+            max_tokens=ask.max_completion_tokens or ask.max_tokens,
+            temperature=ask.temperature,
+            top_p=ask.top_p,
+            stop=reading.stops(ask.stop),
+            seed=ask.seed,
+            frequency_penalty=ask.frequency_penalty,
+            presence_penalty=ask.presence_penalty,
+            logprobs=ask.logprobs,
+            top_logprobs=ask.top_logprobs,
+            tools=tools,
+            tool_choice=check_choice(choice, tools, "tool_choice"),
+            parallel_tool_calls=ask.parallel_tool_calls,
+            response_format=ask.response_format,
+            reasoning_effort=ask.reasoning_effort,
+            extra=extra,
+            raw_messages=raw_messages(fields["messages"]),
+            raw_tools=fields["tools"] if tools else None,
+            body=body if own.isdisjoint(fields) else None,
+        ),
+        routing=_routing(ask),
+        cache=_cache(ask.cache or _Cache()),
+        user=ask.user or None,
+        metadata=ask.metadata or {},
+        include_usage=bool(ask.stream_options and ask.stream_options.include_usage),
+    )
+
+
+def parse_embeddings(body: bytes) -> EmbeddingRequest:
+    """Reads and validates a request for embeddings. Raises InvalidRequest, its message naming
+    the field."""
+    reading.check(body)
+    ask = reading.decode(_EMBED, body)
+    return EmbeddingRequest(
+        input=_inputs(ask.input),
+        routing=_routing(ask),
+        dimensions=ask.dimensions,
+        base64=ask.encoding_format == "base64",
+        user=ask.user or None,
+        extra=_unknown(_FIELDS.decode(body), _KNOWN_IN_EMBED),
+    )
+
+
+def _check(ask: _Chat, fields: dict[str, Raw]) -> None:
+    if ask.n not in (None, 1):
+        raise invalid("n", "Only 1 is supported; send the request as often as you want answers")
+    for old, new in (("functions", "tools"), ("function_call", "tool_choice")):
+        if old in fields:
+            raise invalid(old, f"Replaced by {new}, which OpenAI has had since 2023; use that")
+    check_messages(ask.messages)
+    check_tools(ask.tools or ())
+    check_format(ask.response_format, "response_format")
+
+
+def _unknown(fields: dict[str, Raw], known: frozenset[str]) -> dict[str, Raw]:
+    """The fields that are not known. Raises InvalidRequest for one that is no proper JSON:
+    Raw lets pass what can't be decoded (1e999)."""
+    unknown = {name: value for name, value in fields.items() if name not in known}
+    for name, value in unknown.items():
+        reading.decode(_ANY, value, at=name)
+    return unknown
+
+
+def _routing(ask: _Steering) -> Routing:
+    wish = ask.provider if isinstance(ask.provider, _Provider) else _Provider()
+    names = (ask.model, *(ask.models or ()))
+    model, *others = dict.fromkeys(name for name in names if name) or ("auto",)
+    fallback = True if ask.fallback is None else ask.fallback
+    return Routing(
+        model=model,
+        models=tuple(others),
+        provider=ask.provider if isinstance(ask.provider, str) else None,
+        strategy=ask.strategy or (_SORTS[wish.sort] if wish.sort else None),
+        fallback=False if wish.allow_fallbacks is False else fallback,
+        timeout_ms=ask.timeout,
+        order=wish.order or (),
+        only=wish.only or (),
+        ignore=wish.ignore or (),
+    )
+
+
+def _cache(ask: _Cache) -> CacheControl:
+    mode = ask.mode or "default"
+    return CacheControl(
+        ttl=ask.ttl,
+        mode="refresh" if ask.no_cache and mode == "default" else mode,
+        store=not ask.no_store,
+        max_age=ask.s_maxage,
+        namespace=ask.namespace,
+    )
+
+
+def _inputs(
+    given: str | list[str | int | list[int]],
+) -> tuple[str, ...] | tuple[tuple[int, ...], ...]:
+    """The inputs as a tuple of texts or of token lists, whichever form they came in."""
+    if isinstance(given, str):
+        given = [given]
+    texts = tuple(item for item in given if isinstance(item, str))
+    lists = tuple(tuple(item) for item in given if isinstance(item, list))
+    tokens = tuple(item for item in given if isinstance(item, int))
+    if max(len(texts), len(lists), len(tokens)) < len(given):
+        raise invalid("input", "Expected only strings, only tokens or only lists of tokens")
+    inputs: tuple[str, ...] | tuple[tuple[int, ...], ...] = texts or lists or (tokens,)
+    if len(inputs) > EMBEDDING_INPUTS:
+        raise invalid("input", f"Expected array of length <= {EMBEDDING_INPUTS}")
+    if not all(inputs):
+        index = next(index for index, item in enumerate(inputs) if not item)
+        raise invalid(f"input[{index}]" if len(given) > 1 else "input", "Must not be empty")
+    return inputs

@@ -1,0 +1,95 @@
+"""Reads callers' JSON: whatever the bytes are, a typed Struct or an InvalidRequest comes out.
+
+The limits stand in the types, so that msgspec checks them while it decodes; its errors are
+told with the field's path as the caller wrote it (`messages[0].content[1].type`), which is
+also the error's `param`.
+"""
+
+import re
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta, Raw
+
+from proxy.core.errors import InvalidRequest
+from proxy.core.nesting import excess
+
+T = TypeVar("T")
+
+# A label may end up in a header or in a line of a log: no control characters, no line breaks.
+_ONE_LINE = r"\A[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
+
+Label = Annotated[str, Meta(max_length=256, pattern=_ONE_LINE)]
+Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=_ONE_LINE)]
+Names = Annotated[tuple[Name, ...], Meta(max_length=32)]
+Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Seconds = Annotated[int, Meta(ge=1, le=366 * 24 * 3600)]
+Milliseconds = Annotated[int, Meta(ge=1, le=600_000)]
+Temperature = Annotated[float, Meta(ge=0, le=2)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Metadata = Annotated[
+    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
+    Meta(max_length=16),
+]
+_StopText = Annotated[str, Meta(min_length=1, max_length=1024)]
+Stop = _StopText | Annotated[tuple[_StopText, ...], Meta(max_length=16)]
+
+_AT = re.compile(r"(.*) - at `(?:key` in `)?\$(.*)`", re.DOTALL)
+_FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
+_LONGEST = 200
+"""Characters of a path or a reason that are told: they quote the caller, at any length."""
+
+
+def invalid(path: str, reason: str) -> InvalidRequest:
+    """The error for the field at `path`."""
+    path = path[:_LONGEST]
+    return InvalidRequest(f"{path}: {reason}", param=path)
+
+
+def check(body: bytes) -> None:
+    """Raises InvalidRequest for a body that is empty, not UTF-8, or unsafe to decode."""
+    if not body or body.isspace():
+        raise InvalidRequest("The body is empty; it must be a JSON object.")
+    if reason := excess(body):
+        raise InvalidRequest(f"The body is refused: {reason}.")
+    if not body.isascii():
+        try:
+            body.decode()  # what is kept as Raw, msgspec does not check
+        except UnicodeDecodeError as error:
+            raise InvalidRequest(
+                f"The body is not valid JSON: no UTF-8 (byte {error.start})."
+            ) from None
+
+
+def decode(decoder: msgspec.json.Decoder[T], text: bytes | Raw, at: str = "") -> T:
+    """Decodes what `check` has let pass. at: where in the body `text` stands.
+
+    Raises InvalidRequest.
+    """
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError as error:
+        raise _told(str(error), at) from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
+
+
+def stops(stop: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """Stop sequences as a tuple, whichever form they came in."""
+    return (stop,) if isinstance(stop, str) else stop or ()
+
+
+def _told(error: str, at: str) -> InvalidRequest:
+    """msgspec's error in the words of this API."""
+    located = _AT.fullmatch(error)
+    reason, path = located.groups() if located else (error, "")
+    if field := _FIELD.fullmatch(reason):
+        path = f"{path}.{field[2]}"
+        reason = "Unknown field" if "unknown" in field[1] else "Missing"
+    elif "matching regex" in reason:
+        reason = "Must not hold control characters or line breaks"
+    path = (at + path).lstrip(".")
+    reason = reason.replace("`", "")[:_LONGEST]
+    return invalid(path, reason) if path else InvalidRequest(f"The body: {reason}")
