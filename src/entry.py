@@ -1,0 +1,30 @@
+"""The Worker: what the platform calls, wired to the proxy. No logic lives here."""
+
+from typing import Any
+
+from proxy.app import App, Misconfigured, start
+from proxy.edge.http import request_from
+from proxy.edge.objects import ProviderState
+from proxy.edge.worker import ports, respond, variables
+
+__all__ = ["ProviderState", "on_fetch", "on_scheduled"]
+
+_app: App | Misconfigured | None = None
+
+
+def _started(env: Any) -> App | Misconfigured:
+    """The isolate's app, built by its first request: before, there are no settings."""
+    global _app
+    if _app is None:
+        _app = start(variables(env), ports(env))
+    return _app
+
+
+def on_fetch(request: Any, env: Any, ctx: Any) -> Any:
+    """Answers one HTTP request."""
+    return respond(_started(env).handle(request_from(request)), request, ctx)
+
+
+async def on_scheduled(controller: Any, env: Any, ctx: Any) -> None:
+    """The cron trigger: checks the providers' health."""
+    await _started(env).check_providers()

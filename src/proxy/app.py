@@ -1,0 +1,303 @@
+"""The pipeline: a request goes once through every room, in the order of this file.
+
+Route, let in, read what is asked, have it answered, tell. The parts are built once an isolate
+from the settings; nothing here knows the platform.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any, TypeAlias
+from urllib.parse import unquote
+
+import msgspec
+from msgspec import Struct
+
+from proxy import __version__
+from proxy.access.gate import Gate
+from proxy.core import config as settings
+from proxy.core.chat import Call, Served, Usage
+from proxy.core.collect import Collector
+from proxy.core.errors import (
+    ClientGone,
+    Fault,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    ProxyError,
+    UnsupportedMediaType,
+)
+from proxy.core.ports import Ports, Write
+from proxy.core.web import Request, Response
+from proxy.dialects import native, openai
+from proxy.dialects.contract import Dialect
+from proxy.exchange import EVENTS, JSON, Exchange, preflight
+from proxy.providers.catalog import Catalog
+from proxy.routing import health
+from proxy.routing.failure import as_proxy_error
+from proxy.routing.manager import Done, Manager, Stream
+from proxy.routing.selection import Selection
+
+Reaction: TypeAlias = Response | Coroutine[Any, Any, Response]
+"""An answer, or the coroutine that gives it where it must wait."""
+
+
+class App:
+    """The proxy of one isolate."""
+
+    def __init__(self, env: Mapping[str, str], ports: Ports) -> None:
+        """env: the Worker's vars and secrets. Raises ConfigError."""
+        self._ports = ports
+        self._catalog = Catalog.load()
+        self._config = settings.read(env, self._catalog.providers)
+        self._gate = Gate(self._config)
+        self._selection = Selection(self._catalog, self._config, ports.bindings)
+        self._manager = Manager(self._config, self._selection, ports.upstream, ports.clock)
+
+    def handle(self, request: Request) -> Reaction:
+        """Answers a request, whatever it is: at once, or by a coroutine where it must wait."""
+        exchange = Exchange(request, self._ports)
+        path = _find(request.path)
+        try:
+            reaction = self._enter(exchange, path)
+        except Exception as error:
+            return self._end(exchange, self._refuse(exchange, path, error))
+        if isinstance(reaction, Response):
+            return self._end(exchange, reaction)
+        return self._wait(exchange, path, reaction)
+
+    async def check_providers(self) -> None:
+        """The cron trigger's work: a health check of every configured provider."""
+        ports = self._ports
+        targets = [self._selection.probe_target(name) for name in self._selection.configured]
+        for check in await health.check_all(targets, ports.upstream, ports.clock, ports.board):
+            if not check.healthy:
+                ports.log("warning", "provider unhealthy", **msgspec.structs.asdict(check))
+
+    # --- in and out -----------------------------------------------------------------------
+
+    def _enter(self, exchange: Exchange, path: "Path") -> Reaction:
+        request = exchange.request
+        method = "GET" if request.method == "HEAD" else request.method
+        if not path.methods:
+            raise NotFound(f"There is nothing at {request.path[:200]}.")
+        if method == "OPTIONS":
+            return preflight(request, path.allow, self._config)
+        if method not in path.methods:
+            raise MethodNotAllowed(
+                f"{request.method} is not allowed here; {', '.join(path.allow)} is.",
+                allow=path.allow,
+            )
+        if not path.public:
+            exchange.principal = self._gate.admit(request.headers.get("authorization"))
+        return path.methods[method](self, exchange)
+
+    async def _wait(
+        self, exchange: Exchange, path: "Path", reaction: Coroutine[Any, Any, Response]
+    ) -> Response:
+        try:
+            response = await reaction
+        except Exception as error:
+            response = self._refuse(exchange, path, error)
+        return self._end(exchange, response)
+
+    def _refuse(self, exchange: Exchange, path: "Path", error: Exception) -> Response:
+        if not isinstance(error, ProxyError):
+            self._ports.log("error", "bug", request_id=exchange.id, error=repr(error)[:500])
+            error = InternalError("The proxy made a mistake; it has been logged.")
+        return exchange.refusal(error, path.dialect)
+
+    def _end(self, exchange: Exchange, response: Response) -> Response:
+        if response.stream is None:
+            exchange.log(response.status)
+        return exchange.finish(response, self._config.cors_origins)
+
+    async def _body(self, exchange: Exchange) -> bytes:
+        """The body of a request that must be JSON."""
+        kind = exchange.request.headers.get("content-type", "application/json")
+        kind = kind.partition(";")[0].strip().lower()
+        if kind != "application/json" and not kind.endswith("+json"):
+            raise UnsupportedMediaType(
+                f"The body must be JSON: send `content-type: application/json`, not {kind[:100]}."
+            )
+        return await exchange.request.read(self._config.max_body_bytes)
+
+    # --- what is offered ------------------------------------------------------------------
+
+    async def generate(self, exchange: Exchange) -> Response:
+        """POST /v1/generate."""
+        return await self._chat(exchange, native)
+
+    async def chat_completions(self, exchange: Exchange) -> Response:
+        """POST /v1/chat/completions."""
+        return await self._chat(exchange, openai)
+
+    async def embeddings(self, exchange: Exchange) -> Response:
+        """POST /v1/embeddings."""
+        ask = openai.parse_embeddings(await self._body(exchange))
+        vectors, done = await self._manager.embed(ask)
+        served = _served(exchange, done, vectors.usage)
+        return Response(
+            headers=JSON | exchange.tell(served), body=openai.embeddings(vectors, served)
+        )
+
+    def models(self, exchange: Exchange) -> Response:
+        """GET /v1/models."""
+        return Response(headers=dict(JSON), body=openai.models(self._selection.listing()))
+
+    def model(self, exchange: Exchange) -> Response:
+        """GET /v1/models/ID."""
+        id_ = unquote(exchange.request.path.removeprefix(MODEL_PREFIX))
+        for entry in self._selection.listing():
+            if entry.id == id_:
+                return Response(headers=dict(JSON), body=openai.model(entry))
+        raise NotFound(
+            f"The model {id_[:200]!r} is not offered here; GET /v1/models lists those that are.",
+            param="model",
+            code="model_not_found",
+        )
+
+    def health(self, exchange: Exchange) -> Response:
+        """GET /health: this Worker is alive; no provider is asked."""
+        state = {
+            "status": "ok",
+            "version": __version__,
+            "environment": self._config.environment,
+        }
+        return Response(
+            headers={**JSON, "cache-control": "no-store"}, body=msgspec.json.encode(state)
+        )
+
+    async def provider_health(self, exchange: Exchange) -> Response:
+        """GET /health/providers: each provider's state and last check."""
+        try:
+            checks = await health.last_checks(self._ports.board)
+        except Exception as error:  # the figures are down, not the proxy
+            self._ports.log("error", "board unreachable", error=repr(error)[:500])
+            checks = {}
+        body = msgspec.json.encode({"providers": self._selection.report(checks)})
+        return Response(headers={**JSON, "cache-control": "no-store"}, body=body)
+
+    # --- chat -----------------------------------------------------------------------------
+
+    async def _chat(self, exchange: Exchange, dialect: Dialect) -> Response:
+        call = dialect.parse_chat(await self._body(exchange))
+        if call.chat.stream:
+            stream, done = await self._manager.stream(call)
+            served = _served(exchange, done, None)
+            return Response(
+                headers=EVENTS | exchange.tell(served),
+                stream=partial(self._relay, exchange, dialect, call, stream, done),
+            )
+        answer, done = await self._manager.complete(call)
+        served = _served(exchange, done, answer.usage)
+        return Response(
+            headers=JSON | exchange.tell(served), body=dialect.answer(answer, served)
+        )
+
+    async def _relay(
+        self,
+        exchange: Exchange,
+        dialect: Dialect,
+        call: Call,
+        stream: Stream,
+        done: Done,
+        write: Write,
+    ) -> None:
+        """Passes a stream on as it comes, and tells its end: done, or the error that broke it."""
+        writer = dialect.writer(call, _served(exchange, done, None))
+        collector = Collector()
+        outcome = "ok"
+        limit = self._manager.timeout(call.routing) - exchange.ms / 1000
+        try:
+            async with asyncio.timeout(limit if call.routing.timeout_ms else None):
+                async for chunks in stream.chunks():
+                    for chunk in chunks:
+                        collector.add(chunk)
+                    await write(b"".join(map(writer.chunk, chunks)))
+            answer = collector.answer()
+            await write(writer.done(answer, _served(exchange, done, answer.usage)))
+        except ClientGone:
+            outcome = "client_gone"
+        except (Fault, TimeoutError) as error:
+            fault = error if isinstance(error, Fault) else Fault("timeout", "Time is up.")
+            outcome = fault.kind
+            refusal = as_proxy_error(fault, done.attempts)
+            await write(writer.error(refusal, exchange.id, self._ports.clock.now()))
+        finally:
+            stream.abort()
+            exchange.note(_served(exchange, done, collector.usage))
+            exchange.log_fields["stream"] = outcome
+            exchange.log(200)
+
+
+class Misconfigured:
+    """Stands in for the app where the settings make no sense: every request is told what."""
+
+    def __init__(self, reason: str, ports: Ports) -> None:
+        self._error = InternalError(reason, code="misconfigured")
+        self._ports = ports
+
+    def handle(self, request: Request) -> Response:
+        """The same error for all."""
+        exchange = Exchange(request, self._ports)
+        response = exchange.refusal(self._error, _find(request.path).dialect)
+        exchange.log(response.status)
+        return exchange.finish(response, ())
+
+    async def check_providers(self) -> None:
+        """Raises the error, so that the trigger is seen to fail."""
+        raise self._error
+
+
+def start(env: Mapping[str, str], ports: Ports) -> App | Misconfigured:
+    """The app, or what answers in its place. env: the Worker's vars and secrets."""
+    try:
+        return App(env, ports)
+    except settings.ConfigError as error:
+        return Misconfigured(str(error), ports)
+
+
+def _served(exchange: Exchange, done: Done, usage: Usage | None) -> Served:
+    return Served(
+        request_id=exchange.id,
+        provider=done.target.spec.name,
+        model=done.target.model.id,
+        attempts=done.attempts,
+        dropped=done.dropped,
+        cost=done.cost(usage),
+        ms=exchange.ms,
+        created=int(exchange.began),
+    )
+
+
+class Path(Struct, frozen=True):
+    """What a path takes, in whose form it answers, and whether it wants a key."""
+
+    methods: dict[str, Callable[[App, Exchange], Reaction]]
+    dialect: Dialect = native
+    public: bool = False
+
+    @property
+    def allow(self) -> tuple[str, ...]:
+        """The methods as the Allow header lists them (RFC 9110, 10.2.1)."""
+        head = ("HEAD",) if "GET" in self.methods else ()
+        return (*self.methods, *head, "OPTIONS")
+
+
+NOTHING = Path({})
+MODEL_PREFIX = "/v1/models/"
+MODEL = Path({"GET": App.model}, openai)
+PATHS = {
+    "/v1/generate": Path({"POST": App.generate}),
+    "/v1/chat/completions": Path({"POST": App.chat_completions}, openai),
+    "/v1/embeddings": Path({"POST": App.embeddings}, openai),
+    "/v1/models": Path({"GET": App.models}, openai),
+    "/health": Path({"GET": App.health}, public=True),
+    "/health/providers": Path({"GET": App.provider_health}),
+}
+
+
+def _find(path: str) -> Path:
+    found = PATHS.get(path) or PATHS.get(path.rstrip("/"), NOTHING)
+    return MODEL if found is NOTHING and path.startswith(MODEL_PREFIX) else found

@@ -1,0 +1,1 @@
+"""The only folder that touches JavaScript: turns the platform into the ports of core."""

@@ -1,0 +1,34 @@
+"""The AI binding as an upstream: what it returns or throws, as an answer with a status.
+
+A parsed object becomes `application/json`, a stream `text/event-stream`; a thrown error
+becomes status 500 with its text, `<code>: <description>`, as the body.
+"""
+
+from typing import Any
+
+import js
+from pyodide.ffi import JsException
+
+from proxy.core.errors import Fault
+from proxy.core.ports import Outgoing, Reply
+from proxy.edge.streams import BytesReply, StreamReply
+
+
+async def run_ai(ai: Any, request: Outgoing, idle: float) -> Reply:
+    """Runs `request` on the binding. POST runs the model that the URL names, its inputs being
+    the JSON body; GET lists models. Raises Fault where there is no binding."""
+    if ai is None:
+        raise Fault("network", "The Worker has no AI binding.")
+    try:
+        if request.method == "GET":
+            result = await ai.models()
+        else:
+            inputs = js.JSON.parse((request.body or b"{}").decode())
+            result = await ai.run(request.url.removeprefix("ai:"), inputs)
+    except JsException as error:
+        text = str(getattr(error, "message", "") or error)
+        return BytesReply(500, {"content-type": "text/plain"}, text.encode())
+    if hasattr(result, "getReader"):
+        return StreamReply(200, {"content-type": "text/event-stream"}, result, idle)
+    body = js.JSON.stringify(result).encode()
+    return BytesReply(200, {"content-type": "application/json"}, body)

@@ -1,0 +1,18 @@
+"""Values across the border. A Python dict handed over as it is aborts the isolate."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import js
+from pyodide.ffi import to_js
+
+
+def js_object(value: Mapping[str, Any]) -> Any:
+    """A plain JavaScript object."""
+    return to_js(value, dict_converter=js.Object.fromEntries)
+
+
+def headers_of(message: Any) -> dict[str, str]:
+    """All headers of a request or response, names in lower case, read in one crossing."""
+    headers: dict[str, str] = js.Object.fromEntries(message.headers).to_py()
+    return headers

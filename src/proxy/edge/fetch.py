@@ -1,0 +1,46 @@
+"""The way to the providers over HTTP, and over the AI binding for `ai:` URLs."""
+
+import asyncio
+from typing import Any
+
+import js
+from pyodide.ffi import JsException, jsnull, to_js
+
+from proxy.core.errors import Fault
+from proxy.core.ports import Outgoing, Reply
+from proxy.edge.ai import run_ai
+from proxy.edge.convert import headers_of, js_object
+from proxy.edge.streams import StreamReply
+
+
+class FetchUpstream:
+    """core.ports.Upstream on the platform's fetch and the Worker's AI binding."""
+
+    def __init__(self, ai: Any) -> None:
+        """ai: the AI binding, None where the Worker has none."""
+        self._ai = ai
+
+    async def send(self, request: Outgoing, *, idle: float) -> Reply:
+        """See core.ports.Upstream."""
+        if request.url.startswith("ai:"):
+            return await run_ai(self._ai, request, idle)
+        controller = js.AbortController.new()
+        options = {
+            "method": request.method,
+            "headers": request.headers,
+            "signal": controller.signal,
+            "redirect": "manual",  # a redirect would carry the key elsewhere
+        }
+        if request.body is not None:
+            options["body"] = to_js(request.body)
+        try:
+            response = await js.fetch(request.url, js_object(options))
+        except JsException as error:
+            raise Fault("network", "The provider can't be reached.") from error
+        except asyncio.CancelledError:
+            controller.abort()
+            raise
+        stream = None if response.body is jsnull else response.body
+        return StreamReply(
+            response.status, headers_of(response), stream, idle, controller.abort
+        )

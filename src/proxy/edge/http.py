@@ -1,0 +1,96 @@
+"""The platform's request and response, as core.web has them.
+
+Strings and objects cross the border dearly, bytes cheaply: headers are read once, bodies go
+as bytes, and an answer is built with one object for all its options.
+"""
+
+import asyncio
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import js
+from pyodide.ffi import JsException, jsnull, to_js
+
+from proxy.core.errors import InvalidRequest, PayloadTooLarge
+from proxy.core.web import Request, Response
+from proxy.edge.background import wait_until
+from proxy.edge.convert import headers_of, js_object
+from proxy.edge.streams import readable
+
+DISCARD_SECONDS = 1.0
+NULL_BODY = frozenset({101, 103, 204, 205, 304})
+
+
+def request_from(request: Any) -> Request:
+    """The platform's request as the pure rooms see it."""
+    parts = urlsplit(request.url)
+    headers = headers_of(request)
+
+    async def read(limit: int) -> bytes:
+        return await _read(request, headers.get("content-length"), limit)
+
+    return Request(
+        method=request.method,
+        path=parts.path,
+        query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+        headers=headers,
+        read=read,
+    )
+
+
+def response_to(response: Response, ctx: Any) -> Any:
+    """The answer as the platform wants it. A stream is written after this returns."""
+    init = js_object({"status": response.status, "headers": response.headers})
+    if response.stream is not None:
+        body, writing = readable(response.stream)
+        wait_until(ctx, writing)
+    else:
+        body = None if response.status in NULL_BODY else to_js(response.body)
+    return js.Response.new(body, init)
+
+
+async def _read(request: Any, length: str | None, limit: int) -> bytes:
+    if request.body is None or request.body is jsnull:
+        return b""
+    if length is not None and length.isdigit():
+        if int(length) > limit:
+            await discard(request)
+            raise _too_large(limit)
+        try:
+            body: bytes = (await request.arrayBuffer()).to_bytes()
+        except JsException as error:
+            raise InvalidRequest("The body broke off before its end.") from error
+        return body
+    pieces: list[bytes] = []
+    size = 0
+    reader = request.body.getReader()
+    while True:
+        try:
+            step = await reader.read()
+        except JsException as error:
+            raise InvalidRequest("The body broke off before its end.") from error
+        if step.done:
+            return b"".join(pieces)
+        piece = step.value.to_bytes()
+        size += len(piece)
+        if size > limit:
+            reader.releaseLock()
+            await discard(request)
+            raise _too_large(limit)
+        pieces.append(piece)
+
+
+def is_unread(request: Any) -> bool:
+    """Whether the request has a body that nobody has begun to read."""
+    return not (request.body is None or request.body is jsnull or request.bodyUsed)
+
+
+async def discard(request: Any) -> None:
+    """Lets what is left of the body run into the void, for a second at most: an answer to a
+    caller who is still sending is lost where a server in between closes the connection on it."""
+    draining = request.body.pipeTo(js.WritableStream.new())
+    await asyncio.wait([asyncio.ensure_future(draining)], timeout=DISCARD_SECONDS)
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body is over {limit} bytes (MAX_BODY_BYTES).")

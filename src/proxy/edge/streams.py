@@ -1,0 +1,173 @@
+"""Byte streams in both directions: the caller's answer, the provider's body."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+import js
+from pyodide.ffi import JsException, to_js
+
+from proxy.core.errors import ClientGone, Fault
+from proxy.core.ports import Write
+from proxy.edge.log import log
+
+BODY_LIMIT = 32 * 1024 * 1024
+"""Bytes that a provider's unstreamed answer may have."""
+
+
+def readable(stream: Callable[[Write], Awaitable[Any]]) -> tuple[Any, Any]:
+    """A ReadableStream that `stream` writes, and the coroutine that does the writing.
+
+    An IdentityTransformStream: its write fails when the caller has gone, where a
+    TransformStream's hangs forever (and a `finally` never runs).
+    """
+    pipe = js.IdentityTransformStream.new()
+    writer = pipe.writable.getWriter()
+
+    async def write(data: bytes) -> None:
+        if data:
+            try:
+                await writer.write(to_js(data))
+            except JsException as error:
+                raise ClientGone from error
+
+    async def writing() -> None:
+        try:
+            await stream(write)
+            await writer.close()
+        except (ClientGone, JsException):
+            return
+        except Exception as error:
+            log("error", "stream failed", error=repr(error))
+            await writer.abort(str(type(error).__name__))
+
+    return pipe.readable, writing()
+
+
+class _Watch:
+    """Calls `stalled` when a read has waited for `idle` seconds.
+
+    One timer serves many reads: arming one for each would cost two crossings a piece.
+    `since` is when the read that waits now began, None while none does.
+    """
+
+    def __init__(self, idle: float, stalled: Callable[[], None]) -> None:
+        self.since: float | None = None
+        self._idle = idle
+        self._stalled = stalled
+        self._timer = asyncio.get_running_loop().call_later(idle, self._look)
+
+    def now(self) -> float:
+        """Seconds of the loop's clock."""
+        return asyncio.get_running_loop().time()
+
+    def stop(self) -> None:
+        """Ends the watch."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        left = self._idle if self.since is None else self.since + self._idle - self.now()
+        if left <= 0:
+            self._stalled()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(left, self._look)
+
+
+class StreamReply:
+    """A provider's answer with its body to come, read with a watch on silence;
+    see core.ports.Reply."""
+
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        stream: Any,
+        idle: float,
+        close: Callable[[], object] | None = None,
+    ) -> None:
+        """stream: a ReadableStream or None; close: ends the connection, if not by cancelling."""
+        self.status = status
+        self.headers = headers
+        self._reader = stream.getReader() if stream else None
+        self._idle = idle
+        self._close = close
+        self._stalled = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The pieces as they come. Raises Fault: timeout after silence, network on a break."""
+        if self._reader is None:
+            return
+        watch = _Watch(self._idle, self._stall)
+        try:
+            while True:
+                watch.since = watch.now()
+                step = await self._read(self._reader)
+                watch.since = None
+                if step.done:
+                    return
+                yield step.value.to_bytes()
+        finally:
+            watch.stop()
+
+    def _stall(self) -> None:
+        self._stalled = True
+        self.abort()
+
+    async def _read(self, reader: Any) -> Any:
+        error: JsException | None = None
+        step = None
+        try:
+            step = await reader.read()
+        except JsException as thrown:
+            error = thrown
+        if self._stalled:
+            raise Fault("timeout", f"The provider was silent for {self._idle:g} s.") from error
+        if error is not None:
+            raise Fault("network", "The connection broke before the answer's end.") from error
+        return step
+
+    async def read(self) -> bytes:
+        """The whole body. Raises Fault as `chunks` does, and garbage when it is too large."""
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in self.chunks():
+            pieces.append(piece)
+            size += len(piece)
+            if size > BODY_LIMIT:
+                self.abort()
+                raise Fault("garbage", f"The answer is over {BODY_LIMIT} bytes.")
+        return b"".join(pieces)
+
+    def abort(self) -> None:
+        """Closes the connection."""
+        if self._close:
+            self._close()
+        elif self._reader:
+            asyncio.ensure_future(_cancel(self._reader))
+
+
+class BytesReply:
+    """An answer that is all there; see core.ports.Reply."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self._body = body
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body in one piece."""
+        yield self._body
+
+    async def read(self) -> bytes:
+        """The body."""
+        return self._body
+
+    def abort(self) -> None:
+        """There is no connection to close."""
+
+
+async def _cancel(reader: Any) -> None:
+    try:
+        await reader.cancel()
+    except JsException:
+        return  # the stream had failed by itself

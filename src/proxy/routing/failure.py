@@ -1,0 +1,57 @@
+"""What failed attempts become: a line for each in the metadata, and one error for the caller."""
+
+from proxy.core.chat import Attempt
+from proxy.core.errors import (
+    Fault,
+    FaultKind,
+    InvalidRequest,
+    NotFound,
+    PayloadTooLarge,
+    ProviderError,
+    ProviderTimeout,
+    ProxyError,
+    RateLimitExceeded,
+)
+from proxy.providers.adapter import Target
+
+_ERRORS: dict[FaultKind, type[ProxyError]] = {
+    "bad_request": InvalidRequest,
+    "not_found": NotFound,
+    "too_large": PayloadTooLarge,
+    "rate_limited": RateLimitExceeded,
+    "timeout": ProviderTimeout,
+}
+
+
+def told(target: Target, fault: Fault | None, start: float, end: float) -> Attempt:
+    """The record of one attempt; start and end in seconds."""
+    return Attempt(
+        provider=target.spec.name,
+        model=target.model.id,
+        outcome=fault.kind if fault else "ok",
+        ms=round((end - start) * 1000),
+        status=fault.status if fault else None,
+        message=fault.message if fault else None,
+    )
+
+
+def as_proxy_error(fault: Fault, attempts: tuple[Attempt, ...]) -> ProxyError:
+    """The caller's error after the last attempt failed with `fault`.
+
+    The provider's 400, 404, 413, 422 and 429 keep their status and message; a refused key
+    of the proxy's own becomes 502, silence 504, anything else 502.
+    """
+    kind = _ERRORS.get(fault.kind, ProviderError)
+    message = fault.message
+    if kind in (ProviderError, ProviderTimeout):
+        tried = ", ".join(f"{a.provider} ({a.outcome})" for a in attempts) or "none"
+        message = f"No provider gave an answer; tried {tried}. The last one: {message}"
+    return kind(
+        message,
+        param=fault.param,
+        code=fault.code,
+        retry_after=fault.retry_after,
+        source="provider",
+        status=422 if fault.kind == "bad_request" and fault.status == 422 else None,
+        attempts=attempts,
+    )

@@ -1,0 +1,68 @@
+"""Health checks: each configured provider's cheapest authenticated call, by the cron trigger."""
+
+import asyncio
+
+import msgspec
+from msgspec import Struct
+
+from proxy.core.errors import Fault
+from proxy.core.ports import Clock, ProviderBoard, Upstream
+from proxy.providers.adapter import Target
+from proxy.providers.registry import ADAPTERS
+
+PROBE_SECONDS = 10.0
+"""What a provider has for its whole answer."""
+
+
+class Check(Struct, frozen=True, rename="camel"):
+    """What one check saw. `checked_at` in seconds since 1970, `latency_ms` to the whole answer."""
+
+    provider: str
+    healthy: bool
+    checked_at: float
+    latency_ms: int
+    status: int | None = None
+    reason: str | None = None
+
+
+_CHECKS = msgspec.json.Decoder(tuple[Check, ...])
+
+
+async def check_all(
+    targets: list[Target], upstream: Upstream, clock: Clock, board: ProviderBoard
+) -> tuple[Check, ...]:
+    """Checks the providers of `targets` at once and writes what was seen to the board."""
+    checks = tuple(await asyncio.gather(*(_check(t, upstream, clock) for t in targets)))
+    await board.record_checks(msgspec.json.encode(checks).decode())
+    return checks
+
+
+async def last_checks(board: ProviderBoard) -> dict[str, Check]:
+    """The last check of each provider that has been checked."""
+    return {check.provider: check for check in _CHECKS.decode(await board.read_checks())}
+
+
+async def _check(target: Target, upstream: Upstream, clock: Clock) -> Check:
+    adapter = ADAPTERS[target.spec.dialect]
+    began = clock.now()
+    status: int | None = None
+    reason: str | None = None
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            reply = await upstream.send(adapter.probe(target), idle=PROBE_SECONDS)
+            body, status = await reply.read(), reply.status
+        if not 200 <= status < 300:
+            reason = adapter.fault(target, status, reply.headers, body).message
+    except Fault as fault:
+        reason = fault.message
+    except TimeoutError:
+        reason = f"no answer within {PROBE_SECONDS:.0f} s"
+    now = clock.now()
+    return Check(
+        provider=target.spec.name,
+        healthy=reason is None,
+        checked_at=now,
+        latency_ms=round((now - began) * 1000),
+        status=status,
+        reason=reason,
+    )

@@ -1,0 +1,201 @@
+"""Takes a request to a provider and, when that one fails, to the next.
+
+One deadline covers all attempts. A stream may fall over until its first real content is
+there, never after. What each attempt met is kept, and told whatever the end.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+from msgspec import Struct
+
+from proxy.core.chat import (
+    Answer,
+    Attempt,
+    Call,
+    ChatRequest,
+    Chunk,
+    Cost,
+    EmbeddingRequest,
+    Embeddings,
+    Routing,
+    Usage,
+)
+from proxy.core.config import Config
+from proxy.core.errors import Fault, InvalidRequest
+from proxy.core.ports import Clock, Outgoing, Reply, Upstream
+from proxy.providers.adapter import Adapter, Decoder, Target
+from proxy.providers.registry import ADAPTERS
+from proxy.routing.failure import as_proxy_error, told
+from proxy.routing.images import with_inline_images
+from proxy.routing.selection import Needs, Selection
+
+T = TypeVar("T")
+
+
+class Done(Struct, frozen=True):
+    """A whole result with the way to it."""
+
+    target: Target
+    attempts: tuple[Attempt, ...]
+    dropped: tuple[str, ...]
+
+    def cost(self, usage: Usage | None) -> Cost:
+        """What the answer cost, by the model that gave it."""
+        return self.target.model.cost(usage)
+
+
+class Stream:
+    """An answer whose first content has come. `chunks` gives the rest as it arrives."""
+
+    def __init__(self, reply: Reply, decoder: Decoder) -> None:
+        self._reply = reply
+        self._decoder = decoder
+        self._pieces = reply.chunks()
+        self._head: list[Chunk] = []
+        self._ended = False
+
+    async def begin(self) -> None:
+        """Reads up to the first real content, or to the end of an answer that has none.
+
+        Raises Fault; the provider's connection is closed then.
+        """
+        try:
+            while not any(chunk.has_content for chunk in self._head) and not self._ended:
+                self._head += await self._next()
+        except BaseException:
+            self.abort()
+            raise
+
+    async def chunks(self) -> AsyncIterator[list[Chunk]]:
+        """The chunks from the first on, grouped as they arrived.
+
+        Raises Fault when the stream breaks, stalls, tells an error or ends unfinished.
+        """
+        yield self._head
+        while not self._ended:
+            if chunks := await self._next():
+                yield chunks
+
+    def abort(self) -> None:
+        """Closes the connection to the provider."""
+        self._reply.abort()
+
+    async def _next(self) -> list[Chunk]:
+        piece = await anext(self._pieces, None)
+        if piece is not None:
+            return self._decoder.feed(piece)
+        self._ended = True
+        rest = self._decoder.end()
+        if not self._decoder.finished:
+            raise Fault("network", "The stream ended without its finish reason.")
+        return rest
+
+
+class Manager:
+    """Runs requests against their candidates, in order."""
+
+    def __init__(
+        self, config: Config, selection: Selection, upstream: Upstream, clock: Clock
+    ) -> None:
+        self._config = config
+        self._selection = selection
+        self._upstream = upstream
+        self._clock = clock
+
+    async def complete(self, call: Call) -> tuple[Answer, Done]:
+        """A whole answer. Raises ProxyError."""
+
+        async def attempt(target: Target, first_byte: float) -> tuple[Answer, Outgoing]:
+            adapter = ADAPTERS[target.spec.dialect]
+            outgoing = adapter.request(target, await self._fit(call.chat, target))
+            reply = await self._send(adapter, target, outgoing, first_byte)
+            return adapter.answer(target, await reply.read()), outgoing
+
+        return await self._run(call.routing, Needs.of(call.chat), attempt)
+
+    async def stream(self, call: Call) -> tuple[Stream, Done]:
+        """An answer that has begun. Raises ProxyError."""
+
+        async def attempt(target: Target, first_byte: float) -> tuple[Stream, Outgoing]:
+            adapter = ADAPTERS[target.spec.dialect]
+            outgoing = adapter.request(target, await self._fit(call.chat, target))
+            first_byte = min(first_byte, self._config.first_byte_timeout_ms / 1000)
+            reply = await self._send(adapter, target, outgoing, first_byte)
+            stream = Stream(reply, adapter.decoder(target))
+            await stream.begin()
+            return stream, outgoing
+
+        return await self._run(call.routing, Needs.of(call.chat), attempt)
+
+    async def embed(self, ask: EmbeddingRequest) -> tuple[Embeddings, Done]:
+        """Vectors for texts. Raises ProxyError."""
+
+        async def attempt(target: Target, first_byte: float) -> tuple[Embeddings, Outgoing]:
+            adapter = ADAPTERS[target.spec.dialect]
+            outgoing = adapter.embedding_request(target, ask)
+            reply = await self._send(adapter, target, outgoing, first_byte)
+            return adapter.embeddings(target, ask, await reply.read()), outgoing
+
+        return await self._run(ask.routing, Needs(embedding=True), attempt)
+
+    async def _run(
+        self,
+        routing: Routing,
+        needs: Needs,
+        attempt: Callable[[Target, float], Awaitable[tuple[T, Outgoing]]],
+    ) -> tuple[T, Done]:
+        """Tries the candidates in order until one answers. The first byte of each must come
+        within the time left divided by the candidates left."""
+        candidates = self._selection.candidates(routing, needs)
+        deadline = self._clock.now() + self.timeout(routing)
+        attempts: list[Attempt] = []
+        fault = Fault("timeout", "No time was left for an attempt.")
+        for index, target in enumerate(candidates):
+            start = self._clock.now()
+            left = deadline - start
+            if left <= 0:
+                break
+            try:
+                async with asyncio.timeout(left):
+                    result, outgoing = await attempt(target, left / (len(candidates) - index))
+            except TimeoutError:
+                fault = Fault("timeout", "The answer did not come in time.")
+            except InvalidRequest as error:  # this provider's dialect can't carry it
+                fault = Fault("bad_request", error.message, param=error.param, lacks=True)
+            except Fault as error:
+                fault = error
+            else:
+                attempts.append(told(target, None, start, self._clock.now()))
+                return result, Done(target, tuple(attempts), outgoing.dropped)
+            attempts.append(told(target, fault, start, self._clock.now()))
+            if not fault.falls_over:
+                break
+        raise as_proxy_error(fault, tuple(attempts))
+
+    def timeout(self, routing: Routing) -> float:
+        """Seconds that a request has, up to a stream's first content."""
+        return (routing.timeout_ms or self._config.request_timeout_ms) / 1000
+
+    async def _fit(self, chat: ChatRequest, target: Target) -> ChatRequest:
+        """The request as this provider can take it: images by value where it fetches none."""
+        if target.spec.fetches_images or not chat.wants_vision:
+            return chat
+        return await with_inline_images(chat, self._upstream)
+
+    async def _send(
+        self, adapter: Adapter, target: Target, outgoing: Outgoing, first_byte: float
+    ) -> Reply:
+        """Sends, and raises the Fault that an answer of another status than 2xx means."""
+        async with asyncio.timeout(first_byte):
+            reply = await self._upstream.send(
+                outgoing, idle=self._config.idle_timeout_ms / 1000
+            )
+        if 200 <= reply.status < 300:
+            return reply
+        try:
+            body = await reply.read()
+        except Fault:
+            body = b""  # the status alone tells enough
+        raise adapter.fault(target, reply.status, reply.headers, body)

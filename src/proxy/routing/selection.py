@@ -1,0 +1,228 @@
+"""Which models may answer a request, in the order in which they are tried.
+
+A name is looked up by itself (`gpt-4o`), with its provider (`openai/gpt-4o`) or as a tier
+(`fast`, `groq/fast`). Where fallback is allowed, the other providers follow, each with its own
+model of the same tier. For every provider that is left out there is a reason to tell.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct, structs
+
+from proxy.core.chat import TIERS, ChatRequest, ModelEntry, Routing
+from proxy.core.config import Config, variable
+from proxy.core.errors import InvalidRequest, NoProviderAvailable, NotFound
+from proxy.providers.adapter import Target
+from proxy.providers.catalog import Ability, Catalog, Model
+from proxy.routing.health import Check
+
+
+class Needs(Struct, frozen=True):
+    """What a request demands of a model."""
+
+    abilities: frozenset[Ability] = frozenset()
+    embedding: bool = False
+
+    @classmethod
+    def of(cls, chat: ChatRequest) -> "Needs":
+        """What a chat request demands."""
+        wanted: list[Ability] = []
+        if chat.wants_vision:
+            wanted.append("vision")
+        if chat.tools and chat.tool_choice != "none":
+            wanted.append("tools")
+        if chat.response_format and chat.response_format.type == "json_schema":
+            wanted.append("json")
+        return cls(frozenset(wanted))
+
+    def lacking(self, model: Model) -> str | None:
+        """What `model` can't do of it, in words; None if it can do all or nothing is known."""
+        if (model.mode == "embedding") != self.embedding:
+            return f"{model.id} is {'an embedding' if self.embedding is False else 'a chat'} model"
+        missing = self.abilities - model.can if model.can is not None else frozenset()
+        return f"{model.id} has no {' and no '.join(sorted(missing))}" if missing else None
+
+
+class Selection:
+    """The candidates for a request, from the catalogue and what this deployment has keys for."""
+
+    def __init__(self, catalog: Catalog, config: Config, bindings: frozenset[str]) -> None:
+        """bindings: the providers that a binding of the Worker provides."""
+        self._catalog = catalog
+        self._access = config.providers
+        self._reasons = {
+            name: reason
+            for name in catalog.providers
+            if (reason := self._unusable(name, config, bindings))
+        }
+        self.order = tuple(dict.fromkeys((*config.fallback_chain, *catalog.providers)))
+
+    def _unusable(self, name: str, config: Config, bindings: frozenset[str]) -> str | None:
+        spec, access = self._catalog.providers[name], config.providers[name]
+        if name in config.disabled_providers:
+            return "switched off by DISABLED_PROVIDERS"
+        if spec.dialect == "workers-ai":
+            return None if name in bindings else "the Worker has no AI binding"
+        if not spec.keyless and not access.key:
+            return f"{variable(name, 'API_KEY')} is not set"
+        if not (access.base_url or spec.base_url):
+            return f"{variable(name, 'BASE_URL')} is not set"
+        return None
+
+    @property
+    def configured(self) -> tuple[str, ...]:
+        """The providers that may be called, in their order."""
+        return tuple(name for name in self.order if name not in self._reasons)
+
+    def target(self, model: Model) -> Target:
+        """A model with all that it takes to call it."""
+        spec, access = self._catalog.providers[model.provider], self._access[model.provider]
+        return Target(
+            spec=spec,
+            model=model,
+            base_url=access.base_url or spec.base_url or "",
+            key=access.key,
+            embeddings_url=access.embeddings_url,
+        )
+
+    def probe_target(self, provider: str) -> Target:
+        """The provider itself, for a call that concerns no model."""
+        return self.target(Model(provider=provider, id=""))
+
+    def listing(self) -> list[ModelEntry]:
+        """The models on offer: tiers first, then every model of the configured providers."""
+        tiers = [ModelEntry(id=tier, owned_by="proxy") for tier in TIERS]
+        return tiers + [
+            ModelEntry(id=f"{model.provider}/{model.id}", owned_by=model.provider)
+            for model in self._catalog.models.values()
+            if model.provider not in self._reasons
+        ]
+
+    def report(self, checks: Mapping[str, Check]) -> list[dict[str, Any]]:
+        """Each provider's state for GET /health/providers."""
+        return [
+            {
+                "name": name,
+                "configured": name not in self._reasons,
+                "reason": self._reasons.get(name),
+                "lastCheck": checks.get(name),
+            }
+            for name in self.order
+        ]
+
+    def candidates(self, routing: Routing, needs: Needs) -> list[Target]:
+        """The models to try, best first; never empty.
+
+        Raises NotFound for a model that nobody knows, InvalidRequest for a provider that is
+        none, NoProviderAvailable with the reason for each provider that is left out.
+        """
+        self._check_names(routing)
+        excluded: dict[str, str] = {}
+        chosen: list[Model] = []
+        for model in self._wanted(routing, needs):
+            reason = self._reason(model, routing, needs)
+            if reason:
+                excluded.setdefault(model.provider, reason)
+            elif model not in chosen:
+                chosen.append(model)
+        if not chosen:
+            why = "; ".join(f"{name}: {reason}" for name, reason in excluded.items())
+            raise NoProviderAvailable(f"No provider can answer this ({why or 'none is offered'}).")
+        if routing.fallback is False:
+            chosen = chosen[:1]
+        if needs.embedding:  # vectors of different models must never be mixed
+            chosen = [model for model in chosen if model.id == chosen[0].id]
+        return [self.target(model) for model in chosen]
+
+    def _check_names(self, routing: Routing) -> None:
+        fallback = routing.fallback if isinstance(routing.fallback, tuple) else ()
+        named = {
+            "provider": (routing.provider,) if routing.provider else (),
+            "fallback": fallback,
+            "provider.order": routing.order,
+            "provider.only": routing.only,
+            "provider.ignore": routing.ignore,
+        }
+        for param, names in named.items():
+            for name in names:
+                if name not in self._catalog.providers:
+                    raise InvalidRequest(
+                        f"{param}: {name!r} is no provider;"
+                        f" there are {', '.join(self._catalog.providers)}.",
+                        param=param,
+                    )
+
+    def _reason(self, model: Model, routing: Routing, needs: Needs) -> str | None:
+        if model.provider in routing.ignore:
+            return "ruled out by provider.ignore"
+        if routing.only and model.provider not in routing.only:
+            return "not among provider.only"
+        return self._reasons.get(model.provider) or needs.lacking(model)
+
+    def _wanted(self, routing: Routing, needs: Needs) -> Iterable[Model]:
+        order = tuple(dict.fromkeys((*routing.order, *self.order)))
+        first = self._named(routing.model, routing.provider, needs, order)
+        yield from first
+        for name in routing.models:
+            yield from self._named(name, None, needs, order)
+        if routing.fallback is False or needs.embedding:
+            return
+        named_tier = routing.model.rpartition("/")[2]
+        tier = named_tier if named_tier in TIERS else "auto"
+        if first and tier != named_tier:
+            tier = self._catalog.tier_of(first[0])
+        others = routing.fallback if isinstance(routing.fallback, tuple) else order
+        for provider in others:
+            if model := self._tier_model(provider, tier, needs):
+                yield model
+
+    def _named(
+        self, name: str, provider: str | None, needs: Needs, order: tuple[str, ...]
+    ) -> list[Model]:
+        """The models that a name means, those of the providers first in `order` first."""
+        if provider:
+            own = name.removeprefix(f"{provider}/")
+            return self._at(provider, own, needs)
+        if name in TIERS:
+            models = [self._tier_model(p, name, needs) for p in order]
+            return [model for model in models if model]
+        name = self._catalog.aliases.get(name, name)
+        head, _, rest = name.partition("/")
+        prefixed = head in self._catalog.providers and rest
+        if prefixed and ((head, rest) in self._catalog.models or rest in TIERS):
+            return self._at(head, rest, needs)
+        if offers := self._catalog.offers(name):
+            return sorted(offers, key=lambda model: order.index(model.provider))
+        if prefixed:
+            return self._at(head, rest, needs)
+        raise NotFound(
+            f"The model {name!r} is not known. Name a model of GET /v1/models, a tier"
+            f" ({', '.join(TIERS)}), or any model with its provider, as in openai/{name}.",
+            param="model",
+            code="model_not_found",
+        )
+
+    def _at(self, provider: str, name: str, needs: Needs) -> list[Model]:
+        if name in TIERS:
+            model = self._tier_model(provider, name, needs)
+            return [model] if model else []
+        meant = self._catalog.aliases.get(name, "")
+        if (provider, name) not in self._catalog.models and meant.startswith(f"{provider}/"):
+            name = meant.removeprefix(f"{provider}/")
+        model = self._catalog.model(provider, name)
+        if (provider, name) not in self._catalog.models:  # taken for what is asked of it
+            model = structs.replace(model, mode="embedding" if needs.embedding else "chat")
+        return [model]
+
+    def _tier_model(self, provider: str, tier: str, needs: Needs) -> Model | None:
+        """The provider's model of a tier; where that one can't do what is needed, the first of
+        its other tiers that can."""
+        if needs.embedding:
+            id_ = self._catalog.providers[provider].embedding_model
+            return self._catalog.model(provider, id_) if id_ else None
+        first = self._catalog.tier_model(provider, tier)
+        if first is None or not needs.lacking(first):
+            return first
+        others = (self._catalog.tier_model(provider, other) for other in TIERS)
+        return next((m for m in others if m and not needs.lacking(m)), first)

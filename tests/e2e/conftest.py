@@ -1,0 +1,182 @@
+"""The real Worker under the real `wrangler dev`, in front of the scripted upstream.
+
+Each kind of deployment is started once, by the first test that asks for it, on free ports.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.upstream import Upstream
+from tools import runtime
+from tools.layout import ROOT
+
+KEYS = {
+    f"{name}_API_KEY": f"test-{name.lower()}-key"
+    for name in ("GEMINI", "DEEPSEEK", "GROQ", "OPENAI", "OPENROUTER", "HUGGINGFACE")
+}
+PATHS = {
+    "GEMINI": "/gemini/v1beta",
+    "DEEPSEEK": "/deepseek",
+    "GROQ": "/groq/openai/v1",
+    "OPENAI": "/openai/v1",
+    "OPENROUTER": "/openrouter/api/v1",
+    "HUGGINGFACE": "/huggingface/v1",
+    "LOCAL": "/local/v1",
+}
+CALLER_KEY = "a-callers-key-0123456789"
+ADMIN_TOKEN = "the-admin-token-0123456789"
+
+DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
+    "open": ("development", {"IDLE_TIMEOUT_MS": "1500", "CORS_ORIGINS": "https://app.example"}),
+    "keyed": ("development", {"PROXY_API_KEY": CALLER_KEY, "ADMIN_TOKEN": ADMIN_TOKEN}),
+    "closed": ("production", {}),
+    "broken": ("staging", {"FALLBACK_CHAIN": "gemini,nobody", "IDLE_TIMEOUT_MS": "soon"}),
+}
+"""What runs: the environment of wrangler.toml, and what is set beside it."""
+
+
+class Deployments:
+    """Starts deployments, several at once where several are asked for early."""
+
+    def __init__(self, upstream: Upstream, directory: Path) -> None:
+        self._upstream = upstream
+        self._directory = directory
+        self._pool = ThreadPoolExecutor(2)
+        self._starting: dict[str, Future[runtime.Server]] = {}
+
+    def begin(self, name: str) -> None:
+        """Starts one without waiting for it."""
+        if name not in self._starting:
+            self._starting[name] = self._pool.submit(self._start, name)
+
+    def get(self, name: str) -> runtime.Server:
+        """A deployment that answers."""
+        self.begin(name)
+        return self._starting[name].result()
+
+    def stop(self) -> None:
+        """Ends them all."""
+        self._pool.shutdown(cancel_futures=True)
+        for starting in self._starting.values():
+            if not starting.cancelled() and not starting.exception():
+                starting.result().stop()
+
+    def _start(self, name: str) -> runtime.Server:
+        environment, settings = DEPLOYMENTS[name]
+        directory = self._directory / name
+        ai = directory / "ai"
+        ai.mkdir(parents=True)
+        if environment == "development":
+            urls = {f"{who}_BASE_URL": self._upstream.url + path for who, path in PATHS.items()}
+            settings = urls | KEYS | settings
+        main = runtime.derived_config(
+            directory,
+            env=environment,
+            vars=settings,
+            ai_service={"service": "fake-ai", "entrypoint": "AI"},
+        )
+        return runtime.start(
+            runtime.free_port(),
+            log=directory / "worker.log",
+            configs=(main, self._ai_config(ai)),
+            env=None,
+            persist_to=directory / "state",
+        )
+
+    def _ai_config(self, directory: Path) -> Path:
+        source = ROOT / "tests" / "upstream" / "ai"
+        shutil.copy(source / "worker.js", directory)
+        config = runtime.load_config(source / "wrangler.toml")
+        config["vars"] = {"UPSTREAM_URL": self._upstream.url}
+        path = directory / "wrangler.json"
+        path.write_text(json.dumps(config))
+        return path
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Upstream]:
+    with Upstream() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def deployments(
+    upstream: Upstream, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Deployments]:
+    running = Deployments(upstream, tmp_path_factory.mktemp("deployments"))
+    wanted = {name for item in request.session.items for name in item.fixturenames}  # type: ignore[attr-defined]
+    for name in DEPLOYMENTS:
+        if f"{name}_url" in wanted or name in wanted:
+            running.begin(name)
+    yield running
+    running.stop()
+
+
+def _client(url: str, headers: Mapping[str, str] | None = None) -> httpx.Client:
+    return httpx.Client(base_url=url, timeout=60, headers=headers)
+
+
+@pytest.fixture(scope="session")
+def open_url(deployments: Deployments) -> str:
+    return deployments.get("open").url
+
+
+@pytest.fixture(scope="session")
+def keyed_url(deployments: Deployments) -> str:
+    return deployments.get("keyed").url
+
+
+@pytest.fixture(scope="session")
+def proxy(open_url: str) -> Iterator[httpx.Client]:
+    """The open development deployment with every provider behind it."""
+    with _client(open_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def keyed(keyed_url: str) -> Iterator[httpx.Client]:
+    """A deployment with keys; the client sends none."""
+    with _client(keyed_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def closed(deployments: Deployments) -> Iterator[httpx.Client]:
+    """Production as a plain deploy leaves it: no key, no provider."""
+    with _client(deployments.get("closed").url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def broken(deployments: Deployments) -> Iterator[httpx.Client]:
+    """A deployment whose settings make no sense."""
+    with _client(deployments.get("broken").url) as client:
+        yield client
+
+
+Script = Callable[..., str]
+
+
+@pytest.fixture
+def script(request: pytest.FixtureRequest) -> Script:
+    """Builds a prompt that tells the upstream how to behave; the test's own tag is added."""
+
+    def prompt(text: str = "Say hello.", **behaviour: Mapping[str, Any]) -> str:
+        directive: dict[str, Any] = {"*": {"tag": request.node.nodeid}}
+        directive |= {name.replace("_", "-"): value for name, value in behaviour.items()}
+        return f"{text} upstream:{json.dumps(directive)}"
+
+    return prompt
+
+
+@pytest.fixture
+def received(upstream: Upstream, request: pytest.FixtureRequest) -> Callable[[], list[Any]]:
+    """What the upstream has received from this test so far."""
+    return lambda: upstream.log(request.node.nodeid)

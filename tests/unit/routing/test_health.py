@@ -1,0 +1,39 @@
+"""Health checks: what is seen, and that nothing is missed."""
+
+import pytest
+
+from proxy.core.errors import Fault
+from proxy.core.ports import Outgoing
+from proxy.routing import health
+from proxy.routing.selection import Selection
+from tests.unit.doubles import FakeReply, FakeUpstream, ManualClock, MemoryBoard
+
+
+async def test_each_provider_is_checked(
+    selection: Selection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "PROBE_SECONDS", 0.05)
+    clock, board = ManualClock(1000.0), MemoryBoard()
+
+    def answer(request: Outgoing) -> FakeReply | Fault | float:
+        clock.time += 0.25
+        if "gemini" in request.url:
+            return FakeReply(b'{"models": []}')
+        if "groq" in request.url:
+            return FakeReply(b'{"error": {"message": "Invalid API Key"}}', status=401)
+        if "openai" in request.url:
+            return 10.0
+        return Fault("network", "The provider can't be reached.")
+
+    targets = [selection.probe_target(name) for name in selection.configured]
+    assert await health.last_checks(board) == {}
+    await health.check_all(targets, FakeUpstream(answer), clock, board)
+    checks = await health.last_checks(board)
+    assert list(checks) == ["gemini", "groq", "openai", "openrouter"]
+    assert checks["gemini"].healthy
+    assert checks["gemini"].status == 200
+    assert checks["groq"].reason == "Invalid API Key"
+    assert checks["groq"].status == 401
+    assert checks["openai"].reason == "no answer within 0 s"
+    assert checks["openrouter"].reason == "The provider can't be reached."
+    assert checks["gemini"].latency_ms >= 250

@@ -1,0 +1,143 @@
+"""Which models a request goes to, and what is said when there is none."""
+
+import pytest
+
+from proxy.core.chat import ChatRequest, ImageURL, JSONSchema, Message, Part, ResponseFormat, Tool
+from proxy.core.chat import Routing as Ask
+from proxy.core.config import read
+from proxy.core.errors import InvalidRequest, NoProviderAvailable, NotFound
+from proxy.providers.catalog import Catalog
+from proxy.routing.health import Check
+from proxy.routing.selection import Needs, Selection
+
+TEXT = Needs()
+VISION = Needs(frozenset({"vision"}))
+EMBEDDING = Needs(embedding=True)
+
+
+def chosen(selection: Selection, ask: Ask, needs: Needs = TEXT) -> list[str]:
+    targets = selection.candidates(ask, needs)
+    return [f"{target.spec.name}/{target.model.id}" for target in targets]
+
+
+@pytest.mark.parametrize(
+    ("ask", "expected"),
+    [
+        (Ask(), ["gemini/flash", "groq/llama", "openai/gpt", "openrouter/vendor/gpt"]),
+        (Ask(model="smart"), ["gemini/pro", "groq/oss", "openai/gpt-big"]),
+        (Ask(model="fast"), ["groq/llama"]),
+        (Ask(model="auto", fallback=False), ["gemini/flash"]),
+        (Ask(provider="openai", fallback=False), ["openai/gpt"]),
+        (Ask(provider="openai", model="smart", fallback=False), ["openai/gpt-big"]),
+        (Ask(model="groq/smart", fallback=False), ["groq/oss"]),
+        (Ask(model="groq/smart"), ["groq/oss", "gemini/pro", "openai/gpt-big"]),
+        (
+            Ask(model="gpt-big"),
+            ["openai/gpt-big", "gemini/pro", "groq/oss"],
+        ),
+        (Ask(model="openai/gpt-big", fallback=False), ["openai/gpt-big"]),
+        (Ask(provider="openai", model="openai/gpt-big", fallback=False), ["openai/gpt-big"]),
+        (Ask(model="gpt-old", fallback=False), ["openai/gpt"]),
+        (Ask(model="openai/gpt-old", fallback=False), ["openai/gpt"]),
+        (Ask(provider="groq", model="gpt-old", fallback=False), ["groq/gpt-old"]),
+        (Ask(model="openai/brand-new", fallback=False), ["openai/brand-new"]),
+        (Ask(model="openai/shared", fallback=False), ["groq/openai/shared"]),
+        (
+            Ask(model="openai/shared", fallback=("gemini",)),
+            ["groq/openai/shared", "openrouter/openai/shared", "gemini/flash"],
+        ),
+        (Ask(model="gpt", fallback=("groq", "gemini")), ["openai/gpt", "groq/llama", "gemini/flash"]),
+        (Ask(model="gpt", fallback=()), ["openai/gpt"]),
+    ],
+)
+def test_names(selection: Selection, ask: Ask, expected: list[str]) -> None:
+    assert chosen(selection, ask) == expected
+
+
+def test_a_tier_gives_way_to_the_model_that_can(selection: Selection) -> None:
+    assert chosen(selection, Ask(), VISION) == [
+        "gemini/flash",
+        "groq/scout",
+        "openai/gpt",
+        "openrouter/vendor/gpt",
+    ]
+
+
+def test_a_named_model_is_not_exchanged_silently(selection: Selection) -> None:
+    with pytest.raises(NoProviderAvailable, match="groq: llama has no vision"):
+        selection.candidates(Ask(model="groq/llama", fallback=False), VISION)
+
+
+def test_unknown_model_says_what_to_do(selection: Selection) -> None:
+    with pytest.raises(NotFound, match="'gpt-9' is not known") as caught:
+        selection.candidates(Ask(model="gpt-9"), TEXT)
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+
+
+@pytest.mark.parametrize(
+    ("ask", "param"), [(Ask(provider="x"), "provider"), (Ask(fallback=("groq", "x")), "fallback")]
+)
+def test_unknown_provider_is_named(selection: Selection, ask: Ask, param: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"{param}: 'x' is no provider; there are gemini"):
+        selection.candidates(ask, TEXT)
+
+
+def test_embeddings_never_change_their_model(selection: Selection) -> None:
+    assert chosen(selection, Ask(model="embed-o"), EMBEDDING) == [
+        "openai/embed-o",
+        "openrouter/embed-o",
+    ]
+    assert chosen(selection, Ask(), EMBEDDING) == ["gemini/embed-g"]
+    with pytest.raises(NoProviderAvailable, match="gpt is a chat model"):
+        selection.candidates(Ask(model="gpt"), EMBEDDING)
+
+
+def test_why_nobody_can(catalog: Catalog) -> None:
+    config = read({"DISABLED_PROVIDERS": "groq", "GROQ_API_KEY": "q"}, catalog.providers)
+    with pytest.raises(NoProviderAvailable) as caught:
+        Selection(catalog, config, frozenset()).candidates(Ask(), TEXT)
+    assert caught.value.message == (
+        "No provider can answer this (gemini: GEMINI_API_KEY is not set; groq: switched off by"
+        " DISABLED_PROVIDERS; openai: OPENAI_API_KEY is not set; openrouter: OPENROUTER_API_KEY"
+        " is not set; local: LOCAL_BASE_URL is not set; workers-ai: the Worker has no AI binding)."
+    )
+
+
+def test_keyless_providers_need_their_place_only(catalog: Catalog) -> None:
+    env = {"ENVIRONMENT": "development", "LOCAL_BASE_URL": "http://127.0.0.1:1/v1"}
+    selection = Selection(catalog, read(env, catalog.providers), frozenset({"workers-ai"}))
+    assert selection.configured == ("local", "workers-ai")
+    assert [target.base_url for target in selection.candidates(Ask(), TEXT)] == [
+        "http://127.0.0.1:1/v1",
+        "",
+    ]
+
+
+def test_listing_and_report(selection: Selection) -> None:
+    ids = [entry.id for entry in selection.listing()]
+    assert ids[:5] == ["auto", "fast", "smart", "vision", "reasoning"]
+    assert "openrouter/vendor/gpt" in ids
+    assert "local/small" not in ids
+    check = Check(provider="groq", healthy=False, checked_at=1, latency_ms=2, reason="down")
+    report = {entry["name"]: entry for entry in selection.report({"groq": check})}
+    assert report["groq"] == {
+        "name": "groq",
+        "configured": True,
+        "reason": None,
+        "lastCheck": check,
+    }
+    assert report["local"]["reason"] == "LOCAL_BASE_URL is not set"
+
+
+def test_needs_of_a_request() -> None:
+    plain = ChatRequest(messages=(Message("user", "hi"),))
+    assert Needs.of(plain) == TEXT
+    image = Part("image_url", image_url=ImageURL("https://x.test/a.png"))
+    full = ChatRequest(
+        messages=(Message("user", (Part("text", "see"), image)),),
+        tools=(Tool(),),
+        response_format=ResponseFormat("json_schema", JSONSchema(schema_={})),
+    )
+    assert Needs.of(full).abilities == {"vision", "tools", "json"}
+    idle_tools = ChatRequest(messages=plain.messages, tools=(Tool(),), tool_choice="none")
+    assert Needs.of(idle_tools) == TEXT

@@ -1,0 +1,147 @@
+#!/bin/sh
+# Checks a running proxy from outside: ./validate-deployment.sh URL [--key KEY] [--admin TOKEN]
+#
+# Needs curl and a POSIX shell only. One line for each check, a summary, and for an exit status
+# the number of the first check that failed (0: all passed, 255: wrong usage).
+set -u
+
+usage() {
+  echo "usage: $0 URL [--key KEY] [--admin TOKEN]" >&2
+  exit 255
+}
+
+URL= KEY= ADMIN=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --key) [ $# -ge 2 ] || usage; KEY=$2; shift 2 ;;
+    --admin) [ $# -ge 2 ] || usage; ADMIN=$2; shift 2 ;;
+    -*) usage ;;
+    *) [ -z "$URL" ] || usage; URL=${1%/}; shift ;;
+  esac
+done
+[ -n "$URL" ] || usage
+command -v curl >/dev/null || { echo "curl is not installed" >&2; exit 255; }
+
+dir=$(mktemp -d) || exit 255
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 130' INT TERM
+# The keys go to curl in a file: an argument could be read by every user of this machine.
+: >"$dir/nobody"; : >"$dir/caller"; : >"$dir/admin"; : >"$dir/wrong"
+chmod 600 "$dir"/*
+[ -z "${KEY:-$ADMIN}" ] || printf 'header = "Authorization: Bearer %s"\n' "${KEY:-$ADMIN}" >"$dir/caller"
+[ -z "$ADMIN" ] || printf 'header = "Authorization: Bearer %s"\n' "$ADMIN" >"$dir/admin"
+printf 'header = "Authorization: Bearer not-a-key-of-this-proxy"\n' >"$dir/wrong"
+
+number=0 passed=0 first=0
+status= body=
+
+# ask WHO METHOD PATH [curl's arguments]: sets $status and $body
+ask() {
+  who=$1 method=$2 path=$3; shift 3
+  status=$(curl -sS -m 120 -K "$dir/$who" -X "$method" -o "$dir/body" -D "$dir/head" \
+    -w '%{http_code}' "$@" "$URL$path" 2>"$dir/error") || status="000 ($(head -n 1 "$dir/error"))"
+  body=$(tr -d '\000' <"$dir/body" 2>/dev/null)
+}
+
+post() {
+  who=$1 path=$2 data=$3; shift 3
+  ask "$who" POST "$path" -H 'content-type: application/json' --data-binary "$data" "$@"
+}
+
+# check NAME STATUS [TEXT]...: whether the last answer has the status and holds the texts
+check() {
+  name=$1 want=$2; shift 2
+  number=$((number + 1))
+  why=
+  case " $want " in *" $status "*) ;; *) why="status $status instead of $want" ;; esac
+  for text in "$@"; do
+    [ -z "$why" ] || break
+    case $body in *"$text"*) ;; *) why="no $text in the answer" ;; esac
+  done
+  case $body in *Traceback*|*'File "/'*|*PythonError*) why="a traceback in the answer" ;; esac
+  if [ -z "$why" ]; then
+    passed=$((passed + 1))
+    printf 'ok    %2d  %s\n' "$number" "$name"
+  else
+    [ "$first" -ne 0 ] || first=$number
+    printf 'FAIL  %2d  %s: %s\n' "$number" "$name" "$why"
+    printf '%s\n' "$body" | head -c 300 | sed 's/^/            /'
+  fi
+}
+
+has_header() {
+  grep -iq "^$1: *$2" "$dir/head"
+}
+
+question='What is the capital of France? Answer in one short sentence.'
+native='{"prompt":"'$question'","maxTokens":24}'
+openai='{"model":"auto","max_tokens":24,"messages":[{"role":"user","content":"'$question'"}]}'
+
+ask nobody GET /health
+check 'GET /health' 200 '"status":"ok"' '"version"'
+
+# Only a proxy in development may be open.
+open=no
+case $body in *'"environment":"development"'*)
+  post wrong /v1/generate '{}'
+  [ "$status" = 401 ] || open=yes ;;
+esac
+if [ "$open" = no ]; then
+  post nobody /v1/generate "$native"
+  check 'a request without a key is refused' 401 '"authentication_failed"'
+  post wrong /v1/generate "$native"
+  check 'a wrong key is refused' 401 '"authentication_failed"'
+  post wrong /v1/chat/completions "$openai"
+  check 'a wrong key is refused in OpenAI'\''s form' 401 '"invalid_api_key"'
+  ask wrong GET /v1/models
+  check 'the list of models wants a key' 401 '"error"'
+  ask wrong GET /health/providers
+  check 'the providers'\'' health wants a key' 401 '"authentication_failed"'
+fi
+
+ask caller GET /v1/models
+check 'GET /v1/models' 200 '"object":"list"' '"id":"auto"'
+ask caller GET /v1/models/auto
+check 'GET /v1/models/auto' 200 '"id":"auto"'
+ask caller GET /v1/models/no-such-model
+check 'an unknown model is not found' 404 '"model_not_found"'
+ask caller GET /health/providers
+check 'GET /health/providers' 200 '"providers":['
+
+post caller /v1/generate "$native"
+check 'POST /v1/generate' 200 '"success":true' '"provider"' '"usage"' '"requestId"'
+post caller /v1/generate '{"prompt":"'"$question"'","maxTokens":24,"stream":true}' -N
+check 'POST /v1/generate, streaming' 200 'event: delta' 'event: done'
+post caller /v1/chat/completions "$openai"
+check 'POST /v1/chat/completions' 200 '"choices"' '"finish_reason"'
+post caller /v1/chat/completions "${openai%?},\"stream\":true}" -N
+check 'POST /v1/chat/completions, streaming' 200 'data: {' 'data: [DONE]'
+
+post caller /v1/generate '{"prompt":"hi","temprature":1}'
+check 'an unknown field is named' 400 '"invalid_request"' 'temprature'
+post caller /v1/generate '{"prompt":"hi","maxTokens":0}'
+check 'a value out of range is named' 400 'maxTokens'
+post caller /v1/generate 'this is not JSON'
+check 'a body that is not JSON' 400 '"invalid_request"'
+post caller /v1/chat/completions '{"model":"auto","messages":[{"role":"user"'
+check 'a body cut off, in OpenAI'\''s form' 400 '"invalid_request_error"'
+post caller /v1/generate '[[[[[[[[1]]]]]]]]'
+check 'a body that is no object' 400 '"invalid_request"'
+head -c 2000 /dev/urandom >"$dir/noise"
+ask caller POST /v1/chat/completions -H 'content-type: application/json' --data-binary "@$dir/noise"
+check 'random bytes' 400 '"error"'
+ask caller POST /v1/generate -H 'content-type: text/plain' --data-binary "$native"
+check 'a body that is said to be text' 415 '"unsupported_media_type"'
+ask caller GET /v1/generate
+check 'a wrong method' 405 '"method_not_allowed"'
+has_header allow '.*POST' || { status="405 without Allow"; check 'the Allow header' 405; }
+ask caller POST '/no/such/path?x=%00%ff' --data-binary x
+check 'a path that is not there' 404 '"not_found"'
+ask caller GET /health -H 'X-Request-Id: validate-1'
+has_header x-request-id validate-1 || status="$status without X-Request-Id"
+check 'a request id is kept' 200
+ask caller OPTIONS /v1/generate
+check 'OPTIONS needs no key' 204
+
+echo "$passed of $number checks passed: $URL"
+exit "$first"
