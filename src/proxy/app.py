@@ -6,6 +6,7 @@ from the settings; nothing here knows the platform.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import unquote
@@ -191,9 +192,7 @@ class App:
             )
         answer, done = await self._manager.complete(call)
         served = _served(exchange, done, answer.usage)
-        return Response(
-            headers=JSON | exchange.tell(served), body=dialect.answer(answer, served)
-        )
+        return Response(headers=JSON | exchange.tell(served), body=dialect.answer(answer, served))
 
     async def _relay(
         self,
@@ -223,7 +222,8 @@ class App:
             fault = error if isinstance(error, Fault) else Fault("timeout", "Time is up.")
             outcome = fault.kind
             refusal = as_proxy_error(fault, done.attempts)
-            await write(writer.error(refusal, exchange.id, self._ports.clock.now()))
+            with suppress(ClientGone):
+                await write(writer.error(refusal, exchange.id, self._ports.clock.now()))
         finally:
             stream.abort()
             exchange.note(_served(exchange, done, collector.usage))

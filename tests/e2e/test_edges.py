@@ -13,9 +13,7 @@ NATIVE, OPENAI = "/v1/generate", "/v1/chat/completions"
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "HEAD", "PROPFIND", "QUERY"])
 @pytest.mark.parametrize("path", [NATIVE, OPENAI, "/v1/embeddings"])
-def test_a_wrong_method_is_told_the_right_one(
-    proxy: httpx.Client, method: str, path: str
-) -> None:
+def test_a_wrong_method_is_told_the_right_one(proxy: httpx.Client, method: str, path: str) -> None:
     answer = proxy.request(method, path)
     assert answer.status_code == 405
     assert answer.headers["allow"] == "POST, OPTIONS"

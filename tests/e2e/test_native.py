@@ -124,7 +124,7 @@ def test_json_schema_is_carried(
     answer = ask(
         proxy,
         prompt=script("A name as JSON, please."),
-        model=f"{provider}/a-new-model",
+        model=f"{provider}/{'@cf/' if provider == 'workers-ai' else ''}a-new-model",
         fallback=False,
         responseFormat={
             "type": "json_schema",

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from pydantic_ai import Agent
 from pydantic_ai.models.openai import OpenAIChatModel
@@ -13,7 +13,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 
 @asynccontextmanager
 async def agent(open_url: str, model: str) -> AsyncIterator[Agent[None, str]]:
-    async with httpx.AsyncClient(timeout=60) as client:
+    async with httpx2.AsyncClient(timeout=60) as client:
         provider = OpenAIProvider(base_url=f"{open_url}/v1", api_key="x", http_client=client)
         yield Agent(OpenAIChatModel(model, provider=provider))
 

@@ -1,8 +1,9 @@
 """The other providers of OpenAI's dialect: each says only where it differs."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+from .behaviour import Behaviour
 from .model import Answer
 from .openai_checks import Rules
 from .openai_provider import OpenAi, Stream, error_type, plain_usage
@@ -180,8 +181,14 @@ class OpenRouter(OpenAi):
 
     def authorise(self, request: Request) -> None:
         """The list of models is public."""
-        if request.method != "GET":
+        if not request.path.endswith("/models"):
             super().authorise(request)
+
+    def answer(self, request: Request, body: Any, behaviour: Behaviour) -> Reply:
+        """GET /key tells of the key itself, which is what a check of it asks for."""
+        if (request.method, request.path) == ("GET", f"{self.prefix}/key"):
+            return json_reply({"data": {"label": "sk-or-v1-aaa...bbb", "usage": 0.25}}, {})
+        return super().answer(request, body, behaviour)
 
     def reasoning(self, text: str) -> Json:
         detail = {"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}

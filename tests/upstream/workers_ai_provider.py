@@ -6,6 +6,7 @@ for the binding itself is the Worker in ai/.
 
 from typing import Any, ClassVar, Literal
 
+from . import fixtures
 from .behaviour import Behaviour
 from .model import CALL_ARGUMENTS, Answer, Question, embed, think, words
 from .openai_checks import COMMON
@@ -54,6 +55,8 @@ class WorkersAi:
     def answer(self, request: Request, body: Any, behaviour: Behaviour) -> Reply:
         """The reply to a request of which the directives have been cut out."""
         model = request.path.removeprefix(f"{self.prefix}/")
+        if request.method == "GET" and not model:
+            return fixtures.load(self.name, "models")
         if not model.startswith("@") or "none" in model:
             raise RejectedError(400, f"No such model {model} or task", "5007")
         if "text" in body:

@@ -113,9 +113,7 @@ SETTINGS = (
         _words,
         "The order in which providers are tried; configured ones that it lacks come after it.",
     ),
-    Setting(
-        "DISABLED_PROVIDERS", "", _words, "Providers that are never used, though configured."
-    ),
+    Setting("DISABLED_PROVIDERS", "", _words, "Providers that are never used, though configured."),
     Setting(
         "REQUEST_TIMEOUT_MS",
         "120000",
@@ -140,9 +138,7 @@ SETTINGS = (
         _whole(1024, 100 * 1024 * 1024),
         "Bytes that a request's body may have.",
     ),
-    Setting(
-        "CORS_ORIGINS", "", _origins, "Origins whose pages may call the proxy, or * for all."
-    ),
+    Setting("CORS_ORIGINS", "", _origins, "Origins whose pages may call the proxy, or * for all."),
 )
 
 PROVIDER_SETTINGS = {
@@ -184,9 +180,7 @@ def read(env: Mapping[str, str], providers: Iterable[str]) -> Config:
     return Config(**values, providers=access)
 
 
-def _access(
-    provider: str, env: Mapping[str, str], local: bool, wrong: list[str]
-) -> ProviderAccess:
+def _access(provider: str, env: Mapping[str, str], local: bool, wrong: list[str]) -> ProviderAccess:
     def get(end: str, check: Callable[[str], str | None]) -> str | None:
         name = variable(provider, end)
         try:

@@ -57,6 +57,8 @@ def check_messages(messages: Sequence[Message]) -> None:
             raise invalid(f"messages[{index}].content", "Missing")
         if isinstance(message.content, tuple):
             for number, part in enumerate(message.content):
+                if part.type == "text" and part.text is not None:
+                    continue
                 path = f"messages[{index}].content[{number}]"
                 image_bytes += _check_part(part, path)
                 if image_bytes > IMAGE_BYTES:
@@ -117,8 +119,8 @@ def tool_call(call: ToolCall) -> dict[str, Any]:
 
 
 def _check_part(part: Part, path: str) -> int:
-    """The bytes of the part's image, 0 without one."""
-    if part.type == "text" and part.text is None:
+    """The bytes of the part's image, 0 without one. The part is no text, or lacks it."""
+    if part.type == "text":
         raise invalid(f"{path}.text", "Missing")
     if part.type != "image_url":
         return 0

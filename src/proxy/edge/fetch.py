@@ -41,6 +41,4 @@ class FetchUpstream:
             controller.abort()
             raise
         stream = None if response.body is jsnull else response.body
-        return StreamReply(
-            response.status, headers_of(response), stream, idle, controller.abort
-        )
+        return StreamReply(response.status, headers_of(response), stream, idle, controller.abort)

@@ -92,6 +92,7 @@ class StreamReply:
         self._idle = idle
         self._close = close
         self._stalled = False
+        self._cancelling: asyncio.Future[None] | None = None  # kept, or it may be collected
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The pieces as they come. Raises Fault: timeout after silence, network on a break."""
@@ -143,7 +144,7 @@ class StreamReply:
         if self._close:
             self._close()
         elif self._reader:
-            asyncio.ensure_future(_cancel(self._reader))
+            self._cancelling = asyncio.ensure_future(_cancel(self._reader))
 
 
 class BytesReply:

@@ -1,4 +1,4 @@
-"""The Worker's environment as the app wants it, and the app's answers as the platform wants them."""
+"""The Worker's environment as the app wants it, the app's answers as the platform does."""
 
 from collections.abc import Coroutine
 from typing import Any

@@ -145,8 +145,8 @@ class Decoder(StreamDecoder):
     def event(self, event: Event) -> None:
         """Reads a chunk, an error or the mark of the end."""
         if event.name == "error":
-            raise faults.fault(self.target, faults.read(event.data))
-        if event.data.strip() != DONE_DATA:
+            self._fail(event.data)
+        elif event.data.strip() != DONE_DATA:
             self.read_chunk(event.data)
 
     def whole(self, body: bytes) -> None:
@@ -161,8 +161,7 @@ class Decoder(StreamDecoder):
         if told.error:
             if used:
                 self.out.append(Chunk(usage=used, usage_only=True))
-            if not self.finished:  # what is complete no error takes back
-                raise faults.fault(self.target, faults.read(data))
+            self._fail(data)
         elif told.choices:
             self.read_choice(told, told.choices[0], used, data)
         elif used or told.choices is not None:
@@ -205,6 +204,11 @@ class Decoder(StreamDecoder):
             logprobs=choice.logprobs,
             extra=message.extra,
         )
+
+    def _fail(self, data: bytes) -> None:
+        """Raises the fault that an event tells; what is complete no error takes back."""
+        if not self.finished:
+            raise faults.fault(self.target, faults.read(data))
 
     def _placed(self, call: ToolCallDelta, answer_id: Any) -> ToolCallDelta:
         """A piece of a call with its index and, at its beginning, an id."""

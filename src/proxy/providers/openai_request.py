@@ -166,8 +166,7 @@ def _edited_calls(raw: Raw, refused: set[str], limit: int | None) -> Raw:
     given = msgspec.json.decode(raw, type=list[Fields])
     calls = [{name: value for name, value in call.items() if name not in refused} for call in given]
     for call in calls:
-        if "id" in call:
-            call["id"] = _raw(_short(msgspec.json.decode(call["id"]), limit))
+        call["id"] = _raw(_short(msgspec.json.decode(call["id"]), limit))
     return raw if calls == given else _raw(calls)
 
 

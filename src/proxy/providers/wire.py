@@ -1,8 +1,8 @@
 """What the adapters share: the reading of streams, inline thinking, made-up call ids, vectors."""
 
 import base64
-import sys
-from array import array
+import struct
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Literal
@@ -23,7 +23,7 @@ DONE_DATA = b"[DONE]"
 _OPEN, _CLOSE = "<think>", "</think>"
 
 
-class StreamDecoder:
+class StreamDecoder(ABC):
     """Takes one streamed answer apart. A provider's own decoder adds to `out` what each event
     says, and what a body says that is no event stream at all: some providers answer a
     request for a stream with JSON, a proxy in front of them with a page."""
@@ -40,13 +40,13 @@ class StreamDecoder:
         self._any_content = False
         self._fault: Fault | None = None
 
+    @abstractmethod
     def event(self, event: Event) -> None:
         """Reads one event. Raises Fault."""
-        raise NotImplementedError
 
+    @abstractmethod
     def whole(self, body: bytes) -> None:
         """Reads a body that is no event stream. Raises Fault."""
-        raise NotImplementedError
 
     def feed(self, data: bytes) -> list[Chunk]:
         """The chunks that `data` completes. A fault that comes after content waits for the
@@ -200,28 +200,21 @@ def vectors(
         raise faults.garbage(target, why, body)
     try:
         return tuple(_packed(vector) if ask.base64 else _unpacked(vector) for vector in told)
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, struct.error) as error:
         raise faults.garbage(target, f"A vector is broken ({error})", body) from error
 
 
 def _packed(vector: Vector) -> str:
     if isinstance(vector, str):
         return vector
-    return base64.b64encode(_little_endian(array("f", vector)).tobytes()).decode()
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
 def _unpacked(vector: Vector) -> tuple[float, ...]:
     if not isinstance(vector, str):
         return vector
-    floats = array("f")
-    floats.frombytes(base64.b64decode(vector, validate=True))
-    return tuple(_little_endian(floats))
-
-
-def _little_endian(floats: "array[float]") -> "array[float]":
-    if sys.byteorder == "big":
-        floats.byteswap()
-    return floats
+    data = base64.b64decode(vector, validate=True)
+    return struct.unpack(f"<{len(data) // 4}f", data)
 
 
 def _is_whole(data: bytes) -> bool:

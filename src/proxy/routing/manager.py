@@ -189,9 +189,7 @@ class Manager:
     ) -> Reply:
         """Sends, and raises the Fault that an answer of another status than 2xx means."""
         async with asyncio.timeout(first_byte):
-            reply = await self._upstream.send(
-                outgoing, idle=self._config.idle_timeout_ms / 1000
-            )
+            reply = await self._upstream.send(outgoing, idle=self._config.idle_timeout_ms / 1000)
         if 200 <= reply.status < 300:
             return reply
         try:

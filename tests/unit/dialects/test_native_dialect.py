@@ -43,7 +43,7 @@ SERVED = Served(
     cost=Cost(200_000, "computed"),
     ms=125,
 )
-METADATA = {
+METADATA: dict[str, Any] = {
     "responseTime": 125,
     "cacheStatus": "miss",
     "cost": 0.0002,

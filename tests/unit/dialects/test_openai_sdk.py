@@ -106,7 +106,8 @@ def test_a_whole_answer_is_a_chat_completion() -> None:
     assert choice.message.content == "It is sunny."
     assert choice.message.model_extra == {"reasoning_content": "Let me see. "}
     assert choice.finish_reason == "tool_calls"
-    first, second = choice.message.tool_calls or ()
+    calls: list[Any] = choice.message.tool_calls or []
+    first, second = calls
     assert first.type == second.type == "function"
     assert (first.id, first.function.name) == ("call_1", "weather")
     assert first.function.arguments == '{"city":"Paris"}'
@@ -146,8 +147,8 @@ def test_the_sdk_streams() -> None:
             ToolCallDelta(
                 index=piece.index,
                 id=piece.id,
-                name=piece.function and piece.function.name,
-                arguments=(piece.function and piece.function.arguments) or "",
+                name=piece.function.name if piece.function else None,
+                arguments=(piece.function.arguments if piece.function else None) or "",
             )
             for piece in delta.tool_calls or ()
         ]

@@ -51,10 +51,10 @@ def load(provider: str, case: str) -> Fixture:
 
 
 def cases(provider: str) -> list[str]:
-    """The provider's answers to chats: no adapter reads lists of models, and what becomes of
-    vectors is no line."""
+    """The provider's answers to chats: what a probe hears no adapter reads, and vectors don't
+    fit into a line."""
     stems = sorted(path.stem for path in (ROOT / provider).glob("*.json"))
-    return [case for case in stems if not case.startswith(("models", "embeddings"))]
+    return [case for case in stems if not case.startswith(("models", "key", "embeddings"))]
 
 
 def outcomes(provider: str) -> dict[str, str]:

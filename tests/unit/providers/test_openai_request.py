@@ -344,7 +344,7 @@ def test_fields_of_messages_that_a_provider_refuses() -> None:
 def test_ids_that_are_too_long_become_the_same_short_one() -> None:
     messages = sent(target(tool_id_limit=40), as_called(HISTORY))["messages"]
     ids = [call["id"] for call in messages[2]["tool_calls"]]
-    assert ids == ["call_fa5bb8e3f9cf7d13f67ee4f0ee1d30ab83e", "short"]
+    assert ids == ["call_33e972596e9dc2e652326beacab4e388ff6", "short"]
     assert [messages[n]["tool_call_id"] for n in (3, 4)] == ids
     assert messages[2]["tool_calls"][0]["extra_content"]
 

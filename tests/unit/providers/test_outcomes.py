@@ -15,7 +15,11 @@ CASES = [(provider, case) for provider in PROVIDERS for case in replay.cases(pro
 STREAMS = [(provider, case) for provider, case in CASES if replay.load(provider, case).streams]
 
 
-@pytest.mark.parametrize(("provider", "case"), CASES, ids="/".join)
+def each(cases: list[tuple[str, str]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(("provider", "case"), cases, ids=["/".join(c) for c in cases])
+
+
+@each(CASES)
 def test_outcome(provider: str, case: str) -> None:
     assert replay.outcome(provider, case) == replay.outcomes(provider)[case].strip()
 
@@ -38,7 +42,7 @@ def played(provider: str, pieces: list[bytes]) -> tuple[list[Chunk], str, bool]:
     return chunks, "", decoder.finished
 
 
-@pytest.mark.parametrize(("provider", "case"), STREAMS, ids="/".join)
+@each(STREAMS)
 @settings(max_examples=6)
 @given(cuts=st.lists(st.integers(0, 8000), max_size=6))
 def test_a_stream_reads_the_same_however_it_is_cut(
@@ -53,7 +57,7 @@ def test_a_stream_reads_the_same_however_it_is_cut(
         assert cut[0] == whole[0]
 
 
-@pytest.mark.parametrize(("provider", "case"), STREAMS, ids="/".join)
+@each(STREAMS)
 def test_a_stream_reads_the_same_byte_by_byte(provider: str, case: str) -> None:
     body = replay.load(provider, case).body
     single = played(provider, [body[i : i + 1] for i in range(len(body))])

@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
-from proxy.core.chat import Call, Chunk, EmbeddingRequest, ImageURL, Message, Part
-from proxy.core.chat import ChatRequest, Routing
+from proxy.core.chat import (
+    Call,
+    ChatRequest,
+    Chunk,
+    EmbeddingRequest,
+    ImageURL,
+    Message,
+    Part,
+    Routing,
+)
 from proxy.core.config import Config, read
 from proxy.core.errors import (
     Fault,
@@ -109,9 +117,7 @@ async def test_the_first_that_answers(build: Build) -> None:
         (error(400, "This model does not support image input."), "bad_request"),
     ],
 )
-async def test_the_next_takes_over(
-    build: Build, first: FakeReply | Fault, outcome: str
-) -> None:
+async def test_the_next_takes_over(build: Build, first: FakeReply | Fault, outcome: str) -> None:
     answer, done = await build(by_host(openai=first, groq=whole("Hi!"))).complete(call())
     assert answer.text == "Hi!"
     assert [a.outcome for a in done.attempts] == [outcome, "ok"]

@@ -46,7 +46,10 @@ def chosen(selection: Selection, ask: Ask, needs: Needs = TEXT) -> list[str]:
             Ask(model="openai/shared", fallback=("gemini",)),
             ["groq/openai/shared", "openrouter/openai/shared", "gemini/flash"],
         ),
-        (Ask(model="gpt", fallback=("groq", "gemini")), ["openai/gpt", "groq/llama", "gemini/flash"]),
+        (
+            Ask(model="gpt", fallback=("groq", "gemini")),
+            ["openai/gpt", "groq/llama", "gemini/flash"],
+        ),
         (Ask(model="gpt", fallback=()), ["openai/gpt"]),
     ],
 )

@@ -24,6 +24,15 @@ export class AI extends WorkerEntrypoint {
     }
     return response.body;
   }
+
+  /** The models on offer. */
+  async models() {
+    const response = await fetch(`${this.env.UPSTREAM_URL}/workers-ai/run/`);
+    if (!response.ok) {
+      throw await upstreamError(response);
+    }
+    return await response.json();
+  }
 }
 
 async function upstreamError(response) {

@@ -1,0 +1,289 @@
+"""Gemini's adapter as a whole: reading answers and streams, embeddings, the probe."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from proxy.core.chat import ChatRequest, EmbeddingRequest, Message, Routing
+from proxy.core.errors import Fault, InvalidRequest
+from proxy.providers import gemini
+from tests.unit.providers import replay
+
+TO = replay.target("gemini", "gemini-3-flash-preview")
+SIGNED = {"google": {"thought_signature": "s"}}
+
+
+def response(*parts: Any, finish: str | None = "STOP", **fields: Any) -> bytes:
+    candidate = {"content": {"role": "model", "parts": list(parts)}, "finishReason": finish}
+    whole = {"candidates": [candidate], "responseId": "r", "modelVersion": "m"}
+    return json.dumps({**whole, **fields}).encode()
+
+
+def refusal(body: bytes) -> Fault:
+    with pytest.raises(Fault) as raised:
+        gemini.answer(TO, body)
+    return raised.value
+
+
+# Whole answers
+
+
+def test_an_answer() -> None:
+    answer = gemini.answer(
+        TO,
+        response(
+            {"text": "Thinking", "thought": True},
+            {"text": "A"},
+            {"executableCode": {"code": "1"}, "thoughtSignature": "other"},
+            {"text": "B", "thoughtSignature": "s"},
+            {"functionCall": {"name": "f"}, "thoughtSignature": "t"},
+            usageMetadata={
+                "promptTokenCount": 10,
+                "toolUsePromptTokenCount": 2,
+                "candidatesTokenCount": 3,
+                "thoughtsTokenCount": 4,
+                "cachedContentTokenCount": 5,
+            },
+        ),
+    )
+    assert (answer.text, answer.reasoning, answer.id, answer.model) == ("AB", "Thinking", "r", "m")
+    assert answer.extra == {"extra_content": SIGNED}
+    (call,) = answer.tool_calls
+    assert (call.function.name, call.function.arguments) == ("f", "{}")
+    assert call.extra_content == {"google": {"thought_signature": "t"}}
+    assert (answer.finish_reason, answer.raw) == ("tool_calls", None)
+    assert replay.tell_usage(answer.usage) == "tokens=12+7 cached=5 reasoning=4"
+
+
+def test_what_it_signed_comes_back_signed() -> None:
+    body = replay.load("gemini", "parallel-tools").body
+    answer = gemini.answer(TO, body)
+    message = Message(role="assistant", content=answer.text, tool_calls=answer.tool_calls)
+    sent = json.loads(gemini.request(TO, ChatRequest(messages=(message,))).body or b"")
+    parts = json.loads(body)["candidates"][0]["content"]["parts"]
+    told = [
+        {**part, "functionCall": {**part["functionCall"], "id": call.id}}
+        for part, call in zip(parts, answer.tool_calls, strict=True)
+    ]
+    assert sent["contents"][0]["parts"] == told
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("STOP", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("SAFETY", "content_filter"),
+        ("SPII", "content_filter"),
+        ("A_NEW_ONE", "stop"),
+    ],
+)
+def test_finish_reasons(reason: str, told: str) -> None:
+    assert gemini.answer(TO, response(finish=reason)).finish_reason == told
+
+
+@pytest.mark.parametrize("reason", ["OTHER", "UNEXPECTED_TOOL_CALL", "LANGUAGE"])
+def test_reasons_that_mean_no_answer(reason: str) -> None:
+    told = f"FAULT unavailable None code={reason.lower()} 'The answer broke off: {reason}.'"
+    assert replay.tell_fault(refusal(response(finish=reason))) == told
+
+
+def test_why_a_prompt_was_blocked() -> None:
+    feedback = {"blockReason": "MODEL_ARMOR", "blockReasonMessage": "It is a jailbreak."}
+    answer = gemini.answer(TO, json.dumps({"promptFeedback": feedback}).encode())
+    told = "'' content_filter refusal='The prompt was blocked: MODEL_ARMOR. It is a jailbreak.'"
+    assert replay.tell(answer) == f"{told} tokens=?"
+
+
+def test_log_probabilities() -> None:
+    result = {
+        "chosenCandidates": [{"token": "A", "logProbability": -0.5}, {"token": "B"}],
+        "topCandidates": [{"candidates": [{"token": "A", "logProbability": -0.5}]}],
+    }
+    candidate = {"finishReason": "STOP", "logprobsResult": result}
+    answer = gemini.answer(TO, json.dumps({"candidates": [candidate]}).encode())
+    first = {"token": "A", "logprob": -0.5, "bytes": None}
+    assert answer.logprobs == {
+        "content": [
+            {**first, "top_logprobs": [first]},
+            {"token": "B", "logprob": None, "bytes": None, "top_logprobs": []},
+        ]
+    }
+
+
+def test_empty_log_probabilities_are_none() -> None:
+    candidate = {"finishReason": "STOP", "logprobsResult": {}}
+    assert gemini.answer(TO, json.dumps({"candidates": [candidate]}).encode()).logprobs is None
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"Not now.", "JSON is malformed: invalid character (byte 0): Not now."),
+        (b"{}", "It has no candidates: {}"),
+        (b'{"candidates":[]}', 'It has no candidates: {"candidates":[]}'),
+        (b'{"usageMetadata":{}}', "It has no candidate with a finish reason: "),
+        (b'{"candidates":[{}]}', "It has no candidate with a finish reason: "),
+        (response({"functionCall": {}}), "missing required field `name`"),
+    ],
+)
+def test_an_answer_without_what_is_needed_is_garbage(body: bytes, why: str) -> None:
+    fault = refusal(body)
+    assert fault.kind == "garbage"
+    assert why in fault.message
+
+
+def test_an_error_under_status_200() -> None:
+    fault = refusal(replay.load("gemini", "error-429").body)
+    assert (fault.kind, fault.status, fault.retry_after) == ("rate_limited", 429, 31.0)
+
+
+@given(
+    case=st.sampled_from(["tools", "reasoning", "safety", "prompt-blocked"]),
+    name=st.text(min_size=1).map(lambda name: f"x{name}"),
+    value=st.none() | st.integers() | st.text() | st.lists(st.text()),
+)
+def test_unknown_fields_break_nothing(case: str, name: str, value: Any) -> None:
+    plain = replay.load("gemini", case).body
+
+    def grown(part: Any) -> Any:
+        if isinstance(part, list):
+            return [grown(item) for item in part]
+        if isinstance(part, dict) and "city" not in part:  # arguments are the model's own
+            return {name: value} | {key: grown(item) for key, item in part.items()}
+        return part
+
+    told = json.dumps(grown(json.loads(plain))).encode()
+    assert gemini.answer(TO, told) == gemini.answer(TO, plain)
+
+
+# Streams
+
+
+def played(*bodies: bytes) -> tuple[list[Any], bool]:
+    decoder = gemini.decoder(TO)
+    pieces = [b"data: " + body + b"\r\n\r\n" for body in bodies]
+    return replay.decode(decoder, pieces), decoder.finished
+
+
+def test_the_usage_goes_out_with_the_finish_reason() -> None:
+    high, low = {"promptTokenCount": 145}, {"promptTokenCount": 85, "candidatesTokenCount": 15}
+    chunks, finished = played(
+        response({"text": "It"}, finish=None, usageMetadata=high),
+        response({"text": " is"}, usageMetadata=low),
+    )
+    assert [chunk.text for chunk in chunks] == ["It", " is"]
+    assert [replay.tell_usage(chunk.usage) for chunk in chunks] == ["tokens=?", "tokens=85+15"]
+    assert finished
+
+
+def test_a_stream_that_breaks_off_tells_its_usage_at_the_end() -> None:
+    chunks, finished = played(
+        response({"text": "It"}, finish=None, usageMetadata={"promptTokenCount": 9})
+    )
+    assert [chunk.usage_only for chunk in chunks] == [False, True]
+    assert replay.tell_usage(chunks[1].usage) == "tokens=9+0"
+    assert not finished
+
+
+def test_a_response_of_nothing_but_usage() -> None:
+    counts = {"promptTokenCount": 9, "candidatesTokenCount": 1}
+    chunks, finished = played(
+        json.dumps({"usageMetadata": counts}).encode(), response({"text": "Hi"})
+    )
+    assert (len(chunks), finished) == (1, True)
+    assert replay.tell_usage(chunks[0].usage) == "tokens=9+1"
+
+
+def test_calls_of_a_stream_are_counted_through() -> None:
+    call = {"functionCall": {"name": "f", "args": {}}}
+    chunks, _ = played(response(call, finish=None), response(call), response())
+    ids = [(call.index, call.id) for chunk in chunks for call in chunk.tool_calls]
+    assert [index for index, _ in ids] == [0, 1]
+    assert len({id_ for _, id_ in ids}) == 2
+    assert [chunk.finish_reason for chunk in chunks] == [None, "tool_calls", "tool_calls"]
+
+
+def test_a_list_in_place_of_a_stream_may_be_broken() -> None:
+    decoder = gemini.decoder(TO)
+    decoder.feed(b'[{"candidates": [')
+    with pytest.raises(Fault) as raised:
+        decoder.end()
+    assert raised.value.kind == "garbage"
+
+
+def test_one_response_in_place_of_a_stream() -> None:
+    decoder = gemini.decoder(TO)
+    chunks = replay.decode(decoder, [response({"text": "Hi"})])
+    assert (replay.tell(replay.collect(chunks)), decoder.finished) == ("'Hi' stop tokens=?", True)
+
+
+# Embeddings and the probe
+
+ASK = EmbeddingRequest(input=("red", "green"), routing=Routing())
+
+
+def test_the_call_for_embeddings() -> None:
+    outgoing = gemini.embedding_request(TO, structs.replace(ASK, dimensions=4))
+    model = "models/gemini-3-flash-preview"
+    assert outgoing.url == f"https://upstream.test/v1/{model}:batchEmbedContents"
+    assert outgoing.headers["x-goog-api-key"] == replay.KEY
+    assert json.loads(outgoing.body or b"") == {
+        "requests": [
+            {
+                "model": model,
+                "content": {"parts": [{"text": text}]},
+                "outputDimensionality": 4,
+            }
+            for text in ("red", "green")
+        ]
+    }
+
+
+def test_tokens_are_no_texts() -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        gemini.embedding_request(TO, structs.replace(ASK, input=((1, 2),)))
+    assert raised.value.param == "input"
+
+
+@pytest.mark.parametrize(
+    ("case", "texts", "told"),
+    [("embeddings-batch", ("a", "b"), "tokens=2+0"), ("embeddings", ("a",), "tokens=1+0")],
+)
+def test_vectors(case: str, texts: tuple[str, ...], told: str) -> None:
+    asked = structs.replace(ASK, input=texts)
+    found = gemini.embeddings(TO, asked, replay.load("gemini", case).body)
+    assert found.vectors[0] == (0.0125, -0.25, 0.5, 0.0625)
+    assert (len(found.vectors), found.model) == (len(texts), "gemini-3-flash-preview")
+    assert replay.tell_usage(found.usage) == told
+
+
+def test_vectors_as_base64() -> None:
+    asked = EmbeddingRequest(input=("a",), routing=Routing(), base64=True)
+    found = gemini.embeddings(TO, asked, b'{"embedding":{"values":[0.5,-0.25,1]}}')
+    assert (found.vectors, found.usage) == (("AAAAPwAAgL4AAIA/",), None)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"Not now.", "garbage"),
+        (b'{"embeddings":[]}', "garbage"),
+        (replay.load("gemini", "error-503").body, "unavailable"),
+    ],
+)
+def test_vectors_that_are_none(body: bytes, kind: str) -> None:
+    with pytest.raises(Fault) as raised:
+        gemini.embeddings(TO, ASK, body)
+    assert raised.value.kind == kind
+
+
+def test_the_probe() -> None:
+    outgoing = gemini.probe(TO)
+    assert (outgoing.method, outgoing.body) == ("GET", None)
+    assert outgoing.url == "https://upstream.test/v1/models?pageSize=1"
+    assert outgoing.headers["x-goog-api-key"] == replay.KEY

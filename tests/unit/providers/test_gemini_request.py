@@ -1,0 +1,453 @@
+"""What is sent to Gemini's generateContent: turns, signatures, tools, schemas, settings."""
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw, structs
+
+from proxy.core.chat import (
+    ChatRequest,
+    Function,
+    FunctionCall,
+    ImageURL,
+    JSONSchema,
+    Message,
+    Part,
+    ResponseFormat,
+    Tool,
+    ToolCall,
+)
+from proxy.core.errors import InvalidRequest
+from proxy.providers import gemini
+from proxy.providers.adapter import Target
+from proxy.providers.catalog import Model, ProviderSpec
+
+HELLO = Message(role="user", content="Hello")
+
+
+def target(id_: str = "gemini-3-flash", model: dict[str, Any] | None = None, **spec: Any) -> Target:
+    return Target(
+        spec=ProviderSpec(name="gemini", dialect="gemini", **spec),
+        model=Model(provider="gemini", id=id_, **(model or {})),
+        base_url="https://gemini.test/v1beta",
+        key="secret",
+    )
+
+
+def sent(*messages: Message, to: Target | None = None, **fields: Any) -> Any:
+    chat = ChatRequest(messages=messages or (HELLO,), **fields)
+    return json.loads(gemini.request(to or target(), chat).body or b"")
+
+
+def turns(*messages: Message, to: Target | None = None) -> Any:
+    return sent(*messages, to=to)["contents"]
+
+
+def text(text: str) -> Part:
+    return Part(type="text", text=text)
+
+
+def image(url: str) -> Part:
+    return Part(type="image_url", image_url=ImageURL(url))
+
+
+def call(id_: str, name: str, arguments: str = "{}", signature: str | None = None) -> ToolCall:
+    extra = {"google": {"thought_signature": signature}} if signature else None
+    return ToolCall(id=id_, function=FunctionCall(name, arguments), extra_content=extra)
+
+
+# The call
+
+
+def test_the_call() -> None:
+    outgoing = gemini.request(target(headers={"x-a": "b"}), ChatRequest(messages=(HELLO,)))
+    assert outgoing.url == "https://gemini.test/v1beta/models/gemini-3-flash:generateContent"
+    assert outgoing.headers == {
+        "content-type": "application/json",
+        "accept": "application/json",
+        "x-goog-api-key": "secret",
+        "x-a": "b",
+    }
+    assert outgoing.body == b'{"contents":[{"role":"user","parts":[{"text":"Hello"}]}]}'
+    assert outgoing.dropped == ()
+
+
+def test_a_stream_is_another_method() -> None:
+    chat = ChatRequest(messages=(HELLO,), stream=True)
+    outgoing = gemini.request(structs.replace(target("models/x y"), key=None), chat)
+    path = "https://gemini.test/v1beta/models/x%20y:streamGenerateContent?alt=sse"
+    assert (outgoing.url, outgoing.headers["accept"]) == (path, "text/event-stream")
+    assert "x-goog-api-key" not in outgoing.headers
+
+
+def test_a_model_of_another_kind_keeps_its_path() -> None:
+    url = gemini.request(target("tunedModels/mine"), ChatRequest(messages=(HELLO,))).url
+    assert url == "https://gemini.test/v1beta/tunedModels/mine:generateContent"
+
+
+# Turns
+
+
+def test_instructions_stand_apart_and_turns_alternate() -> None:
+    assert sent(
+        Message(role="system", content="Be brief."),
+        Message(role="user", content=(text("One"), text(""))),
+        Message(role="user", content="Two"),
+        Message(role="assistant", content=""),
+        Message(role="developer", content="Be kind."),
+        Message(role="assistant", content="Three"),
+        Message(role="user", content="Four"),
+    ) == {
+        "systemInstruction": {"parts": [{"text": "Be brief."}, {"text": "Be kind."}]},
+        "contents": [
+            {"role": "user", "parts": [{"text": "One"}, {"text": "Two"}]},
+            {"role": "model", "parts": [{"text": "Three"}]},
+            {"role": "user", "parts": [{"text": "Four"}]},
+        ],
+    }
+
+
+def test_an_instruction_alone_is_a_question() -> None:
+    assert sent(Message(role="developer", content="Say hi.")) == {
+        "contents": [{"role": "user", "parts": [{"text": "Say hi."}]}]
+    }
+
+
+def test_images() -> None:
+    message = Message(role="user", content=(text("See"), image("data:image/png;base64,iVBO")))
+    assert turns(message)[0]["parts"] == [
+        {"text": "See"},
+        {"inlineData": {"mimeType": "image/png", "data": "iVBO"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("part", "param"),
+    [
+        (image("https://x.test/a.png"), "messages[0].content[1].image_url.url"),
+        (image("data:image/svg+xml,<svg/>"), "messages[0].content[1].image_url.url"),
+        (Part(type="input_audio"), "messages[0].content[1]"),
+        (Part(type="image_url"), "messages[0].content[1]"),
+    ],
+)
+def test_parts_that_it_cannot_carry(part: Part, param: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        sent(Message(role="user", content=(text("See"), part)))
+    assert raised.value.param == param
+    assert raised.value.message.startswith(param)
+
+
+# Calls and their results
+
+
+def test_results_of_parallel_calls_stand_in_one_turn() -> None:
+    assert turns(
+        HELLO,
+        Message(
+            role="assistant",
+            content="Looking.",
+            tool_calls=(call("c1", "f", '{"a": 1.50}', signature="s1"), call("c2", "g")),
+        ),
+        Message(role="tool", tool_call_id="c1", content='{"sun": true}'),
+        Message(role="tool", tool_call_id="c2", content="[1]"),
+        Message(role="tool", tool_call_id="old", name="h", content="It rains"),
+        Message(role="user", content="So?"),
+    )[1:] == [
+        {
+            "role": "model",
+            "parts": [
+                {"text": "Looking."},
+                {
+                    "functionCall": {"id": "c1", "name": "f", "args": {"a": 1.5}},
+                    "thoughtSignature": "s1",
+                },
+                {"functionCall": {"id": "c2", "name": "g", "args": {}}},
+            ],
+        },
+        {
+            "role": "user",
+            "parts": [
+                {"functionResponse": {"id": "c1", "name": "f", "response": {"sun": True}}},
+                {"functionResponse": {"id": "c2", "name": "g", "response": {"result": [1]}}},
+                {
+                    "functionResponse": {
+                        "id": "old",
+                        "name": "h",
+                        "response": {"result": "It rains"},
+                    }
+                },
+                {"text": "So?"},
+            ],
+        },
+    ]
+
+
+def test_a_result_in_parts() -> None:
+    parts = (text("4"), text("2"), image("data:image/png;base64,iVBO"))
+    asked = Message(role="assistant", tool_calls=(call("c", "f"),))
+    assert turns(asked, Message(role="tool", tool_call_id="c", content=parts))[1]["parts"] == [
+        {"functionResponse": {"id": "c", "name": "f", "response": {"result": 42}}},
+        {"inlineData": {"mimeType": "image/png", "data": "iVBO"}},
+    ]
+
+
+def test_a_result_of_no_call_is_refused() -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        turns(HELLO, Message(role="tool", tool_call_id="c", content="x"))
+    assert raised.value.param == "messages[1].tool_call_id"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "args"),
+    [("", {}), ("[1]", {"arguments": "[1]"}), ("{broken", {"arguments": "{broken"})],
+)
+def test_arguments_that_are_no_object(arguments: str, args: Any) -> None:
+    (turn,) = turns(Message(role="assistant", tool_calls=(call("c", "f", arguments),)))
+    assert turn["parts"][0]["functionCall"]["args"] == args
+
+
+# Signatures
+
+SIGNED = {"google": {"thought_signature": "s"}}
+SKIP = "skip_thought_signature_validator"
+
+
+def test_the_signature_of_a_text_goes_back_onto_it() -> None:
+    message = Message(role="assistant", content=(text("a"), text("b")), extra_content=SIGNED)
+    assert turns(message)[0]["parts"] == [{"text": "a"}, {"text": "b", "thoughtSignature": "s"}]
+
+
+def test_the_signature_of_an_empty_text() -> None:
+    message = Message(role="assistant", content="", extra_content=SIGNED)
+    assert turns(message)[0]["parts"] == [{"text": "", "thoughtSignature": "s"}]
+
+
+def test_the_signature_of_a_message_without_text_is_its_first_calls() -> None:
+    message = Message(
+        role="assistant", tool_calls=(call("a", "f"), call("b", "f")), extra_content=SIGNED
+    )
+    told = [part.get("thoughtSignature") for part in turns(message)[0]["parts"]]
+    assert told == ["s", None]
+
+
+@pytest.mark.parametrize("extra", [{}, {"google": "s"}, {"google": {"thought_signature": 1}}])
+def test_what_is_no_signature_stays_out(extra: dict[str, Any]) -> None:
+    message = Message(role="assistant", content="a", extra_content=extra)
+    assert turns(message)[0]["parts"] == [{"text": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("id_", "signatures"),
+    [
+        ("gemini-3.1-pro-preview", [SKIP, None]),
+        ("models/gemini-4-argon", [SKIP, None]),
+        ("gemini-pro-latest", [SKIP, None]),
+        ("gemini-2.5-flash", [None, None]),
+        ("models/gemini-1.5-pro", [None, None]),
+        ("gemini-pro-vision", [None, None]),
+        ("gemma-3-27b-it", [None, None]),
+    ],
+)
+def test_calls_of_another_model_get_the_documented_dummy(
+    id_: str, signatures: list[str | None]
+) -> None:
+    message = Message(role="assistant", tool_calls=(call("a", "f"), call("b", "f")))
+    parts = turns(message, to=target(id_))[0]["parts"]
+    assert [part.get("thoughtSignature") for part in parts] == signatures
+
+
+# Tools
+
+TOOL = Tool(function=Function(name="f", description="Does it.", parameters={"type": "object"}))
+
+
+@pytest.mark.parametrize(
+    ("choice", "config"),
+    [
+        (None, None),
+        ("auto", {"mode": "AUTO"}),
+        ("none", {"mode": "NONE"}),
+        ("required", {"mode": "ANY"}),
+        ("function:f", {"mode": "ANY", "allowedFunctionNames": ["f"]}),
+    ],
+)
+def test_tools(choice: str | None, config: Any) -> None:
+    told = sent(tools=(TOOL, Tool(function=Function(name="g"))), tool_choice=choice)
+    assert told["tools"] == [
+        {
+            "functionDeclarations": [
+                {
+                    "name": "f",
+                    "description": "Does it.",
+                    "parametersJsonSchema": {"type": "object"},
+                },
+                {"name": "g", "description": ""},
+            ]
+        }
+    ]
+    assert told.get("toolConfig") == (config and {"functionCallingConfig": config})
+
+
+def test_tools_that_are_no_function_are_refused() -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        sent(tools=(TOOL, Tool(type="web_search")))
+    assert raised.value.param == "tools[1]"
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        (
+            {
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "type": "object",
+                "strict": True,
+                "properties": {
+                    "const": {"type": "string", "pattern": "^a", "format": "date"},
+                    "kind": {"const": "cat"},
+                    "any": True,
+                },
+                "required": ["const"],
+                "additionalProperties": False,
+                "examples": [{}],
+            },
+            {
+                "type": "object",
+                "properties": {
+                    "const": {"type": "string", "format": "date"},
+                    "kind": {"enum": ["cat"]},
+                    "any": True,
+                },
+                "required": ["const"],
+                "additionalProperties": False,
+            },
+        ),
+        (
+            {
+                "$ref": "#/$defs/A",
+                "$defs": {"A": {"items": {"$comment": "x", "type": "integer"}}},
+                "default": {"$schema": "kept, since it is no schema"},
+            },
+            {
+                "$ref": "#/$defs/A",
+                "$defs": {"A": {"items": {"type": "integer"}}},
+                "default": {"$schema": "kept, since it is no schema"},
+            },
+        ),
+        (
+            {
+                "allOf": [
+                    {"properties": {"a": {"type": "string"}}, "required": ["a"]},
+                    {"properties": {"b": {"not": {}}}, "title": "x"},
+                    "?",
+                ],
+                "required": ["b"],
+                "title": "y",
+            },
+            {
+                "properties": {"a": {"type": "string"}, "b": {}},
+                "required": ["a", "b"],
+                "title": "y",
+            },
+        ),
+        (
+            {"anyOf": [{"uniqueItems": True}, {"type": "null"}], "prefixItems": [{"$id": "x"}]},
+            {"anyOf": [{}, {"type": "null"}], "prefixItems": [{"$id": "x"}]},
+        ),
+        ({"properties": 1, "anyOf": "x", "allOf": 2}, {"properties": 1, "anyOf": "x"}),
+    ],
+)
+def test_schemas_keep_the_words_that_gemini_knows(schema: Any, told: Any) -> None:
+    asked = ResponseFormat(type="json_schema", json_schema=JSONSchema(schema_=schema))
+    assert sent(response_format=asked)["generationConfig"] == {
+        "responseMimeType": "application/json",
+        "responseJsonSchema": told,
+    }
+
+
+# Settings
+
+
+def test_settings() -> None:
+    assert sent(
+        max_tokens=5,
+        temperature=0.5,
+        top_p=0.9,
+        stop=("a",),
+        seed=7,
+        frequency_penalty=0.1,
+        presence_penalty=0.2,
+        logprobs=True,
+        top_logprobs=2,
+        response_format=ResponseFormat(type="json_object"),
+    )["generationConfig"] == {
+        "maxOutputTokens": 5,
+        "temperature": 0.5,
+        "topP": 0.9,
+        "stopSequences": ["a"],
+        "seed": 7,
+        "frequencyPenalty": 0.1,
+        "presencePenalty": 0.2,
+        "responseLogprobs": True,
+        "logprobs": 2,
+        "responseMimeType": "application/json",
+    }
+
+
+def test_text_is_no_format() -> None:
+    assert "generationConfig" not in sent(response_format=ResponseFormat(type="text"))
+
+
+def test_what_is_left_out_is_told() -> None:
+    to = target(model={"drop": ("seed",)}, drop=("logprobs", "stop"))
+    chat = ChatRequest(
+        messages=(HELLO,),
+        seed=1,
+        logprobs=True,
+        temperature=0,
+        parallel_tool_calls=False,
+        extra={"n": Raw(b"2")},
+    )
+    outgoing = gemini.request(to, chat)
+    assert outgoing.dropped == ("seed", "logprobs", "parallel_tool_calls", "n")
+    assert json.loads(outgoing.body or b"")["generationConfig"] == {"temperature": 0}
+
+
+def test_a_model_has_fields_of_its_own() -> None:
+    to = target(
+        model={
+            "upstream": "gemini-wire",
+            "send": {"safetySettings": [], "generationConfig": {"topK": 3, "topP": 0.1}},
+            "with_tools": {"toolConfig": {"a": 1}},
+        }
+    )
+    outgoing = gemini.request(to, ChatRequest(messages=(HELLO,), top_p=0.9, tools=(TOOL,)))
+    told = json.loads(outgoing.body or b"")
+    assert "/models/gemini-wire:" in outgoing.url
+    assert told["safetySettings"] == []
+    assert told["generationConfig"] == {"topK": 3, "topP": 0.9}
+    assert told["toolConfig"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("id_", "effort", "config"),
+    [
+        ("gemini-3-flash", "low", {"includeThoughts": True, "thinkingLevel": "low"}),
+        ("gemini-3-flash", "none", {"includeThoughts": False, "thinkingLevel": "minimal"}),
+        ("gemini-3-flash", "xhigh", {"includeThoughts": True, "thinkingLevel": "high"}),
+        ("gemini-2.5-flash", "none", {"includeThoughts": False, "thinkingBudget": 0}),
+        ("gemini-2.5-flash", "minimal", {"includeThoughts": True, "thinkingBudget": 1024}),
+        ("gemini-2.5-flash", "medium", {"includeThoughts": True, "thinkingBudget": 8192}),
+        ("gemini-2.5-pro", "xhigh", {"includeThoughts": True, "thinkingBudget": 24576}),
+    ],
+)
+def test_thinking(id_: str, effort: str, config: Any) -> None:
+    told = sent(to=target(id_), reasoning_effort=effort)
+    assert told["generationConfig"] == {"thinkingConfig": config}
+
+
+def test_thinking_by_the_catalogue() -> None:
+    to = target(model={"efforts": {"none": "low"}}, efforts={"none": "high"})
+    told = sent(to=to, reasoning_effort="none")["generationConfig"]["thinkingConfig"]
+    assert told == {"includeThoughts": False, "thinkingLevel": "low"}

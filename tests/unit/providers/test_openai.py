@@ -1,0 +1,382 @@
+"""The adapter of OpenAI's dialect as a whole: reading answers and streams in every form that
+providers give them, embeddings, the probe."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from proxy.core.chat import EmbeddingRequest, Routing
+from proxy.core.errors import Fault
+from proxy.providers import openai
+from tests.unit.providers import replay
+
+TO = replay.target("openai")
+
+
+def body(message: dict[str, Any] | None = None, **fields: Any) -> bytes:
+    choice = {"index": 0, "message": message or {"role": "assistant", "content": "Hi"}}
+    whole = {"id": "c-1", "object": "chat.completion", "created": 7, "model": "m-1"}
+    choices = [{**choice, "finish_reason": fields.pop("finish", "stop")}]
+    return json.dumps({**whole, "choices": choices, **fields}).encode()
+
+
+def events(*deltas: dict[str, Any] | str) -> list[bytes]:
+    """A stream of these deltas; a text is an event as it stands."""
+    head = {"id": "c-1", "object": "chat.completion.chunk", "created": 7, "model": "m-1"}
+    told = []
+    for delta in deltas:
+        if isinstance(delta, dict):
+            finish = delta.pop("finish", None)
+            choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
+            delta = json.dumps({**head, "choices": choices})
+        told.append(f"data: {delta}\n\n".encode())
+    return told
+
+
+def read(*deltas: dict[str, Any] | str) -> tuple[str, int, bool]:
+    """The answer that a stream adds up to, how many chunks kept their bytes, and whether it
+    was finished."""
+    decoder = openai.decoder(TO)
+    chunks = replay.decode(decoder, events(*deltas))
+    kept = sum(chunk.raw is not None for chunk in chunks)
+    return replay.tell(replay.collect(chunks)), kept, decoder.finished
+
+
+# Whole answers
+
+
+def test_what_an_answer_tells_beside_its_text() -> None:
+    told = body(
+        {"role": "assistant", "content": "Hi", "audio": {"id": "a"}, "annotations": []},
+        usage={"prompt_tokens": 3.0, "completion_tokens": None},
+    )
+    answer = openai.answer(TO, told)
+    assert (answer.id, answer.created, answer.model) == ("c-1", 7, "m-1")
+    assert answer.extra == {"audio": {"id": "a"}}
+    assert answer.raw is told
+    assert replay.tell_usage(answer.usage) == "tokens=3+0"
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "told"),
+    [
+        ({"content": None}, "length", "None length"),
+        ({"content": "x"}, "end_turn", "'x' stop"),
+        ({"content": "x"}, None, "'x' stop"),
+        ({"content": "x"}, "model_length", "'x' length"),
+        ({"content": "x", "reasoning": "r"}, "stop", "'x' stop thought='r'"),
+        (
+            {"content": "<think>a</think>x", "reasoning_content": "r"},
+            "stop",
+            "'x' stop thought='ra'",
+        ),
+        (
+            {
+                "content": [
+                    {"type": "thinking", "thinking": [{"type": "text", "text": "r"}]},
+                    {"type": "text", "text": "x"},
+                    {"type": "reference", "ids": [1]},
+                    "?",
+                ]
+            },
+            "stop",
+            "'x' stop thought='r'",
+        ),
+        (
+            {"function_call": {"name": "f", "arguments": "{}"}},
+            "function_call",
+            "None tool_calls f({})#call_f450bff873cd4df73e79452e",
+        ),
+        (
+            {"tool_calls": [{"id": 0, "function": {"name": "f", "parameters": {"a": 1}}}]},
+            "eos_token",
+            'None tool_calls f({"a":1})#call_38e2209fb4eb482cd2099097',
+        ),
+        (
+            {"tool_calls": [{"id": "c", "function": {"name": "f", "arguments": None}}, "?"]},
+            None,
+            "None tool_calls f({})#c",
+        ),
+    ],
+)
+def test_every_form_of_an_answer(message: dict[str, Any], finish: Any, told: str) -> None:
+    answer = openai.answer(TO, body(message, finish=finish))
+    assert replay.tell(answer) == f"{told} tokens=?"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        body({"content": [{"type": "text", "text": "x"}]}),
+        body({"content": "x"}, finish="eos_token"),
+        body({"content": "x"}, object="text_completion"),
+        body({"tool_calls": [{"id": "", "function": {"name": "f", "arguments": ""}}]}),
+        body({"tool_calls": [{"id": "c", "function": {"name": "f", "arguments": {}}}]}),
+        body({"tool_calls": [{"id": "c", "name": "f", "arguments": "{}"}]}),
+    ],
+)
+def test_an_answer_in_another_form_is_not_passed_on(told: bytes) -> None:
+    assert openai.answer(TO, told).raw is None
+
+
+def test_signatures_of_calls_are_kept() -> None:
+    signed = {"google": {"thought_signature": "s"}}
+    call = {"id": "c", "function": {"name": "f", "arguments": "{}"}, "extra_content": signed}
+    (told,) = openai.answer(TO, body({"tool_calls": [call]})).tool_calls
+    assert told.extra_content == signed
+
+
+@pytest.mark.parametrize(
+    ("usage", "told"),
+    [
+        ({}, "tokens=?"),
+        ("many", "tokens=?"),
+        ({"prompt_tokens": 9, "prompt_cache_hit_tokens": 4}, "tokens=9+0 cached=4"),
+        ({"prompt_tokens": 9, "cached_tokens": 3}, "tokens=9+0 cached=3"),
+        ({"prompt_tokens_details": {"cache_write_tokens": 2}}, "tokens=0+0 cache_write=2"),
+        ({"cost": 0}, "tokens=0+0 cost=0"),
+        ({"cost": 5.37e-06}, "tokens=0+0 cost=5370"),
+        ({"cost": 1e-6, "cost_details": {"upstream_inference_cost": 2e-6}}, "tokens=0+0 cost=1000"),
+        (
+            {"cost": 1e-6, "is_byok": True, "cost_details": {"upstream_inference_cost": 2e-6}},
+            "tokens=0+0 cost=3000",
+        ),
+        ({"cost": 1e-6, "is_byok": True, "cost_details": None}, "tokens=0+0 cost=1000"),
+    ],
+)
+def test_usage(usage: Any, told: str) -> None:
+    assert replay.tell_usage(openai.answer(TO, body(usage=usage)).usage) == told
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        (b"Not now.", "JSON is malformed: invalid character (byte 0): Not now."),
+        (b'{"id":"\xff"}', "'utf-8' codec can't decode byte 0xff in position 0"),
+        (b"{}", "It has no choices: {}"),
+        (b'{"choices":[]}', 'It has no choices: {"choices":[]}'),
+        (b'{"choices":[{}]}', 'Its choice has no message: {"choices":[{}]}'),
+        (b'{"choices":[{"message":"Hi"}]}', "Expected `object | null`, got `str`"),
+    ],
+)
+def test_an_answer_without_what_is_needed_is_garbage(told: bytes, why: str) -> None:
+    with pytest.raises(Fault) as raised:
+        openai.answer(TO, told)
+    assert raised.value.kind == "garbage"
+    assert why in raised.value.message
+
+
+def test_an_error_of_a_choice() -> None:
+    error = {"code": 502, "message": "Gone"}
+    with pytest.raises(Fault) as raised:
+        openai.answer(TO, json.dumps({"choices": [{"error": error}]}).encode())
+    assert replay.tell_fault(raised.value) == "FAULT unavailable 502 'Gone'"
+
+
+# Streams
+
+
+def test_done_alone_finishes_nothing() -> None:
+    assert read({"content": "Hi"}, "[DONE]") == ("'Hi' stop tokens=?", 1, False)
+    assert read({"content": "Hi"}, {"finish": "stop"}, "[DONE]")[2]
+
+
+def test_inline_thinking_is_parted_and_its_bytes_go_on() -> None:
+    deltas = [{"content": piece} for piece in ("<thi", "nk>\nHm", ".\n</th", "ink>\n", "Hi", " <")]
+    told = read(*deltas, {"content": "", "finish": "stop"})
+    assert told == ("'Hi <' stop thought='Hm.' tokens=?", 7, True)
+
+
+def test_what_was_held_back_goes_out_with_the_finish_reason() -> None:
+    assert read({"content": "<thin"}, {"finish": "stop"})[0] == "'<thin' stop tokens=?"
+
+
+def test_a_call_without_ids_and_indexes() -> None:
+    first = {"tool_calls": [{"function": {"name": "f", "arguments": '{"a'}}]}
+    rest = {"tool_calls": [{"function": {"arguments": '":1}'}}]}
+    second = {"tool_calls": [{"name": "g", "arguments": {}}, {"function": {"name": None}}]}
+    told, kept, _ = read(first, rest, second, {"finish": "eos_token"})
+    assert told == (
+        'None tool_calls f({"a":1})#call_4af8a124b349968ca75c8fcc'
+        " g({})#call_c7c9bdad9cf46ca425b83a46 tokens=?"
+    )
+    assert kept == 0
+
+
+def test_a_call_in_the_old_form() -> None:
+    first = {"function_call": {"name": "f", "arguments": ""}}
+    rest = {"function_call": {"arguments": "{}"}}
+    told, kept, _ = read(first, rest, {"finish": "function_call"})
+    assert told == "None tool_calls f({})#call_f450bff873cd4df73e79452e tokens=?"
+    assert kept == 3
+
+
+def test_of_several_answers_the_first_is_read_and_all_are_passed_on() -> None:
+    other = '{"choices":[{"index":1,"delta":{"content":"No"},"finish_reason":"stop"}]}'
+    assert read({"content": "Yes"}, other) == ("'Yes' stop tokens=?", 2, False)
+
+
+def test_chunks_without_a_choice() -> None:
+    decoder = openai.decoder(TO)
+    usage = '{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}'
+    filters, counted = replay.decode(
+        decoder, events('{"choices":[],"prompt_filter_results":[]}', usage, "[DONE]")
+    )
+    assert (filters.usage_only, filters.raw) == (
+        False,
+        b'{"choices":[],"prompt_filter_results":[]}',
+    )
+    assert (counted.usage_only, counted.raw) == (True, usage.encode())
+    assert replay.tell_usage(counted.usage) == "tokens=1+2"
+
+
+def test_an_error_event_after_the_finish_reason_takes_nothing_back() -> None:
+    decoder = openai.decoder(TO)
+    pieces = [*events({"content": "Hi"}, {"finish": "stop"}), b"event: error\ndata: late\n\n"]
+    assert (len(replay.decode(decoder, pieces)), decoder.finished) == (2, True)
+
+
+def test_an_error_after_the_finish_reason_takes_nothing_back() -> None:
+    error = '{"error":{"message":"late"},"choices":[],"usage":{"prompt_tokens":1}}'
+    assert read({"content": "Hi"}, {"finish": "length"}, error) == (
+        "'Hi' length tokens=1+0",
+        2,
+        True,
+    )
+
+
+def test_usage_that_stands_beside_an_error_is_counted() -> None:
+    decoder = openai.decoder(TO)
+    error = '{"error":{"message":"broke"},"choices":[],"usage":{"prompt_tokens":1}}'
+    content, failure = events({"content": "Hi"}, error)
+    decoder.feed(content)
+    (counted,) = decoder.feed(failure)
+    assert (counted.usage_only, replay.tell_usage(counted.usage)) == (True, "tokens=1+0")
+    with pytest.raises(Fault, match="broke"):
+        decoder.end()
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ("Not JSON", "JSON is malformed: invalid character (byte 0): Not JSON"),
+        ("17", "Expected `object`, got `int`: 17"),
+        ('{"message":"x"}', 'A chunk has no choices: {"message":"x"}'),
+    ],
+)
+def test_an_event_that_cannot_be_read(event: str, message: str) -> None:
+    with pytest.raises(Fault) as raised:
+        read({"role": "assistant"}, event)
+    assert raised.value.kind == "garbage"
+    assert raised.value.message == f"The answer cannot be read. {message}"
+
+
+# Whatever else a provider adds
+
+
+@given(
+    case=st.sampled_from(["tools", "refusal", "cached"]),
+    name=st.text(min_size=1),
+    value=st.none() | st.integers() | st.text() | st.lists(st.text()),
+)
+def test_unknown_fields_break_nothing(case: str, name: str, value: Any) -> None:
+    plain = replay.load("openai", case).body
+    known = ("error", "x_groq", "reasoning", "reasoning_content", "function_call", "extra_content")
+    name = f"x{name}" if name in known else name
+
+    def grown(part: Any) -> Any:
+        if isinstance(part, list):
+            return [grown(item) for item in part]
+        if isinstance(part, dict):
+            return {name: value} | {key: grown(item) for key, item in part.items()}
+        return part
+
+    told = openai.answer(TO, json.dumps(grown(json.loads(plain))).encode())
+    assert structs.replace(told, raw=None, extra={}) == structs.replace(
+        openai.answer(TO, plain), raw=None
+    )
+
+
+# Embeddings and the probe
+
+ASK = EmbeddingRequest(input=("red", "green"), routing=Routing())
+
+
+def test_the_call_for_embeddings() -> None:
+    asked = structs.replace(ASK, dimensions=4, base64=True, user="ann")
+    outgoing = openai.embedding_request(TO, asked)
+    assert outgoing.url == "https://upstream.test/v1/embeddings"
+    assert outgoing.headers["authorization"] == f"Bearer {replay.KEY}"
+    assert json.loads(outgoing.body or b"") == {
+        "model": "model-1",
+        "input": ["red", "green"],
+        "encoding_format": "base64",
+        "dimensions": 4,
+        "user": "ann",
+    }
+
+
+def test_embeddings_may_be_served_elsewhere_and_with_fewer_fields() -> None:
+    spec = structs.replace(TO.spec, drop=("encoding_format",), unknown_fields=False)
+    to = structs.replace(TO, spec=spec, embeddings_url="http://127.0.0.1:9/v1/")
+    asked = structs.replace(ASK, input=((1, 2), (3,)), base64=True)
+    outgoing = openai.embedding_request(to, asked)
+    assert outgoing.url == "http://127.0.0.1:9/v1/embeddings"
+    assert outgoing.body == b'{"model":"model-1","input":[[1,2],[3]]}'
+    assert outgoing.dropped == ("encoding_format",)
+
+
+RED, GREEN = (0.5, -0.25), (1.0, 0.0)
+
+
+@pytest.mark.parametrize("indexes", [(0, 1), (1, 0), (None, None)])
+def test_vectors_in_the_order_of_the_inputs(indexes: tuple[Any, Any]) -> None:
+    told = [{"index": index, "embedding": RED if index == 0 else GREEN} for index in indexes]
+    usage = {"prompt_tokens": 2, "total_tokens": 2}
+    found = openai.embeddings(TO, ASK, json.dumps({"data": told, "usage": usage}).encode())
+    assert found.vectors == ((RED, GREEN) if None not in indexes else (GREEN, GREEN))
+    assert replay.tell_usage(found.usage) == "tokens=2+0"
+
+
+@pytest.mark.parametrize(
+    ("provider", "case", "count", "told"),
+    [
+        ("openai", "embeddings", 2, "tokens=2+0"),
+        ("openai", "embeddings-base64", 1, "tokens=1+0"),
+        ("openrouter", "embeddings", 1, "tokens=1+0 cost=20"),
+        ("huggingface", "embeddings", 2, "tokens=6+0"),
+        ("local", "embeddings", 2, "tokens=6+0"),
+    ],
+)
+def test_vectors_as_providers_send_them(provider: str, case: str, count: int, told: str) -> None:
+    asked = structs.replace(ASK, input=("x",) * count)
+    found = openai.embeddings(replay.target(provider), asked, replay.load(provider, case).body)
+    assert len(found.vectors) == count
+    assert all(isinstance(number, float) for vector in found.vectors for number in vector)
+    assert replay.tell_usage(found.usage) == told
+
+
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        (b"Not now.", "garbage"),
+        (b'{"data":[]}', "garbage"),
+        (b'{"error":{"code":429,"message":"slow"}}', "rate_limited"),
+    ],
+)
+def test_vectors_that_are_none(told: bytes, kind: str) -> None:
+    with pytest.raises(Fault) as raised:
+        openai.embeddings(TO, ASK, told)
+    assert raised.value.kind == kind
+
+
+def test_the_probe_asks_for_something_that_needs_the_key() -> None:
+    outgoing = openai.probe(replay.target("openrouter"))
+    assert (outgoing.method, outgoing.url) == ("GET", "https://upstream.test/v1/key")
+    assert outgoing.headers["authorization"] == f"Bearer {replay.KEY}"
+    assert outgoing.body is None
+    assert openai.probe(TO).url == "https://upstream.test/v1/models"

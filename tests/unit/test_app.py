@@ -1,0 +1,269 @@
+"""The pipeline from request to response, on plain CPython with scripted ports."""
+
+import inspect
+import json
+from typing import Any
+
+import pytest
+
+from proxy.app import App, Misconfigured, start
+from proxy.core.errors import ClientGone, Fault, PayloadTooLarge
+from proxy.core.ports import Outgoing, Ports
+from proxy.core.web import Request, Response
+from tests.unit.doubles import Answerer, FakeReply, Logbook, MemoryBoard, ports
+from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, ROLE, STOP, error, whole
+
+ENV = {"ENVIRONMENT": "development", "OPENAI_API_KEY": "key-of-openai"}
+JSON = {"content-type": "application/json"}
+
+
+def unused(_: Outgoing) -> FakeReply:
+    raise AssertionError("no provider should have been called")
+
+
+def request(method: str, path: str, body: Any = b"", **headers: str) -> Request:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    async def read(limit: int) -> bytes:
+        if len(content) > limit:
+            raise PayloadTooLarge(f"The body is over {limit} bytes.")
+        return content
+
+    return Request(method, path, {}, {k.replace("_", "-"): v for k, v in headers.items()}, read)
+
+
+async def ask(app: App | Misconfigured, asked: Request) -> Response:
+    reaction = app.handle(asked)
+    return await reaction if inspect.isawaitable(reaction) else reaction
+
+
+async def streamed(response: Response, gone_after: int | None = None) -> bytes:
+    """What the caller receives; it hangs up after that many pieces."""
+    pieces: list[bytes] = []
+
+    async def write(data: bytes) -> None:
+        if gone_after is not None and len(pieces) >= gone_after:
+            raise ClientGone
+        pieces.append(data)
+
+    assert response.stream
+    await response.stream(write)
+    return b"".join(pieces)
+
+
+def made(answer: Answerer = unused, **env: str) -> tuple[App, Ports]:
+    outside = ports(answer)
+    app = start(ENV | env, outside)
+    assert isinstance(app, App)
+    return app, outside
+
+
+def lines(outside: Ports) -> list[dict[str, object]]:
+    assert isinstance(outside.log, Logbook)
+    return [fields for _, event, fields in outside.log.lines if event == "request"]
+
+
+def test_health_is_answered_without_waiting() -> None:
+    app, outside = made()
+    response = app.handle(request("GET", "/health", x_request_id="abc"))
+    assert isinstance(response, Response)
+    assert json.loads(response.body)["status"] == "ok"
+    assert response.headers["x-request-id"] == "abc"
+    assert response.headers["server-timing"] == "upstream;dur=0, total;dur=0"
+    assert lines(outside)[0]["status"] == 200
+
+
+async def test_generate() -> None:
+    app, outside = made(lambda _: whole("Hi!"))
+    response = await ask(app, request("POST", "/v1/generate", {"prompt": "Hello"}, **JSON))
+    body = json.loads(response.body)
+    assert (response.status, body["data"], body["provider"]) == (200, "Hi!", "openai")
+    assert response.headers["x-proxy-provider"] == "openai"
+    assert response.headers["cf-aig-step"] == "0"
+    assert response.headers["x-proxy-cost-origin"] == "computed"
+    line = lines(outside)[0]
+    assert (line["provider"], line["attempts"], line["user"]) == (
+        "openai",
+        "openai:ok",
+        "anonymous",
+    )
+    assert "Hello" not in json.dumps(line)
+
+
+async def test_dropped_parameters_are_told() -> None:
+    app, _ = made(lambda _: whole("Hi!"))
+    body = {"prompt": "Hello", "stop": "x", "model": "openai/gpt-5.4-mini"}
+    response = await ask(app, request("POST", "/v1/generate", body, **JSON))
+    assert response.headers["x-proxy-dropped"] == "stop"
+
+
+@pytest.mark.parametrize(
+    ("path", "end"),
+    [("/v1/generate", b"event: done\n"), ("/v1/chat/completions", b"data: [DONE]\n\n")],
+)
+async def test_a_stream(path: str, end: bytes) -> None:
+    reply = FakeReply(ROLE, HELLO, STOP, DONE, headers=EVENTS)
+    app, outside = made(lambda _: reply)
+    body: dict[str, Any] = {"stream": True, "model": "openai/gpt-4o"}
+    if path == "/v1/generate":
+        body["prompt"] = "Hello"
+    else:
+        body["messages"] = [{"role": "user", "content": "Hello"}]
+    response = await ask(app, request("POST", path, body, **JSON))
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert lines(outside) == []
+    text = await streamed(response)
+    assert b"Hello" in text
+    assert end in text
+    assert lines(outside)[0]["stream"] == "ok"
+    assert reply.aborted
+
+
+async def test_a_stream_that_breaks_ends_in_an_error() -> None:
+    reply = FakeReply(HELLO, Fault("network", "The connection broke."), headers=EVENTS)
+    app, outside = made(lambda _: reply)
+    body = {"prompt": "Hello", "stream": True}
+    text = await streamed(await ask(app, request("POST", "/v1/generate", body, **JSON)))
+    last = text.strip().rsplit(b"\n\n", 1)[1]
+    assert last.startswith(b"event: error\ndata: ")
+    assert json.loads(last.split(b"data: ")[1])["error"]["code"] == 502
+    assert lines(outside)[0]["stream"] == "network"
+
+
+async def test_a_stream_ends_at_the_callers_deadline() -> None:
+    reply = FakeReply(HELLO, 10.0, STOP, headers=EVENTS)
+    app, outside = made(lambda _: reply)
+    body = {"prompt": "Hello", "stream": True, "timeout": 100}
+    text = await streamed(await ask(app, request("POST", "/v1/generate", body, **JSON)))
+    assert b'"code":504' in text
+    assert lines(outside)[0]["stream"] == "timeout"
+    assert reply.aborted
+
+
+async def test_a_caller_who_leaves_ends_the_upstream() -> None:
+    reply = FakeReply(HELLO, HELLO, HELLO, STOP, headers=EVENTS)
+    app, outside = made(lambda _: reply)
+    body = {"prompt": "Hello", "stream": True}
+    response = await ask(app, request("POST", "/v1/generate", body, **JSON))
+    await streamed(response, gone_after=1)
+    assert reply.aborted
+    assert lines(outside)[0]["stream"] == "client_gone"
+
+
+async def test_a_caller_who_leaves_before_the_error_is_told() -> None:
+    reply = FakeReply(HELLO, Fault("network", "broke"), headers=EVENTS)
+    app, outside = made(lambda _: reply)
+    body = {"prompt": "Hello", "stream": True}
+    response = await ask(app, request("POST", "/v1/generate", body, **JSON))
+    await streamed(response, gone_after=1)
+    assert lines(outside)[0]["stream"] == "network"
+
+
+async def test_embeddings() -> None:
+    data = [{"index": 0, "embedding": [0.5, 1.0]}]
+    reply = FakeReply(json.dumps({"data": data, "usage": {"prompt_tokens": 2}}).encode())
+    app, _ = made(lambda _: reply)
+    body = {"model": "text-embedding-3-small", "input": "hi"}
+    response = await ask(app, request("POST", "/v1/embeddings", body, **JSON))
+    assert json.loads(response.body)["data"][0]["embedding"] == [0.5, 1.0]
+
+
+async def test_models() -> None:
+    app, _ = made()
+    listed = json.loads((await ask(app, request("GET", "/v1/models"))).body)
+    ids = [entry["id"] for entry in listed["data"]]
+    assert "openai/gpt-4o" in ids
+    assert not any(id_.startswith("groq/") for id_ in ids)
+    one = await ask(app, request("GET", "/v1/models/openai%2Fgpt-4o"))
+    assert json.loads(one.body)["id"] == "openai/gpt-4o"
+    missing = await ask(app, request("GET", "/v1/models/groq/none"))
+    assert (missing.status, json.loads(missing.body)["error"]["code"]) == (404, "model_not_found")
+
+
+async def test_provider_health_survives_its_board() -> None:
+    app, outside = made()
+    assert isinstance(outside.board, MemoryBoard)
+    outside.board.down = True
+    response = await ask(app, request("GET", "/health/providers"))
+    assert response.status == 200
+    assert all(entry["lastCheck"] is None for entry in json.loads(response.body)["providers"])
+
+
+async def test_the_cron_check_tells_who_is_ill() -> None:
+    app, outside = made(lambda _: error(503), GROQ_API_KEY="key-of-groq")
+    await app.check_providers()
+    assert isinstance(outside.log, Logbook)
+    ill = [fields["provider"] for _, event, fields in outside.log.lines if "unhealthy" in event]
+    assert ill == ["groq", "openai"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        (request("GET", "/nowhere"), 404),
+        (request("PUT", "/v1/generate"), 405),
+        (request("POST", "/v1/generate", b"{}", content_type="text/plain"), 415),
+        (request("POST", "/v1/generate", b"{}"), 400),
+        (request("POST", "/v1/generate", b"x" * 2000, **JSON), 413),
+        (request("POST", "/v1/chat/completions", {"model": "none", "messages": []}), 400),
+    ],
+)
+async def test_refusals(asked: Request, status: int) -> None:
+    app, outside = made(MAX_BODY_BYTES="1024")
+    response = await ask(app, asked)
+    assert response.status == status
+    assert json.loads(response.body)["error"]["message"]
+    assert lines(outside)[0]["status"] == status
+
+
+async def test_a_bug_is_an_internal_error_without_its_traceback() -> None:
+    app, outside = made(unused)
+    response = await ask(app, request("POST", "/v1/generate", {"prompt": "Hello"}, **JSON))
+    assert response.status == 500
+    assert json.loads(response.body)["error"]["type"] == "internal_error"
+    assert b"no provider should" not in response.body
+    assert isinstance(outside.log, Logbook)
+    assert [event for _, event, _ in outside.log.lines] == ["bug", "request"]
+
+
+async def test_retry_after_is_rounded_up() -> None:
+    app, _ = made(lambda _: error(429, **{"retry-after-ms": "1200"}))
+    response = await ask(app, request("POST", "/v1/generate", {"prompt": "Hello"}, **JSON))
+    assert (response.status, response.headers["retry-after"]) == (429, "2")
+
+
+def test_a_key_is_wanted_where_one_is_set() -> None:
+    app, _ = made(PROXY_API_KEY="the-key")
+    refused = app.handle(request("GET", "/v1/models"))
+    assert isinstance(refused, Response)
+    assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
+    passed = app.handle(request("GET", "/v1/models", authorization="Bearer the-key"))
+    assert isinstance(passed, Response)
+    assert passed.status == 200
+
+
+def test_cross_origin() -> None:
+    app, _ = made(CORS_ORIGINS="https://a.example")
+    wanted = request("OPTIONS", "/v1/generate", origin="https://a.example")
+    response = app.handle(wanted)
+    assert isinstance(response, Response)
+    assert response.status == 204
+    assert response.headers["access-control-allow-origin"] == "https://a.example"
+    assert response.headers["access-control-allow-methods"] == "POST, OPTIONS"
+    stranger = app.handle(request("OPTIONS", "/v1/generate", origin="https://b.example"))
+    assert isinstance(stranger, Response)
+    assert "access-control-allow-origin" not in stranger.headers
+    everyone, _ = made(CORS_ORIGINS="*")
+    seen = everyone.handle(request("GET", "/health", origin="https://b.example"))
+    assert isinstance(seen, Response)
+    assert seen.headers["access-control-allow-origin"] == "https://b.example"
+
+
+async def test_wrong_settings_answer_everything() -> None:
+    app = start({"ENVIRONMENT": "moon"}, ports(unused))
+    assert isinstance(app, Misconfigured)
+    response = app.handle(request("GET", "/v1/models"))
+    assert response.status == 500
+    assert "ENVIRONMENT must be one of" in json.loads(response.body)["error"]["message"]
+    with pytest.raises(Exception, match="ENVIRONMENT"):
+        await app.check_providers()
