@@ -12,8 +12,10 @@ import msgspec
 
 from proxy.core.chat import ChatRequest, Function, ImageURL, Message, Part, ToolCall
 from proxy.core.errors import InvalidRequest
+from proxy.core.nesting import excess
 from proxy.providers import faults
 from proxy.providers.adapter import Target
+from proxy.providers.gemini_schema import known_words
 
 _NAMES = {
     "max_tokens": "maxOutputTokens",
@@ -37,28 +39,6 @@ _BUDGETED = re.compile(r"(models/)?(gemini-[12]|gemini-pro(-vision)?$|gemma)")
 later ones want the signature of each function call back."""
 _NO_SIGNATURE = "skip_thought_signature_validator"
 """What Google documents for a call that another model made."""
-_SCHEMA = frozenset(
-    {
-        "$anchor",
-        "$id",
-        "$ref",
-        "default",
-        "description",
-        "enum",
-        "format",
-        "maxItems",
-        "maximum",
-        "minItems",
-        "minimum",
-        "propertyOrdering",
-        "required",
-        "title",
-        "type",
-    }
-)
-"""The words of JSON Schema that Gemini knows, beside those that hold schemas themselves."""
-_SCHEMA_HOLDERS = ("items", "additionalProperties")
-_SCHEMA_GROUPS = ("anyOf", "oneOf", "prefixItems", "properties", "$defs")
 
 
 def chat_body(target: Target, chat: ChatRequest) -> tuple[bytes, tuple[str, ...]]:
@@ -91,7 +71,7 @@ def _generation_config(target: Target, chat: ChatRequest, kept: dict[str, Any]) 
     if asked and asked.type != "text":
         config["responseMimeType"] = "application/json"
         if asked.json_schema and asked.json_schema.schema_:
-            config["responseJsonSchema"] = _schema(asked.json_schema.schema_)
+            config["responseJsonSchema"] = known_words(asked.json_schema.schema_)
     return config
 
 
@@ -116,7 +96,7 @@ def _declarations(chat: ChatRequest) -> list[dict[str, Any]]:
 def _declaration(function: Function) -> dict[str, Any]:
     told: dict[str, Any] = {"name": function.name, "description": function.description or ""}
     if function.parameters:
-        told["parametersJsonSchema"] = _schema(function.parameters)
+        told["parametersJsonSchema"] = known_words(function.parameters)
     return told
 
 
@@ -126,42 +106,6 @@ def _tool_config(choice: str | None) -> dict[str, Any]:
         return {}
     allowed = {"allowedFunctionNames": [name]} if name else {}
     return {"toolConfig": {"functionCallingConfig": {"mode": _MODES[kind], **allowed}}}
-
-
-def _schema(schema: Any) -> Any:
-    """A JSON Schema of the words that Gemini knows: `allOf` is merged into its place, a
-    constant becomes an enum of one. What is no schema is for Gemini to refuse."""
-    if not isinstance(schema, dict):
-        return schema
-    kept: dict[str, Any] = {"enum": [schema["const"]]} if "const" in schema else {}
-    members = _schemas(schema.get("allOf"))
-    for member in members if isinstance(members, list) else ():
-        _merge(kept, member)
-    known = {word: value for word, value in schema.items() if word in _SCHEMA}
-    known |= {word: _schema(schema[word]) for word in _SCHEMA_HOLDERS if word in schema}
-    known |= {word: _schemas(schema[word]) for word in _SCHEMA_GROUPS if word in schema}
-    _merge(kept, known)
-    return kept
-
-
-def _schemas(group: Any) -> Any:
-    """A list of schemas, or schemas by name."""
-    if isinstance(group, list):
-        return [_schema(member) for member in group]
-    if isinstance(group, dict):
-        return {name: _schema(member) for name, member in group.items()}
-    return group
-
-
-def _merge(schema: dict[str, Any], more: Any) -> None:
-    for word, value in more.items() if isinstance(more, dict) else ():
-        old = schema.get(word)
-        if isinstance(old, list) and isinstance(value, list):
-            schema[word] = [*old, *value]
-        elif isinstance(old, dict) and isinstance(value, dict):
-            schema[word] = {**old, **value}
-        else:
-            schema[word] = value
 
 
 def _conversation(target: Target, chat: ChatRequest) -> dict[str, Any]:
@@ -260,7 +204,9 @@ def _result_parts(message: Message, names: dict[str, str], place: str) -> list[d
 
 
 def _json(text: str) -> Any:
-    """What a text says as JSON; the text itself where it is none."""
+    """What a text says as JSON; the text itself where it is none, or too deep to be read."""
+    if excess(text.encode(errors="replace")):
+        return text
     try:
         return msgspec.json.decode(text)
     except faults.UNREADABLE:

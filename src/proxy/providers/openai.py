@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 from proxy.core.chat import ChatRequest, EmbeddingRequest, Embeddings
 from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing
-from proxy.providers import faults, openai_answer
+from proxy.providers import faults, openai_answer, openai_stream
 from proxy.providers.adapter import Target
 from proxy.providers.openai_answer import answer
 from proxy.providers.openai_request import chat_body, fit
@@ -55,9 +55,9 @@ def request(target: Target, chat: ChatRequest) -> Outgoing:
     )
 
 
-def decoder(target: Target) -> openai_answer.Decoder:
+def decoder(target: Target) -> openai_stream.Decoder:
     """A reader for one streamed answer."""
-    return openai_answer.Decoder(target)
+    return openai_stream.Decoder(target)
 
 
 def fault(target: Target, status: int, headers: Mapping[str, str], body: bytes) -> Fault:

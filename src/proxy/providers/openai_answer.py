@@ -1,4 +1,4 @@
-"""Reads what providers of OpenAI's dialect answer, whole or streamed.
+"""Reads what providers of OpenAI's dialect answer; openai_stream.py reads it in pieces.
 
 Lenient in all that is not needed: unknown fields, nulls, numbers for ids, objects for arguments,
 lists for content. Where the form is OpenAI's to the letter the bytes go on as they came
@@ -10,26 +10,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from proxy.core.chat import (
-    Answer,
-    Chunk,
-    FinishReason,
-    FunctionCall,
-    ToolCall,
-    ToolCallDelta,
-    Usage,
-)
-from proxy.core.sse import Event
+from proxy.core.chat import Answer, FinishReason, FunctionCall, ToolCall, ToolCallDelta, Usage
 from proxy.providers import faults
 from proxy.providers.adapter import Target
-from proxy.providers.wire import (
-    DONE_DATA,
-    StreamDecoder,
-    Thinking,
-    as_chunk,
-    call_id,
-    split_thinking,
-)
+from proxy.providers.wire import call_id, split_thinking
 
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
@@ -99,13 +83,13 @@ _COMPLETION = msgspec.json.Decoder(Completion)
 
 def answer(target: Target, body: bytes) -> Answer:
     """Reads a whole answer. Raises Fault."""
-    told = _decoded(target, body)
+    told = decoded(target, body)
     if told.error:
         raise faults.fault(target, faults.read(body))
     if not told.choices:
         raise faults.garbage(target, "It has no choices", body)
     choice = told.choices[0]
-    _check(target, choice)
+    check(target, choice)
     if choice.message is None and choice.finish_reason != "content_filter":
         raise faults.garbage(target, "Its choice has no message", body)
     message = read_message(choice.message or {})
@@ -116,113 +100,15 @@ def answer(target: Target, body: bytes) -> Answer:
         reasoning=message.reasoning + thought or None,
         refusal=message.refusal or None,
         tool_calls=tuple(whole_call(c, i, told.id) for i, c in enumerate(message.calls)),
-        finish_reason=_finish(choice, bool(message.calls)) or ended(bool(message.calls)),
-        usage=usage(told.usage),
+        finish_reason=finish_of(choice, bool(message.calls)) or ended(bool(message.calls)),
+        usage=usage_of(told),
         model=text_of(told.model),
         id=text_of(told.id),
         created=told.created if isinstance(told.created, int) else None,
         logprobs=choice.logprobs,
         extra=message.extra,
-        raw=body if native and _is_native(told, choice) else None,
+        raw=body if native and is_native(told, choice) else None,
     )
-
-
-class Decoder(StreamDecoder):
-    """Reads a stream of `chat.completion.chunk` events.
-
-    It is finished when a finish reason has come: no provider of this dialect sends `[DONE]`
-    without one, so that `[DONE]` alone is the end of a broken answer.
-    """
-
-    passes_on = True
-    """Whether chunks keep their bytes."""
-
-    def __init__(self, target: Target) -> None:
-        super().__init__(target)
-        self._thinking = Thinking()
-        self._last_call = -1
-
-    def event(self, event: Event) -> None:
-        """Reads a chunk, an error or the mark of the end."""
-        if event.name == "error":
-            self._fail(event.data)
-        elif event.data.strip() != DONE_DATA:
-            self.read_chunk(event.data)
-
-    def whole(self, body: bytes) -> None:
-        """Reads a whole answer that came in place of a stream."""
-        self.out.append(as_chunk(answer(self.target, body)))
-        self.finished = True
-
-    def read_chunk(self, data: bytes) -> None:
-        """Reads one chunk."""
-        told = _decoded(self.target, data)
-        used = usage(told.usage) or usage(_get(told.x_groq, "usage"))
-        if told.error:
-            if used:
-                self.out.append(Chunk(usage=used, usage_only=True))
-            self._fail(data)
-        elif told.choices:
-            self.read_choice(told, told.choices[0], used, data)
-        elif used or told.choices is not None:
-            self._add(told, data, usage=used, usage_only=used is not None)
-        else:
-            raise faults.garbage(self.target, "A chunk has no choices", data)
-
-    @property
-    def called(self) -> bool:
-        """Whether the model has called a tool."""
-        return self._last_call >= 0
-
-    def read_choice(
-        self, told: Completion, choice: Choice, used: Usage | None, data: bytes
-    ) -> None:
-        """Reads the choice of a chunk. data: the chunk's bytes."""
-        _check(self.target, choice)
-        if choice.index not in (None, 0):  # of several answers the first one counts
-            self._add(told, data, usage=used)
-            return
-        message = read_message(choice.delta or choice.message or {})
-        text, thought = self._thinking.feed(message.text or "")
-        placed = all(call.index >= 0 for call in message.calls)
-        calls = tuple(self._placed(call, told.id) for call in message.calls)
-        finish = _finish(choice, self.called)
-        if finish:
-            self.finished = True
-            rest, rest_thought = self._thinking.end()
-            text, thought = text + rest, thought + rest_thought
-        native = message.native and placed and _is_native(told, choice)
-        self._add(
-            told,
-            data if native else None,
-            text=text,
-            reasoning=message.reasoning + thought,
-            refusal=message.refusal,
-            tool_calls=calls,
-            finish_reason=finish,
-            usage=used,
-            logprobs=choice.logprobs,
-            extra=message.extra,
-        )
-
-    def _fail(self, data: bytes) -> None:
-        """Raises the fault that an event tells; what is complete no error takes back."""
-        if not self.finished:
-            raise faults.fault(self.target, faults.read(data))
-
-    def _placed(self, call: ToolCallDelta, answer_id: Any) -> ToolCallDelta:
-        """A piece of a call with its index and, at its beginning, an id."""
-        index = call.index
-        if index < 0:  # not told: a name begins the next call
-            index = self._last_call + 1 if call.name else max(self._last_call, 0)
-        self._last_call = max(self._last_call, index)
-        made = call_id(answer_id, index, call.name, call.arguments) if call.name else None
-        return msgspec.structs.replace(call, index=index, id=call.id or made)
-
-    def _add(self, told: Completion, raw: bytes | None, **fields: Any) -> None:
-        kept = raw if self.passes_on else None
-        model, id_ = text_of(told.model), text_of(told.id)
-        self.out.append(Chunk(model=model, id=id_, raw=kept, **fields))
 
 
 def read_message(message: dict[str, Any]) -> Message:
@@ -282,6 +168,11 @@ def whole_call(call: ToolCallDelta, index: int, answer_id: Any) -> ToolCall:
     )
 
 
+def usage_of(told: Completion) -> Usage | None:
+    """The tokens that a completion or a chunk tells."""
+    return usage(told.usage) or usage(_get(told.x_groq, "usage"))
+
+
 def usage(told: Any) -> Usage | None:
     """The tokens, by whichever names a provider tells their parts, and OpenRouter's cost."""
     if not isinstance(told, dict) or not told:
@@ -319,14 +210,15 @@ def _cost(told: dict[str, Any]) -> int | None:
     return round(dollars * 1e9)
 
 
-def _decoded(target: Target, data: bytes) -> Completion:
+def decoded(target: Target, data: bytes) -> Completion:
+    """A completion or a chunk, decoded. Raises Fault."""
     try:
         return _COMPLETION.decode(data)
     except faults.UNREADABLE as error:
         raise faults.garbage(target, str(error), data) from error
 
 
-def _check(target: Target, choice: Choice) -> None:
+def check(target: Target, choice: Choice) -> None:
     """Raises the fault that a choice tells in place of an answer."""
     if choice.error or choice.finish_reason in _BROKEN_OFF:
         error = choice.error or {"message": f"The answer broke off: {choice.finish_reason}."}
@@ -338,12 +230,14 @@ def ended(calls: bool) -> FinishReason:
     return "tool_calls" if calls else "stop"
 
 
-def _finish(choice: Choice, calls: bool) -> FinishReason | None:
+def finish_of(choice: Choice, calls: bool) -> FinishReason | None:
+    """The finish reason that a choice tells. calls: whether the model has called a tool."""
     reason = text_of(choice.finish_reason)
     return _FINISH.get(reason, ended(calls)) if reason else None
 
 
-def _is_native(told: Completion, choice: Choice) -> bool:
+def is_native(told: Completion, choice: Choice) -> bool:
+    """Whether the form around the message is OpenAI's own."""
     return told.object in _NATIVE_OBJECTS and choice.finish_reason in _NATIVE_FINISH
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from proxy.core.chat import Answer, Chunk, EmbeddingRequest, ToolCallDelta
 from proxy.core.errors import Fault
+from proxy.core.nesting import excess
 from proxy.core.sse import EVENT_LIMIT, Event, Parser
 from proxy.providers import faults
 from proxy.providers.adapter import Target
@@ -67,10 +68,15 @@ class StreamDecoder(ABC):
         if self._fault:
             raise self._fault
         if self._plain is not None:
-            self.whole(bytes(self._plain))
+            body = bytes(self._plain)
+            if why := excess(body):
+                raise faults.garbage(self.target, f"It is too much: {why}", b"")
+            self.whole(body)
             return self._taken()
         for event in self._parser.feed(b"\n\n"):  # some servers forget the last empty line
-            if _is_whole(event.data):  # and a connection that breaks leaves half an event
+            if excess(event.data) is None and _is_whole(
+                event.data
+            ):  # and a connection that breaks leaves half an event
                 self._pass(event)
         if not self._any_event:
             raise faults.garbage(self.target, "The stream holds no event", self._head)
@@ -91,6 +97,8 @@ class StreamDecoder(ABC):
 
     def _pass(self, event: Event) -> None:
         self._any_event = True
+        if why := excess(event.data):
+            raise faults.garbage(self.target, f"An event is too much: {why}", b"")
         self.event(event)
 
     def _taken(self) -> list[Chunk]:

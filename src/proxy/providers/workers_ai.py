@@ -21,7 +21,7 @@ from proxy.core.chat import (
 from proxy.core.errors import Fault, InvalidRequest
 from proxy.core.ports import Outgoing
 from proxy.core.sse import Event
-from proxy.providers import faults, openai_answer
+from proxy.providers import faults, openai_answer, openai_stream
 from proxy.providers.adapter import Target
 from proxy.providers.openai_answer import ended, read_message, whole_call
 from proxy.providers.openai_request import adapt, said
@@ -111,7 +111,7 @@ def answer(target: Target, body: bytes) -> Answer:
     )
 
 
-class Decoder(openai_answer.Decoder):
+class Decoder(openai_stream.Decoder):
     """Reads a stream of native pieces, of OpenAI's chunks, or of both. Native ones know no
     finish reason: `[DONE]` finishes them."""
 

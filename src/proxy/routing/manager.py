@@ -24,6 +24,7 @@ from proxy.core.chat import (
 )
 from proxy.core.config import Config
 from proxy.core.errors import Fault, InvalidRequest
+from proxy.core.nesting import excess
 from proxy.core.ports import Clock, Outgoing, Reply, Upstream
 from proxy.providers.adapter import Adapter, Decoder, Target
 from proxy.providers.registry import ADAPTERS
@@ -64,6 +65,8 @@ class Stream:
         try:
             while not any(chunk.has_content for chunk in self._head) and not self._ended:
                 self._head += await self._next()
+            if self._ended and not self._decoder.finished:
+                raise _unfinished()
         except BaseException:
             self.abort()
             raise
@@ -77,6 +80,8 @@ class Stream:
         while not self._ended:
             if chunks := await self._next():
                 yield chunks
+        if not self._decoder.finished:
+            raise _unfinished()
 
     def abort(self) -> None:
         """Closes the connection to the provider."""
@@ -87,10 +92,7 @@ class Stream:
         if piece is not None:
             return self._decoder.feed(piece)
         self._ended = True
-        rest = self._decoder.end()
-        if not self._decoder.finished:
-            raise Fault("network", "The stream ended without its finish reason.")
-        return rest
+        return self._decoder.end()
 
 
 class Manager:
@@ -111,7 +113,7 @@ class Manager:
             adapter = ADAPTERS[target.spec.dialect]
             outgoing = adapter.request(target, await self._fit(call.chat, target))
             reply = await self._send(adapter, target, outgoing, first_byte)
-            return adapter.answer(target, await reply.read()), outgoing
+            return adapter.answer(target, await _read(reply)), outgoing
 
         return await self._run(call.routing, Needs.of(call.chat), attempt)
 
@@ -136,7 +138,7 @@ class Manager:
             adapter = ADAPTERS[target.spec.dialect]
             outgoing = adapter.embedding_request(target, ask)
             reply = await self._send(adapter, target, outgoing, first_byte)
-            return adapter.embeddings(target, ask, await reply.read()), outgoing
+            return adapter.embeddings(target, ask, await _read(reply)), outgoing
 
         return await self._run(ask.routing, Needs(embedding=True), attempt)
 
@@ -193,7 +195,19 @@ class Manager:
         if 200 <= reply.status < 300:
             return reply
         try:
-            body = await reply.read()
+            body = await _read(reply)
         except Fault:
             body = b""  # the status alone tells enough
         raise adapter.fault(target, reply.status, reply.headers, body)
+
+
+def _unfinished() -> Fault:
+    return Fault("network", "The stream ended without its finish reason.")
+
+
+async def _read(reply: Reply) -> bytes:
+    """The whole body. Raises Fault, also for JSON that would take the isolate down."""
+    body = await reply.read()
+    if why := excess(body):
+        raise Fault("garbage", f"The answer cannot be read: {why}.")
+    return body

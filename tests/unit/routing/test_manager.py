@@ -293,3 +293,20 @@ async def test_embeddings(build: Build) -> None:
     vectors, done = await build(by_host(openai=error(500), openrouter=reply)).embed(ask)
     assert vectors.vectors == ((0.5, 1.0),)
     assert [a.provider for a in done.attempts] == ["openai", "openrouter"]
+
+
+DEEP = b"[" * 5000 + b"]" * 5000
+
+
+@pytest.mark.parametrize("first", [FakeReply(DEEP), FakeReply(DEEP, status=500)])
+async def test_json_too_deep_is_never_decoded(build: Build, first: FakeReply) -> None:
+    answer, done = await build(by_host(openai=first, groq=whole("Hi!"))).complete(call())
+    assert answer.text == "Hi!"
+    assert done.attempts[0].outcome in ("garbage", "unavailable")
+
+
+async def test_an_event_too_deep_is_never_decoded(build: Build) -> None:
+    first = FakeReply(b"data: " + DEEP + b"\n\n", headers=EVENTS)
+    second = FakeReply(HELLO, STOP, DONE, headers=EVENTS)
+    _, done = await build(by_host(openai=first, groq=second)).stream(call(stream=True))
+    assert done.attempts[0].outcome == "garbage"
