@@ -2,12 +2,14 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+NODE_BIN := $(CURDIR)/node_modules/.bin
+COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test check clean
+.PHONY: help setup dev test check lock clean
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{printf "  make %-6s  %s\n", $$1, $$2}'
 
 setup: ## install everything pinned, each part once
 	@exec $(PYTHON) -m tools.setup
@@ -16,7 +18,7 @@ dev: ## run the proxy here under the real wrangler dev (PORT=8787 HOST=127.0.0.1
 	@exec $(PYTHON) -m tools.dev
 
 test: setup ## run all tests, with branch coverage of the pure modules
-	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
 
 check: ## lint, types, import rules
 	@$(PYTHON) -m tools.setup node venv
@@ -24,7 +26,13 @@ check: ## lint, types, import rules
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	PYTHONPATH=src $(BIN)/lint-imports --no-logo
-	PATH="$(CURDIR)/node_modules/.bin:$$PATH" eslint --no-error-on-unmatched-pattern public tests
+	PATH="$(NODE_BIN):$$PATH" eslint
+
+lock: ## pin anew after a change to locks/*.in or package.json (needs uv)
+	$(COMPILE) --python-version 3.14 locks/worker.in --output-file locks/worker.txt
+	$(COMPILE) --python-version 3.11 locks/dev.in --output-file locks/dev.txt
+	$(COMPILE) --python-version 3.11 --no-deps locks/local-model.in --output-file locks/local-model.txt
+	npm install --package-lock-only --ignore-scripts
 
 clean: ## remove what was installed, built or stored
 	rm -rf .cache .venv node_modules python_modules .wrangler .coverage .hypothesis .*_cache

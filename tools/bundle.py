@@ -87,8 +87,12 @@ def adapt_glue(glue: str, adaptations: Sequence[Adaptation] = ADAPTATIONS) -> st
     return _IMPORTS + glue
 
 
-def build_bundle(pyodide: Path, target: Path) -> None:
-    """Write the bundle of the npm package in `pyodide` to `target`, whole or not at all."""
+def build_bundle(pyodide: Path, stdlib: Path, target: Path) -> None:
+    """Write the bundle to `target`, whole or not at all.
+
+    `pyodide` is the folder of the npm package, `stdlib` the archive of the standard library.
+    Raises AdaptationError when the package's glue is not the expected one.
+    """
     try:
         glue = adapt_glue((pyodide / "pyodide.asm.mjs").read_text("utf-8"))
     except AdaptationError as error:
@@ -97,15 +101,15 @@ def build_bundle(pyodide: Path, target: Path) -> None:
     message = encode_bundle(
         [
             Module(f"{_NAMESPACE}:pyodide.asm", Kind.SRC, glue.encode()),
-            _as_it_is(pyodide / "pyodide.asm.wasm", Kind.WASM),
-            _as_it_is(pyodide / "python_stdlib.zip", Kind.DATA),
+            Module(
+                f"{_NAMESPACE}:pyodide.asm.wasm",
+                Kind.WASM,
+                (pyodide / "pyodide.asm.wasm").read_bytes(),
+            ),
+            Module(f"{_NAMESPACE}:python_stdlib.zip", Kind.DATA, stdlib.read_bytes()),
         ]
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".partial")
     partial.write_bytes(message)
     partial.replace(target)
-
-
-def _as_it_is(file: Path, kind: Kind) -> Module:
-    return Module(f"{_NAMESPACE}:{file.name}", kind, file.read_bytes())

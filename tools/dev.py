@@ -5,6 +5,7 @@ Settings come from the environment: PORT (8787), HOST (127.0.0.1) and UPSTREAM, 
 .env). Whatever is missing is installed first. Ctrl-C, SIGTERM or SIGHUP ends all that was started.
 """
 
+import errno
 import os
 import shlex
 import signal
@@ -53,10 +54,10 @@ def check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise Failure(
-                f"Cannot listen on {host}, port {port}: {error.strerror}. "
-                f"Choose another: make dev PORT={port % 65535 + 1}"
-            ) from None
+            message = f"Cannot listen on {host}, port {port}: {error.strerror}."
+            if error.errno == errno.EADDRINUSE:
+                message += f" Choose another: make dev PORT={port % 65535 + 1}"
+            raise Failure(message) from None
 
 
 def serve(settings: Settings) -> NoReturn:
@@ -69,11 +70,16 @@ def serve(settings: Settings) -> NoReturn:
         variables: dict[str, str] = {}
         if settings.upstream == "local":
             print("Starting the local model ...", flush=True)
-            model, variables = runtime.start_local_model(log=LOGS / "local-model.log")
+            model, variables = runtime.start_local_model(
+                log=LOGS / f"local-model-{settings.port}.log"
+            )
             servers.append(running.enter_context(model))
         print("Starting the Worker under wrangler dev ...", flush=True)
         worker = runtime.start(
-            settings.port, host=settings.host, vars=variables, log=LOGS / "worker.log"
+            settings.port,
+            host=settings.host,
+            vars=variables,
+            log=LOGS / f"worker-{settings.port}.log",
         )
         servers.append(running.enter_context(worker))
         with worker.log.open("rb") as log:
@@ -103,8 +109,10 @@ def invitation(url: str, upstream: str) -> str:
 
 def main() -> int:
     """Return the exit status: 130 after Ctrl-C, 128 and the signal's number, or 1 on failure."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job ignores it
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         settings = read_settings()
         check_port(settings.host, settings.port)

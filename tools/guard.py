@@ -31,7 +31,8 @@ def main(command: list[str]) -> int:
     try:
         while child.poll() is None and not select.select([0], [], [], _POLL_SECONDS)[0]:
             pass
-        return child.returncode if child.returncode is not None else 0
+        status = child.returncode or 0
+        return status if status >= 0 else 128 - status  # a signal, as a shell tells it
     finally:
         end_group(child.pid)
 

