@@ -160,7 +160,7 @@ class Fault(Exception):
     `status` is the provider's HTTP status (None: it gave none), `kind` what it means:
     adapters map a provider's odd choices (Gemini's 400 for a bad key) to the kind.
     `lacks`: a bad_request that says that this model can't do what was asked, so that
-    another one may. `retry_after` in seconds.
+    another one may. `retry_after` in seconds. `source`: who says so.
     """
 
     def __init__(
@@ -173,8 +173,10 @@ class Fault(Exception):
         param: str | None = None,
         retry_after: float | None = None,
         lacks: bool = False,
+        source: Source = "provider",
     ) -> None:
         super().__init__(message)
+        self.source: Source = source
         self.kind: FaultKind = kind
         self.message = message
         self.status = status

@@ -16,20 +16,20 @@ _REST = bytes(set(range(256)) - set(_SHAPE))
 _AS_SQUARE = bytes.maketrans(b"{}", b"[]")
 
 
-def excess(text: bytes) -> str | None:
+def excess(text: bytes, max_values: int = MAX_VALUES) -> str | None:
     """Why `text` is not to be decoded, None if it may be. Text that is not JSON may pass: it
     is at most twice MAX_DEPTH deep wherever a decoder could get."""
     brackets = text.count(b"[") + text.count(b"{")
-    if brackets <= MAX_DEPTH and (len(text) <= MAX_VALUES or text.count(b",") < MAX_VALUES):
+    if brackets <= MAX_DEPTH and (len(text) <= max_values or text.count(b",") < max_values):
         return None
     # Without escapes every other quote ends a string, so every other piece lies outside.
     unescaped = text.replace(b"\\\\", b"").replace(b'\\"', b"")
     shape = unescaped.translate(_AS_SQUARE, _REST)
-    if shape.count(b'"') > 2 * MAX_VALUES:
-        return f"it holds more than {MAX_VALUES} values"
+    if shape.count(b'"') > 2 * max_values:
+        return f"it holds more than {max_values} values"
     outside = b"".join(shape.split(b'"')[::2])
-    if outside.count(b"[") + outside.count(b",") > MAX_VALUES:
-        return f"it holds more than {MAX_VALUES} values"
+    if outside.count(b"[") + outside.count(b",") > max_values:
+        return f"it holds more than {max_values} values"
     left = outside.replace(b",", b"")
     for _ in range(MAX_DEPTH):  # each round takes the innermost level away
         left = left.replace(b"[]", b"")

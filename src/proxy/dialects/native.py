@@ -165,6 +165,7 @@ class _Response(Struct, frozen=True, kw_only=True, rename="camel"):
     refusal: str | UnsetType
     reasoning: str | UnsetType
     tool_calls: list[dict[str, Any]] | UnsetType
+    extra: dict[str, Any] | UnsetType
     provider: str
     model: str
     usage: _Usage | None
@@ -173,7 +174,7 @@ class _Response(Struct, frozen=True, kw_only=True, rename="camel"):
 
 def answer(answer: Answer, served: Served) -> bytes:
     """The body of a complete answer. `data` is its text, "" where it has none; tool calls,
-    reasoning and a refusal stand beside it."""
+    reasoning, a refusal and `extra`, the provider's other fields of the message, stand beside."""
     return msgspec.json.encode(_response(answer, served, data=answer.text or ""))
 
 
@@ -246,6 +247,7 @@ def _response(answer: Answer, served: Served, *, data: str | UnsetType) -> _Resp
         refusal=answer.refusal or UNSET,
         reasoning=answer.reasoning or UNSET,
         tool_calls=[tool_call(call) for call in answer.tool_calls] or UNSET,
+        extra=answer.extra or UNSET,
         provider=served.provider,
         model=served.model,
         usage=_usage(answer.usage) if answer.usage else None,

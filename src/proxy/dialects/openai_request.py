@@ -132,6 +132,7 @@ _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _ANY = msgspec.json.Decoder()
 
 _OWN = frozenset(_Steering.__struct_fields__) - {"model"} | {"cache", "metadata"}
+_NULL = Raw(b"null")
 _TRUE = Raw(b"true")
 _KNOWN_IN_CHAT = frozenset(_Chat.__struct_fields__)
 _KNOWN_IN_EMBED = frozenset(_Embed.__struct_fields__)
@@ -205,7 +206,7 @@ def _check(ask: _Chat, fields: dict[str, Raw]) -> None:
     if ask.n not in (None, 1):
         raise invalid("n", "Only 1 is supported; send the request as often as you want answers")
     for old, new in (("functions", "tools"), ("function_call", "tool_choice")):
-        if old in fields:
+        if fields.get(old, _NULL) != _NULL:
             raise invalid(old, f"Replaced by {new}, which OpenAI has had since 2023; use that")
     check_messages(ask.messages)
     check_tools(ask.tools or ())

@@ -74,7 +74,9 @@ def embedding_request(target: Target, ask: EmbeddingRequest) -> Outgoing:
         "dimensions": ask.dimensions,
         "user": ask.user,
     }
-    fields = {k: Raw(msgspec.json.encode(v)) for k, v in values.items() if v is not None}
+    fields = ask.extra | {
+        k: Raw(msgspec.json.encode(v)) for k, v in values.items() if v is not None
+    }
     dropped = fit(target, fields, _EMBEDDING_FIELDS)
     return Outgoing(
         url=_url(target.embeddings_url or target.base_url, "/embeddings"),

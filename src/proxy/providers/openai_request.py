@@ -86,9 +86,12 @@ def adapt(target: Target, chat: ChatRequest, fields: Fields) -> tuple[str, ...]:
         fields["reasoning_effort"] = _raw(efforts.get(effort, effort))
     for name, value in target.model.send.items():
         fields.setdefault(name, _raw(value))
+    overruled: tuple[str, ...] = ()
     if chat.tools:
-        fields |= {name: _raw(value) for name, value in target.model.with_tools.items()}
-    return fit(target, fields, _KNOWN)
+        forced = {name: _raw(value) for name, value in target.model.with_tools.items()}
+        overruled = tuple(n for n, value in forced.items() if fields.get(n, value) != value)
+        fields |= forced
+    return overruled + fit(target, fields, _KNOWN)
 
 
 def fit(target: Target, fields: Fields, known: frozenset[str]) -> tuple[str, ...]:

@@ -35,23 +35,29 @@ def told(target: Target, fault: Fault | None, start: float, end: float) -> Attem
     )
 
 
-def as_proxy_error(fault: Fault, attempts: tuple[Attempt, ...]) -> ProxyError:
-    """The caller's error after the last attempt failed with `fault`.
+def as_proxy_error(
+    fault: Fault, attempts: tuple[Attempt, ...], *, begun: bool = False
+) -> ProxyError:
+    """The caller's error after the last attempt failed with `fault`; begun: after its answer
+    had begun.
 
     The provider's 400, 404, 413, 422 and 429 keep their status and message; a refused key
     of the proxy's own becomes 502, silence 504, anything else 502.
     """
     kind = _ERRORS.get(fault.kind, ProviderError)
-    message = fault.message
-    if kind in (ProviderError, ProviderTimeout):
+    message, code = fault.message, fault.code
+    if begun:
+        message = f"The answer of {attempts[-1].provider} broke off: {message}"
+    elif kind in (ProviderError, ProviderTimeout):
+        code = None  # the provider's word for it concerns the proxy, not the caller
         tried = ", ".join(f"{a.provider} ({a.outcome})" for a in attempts) or "none"
         message = f"No provider gave an answer; tried {tried}. The last one: {message}"
     return kind(
         message,
         param=fault.param,
-        code=fault.code,
+        code=code,
         retry_after=fault.retry_after,
-        source="provider",
+        source=fault.source,
         status=422 if fault.kind == "bad_request" and fault.status == 422 else None,
         attempts=attempts,
     )

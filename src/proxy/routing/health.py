@@ -15,11 +15,12 @@ PROBE_SECONDS = 10.0
 
 
 class Check(Struct, frozen=True, rename="camel"):
-    """What one check saw. `checked_at` in seconds since 1970, `latency_ms` to the whole answer."""
+    """What one check saw. `checked_at` in milliseconds since 1970, `latency_ms` to the whole
+    answer."""
 
     provider: str
     healthy: bool
-    checked_at: float
+    checked_at: int
     latency_ms: int
     status: int | None = None
     reason: str | None = None
@@ -28,13 +29,14 @@ class Check(Struct, frozen=True, rename="camel"):
 _CHECKS = msgspec.json.Decoder(tuple[Check, ...])
 
 
-async def check_all(
-    targets: list[Target], upstream: Upstream, clock: Clock, board: ProviderBoard
-) -> tuple[Check, ...]:
-    """Checks the providers of `targets` at once and writes what was seen to the board."""
-    checks = tuple(await asyncio.gather(*(_check(t, upstream, clock) for t in targets)))
+async def check_all(targets: list[Target], upstream: Upstream, clock: Clock) -> tuple[Check, ...]:
+    """Checks the providers of `targets` at once."""
+    return tuple(await asyncio.gather(*(_check(t, upstream, clock) for t in targets)))
+
+
+async def record(checks: tuple[Check, ...], board: ProviderBoard) -> None:
+    """Writes what was seen to the board."""
     await board.record_checks(msgspec.json.encode(checks).decode())
-    return checks
 
 
 async def last_checks(board: ProviderBoard) -> dict[str, Check]:
@@ -61,7 +63,7 @@ async def _check(target: Target, upstream: Upstream, clock: Clock) -> Check:
     return Check(
         provider=target.spec.name,
         healthy=reason is None,
-        checked_at=now,
+        checked_at=round(now * 1000),
         latency_ms=round((now - began) * 1000),
         status=status,
         reason=reason,

@@ -24,7 +24,7 @@ IDLE = 10.0
 
 async def with_inline_images(chat: ChatRequest, upstream: Upstream) -> ChatRequest:
     """`chat` with every https image replaced by a `data:` URL. Raises InvalidRequest."""
-    left = LIMIT
+    left = LIMIT - sum(_inline_size(part) for m in chat.messages for part in m.parts)
     messages = []
     for message in chat.messages:
         parts: list[Part] = []
@@ -36,6 +36,13 @@ async def with_inline_images(chat: ChatRequest, upstream: Upstream) -> ChatReque
             parts.append(part)
         messages.append(_replaced(message, parts))
     return structs.replace(chat, messages=tuple(messages), raw_messages=(), body=None)
+
+
+def _inline_size(part: Part) -> int:
+    """Bytes of an image that is there by value."""
+    if part.image_url is None or not part.image_url.url.startswith("data:"):
+        return 0
+    return len(part.image_url.url) * 3 // 4
 
 
 def _replaced(message: Message, parts: list[Part]) -> Message:

@@ -23,8 +23,8 @@ from proxy.core.chat import (
     Usage,
 )
 from proxy.core.config import Config
-from proxy.core.errors import Fault, InvalidRequest
-from proxy.core.nesting import excess
+from proxy.core.errors import Fault, FaultKind, InvalidRequest
+from proxy.core.nesting import MAX_VALUES, excess
 from proxy.core.ports import Clock, Outgoing, Reply, Upstream
 from proxy.providers.adapter import Adapter, Decoder, Target
 from proxy.providers.registry import ADAPTERS
@@ -33,6 +33,12 @@ from proxy.routing.images import with_inline_images
 from proxy.routing.selection import Needs, Selection
 
 T = TypeVar("T")
+A = TypeVar("A")
+
+PROVIDER_WIDE: frozenset[FaultKind] = frozenset({"unauthorized", "timeout", "network"})
+"""Faults after which no other model of the same provider is tried for this request."""
+VECTOR_VALUES = 1_500_000
+"""Numbers in an answer of embeddings: each takes some 30 bytes of an isolate's 128 MB."""
 
 
 class Done(Struct, frozen=True):
@@ -108,23 +114,27 @@ class Manager:
 
     async def complete(self, call: Call) -> tuple[Answer, Done]:
         """A whole answer. Raises ProxyError."""
+        fitting = _Fitting(call.chat, self._upstream)
 
         async def attempt(target: Target, first_byte: float) -> tuple[Answer, Outgoing]:
             adapter = ADAPTERS[target.spec.dialect]
-            outgoing = adapter.request(target, await self._fit(call.chat, target))
-            reply = await self._send(adapter, target, outgoing, first_byte)
+            outgoing = _outgoing(adapter.request, target, await fitting.chat_for(target))
+            # Unstreamed, a provider may think for long between its headers and its answer.
+            reply = await self._send(adapter, target, outgoing, first_byte, idle=first_byte)
             return adapter.answer(target, await _read(reply)), outgoing
 
         return await self._run(call.routing, Needs.of(call.chat), attempt)
 
     async def stream(self, call: Call) -> tuple[Stream, Done]:
         """An answer that has begun. Raises ProxyError."""
+        fitting = _Fitting(call.chat, self._upstream)
 
         async def attempt(target: Target, first_byte: float) -> tuple[Stream, Outgoing]:
             adapter = ADAPTERS[target.spec.dialect]
-            outgoing = adapter.request(target, await self._fit(call.chat, target))
+            outgoing = _outgoing(adapter.request, target, await fitting.chat_for(target))
             first_byte = min(first_byte, self._config.first_byte_timeout_ms / 1000)
-            reply = await self._send(adapter, target, outgoing, first_byte)
+            idle = self._config.idle_timeout_ms / 1000
+            reply = await self._send(adapter, target, outgoing, first_byte, idle)
             stream = Stream(reply, adapter.decoder(target))
             await stream.begin()
             return stream, outgoing
@@ -136,9 +146,9 @@ class Manager:
 
         async def attempt(target: Target, first_byte: float) -> tuple[Embeddings, Outgoing]:
             adapter = ADAPTERS[target.spec.dialect]
-            outgoing = adapter.embedding_request(target, ask)
-            reply = await self._send(adapter, target, outgoing, first_byte)
-            return adapter.embeddings(target, ask, await _read(reply)), outgoing
+            outgoing = _outgoing(adapter.embedding_request, target, ask)
+            reply = await self._send(adapter, target, outgoing, first_byte, idle=first_byte)
+            return adapter.embeddings(target, ask, await _read(reply, VECTOR_VALUES)), outgoing
 
         return await self._run(ask.routing, Needs(embedding=True), attempt)
 
@@ -154,18 +164,17 @@ class Manager:
         deadline = self._clock.now() + self.timeout(routing)
         attempts: list[Attempt] = []
         fault = Fault("timeout", "No time was left for an attempt.")
-        for index, target in enumerate(candidates):
+        while candidates:
+            target = candidates[0]
             start = self._clock.now()
             left = deadline - start
             if left <= 0:
                 break
             try:
                 async with asyncio.timeout(left):
-                    result, outgoing = await attempt(target, left / (len(candidates) - index))
+                    result, outgoing = await attempt(target, left / len(candidates))
             except TimeoutError:
                 fault = Fault("timeout", "The answer did not come in time.")
-            except InvalidRequest as error:  # this provider's dialect can't carry it
-                fault = Fault("bad_request", error.message, param=error.param, lacks=True)
             except Fault as error:
                 fault = error
             else:
@@ -174,24 +183,20 @@ class Manager:
             attempts.append(told(target, fault, start, self._clock.now()))
             if not fault.falls_over:
                 break
+            given_up = target.spec.name if fault.kind in PROVIDER_WIDE else None
+            candidates = [c for c in candidates[1:] if c.spec.name != given_up]
         raise as_proxy_error(fault, tuple(attempts))
 
     def timeout(self, routing: Routing) -> float:
         """Seconds that a request has, up to a stream's first content."""
         return (routing.timeout_ms or self._config.request_timeout_ms) / 1000
 
-    async def _fit(self, chat: ChatRequest, target: Target) -> ChatRequest:
-        """The request as this provider can take it: images by value where it fetches none."""
-        if target.spec.fetches_images or not chat.wants_vision:
-            return chat
-        return await with_inline_images(chat, self._upstream)
-
     async def _send(
-        self, adapter: Adapter, target: Target, outgoing: Outgoing, first_byte: float
+        self, adapter: Adapter, target: Target, outgoing: Outgoing, first_byte: float, idle: float
     ) -> Reply:
         """Sends, and raises the Fault that an answer of another status than 2xx means."""
         async with asyncio.timeout(first_byte):
-            reply = await self._upstream.send(outgoing, idle=self._config.idle_timeout_ms / 1000)
+            reply = await self._upstream.send(outgoing, idle=idle)
         if 200 <= reply.status < 300:
             return reply
         try:
@@ -205,9 +210,37 @@ def _unfinished() -> Fault:
     return Fault("network", "The stream ended without its finish reason.")
 
 
-async def _read(reply: Reply) -> bytes:
+class _Fitting:
+    """A chat request as each provider can take it: images by value for those who fetch none.
+    They are fetched once, whoever wants them."""
+
+    def __init__(self, chat: ChatRequest, upstream: Upstream) -> None:
+        self._chat = chat
+        self._upstream = upstream
+        self._inlined: ChatRequest | None = None
+
+    async def chat_for(self, target: Target) -> ChatRequest:
+        """Raises InvalidRequest for an image that can't be had; no other provider shall try."""
+        if target.spec.fetches_images or not self._chat.wants_vision:
+            return self._chat
+        if self._inlined is None:
+            self._inlined = await with_inline_images(self._chat, self._upstream)
+        return self._inlined
+
+
+def _outgoing(build: Callable[[Target, A], Outgoing], target: Target, asked: A) -> Outgoing:
+    """The call. What this provider's dialect can't carry is a Fault: another's may."""
+    try:
+        return build(target, asked)
+    except InvalidRequest as error:
+        raise Fault(
+            "bad_request", error.message, param=error.param, lacks=True, source="proxy"
+        ) from error
+
+
+async def _read(reply: Reply, max_values: int = MAX_VALUES) -> bytes:
     """The whole body. Raises Fault, also for JSON that would take the isolate down."""
     body = await reply.read()
-    if why := excess(body):
+    if why := excess(body, max_values):
         raise Fault("garbage", f"The answer cannot be read: {why}.")
     return body

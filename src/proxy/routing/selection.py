@@ -5,7 +5,7 @@ A name is looked up by itself (`gpt-4o`), with its provider (`openai/gpt-4o`) or
 model of the same tier. For every provider that is left out there is a reason to tell.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, structs
@@ -42,6 +42,27 @@ class Needs(Struct, frozen=True):
             return f"{model.id} is {'an embedding' if self.embedding is False else 'a chat'} model"
         missing = self.abilities - model.can if model.can is not None else frozenset()
         return f"{model.id} has no {' and no '.join(sorted(missing))}" if missing else None
+
+
+class Question(Struct, frozen=True):
+    """What was asked of routing, as far as an answer depends on it: the one model that was
+    asked for by name, or all that may answer a question that leaves the choice open.
+
+    `defaults` are those of the catalogue in which all of them agree.
+    """
+
+    names: tuple[str, ...]
+    """`provider/model` each."""
+    by_name: bool
+    strategy: str | None
+    defaults: dict[str, Any]
+
+    def words(self, answering: str | None = None) -> tuple[str, ...]:
+        """The question as part of a cache key. An answer by another model than the one asked
+        for by name belongs to the question for that one."""
+        if self.by_name:
+            return ("model", answering or self.names[0])
+        return ("any", self.strategy or "", *self.names)
 
 
 class Selection:
@@ -120,12 +141,15 @@ class Selection:
         self._check_names(routing)
         excluded: dict[str, str] = {}
         chosen: list[Model] = []
-        for model in self._wanted(routing, needs):
-            reason = self._reason(model, routing, needs)
-            if reason:
-                excluded.setdefault(model.provider, reason)
-            elif model not in chosen:
-                chosen.append(model)
+        for models, at_most in self._wanted(routing, needs):
+            usable: list[Model] = []
+            for model in models:
+                reason = self._reason(model, routing, needs)
+                if reason:
+                    excluded.setdefault(model.provider, reason)
+                else:
+                    usable.append(model)
+            chosen += [model for model in usable[:at_most] if model not in chosen]
         if not chosen:
             why = "; ".join(f"{name}: {reason}" for name, reason in excluded.items())
             raise NoProviderAvailable(f"No provider can answer this ({why or 'none is offered'}).")
@@ -134,6 +158,23 @@ class Selection:
         if needs.embedding:  # vectors of different models must never be mixed
             chosen = [model for model in chosen if model.id == chosen[0].id]
         return [self.target(model) for model in chosen]
+
+    def question(self, routing: Routing, needs: Needs) -> Question:
+        """What the cache files the answer under. Raises like `candidates`."""
+        targets = self.candidates(routing, needs)
+        by_name = not routing.models and routing.model.rpartition("/")[2] not in TIERS
+        considered = targets[:1] if by_name else targets
+        first = considered[0].spec.defaults.items()
+        return Question(
+            names=tuple(f"{target.spec.name}/{target.model.id}" for target in considered),
+            by_name=by_name,
+            strategy=routing.strategy,
+            defaults={
+                name: value
+                for name, value in first
+                if all(target.spec.defaults.get(name) == value for target in considered)
+            },
+        )
 
     def _check_names(self, routing: Routing) -> None:
         fallback = routing.fallback if isinstance(routing.fallback, tuple) else ()
@@ -160,22 +201,27 @@ class Selection:
             return "not among provider.only"
         return self._reasons.get(model.provider) or needs.lacking(model)
 
-    def _wanted(self, routing: Routing, needs: Needs) -> Iterable[Model]:
+    def _wanted(
+        self, routing: Routing, needs: Needs
+    ) -> Iterable[tuple[Sequence[Model], int | None]]:
+        """What each name means, and the models to fall back to; of each as many as will do.
+
+        A list of providers to fall back to (or none) binds also what a name leaves open.
+        """
         order = tuple(dict.fromkeys((*routing.order, *self.order)))
+        open_end = routing.fallback is True
         first = self._named(routing.model, routing.provider, needs, order)
-        yield from first
+        yield first, None if open_end else 1
         for name in routing.models:
-            yield from self._named(name, None, needs, order)
+            yield self._named(name, None, needs, order), None if open_end else 1
         if routing.fallback is False or needs.embedding:
             return
-        named_tier = routing.model.rpartition("/")[2]
-        tier = named_tier if named_tier in TIERS else "auto"
-        if first and tier != named_tier:
-            tier = self._catalog.tier_of(first[0])
+        tier = routing.model.rpartition("/")[2]
+        if tier not in TIERS:
+            tier = self._catalog.tier_of(first[0]) if first else "auto"
         others = routing.fallback if isinstance(routing.fallback, tuple) else order
-        for provider in others:
-            if model := self._tier_model(provider, tier, needs):
-                yield model
+        models = (self._tier_model(provider, tier, needs) for provider in others)
+        yield [model for model in models if model], None
 
     def _named(
         self, name: str, provider: str | None, needs: Needs, order: tuple[str, ...]

@@ -27,7 +27,8 @@ async def test_each_provider_is_checked(
 
     targets = [selection.probe_target(name) for name in selection.configured]
     assert await health.last_checks(board) == {}
-    await health.check_all(targets, FakeUpstream(answer), clock, board)
+    seen = await health.check_all(targets, FakeUpstream(answer), clock)
+    await health.record(seen, board)
     checks = await health.last_checks(board)
     assert list(checks) == ["gemini", "groq", "openai", "openrouter"]
     assert checks["gemini"].healthy

@@ -44,13 +44,21 @@ def chosen(selection: Selection, ask: Ask, needs: Needs = TEXT) -> list[str]:
         (Ask(model="openai/shared", fallback=False), ["groq/openai/shared"]),
         (
             Ask(model="openai/shared", fallback=("gemini",)),
-            ["groq/openai/shared", "openrouter/openai/shared", "gemini/flash"],
+            ["groq/openai/shared", "gemini/flash"],
         ),
         (
             Ask(model="gpt", fallback=("groq", "gemini")),
             ["openai/gpt", "groq/llama", "gemini/flash"],
         ),
         (Ask(model="gpt", fallback=()), ["openai/gpt"]),
+        (Ask(fallback=()), ["gemini/flash"]),
+        (Ask(fallback=("openai",)), ["gemini/flash", "openai/gpt"]),
+        (
+            Ask(order=("openai",)),
+            ["openai/gpt", "gemini/flash", "groq/llama", "openrouter/vendor/gpt"],
+        ),
+        (Ask(only=("groq", "openai"), ignore=("openai",)), ["groq/llama"]),
+        (Ask(model="gpt", models=("llama",), fallback=()), ["openai/gpt", "groq/llama"]),
     ],
 )
 def test_names(selection: Selection, ask: Ask, expected: list[str]) -> None:
