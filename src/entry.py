@@ -4,10 +4,10 @@ from typing import Any
 
 from proxy.app import App, Misconfigured, start
 from proxy.edge.http import request_from
-from proxy.edge.objects import ProviderState
+from proxy.edge.objects import CacheFlight, CachePurges, ProviderState
 from proxy.edge.worker import ports, respond, variables
 
-__all__ = ["ProviderState", "on_fetch", "on_scheduled"]
+__all__ = ["CacheFlight", "CachePurges", "ProviderState", "on_fetch", "on_scheduled"]
 
 _app: App | Misconfigured | None = None
 
@@ -22,9 +22,9 @@ def _started(env: Any) -> App | Misconfigured:
 
 def on_fetch(request: Any, env: Any, ctx: Any) -> Any:
     """Answers one HTTP request."""
-    return respond(_started(env).handle(request_from(request)), request, ctx)
+    return respond(_started(env).handle(request_from(request, ctx)), request, ctx)
 
 
 async def on_scheduled(controller: Any, env: Any, ctx: Any) -> None:
-    """The cron trigger: checks the providers' health."""
-    await _started(env).check_providers()
+    """The cron trigger: checks the providers' health, prunes the cache."""
+    await _started(env).scheduled()

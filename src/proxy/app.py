@@ -4,40 +4,35 @@ Route, let in, read what is asked, have it answered, tell. The parts are built o
 from the settings; nothing here knows the platform.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
-from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct
 
-from proxy import __version__
+from proxy import __version__, admin
 from proxy.access.gate import Gate
+from proxy.cache.tiers import prune_prefix
 from proxy.core import config as settings
-from proxy.core.chat import Call, Served, Usage
-from proxy.core.collect import Collector
+from proxy.core.chat import Served, Usage
 from proxy.core.errors import (
-    ClientGone,
-    Fault,
     InternalError,
     MethodNotAllowed,
     NotFound,
     ProxyError,
     UnsupportedMediaType,
 )
-from proxy.core.ports import Ports, Write
+from proxy.core.ports import Ports
 from proxy.core.web import Request, Response
 from proxy.dialects import native, openai
 from proxy.dialects.contract import Dialect
-from proxy.exchange import EVENTS, JSON, Exchange, preflight
+from proxy.exchange import JSON, Exchange, preflight
 from proxy.providers.catalog import Catalog
 from proxy.routing import health
-from proxy.routing.failure import as_proxy_error
-from proxy.routing.manager import Done, Manager, Stream
+from proxy.routing.manager import Done, Manager
 from proxy.routing.selection import Selection
+from proxy.serve import Chat, build_cache
 
 Reaction: TypeAlias = Response | Coroutine[Any, Any, Response]
 """An answer, or the coroutine that gives it where it must wait."""
@@ -47,13 +42,16 @@ class App:
     """The proxy of one isolate."""
 
     def __init__(self, env: Mapping[str, str], ports: Ports) -> None:
-        """env: the Worker's vars and secrets. Raises ConfigError."""
+        """env: the Worker's vars and secrets. Raises ConfigError, or ValueError for a wrong
+        catalogue."""
         self._ports = ports
         self._catalog = Catalog.load()
         self._config = settings.read(env, self._catalog.providers)
         self._gate = Gate(self._config)
         self._selection = Selection(self._catalog, self._config, ports.bindings)
         self._manager = Manager(self._config, self._selection, ports.upstream, ports.clock)
+        self._cache = build_cache(self._config, ports)
+        self._chat = Chat(self._config, self._selection, self._manager, self._cache, ports.flights)
 
     def handle(self, request: Request) -> Reaction:
         """Answers a request, whatever it is: at once, or by a coroutine where it must wait."""
@@ -67,13 +65,21 @@ class App:
             return self._end(exchange, reaction)
         return self._wait(exchange, path, reaction)
 
-    async def check_providers(self) -> None:
-        """The cron trigger's work: a health check of every configured provider."""
+    async def scheduled(self) -> None:
+        """The cron trigger's work: health checks, and expired entries pruned."""
+        await self._check_providers()
+        if self._ports.r2:
+            removed = await self._ports.r2.prune(prune_prefix(self._ports.clock.now()))
+            self._ports.log("info", "cache pruned", removed=removed)
+
+    async def _check_providers(self) -> None:
         ports = self._ports
         targets = [self._selection.probe_target(name) for name in self._selection.configured]
-        for check in await health.check_all(targets, ports.upstream, ports.clock, ports.board):
+        checks = await health.check_all(targets, ports.upstream, ports.clock)
+        for check in checks:
             if not check.healthy:
                 ports.log("warning", "provider unhealthy", **msgspec.structs.asdict(check))
+        await health.record(checks, ports.board)
 
     # --- in and out -----------------------------------------------------------------------
 
@@ -127,11 +133,13 @@ class App:
 
     async def generate(self, exchange: Exchange) -> Response:
         """POST /v1/generate."""
-        return await self._chat(exchange, native)
+        call = native.parse_chat(await self._body(exchange))
+        return await self._chat.answer(exchange, native, call)
 
     async def chat_completions(self, exchange: Exchange) -> Response:
         """POST /v1/chat/completions."""
-        return await self._chat(exchange, openai)
+        call = openai.parse_chat(await self._body(exchange))
+        return await self._chat.answer(exchange, openai, call)
 
     async def embeddings(self, exchange: Exchange) -> Response:
         """POST /v1/embeddings."""
@@ -141,6 +149,10 @@ class App:
         return Response(
             headers=JSON | exchange.tell(served), body=openai.embeddings(vectors, served)
         )
+
+    async def purge(self, exchange: Exchange) -> Response:
+        """DELETE /admin/cache."""
+        return await admin.purge_cache(exchange, self._cache)
 
     def models(self, exchange: Exchange) -> Response:
         """GET /v1/models."""
@@ -179,57 +191,6 @@ class App:
         body = msgspec.json.encode({"providers": self._selection.report(checks)})
         return Response(headers={**JSON, "cache-control": "no-store"}, body=body)
 
-    # --- chat -----------------------------------------------------------------------------
-
-    async def _chat(self, exchange: Exchange, dialect: Dialect) -> Response:
-        call = dialect.parse_chat(await self._body(exchange))
-        if call.chat.stream:
-            stream, done = await self._manager.stream(call)
-            served = _served(exchange, done, None)
-            return Response(
-                headers=EVENTS | exchange.tell(served),
-                stream=partial(self._relay, exchange, dialect, call, stream, done),
-            )
-        answer, done = await self._manager.complete(call)
-        served = _served(exchange, done, answer.usage)
-        return Response(headers=JSON | exchange.tell(served), body=dialect.answer(answer, served))
-
-    async def _relay(
-        self,
-        exchange: Exchange,
-        dialect: Dialect,
-        call: Call,
-        stream: Stream,
-        done: Done,
-        write: Write,
-    ) -> None:
-        """Passes a stream on as it comes, and tells its end: done, or the error that broke it."""
-        writer = dialect.writer(call, _served(exchange, done, None))
-        collector = Collector()
-        outcome = "ok"
-        limit = self._manager.timeout(call.routing) - exchange.ms / 1000
-        try:
-            async with asyncio.timeout(limit if call.routing.timeout_ms else None):
-                async for chunks in stream.chunks():
-                    for chunk in chunks:
-                        collector.add(chunk)
-                    await write(b"".join(map(writer.chunk, chunks)))
-            answer = collector.answer()
-            await write(writer.done(answer, _served(exchange, done, answer.usage)))
-        except ClientGone:
-            outcome = "client_gone"
-        except (Fault, TimeoutError) as error:
-            fault = error if isinstance(error, Fault) else Fault("timeout", "Time is up.")
-            outcome = fault.kind
-            refusal = as_proxy_error(fault, done.attempts)
-            with suppress(ClientGone):
-                await write(writer.error(refusal, exchange.id, self._ports.clock.now()))
-        finally:
-            stream.abort()
-            exchange.note(_served(exchange, done, collector.usage))
-            exchange.log_fields["stream"] = outcome
-            exchange.log(200)
-
 
 class Misconfigured:
     """Stands in for the app where the settings make no sense: every request is told what."""
@@ -245,7 +206,7 @@ class Misconfigured:
         exchange.log(response.status)
         return exchange.finish(response, ())
 
-    async def check_providers(self) -> None:
+    async def scheduled(self) -> None:
         """Raises the error, so that the trigger is seen to fail."""
         raise self._error
 
@@ -254,7 +215,7 @@ def start(env: Mapping[str, str], ports: Ports) -> App | Misconfigured:
     """The app, or what answers in its place. env: the Worker's vars and secrets."""
     try:
         return App(env, ports)
-    except settings.ConfigError as error:
+    except (settings.ConfigError, ValueError) as error:  # ValueError: a wrong catalogue
         return Misconfigured(str(error), ports)
 
 
@@ -294,6 +255,7 @@ PATHS = {
     "/v1/embeddings": Path({"POST": App.embeddings}, openai),
     "/v1/models": Path({"GET": App.models}, openai),
     "/health": Path({"GET": App.health}, public=True),
+    "/admin/cache": Path({"DELETE": App.purge}),
     "/health/providers": Path({"GET": App.provider_health}),
 }
 

@@ -15,8 +15,9 @@ from proxy.dialects.contract import Dialect
 JSON = {"content-type": "application/json"}
 EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store"}
 EXPOSED = (
-    "x-request-id, x-proxy-provider, x-proxy-model, x-proxy-cost, x-proxy-cost-origin,"
-    " x-proxy-dropped, cf-aig-step, retry-after, server-timing"
+    "age, cache-status, cf-aig-cache-status, cf-aig-step, retry-after, server-timing,"
+    " x-proxy-cache-key, x-proxy-cost, x-proxy-cost-origin, x-proxy-dropped, x-proxy-model,"
+    " x-proxy-provider, x-request-id"
 )
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -66,8 +67,9 @@ class Exchange:
         headers = {
             "x-proxy-provider": served.provider,
             "x-proxy-model": served.model,
-            "cf-aig-step": str(len(served.attempts) - 1),
         }
+        if served.attempts:
+            headers["cf-aig-step"] = str(len(served.attempts) - 1)
         if served.cost.usd is not None and served.cost.origin:
             headers["x-proxy-cost"] = f"{served.cost.usd:.9f}"
             headers["x-proxy-cost-origin"] = served.cost.origin
@@ -80,6 +82,8 @@ class Exchange:
         self.log_fields.update(
             provider=served.provider,
             model=served.model,
+            cache=served.cache_status,
+            cache_tier=served.cache_tier,
             cost_usd=served.cost.usd,
             attempts=_line(served.attempts),
         )

@@ -37,6 +37,10 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
     "open": ("development", {"IDLE_TIMEOUT_MS": "1500", "CORS_ORIGINS": "https://app.example"}),
     "keyed": ("development", {"PROXY_API_KEY": CALLER_KEY, "ADMIN_TOKEN": ADMIN_TOKEN}),
     "closed": ("production", {}),
+    "coalescing": ("development", {"CACHE_COALESCE": "on"}),
+    "restarted": ("development", {"CACHE_SCOPE": "shared"}),
+    "bare": ("development", {}),
+    "faulty": ("development", {}),
     "broken": ("staging", {"FALLBACK_CHAIN": "gemini,nobody", "IDLE_TIMEOUT_MS": "soon"}),
 }
 """What runs: the environment of wrangler.toml, and what is set beside it."""
@@ -82,22 +86,48 @@ class Deployments:
             vars=settings,
             ai_service={"service": "fake-ai", "entrypoint": "AI"},
         )
+        _take_tiers(name, main)
+        self._ai_config(ai)
+        return self._run(name)
+
+    def restart(self, name: str, *, without: tuple[str, ...] = ()) -> runtime.Server:
+        """Stops it and starts it again on what it has stored, less some of the stores (`kv`)."""
+        self.get(name).stop()
+        for store in without:
+            shutil.rmtree(self._directory / name / "state" / "v3" / store)
+        self._starting[name] = self._pool.submit(self._run, name)
+        return self.get(name)
+
+    def _run(self, name: str) -> runtime.Server:
+        directory = self._directory / name
         return runtime.start(
             runtime.free_port(),
             log=directory / "worker.log",
-            configs=(main, self._ai_config(ai)),
+            configs=(directory / "wrangler.json", directory / "ai" / "wrangler.json"),
             env=None,
             persist_to=directory / "state",
         )
 
-    def _ai_config(self, directory: Path) -> Path:
+    def _ai_config(self, directory: Path) -> None:
         source = ROOT / "tests" / "upstream" / "ai"
         shutil.copy(source / "worker.js", directory)
         config = runtime.load_config(source / "wrangler.toml")
         config["vars"] = {"UPSTREAM_URL": self._upstream.url}
-        path = directory / "wrangler.json"
-        path.write_text(json.dumps(config))
-        return path
+        (directory / "wrangler.json").write_text(json.dumps(config))
+
+
+def _take_tiers(name: str, path: Path) -> None:
+    """Leaves `bare` without KV and R2, and gives `faulty` a KV that throws and a mute R2."""
+    if name not in ("bare", "faulty"):
+        return
+    config = runtime.load_config(path)
+    del config["kv_namespaces"], config["r2_buckets"]
+    if name == "faulty":
+        config["services"] += [
+            {"binding": "CACHE_KV", "service": "fake-ai", "entrypoint": "Throwing"},
+            {"binding": "CACHE_R2", "service": "fake-ai", "entrypoint": "Mute"},
+        ]
+    path.write_text(json.dumps(config))
 
 
 @pytest.fixture(scope="session")
@@ -158,6 +188,19 @@ def closed(deployments: Deployments) -> Iterator[httpx.Client]:
 def broken(deployments: Deployments) -> Iterator[httpx.Client]:
     """A deployment whose settings make no sense."""
     with _client(deployments.get("broken").url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def coalescing(deployments: Deployments) -> str:
+    """The URL of a deployment with one flight for identical requests."""
+    return deployments.get("coalescing").url
+
+
+@pytest.fixture(scope="session", params=["bare", "faulty"])
+def tierless(deployments: Deployments, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
+    """Deployments whose KV and R2 are missing, or fail."""
+    with _client(deployments.get(request.param).url) as client:
         yield client
 
 

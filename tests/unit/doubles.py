@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 
+import msgspec
+
+from proxy.cache.flight import Flight
 from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing, Ports
 
@@ -95,6 +98,80 @@ class MemoryBoard:
         return self.checks
 
 
+class MemoryLedger:
+    """The purges, in memory; `down` makes it fail."""
+
+    def __init__(self) -> None:
+        self.purges: list[str] = []
+        self.down = False
+        self.reads = 0
+
+    async def record_purge(self, purge_json: str) -> None:
+        self.purges.append(purge_json)
+
+    async def read_purges(self) -> str:
+        self.reads += 1
+        if self.down:
+            raise RuntimeError("the object is unreachable")
+        return f"[{','.join(self.purges)}]"
+
+
+class MemoryFlights:
+    """The flights, in memory; `down` makes them fail."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.flights: dict[str, Flight] = {}
+        self.down = False
+
+    async def board(self, key: str, patience: float) -> bytes:
+        if self.down:
+            raise RuntimeError("the object is unreachable")
+        flight = self.flights.setdefault(key, Flight(self.clock))
+        return msgspec.msgpack.encode(await flight.board(patience))
+
+    async def renew(self, key: str, ticket: int) -> None:
+        self.flights[key].renew(ticket)
+
+    async def land(self, key: str, ticket: int, outcome: bytes | None) -> None:
+        self.flights[key].land(ticket, outcome)
+
+
+class MemoryStore:
+    """A tier of the cache, in memory; `fault` makes it raise, `silent` makes it hang."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, tuple[bytes, int]] = {}
+        self.fault: Exception | None = None
+        self.silent = False
+
+    async def _ready(self) -> None:
+        if self.fault:
+            raise self.fault
+        if self.silent:
+            await asyncio.sleep(10)
+
+    async def get(self, key: str) -> bytes | None:
+        await self._ready()
+        held = self.held.get(key)
+        return held[0] if held else None
+
+    async def put(self, key: str, data: bytes, lifetime: int) -> None:
+        await self._ready()
+        self.held[key] = (data, lifetime)
+
+    async def delete(self, key: str) -> None:
+        await self._ready()
+        self.held.pop(key, None)
+
+    async def prune(self, prefix: str) -> int:
+        await self._ready()
+        over = [key for key in self.held if key.startswith(prefix)]
+        for key in over:
+            del self.held[key]
+        return len(over)
+
+
 class Logbook:
     """Keeps what is logged."""
 
@@ -107,9 +184,14 @@ class Logbook:
 
 def ports(answer: Answerer, *, bindings: frozenset[str] = frozenset()) -> Ports:
     """All ports at once."""
+    clock = ManualClock()
     return Ports(
         upstream=FakeUpstream(answer),
-        clock=ManualClock(),
+        clock=clock,
+        purges=MemoryLedger(),
+        flights=MemoryFlights(clock),
+        kv=MemoryStore(),
+        r2=MemoryStore(),
         random=CountingRandom(),
         board=MemoryBoard(),
         log=Logbook(),

@@ -1,8 +1,11 @@
 """The pipeline from request to response, on plain CPython with scripted ports."""
 
+import asyncio
 import inspect
 import json
+from collections.abc import Coroutine
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -29,7 +32,18 @@ def request(method: str, path: str, body: Any = b"", **headers: str) -> Request:
             raise PayloadTooLarge(f"The body is over {limit} bytes.")
         return content
 
-    return Request(method, path, {}, {k.replace("_", "-"): v for k, v in headers.items()}, read)
+    path, _, query = path.partition("?")
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Request(method, path, dict(parse_qsl(query)), given, read, later)
+
+
+LATER: set[asyncio.Task[object]] = set()
+
+
+def later(work: Coroutine[Any, Any, object]) -> None:
+    task = asyncio.ensure_future(work)
+    LATER.add(task)
+    task.add_done_callback(LATER.discard)
 
 
 async def ask(app: App | Misconfigured, asked: Request) -> Response:
@@ -191,7 +205,7 @@ async def test_provider_health_survives_its_board() -> None:
 
 async def test_the_cron_check_tells_who_is_ill() -> None:
     app, outside = made(lambda _: error(503), GROQ_API_KEY="key-of-groq")
-    await app.check_providers()
+    await app.scheduled()
     assert isinstance(outside.log, Logbook)
     ill = [fields["provider"] for _, event, fields in outside.log.lines if "unhealthy" in event]
     assert ill == ["groq", "openai"]
@@ -266,4 +280,4 @@ async def test_wrong_settings_answer_everything() -> None:
     assert response.status == 500
     assert "ENVIRONMENT must be one of" in json.loads(response.body)["error"]["message"]
     with pytest.raises(Exception, match="ENVIRONMENT"):
-        await app.check_providers()
+        await app.scheduled()

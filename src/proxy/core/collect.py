@@ -14,10 +14,20 @@ class _Call:
         self.extra_content: dict[str, Any] | None = None
 
 
-class Collector:
-    """Holds what has been streamed so far; `answer` may be asked at any time."""
+LIMIT = 8 * 1024 * 1024
+"""Characters of a streamed answer that are kept."""
 
-    def __init__(self) -> None:
+
+class Collector:
+    """Holds what has been streamed so far; `answer` may be asked at any time.
+
+    Beyond `limit` characters what is kept is dropped (`overflowed`): the stream goes on, only
+    the usage and the finish reason are still taken in.
+    """
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self.overflowed = False
+        self._left = limit
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
@@ -32,6 +42,21 @@ class Collector:
     def add(self, chunk: Chunk) -> None:
         """Takes in the next chunk. Usage that comes several times is counted once: providers
         repeat it, some with a closing zero, so the largest stands."""
+        if chunk.usage and (self.usage is None or chunk.usage.total >= self.usage.total):
+            self.usage = chunk.usage
+        self.finish_reason = chunk.finish_reason or self.finish_reason
+        self.model = chunk.model or self.model
+        self.id = chunk.id or self.id
+        self._left -= len(chunk.text) + len(chunk.reasoning) + len(chunk.refusal)
+        self._left -= sum(len(delta.arguments) for delta in chunk.tool_calls)
+        if self._left >= 0:
+            self._record(chunk)
+        elif not self.overflowed:
+            self.overflowed = True
+            for kept in (self._text, self._reasoning, self._refusal, self._calls, self._extra):
+                kept.clear()
+
+    def _record(self, chunk: Chunk) -> None:
         if chunk.text:
             self._text.append(chunk.text)
         if chunk.reasoning:
@@ -48,11 +73,6 @@ class Collector:
             self._logprobs.append(chunk.logprobs)
         if chunk.extra:
             _extend(self._extra, chunk.extra)
-        if chunk.usage and (self.usage is None or chunk.usage.total >= self.usage.total):
-            self.usage = chunk.usage
-        self.finish_reason = chunk.finish_reason or self.finish_reason
-        self.model = chunk.model or self.model
-        self.id = chunk.id or self.id
 
     def answer(self) -> Answer:
         """What has come so far as one answer."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+CacheScope = Literal["tenant", "shared"]
 Environment = Literal["development", "staging", "production"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -41,6 +42,13 @@ class Config(Struct, frozen=True, kw_only=True):
     idle_timeout_ms: int
     max_body_bytes: int
     cors_origins: tuple[str, ...]
+    cache_ttl: int
+    cache_grace: int
+    cache_scope: CacheScope
+    cache_coalesce: bool
+    cache_timeout_ms: int
+    cache_memory_entries: int
+    cache_memory_bytes: int
     providers: dict[str, ProviderAccess]
     """What is set of `<PROVIDER>_API_KEY`, `_BASE_URL` and `_EMBEDDINGS_BASE_URL`."""
 
@@ -75,6 +83,12 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def _switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError("must be on or off")
+    return text == "on"
 
 
 def _secret(text: str) -> str | None:
@@ -116,7 +130,7 @@ SETTINGS = (
     Setting("DISABLED_PROVIDERS", "", _words, "Providers that are never used, though configured."),
     Setting(
         "REQUEST_TIMEOUT_MS",
-        "120000",
+        "300000",
         _whole(1, 600_000),
         "Milliseconds for all attempts together, up to a stream's first content.",
     ),
@@ -139,6 +153,48 @@ SETTINGS = (
         "Bytes that a request's body may have.",
     ),
     Setting("CORS_ORIGINS", "", _origins, "Origins whose pages may call the proxy, or * for all."),
+    Setting(
+        "CACHE_TTL",
+        "3600",
+        _whole(0, 31_622_400),
+        "Seconds that an answer is fresh, where the request says nothing; 0: only on request.",
+    ),
+    Setting(
+        "CACHE_GRACE",
+        "86400",
+        _whole(0, 31_622_400),
+        "Seconds that an expired answer is kept for the time when every provider fails.",
+    ),
+    Setting(
+        "CACHE_SCOPE",
+        "tenant",
+        _one_of(CacheScope),
+        "tenant: a key's user sees its own entries only; shared: all see all.",
+    ),
+    Setting(
+        "CACHE_COALESCE",
+        "off",
+        _switch,
+        "on: identical requests at once reach the provider once, at a Durable Object's cost.",
+    ),
+    Setting(
+        "CACHE_TIMEOUT_MS",
+        "50",
+        _whole(1, 10_000),
+        "Milliseconds that a read of KV or R2 may take before it counts as a miss.",
+    ),
+    Setting(
+        "CACHE_MEMORY_ENTRIES",
+        "1000",
+        _whole(0, 1_000_000),
+        "Entries that an isolate keeps in memory.",
+    ),
+    Setting(
+        "CACHE_MEMORY_BYTES",
+        str(4 * 1024 * 1024),
+        _whole(0, 64 * 1024 * 1024),
+        "Bytes that these may take.",
+    ),
 )
 
 PROVIDER_SETTINGS = {

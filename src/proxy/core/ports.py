@@ -69,6 +69,49 @@ class ProviderBoard(Protocol):
         """The last check of each provider, a JSON list."""
 
 
+class BlobStore(Protocol):
+    """A tier of the cache that outlives the isolate (KV, R2)."""
+
+    async def get(self, key: str) -> bytes | None:
+        """The bytes, None where there are none."""
+
+    async def put(self, key: str, data: bytes, lifetime: int) -> None:
+        """Stores bytes for `lifetime` seconds, at least 60."""
+
+    async def delete(self, key: str) -> None:
+        """Removes them."""
+
+
+class PrunableStore(BlobStore, Protocol):
+    """A tier that expires nothing by itself."""
+
+    async def prune(self, prefix: str) -> int:
+        """Removes what is over among the keys that begin with `prefix`; tells how many."""
+
+
+class PurgeLedger(Protocol):
+    """The cache's purges, which all isolates share (a Durable Object)."""
+
+    async def record_purge(self, purge_json: str) -> None:
+        """Keeps a purge (cache.purge.Purge)."""
+
+    async def read_purges(self) -> str:
+        """All that are kept, a JSON list."""
+
+
+class Flights(Protocol):
+    """The flights of identical requests (a Durable Object for each key); see cache.flight."""
+
+    async def board(self, key: str, patience: float) -> bytes:
+        """Joins the flight of a key: cache.flight.Boarding as msgpack."""
+
+    async def renew(self, key: str, ticket: int) -> None:
+        """The leader's sign of life."""
+
+    async def land(self, key: str, ticket: int, outcome: bytes | None) -> None:
+        """The leader's report."""
+
+
 class Log(Protocol):
     """One structured line an event; never a prompt, never a key."""
 
@@ -88,5 +131,9 @@ class Ports(Struct, frozen=True, kw_only=True):
     random: Random
     board: ProviderBoard
     log: Log
+    purges: PurgeLedger
+    flights: Flights
+    kv: BlobStore | None = None
+    r2: PrunableStore | None = None
     bindings: frozenset[str] = frozenset()
     """The providers that a binding of the Worker provides (`workers-ai`)."""

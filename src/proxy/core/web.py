@@ -1,6 +1,6 @@
 """HTTP as the pure rooms see it: a request that is read on demand, an answer that may stream."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from msgspec import Struct
@@ -17,6 +17,8 @@ class Request(Struct, frozen=True):
     headers: dict[str, str]
     read: Callable[[int], Awaitable[bytes]]
     """`await read(limit)`: the body. Raises PayloadTooLarge before it is read whole."""
+    defer: Callable[[Coroutine[Any, Any, object]], None]
+    """Has work done after the answer, which does not wait for it."""
 
 
 class Response(Struct, kw_only=True):

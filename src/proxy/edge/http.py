@@ -5,6 +5,7 @@ as bytes, and an answer is built with one object for all its options.
 """
 
 import asyncio
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,7 +22,7 @@ DISCARD_SECONDS = 1.0
 NULL_BODY = frozenset({101, 103, 204, 205, 304})
 
 
-def request_from(request: Any) -> Request:
+def request_from(request: Any, ctx: Any) -> Request:
     """The platform's request as the pure rooms see it."""
     parts = urlsplit(request.url)
     headers = headers_of(request)
@@ -35,6 +36,7 @@ def request_from(request: Any) -> Request:
         query=dict(parse_qsl(parts.query, keep_blank_values=True)),
         headers=headers,
         read=read,
+        defer=partial(wait_until, ctx),
     )
 
 

@@ -4,9 +4,15 @@ Data crosses as one JSON text: a nested dict costs three times as much. The obje
 raw SQL binding: the SDK's wrapper takes 25 times as long.
 """
 
+import json
 from typing import Any
 
+import msgspec
+from pyodide.ffi import to_js
 from workers import DurableObject
+
+from proxy.cache.flight import Flight
+from proxy.edge.clock import SystemClock
 
 
 class ProviderState(DurableObject):
@@ -27,6 +33,94 @@ class ProviderState(DurableObject):
         """The last health checks, `[]` before the first."""
         rows = self._sql.exec("SELECT body FROM checks").toArray()
         return rows[0].body if rows.length else "[]"
+
+
+class CachePurges(DurableObject):
+    """What has been purged from the cache. One object for the deployment."""
+
+    KEEP_SECONDS = 2 * 366 * 86400
+    """The longest that an entry may live: an older purge hides nothing any more."""
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)
+        self._sql = ctx._ctx.storage.sql
+        self._sql.exec(
+            "CREATE TABLE IF NOT EXISTS purges"
+            " (scope TEXT, value TEXT, at REAL, PRIMARY KEY (scope, value))"
+        )
+
+    async def record_purge(self, purge_json: str) -> None:
+        """Keeps a purge, the latest of its scope and value."""
+        purge = json.loads(purge_json)
+        self._sql.exec(
+            "INSERT OR REPLACE INTO purges (scope, value, at) VALUES (?, ?, ?)",
+            purge["scope"],
+            purge["value"],
+            purge["at"],
+        )
+        self._sql.exec("DELETE FROM purges WHERE at < ?", purge["at"] - self.KEEP_SECONDS)
+
+    async def read_purges(self) -> str:
+        """All purges, a JSON list."""
+        rows = self._sql.exec("SELECT scope, value, at FROM purges").toArray()
+        return json.dumps([{"scope": r.scope, "value": r.value, "at": r.at} for r in rows])
+
+
+class CacheFlight(DurableObject):
+    """The flight of one cache key; all of it lives in memory. See cache.flight."""
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)
+        self._flight = Flight(SystemClock())
+
+    async def board(self, patience: float) -> Any:
+        """core.ports.Flights.board of this key."""
+        return to_js(msgspec.msgpack.encode(await self._flight.board(patience)))
+
+    async def renew(self, ticket: int) -> None:
+        """core.ports.Flights.renew of this key."""
+        self._flight.renew(ticket)
+
+    async def land(self, ticket: int, outcome: Any = None) -> None:
+        """core.ports.Flights.land of this key."""
+        self._flight.land(ticket, None if outcome is None else bytes(outcome))
+
+
+class PurgeLedgerStub:
+    """core.ports.PurgeLedger over the Durable Object."""
+
+    def __init__(self, namespace: Any) -> None:
+        self._namespace = namespace
+
+    async def record_purge(self, purge_json: str) -> None:
+        """See core.ports.PurgeLedger."""
+        await self._namespace.getByName("purges").record_purge(purge_json)
+
+    async def read_purges(self) -> str:
+        """See core.ports.PurgeLedger."""
+        text: str = await self._namespace.getByName("purges").read_purges()
+        return text
+
+
+class FlightsStub:
+    """core.ports.Flights over the Durable Objects, one for each key."""
+
+    def __init__(self, namespace: Any) -> None:
+        self._namespace = namespace
+
+    async def board(self, key: str, patience: float) -> bytes:
+        """See core.ports.Flights."""
+        told: bytes = (await self._namespace.getByName(key).board(patience)).to_bytes()
+        return told
+
+    async def renew(self, key: str, ticket: int) -> None:
+        """See core.ports.Flights."""
+        await self._namespace.getByName(key).renew(ticket)
+
+    async def land(self, key: str, ticket: int, outcome: bytes | None) -> None:
+        """See core.ports.Flights."""
+        told = [] if outcome is None else [to_js(outcome)]
+        await self._namespace.getByName(key).land(ticket, *told)
 
 
 class ProviderBoardStub:

@@ -10,8 +10,10 @@ from proxy.core.web import Response
 from proxy.edge.clock import SystemClock, SystemRandom
 from proxy.edge.fetch import FetchUpstream
 from proxy.edge.http import discard, is_unread, response_to
+from proxy.edge.kv import KVStore
 from proxy.edge.log import log
-from proxy.edge.objects import ProviderBoardStub
+from proxy.edge.objects import FlightsStub, ProviderBoardStub, PurgeLedgerStub
+from proxy.edge.r2 import R2Store
 
 
 def variables(env: Any) -> dict[str, str]:
@@ -28,6 +30,10 @@ def ports(env: Any) -> Ports:
         clock=SystemClock(),
         random=SystemRandom(),
         board=ProviderBoardStub(env.PROVIDER_STATE),
+        purges=PurgeLedgerStub(env.CACHE_PURGES),
+        flights=FlightsStub(env.CACHE_FLIGHT),
+        kv=KVStore(env.CACHE_KV) if hasattr(env, "CACHE_KV") else None,
+        r2=R2Store(env.CACHE_R2) if hasattr(env, "CACHE_R2") else None,
         log=log,
         bindings=frozenset({"workers-ai"} if ai else ()),
     )

@@ -15,7 +15,7 @@ def test_without_any_setting_it_is_closed_production() -> None:
     assert config.environment == "production"
     assert not config.open
     assert config.fallback_chain == ("gemini", "deepseek", "groq", "openai")
-    assert config.request_timeout_ms == 120_000
+    assert config.request_timeout_ms == 300_000
     assert config.max_body_bytes == 20 * 1024 * 1024
 
 

@@ -35,6 +35,33 @@ export class AI extends WorkerEntrypoint {
   }
 }
 
+/** A tier of the cache that fails whatever it is asked. */
+export class Throwing extends WorkerEntrypoint {
+  async get() {
+    throw new Error("the store is on fire");
+  }
+  async put() {
+    throw new Error("the store is on fire");
+  }
+  async delete() {
+    throw new Error("the store is on fire");
+  }
+}
+
+/** A tier of the cache that takes its time. */
+export class Mute extends WorkerEntrypoint {
+  async get() {
+    await scheduler.wait(5000);
+    return null;
+  }
+  async put() {
+    await scheduler.wait(5000);
+  }
+  async delete() {
+    await scheduler.wait(5000);
+  }
+}
+
 async function upstreamError(response) {
   const text = await response.text();
   const error = new Error(text);

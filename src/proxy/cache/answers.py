@@ -1,0 +1,108 @@
+"""The cache of answers: memory above KV above R2, and what of it may be shown.
+
+Promises: an entry is shown only to those who have its key, never past its grace, never once
+it was purged; a lower tier's hit fills memory; what fails costs a miss.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from proxy.cache.directives import Directives
+from proxy.cache.entry import CacheEntry, Unstorable, decode, encode
+from proxy.cache.lru import MemoryCache
+from proxy.cache.purge import PurgeView, Scope
+from proxy.cache.tiers import LowerTiers
+from proxy.core.ports import Clock, Log
+
+Defer = Callable[[Coroutine[Any, Any, object]], None]
+Tier = Literal["memory", "kv", "r2"]
+
+
+class Hit(Struct, frozen=True):
+    """An entry and where it was found. One that is not fresh is for when all else fails."""
+
+    entry: CacheEntry
+    tier: Tier
+    fresh: bool
+
+
+class AnswerCache:
+    """The cache of one isolate with the tiers below it."""
+
+    def __init__(
+        self, memory: MemoryCache, lower: LowerTiers, purges: PurgeView, clock: Clock, log: Log
+    ) -> None:
+        self.memory = memory
+        self._lower = lower
+        self._purges = purges
+        self._clock = clock
+        self._log = log
+
+    async def find(self, key: str, wanted: Directives, defer: Defer) -> Hit | None:
+        """The best entry there is: a fresh one from the uppermost tier, else a stale one.
+
+        Waits for nothing where memory has a fresh one and the purges are known.
+        """
+        if not self._purges.usable:
+            await self._renew()
+            if not self._purges.usable:
+                return None
+        elif self._purges.due:
+            defer(self._renew())
+        found = self.memory.get(key)
+        hit = self._shown(key, decode(found[0]), "memory", wanted) if found else None
+        if hit and hit.fresh:
+            return hit
+        below = await self._below(key, wanted, defer)
+        return below if below and (below.fresh or hit is None) else hit
+
+    async def keep(self, key: str, entry: CacheEntry) -> None:
+        """Puts a new entry into memory, then into the tiers below."""
+        try:
+            data = encode(entry)
+        except Unstorable as error:
+            self._log("warning", "answer not cached", key=key, why=str(error))
+            return
+        self.memory.put(key, data, entry.ttl, entry.grace)
+        await self._lower.put(key, data, entry.ttl + entry.grace)
+
+    def remember(self, key: str, entry: CacheEntry, data: bytes) -> None:
+        """Puts an entry that is kept elsewhere into memory."""
+        left = entry.fresh_until - self._clock.now()
+        self.memory.put(key, data, left, entry.grace)
+
+    async def purge(self, scope: Scope, value: str) -> None:
+        """Purges: here at once, everywhere soon (see cache.purge). Raises what the ledger's
+        unreachability raises: the purge then holds here only."""
+        if scope == "key":
+            self.memory.delete(value)
+            await self._lower.delete(value)
+        await self._purges.purge(scope, value)
+
+    async def _below(self, key: str, wanted: Directives, defer: Defer) -> Hit | None:
+        found = await self._lower.find(key)
+        if found is None:
+            return None
+        entry, data, tier = found
+        hit = self._shown(key, entry, tier, wanted)
+        if hit:
+            self.remember(key, entry, data)
+            if tier == "r2":
+                left = int(entry.gone_after - self._clock.now())
+                defer(self._lower.lift(key, data, left))
+        return hit
+
+    def _shown(self, key: str, entry: CacheEntry, tier: Tier, wanted: Directives) -> Hit | None:
+        now = self._clock.now()
+        if now >= entry.gone_after or self._purges.hides(key, entry):
+            return None
+        young = wanted.max_age is None or entry.age(now) <= wanted.max_age
+        return Hit(entry, tier, fresh=now < entry.fresh_until and young)
+
+    async def _renew(self) -> None:
+        try:
+            await self._purges.renew()
+        except Exception as error:
+            self._log("error", "purges unreachable", error=repr(error)[:500])

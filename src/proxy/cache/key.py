@@ -1,0 +1,196 @@
+"""The cache's keys: SHA-256 over the meaning of a request.
+
+Same meaning, same key: the order of fields, white space, how numbers and strings are spelled,
+nulls, defaults said aloud, the dialect, and what is no part of the question (`stream`, `user`,
+`metadata`, …) make no difference. Different meaning, different key: all that reaches a provider
+is in it, fields that the proxy does not know too. Where in doubt two requests are different:
+that costs a miss, the other way round a wrong answer.
+
+The text that is hashed is one line of JSON for the request, then one for each message. The
+encoder writes no line break inside a line, so different requests never have the same text.
+"""
+
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from proxy.core.chat import ChatRequest
+
+FORM = 1
+"""Counts the changes of the form: each changes every key, so that no key has two meanings."""
+
+_ELSEWHERE = (
+    "messages",
+    "stream",
+    "tools",
+    "response_format",
+    "extra",
+    "raw_messages",
+    "raw_tools",
+    "body",
+)
+_SETTINGS = tuple(name for name in ChatRequest.__struct_fields__ if name not in _ELSEWHERE)
+"""All that ChatRequest has beside those: a new field is part of the key at once."""
+_LABELS = ("safety_identifier", "prompt_cache_key")
+"""What OpenAI has in place of `user` today: who asks, not what."""
+
+
+class _Body(Struct, frozen=True):
+    """What ChatRequest holds less of than a body that goes on unchanged: servers take other
+    fields in a response_format than OpenAI (llama.cpp: a `schema` beside `json_object`)."""
+
+    response_format: Raw
+
+
+def _number(text: str) -> int | float | Raw:
+    """A number with a point or an exponent: 1, 1.0 and 1e0 are one and the same."""
+    value = float(text)
+    if value.is_integer() and (value or text[0] != "-"):
+        return int(value)
+    # JSON knows no infinity, the encoder would write null: such a number stays as it came.
+    return Raw(text.encode()) if value in (float("inf"), float("-inf")) else value
+
+
+_JSON = msgspec.json.Decoder(float_hook=_number)
+_BODY = msgspec.json.Decoder(_Body)
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def canonical(
+    chat: ChatRequest,
+    *,
+    question: tuple[str, ...],
+    defaults: Mapping[str, Any],
+    scope: str,
+    namespace: str | None,
+) -> bytes:
+    """The text that a request has in common with all others of its meaning, and with no other.
+
+    question: what was asked of routing. defaults: what the providers in question take for a
+    field that is left out. scope: the tenant, "" where all share their entries.
+    """
+    return b"\n".join(_lines(chat, question, defaults, scope, namespace))
+
+
+def cache_key(
+    chat: ChatRequest,
+    *,
+    question: tuple[str, ...],
+    defaults: Mapping[str, Any],
+    scope: str,
+    namespace: str | None,
+) -> str:
+    """The key of a request: the SHA-256 of its canonical text, in hexadecimal."""
+    lines = _lines(chat, question, defaults, scope, namespace)
+    digest = sha256(next(lines))
+    for line in lines:  # one at a time: a body may hold 20 MB
+        digest.update(b"\n")
+        digest.update(line)
+    return digest.hexdigest()
+
+
+def named_key(name: str, scope: str, namespace: str | None) -> str:
+    """The key that a caller chose itself: never that of a request, nor another tenant's."""
+    return sha256(_encode([FORM, "named", scope, namespace, name])).hexdigest()
+
+
+def _lines(
+    chat: ChatRequest,
+    question: tuple[str, ...],
+    defaults: Mapping[str, Any],
+    scope: str,
+    namespace: str | None,
+) -> Iterator[bytes]:
+    fields = _fields(chat, defaults)
+    yield _encode([FORM, "chat", scope, namespace, question, fields, _tools(chat)])
+    for raw in chat.raw_messages or map(msgspec.json.encode, chat.messages):
+        yield _encode(_message(_decoded(raw)))
+
+
+def _decoded(raw: Raw | bytes) -> Any:
+    """The value, its numbers in one spelling; the bytes themselves where they can't be read,
+    though the dialect let them pass (an unknown field with an integer of 5,000 digits)."""
+    try:
+        return _JSON.decode(raw)
+    except msgspec.DecodeError:
+        return bytes(raw)
+
+
+def _fields(chat: ChatRequest, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that say something else than what holds anyway."""
+    settings = {name: getattr(chat, name) for name in _SETTINGS}
+    given = {name: value for name, value in settings.items() if value not in (None, ())}
+    if chat.response_format is not None:
+        given["response_format"] = _response_format(chat)
+    usual = {
+        **defaults,
+        "logprobs": False,
+        "parallel_tool_calls": True,
+        "response_format": {"type": "text"},
+        "tool_choice": "auto" if chat.tools else "none",
+    }
+    # Through JSON and back, which leaves one spelling of everything.
+    fields = _said(_JSON.decode(_encode(given | chat.extra)))
+    usual = _JSON.decode(_encode({name: usual[name] for name in fields if name in usual}))
+    return {
+        name: value
+        for name, value in fields.items()
+        if name not in _LABELS and not (name in usual and _encode(value) == _encode(usual[name]))
+    }
+
+
+def _response_format(chat: ChatRequest) -> dict[str, Any]:
+    asked = msgspec.json.encode(chat.response_format)
+    if chat.body is not None:
+        asked = bytes(_BODY.decode(chat.body).response_format)
+    fields: dict[str, Any] = _said(_JSON.decode(asked))
+    if "json_schema" in fields:
+        fields["json_schema"] = {"name": "answer", **_said(fields["json_schema"])}
+    return fields
+
+
+def _tools(chat: ChatRequest) -> Any:
+    if not chat.tools:
+        return []
+    tools = _decoded(chat.raw_tools or msgspec.json.encode(chat.tools))
+    return tools if isinstance(tools, bytes) else [_called(tool) for tool in tools]
+
+
+def _message(message: Any) -> Any:
+    if isinstance(message, bytes):
+        return message
+    message = _said(message)
+    content = message.get("content")
+    if isinstance(content, list):
+        parts = [_part(part) for part in content]
+        alone = parts[0] if len(parts) == 1 else {}
+        as_text = alone.keys() == {"type", "text"} and alone["type"] == "text"
+        message["content"] = alone["text"] if as_text else parts
+    if "tool_calls" in message:
+        message["tool_calls"] = [_called(call) for call in message["tool_calls"]]
+        if not message["tool_calls"]:
+            del message["tool_calls"]
+    return message
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    part = _said(part)
+    if "image_url" in part:
+        part["image_url"] = _said(part["image_url"])
+    return part
+
+
+def _called(tool: dict[str, Any]) -> dict[str, Any]:
+    """A tool or a call of one; both are functions where they don't say what they are."""
+    tool = {"type": "function", **_said(tool)}
+    if "function" in tool:
+        tool["function"] = _said(tool["function"])
+    return tool
+
+
+def _said(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields without the nulls: null is the same as a field that is not there."""
+    return {name: value for name, value in fields.items() if value is not None}

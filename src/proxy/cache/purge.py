@@ -1,0 +1,87 @@
+"""What has been purged: kept in one Durable Object, looked at by every isolate.
+
+Nothing is deleted where it lies (memory of other isolates and KV's edge copies can't be
+reached): a purge is a moment, and an entry that was born before it is no longer seen. An
+isolate keeps what it read for at most HOLD seconds, so a purge holds everywhere within that.
+"""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from proxy.cache.entry import CacheEntry
+from proxy.core.ports import Clock, PurgeLedger
+
+Scope = Literal["all", "key", "model", "user"]
+
+HOLD = 30.0
+"""Seconds for which an isolate may go by what it has read."""
+RENEW = 15.0
+"""Seconds after which it reads again, beside the request."""
+
+
+class Purge(Struct, frozen=True):
+    """Entries of `scope` (one key, model or user; all) born up to `at` are gone. `at` in
+    seconds since 1970; a model is named `provider/id`."""
+
+    scope: Scope
+    value: str
+    at: float
+
+
+_PURGES = msgspec.json.Decoder(tuple[Purge, ...])
+
+
+class PurgeView:
+    """What one isolate knows of the purges."""
+
+    def __init__(self, ledger: PurgeLedger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._read_at: float | None = None
+        self._at: dict[tuple[Scope, str], float] = {}
+
+    @property
+    def usable(self) -> bool:
+        """Whether what is known is recent enough to show an entry by."""
+        return self._age() < HOLD
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to read again."""
+        return self._age() >= RENEW
+
+    def _age(self) -> float:
+        """Seconds since the last reading; a clock that stepped back ends its worth."""
+        age = HOLD if self._read_at is None else self._clock.now() - self._read_at
+        return age if age >= 0 else HOLD
+
+    async def renew(self) -> None:
+        """Reads the ledger. What was purged here meanwhile stays purged."""
+        asked_at = self._clock.now()
+        for purge in _PURGES.decode(await self._ledger.read_purges()):
+            self._note(purge)
+        self._read_at = asked_at
+
+    async def purge(self, scope: Scope, value: str) -> Purge:
+        """Purges: here at once, everywhere within HOLD seconds."""
+        purge = Purge(scope, value, self._clock.now())
+        self._note(purge)
+        await self._ledger.record_purge(msgspec.json.encode(purge).decode())
+        return purge
+
+    def hides(self, key: str, entry: CacheEntry) -> bool:
+        """Whether the entry was purged."""
+        model = f"{entry.provider}/{entry.model}"
+        scopes: tuple[tuple[Scope, str], ...] = (
+            ("all", ""),
+            ("key", key),
+            ("model", model),
+            ("user", entry.user or ""),
+        )
+        return any(entry.born <= self._at.get(scope, 0.0) for scope in scopes)
+
+    def _note(self, purge: Purge) -> None:
+        scope = (purge.scope, purge.value)
+        self._at[scope] = max(purge.at, self._at.get(scope, 0.0))

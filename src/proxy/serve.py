@@ -1,0 +1,314 @@
+"""Answers chat requests: from the cache, from another's flight, or from a provider.
+
+The order is SPEC.md's: look into the cache, ask the providers, keep what came, and when every
+provider fails give a stale answer rather than none.
+"""
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+
+from msgspec import Struct, structs
+
+from proxy.cache.answers import AnswerCache, Tier
+from proxy.cache.directives import Directives, directives
+from proxy.cache.entry import CacheEntry, Unstorable, replay
+from proxy.cache.flight import Boarding, Leader, crashed, landed, outcome_entry, read_boarding
+from proxy.cache.key import cache_key, named_key
+from proxy.cache.lru import MemoryCache
+from proxy.cache.purge import PurgeView
+from proxy.cache.tiers import Lower, LowerTiers
+from proxy.core.chat import Answer, Call, Cost, Served, Usage
+from proxy.core.collect import Collector
+from proxy.core.config import Config
+from proxy.core.errors import (
+    ClientGone,
+    Fault,
+    NoProviderAvailable,
+    ProviderError,
+    ProviderTimeout,
+    ProxyError,
+    RateLimitExceeded,
+)
+from proxy.core.ports import BlobStore, Flights, Ports, Write
+from proxy.core.web import Response
+from proxy.dialects.contract import Dialect
+from proxy.exchange import EVENTS, JSON, Exchange
+from proxy.routing.failure import as_proxy_error
+from proxy.routing.manager import Done, Manager, Stream
+from proxy.routing.selection import Needs, Question, Selection
+
+OUTAGE = (ProviderError, ProviderTimeout, RateLimitExceeded, NoProviderAvailable)
+"""The errors in whose place a stale answer is given."""
+KEPT = ("stop", "length", "tool_calls")
+"""The finish reasons of answers that are kept; what a filter cut off is no answer."""
+
+
+def build_cache(config: Config, ports: Ports) -> AnswerCache:
+    """The cache of an isolate, with the tiers that the deployment has."""
+    stores: dict[Lower, BlobStore] = {}
+    if ports.kv:
+        stores["kv"] = ports.kv
+    if ports.r2:
+        stores["r2"] = ports.r2
+    memory = MemoryCache(ports.clock, config.cache_memory_entries, config.cache_memory_bytes)
+    lower = LowerTiers(stores, config.cache_timeout_ms / 1000, ports.clock, ports.log)
+    return AnswerCache(memory, lower, PurgeView(ports.purges, ports.clock), ports.clock, ports.log)
+
+
+class Asked(Struct, frozen=True):
+    """A request with what the cache needs to know of it."""
+
+    exchange: Exchange
+    dialect: Dialect
+    call: Call
+    wanted: Directives
+    question: Question
+    scope: str
+
+    def key(self, answering: str | None = None) -> str:
+        """The key of the answer; `answering`: the model that gave it, where that is known."""
+        wanted = self.wanted
+        if wanted.key:
+            return named_key(wanted.key, self.scope, wanted.namespace)
+        return cache_key(
+            self.call.chat,
+            question=self.question.words(answering),
+            defaults=self.question.defaults,
+            scope=self.scope,
+            namespace=wanted.namespace,
+        )
+
+
+class Chat:
+    """Answers chat requests of every dialect."""
+
+    def __init__(
+        self,
+        config: Config,
+        selection: Selection,
+        manager: Manager,
+        cache: AnswerCache,
+        flights: Flights,
+    ) -> None:
+        self._config = config
+        self._selection = selection
+        self._manager = manager
+        self._cache = cache
+        self._flights = flights
+
+    async def answer(self, exchange: Exchange, dialect: Dialect, call: Call) -> Response:
+        """The response to a chat request. Raises ProxyError."""
+        question = self._selection.question(call.routing, Needs.of(call.chat))
+        user = exchange.principal.user if exchange.principal else ""
+        asked = Asked(
+            exchange=exchange,
+            dialect=dialect,
+            call=call,
+            wanted=directives(call.cache, exchange.request.headers, self._config.cache_ttl),
+            question=question,
+            scope=user if self._config.cache_scope == "tenant" else "",
+        )
+        key = asked.key() if asked.wanted.read or asked.wanted.store else ""
+        hit = None
+        if asked.wanted.read:
+            hit = await self._cache.find(key, asked.wanted, exchange.request.defer)
+        if hit and hit.fresh:
+            return self._replayed(asked, key, hit.entry, hit.tier)
+        if asked.wanted.only_if_cached:
+            raise ProviderTimeout(
+                "The answer is not in the cache (only-if-cached).", source="proxy"
+            )
+        try:
+            return await self._flown(asked, key)
+        except OUTAGE as error:
+            if hit is None:
+                raise
+            exchange.log_fields["stale_for"] = error.type
+            return self._replayed(asked, key, hit.entry, hit.tier, stale=True)
+
+    # --- one flight -----------------------------------------------------------------------
+
+    async def _flown(self, asked: Asked, key: str) -> Response:
+        """The answer of a provider, asked by us or by another request for the same."""
+        wanted = asked.wanted
+        if not (self._config.cache_coalesce and wanted.read and wanted.store):
+            return await self._asked_of_provider(asked, None)
+        boarding = await self._board(asked, key)
+        if boarding.part == "outcome":
+            entry, data = outcome_entry(boarding.outcome)
+            self._cache.remember(key, entry, data)
+            return self._replayed(asked, key, entry, None)
+        if boarding.part == "alone":
+            return await self._asked_of_provider(asked, None)
+        leader = Leader(self._flights, key, boarding.ticket)
+        try:
+            return await self._asked_of_provider(asked, leader)
+        except ProxyError as error:
+            await self._land(asked, leader, crashed(error))
+            raise
+        except BaseException:
+            await self._land(asked, leader, None)
+            raise
+
+    async def _board(self, asked: Asked, key: str) -> Boarding:
+        patience = self._manager.timeout(asked.call.routing) - asked.exchange.ms / 1000
+        try:
+            return read_boarding(await self._flights.board(key, patience))
+        except Exception as error:  # the flight's object is down: everyone for himself
+            asked.exchange.ports.log("error", "flight unreachable", error=repr(error)[:500])
+            return Boarding("alone")
+
+    async def _land(self, asked: Asked, leader: Leader | None, outcome: bytes | None) -> None:
+        if leader is None:
+            return
+        try:
+            await leader.land(outcome)
+        except Exception as error:
+            asked.exchange.ports.log("error", "flight unreachable", error=repr(error)[:500])
+
+    # --- from a provider ------------------------------------------------------------------
+
+    async def _asked_of_provider(self, asked: Asked, leader: Leader | None) -> Response:
+        exchange, call = asked.exchange, asked.call
+        if call.chat.stream:
+            stream, done = await self._manager.stream(call)
+            served = self._served(asked, done, None)
+            return Response(
+                headers=EVENTS | exchange.tell(served) | self._status(asked),
+                stream=partial(self._relay, asked, stream, done, leader),
+            )
+        answer, done = await self._manager.complete(call)
+        served = self._served(asked, done, answer.usage)
+        self._keep(asked, answer, done, leader)
+        return Response(
+            headers=JSON | exchange.tell(served) | self._status(asked),
+            body=asked.dialect.answer(answer, served),
+        )
+
+    async def _relay(
+        self, asked: Asked, stream: Stream, done: Done, leader: Leader | None, write: Write
+    ) -> None:
+        """Passes a stream on as it comes, and tells its end: done, or the error that broke it."""
+        exchange, call = asked.exchange, asked.call
+        writer = asked.dialect.writer(call, self._served(asked, done, None))
+        collector = Collector()
+        outcome = "ok"
+        limit = self._manager.timeout(call.routing) - exchange.ms / 1000
+        try:
+            async with asyncio.timeout(limit if call.routing.timeout_ms else None):
+                async for chunks in stream.chunks():
+                    for chunk in chunks:
+                        collector.add(chunk)
+                    await write(b"".join(map(writer.chunk, chunks)))
+            answer = collector.answer()
+            if not collector.overflowed:
+                self._keep(asked, answer, done, leader)
+                leader = None
+            await write(writer.done(answer, self._served(asked, done, answer.usage)))
+        except ClientGone:
+            outcome = "client_gone"
+        except (Fault, TimeoutError) as error:
+            fault = error if isinstance(error, Fault) else Fault("timeout", "Time is up.")
+            outcome = fault.kind
+            refusal = as_proxy_error(fault, done.attempts, begun=True)
+            with suppress(ClientGone):
+                await write(writer.error(refusal, exchange.id, exchange.ports.clock.now()))
+        finally:
+            stream.abort()
+            exchange.note(self._served(asked, done, collector.usage))
+            exchange.log_fields["stream"] = outcome
+            exchange.log(200)
+            await self._land(asked, leader, None)
+
+    def _keep(self, asked: Asked, answer: Answer, done: Done, leader: Leader | None) -> None:
+        """Stores a complete answer and reports it to those who wait for it, after the answer."""
+        exchange, wanted = asked.exchange, asked.wanted
+        empty = not (answer.text or answer.tool_calls or answer.refusal)
+        if not wanted.store or answer.finish_reason not in KEPT or empty:
+            exchange.request.defer(self._land(asked, leader, None))
+            return
+        name = f"{done.target.spec.name}/{done.target.model.id}"
+        entry = CacheEntry(
+            answer=structs.replace(answer, raw=None),
+            provider=done.target.spec.name,
+            model=done.target.model.id,
+            cost=done.cost(answer.usage),
+            born=exchange.began,
+            stored=exchange.ports.clock.now(),
+            ttl=wanted.ttl,
+            grace=self._config.cache_grace,
+            user=exchange.principal.user if exchange.principal else None,
+        )
+        exchange.request.defer(self._cache.keep(asked.key(name), entry))
+        if leader:
+            exchange.request.defer(self._report(asked, leader, entry))
+
+    async def _report(self, asked: Asked, leader: Leader, entry: CacheEntry) -> None:
+        try:
+            outcome: bytes | None = landed(entry)
+        except Unstorable:
+            outcome = None
+        await self._land(asked, leader, outcome)
+
+    def _served(self, asked: Asked, done: Done, usage: Usage | None) -> Served:
+        exchange, wanted = asked.exchange, asked.wanted
+        return Served(
+            request_id=exchange.id,
+            provider=done.target.spec.name,
+            model=done.target.model.id,
+            attempts=done.attempts,
+            dropped=done.dropped,
+            cost=done.cost(usage),
+            cache_status="miss" if wanted.read or wanted.store else "bypass",
+            ms=exchange.ms,
+            created=int(exchange.began),
+        )
+
+    def _status(self, asked: Asked) -> dict[str, str]:
+        """The cache's headers of an answer that a provider gave (RFC 9211)."""
+        wanted = asked.wanted
+        why = "miss" if wanted.read else "request" if wanted.store else "bypass"
+        told = "BYPASS" if why == "bypass" else "MISS"
+        return {"cache-status": f"proxy-memory; fwd={why}", "cf-aig-cache-status": told}
+
+    # --- from the cache -------------------------------------------------------------------
+
+    def _replayed(
+        self,
+        asked: Asked,
+        key: str,
+        entry: CacheEntry,
+        tier: Tier | None,
+        *,
+        stale: bool = False,
+    ) -> Response:
+        """A kept answer in the caller's dialect; without a tier: that of the flight's leader."""
+        exchange, dialect, call = asked.exchange, asked.dialect, asked.call
+        now = exchange.ports.clock.now()
+        served = Served(
+            request_id=exchange.id,
+            provider=entry.provider,
+            model=entry.model,
+            cost=Cost(0),
+            cache_status="stale" if stale else "hit",
+            cache_tier=tier,
+            ms=exchange.ms,
+            created=int(entry.stored),
+        )
+        told = f"proxy-{tier}; hit; ttl={entry.remaining(now)}"
+        if tier is None:
+            told = "proxy-memory; fwd=miss; collapsed"
+        elif stale:
+            told += "; detail=stale-if-error"
+        headers = exchange.tell(served) | {
+            "cache-status": told,
+            "age": str(entry.age(now)),
+            "cf-aig-cache-status": "HIT",
+            "x-proxy-cache-key": key,
+        }
+        if not call.chat.stream:
+            return Response(headers=JSON | headers, body=dialect.answer(entry.answer, served))
+        writer = dialect.writer(call, served)
+        chunks = b"".join(map(writer.chunk, replay(entry.answer)))
+        return Response(headers=EVENTS | headers, body=chunks + writer.done(entry.answer, served))
