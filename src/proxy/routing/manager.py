@@ -184,7 +184,7 @@ class Manager:
             if not fault.falls_over:
                 break
             given_up = target.spec.name if fault.kind in PROVIDER_WIDE else None
-            candidates = [c for c in candidates[1:] if c.spec.name != given_up]
+            candidates = tuple(c for c in candidates[1:] if c.spec.name != given_up)
         raise as_proxy_error(fault, tuple(attempts))
 
     def timeout(self, routing: Routing) -> float:
