@@ -66,11 +66,13 @@ class App:
         return self._wait(exchange, path, reaction)
 
     async def scheduled(self) -> None:
-        """The cron trigger's work: health checks, and expired entries pruned."""
-        await self._check_providers()
-        if self._ports.r2:
-            removed = await self._ports.r2.prune(prune_prefix(self._ports.clock.now()))
-            self._ports.log("info", "cache pruned", removed=removed)
+        """The cron trigger's work: expired entries pruned, and health checks."""
+        try:
+            if self._ports.r2:
+                removed = await self._ports.r2.prune(prune_prefix(self._ports.clock.now()))
+                self._ports.log("info", "cache pruned", removed=removed)
+        finally:
+            await self._check_providers()
 
     async def _check_providers(self) -> None:
         ports = self._ports

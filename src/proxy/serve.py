@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from proxy.cache.answers import AnswerCache, Tier
 from proxy.cache.directives import Directives, directives
-from proxy.cache.entry import CacheEntry, Unstorable, replay
+from proxy.cache.entry import CacheEntry, ForeignEntry, Unstorable, replay
 from proxy.cache.flight import Boarding, Leader, crashed, landed, outcome_entry, read_boarding
 from proxy.cache.key import cache_key, named_key
 from proxy.cache.lru import MemoryCache
@@ -34,12 +34,15 @@ from proxy.core.ports import BlobStore, Flights, Ports, Write
 from proxy.core.web import Response
 from proxy.dialects.contract import Dialect
 from proxy.exchange import EVENTS, JSON, Exchange
+from proxy.providers.adapter import Target
 from proxy.routing.failure import as_proxy_error
 from proxy.routing.manager import Done, Manager, Stream
 from proxy.routing.selection import Needs, Question, Selection
 
 OUTAGE = (ProviderError, ProviderTimeout, RateLimitExceeded, NoProviderAvailable)
 """The errors in whose place a stale answer is given."""
+BOARDING_SECONDS = 3.0
+"""What one call of a flight's object may take; who waits longer calls again."""
 KEPT = ("stop", "length", "tool_calls")
 """The finish reasons of answers that are kept; what a filter cut off is no answer."""
 
@@ -66,15 +69,17 @@ class Asked(Struct, frozen=True):
     question: Question
     scope: str
 
-    def key(self, answering: str | None = None) -> str:
+    def key(self, answering: Target | None = None) -> str:
         """The key of the answer; `answering`: the model that gave it, where that is known."""
-        wanted = self.wanted
+        wanted, question = self.wanted, self.question
         if wanted.key:
             return named_key(wanted.key, self.scope, wanted.namespace)
+        if answering and question.by_name:
+            question = Question.about(answering)
         return cache_key(
             self.call.chat,
-            question=self.question.words(answering),
-            defaults=self.question.defaults,
+            question=question.words(),
+            defaults=question.defaults,
             scope=self.scope,
             namespace=wanted.namespace,
         )
@@ -135,28 +140,48 @@ class Chat:
         if not (self._config.cache_coalesce and wanted.read and wanted.store):
             return await self._asked_of_provider(asked, None)
         boarding = await self._board(asked, key)
-        if boarding.part == "outcome":
-            entry, data = outcome_entry(boarding.outcome)
-            self._cache.remember(key, entry, data)
-            return self._replayed(asked, key, entry, None)
-        if boarding.part == "alone":
+        if boarding.part == "outcome" and (response := self._landed(asked, key, boarding.outcome)):
+            return response
+        if boarding.part != "lead":
             return await self._asked_of_provider(asked, None)
         leader = Leader(self._flights, key, boarding.ticket)
         try:
             return await self._asked_of_provider(asked, leader)
         except ProxyError as error:
-            await self._land(asked, leader, crashed(error))
+            hasty = isinstance(error, ProviderTimeout) and asked.call.routing.timeout_ms
+            await self._land(asked, leader, None if hasty else crashed(error))
             raise
         except BaseException:
             await self._land(asked, leader, None)
             raise
 
-    async def _board(self, asked: Asked, key: str) -> Boarding:
-        patience = self._manager.timeout(asked.call.routing) - asked.exchange.ms / 1000
+    def _landed(self, asked: Asked, key: str, outcome: bytes) -> Response | None:
+        """The leader's answer, None where it can't be used. Raises the leader's error."""
         try:
-            return read_boarding(await self._flights.board(key, patience))
+            entry, data = outcome_entry(outcome)
+        except ForeignEntry as error:
+            asked.exchange.ports.log("warning", "flight unreadable", key=key, why=str(error))
+            return None
+        if not self._cache.admits(key, entry, asked.wanted):
+            return None
+        question = asked.question
+        if not question.by_name or f"{entry.provider}/{entry.model}" == question.names[0]:
+            self._cache.remember(key, entry, data)
+        return self._replayed(asked, key, entry, None)
+
+    async def _board(self, asked: Asked, key: str) -> Boarding:
+        """Joins the flight; waits in short calls, so that an object that hangs is noticed."""
+        exchange = asked.exchange
+        try:
+            while True:
+                left = self._manager.timeout(asked.call.routing) - exchange.ms / 1000
+                async with asyncio.timeout(BOARDING_SECONDS + 1):
+                    told = await self._flights.board(key, min(left, BOARDING_SECONDS))
+                boarding = read_boarding(told)
+                if boarding.part != "alone" or left <= BOARDING_SECONDS:
+                    return boarding
         except Exception as error:  # the flight's object is down: everyone for himself
-            asked.exchange.ports.log("error", "flight unreachable", error=repr(error)[:500])
+            exchange.ports.log("error", "flight unreachable", error=repr(error)[:500])
             return Boarding("alone")
 
     async def _land(self, asked: Asked, leader: Leader | None, outcome: bytes | None) -> None:
@@ -172,13 +197,13 @@ class Chat:
     async def _asked_of_provider(self, asked: Asked, leader: Leader | None) -> Response:
         exchange, call = asked.exchange, asked.call
         if call.chat.stream:
-            stream, done = await self._manager.stream(call)
+            stream, done = await self._manager.stream(call, exchange.began)
             served = self._served(asked, done, None)
             return Response(
                 headers=EVENTS | exchange.tell(served) | self._status(asked),
                 stream=partial(self._relay, asked, stream, done, leader),
             )
-        answer, done = await self._manager.complete(call)
+        answer, done = await self._manager.complete(call, exchange.began)
         served = self._served(asked, done, answer.usage)
         self._keep(asked, answer, done, leader)
         return Response(
@@ -228,7 +253,6 @@ class Chat:
         if not wanted.store or answer.finish_reason not in KEPT or empty:
             exchange.request.defer(self._land(asked, leader, None))
             return
-        name = f"{done.target.spec.name}/{done.target.model.id}"
         entry = CacheEntry(
             answer=structs.replace(answer, raw=None),
             provider=done.target.spec.name,
@@ -240,7 +264,7 @@ class Chat:
             grace=self._config.cache_grace,
             user=exchange.principal.user if exchange.principal else None,
         )
-        exchange.request.defer(self._cache.keep(asked.key(name), entry))
+        exchange.request.defer(self._cache.keep(asked.key(done.target), entry))
         if leader:
             exchange.request.defer(self._report(asked, leader, entry))
 

@@ -1,7 +1,10 @@
 """Stand-ins for the ports: a clock that is turned by hand, an upstream that is scripted."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import functools
+import selectors
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from typing import Any, ParamSpec
 
 import msgspec
 
@@ -18,6 +21,50 @@ class ManualClock:
 
     def now(self) -> float:
         return self.time
+
+
+class LoopClock(ManualClock):
+    """A clock that goes with the running loop; to turn it is a step that the loop doesn't see."""
+
+    def now(self) -> float:
+        return self.time + asyncio.get_running_loop().time()
+
+
+class _JumpingSelector(selectors.SelectSelector):
+    """Never waits: it notes how long it should have waited."""
+
+    waited = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout is None:
+            raise RuntimeError("Everything waits, and nothing will ever happen.")
+        self.waited += max(timeout, 0)
+        return super().select(0)
+
+
+class JumpingLoop(asyncio.SelectorEventLoop):
+    """A loop from 0 on whose time passes at once wherever everything waits for it."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.waited
+
+
+P = ParamSpec("P")
+
+
+def in_no_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Runs a test on a JumpingLoop: it may wait for hours."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+            runner.run(test(*args, **kwargs))
+
+    return run
 
 
 class CountingRandom:
@@ -99,41 +146,56 @@ class MemoryBoard:
 
 
 class MemoryLedger:
-    """The purges, in memory; `down` makes it fail."""
+    """The purges, in memory; `down` makes it fail, `silent` makes it hang."""
 
     def __init__(self) -> None:
         self.purges: list[str] = []
         self.down = False
+        self.silent = False
         self.reads = 0
 
+    async def _ready(self) -> None:
+        if self.down:
+            raise RuntimeError("the object is unreachable")
+        if self.silent:
+            await asyncio.sleep(10_000)
+
     async def record_purge(self, purge_json: str) -> None:
+        await self._ready()
         self.purges.append(purge_json)
 
     async def read_purges(self) -> str:
         self.reads += 1
-        if self.down:
-            raise RuntimeError("the object is unreachable")
+        await self._ready()
         return f"[{','.join(self.purges)}]"
 
 
 class MemoryFlights:
-    """The flights, in memory; `down` makes them fail."""
+    """The flights, in memory; `down` makes them fail, `silent` makes them hang."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
         self.flights: dict[str, Flight] = {}
         self.down = False
+        self.silent = False
 
-    async def board(self, key: str, patience: float) -> bytes:
+    async def _ready(self) -> None:
         if self.down:
             raise RuntimeError("the object is unreachable")
+        if self.silent:
+            await asyncio.sleep(10_000)
+
+    async def board(self, key: str, patience: float) -> bytes:
+        await self._ready()
         flight = self.flights.setdefault(key, Flight(self.clock))
         return msgspec.msgpack.encode(await flight.board(patience))
 
     async def renew(self, key: str, ticket: int) -> None:
+        await self._ready()
         self.flights[key].renew(ticket)
 
     async def land(self, key: str, ticket: int, outcome: bytes | None) -> None:
+        await self._ready()
         self.flights[key].land(ticket, outcome)
 
 
@@ -182,9 +244,14 @@ class Logbook:
         self.lines.append((level, event, fields))
 
 
-def ports(answer: Answerer, *, bindings: frozenset[str] = frozenset()) -> Ports:
+def ports(
+    answer: Answerer,
+    *,
+    bindings: frozenset[str] = frozenset(),
+    clock: ManualClock | None = None,
+) -> Ports:
     """All ports at once."""
-    clock = ManualClock()
+    clock = clock or ManualClock()
     return Ports(
         upstream=FakeUpstream(answer),
         clock=clock,

@@ -4,6 +4,7 @@ Promises: an entry is shown only to those who have its key, never past its grace
 it was purged; a lower tier's hit fills memory; what fails costs a miss.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 
@@ -18,6 +19,10 @@ from proxy.core.ports import Clock, Log
 
 Defer = Callable[[Coroutine[Any, Any, object]], None]
 Tier = Literal["memory", "kv", "r2"]
+
+
+LEDGER_SECONDS = 1.0
+"""What a reading of the purges may take: once an isolate, then beside the requests."""
 
 
 class Hit(Struct, frozen=True):
@@ -50,13 +55,18 @@ class AnswerCache:
             if not self._purges.usable:
                 return None
         elif self._purges.due:
+            self._purges.renewing()
             defer(self._renew())
         found = self.memory.get(key)
         hit = self._shown(key, decode(found[0]), "memory", wanted) if found else None
         if hit and hit.fresh:
             return hit
-        below = await self._below(key, wanted, defer)
-        return below if below and (below.fresh or hit is None) else hit
+        return await self._below(key, wanted, defer, hit)
+
+    def admits(self, key: str, entry: CacheEntry, wanted: Directives) -> bool:
+        """Whether an entry that came another way may be shown as fresh."""
+        hit = self._shown(key, entry, "memory", wanted)
+        return hit is not None and hit.fresh
 
     async def keep(self, key: str, entry: CacheEntry) -> None:
         """Puts a new entry into memory, then into the tiers below."""
@@ -76,23 +86,30 @@ class AnswerCache:
     async def purge(self, scope: Scope, value: str) -> None:
         """Purges: here at once, everywhere soon (see cache.purge). Raises what the ledger's
         unreachability raises: the purge then holds here only."""
+        await self._purges.purge(scope, value)
         if scope == "key":
             self.memory.delete(value)
             await self._lower.delete(value)
-        await self._purges.purge(scope, value)
 
-    async def _below(self, key: str, wanted: Directives, defer: Defer) -> Hit | None:
+    async def _below(
+        self, key: str, wanted: Directives, defer: Defer, best: Hit | None
+    ) -> Hit | None:
+        """The first fresh entry below memory, else the newest of the stale ones and `best`."""
         found = await self._lower.find(key)
-        if found is None:
-            return None
-        entry, data, tier = found
-        hit = self._shown(key, entry, tier, wanted)
-        if hit:
-            self.remember(key, entry, data)
-            if tier == "r2":
-                left = int(entry.gone_after - self._clock.now())
-                defer(self._lower.lift(key, data, left))
-        return hit
+        while found:
+            entry, data, tier = found
+            hit = self._shown(key, entry, tier, wanted)
+            if hit and (best is None or hit.fresh or entry.stored > best.entry.stored):
+                if best is None or entry.stored > best.entry.stored:
+                    self.remember(key, entry, data)
+                best = hit
+            if hit and hit.fresh:
+                if tier == "r2":
+                    left = int(entry.gone_after - self._clock.now())
+                    defer(self._lower.lift(key, data, left))
+                break
+            found = await self._lower.find(key, after=tier)
+        return best
 
     def _shown(self, key: str, entry: CacheEntry, tier: Tier, wanted: Directives) -> Hit | None:
         now = self._clock.now()
@@ -103,6 +120,7 @@ class AnswerCache:
 
     async def _renew(self) -> None:
         try:
-            await self._purges.renew()
+            async with asyncio.timeout(LEDGER_SECONDS):
+                await self._purges.renew()
         except Exception as error:
             self._log("error", "purges unreachable", error=repr(error)[:500])

@@ -46,14 +46,15 @@ def directives(body: CacheControl, headers: Mapping[str, str], ttl: int) -> Dire
     CACHE_TTL, 0 for a cache that must be asked for. Raises InvalidRequest naming the header."""
     said = _cache_control(headers) | _cloudflare(headers) | _body(body)
     on = bool(said.get("ttl") or ttl)
-    return Directives(**({"read": on, "store": on, "ttl": ttl} | said))
+    said = {"read": on, "store": on, "ttl": ttl} | said
+    return Directives(**said | {"store": said["store"] and on})
 
 
 def _body(control: CacheControl) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if control.mode != "default":
-        said |= {"read": False, "store": control.mode == "refresh"}
-    if not control.store:
+        said["read"] = False
+    if control.mode == "off" or not control.store:
         said["store"] = False
     told = {"ttl": control.ttl, "max_age": control.max_age, "namespace": control.namespace}
     return said | {name: value for name, value in told.items() if value is not None}

@@ -1,9 +1,9 @@
 """What the cache holds: an answer with all that is to be known of it, its bytes, and how it is
 streamed again.
 
-The bytes: `APC`, the version of the form, a flag, CRC-32 of all else, then msgpack, deflated
-where that makes it smaller. The checksum stands before everything: nothing is inflated or
-decoded that was not written here. Every tier holds these same bytes.
+The bytes: `APC`, the version of the form, a flag, CRC-32 of what follows and of the flag, then
+msgpack, deflated unless it is short. Nothing is inflated or decoded whose checksum is wrong, that
+is, which was not written here. Every tier holds these same bytes.
 """
 
 import math
@@ -102,9 +102,7 @@ def encode(entry: CacheEntry) -> bytes:
         raise Unstorable(f"{len(body)} bytes are too large for an entry")
     flag = _PLAIN
     if len(body) > _SHORT:
-        deflated = zlib.compress(body, _LEVEL, wbits=-zlib.MAX_WBITS)
-        if len(deflated) < len(body):
-            flag, body = _DEFLATED, deflated
+        flag, body = _DEFLATED, zlib.compress(body, _LEVEL, wbits=-zlib.MAX_WBITS)
     return b"".join((_MAGIC, flag, _checksum(flag, body), body))
 
 

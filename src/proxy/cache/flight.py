@@ -8,6 +8,7 @@ within LEASE seconds; nobody waits longer than it said it would.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -48,16 +49,30 @@ class Flight:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ticket = 0
+        self._flying = False
         self._alive_until = 0.0
         self._outcome: bytes | None = None
         self._outcome_until = 0.0
         self._changed: asyncio.Event | None = None
+        self._last = 0.0
+        self._shift = 0.0
+
+    def _now(self) -> float:
+        """Seconds that never run back, though the clock may: a lease would grow by the step,
+        and how old an outcome is can't be told any more."""
+        now = self._clock.now() + self._shift
+        if now < self._last:
+            self._shift += self._last - now
+            self._outcome = None
+            now = self._last
+        self._last = now
+        return now
 
     async def board(self, patience: float) -> Boarding:
         """Joins. patience: seconds that the caller can wait at most."""
-        give_up = self._clock.now() + patience
+        give_up = self._now() + patience
         while True:
-            now = self._clock.now()
+            now = self._now()
             if self._outcome is not None and now < self._outcome_until:
                 return Boarding("outcome", outcome=self._outcome)
             if now >= self._alive_until:
@@ -68,21 +83,24 @@ class Flight:
 
     def renew(self, ticket: int) -> bool:
         """The leader's sign of life; False if another has taken its place."""
-        if ticket == self._ticket:
-            self._alive_until = self._clock.now() + LEASE
-        return ticket == self._ticket
+        leads = ticket == self._ticket and self._flying
+        if leads:
+            self._alive_until = self._now() + LEASE
+        return leads
 
     def land(self, ticket: int, outcome: bytes | None) -> None:
         """The leader's report; None: it has none, another shall lead."""
-        if ticket != self._ticket:
+        if ticket != self._ticket or not self._flying:
             return
+        self._flying = False
         self._alive_until = 0.0
         self._outcome = outcome
-        self._outcome_until = self._clock.now() + KEEP
+        self._outcome_until = self._now() + KEEP
         self._wake()
 
     def _lead(self, now: float) -> Boarding:
         self._ticket += 1
+        self._flying = True
         self._alive_until = now + LEASE
         self._outcome = None
         return Boarding("lead", ticket=self._ticket)
@@ -118,7 +136,8 @@ class Leader:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW)
-            await self._flights.renew(self._key, self._ticket)
+            with suppress(Exception):  # the next sign may come through
+                await self._flights.renew(self._key, self._ticket)
 
 
 class _Crash(Struct, frozen=True):
@@ -163,9 +182,10 @@ def outcome_entry(outcome: bytes) -> tuple[CacheEntry, bytes]:
     ForeignEntry for bytes that are no outcome."""
     if outcome[:1] == _ANSWER:
         return decode(outcome[1:]), outcome[1:]
-    if outcome[:1] != _ERROR:
-        raise ForeignEntry("no outcome of a flight")
-    told = _CRASH.decode(outcome[1:])
+    try:
+        told = _CRASH.decode(outcome.removeprefix(_ERROR))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ForeignEntry("no outcome of a flight") from error
     raise _ERRORS.get(told.type, ProxyError)(
         told.message,
         param=told.param,

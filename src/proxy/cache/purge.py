@@ -19,6 +19,8 @@ HOLD = 30.0
 """Seconds for which an isolate may go by what it has read."""
 RENEW = 15.0
 """Seconds after which it reads again, beside the request."""
+AGAIN = 3.0
+"""Seconds after which a reading that has not come back is begun anew."""
 
 
 class Purge(Struct, frozen=True):
@@ -40,6 +42,7 @@ class PurgeView:
         self._ledger = ledger
         self._clock = clock
         self._read_at: float | None = None
+        self._begun_at = 0.0
         self._at: dict[tuple[Scope, str], float] = {}
 
     @property
@@ -50,7 +53,12 @@ class PurgeView:
     @property
     def due(self) -> bool:
         """Whether it is time to read again."""
-        return self._age() >= RENEW
+        begun = self._clock.now() - self._begun_at
+        return self._age() >= RENEW and not 0 <= begun < AGAIN
+
+    def renewing(self) -> None:
+        """Says that somebody reads now: no other needs to for a while."""
+        self._begun_at = self._clock.now()
 
     def _age(self) -> float:
         """Seconds since the last reading; a clock that stepped back ends its worth."""

@@ -58,9 +58,14 @@ class LowerTiers:
         self._timeout = timeout
         self._log = log
 
-    async def find(self, key: str) -> tuple[CacheEntry, bytes, Lower] | None:
-        """The entry from the uppermost tier that has it, with its bytes."""
-        for name, store in self._stores.items():
+    async def find(
+        self, key: str, after: Lower | None = None
+    ) -> tuple[CacheEntry, bytes, Lower] | None:
+        """The entry from the uppermost tier that has it, or the uppermost below `after`, with
+        its bytes."""
+        names = list(self._stores)
+        for name in names[names.index(after) + 1 :] if after else names:
+            store = self._stores[name]
             try:
                 async with asyncio.timeout(self._timeout):
                     data = await store.get(key)

@@ -112,8 +112,8 @@ class Manager:
         self._upstream = upstream
         self._clock = clock
 
-    async def complete(self, call: Call) -> tuple[Answer, Done]:
-        """A whole answer. Raises ProxyError."""
+    async def complete(self, call: Call, began: float | None = None) -> tuple[Answer, Done]:
+        """A whole answer. began: when its time began to count, if not now. Raises ProxyError."""
         fitting = _Fitting(call.chat, self._upstream)
 
         async def attempt(target: Target, first_byte: float) -> tuple[Answer, Outgoing]:
@@ -123,10 +123,10 @@ class Manager:
             reply = await self._send(adapter, target, outgoing, first_byte, idle=first_byte)
             return adapter.answer(target, await _read(reply)), outgoing
 
-        return await self._run(call.routing, Needs.of(call.chat), attempt)
+        return await self._run(call.routing, Needs.of(call.chat), attempt, began)
 
-    async def stream(self, call: Call) -> tuple[Stream, Done]:
-        """An answer that has begun. Raises ProxyError."""
+    async def stream(self, call: Call, began: float | None = None) -> tuple[Stream, Done]:
+        """An answer that has begun; began as in `complete`. Raises ProxyError."""
         fitting = _Fitting(call.chat, self._upstream)
 
         async def attempt(target: Target, first_byte: float) -> tuple[Stream, Outgoing]:
@@ -139,7 +139,7 @@ class Manager:
             await stream.begin()
             return stream, outgoing
 
-        return await self._run(call.routing, Needs.of(call.chat), attempt)
+        return await self._run(call.routing, Needs.of(call.chat), attempt, began)
 
     async def embed(self, ask: EmbeddingRequest) -> tuple[Embeddings, Done]:
         """Vectors for texts. Raises ProxyError."""
@@ -157,11 +157,13 @@ class Manager:
         routing: Routing,
         needs: Needs,
         attempt: Callable[[Target, float], Awaitable[tuple[T, Outgoing]]],
+        began: float | None = None,
     ) -> tuple[T, Done]:
         """Tries the candidates in order until one answers. The first byte of each must come
         within the time left divided by the candidates left."""
         candidates = self._selection.candidates(routing, needs)
-        deadline = self._clock.now() + self.timeout(routing)
+        began = self._clock.now() if began is None else began
+        deadline = began + self.timeout(routing)
         attempts: list[Attempt] = []
         fault = Fault("timeout", "No time was left for an attempt.")
         while candidates:

@@ -62,11 +62,17 @@ class Question(Struct, frozen=True):
     strategy: str | None
     defaults: dict[str, Any]
 
-    def words(self, answering: str | None = None) -> tuple[str, ...]:
-        """The question as part of a cache key. An answer by another model than the one asked
-        for by name belongs to the question for that one."""
+    @classmethod
+    def about(cls, target: Target) -> "Question":
+        """The question for one model by name: where an answer of it belongs that came in the
+        place of another's."""
+        name = f"{target.spec.name}/{target.model.id}"
+        return cls(names=(name,), by_name=True, strategy=None, defaults=target.spec.defaults)
+
+    def words(self) -> tuple[str, ...]:
+        """The question as part of a cache key."""
         if self.by_name:
-            return ("model", answering or self.names[0])
+            return ("model", self.names[0])
         return ("any", self.strategy or "", *self.names)
 
 

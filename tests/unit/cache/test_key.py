@@ -1,0 +1,222 @@
+"""Same meaning, same key; different meaning, different key."""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.cache.key import cache_key, canonical, named_key
+from proxy.dialects import native, openai
+from tests.unit.cache.asking import ALIKE, SHARED, VALID, Request, Speaker, pairs
+
+PARSE = {"openai": openai.parse_chat, "native": native.parse_chat}
+HOLDS: dict[str, Any] = {
+    "question": ("model", "gemini/gemini-2.5-flash"),
+    "defaults": {"temperature": 1, "top_p": 0.95},
+    "scope": "tenant",
+    "namespace": None,
+}
+USER = {"role": "user", "content": "hi"}
+
+
+def key(body: bytes | Request, dialect: str = "openai", **holds: Any) -> str:
+    body = body if isinstance(body, bytes) else json.dumps(body).encode()
+    chat = PARSE[dialect](body).chat
+    found = cache_key(chat, **{**HOLDS, **holds})
+    assert found == sha256(canonical(chat, **{**HOLDS, **holds})).hexdigest()
+    return found
+
+
+def ask(**fields: Any) -> Request:
+    return {"messages": [USER], **fields}
+
+
+def tool(name: str = "f", **fields: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, **fields}}
+
+
+class TestTheSame:
+    @settings(deadline=None)
+    @given(VALID, st.integers())
+    def test_other_words_do_not_change_the_key(self, request: Request, seed: int) -> None:
+        assert key(Speaker(seed).body(request, "openai")) == key(request)
+
+    @settings(deadline=None)
+    @given(SHARED, st.integers())
+    def test_nor_does_another_dialect(self, request: Request, seed: int) -> None:
+        assert key(Speaker(seed).body(request, "native"), "native") == key(request)
+
+    def test_the_three_ways_to_say_a_prompt(self) -> None:
+        said = {"system": "Be brief.", "prompt": "hi"}
+        asked = {"messages": [{"role": "system", "content": "Be brief."}, USER]}
+        assert key(said, "native") == key(asked)
+        assert key({"system": "Be brief.", "messages": [USER]}, "native") == key(asked)
+        assert key({"prompt": "hi"}, "native") == key({"messages": [USER]})
+
+    def test_a_tool_choice_that_holds_anyway(self) -> None:
+        assert key(ask(tool_choice="none")) == key(ask())
+        assert key(ask(tools=[tool()], tool_choice="auto")) == key(ask(tools=[tool()]))
+        assert key(ask(tools=[tool()], tool_choice="none")) != key(ask(tools=[tool()]))
+
+    def test_defaults_are_those_that_hold_for_the_question(self) -> None:
+        assert key(ask(temperature=1), defaults={}) != key(ask(), defaults={})
+        assert key(ask(temperature=1.0), defaults={"temperature": 1}) == key(ask())
+        assert key(ask(service_tier="auto"), defaults={"service_tier": "auto"}) == key(ask())
+        nested = {"thinking": {"type": "on", "budget": 5.0}}
+        said = ask(thinking={"budget": 5, "type": "on"})
+        assert key(said, defaults=nested) == key(ask())
+        assert key(ask(x=True), defaults={"x": 1}) != key(ask(), defaults={"x": 1})
+
+    def test_a_schema_without_a_name(self) -> None:
+        wanted = {"type": "json_schema", "json_schema": {"schema": {}}}
+        named = {"type": "json_schema", "json_schema": {"schema": {}, "name": "answer"}}
+        assert key(ask(response_format=wanted)) == key(ask(response_format=named))
+        assert key(ask(responseFormat=wanted), "native") == key(ask(response_format=named))
+
+
+class TestAnother:
+    @settings(deadline=None)
+    @given(pairs())
+    def test_any_change_changes_the_key(self, pair: tuple[Request, Request]) -> None:
+        request, other = pair
+        assert key(request) != key(other)
+
+    @settings(deadline=None)
+    @given(ALIKE, ALIKE)
+    def test_what_looks_alike_has_the_same_key_only_if_it_is_the_same(
+        self, one: Request, other: Request
+    ) -> None:
+        assert (key(one) == key(other)) == (one == other)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (ask(stop=["ab", "c"]), ask(stop=["a", "bc"])),
+            (ask(stop=["a", "b"]), ask(stop=["b", "a"])),
+            (ask(seed=1), ask(seed=2)),
+            (ask(tools=[tool("f"), tool("g")]), ask(tools=[tool("g"), tool("f")])),
+            (ask(tools=[tool(description="a")]), ask(tools=[tool(description="b")])),
+            (ask(x=1), ask(x=True)),
+            (ask(x=1), ask(x="1")),
+            (ask(x=[]), ask(x={})),
+            (ask(x=None, y=1), ask(y=2)),
+            (ask(response_format={"type": "json_object"}), ask()),
+            (ask(tools=[tool()], tool_choice="required"), ask(tools=[tool()])),
+            (
+                ask(tools=[tool("f"), tool("g")], tool_choice=tool("f")),
+                ask(tools=[tool("f"), tool("g")], tool_choice=tool("g")),
+            ),
+            (
+                ask(tools=[tool()], tool_choice={"type": "allowed_tools", "mode": "auto"}),
+                ask(tools=[tool()]),
+            ),
+        ],
+    )
+    def test_near_misses(self, one: Request, other: Request) -> None:
+        assert key(one) != key(other)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ([USER, USER], [USER]),
+            ([{"role": "user", "content": "hi"}], [{"role": "system", "content": "hi"}]),
+            ([{"role": "developer", "content": "hi"}], [{"role": "system", "content": "hi"}]),
+            ([{"role": "user", "content": "a\n"}], [{"role": "user", "content": "a"}]),
+            # One letter in two codings of Unicode.
+            ([{"role": "user", "content": "\u00e9"}], [{"role": "user", "content": "e\u0301"}]),
+        ],
+    )
+    def test_near_misses_of_messages(self, one: list[Any], other: list[Any]) -> None:
+        assert key({"messages": one}) != key({"messages": other})
+
+    def test_one_bit_of_an_image(self) -> None:
+        def image(data: str) -> Request:
+            url = f"data:image/png;base64,{data}"
+            part = {"type": "image_url", "image_url": {"url": url}}
+            return {"messages": [{"role": "user", "content": [part]}]}
+
+        assert key(image("QUJD" * 5000)) != key(image("QUJD" * 4999 + "QUJE"))
+
+    def test_a_schema_beside_json_object(self) -> None:
+        """llama.cpp takes one there; it goes on in a body that nothing has to be changed in."""
+        plain = {"type": "json_object"}
+        one, other = ({**plain, "schema": {"type": kind}} for kind in ("object", "array"))
+        keys = {key(ask(response_format=wanted)) for wanted in (plain, one, other)}
+        assert len(keys) == 3
+
+    @pytest.mark.parametrize(
+        "request_",
+        [
+            {"messages": [{**USER, "x": ["HERE"]}]},
+            {"messages": [{"role": "user", "content": [{"type": "x", "x": ["HERE"]}]}]},
+            {"messages": [USER], "tools": [{"type": "x", "x": ["HERE"]}]},
+        ],
+    )
+    def test_numbers_that_decoders_stumble_over_stay_apart(self, request_: Request) -> None:
+        text = json.dumps(request_)
+        numbers = ["1e999", "1e998", "-1e999", "0", "-0.0", "null", "9" * 5000, "8" * 5000, '"0"']
+        numbers += ["18446744073709551616", "18446744073709551617", '"1e999"']
+        keys = {key(text.replace('"HERE"', number).encode()) for number in numbers}
+        assert len(keys) == len(numbers)
+
+    def test_question_scope_and_namespace(self) -> None:
+        holds: list[dict[str, Any]] = [
+            {},
+            {"question": ("model", "gemini/gemini-2.5-pro")},
+            {"question": ("tier", "auto", "priority", "gemini/a", "groq/b")},
+            {"question": ("tier", "auto", "priority", "groq/b", "gemini/a")},
+            {"question": ("tier", "auto", "priority", "gemini/agroq/b")},
+            {"question": ()},
+            {"scope": "another"},
+            {"scope": ""},
+            {"namespace": ""},
+            {"namespace": "tenant", "scope": ""},
+            {"namespace": "null"},
+        ]
+        assert len({key(ask(), **one) for one in holds}) == len(holds)
+
+
+class TestNamed:
+    def test_a_name_is_a_key_within_its_scope_and_namespace(self) -> None:
+        assert named_key("a", "s", None) == named_key("a", "s", None)
+        others = [
+            named_key("a", "s", None),
+            named_key("b", "s", None),
+            named_key("a", "t", None),
+            named_key("a", "s", "n"),
+            named_key("a", "", "s"),
+            named_key("s", "a", None),
+            named_key("", "as", None),
+        ]
+        assert len(set(others)) == len(others)
+        assert all(len(one) == 64 for one in others)
+
+    def test_no_name_is_the_key_of_a_request(self) -> None:
+        chat = openai.parse_chat(json.dumps(ask()).encode()).chat
+        text = canonical(chat, **HOLDS)
+        for name in (text.decode(), key(ask())):
+            assert named_key(name, "tenant", None) != key(ask())
+            assert named_key(name, "", None) != key(ask())
+
+
+def test_the_form_has_not_changed() -> None:
+    """If this fails raise FORM: keys of the old form are in people's stores."""
+    request = ask(
+        tools=[tool(description="d")], stop="x", seed=7, temperature=0.5, response_format=None
+    )
+    chat = openai.parse_chat(json.dumps(request).encode()).chat
+    assert canonical(chat, **HOLDS) == (
+        b'[1,"chat","tenant",null,["model","gemini/gemini-2.5-flash"],'
+        b'{"seed":7,"stop":["x"],"temperature":0.5},'
+        b'[{"function":{"description":"d","name":"f"},"type":"function"}]]\n'
+        b'{"content":"hi","role":"user"}'
+    )
+
+
+def test_the_key_tells_nothing_of_the_prompt() -> None:
+    secret = {"messages": [{"role": "user", "content": "a secret"}]}
+    assert set(key(secret)) <= set("0123456789abcdef")
+    assert len(key(secret)) == 64

@@ -1,0 +1,310 @@
+"""Purges: here at once, everywhere within HOLD seconds, and nothing but what was meant."""
+
+import asyncio
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from proxy.cache.entry import CacheEntry
+from proxy.cache.purge import AGAIN, HOLD, RENEW, PurgeView, Scope
+from proxy.core.chat import Answer
+from tests.unit.doubles import LoopClock, ManualClock, MemoryLedger, in_no_time
+
+NOW = 1_700_000_000.0
+KEY = "ab" * 32
+
+
+def an_entry(**fields: Any) -> CacheEntry:
+    usual: dict[str, Any] = {
+        "provider": "groq",
+        "model": "openai/gpt",
+        "user": "ann",
+        "born": NOW - 10,
+    }
+    usual |= {"stored": NOW - 9, "ttl": 60}
+    return CacheEntry(answer=Answer(text="x"), **(usual | fields))
+
+
+OLD = an_entry()
+
+
+class Isolates:
+    """Two isolates with one ledger."""
+
+    def __init__(self) -> None:
+        self.clock, self.ledger = ManualClock(NOW), MemoryLedger()
+        self.here = PurgeView(self.ledger, self.clock)
+        self.there = PurgeView(self.ledger, self.clock)
+
+
+@pytest.fixture
+async def two() -> Isolates:
+    isolates = Isolates()
+    await isolates.here.renew()
+    await isolates.there.renew()
+    return isolates
+
+
+def test_what_has_read_nothing_is_not_usable_and_due() -> None:
+    view = PurgeView(MemoryLedger(), ManualClock(NOW))
+    assert (view.usable, view.due) == (False, True)
+
+
+async def test_a_purge_holds_here_at_once(two: Isolates) -> None:
+    assert not two.here.hides(KEY, OLD)
+    await two.here.purge("all", "")
+    assert two.here.hides(KEY, OLD)
+
+
+async def test_a_purge_holds_elsewhere_within_hold_seconds(two: Isolates) -> None:
+    two.clock.time += 0.25
+    await two.here.purge("all", "")
+    two.clock.time = NOW + HOLD - 0.25
+    assert two.there.usable
+    assert not two.there.hides(KEY, OLD)
+    two.clock.time = NOW + HOLD
+    assert not two.there.usable
+    await two.there.renew()
+    assert two.there.usable
+    assert two.there.hides(KEY, OLD)
+
+
+async def test_an_isolate_that_starts_later_knows_it_from_its_first_reading(two: Isolates) -> None:
+    await two.here.purge("user", "ann")
+    new = PurgeView(two.ledger, two.clock)
+    await new.renew()
+    assert new.hides(KEY, OLD)
+
+
+async def test_it_is_due_before_it_is_unusable(two: Isolates) -> None:
+    assert (two.here.usable, two.here.due) == (True, False)
+    two.clock.time = NOW + RENEW - 0.25
+    assert (two.here.usable, two.here.due) == (True, False)
+    two.clock.time = NOW + RENEW
+    assert (two.here.usable, two.here.due) == (True, True)
+    await two.here.renew()
+    assert (two.here.usable, two.here.due) == (True, False)
+
+
+async def test_while_somebody_reads_it_is_not_due_for_another(two: Isolates) -> None:
+    two.clock.time = NOW + RENEW
+    two.here.renewing()
+    assert (two.here.usable, two.here.due) == (True, False)
+    two.clock.time = NOW + RENEW + AGAIN - 0.25
+    assert not two.here.due
+    two.clock.time = NOW + RENEW + AGAIN  # it has not come back
+    assert two.here.due
+    two.here.renewing()
+    two.clock.time -= AGAIN / 2
+    assert two.here.due  # the clock has stepped back: when it was begun can't be told
+    two.clock.time = NOW + HOLD
+    two.here.renewing()
+    assert not two.here.usable
+
+
+async def test_a_ledger_that_is_down_is_borne_for_hold_seconds(two: Isolates) -> None:
+    two.ledger.down = True
+    two.clock.time = NOW + HOLD - 0.25
+    with pytest.raises(RuntimeError):
+        await two.here.renew()
+    assert two.here.usable
+    two.clock.time = NOW + HOLD
+    assert not two.here.usable
+    with pytest.raises(RuntimeError):
+        await two.here.renew()
+    assert not two.here.usable
+    two.ledger.down = False
+    await two.here.renew()
+    assert two.here.usable
+
+
+@pytest.mark.parametrize("text", ["", "null", "[{}]", '[{"scope":"x","value":"","at":1}]'])
+async def test_a_ledger_that_talks_nonsense_is_no_reading(two: Isolates, text: str) -> None:
+    async def read_purges() -> str:
+        return text
+
+    two.ledger.read_purges = read_purges  # type: ignore[method-assign]
+    two.clock.time = NOW + HOLD
+    with pytest.raises(msgspec.MsgspecError):
+        await two.here.renew()
+    assert not two.here.usable
+
+
+async def test_a_clock_that_steps_back_ends_the_readings_worth(two: Isolates) -> None:
+    two.clock.time = NOW - 0.25
+    assert (two.here.usable, two.here.due) == (False, True)
+    await two.here.renew()
+    assert (two.here.usable, two.here.due) == (True, False)
+
+
+@in_no_time
+async def test_a_reading_counts_from_when_it_was_asked_for() -> None:
+    clock, ledger = LoopClock(NOW), MemoryLedger()
+    view = PurgeView(ledger, clock)
+    told = await ledger.read_purges()
+
+    async def read_purges() -> str:
+        await asyncio.sleep(HOLD - 1)
+        return told
+
+    ledger.read_purges = read_purges  # type: ignore[method-assign]
+    await view.renew()
+    assert (view.usable, view.due) == (True, True)
+    await asyncio.sleep(1)
+    assert not view.usable
+
+
+@pytest.mark.parametrize(
+    ("born", "hidden"), [(NOW - 1, True), (NOW, True), (NOW + 0.25, False), (NOW + 100, False)]
+)
+async def test_only_what_was_born_before_is_hidden(
+    two: Isolates, born: float, hidden: bool
+) -> None:
+    await two.here.purge("all", "")
+    await two.there.renew()
+    entry = an_entry(born=born, stored=NOW + 200)  # a long answer that began before
+    assert two.here.hides(KEY, entry) == two.there.hides(KEY, entry) == hidden
+
+
+PURGES: list[tuple[Scope, str]] = [
+    ("all", ""),
+    ("key", KEY),
+    ("model", "groq/openai/gpt"),
+    ("user", "ann"),
+]
+OTHERS = [
+    (KEY, an_entry(user="ben"), {"all", "key", "model"}),
+    (KEY, an_entry(user=None), {"all", "key", "model"}),
+    (KEY, an_entry(user="Ann"), {"all", "key", "model"}),
+    (KEY, an_entry(provider="openrouter"), {"all", "key", "user"}),
+    (KEY, an_entry(model="gpt"), {"all", "key", "user"}),
+    ("cd" * 32, an_entry(), {"all", "model", "user"}),
+    ("cd" * 32, an_entry(model="ann", user="groq/openai/gpt"), {"all"}),
+    ("ann", an_entry(user=KEY), {"all", "model"}),
+    (KEY, an_entry(), {"all", "key", "model", "user"}),
+]
+
+
+@pytest.mark.parametrize(("scope", "value"), PURGES)
+async def test_each_scope_hides_what_it_names_and_nothing_else(
+    two: Isolates, scope: Scope, value: str
+) -> None:
+    await two.here.purge(scope, value)
+    await two.there.renew()
+    for key, entry, hidden_by in OTHERS:
+        assert two.here.hides(key, entry) == two.there.hides(key, entry) == (scope in hidden_by)
+
+
+async def test_the_purge_of_nobodys_entries_leaves_everyones(two: Isolates) -> None:
+    await two.here.purge("user", "nobody")
+    assert not two.here.hides(KEY, OLD)
+
+
+async def test_a_purge_that_the_ledger_does_not_take_holds_here(two: Isolates) -> None:
+    two.ledger.down = True
+    with pytest.raises(RuntimeError):
+        await two.here.purge("all", "")
+    assert two.here.hides(KEY, OLD)
+    two.ledger.down = False
+    await two.here.renew()
+    assert two.here.hides(KEY, OLD)
+
+
+async def test_a_later_purge_is_never_undone_by_an_earlier_one(two: Isolates) -> None:
+    await two.here.purge("all", "")
+    two.clock.time += 5
+    await two.here.purge("all", "")
+    two.ledger.purges.reverse()
+    await two.here.renew()
+    assert two.here.hides(KEY, an_entry(born=NOW + 5))
+    two.clock.time = NOW - 100
+    await two.here.purge("all", "")
+    assert two.here.hides(KEY, an_entry(born=NOW + 5))
+
+
+@in_no_time
+async def test_a_purge_during_a_reading_stays() -> None:
+    clock, ledger = LoopClock(NOW), MemoryLedger()
+    view = PurgeView(ledger, clock)
+
+    async def read_purges() -> str:
+        await asyncio.sleep(1)
+        return "[]"
+
+    ledger.read_purges = read_purges  # type: ignore[method-assign]
+    reading = asyncio.ensure_future(view.renew())
+    await asyncio.sleep(0.5)
+    await view.purge("all", "")
+    await reading
+    assert view.hides(KEY, OLD)
+
+
+async def test_the_ledger_is_told_in_json(two: Isolates) -> None:
+    """edge/objects.py reads these names."""
+    purge = await two.here.purge("user", 'a"é')
+    assert [json.loads(text) for text in two.ledger.purges] == [
+        {"scope": "user", "value": 'a"é', "at": NOW}
+    ]
+    assert (purge.scope, purge.value, purge.at) == ("user", 'a"é', NOW)
+
+
+class Everywhere(RuleBasedStateMachine):
+    """Whatever isolates read, purge and miss: what was purged HOLD seconds ago, and taken by
+    the ledger, is hidden in every one of them that is usable; and nothing else ever is."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.clock, self.ledger = ManualClock(NOW), MemoryLedger()
+        self.views = [PurgeView(self.ledger, self.clock) for _ in range(3)]
+        self.purged: list[tuple[int, Scope, str, float]] = []
+
+    @rule(seconds=st.sampled_from([0.0, 1.0, 14.0, 15.0, 16.0, 30.0, 1000.0]))
+    def turn(self, seconds: float) -> None:
+        self.clock.time += seconds
+
+    @rule(down=st.booleans())
+    def ledger_state(self, down: bool) -> None:
+        self.ledger.down = down
+
+    @rule(number=st.integers(0, 2))
+    def renew(self, number: int) -> None:
+        try:
+            asyncio.run(self.views[number].renew())
+        except RuntimeError:
+            assert self.ledger.down
+
+    @rule(number=st.integers(0, 2), purge=st.sampled_from(PURGES))
+    def purge(self, number: int, purge: tuple[Scope, str]) -> None:
+        try:
+            asyncio.run(self.views[number].purge(*purge))
+        except RuntimeError:
+            self.purged.append((number, *purge, self.clock.time))
+        else:
+            self.purged.append((-1, *purge, self.clock.time))
+            assert self.views[number].hides(KEY, an_entry(born=self.clock.time))
+
+    @invariant()
+    def holds_everywhere(self) -> None:
+        for number, view in enumerate(self.views):
+            for key, entry, hidden_by in OTHERS:
+                due = [
+                    at
+                    for by, scope, _, at in self.purged
+                    if scope in hidden_by
+                    and (by == number or (by < 0 and at <= self.clock.time - HOLD and view.usable))
+                ]
+                if due:
+                    entry = msgspec.structs.replace(entry, born=max(due))
+                    assert view.hides(key, entry)
+                never = [at for _, scope, _, at in self.purged if scope in hidden_by]
+                entry = msgspec.structs.replace(entry, born=max(never, default=0) + 0.5)
+                assert not view.hides(key, entry)
+
+
+TestEverywhere = Everywhere.TestCase
+TestEverywhere.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
