@@ -34,7 +34,6 @@ from proxy.core.ports import BlobStore, Flights, Ports, Write
 from proxy.core.web import Response
 from proxy.dialects.contract import Dialect
 from proxy.exchange import EVENTS, JSON, Exchange
-from proxy.providers.adapter import Target
 from proxy.routing.failure import as_proxy_error
 from proxy.routing.manager import Done, Manager, Stream
 from proxy.routing.selection import Needs, Question, Selection
@@ -69,13 +68,13 @@ class Asked(Struct, frozen=True):
     question: Question
     scope: str
 
-    def key(self, answering: Target | None = None) -> str:
-        """The key of the answer; `answering`: the model that gave it, where that is known."""
+    def key(self, done: Done | None = None) -> str:
+        """The key of the answer; `done`: who gave it, where that is known."""
         wanted, question = self.wanted, self.question
         if wanted.key:
             return named_key(wanted.key, self.scope, wanted.namespace)
-        if answering and question.by_name:
-            question = Question.about(answering)
+        if done and question.by_name:
+            question = Question.about(done.target)
         return cache_key(
             self.call.chat,
             question=question.words(),
@@ -264,7 +263,7 @@ class Chat:
             grace=self._config.cache_grace,
             user=exchange.principal.user if exchange.principal else None,
         )
-        exchange.request.defer(self._cache.keep(asked.key(done.target), entry))
+        exchange.request.defer(self._cache.keep(asked.key(done), entry))
         if leader:
             exchange.request.defer(self._report(asked, leader, entry))
 

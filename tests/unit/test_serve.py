@@ -1027,6 +1027,20 @@ class TestFlight:
         assert (late.text, late.headers["cache-status"][-9:]) == ("1", "collapsed")
         assert (await house.told()).json["metadata"]["cacheTier"] == "memory"
 
+    @in_no_time
+    async def test_who_waits_takes_over_from_a_leader_that_lived_for_long(self) -> None:
+        answers: list[Given] = [FakeReply(50.0, b"never"), whole("Hello")]
+        house = House(lambda _: answers.pop(0), LoopClock(), **ON)  # type: ignore[arg-type,return-value]
+        leader = asyncio.ensure_future(house.ask())
+        await asyncio.sleep(1)
+        asks = [asyncio.ensure_future(house.ask()) for _ in range(10)]
+        await asyncio.sleep(19.5)
+        assert not any(asking.done() for asking in asks)
+        leader.cancel()
+        assert {answer.text for answer in await asyncio.gather(*asks)} == {"Hello"}
+        assert asyncio.get_running_loop().time() < 21
+        assert len(house.sent) == 2
+
     async def test_flights_that_are_down_leave_everyone_alone(self) -> None:
         gate = Gate(whole("Hello"))
         house = gate.house()

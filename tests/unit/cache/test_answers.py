@@ -212,6 +212,23 @@ class TestBelow:
         isolate.put(isolate.r2, an_entry("new"))
         assert await isolate.found() == ("new", "r2", True)
 
+    async def test_an_older_one_that_outlives_the_newer_answers_and_is_not_remembered(
+        self, isolate: Isolate
+    ) -> None:
+        await isolate.cache.keep(KEY, an_entry("new", ttl=5))
+        isolate.clock.time = NOW + 10
+        isolate.put(isolate.kv, an_entry("old", stored=NOW - 1))
+        assert await isolate.found() == ("old", "kv", True)
+        assert await isolate.found() == ("old", "kv", True)
+
+    async def test_of_two_stale_ones_the_newer_is_for_outages(self, isolate: Isolate) -> None:
+        isolate.put(isolate.kv, an_entry("old", stored=NOW - 70))
+        isolate.put(isolate.r2, an_entry("new", stored=NOW - 65))
+        assert await isolate.found() == ("new", "r2", False)
+        isolate.put(isolate.kv, an_entry("new", stored=NOW - 65))
+        isolate.put(isolate.r2, an_entry("old", stored=NOW - 70))
+        assert await Isolate(isolate).found() == ("new", "kv", False)
+
 
 class TestMaxAge:
     @pytest.mark.parametrize(
@@ -422,3 +439,28 @@ class TestKeep:
         assert await isolate.found() == ("Paris.", "memory", True)
         assert KEY in isolate.r2.held
         assert [line[1] for line in isolate.log.lines] == ["cache tier failed"]
+
+
+class TestAdmits:
+    """Entries that come by a flight."""
+
+    @pytest.mark.parametrize(
+        ("entry", "max_age", "admitted"),
+        [
+            (an_entry(), None, True),
+            (an_entry(stored=NOW - 60), None, False),
+            (an_entry(stored=NOW - 2), 2, True),
+            (an_entry(stored=NOW - 2), 1, False),
+        ],
+    )
+    async def test_the_fresh(
+        self, isolate: Isolate, entry: CacheEntry, max_age: int | None, admitted: bool
+    ) -> None:
+        wanted = structs.replace(WANTED, max_age=max_age)
+        assert isolate.cache.admits(KEY, entry, wanted) == admitted
+
+    @pytest.mark.parametrize(("scope", "value"), SCOPES)
+    async def test_not_what_was_purged(self, isolate: Isolate, scope: Scope, value: str) -> None:
+        await isolate.cache.purge(scope, value)
+        assert not isolate.cache.admits(KEY, an_entry(), WANTED)
+        assert isolate.cache.admits(KEY, an_entry(born=NOW + 1), WANTED)
