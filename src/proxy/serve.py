@@ -148,10 +148,10 @@ class Chat:
             return await self._asked_of_provider(asked, leader)
         except ProxyError as error:
             hasty = isinstance(error, ProviderTimeout) and asked.call.routing.timeout_ms
-            await self._land(asked, leader, None if hasty else crashed(error))
+            self._hand_over(asked, leader, None if hasty else crashed(error))
             raise
         except BaseException:
-            await self._land(asked, leader, None)
+            self._hand_over(asked, leader, None)
             raise
 
     def _landed(self, asked: Asked, key: str, outcome: bytes) -> Response | None:
@@ -183,9 +183,12 @@ class Chat:
             exchange.ports.log("error", "flight unreachable", error=repr(error)[:500])
             return Boarding("alone")
 
-    async def _land(self, asked: Asked, leader: Leader | None, outcome: bytes | None) -> None:
-        if leader is None:
-            return
+    def _hand_over(self, asked: Asked, leader: Leader | None, outcome: bytes | None) -> None:
+        """Has the leader's outcome reported, after the answer; None: it has none."""
+        if leader:
+            asked.exchange.request.defer(self._land(asked, leader, outcome))
+
+    async def _land(self, asked: Asked, leader: Leader, outcome: bytes | None) -> None:
         try:
             await leader.land(outcome)
         except Exception as error:
@@ -243,14 +246,14 @@ class Chat:
             exchange.note(self._served(asked, done, collector.usage))
             exchange.log_fields["stream"] = outcome
             exchange.log(200)
-            await self._land(asked, leader, None)
+            self._hand_over(asked, leader, None)
 
     def _keep(self, asked: Asked, answer: Answer, done: Done, leader: Leader | None) -> None:
         """Stores a complete answer and reports it to those who wait for it, after the answer."""
         exchange, wanted = asked.exchange, asked.wanted
         empty = not (answer.text or answer.tool_calls or answer.refusal)
         if not wanted.store or answer.finish_reason not in KEPT or empty:
-            exchange.request.defer(self._land(asked, leader, None))
+            self._hand_over(asked, leader, None)
             return
         entry = CacheEntry(
             answer=structs.replace(answer, raw=None),

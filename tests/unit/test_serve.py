@@ -1050,6 +1050,26 @@ class TestFlight:
         assert len(house.sent) == 5
         assert "flight unreachable" in house.events("error")
 
+    @pytest.mark.parametrize(
+        ("reply", "stream"),
+        [(error(500), False), (stream_of(HELLO, Fault("network", "broke")), True)],
+    )
+    @in_no_time
+    async def test_whose_report_hangs_has_its_answer_at_once(
+        self, reply: FakeReply, stream: bool
+    ) -> None:
+        house = House(by_host(openai=reply), LoopClock(), **ON)
+
+        async def land(*_: object) -> None:
+            await asyncio.sleep(10_000)
+
+        house.flights.land = land  # type: ignore[method-assign]
+        asking = asyncio.ensure_future(house.ask(stream=stream))
+        await asyncio.sleep(1)
+        done = asking.done()
+        asking.cancel()
+        assert done
+
     @pytest.mark.parametrize("reply", [whole("Hello"), error(500)])
     async def test_flights_that_go_down_meanwhile_cost_nobody_an_answer(
         self, reply: FakeReply

@@ -135,7 +135,7 @@ class MemoryCache:
         steps = len(self._expiring)
         while self._earliest < second:
             if keys := self._expiring.get(self._earliest):
-                return keys.popitem()[0]
+                return keys.popitem()[0]  # the last: nothing that was removed has to be skipped
             if steps:
                 self._earliest += 1
                 steps -= 1

@@ -132,6 +132,26 @@ class TestAnother:
     def test_near_misses_of_messages(self, one: list[Any], other: list[Any]) -> None:
         assert key({"messages": one}) != key({"messages": other})
 
+    @pytest.mark.parametrize(
+        "contents",
+        [
+            (["a", "b"], ["a", "c"], ["a"], "ab", []),
+            ([{"type": "text", "text": "a", "cache_control": {}}], "a"),
+            ([{"type": "x", "text": "a"}], "a"),
+            ([{"type": "text", "text": "a", "x": 1}], [{"type": "text", "text": "a", "x": 2}]),
+        ],
+    )
+    def test_near_misses_of_contents(self, contents: list[Any]) -> None:
+        def message(content: Any) -> Request:
+            if isinstance(content, list):
+                content = [
+                    {"type": "text", "text": part} if isinstance(part, str) else part
+                    for part in content
+                ]
+            return {"messages": [USER, {"role": "user", "content": content}]}
+
+        assert len({key(message(content)) for content in contents}) == len(contents)
+
     def test_one_bit_of_an_image(self) -> None:
         def image(data: str) -> Request:
             url = f"data:image/png;base64,{data}"
