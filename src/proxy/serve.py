@@ -13,7 +13,15 @@ from msgspec import Struct, structs
 from proxy.cache.answers import AnswerCache, Tier
 from proxy.cache.directives import Directives, directives
 from proxy.cache.entry import CacheEntry, ForeignEntry, Unstorable, replay
-from proxy.cache.flight import Boarding, Leader, crashed, landed, outcome_entry, read_boarding
+from proxy.cache.flight import (
+    NOTHING,
+    Boarding,
+    Leader,
+    crashed,
+    landed,
+    outcome_entry,
+    read_boarding,
+)
 from proxy.cache.key import cache_key, named_key
 from proxy.cache.lru import MemoryCache
 from proxy.cache.purge import PurgeView
@@ -156,6 +164,8 @@ class Chat:
 
     def _landed(self, asked: Asked, key: str, outcome: bytes) -> Response | None:
         """The leader's answer, None where it can't be used. Raises the leader's error."""
+        if outcome == NOTHING:
+            return None
         try:
             entry, data = outcome_entry(outcome)
         except ForeignEntry as error:
@@ -229,9 +239,8 @@ class Chat:
                         collector.add(chunk)
                     await write(b"".join(map(writer.chunk, chunks)))
             answer = collector.answer()
-            if not collector.overflowed:
-                self._keep(asked, answer, done, leader)
-                leader = None
+            self._keep(asked, answer, done, leader)
+            leader = None
             await write(writer.done(answer, self._served(asked, done, answer.usage)))
         except ClientGone:
             outcome = "client_gone"
@@ -253,7 +262,7 @@ class Chat:
         exchange, wanted = asked.exchange, asked.wanted
         empty = not (answer.text or answer.tool_calls or answer.refusal)
         if not wanted.store or answer.finish_reason not in KEPT or empty:
-            self._hand_over(asked, leader, None)
+            self._hand_over(asked, leader, NOTHING)
             return
         entry = CacheEntry(
             answer=structs.replace(answer, raw=None),
@@ -272,9 +281,9 @@ class Chat:
 
     async def _report(self, asked: Asked, leader: Leader, entry: CacheEntry) -> None:
         try:
-            outcome: bytes | None = landed(entry)
+            outcome = landed(entry)
         except Unstorable:
-            outcome = None
+            outcome = NOTHING
         await self._land(asked, leader, outcome)
 
     def _served(self, asked: Asked, done: Done, usage: Usage | None) -> Served:

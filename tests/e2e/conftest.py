@@ -39,7 +39,6 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
     "closed": ("production", {}),
     "coalescing": ("development", {"CACHE_COALESCE": "on"}),
     "restarted": ("development", {"CACHE_SCOPE": "shared"}),
-    "bare": ("development", {}),
     "faulty": ("development", {}),
     "broken": ("staging", {"FALLBACK_CHAIN": "gemini,nobody", "IDLE_TIMEOUT_MS": "soon"}),
 }
@@ -117,8 +116,8 @@ class Deployments:
 
 
 def _take_tiers(name: str, path: Path) -> None:
-    """Leaves `bare` without KV and R2, and gives `faulty` a KV that throws and a mute R2."""
-    if name not in ("bare", "faulty"):
+    """Leaves `coalescing` without KV and R2, and gives `faulty` a KV that throws, a mute R2."""
+    if name not in ("coalescing", "faulty"):
         return
     config = runtime.load_config(path)
     del config["kv_namespaces"], config["r2_buckets"]
@@ -197,7 +196,7 @@ def coalescing(deployments: Deployments) -> str:
     return deployments.get("coalescing").url
 
 
-@pytest.fixture(scope="session", params=["bare", "faulty"])
+@pytest.fixture(scope="session", params=["coalescing", "faulty"])
 def tierless(deployments: Deployments, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
     """Deployments whose KV and R2 are missing, or fail."""
     with _client(deployments.get(request.param).url) as client:

@@ -1,5 +1,6 @@
 """The operators' paths: who may purge, what may be said, and what it does."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,9 +8,10 @@ from msgspec import structs
 
 from proxy.core.web import Response
 from proxy.providers.catalog import Catalog
-from tests.unit.doubles import LoopClock, in_no_time
+from tests.unit.doubles import FakeReply, LoopClock, in_no_time
+from tests.unit.routing.test_manager import whole
 from tests.unit.test_app import request
-from tests.unit.test_serve import GROQ, House, Told, by_host, unlike
+from tests.unit.test_serve import GROQ, House, Told, by_host, in_turn, unlike
 
 KEYS = {"PROXY_API_KEY": "one", "ADMIN_TOKEN": "two"}
 USER = {"authorization": "Bearer one"}
@@ -176,6 +178,16 @@ class TestEffect:
         await house.settle()
         house.clock.time += 0.25
         assert (await house.told()).text == "2"
+
+    @in_no_time
+    async def test_nor_one_that_was_asked_for_before(self) -> None:
+        slow = FakeReply(5.0, *whole("before").pieces)
+        house = House(by_host(openai=in_turn(slow, whole("after"))), LoopClock())
+        asking = asyncio.ensure_future(house.told())
+        await asyncio.sleep(1)
+        await purge(house, "all=true")
+        assert (await asking).text == "before"
+        assert (await house.told()).text == "after"
 
     async def test_other_isolates_know_within_30_s(self, house: House) -> None:
         await house.told()

@@ -532,6 +532,8 @@ class TestDirectives:
         house.clock.time += 2
         told = await house.told(path, headers, **body)
         assert (told.text, told.headers["cache-status"]) == ("2", "proxy-memory; fwd=request")
+        if path == NATIVE:
+            assert told.json["metadata"]["cacheStatus"] == "miss"
         assert (await house.told()).text == "2"
         house.leave()
         assert (await house.told()).text == "2"
@@ -839,6 +841,21 @@ class TestFlight:
         assert metadata["cost"] == 0
         assert (await house.told(stream=stream)).cache == "HIT"
 
+    @pytest.mark.parametrize("stream", [False, True])
+    async def test_the_leader_reports_once(self, stream: bool) -> None:
+        """Two reports might overtake each other."""
+        house = House(by_host(openai=stream_of(HELLO, STOP, DONE) if stream else whole("x")), **ON)
+        told: list[bytes | None] = []
+        report = house.flights.land
+
+        async def land(key: str, ticket: int, outcome: bytes | None) -> None:
+            told.append(outcome)
+            await report(key, ticket, outcome)
+
+        house.flights.land = land  # type: ignore[method-assign]
+        await house.told(stream=stream)
+        assert [bool(outcome) for outcome in told] == [True]
+
     async def test_each_gets_the_form_that_it_asked_for(self) -> None:
         gate = Gate(whole("Hello"))
         house = gate.house()
@@ -911,19 +928,24 @@ class TestFlight:
         assert {answer.text for answer in told} == {"old"}
         assert {answer.json["metadata"]["cacheStatus"] for answer in told} == {"stale"}
 
+    @in_no_time
     async def test_an_answer_that_is_not_kept_is_no_outcome(self) -> None:
         """Each of those who wait then asks in its turn."""
-        house = House(by_host(openai=whole("")), **ON)
+        house = House(by_host(openai=whole("")), LoopClock(), **ON)
         await asyncio.gather(*(house.told() for _ in range(3)))
         assert len(house.sent) == 3
+        assert asyncio.get_running_loop().time() < 0.1
 
+    @in_no_time
     async def test_nor_is_one_that_cannot_be_written(self) -> None:
         message = {"role": "assistant", "content": "x", "odd": {"n": 2**70}}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        house = House(by_host(openai=FakeReply(json.dumps({"choices": [choice]}).encode())), **ON)
+        reply = FakeReply(json.dumps({"choices": [choice]}).encode())
+        house = House(by_host(openai=reply), LoopClock(), **ON)
         told = await asyncio.gather(*(house.told() for _ in range(3)))
         assert {answer.text for answer in told} == {"x"}
         assert len(house.sent) == 3
+        assert asyncio.get_running_loop().time() < 0.1
 
     async def test_a_bug_of_the_leader_is_not_everyones(self) -> None:
         count = 0
@@ -964,32 +986,28 @@ class TestFlight:
             (HELLO, event({}, "content_filter"), DONE),
         ],
     )
+    @in_no_time
     async def test_a_leader_whose_stream_ends_badly_hands_over(self, pieces: Any) -> None:
-        house = House(
-            by_host(
-                openai=in_turn(
-                    stream_of(*pieces), stream_of(HELLO, event({"content": "!"}), STOP, DONE)
-                )
-            ),
-            **ON,
-        )
+        after = stream_of(HELLO, event({"content": "!"}), STOP, DONE)
+        house = House(by_host(openai=in_turn(stream_of(*pieces), after)), LoopClock(), **ON)
         response = await house.begin(stream=True)
         other = asyncio.ensure_future(house.told(stream=True))
         await asyncio.sleep(0.01)
         assert not other.done()
         await streamed(response)
         assert (await other).text == "Hello!"
+        assert asyncio.get_running_loop().time() < 0.1
 
+    @in_no_time
     async def test_a_leader_whose_caller_leaves_hands_over(self) -> None:
-        house = House(
-            by_host(openai=in_turn(stream_of(HELLO, HELLO, HELLO, STOP, DONE), whole("Hello!"))),
-            **ON,
-        )
+        left = stream_of(HELLO, HELLO, HELLO, STOP, DONE)
+        house = House(by_host(openai=in_turn(left, whole("Hello!"))), LoopClock(), **ON)
         response = await house.begin(stream=True)
         other = asyncio.ensure_future(house.told())
         await asyncio.sleep(0.01)
         await streamed(response, gone_after=1)
         assert (await other).text == "Hello!"
+        assert asyncio.get_running_loop().time() < 0.1
 
     @in_no_time
     async def test_a_leader_that_dies_is_replaced(self) -> None:

@@ -51,6 +51,8 @@ class AnswerCache:
         Waits for nothing where memory has a fresh one and the purges are known.
         """
         if not self._purges.usable:
+            if self._purges.resting:
+                return None
             await self._renew()
             if not self._purges.usable:
                 return None
@@ -123,4 +125,6 @@ class AnswerCache:
             async with asyncio.timeout(LEDGER_SECONDS):
                 await self._purges.renew()
         except Exception as error:
+            if isinstance(error, TimeoutError):
+                self._purges.rest()  # the next request is not made to wait as long
             self._log("error", "purges unreachable", error=repr(error)[:500])

@@ -151,6 +151,8 @@ class _Crash(Struct, frozen=True):
     attempts: tuple[Attempt, ...] = ()
 
 
+NOTHING = b"-"
+"""The outcome of a leader whose answer can't be shared: each asks for itself, none in turn."""
 _ANSWER, _ERROR = b"A", b"E"
 _CRASH = msgspec.msgpack.Decoder(_Crash)
 _ERRORS = {kind.type: kind for kind in ProxyError.__subclasses__() if kind is not MethodNotAllowed}

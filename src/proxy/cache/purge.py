@@ -43,6 +43,7 @@ class PurgeView:
         self._clock = clock
         self._read_at: float | None = None
         self._begun_at = 0.0
+        self._silent_at = 0.0
         self._at: dict[tuple[Scope, str], float] = {}
 
     @property
@@ -59,6 +60,15 @@ class PurgeView:
     def renewing(self) -> None:
         """Says that somebody reads now: no other needs to for a while."""
         self._begun_at = self._clock.now()
+
+    @property
+    def resting(self) -> bool:
+        """Whether the ledger was silent a moment ago."""
+        return 0 <= self._clock.now() - self._silent_at < AGAIN
+
+    def rest(self) -> None:
+        """Says that the ledger was silent."""
+        self._silent_at = self._clock.now()
 
     def _age(self) -> float:
         """Seconds since the last reading; a clock that stepped back ends its worth."""

@@ -53,8 +53,10 @@ class Collector:
             self._record(chunk)
         elif not self.overflowed:
             self.overflowed = True
-            for kept in (self._text, self._reasoning, self._refusal, self._calls, self._extra):
-                kept.clear()
+            for pieces in (self._text, self._reasoning, self._refusal, self._logprobs):
+                pieces.clear()
+            self._calls.clear()
+            self._extra.clear()
 
     def _record(self, chunk: Chunk) -> None:
         if chunk.text:

@@ -208,6 +208,9 @@ def _check(ask: _Chat, fields: dict[str, Raw]) -> None:
     for old, new in (("functions", "tools"), ("function_call", "tool_choice")):
         if fields.get(old, _NULL) != _NULL:
             raise invalid(old, f"Replaced by {new}, which OpenAI has had since 2023; use that")
+    old_limit, limit = ask.max_tokens, ask.max_completion_tokens
+    if old_limit is not None and limit is not None and old_limit != limit:
+        raise invalid("max_tokens", "Differs from max_completion_tokens; give one of them")
     check_messages(ask.messages)
     check_tools(ask.tools or ())
     check_format(ask.response_format, "response_format")

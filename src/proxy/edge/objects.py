@@ -53,7 +53,8 @@ class CachePurges(DurableObject):
         """Keeps a purge, the latest of its scope and value."""
         purge = json.loads(purge_json)
         self._sql.exec(
-            "INSERT OR REPLACE INTO purges (scope, value, at) VALUES (?, ?, ?)",
+            "INSERT INTO purges (scope, value, at) VALUES (?, ?, ?)"
+            " ON CONFLICT (scope, value) DO UPDATE SET at = max(at, excluded.at)",
             purge["scope"],
             purge["value"],
             purge["at"],

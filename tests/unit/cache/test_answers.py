@@ -137,6 +137,12 @@ class TestBelow:
         assert await isolate.found() is None
         assert isolate.memory.entries == 0
 
+    async def test_what_is_fresh_in_kv_is_not_looked_for_in_r2(self, isolate: Isolate) -> None:
+        isolate.put(isolate.kv, an_entry())
+        isolate.r2.fault = AssertionError("not to be asked")
+        assert await isolate.found() == ("Paris.", "kv", True)
+        assert isolate.log.lines == []
+
     async def test_a_hit_in_r2_fills_kv_with_the_life_that_is_left(self, isolate: Isolate) -> None:
         entry = an_entry(stored=NOW - 50.5)
         isolate.put(isolate.r2, entry)

@@ -120,6 +120,14 @@ class TestOutcome:
         assert (await late)[0].outcome == b"anew"
 
     @in_no_time
+    async def test_the_first_landing_counts(self, sky: Sky) -> None:
+        ticket = await sky.leads()
+        sky.flight.land(ticket, b"told")
+        sky.flight.land(ticket, b"told again")
+        sky.flight.land(ticket, None)
+        assert (await sky.boards(0))[0] == Boarding("outcome", outcome=b"told")
+
+    @in_no_time
     async def test_a_leader_without_an_outcome_hands_over_at_once(self, sky: Sky) -> None:
         ticket = await sky.leads()
         others = [sky.boards() for _ in range(5)]

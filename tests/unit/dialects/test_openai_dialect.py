@@ -175,9 +175,12 @@ def test_null_is_not_said() -> None:
     assert (call.chat.tools, call.chat.raw_tools, call.chat.stop) == ((), None, ())
 
 
-def test_the_newer_name_of_max_tokens_wins() -> None:
-    assert parse(max_tokens=5, max_completion_tokens=6).chat.max_tokens == 6
+def test_both_names_of_max_tokens() -> None:
+    assert parse(max_tokens=6).chat.max_tokens == 6
     assert parse(max_completion_tokens=6).chat.max_tokens == 6
+    assert parse(max_tokens=6, max_completion_tokens=6).chat.max_tokens == 6
+    with pytest.raises(InvalidRequest, match="max_tokens: Differs from max_completion_tokens"):
+        parse(max_tokens=5, max_completion_tokens=6)
 
 
 def test_tool_choices() -> None:
