@@ -66,6 +66,7 @@ check() {
     [ "$first" -ne 0 ] || first=$number
     printf 'FAIL  %2d  %s: %s\n' "$number" "$name" "$why"
     printf '%s\n' "$body" | head -c 300 | sed 's/^/            /'
+    echo
   fi
 }
 
@@ -116,6 +117,24 @@ post caller /v1/chat/completions "$openai"
 check 'POST /v1/chat/completions' 200 '"choices"' '"finish_reason"'
 post caller /v1/chat/completions "${openai%?},\"stream\":true}" -N
 check 'POST /v1/chat/completions, streaming' 200 'data: {' 'data: [DONE]'
+
+kept='{"prompt":"'$question'","maxTokens":24,"cache":{"ttl":60}}'
+post caller /v1/generate "$kept"
+sleep 1
+post caller /v1/generate "$kept"
+has_header cf-aig-cache-status HIT || status="$status, but no hit"
+check 'the same again comes from the cache' 200 '"cacheStatus":"hit"'
+post caller /v1/generate "$kept" -H 'Cache-Control: no-store'
+has_header cf-aig-cache-status BYPASS || status="$status, but from the cache"
+check 'Cache-Control: no-store keeps the cache out' 200
+if [ -n "$ADMIN" ]; then
+  ask admin DELETE '/admin/cache?key=validate'
+  check 'the admin token may purge the cache' 204
+  if [ -n "$KEY" ]; then
+    ask caller DELETE '/admin/cache?key=validate'
+    check 'a caller may not' 403 '"permission_denied"'
+  fi
+fi
 
 post caller /v1/generate '{"prompt":"hi","temprature":1}'
 check 'an unknown field is named' 400 '"invalid_request"' 'temprature'

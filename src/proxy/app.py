@@ -15,7 +15,6 @@ from proxy import __version__, admin
 from proxy.access.gate import Gate
 from proxy.cache.tiers import prune_prefix
 from proxy.core import config as settings
-from proxy.core.chat import Served, Usage
 from proxy.core.errors import (
     InternalError,
     MethodNotAllowed,
@@ -30,9 +29,9 @@ from proxy.dialects.contract import Dialect
 from proxy.exchange import JSON, Exchange, preflight
 from proxy.providers.catalog import Catalog
 from proxy.routing import health
-from proxy.routing.manager import Done, Manager
+from proxy.routing.manager import Manager
 from proxy.routing.selection import Selection
-from proxy.serve import Chat, build_cache
+from proxy.serve import Chat, build_cache, served_by
 
 Reaction: TypeAlias = Response | Coroutine[Any, Any, Response]
 """An answer, or the coroutine that gives it where it must wait."""
@@ -147,7 +146,7 @@ class App:
         """POST /v1/embeddings."""
         ask = openai.parse_embeddings(await self._body(exchange))
         vectors, done = await self._manager.embed(ask)
-        served = _served(exchange, done, vectors.usage)
+        served = served_by(exchange, done, vectors.usage)
         return Response(
             headers=JSON | exchange.tell(served), body=openai.embeddings(vectors, served)
         )
@@ -219,19 +218,6 @@ def start(env: Mapping[str, str], ports: Ports) -> App | Misconfigured:
         return App(env, ports)
     except (settings.ConfigError, ValueError) as error:  # ValueError: a wrong catalogue
         return Misconfigured(str(error), ports)
-
-
-def _served(exchange: Exchange, done: Done, usage: Usage | None) -> Served:
-    return Served(
-        request_id=exchange.id,
-        provider=done.target.spec.name,
-        model=done.target.model.id,
-        attempts=done.attempts,
-        dropped=done.dropped,
-        cost=done.cost(usage),
-        ms=exchange.ms,
-        created=int(exchange.began),
-    )
 
 
 class Path(Struct, frozen=True):

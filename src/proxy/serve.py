@@ -7,6 +7,7 @@ provider fails give a stale answer rather than none.
 import asyncio
 from contextlib import suppress
 from functools import partial
+from typing import Literal
 
 from msgspec import Struct, structs
 
@@ -287,18 +288,8 @@ class Chat:
         await self._land(asked, leader, outcome)
 
     def _served(self, asked: Asked, done: Done, usage: Usage | None) -> Served:
-        exchange, wanted = asked.exchange, asked.wanted
-        return Served(
-            request_id=exchange.id,
-            provider=done.target.spec.name,
-            model=done.target.model.id,
-            attempts=done.attempts,
-            dropped=done.dropped,
-            cost=done.cost(usage),
-            cache_status="miss" if wanted.read or wanted.store else "bypass",
-            ms=exchange.ms,
-            created=int(exchange.began),
-        )
+        kept = asked.wanted.read or asked.wanted.store
+        return served_by(asked.exchange, done, usage, "miss" if kept else "bypass")
 
     def _status(self, asked: Asked) -> dict[str, str]:
         """The cache's headers of an answer that a provider gave (RFC 9211)."""
@@ -347,3 +338,23 @@ class Chat:
         writer = dialect.writer(call, served)
         chunks = b"".join(map(writer.chunk, replay(entry.answer)))
         return Response(headers=EVENTS | headers, body=chunks + writer.done(entry.answer, served))
+
+
+def served_by(
+    exchange: Exchange,
+    done: Done,
+    usage: Usage | None,
+    cache_status: Literal["miss", "bypass"] = "bypass",
+) -> Served:
+    """What is told of an answer that a provider gave."""
+    return Served(
+        request_id=exchange.id,
+        provider=done.target.spec.name,
+        model=done.target.model.id,
+        attempts=done.attempts,
+        dropped=done.dropped,
+        cost=done.cost(usage),
+        cache_status=cache_status,
+        ms=exchange.ms,
+        created=int(exchange.began),
+    )
