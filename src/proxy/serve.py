@@ -76,6 +76,8 @@ class Asked(Struct, frozen=True):
     wanted: Directives
     question: Question
     scope: str
+    found_stale: bool = False
+    """Whether the cache has an answer that is too old."""
 
     def key(self, done: Done | None = None) -> str:
         """The key of the answer; `done`: who gave it, where that is known."""
@@ -128,6 +130,7 @@ class Chat:
             hit = await self._cache.find(key, asked.wanted, exchange.request.defer)
         if hit and hit.fresh:
             return self._replayed(asked, key, hit.entry, hit.tier)
+        asked = structs.replace(asked, found_stale=hit is not None)
         if asked.wanted.only_if_cached:
             raise ProviderTimeout(
                 "The answer is not in the cache (only-if-cached).", source="proxy"
@@ -294,7 +297,8 @@ class Chat:
     def _status(self, asked: Asked) -> dict[str, str]:
         """The cache's headers of an answer that a provider gave (RFC 9211)."""
         wanted = asked.wanted
-        why = "miss" if wanted.read else "request" if wanted.store else "bypass"
+        found = "stale" if asked.found_stale else "miss"
+        why = found if wanted.read else "request" if wanted.store else "bypass"
         told = "BYPASS" if why == "bypass" else "MISS"
         return {"cache-status": f"proxy-memory; fwd={why}", "cf-aig-cache-status": told}
 
