@@ -146,7 +146,7 @@ class Selection:
 
     def candidates(self, routing: Routing, needs: Needs) -> tuple[Target, ...]:
         """The models to try, best first; never empty. Worked out once for the same question:
-        that is a third of a cache hit's time.
+        a cache hit should not wait for it.
 
         Raises NotFound for a model that nobody knows, InvalidRequest for a provider that is
         none, NoProviderAvailable with the reason for each provider that is left out.
