@@ -1,7 +1,7 @@
 // Compiles Python's standard library ahead: node compile_stdlib.mjs PYODIDE TARGET
 //
 // npm's python_stdlib.zip holds sources, and workerd has nowhere to keep what it compiles, so
-// each start and each reload would compile them again: that is two thirds of the time until
+// each start and each reload would compile them again: that is most of the time until
 // the Worker's first answer. Only the same Python can do it, so Pyodide does it here, under Node.
 // The sources stay in the archive for tracebacks.
 
