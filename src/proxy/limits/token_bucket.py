@@ -1,0 +1,122 @@
+"""A token bucket in whole numbers: it never drifts.
+
+A token is 3,600,000 units, the milliseconds of an hour: a rate of `per_hour` tokens an hour adds
+exactly `per_hour` units a millisecond.
+
+Promise: by the clock that is handed in, what is taken in any window is at most the burst and what
+the rate adds in that window. A clock that steps back by STEP or less refills nothing until it has
+caught up, so no moment counts twice; one that steps back further is taken at its word, rather than
+starving callers for hours: what it steps over may count twice, once a step and up to the burst.
+A clock that jumps ahead fills the bucket up at most.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+UNIT = 3_600_000
+"""Units of a token."""
+STEP = 60_000
+"""Milliseconds by which the clock may step back and be waited for."""
+
+
+class Rate(Struct, frozen=True):
+    """What may be had: `burst` tokens at once (at least 1), `per_hour` on and on (at least 0)."""
+
+    burst: Annotated[int, Meta(ge=1)]
+    per_hour: Annotated[int, Meta(ge=0)]
+
+    def lowest(self, other: "Rate | None") -> "Rate":
+        """The stricter of both in each respect."""
+        if other is None:
+            return self
+        return Rate(min(self.burst, other.burst), min(self.per_hour, other.per_hour))
+
+
+class Fill(Struct, frozen=True):
+    """How full a bucket was: `units` at a moment (milliseconds)."""
+
+    units: Annotated[int, Meta(ge=0)]
+    at: int
+
+
+class TokenBucket:
+    """Full at first, or as it was at `fill`. Moments are whole milliseconds, `n` tokens >= 0.
+
+    Tokens may be lent: until they are settled they take room in the bucket, so that what is in it
+    and what is `held` outside never exceed the burst together.
+    """
+
+    def __init__(self, rate: Rate, now: int, fill: Fill | None = None, held: int = 0) -> None:
+        self.rate = rate
+        self.held = held
+        """Tokens that are lent."""
+        self.at = fill.at if fill else now
+        """The moment until which it is refilled; ahead of a clock that has stepped back."""
+        self._units = min(fill.units, self._room()) if fill else self._room()
+
+    def take(self, n: int, now: int) -> bool:
+        """Takes all of `n`, or none where they are not there."""
+        if self.peek(now) < n:
+            return False
+        self._units -= n * UNIT
+        return True
+
+    def peek(self, now: int) -> int:
+        """Whole tokens that are there."""
+        self.refill(now)
+        return self._units // UNIT
+
+    def wait(self, n: int, now: int) -> int | None:
+        """Milliseconds until `n` are there if nobody takes any, rounded up. None: never.
+
+        The room that lent tokens take is not reckoned with.
+        """
+        self.refill(now)
+        missing = n * UNIT - self._units
+        if missing <= 0:
+            return 0
+        if n > self.rate.burst or not self.rate.per_hour:
+            return None
+        return self.at - now - (-missing // self.rate.per_hour)
+
+    def give_back(self, n: int, now: int) -> None:
+        """Takes in tokens that were not used; what finds no room is lost."""
+        self.refill(now)
+        self._units = min(self._units + n * UNIT, self._room())
+
+    def lend(self, n: int, now: int) -> bool:
+        """Takes `n` that keep their room until they are settled."""
+        taken = self.take(n, now)
+        if taken:
+            self.held += n
+        return taken
+
+    def settle(self, lent: int, unused: int, now: int) -> None:
+        """Ends a loan of `lent`, of which `unused` come back."""
+        self.refill(now)
+        self.held -= lent
+        self.give_back(unused, now)
+
+    def set_rate(self, rate: Rate, now: int) -> None:
+        """From now on another rate. A smaller burst cuts the level, a larger one adds nothing."""
+        self.refill(now)
+        self.rate = rate
+        self._units = min(self._units, self._room())
+
+    def fill(self) -> Fill:
+        """What to store."""
+        return Fill(self._units, self.at)
+
+    def refill(self, now: int) -> None:
+        """Adds what the rate has brought since it was last refilled."""
+        passed = now - self.at
+        if -STEP <= passed <= 0:
+            return
+        self.at = now
+        if passed > 0:
+            self._units = min(self._units + passed * self.rate.per_hour, self._room())
+
+    def _room(self) -> int:
+        """Units that may be inside; none where a smaller burst is lent out already."""
+        return max(0, (self.rate.burst - self.held) * UNIT)
