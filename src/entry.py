@@ -3,11 +3,24 @@
 from typing import Any
 
 from proxy.app import App, Misconfigured, start
+from proxy.edge.convert import texts
 from proxy.edge.http import request_from
+from proxy.edge.key_objects import AccessKeys
+from proxy.edge.limit_objects import KeyAccount, ProviderPool, RateBucket
 from proxy.edge.objects import CacheFlight, CachePurges, ProviderState
-from proxy.edge.worker import ports, respond, variables
+from proxy.edge.worker import ports, respond
 
-__all__ = ["CacheFlight", "CachePurges", "ProviderState", "on_fetch", "on_scheduled"]
+__all__ = [
+    "AccessKeys",
+    "CacheFlight",
+    "CachePurges",
+    "KeyAccount",
+    "ProviderPool",
+    "ProviderState",
+    "RateBucket",
+    "on_fetch",
+    "on_scheduled",
+]
 
 _app: App | Misconfigured | None = None
 
@@ -16,7 +29,7 @@ def _started(env: Any) -> App | Misconfigured:
     """The isolate's app, built by its first request: before, there are no settings."""
     global _app
     if _app is None:
-        _app = start(variables(env), ports(env))
+        _app = start(texts(env), ports(env))
     return _app
 
 

@@ -1,13 +1,14 @@
 """The operators' paths."""
 
+from collections.abc import Collection
 from typing import get_args
 
-from proxy.access.gate import require_admin
 from proxy.cache.answers import AnswerCache
 from proxy.cache.purge import Scope
 from proxy.core.errors import InvalidRequest
+from proxy.core.ports import Accounts, Buckets, Pools, Ports
 from proxy.core.web import Response
-from proxy.exchange import Exchange
+from proxy.exchange import JSON, Exchange
 
 SCOPES = tuple(scope for scope in get_args(Scope) if scope != "all")
 
@@ -15,8 +16,6 @@ SCOPES = tuple(scope for scope in get_args(Scope) if scope != "all")
 async def purge_cache(exchange: Exchange, cache: AnswerCache) -> Response:
     """DELETE /admin/cache?key=… | ?model=provider/id | ?user=… | ?all=true. Raises
     InvalidRequest where not exactly one of them is given."""
-    if exchange.principal:
-        require_admin(exchange.principal)
     query = exchange.request.query
     if unknown := sorted(query.keys() - {*SCOPES, "all"}):
         raise InvalidRequest(f"{unknown[0]}: Unknown parameter", param=unknown[0])
@@ -26,3 +25,37 @@ async def purge_cache(exchange: Exchange, cache: AnswerCache) -> Response:
     scope, value = given[0]
     await cache.purge(scope, "" if scope == "all" else value)
     return Response(status=204)
+
+
+async def show_limits(exchange: Exchange, ports: Ports, providers: Collection[str]) -> Response:
+    """GET /admin/limits?provider=…[&user=…] | ?key=ID: how a provider's users share it, a user's
+    bucket there, or what a key has used. Raises InvalidRequest."""
+    limit, name = _limit(exchange, ports, providers)
+    body = (await limit.show(name)).encode()
+    return Response(headers={**JSON, "cache-control": "no-store"}, body=body)
+
+
+async def reset_limits(exchange: Exchange, ports: Ports, providers: Collection[str]) -> Response:
+    """DELETE /admin/limits with the same parameters: what was used is forgotten."""
+    limit, name = _limit(exchange, ports, providers)
+    await limit.reset(name)
+    return Response(status=204)
+
+
+def _limit(
+    exchange: Exchange, ports: Ports, providers: Collection[str]
+) -> tuple[Buckets | Accounts | Pools, str]:
+    query = exchange.request.query
+    if unknown := sorted(query.keys() - {"provider", "user", "key"}):
+        raise InvalidRequest(f"{unknown[0]}: Unknown parameter", param=unknown[0])
+    provider, user, key = (query.get(name) for name in ("provider", "user", "key"))
+    if bool(key) == bool(provider) or (key and user):
+        raise InvalidRequest("Say which limit: provider=NAME, with user=NAME or not, or key=ID.")
+    if key:
+        return ports.accounts, key
+    if provider not in providers:
+        raise InvalidRequest(
+            f"provider: {provider!r} is no provider; there are {', '.join(providers)}.",
+            param="provider",
+        )
+    return (ports.buckets, f"{provider}:{user}") if user else (ports.pools, str(provider))

@@ -4,6 +4,7 @@ Route, let in, read what is asked, have it answered, tell. The parts are built o
 from the settings; nothing here knows the platform.
 """
 
+import re
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import unquote
@@ -11,10 +12,12 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Struct
 
-from proxy import __version__, admin
-from proxy.access.gate import Gate
+from proxy import __version__, admin, key_admin
+from proxy.access.gate import Gate, require_admin
+from proxy.access.ring import KeyRing
 from proxy.cache.tiers import prune_prefix
 from proxy.core import config as settings
+from proxy.core.chat import Cost, Usage
 from proxy.core.errors import (
     InternalError,
     MethodNotAllowed,
@@ -23,15 +26,18 @@ from proxy.core.errors import (
     UnsupportedMediaType,
 )
 from proxy.core.ports import Ports
+from proxy.core.principal import Grant, Principal
 from proxy.core.web import Request, Response
 from proxy.dialects import native, openai
 from proxy.dialects.contract import Dialect
 from proxy.exchange import JSON, Exchange, preflight
+from proxy.limits.estimate import embedding_tokens
+from proxy.limits.limiter import Limiter
 from proxy.providers.catalog import Catalog
 from proxy.routing import health
 from proxy.routing.manager import Manager
 from proxy.routing.selection import Selection
-from proxy.serve import Chat, build_cache, served_by
+from proxy.serve import Chat, admitted, build_cache, served_by
 
 Reaction: TypeAlias = Response | Coroutine[Any, Any, Response]
 """An answer, or the coroutine that gives it where it must wait."""
@@ -46,11 +52,15 @@ class App:
         self._ports = ports
         self._catalog = Catalog.load()
         self._config = settings.read(env, self._catalog.providers)
-        self._gate = Gate(self._config)
+        self._ring = KeyRing(ports.keys, ports.clock, ports.log)
+        self._gate = Gate(self._config, self._ring)
+        self._limiter = Limiter(self._config, ports)
         self._selection = Selection(self._catalog, self._config, ports.bindings)
         self._manager = Manager(self._config, self._selection, ports.upstream, ports.clock)
         self._cache = build_cache(self._config, ports)
-        self._chat = Chat(self._config, self._selection, self._manager, self._cache, ports.flights)
+        self._chat = Chat(
+            self._config, self._selection, self._manager, self._cache, ports.flights, self._limiter
+        )
 
     def handle(self, request: Request) -> Reaction:
         """Answers a request, whatever it is: at once, or by a coroutine where it must wait."""
@@ -59,9 +69,9 @@ class App:
         try:
             reaction = self._enter(exchange, path)
         except Exception as error:
-            return self._end(exchange, self._refuse(exchange, path, error))
+            return self._end(exchange, path, self._refuse(exchange, path, error))
         if isinstance(reaction, Response):
-            return self._end(exchange, reaction)
+            return self._end(exchange, path, reaction)
         return self._wait(exchange, path, reaction)
 
     async def scheduled(self) -> None:
@@ -96,9 +106,32 @@ class App:
                 f"{request.method} is not allowed here; {', '.join(path.allow)} is.",
                 allow=path.allow,
             )
-        if not path.public:
-            exchange.principal = self._gate.admit(request.headers.get("authorization"))
+        if path.public:
+            return path.methods[method](self, exchange)
+        authorization = request.headers.get("authorization")
+        caller = self._gate.admit(authorization, request.headers.get("cf-connecting-ip", ""))
+        if isinstance(caller, Principal):
+            return self._within(exchange, path, method, caller)
+        return self._let_in(exchange, path, method, caller)
+
+    def _within(
+        self, exchange: Exchange, path: "Path", method: str, principal: Principal
+    ) -> Reaction:
+        exchange.principal = principal
+        if path.admin:
+            require_admin(principal)
         return path.methods[method](self, exchange)
+
+    async def _let_in(
+        self,
+        exchange: Exchange,
+        path: "Path",
+        method: str,
+        caller: Coroutine[Any, Any, Principal],
+    ) -> Response:
+        """Lets in a caller whose key must be looked up."""
+        reaction = self._within(exchange, path, method, await caller)
+        return reaction if isinstance(reaction, Response) else await reaction
 
     async def _wait(
         self, exchange: Exchange, path: "Path", reaction: Coroutine[Any, Any, Response]
@@ -107,7 +140,7 @@ class App:
             response = await reaction
         except Exception as error:
             response = self._refuse(exchange, path, error)
-        return self._end(exchange, response)
+        return self._end(exchange, path, response)
 
     def _refuse(self, exchange: Exchange, path: "Path", error: Exception) -> Response:
         if not isinstance(error, ProxyError):
@@ -115,10 +148,10 @@ class App:
             error = InternalError("The proxy made a mistake; it has been logged.")
         return exchange.refusal(error, path.dialect)
 
-    def _end(self, exchange: Exchange, response: Response) -> Response:
+    def _end(self, exchange: Exchange, path: "Path", response: Response) -> Response:
         if response.stream is None:
             exchange.log(response.status)
-        return exchange.finish(response, self._config.cors_origins)
+        return exchange.finish(response, self._config.cors_origins, path.dialect)
 
     async def _body(self, exchange: Exchange) -> bytes:
         """The body of a request that must be JSON."""
@@ -145,7 +178,14 @@ class App:
     async def embeddings(self, exchange: Exchange) -> Response:
         """POST /v1/embeddings."""
         ask = openai.parse_embeddings(await self._body(exchange))
-        vectors, done = await self._manager.embed(ask)
+        meter = await admitted(exchange, self._limiter)
+        meter.expected = lambda _: Usage(input=embedding_tokens(ask))
+        try:
+            vectors, done = await self._manager.embed(ask, meter)
+        except BaseException:
+            meter.settle(None, Cost(0))
+            raise
+        meter.settle(vectors.usage or meter.expected(None), done.cost(vectors.usage))
         served = served_by(exchange, done, vectors.usage)
         return Response(
             headers=JSON | exchange.tell(served), body=openai.embeddings(vectors, served)
@@ -155,14 +195,47 @@ class App:
         """DELETE /admin/cache."""
         return await admin.purge_cache(exchange, self._cache)
 
+    async def limits(self, exchange: Exchange) -> Response:
+        """GET /admin/limits."""
+        return await admin.show_limits(exchange, self._ports, self._catalog.providers)
+
+    async def reset_limits(self, exchange: Exchange) -> Response:
+        """DELETE /admin/limits."""
+        return await admin.reset_limits(exchange, self._ports, self._catalog.providers)
+
+    async def keys(self, exchange: Exchange) -> Response:
+        """GET /admin/keys."""
+        return await key_admin.list_keys(exchange, self._ring)
+
+    async def issue_key(self, exchange: Exchange) -> Response:
+        """POST /admin/keys."""
+        body = await self._body(exchange)
+        environment, providers = self._config.environment, self._catalog.providers
+        return await key_admin.issue(exchange, self._ring, environment, providers, body)
+
+    async def key(self, exchange: Exchange) -> Response:
+        """GET /admin/keys/ID."""
+        return await key_admin.show(exchange, self._ring)
+
+    async def revoke_key(self, exchange: Exchange) -> Response:
+        """DELETE /admin/keys/ID."""
+        return await key_admin.revoke(exchange, self._ring)
+
+    async def rotate_key(self, exchange: Exchange) -> Response:
+        """POST /admin/keys/ID/rotate."""
+        body = await self._body(exchange)
+        return await key_admin.rotate(exchange, self._ring, self._config.environment, body)
+
     def models(self, exchange: Exchange) -> Response:
         """GET /v1/models."""
-        return Response(headers=dict(JSON), body=openai.models(self._selection.listing()))
+        return Response(
+            headers=dict(JSON), body=openai.models(self._selection.listing(_grant(exchange)))
+        )
 
     def model(self, exchange: Exchange) -> Response:
         """GET /v1/models/ID."""
         id_ = unquote(exchange.request.path.removeprefix(MODEL_PREFIX))
-        for entry in self._selection.listing():
+        for entry in self._selection.listing(_grant(exchange)):
             if entry.id == id_:
                 return Response(headers=dict(JSON), body=openai.model(entry))
         raise NotFound(
@@ -205,7 +278,7 @@ class Misconfigured:
         exchange = Exchange(request, self._ports)
         response = exchange.refusal(self._error, _find(request.path).dialect)
         exchange.log(response.status)
-        return exchange.finish(response, ())
+        return exchange.finish(response, (), native)
 
     async def scheduled(self) -> None:
         """Raises the error, so that the trigger is seen to fail."""
@@ -221,11 +294,12 @@ def start(env: Mapping[str, str], ports: Ports) -> App | Misconfigured:
 
 
 class Path(Struct, frozen=True):
-    """What a path takes, in whose form it answers, and whether it wants a key."""
+    """What a path takes, in whose form it answers, and whom it lets in."""
 
     methods: dict[str, Callable[[App, Exchange], Reaction]]
     dialect: Dialect = native
     public: bool = False
+    admin: bool = False
 
     @property
     def allow(self) -> tuple[str, ...]:
@@ -236,18 +310,34 @@ class Path(Struct, frozen=True):
 
 NOTHING = Path({})
 MODEL_PREFIX = "/v1/models/"
-MODEL = Path({"GET": App.model}, openai)
 PATHS = {
     "/v1/generate": Path({"POST": App.generate}),
     "/v1/chat/completions": Path({"POST": App.chat_completions}, openai),
     "/v1/embeddings": Path({"POST": App.embeddings}, openai),
     "/v1/models": Path({"GET": App.models}, openai),
     "/health": Path({"GET": App.health}, public=True),
-    "/admin/cache": Path({"DELETE": App.purge}),
     "/health/providers": Path({"GET": App.provider_health}),
+    "/admin/cache": Path({"DELETE": App.purge}, admin=True),
+    "/admin/keys": Path({"GET": App.keys, "POST": App.issue_key}, admin=True),
+    "/admin/limits": Path({"GET": App.limits, "DELETE": App.reset_limits}, admin=True),
 }
+PATTERNS = (
+    (re.compile(r"/v1/models/.+"), Path({"GET": App.model}, openai)),
+    (
+        re.compile(r"/admin/keys/[^/]+"),
+        Path({"GET": App.key, "DELETE": App.revoke_key}, admin=True),
+    ),
+    (re.compile(r"/admin/keys/[^/]+/rotate"), Path({"POST": App.rotate_key}, admin=True)),
+)
+"""Paths that name something."""
 
 
 def _find(path: str) -> Path:
-    found = PATHS.get(path) or PATHS.get(path.rstrip("/"), NOTHING)
-    return MODEL if found is NOTHING and path.startswith(MODEL_PREFIX) else found
+    path = path.rstrip("/")
+    if found := PATHS.get(path):
+        return found
+    return next((found for pattern, found in PATTERNS if pattern.fullmatch(path)), NOTHING)
+
+
+def _grant(exchange: Exchange) -> Grant:
+    return exchange.principal.grant if exchange.principal else Grant()

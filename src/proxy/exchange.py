@@ -4,20 +4,23 @@ import math
 import re
 from typing import Any
 
-from proxy.access.gate import Principal
 from proxy.core.chat import Served
 from proxy.core.config import Config
 from proxy.core.errors import MethodNotAllowed, ProxyError
 from proxy.core.ports import Ports
+from proxy.core.principal import Principal
 from proxy.core.web import Request, Response
+from proxy.dialects import openai
 from proxy.dialects.contract import Dialect
+from proxy.limits.headers import limit_headers
+from proxy.limits.limiter import Meter
 
 JSON = {"content-type": "application/json"}
 EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store"}
 EXPOSED = (
-    "age, cache-status, cf-aig-cache-status, cf-aig-step, retry-after, server-timing,"
-    " x-proxy-cache-key, x-proxy-cost, x-proxy-cost-origin, x-proxy-dropped, x-proxy-model,"
-    " x-proxy-provider, x-request-id"
+    "age, cache-status, cf-aig-cache-status, cf-aig-step, ratelimit, ratelimit-policy,"
+    " retry-after, server-timing, x-proxy-cache-key, x-proxy-cost, x-proxy-cost-origin,"
+    " x-proxy-dropped, x-proxy-model, x-proxy-provider, x-request-id"
 )
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -36,6 +39,7 @@ class Exchange:
         given = request.headers.get("x-request-id", "")
         self.id = given if _REQUEST_ID.fullmatch(given) else f"req_{ports.random.token(12)}"
         self.principal: Principal | None = None
+        self.meter: Meter | None = None
         self.upstream_ms = 0
         self.log_fields: dict[str, object] = {}
 
@@ -88,9 +92,11 @@ class Exchange:
             attempts=_line(served.attempts),
         )
 
-    def finish(self, response: Response, origins: tuple[str, ...]) -> Response:
+    def finish(self, response: Response, origins: tuple[str, ...], dialect: Dialect) -> Response:
         """The answer with the headers that all answers carry. origins: those of CORS_ORIGINS."""
         headers = response.headers
+        if self.meter:
+            headers |= limit_headers(self.meter.standings, openai=dialect is openai)
         headers["x-request-id"] = self.id
         headers["x-content-type-options"] = "nosniff"
         headers["server-timing"] = f"upstream;dur={self.upstream_ms}, total;dur={self.ms}"

@@ -27,7 +27,7 @@ from proxy.cache.key import cache_key, named_key
 from proxy.cache.lru import MemoryCache
 from proxy.cache.purge import PurgeView
 from proxy.cache.tiers import Lower, LowerTiers
-from proxy.core.chat import Answer, Call, Cost, Served, Usage
+from proxy.core.chat import Answer, Call, ChatRequest, Cost, Served, Usage
 from proxy.core.collect import Collector
 from proxy.core.config import Config
 from proxy.core.errors import (
@@ -43,7 +43,9 @@ from proxy.core.ports import BlobStore, Flights, Ports, Write
 from proxy.core.web import Response
 from proxy.dialects.contract import Dialect
 from proxy.exchange import EVENTS, JSON, Exchange
-from proxy.routing.failure import as_proxy_error
+from proxy.limits.estimate import input_tokens, output_tokens
+from proxy.limits.limiter import Limiter, Meter
+from proxy.routing.failure import as_proxy_error, refused
 from proxy.routing.manager import Done, Manager, Stream
 from proxy.routing.selection import Needs, Question, Selection
 
@@ -75,6 +77,7 @@ class Asked(Struct, frozen=True):
     call: Call
     wanted: Directives
     question: Question
+    meter: Meter
     scope: str
     found_stale: bool = False
     """Whether the cache has an answer that is too old."""
@@ -105,7 +108,9 @@ class Chat:
         manager: Manager,
         cache: AnswerCache,
         flights: Flights,
+        limiter: Limiter,
     ) -> None:
+        self._limiter = limiter
         self._config = config
         self._selection = selection
         self._manager = manager
@@ -114,15 +119,19 @@ class Chat:
 
     async def answer(self, exchange: Exchange, dialect: Dialect, call: Call) -> Response:
         """The response to a chat request. Raises ProxyError."""
-        question = self._selection.question(call.routing, Needs.of(call.chat))
-        user = exchange.principal.user if exchange.principal else ""
+        meter = await admitted(exchange, self._limiter)
+        meter.expected = partial(expected, call.chat)
+        principal = meter.principal
+        question = self._selection.question(call.routing, Needs.of(call.chat), meter.grant)
+        shared = (principal.cache_scope or self._config.cache_scope) == "shared"
         asked = Asked(
             exchange=exchange,
             dialect=dialect,
             call=call,
             wanted=directives(call.cache, exchange.request.headers, self._config.cache_ttl),
             question=question,
-            scope=user if self._config.cache_scope == "tenant" else "",
+            scope="" if shared else principal.user,
+            meter=meter,
         )
         key = asked.key() if asked.wanted.read or asked.wanted.store else ""
         hit = None
@@ -160,7 +169,8 @@ class Chat:
             return await self._asked_of_provider(asked, leader)
         except ProxyError as error:
             hasty = isinstance(error, ProviderTimeout) and asked.call.routing.timeout_ms
-            self._hand_over(asked, leader, None if hasty else crashed(error))
+            own = hasty or error.limit  # its haste and its limits are no matter of the others'
+            self._hand_over(asked, leader, None if own else crashed(error))
             raise
         except BaseException:
             self._hand_over(asked, leader, None)
@@ -211,16 +221,25 @@ class Chat:
     # --- from a provider ------------------------------------------------------------------
 
     async def _asked_of_provider(self, asked: Asked, leader: Leader | None) -> Response:
+        try:
+            return await self._asked(asked, leader)
+        except BaseException:
+            asked.meter.settle(None, Cost(0))
+            raise
+
+    async def _asked(self, asked: Asked, leader: Leader | None) -> Response:
         exchange, call = asked.exchange, asked.call
         if call.chat.stream:
-            stream, done = await self._manager.stream(call, exchange.began)
+            stream, done = await self._manager.stream(call, asked.meter, exchange.began)
             served = self._served(asked, done, None)
             return Response(
                 headers=EVENTS | exchange.tell(served) | self._status(asked),
                 stream=partial(self._relay, asked, stream, done, leader),
             )
-        answer, done = await self._manager.complete(call, exchange.began)
+        answer, done = await self._manager.complete(call, asked.meter, exchange.began)
         served = self._served(asked, done, answer.usage)
+        usage = answer.usage or seen(asked.meter, len(answer.text or ""))
+        asked.meter.settle(usage, done.cost(usage))
         self._keep(asked, answer, done, leader)
         return Response(
             headers=JSON | exchange.tell(served) | self._status(asked),
@@ -243,9 +262,11 @@ class Chat:
                         collector.add(chunk)
                     await write(b"".join(map(writer.chunk, chunks)))
             answer = collector.answer()
-            self._keep(asked, answer, done, leader)
-            leader = None
-            await write(writer.done(answer, self._served(asked, done, answer.usage)))
+            try:  # the caller's last event goes first, and what is complete is kept all the same
+                await write(writer.done(answer, self._served(asked, done, answer.usage)))
+            finally:
+                self._keep(asked, answer, done, leader)
+                leader = None
         except ClientGone:
             outcome = "client_gone"
         except (Fault, TimeoutError) as error:
@@ -256,6 +277,8 @@ class Chat:
                 await write(writer.error(refusal, exchange.id, exchange.ports.clock.now()))
         finally:
             stream.abort()
+            usage = collector.usage or seen(asked.meter, collector.characters)
+            asked.meter.settle(usage, done.cost(usage))
             exchange.note(self._served(asked, done, collector.usage))
             exchange.log_fields["stream"] = outcome
             exchange.log(200)
@@ -342,6 +365,25 @@ class Chat:
         writer = dialect.writer(call, served)
         chunks = b"".join(map(writer.chunk, replay(entry.answer)))
         return Response(headers=EVENTS | headers, body=chunks + writer.done(entry.answer, served))
+
+
+def expected(chat: ChatRequest, max_output: int | None) -> Usage:
+    """What an answer will use, estimated before it is asked for."""
+    return Usage(input=input_tokens(chat), output=output_tokens(chat, max_output))
+
+
+async def admitted(exchange: Exchange, limiter: Limiter) -> Meter:
+    """The limits for a request, which its key's own request limit lets in. Raises ProxyError."""
+    assert exchange.principal  # no path that serves is public
+    meter = exchange.meter = limiter.meter(exchange.principal, exchange.request.defer)
+    if refusal := await meter.admit():
+        raise refused([refusal])
+    return meter
+
+
+def seen(meter: Meter, characters: int) -> Usage:
+    """What an answer has used whose provider does not tell, or that broke off before."""
+    return Usage(input=meter.expected(None).input, output=-(-characters // 4))
 
 
 def served_by(

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.e2e.pair import Pair
 from tests.upstream import Upstream
 from tools import runtime
 from tools.layout import ROOT
@@ -33,11 +34,22 @@ PATHS = {
 CALLER_KEY = "a-callers-key-0123456789"
 ADMIN_TOKEN = "the-admin-token-0123456789"
 
+ROOMY = {
+    "RATE_LIMIT_BURST": "1000000",
+    "RATE_LIMIT_PER_HOUR": "10000000",
+    "RATE_LIMIT_ADAPTIVE": "off",
+}
+"""For tests of other things, which share their users and their providers."""
+
 DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
     "open": ("development", {"IDLE_TIMEOUT_MS": "1500", "CORS_ORIGINS": "https://app.example"}),
     "keyed": ("development", {"PROXY_API_KEY": CALLER_KEY, "ADMIN_TOKEN": ADMIN_TOKEN}),
     "closed": ("production", {}),
     "coalescing": ("development", {"CACHE_COALESCE": "on"}),
+    "limited": (
+        "development",
+        {"ADMIN_TOKEN": ADMIN_TOKEN, "RATE_LIMIT_BURST": "100", "RATE_LIMIT_PER_HOUR": "100"},
+    ),
     "restarted": ("development", {"CACHE_SCOPE": "shared"}),
     "faulty": ("development", {}),
     "broken": ("staging", {"FALLBACK_CHAIN": "gemini,nobody", "IDLE_TIMEOUT_MS": "soon"}),
@@ -78,7 +90,7 @@ class Deployments:
         ai.mkdir(parents=True)
         if environment == "development":
             urls = {f"{who}_BASE_URL": self._upstream.url + path for who, path in PATHS.items()}
-            settings = urls | KEYS | settings
+            settings = urls | KEYS | ROOMY | settings
         main = runtime.derived_config(
             directory,
             env=environment,
@@ -201,6 +213,16 @@ def tierless(deployments: Deployments, request: pytest.FixtureRequest) -> Iterat
     """Deployments whose KV and R2 are missing, or fail."""
     with _client(deployments.get(request.param).url) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def pair(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Two isolates of a deployment with one flight for identical requests and keys."""
+    urls = {f"{who}_BASE_URL": upstream.url + path for who, path in PATHS.items()}
+    keys = {"PROXY_API_KEY": CALLER_KEY, "ADMIN_TOKEN": ADMIN_TOKEN}
+    settings = urls | KEYS | ROOMY | keys | {"CACHE_COALESCE": "on"}
+    with Pair(tmp_path_factory.mktemp("pair"), settings) as both:
+        yield both
 
 
 Script = Callable[..., str]

@@ -4,13 +4,20 @@ import asyncio
 import functools
 import selectors
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from typing import Any, ParamSpec
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import msgspec
 
+from proxy.access.keys import Bound, Key, KeyBook
 from proxy.cache.flight import Flight
+from proxy.core.chat import Cost, Usage
 from proxy.core.errors import Fault
+from proxy.core.permit import Refusal
 from proxy.core.ports import Outgoing, Ports
+from proxy.core.principal import Grant
+from proxy.limits.adaptive import ProviderPool, Signal
+from proxy.limits.budget import Account, Reserve
+from proxy.limits.lease import Ask, LeasedBucket, Returns
 
 
 class ManualClock:
@@ -54,6 +61,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
 
 P = ParamSpec("P")
+M = TypeVar("M")
 
 
 def in_no_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
@@ -65,6 +73,25 @@ def in_no_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None
             runner.run(test(*args, **kwargs))
 
     return run
+
+
+class Unlimited:
+    """A permit (core.permit) without limits; `refusals` are given first, one a charge."""
+
+    def __init__(self, *refusals: Refusal | None) -> None:
+        self.grant = Grant()
+        self.refusals = list(refusals)
+        self.charged: list[str] = []
+        self.observed: list[tuple[str, int]] = []
+
+    async def charge(
+        self, provider: str, price: Callable[[Usage], Cost], max_output: int | None
+    ) -> Refusal | None:
+        self.charged.append(provider)
+        return self.refusals.pop(0) if self.refusals else None
+
+    def observe(self, provider: str, status: int, headers: Mapping[str, str]) -> None:
+        self.observed.append((provider, status))
 
 
 class CountingRandom:
@@ -199,6 +226,143 @@ class MemoryFlights:
         self.flights[key].land(ticket, outcome)
 
 
+class Objects(Generic[M]):
+    """Durable Objects by name, in memory; `down` makes them fail, `silent` makes them hang."""
+
+    def __init__(self, clock: ManualClock, machine: Callable[[int], M]) -> None:
+        self.clock = clock
+        self.machine = machine
+        self.held: dict[str, M] = {}
+        self.calls: list[str] = []
+        self.down = False
+        self.silent = False
+
+    async def at(self, name: str) -> tuple[M, int]:
+        self.calls.append(name)
+        if self.down:
+            raise RuntimeError("the object is unreachable")
+        if self.silent:
+            await asyncio.sleep(10_000)
+        now = round(self.clock.now() * 1000)
+        return self.held.setdefault(name, self.machine(now)), now
+
+    async def show(self, name: str) -> str:
+        machine, now = await self.at(name)
+        return msgspec.json.encode(machine.show(now)).decode()
+
+    async def reset(self, name: str) -> None:
+        machine, now = await self.at(name)
+        machine.reset(now)
+
+
+class MemoryBuckets(Objects[LeasedBucket]):
+    """The token buckets."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock, LeasedBucket)
+
+    async def ask(self, name: str, ask_json: str) -> str:
+        bucket, now = await self.at(name)
+        grant = bucket.ask(msgspec.json.decode(ask_json, type=Ask), now)
+        return msgspec.json.encode(grant).decode()
+
+    async def give_back(self, name: str, returns_json: str) -> None:
+        bucket, now = await self.at(name)
+        bucket.give_back(msgspec.json.decode(returns_json, type=Returns), now)
+
+
+class MemoryAccounts(Objects[Account]):
+    """What keys have used."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock, Account)
+
+    async def reserve(self, key_id: str, reserve_json: str) -> str:
+        account, now = await self.at(key_id)
+        verdict = account.reserve(msgspec.json.decode(reserve_json, type=Reserve), now)
+        return msgspec.json.encode(verdict).decode()
+
+    async def settle(self, key_id: str, request_id: str, tokens: int, nano_usd: int) -> None:
+        account, now = await self.at(key_id)
+        account.settle(request_id, tokens, nano_usd, now)
+
+
+class MemoryPools(Objects[ProviderPool]):
+    """What the providers bear."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock, lambda _: ProviderPool(60))
+
+    async def signal(self, provider: str, signal_json: str) -> None:
+        pool, now = await self.at(provider)
+        pool.signal(msgspec.json.decode(signal_json, type=Signal), now)
+
+
+class MemoryRows:
+    """What a KeyBook keeps."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[str, str] = {}
+        self.secrets: dict[str, Bound] = {}
+
+    def put(self, key_id: str, body: str) -> None:
+        self.bodies[key_id] = body
+
+    def get(self, key_id: str) -> str | None:
+        return self.bodies.get(key_id)
+
+    def all(self) -> list[str]:
+        return list(self.bodies.values())
+
+    def bind(self, bound: Bound) -> None:
+        self.secrets[bound.digest] = bound
+
+    def bound(self, digest: str) -> Bound | None:
+        return self.secrets.get(digest)
+
+    def end(self, key_id: str, until: int) -> None:
+        for digest, bound in self.secrets.items():
+            if bound.key_id == key_id and (bound.until == 0 or bound.until > until):
+                self.secrets[digest] = Bound(digest, key_id, until)
+
+
+class MemoryKeys:
+    """The issued keys, in memory; `down` makes them fail, `silent` makes them hang."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.rows = MemoryRows()
+        self.book = KeyBook(self.rows)
+        self.lookups = 0
+        self.down = False
+        self.silent = False
+
+    @property
+    def now(self) -> int:
+        return round(self.clock.now() * 1000)
+
+    async def lookup(self, digest: str, address: str) -> str:
+        self.lookups += 1
+        if self.down:
+            raise RuntimeError("the object is unreachable")
+        if self.silent:
+            await asyncio.sleep(10_000)
+        return msgspec.json.encode(self.book.lookup(digest, address, self.now)).decode()
+
+    async def issue(self, key_json: str, digest: str) -> None:
+        self.book.issue(msgspec.json.decode(key_json, type=Key), digest)
+
+    async def list_keys(self) -> str:
+        return msgspec.json.encode(self.book.list()).decode()
+
+    async def revoke(self, key_id: str) -> str:
+        return msgspec.json.encode(self.book.revoke(key_id, self.now)).decode()
+
+    async def rotate(self, key_id: str, digest: str, overlap_ms: int) -> str:
+        key = self.book.rotate(key_id, digest, overlap_ms, self.now)
+        return msgspec.json.encode(key).decode()
+
+
 class MemoryStore:
     """A tier of the cache, in memory; `fault` makes it raise, `silent` makes it hang."""
 
@@ -257,6 +421,10 @@ def ports(
         clock=clock,
         purges=MemoryLedger(),
         flights=MemoryFlights(clock),
+        keys=MemoryKeys(clock),
+        buckets=MemoryBuckets(clock),
+        accounts=MemoryAccounts(clock),
+        pools=MemoryPools(clock),
         kv=MemoryStore(),
         r2=MemoryStore(),
         random=CountingRandom(),

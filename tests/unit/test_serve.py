@@ -789,7 +789,7 @@ class TestStale:
         assert "old" not in told.text
 
 
-ON = {"CACHE_COALESCE": "on"}
+ON = {"CACHE_COALESCE": "on", "RATE_LIMIT_LEASE": "1"}
 
 
 class Gate:

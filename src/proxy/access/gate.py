@@ -1,25 +1,22 @@
-"""Who is calling: the deployment's own two keys, compared in constant time.
+"""Who is calling: the deployment's own two keys, compared in constant time, and issued ones.
 
-Promise: without any key configured nobody is let in, except in development.
+Promise: without any key configured nobody is let in, except in development. Who has sent too
+many wrong keys is not told for a while whether the next one is right.
 """
 
 import hashlib
 import hmac
+import re
+from collections.abc import Coroutine
+from typing import Any
 
-from msgspec import Struct
-
+from proxy.access.ring import KeyRing
 from proxy.core.config import Config
 from proxy.core.errors import AuthenticationFailed, PermissionDenied
+from proxy.core.principal import Principal
 
-
-class Principal(Struct, frozen=True):
-    """The caller: the user that limits and accounts go by, and whether it may administrate."""
-
-    user: str
-    admin: bool = False
-
-
-ANONYMOUS = Principal("anonymous", admin=True)
+ANONYMOUS = Principal(user="anonymous", admin=True)
+_ISSUED = re.compile(r"aep_([a-z]+)_[0-9a-f]{64}")
 _NO_KEY_YET = (
     "This deployment has no key yet, so it is closed. Set one with"
     " `npx wrangler secret put PROXY_API_KEY` (or ADMIN_TOKEN)."
@@ -29,40 +26,49 @@ _NO_KEY_YET = (
 class Gate:
     """Lets callers in by `Authorization: Bearer KEY`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, ring: KeyRing) -> None:
         self._open = config.open
+        self._environment = config.environment
+        self._ring = ring
         self._keys = [
-            (_digest(key), principal)
+            (digest_of(key), principal)
             for key, principal in (
-                (config.proxy_api_key, Principal("default")),
-                (config.admin_token, Principal("admin", admin=True)),
+                (config.proxy_api_key, Principal(user="default")),
+                (config.admin_token, Principal(user="admin", admin=True)),
             )
             if key
         ]
 
-    def admit(self, authorization: str | None) -> Principal:
-        """The caller that the header names. Raises AuthenticationFailed."""
+    def admit(
+        self, authorization: str | None, address: str
+    ) -> Principal | Coroutine[Any, Any, Principal]:
+        """The caller that the header names, or the coroutine that looks it up; address: where
+        the request comes from. Both raise AuthenticationFailed, RateLimitExceeded after too
+        many wrong keys, and InternalError (503) where the keys can't be looked up."""
         if self._open:
             return ANONYMOUS
         if not self._keys:
             raise AuthenticationFailed(_NO_KEY_YET, code="no_key_configured")
-        if not authorization:
-            raise AuthenticationFailed(
-                "No key was sent. Send it as `Authorization: Bearer KEY`.", code="missing_api_key"
-            )
-        scheme, _, key = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not key.strip():
-            raise AuthenticationFailed(
-                "The Authorization header must be `Bearer KEY`.", code="invalid_api_key"
-            )
-        given = _digest(key.strip())
+        key = _bearer(authorization)
+        digest = digest_of(key)
         found = None
-        for digest, principal in self._keys:  # all of them, so that the time tells nothing
-            if hmac.compare_digest(digest, given):
+        for own, principal in self._keys:  # all of them, so that the time tells nothing
+            if hmac.compare_digest(own, digest):
                 found = principal
-        if found is None:
-            raise AuthenticationFailed("The key is not known.", code="invalid_api_key")
-        return found
+        if found:
+            self._ring.admit_own(digest, address)
+            return found
+        if known := self._ring.peek(digest):
+            return known
+        self._ring.check_address(address)
+        self._ring.check_unknown(digest)
+        issued = _ISSUED.fullmatch(key)
+        if issued and issued[1] != self._environment:
+            raise AuthenticationFailed(
+                f"This key belongs to {issued[1]}; this is {self._environment}.",
+                code="wrong_environment",
+            )
+        return self._ring.lookup(digest, address)
 
 
 def require_admin(principal: Principal) -> None:
@@ -71,5 +77,24 @@ def require_admin(principal: Principal) -> None:
         raise PermissionDenied("This needs the admin token (ADMIN_TOKEN).")
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode(errors="surrogatepass")).digest()
+def secret_for(environment: str, token: str) -> str:
+    """A new key's text; token: 64 hexadecimal digits of randomness."""
+    return f"aep_{environment}_{token}"
+
+
+def digest_of(key: str) -> str:
+    """SHA-256 of a secret, in hexadecimal."""
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+
+
+def _bearer(authorization: str | None) -> str:
+    if not authorization:
+        raise AuthenticationFailed(
+            "No key was sent. Send it as `Authorization: Bearer KEY`.", code="missing_api_key"
+        )
+    scheme, _, key = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise AuthenticationFailed(
+            "The Authorization header must be `Bearer KEY`.", code="invalid_api_key"
+        )
+    return key.strip()

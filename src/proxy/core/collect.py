@@ -15,18 +15,22 @@ class _Call:
 
 
 LIMIT = 8 * 1024 * 1024
-"""Characters of a streamed answer that are kept."""
+"""Bytes that a streamed answer may take while it is kept."""
+PIECE = 64
+"""Bytes that a piece takes beside its characters."""
 
 
 class Collector:
     """Holds what has been streamed so far; `answer` may be asked at any time.
 
-    Beyond `limit` characters what is kept is dropped (`overflowed`): the stream goes on, only
+    Beyond `limit` bytes of memory what is kept is dropped (`overflowed`): the stream goes on, only
     the usage and the finish reason are still taken in.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.overflowed = False
+        self.characters = 0
+        """How many came, those that were dropped too."""
         self._left = limit
         self._text: list[str] = []
         self._reasoning: list[str] = []
@@ -47,8 +51,10 @@ class Collector:
         self.finish_reason = chunk.finish_reason or self.finish_reason
         self.model = chunk.model or self.model
         self.id = chunk.id or self.id
-        self._left -= len(chunk.text) + len(chunk.reasoning) + len(chunk.refusal)
-        self._left -= sum(len(delta.arguments) for delta in chunk.tool_calls)
+        for text in (chunk.text, chunk.reasoning, chunk.refusal):
+            self._count(text)
+        for delta in chunk.tool_calls:
+            self._count(delta.arguments)
         if self._left >= 0:
             self._record(chunk)
         elif not self.overflowed:
@@ -57,6 +63,11 @@ class Collector:
                 pieces.clear()
             self._calls.clear()
             self._extra.clear()
+
+    def _count(self, text: str) -> None:
+        if text:
+            self.characters += len(text)
+            self._left -= PIECE + len(text) * (1 if text.isascii() else 4)
 
     def _record(self, chunk: Chunk) -> None:
         if chunk.text:

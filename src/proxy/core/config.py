@@ -6,13 +6,16 @@ against it. What makes no sense is told in one message that lists all that is wr
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+T = TypeVar("T")
+
 CacheScope = Literal["tenant", "shared"]
 Environment = Literal["development", "staging", "production"]
+OnError = Literal["open", "closed"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -27,6 +30,9 @@ class ProviderAccess(Struct, frozen=True):
     base_url: str | None = None
     key: str | None = None
     embeddings_url: str | None = None
+    per_hour: int | None = None
+    burst: int | None = None
+    """The limits of each user there; None: those of the deployment."""
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -49,8 +55,15 @@ class Config(Struct, frozen=True, kw_only=True):
     cache_timeout_ms: int
     cache_memory_entries: int
     cache_memory_bytes: int
+    rate_limit_per_hour: int
+    rate_limit_burst: int
+    rate_limit_floor_per_hour: int
+    rate_limit_lease: int
+    rate_limit_adaptive: bool
+    limiter_on_error: OnError
+    limiter_timeout_ms: int
     providers: dict[str, ProviderAccess]
-    """What is set of `<PROVIDER>_API_KEY`, `_BASE_URL` and `_EMBEDDINGS_BASE_URL`."""
+    """What is set of `<PROVIDER>_API_KEY` and the other PROVIDER_SETTINGS."""
 
     @property
     def open(self) -> bool:
@@ -195,12 +208,56 @@ SETTINGS = (
         _whole(0, 64 * 1024 * 1024),
         "Bytes that these may take.",
     ),
+    Setting(
+        "RATE_LIMIT_PER_HOUR",
+        "1000",
+        _whole(0, 10_000_000),
+        "Requests an hour that each user has at each provider; cache hits don't count.",
+    ),
+    Setting(
+        "RATE_LIMIT_BURST",
+        "50",
+        _whole(1, 1_000_000),
+        "Requests at once that each user has at each provider.",
+    ),
+    Setting(
+        "RATE_LIMIT_FLOOR_PER_HOUR",
+        "60",
+        _whole(0, 10_000_000),
+        "Requests an hour that a user keeps at a provider that is short.",
+    ),
+    Setting(
+        "RATE_LIMIT_LEASE",
+        "16",
+        _whole(1, 1000),
+        "Tokens that an isolate may take from a bucket at a time; 1: one call a request (strict).",
+    ),
+    Setting(
+        "RATE_LIMIT_ADAPTIVE",
+        "on",
+        _switch,
+        "on: a provider's 429s and rate-limit headers shrink its buckets for a while.",
+    ),
+    Setting(
+        "LIMITER_ON_ERROR",
+        "open",
+        _one_of(OnError),
+        "open: requests pass while the limiter is out of reach; closed: they are refused.",
+    ),
+    Setting(
+        "LIMITER_TIMEOUT_MS",
+        "1000",
+        _whole(1, 10_000),
+        "Milliseconds after which the limiter counts as out of reach.",
+    ),
 )
 
 PROVIDER_SETTINGS = {
     "API_KEY": "The provider's key (secret). A provider without its key is not used.",
     "BASE_URL": "What the provider's own SDK takes for a base URL, if not the provider's own.",
     "EMBEDDINGS_BASE_URL": "Where its embeddings are served, if not under the base URL.",
+    "RATE_LIMIT_PER_HOUR": "Requests an hour of each user there, if not RATE_LIMIT_PER_HOUR.",
+    "RATE_LIMIT_BURST": "Requests at once of each user there, if not RATE_LIMIT_BURST.",
 }
 """Settings that each provider has: the name's end and what it is for."""
 
@@ -208,6 +265,15 @@ PROVIDER_SETTINGS = {
 def variable(provider: str, end: str) -> str:
     """The name of a provider's setting: variable("workers-ai", "BASE_URL")."""
     return f"{provider.upper().replace('-', '_')}_{end}"
+
+
+def read_one(env: Mapping[str, str], name: str) -> Any:
+    """A single setting, for who needs no more; its default where it makes no sense."""
+    setting = next(setting for setting in SETTINGS if setting.name == name)
+    try:
+        return setting.read(env.get(name, "").strip() or setting.default)
+    except ValueError:
+        return setting.read(setting.default)
 
 
 def read(env: Mapping[str, str], providers: Iterable[str]) -> Config:
@@ -237,7 +303,7 @@ def read(env: Mapping[str, str], providers: Iterable[str]) -> Config:
 
 
 def _access(provider: str, env: Mapping[str, str], local: bool, wrong: list[str]) -> ProviderAccess:
-    def get(end: str, check: Callable[[str], str | None]) -> str | None:
+    def get(end: str, check: Callable[[str], T]) -> T | None:
         name = variable(provider, end)
         try:
             return check(env.get(name, "").strip())
@@ -250,8 +316,15 @@ def _access(provider: str, env: Mapping[str, str], local: bool, wrong: list[str]
             _check_url(text, local)
         return text.rstrip("/") or None
 
+    def number(low: int, high: int) -> Callable[[str], int | None]:
+        return lambda text: _whole(low, high)(text) if text else None
+
     return ProviderAccess(
-        get("BASE_URL", url), get("API_KEY", _secret), get("EMBEDDINGS_BASE_URL", url)
+        base_url=get("BASE_URL", url),
+        key=get("API_KEY", _secret),
+        embeddings_url=get("EMBEDDINGS_BASE_URL", url),
+        per_hour=get("RATE_LIMIT_PER_HOUR", number(0, 10_000_000)),
+        burst=get("RATE_LIMIT_BURST", number(1, 1_000_000)),
     )
 
 

@@ -31,7 +31,8 @@ class ProxyError(Exception):
     """An error for the caller: `type` and `status` as SPEC.md lists them.
 
     `param` names the field at fault; `retry_after` is in seconds; `code` is a
-    machine-readable word beside the type, in OpenAI's sense.
+    machine-readable word beside the type, in OpenAI's sense; `limit` names the proxy's own
+    limit that was hit (core.permit.Refusal).
     """
 
     type: ClassVar[str] = "internal_error"
@@ -47,9 +48,11 @@ class ProxyError(Exception):
         source: Source = "proxy",
         status: int | None = None,
         attempts: tuple[Attempt, ...] = (),
+        limit: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.limit = limit
         self.param = param
         self.code = code
         self.retry_after = retry_after

@@ -112,6 +112,72 @@ class Flights(Protocol):
         """The leader's report."""
 
 
+class Buckets(Protocol):
+    """The token buckets (a Durable Object for each `provider:user` and each key); JSON of
+    limits.lease."""
+
+    async def ask(self, name: str, ask_json: str) -> str:
+        """Asks for a lease: an Ask, answered by a Grant."""
+
+    async def give_back(self, name: str, returns_json: str) -> None:
+        """Returns what was not spent: a list of (lease, tokens)."""
+
+    async def show(self, name: str) -> str:
+        """How the bucket stands."""
+
+    async def reset(self, name: str) -> None:
+        """Fills it."""
+
+
+class Accounts(Protocol):
+    """What keys have used (a Durable Object for each); JSON of limits.budget."""
+
+    async def reserve(self, key_id: str, reserve_json: str) -> str:
+        """Reserves tokens and money: a Reserve, answered by a Verdict."""
+
+    async def settle(self, key_id: str, request_id: str, tokens: int, nano_usd: int) -> None:
+        """Replaces what was reserved by what was used."""
+
+    async def show(self, key_id: str) -> str:
+        """How the account stands."""
+
+    async def reset(self, key_id: str) -> None:
+        """Forgets what was used."""
+
+
+class Pools(Protocol):
+    """What each provider bears (a Durable Object for each); JSON of limits.adaptive."""
+
+    async def signal(self, provider: str, signal_json: str) -> None:
+        """Reports what a provider said of its own limits: a Signal."""
+
+    async def show(self, provider: str) -> str:
+        """What it is thought to bear, and who has which share."""
+
+    async def reset(self, provider: str) -> None:
+        """Forgets what it said."""
+
+
+class KeyStore(Protocol):
+    """The issued keys (one Durable Object); JSON of access.keys. Secrets never get there."""
+
+    async def lookup(self, digest: str, address: str) -> str:
+        """Whose key it is, asked for by a caller at `address`: a Found."""
+
+    async def issue(self, key_json: str, digest: str) -> None:
+        """Keeps a new key and the SHA-256 of its secret."""
+
+    async def list_keys(self) -> str:
+        """All keys, a JSON list."""
+
+    async def revoke(self, key_id: str) -> str:
+        """Ends a key: the key, or null where there is none."""
+
+    async def rotate(self, key_id: str, digest: str, overlap_ms: int) -> str:
+        """Gives a key another secret; the old one goes on for `overlap_ms`. The key, or null
+        where none is in use."""
+
+
 class Log(Protocol):
     """One structured line an event; never a prompt, never a key."""
 
@@ -133,6 +199,10 @@ class Ports(Struct, frozen=True, kw_only=True):
     log: Log
     purges: PurgeLedger
     flights: Flights
+    keys: KeyStore
+    buckets: Buckets
+    accounts: Accounts
+    pools: Pools
     kv: BlobStore | None = None
     r2: PrunableStore | None = None
     bindings: frozenset[str] = frozenset()

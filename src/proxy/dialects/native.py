@@ -188,6 +188,8 @@ def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
     }
     if error.param is not None:
         told["param"] = error.param
+    if error.limit is not None:
+        told["limit"] = error.limit
     if error.retry_after is not None:
         told["retryAfter"] = max(0, math.ceil(error.retry_after))
     moment = datetime.fromtimestamp(timestamp, UTC).replace(microsecond=0, tzinfo=None)

@@ -257,6 +257,8 @@ def _error(error: ProxyError, request_id: str) -> dict[str, Any]:
         "source": error.source,
         "request_id": request_id,
     }
+    if error.limit is not None:
+        told["limit"] = error.limit
     if error.attempts:
         told["attempts"] = error.attempts
     return told

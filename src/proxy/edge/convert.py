@@ -16,3 +16,9 @@ def headers_of(message: Any) -> dict[str, str]:
     """All headers of a request or response, names in lower case, read in one crossing."""
     headers: dict[str, str] = js.Object.fromEntries(message.headers).to_py()
     return headers
+
+
+def texts(env: Any) -> dict[str, str]:
+    """The vars and secrets of an environment: every binding that is a text."""
+    entries: dict[str, Any] = js.Object.fromEntries(js.Object.entries(env)).to_py(depth=1)
+    return {name: value for name, value in entries.items() if isinstance(value, str)}

@@ -3,23 +3,17 @@
 from collections.abc import Coroutine
 from typing import Any
 
-import js
-
 from proxy.core.ports import Ports
 from proxy.core.web import Response
 from proxy.edge.clock import SystemClock, SystemRandom
 from proxy.edge.fetch import FetchUpstream
 from proxy.edge.http import discard, is_unread, response_to
+from proxy.edge.key_objects import KeyStoreStub
 from proxy.edge.kv import KVStore
+from proxy.edge.limit_objects import AccountsStub, BucketsStub, PoolsStub
 from proxy.edge.log import log
 from proxy.edge.objects import FlightsStub, ProviderBoardStub, PurgeLedgerStub
 from proxy.edge.r2 import R2Store
-
-
-def variables(env: Any) -> dict[str, str]:
-    """The vars and secrets: every binding that is a text."""
-    entries: dict[str, Any] = js.Object.fromEntries(js.Object.entries(env)).to_py(depth=1)
-    return {name: value for name, value in entries.items() if isinstance(value, str)}
 
 
 def ports(env: Any) -> Ports:
@@ -32,6 +26,10 @@ def ports(env: Any) -> Ports:
         board=ProviderBoardStub(env.PROVIDER_STATE),
         purges=PurgeLedgerStub(env.CACHE_PURGES),
         flights=FlightsStub(env.CACHE_FLIGHT),
+        keys=KeyStoreStub(env.ACCESS_KEYS),
+        buckets=BucketsStub(env.RATE_BUCKET),
+        accounts=AccountsStub(env.KEY_ACCOUNT),
+        pools=PoolsStub(env.PROVIDER_POOL),
         kv=KVStore(env.CACHE_KV) if hasattr(env, "CACHE_KV") else None,
         r2=R2Store(env.CACHE_R2) if hasattr(env, "CACHE_R2") else None,
         log=log,

@@ -1,10 +1,15 @@
 """What failed attempts become: a line for each in the metadata, and one error for the caller."""
 
+import math
+from collections.abc import Sequence
+
 from proxy.core.chat import Attempt
 from proxy.core.errors import (
+    BudgetExceeded,
     Fault,
     FaultKind,
     InvalidRequest,
+    NoProviderAvailable,
     NotFound,
     PayloadTooLarge,
     ProviderError,
@@ -12,6 +17,7 @@ from proxy.core.errors import (
     ProxyError,
     RateLimitExceeded,
 )
+from proxy.core.permit import Refusal
 from proxy.providers.adapter import Target
 
 _ERRORS: dict[FaultKind, type[ProxyError]] = {
@@ -61,3 +67,25 @@ def as_proxy_error(
         status=422 if fault.kind == "bad_request" and fault.status == 422 else None,
         attempts=attempts,
     )
+
+
+def limited(target: Target, refusal: Refusal) -> Attempt:
+    """The record of an attempt that the limits did not let out."""
+    return Attempt(
+        provider=target.spec.name,
+        model=target.model.id,
+        outcome="limited",
+        ms=0,
+        message=refusal.message,
+    )
+
+
+def refused(refusals: Sequence[Refusal], attempts: tuple[Attempt, ...] = ()) -> ProxyError:
+    """The caller's error where the limits let nothing out: that of the first to give way."""
+    first = min(refusals, key=lambda r: math.inf if r.retry_after is None else r.retry_after)
+    kind: type[ProxyError] = RateLimitExceeded
+    if first.limit.startswith("budget_"):
+        kind = BudgetExceeded
+    elif first.limit == "limiter":
+        kind = NoProviderAvailable
+    return kind(first.message, limit=first.limit, retry_after=first.retry_after, attempts=attempts)

@@ -25,10 +25,11 @@ from proxy.core.chat import (
 from proxy.core.config import Config
 from proxy.core.errors import Fault, FaultKind, InvalidRequest
 from proxy.core.nesting import MAX_VALUES, excess
+from proxy.core.permit import Permit, Refusal
 from proxy.core.ports import Clock, Outgoing, Reply, Upstream
 from proxy.providers.adapter import Adapter, Decoder, Target
 from proxy.providers.registry import ADAPTERS
-from proxy.routing.failure import as_proxy_error, told
+from proxy.routing.failure import as_proxy_error, limited, refused, told
 from proxy.routing.images import with_inline_images
 from proxy.routing.selection import Needs, Selection
 
@@ -112,7 +113,9 @@ class Manager:
         self._upstream = upstream
         self._clock = clock
 
-    async def complete(self, call: Call, began: float | None = None) -> tuple[Answer, Done]:
+    async def complete(
+        self, call: Call, permit: Permit, began: float | None = None
+    ) -> tuple[Answer, Done]:
         """A whole answer. began: when its time began to count, if not now. Raises ProxyError."""
         fitting = _Fitting(call.chat, self._upstream)
 
@@ -120,12 +123,14 @@ class Manager:
             adapter = ADAPTERS[target.spec.dialect]
             outgoing = _outgoing(adapter.request, target, await fitting.chat_for(target))
             # Unstreamed, a provider may think for long between its headers and its answer.
-            reply = await self._send(adapter, target, outgoing, first_byte, idle=first_byte)
+            reply = await self._send(adapter, target, outgoing, permit, first_byte)
             return adapter.answer(target, await _read(reply)), outgoing
 
-        return await self._run(call.routing, Needs.of(call.chat), attempt, began)
+        return await self._run(call.routing, Needs.of(call.chat), permit, attempt, began)
 
-    async def stream(self, call: Call, began: float | None = None) -> tuple[Stream, Done]:
+    async def stream(
+        self, call: Call, permit: Permit, began: float | None = None
+    ) -> tuple[Stream, Done]:
         """An answer that has begun; began as in `complete`. Raises ProxyError."""
         fitting = _Fitting(call.chat, self._upstream)
 
@@ -134,37 +139,39 @@ class Manager:
             outgoing = _outgoing(adapter.request, target, await fitting.chat_for(target))
             first_byte = min(first_byte, self._config.first_byte_timeout_ms / 1000)
             idle = self._config.idle_timeout_ms / 1000
-            reply = await self._send(adapter, target, outgoing, first_byte, idle)
+            reply = await self._send(adapter, target, outgoing, permit, first_byte, idle)
             stream = Stream(reply, adapter.decoder(target))
             await stream.begin()
             return stream, outgoing
 
-        return await self._run(call.routing, Needs.of(call.chat), attempt, began)
+        return await self._run(call.routing, Needs.of(call.chat), permit, attempt, began)
 
-    async def embed(self, ask: EmbeddingRequest) -> tuple[Embeddings, Done]:
+    async def embed(self, ask: EmbeddingRequest, permit: Permit) -> tuple[Embeddings, Done]:
         """Vectors for texts. Raises ProxyError."""
 
         async def attempt(target: Target, first_byte: float) -> tuple[Embeddings, Outgoing]:
             adapter = ADAPTERS[target.spec.dialect]
             outgoing = _outgoing(adapter.embedding_request, target, ask)
-            reply = await self._send(adapter, target, outgoing, first_byte, idle=first_byte)
+            reply = await self._send(adapter, target, outgoing, permit, first_byte)
             return adapter.embeddings(target, ask, await _read(reply, VECTOR_VALUES)), outgoing
 
-        return await self._run(ask.routing, Needs(embedding=True), attempt)
+        return await self._run(ask.routing, Needs(embedding=True), permit, attempt)
 
     async def _run(
         self,
         routing: Routing,
         needs: Needs,
+        permit: Permit,
         attempt: Callable[[Target, float], Awaitable[tuple[T, Outgoing]]],
         began: float | None = None,
     ) -> tuple[T, Done]:
         """Tries the candidates in order until one answers. The first byte of each must come
         within the time left divided by the candidates left."""
-        candidates = self._selection.candidates(routing, needs)
+        candidates = self._selection.candidates(routing, needs, permit.grant)
         began = self._clock.now() if began is None else began
         deadline = began + self.timeout(routing)
         attempts: list[Attempt] = []
+        refusals: list[Refusal] = []
         fault = Fault("timeout", "No time was left for an attempt.")
         while candidates:
             target = candidates[0]
@@ -172,6 +179,12 @@ class Manager:
             left = deadline - start
             if left <= 0:
                 break
+            model = target.model
+            if refusal := await permit.charge(target.spec.name, model.cost, model.max_output):
+                refusals.append(refusal)
+                attempts.append(limited(target, refusal))
+                candidates = candidates[1:]
+                continue
             try:
                 async with asyncio.timeout(left):
                     result, outgoing = await attempt(target, left / len(candidates))
@@ -187,6 +200,8 @@ class Manager:
                 break
             given_up = target.spec.name if fault.kind in PROVIDER_WIDE else None
             candidates = tuple(c for c in candidates[1:] if c.spec.name != given_up)
+        if attempts and len(refusals) == len(attempts):
+            raise refused(refusals, tuple(attempts))
         raise as_proxy_error(fault, tuple(attempts))
 
     def timeout(self, routing: Routing) -> float:
@@ -194,11 +209,19 @@ class Manager:
         return (routing.timeout_ms or self._config.request_timeout_ms) / 1000
 
     async def _send(
-        self, adapter: Adapter, target: Target, outgoing: Outgoing, first_byte: float, idle: float
+        self,
+        adapter: Adapter,
+        target: Target,
+        outgoing: Outgoing,
+        permit: Permit,
+        first_byte: float,
+        idle: float | None = None,
     ) -> Reply:
-        """Sends, and raises the Fault that an answer of another status than 2xx means."""
+        """Sends, and raises the Fault that an answer of another status than 2xx means. idle:
+        seconds of silence that are borne later, if not `first_byte`."""
         async with asyncio.timeout(first_byte):
-            reply = await self._upstream.send(outgoing, idle=idle)
+            reply = await self._upstream.send(outgoing, idle=idle or first_byte)
+        permit.observe(target.spec.name, reply.status, reply.headers)
         if 200 <= reply.status < 300:
             return reply
         try:

@@ -6,13 +6,15 @@ model of the same tier. For every provider that is left out there is a reason to
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from msgspec import Struct, structs
 
 from proxy.core.chat import TIERS, ChatRequest, ModelEntry, Routing
 from proxy.core.config import Config, variable
-from proxy.core.errors import InvalidRequest, NoProviderAvailable, NotFound
+from proxy.core.errors import InvalidRequest, NoProviderAvailable, NotFound, PermissionDenied
+from proxy.core.principal import Grant
 from proxy.providers.adapter import Target
 from proxy.providers.catalog import Ability, Catalog, Model
 from proxy.routing.health import Check
@@ -88,7 +90,7 @@ class Selection:
             for name in catalog.providers
             if (reason := self._unusable(name, config, bindings))
         }
-        self._known: dict[tuple[str, Routing, Needs], Any] = {}
+        self._known: dict[tuple[str, Routing, Needs, Grant], Any] = {}
         self.order = tuple(dict.fromkeys((*config.fallback_chain, *catalog.providers)))
 
     def _unusable(self, name: str, config: Config, bindings: frozenset[str]) -> str | None:
@@ -123,13 +125,14 @@ class Selection:
         """The provider itself, for a call that concerns no model."""
         return self.target(Model(provider=provider, id=""))
 
-    def listing(self) -> list[ModelEntry]:
-        """The models on offer: tiers first, then every model of the configured providers."""
+    def listing(self, grant: Grant) -> list[ModelEntry]:
+        """The models on offer: tiers first, then every model of the configured providers that
+        may be used."""
         tiers = [ModelEntry(id=tier, owned_by="proxy") for tier in TIERS]
         return tiers + [
             ModelEntry(id=f"{model.provider}/{model.id}", owned_by=model.provider)
             for model in self._catalog.models.values()
-            if model.provider not in self._reasons
+            if model.provider not in self._reasons and not _barred(model, grant)
         ]
 
     def report(self, checks: Mapping[str, Check]) -> list[dict[str, Any]]:
@@ -144,18 +147,20 @@ class Selection:
             for name in self.order
         ]
 
-    def candidates(self, routing: Routing, needs: Needs) -> tuple[Target, ...]:
+    def candidates(self, routing: Routing, needs: Needs, grant: Grant) -> tuple[Target, ...]:
         """The models to try, best first; never empty. Worked out once for the same question:
         a cache hit should not wait for it.
 
         Raises NotFound for a model that nobody knows, InvalidRequest for a provider that is
-        none, NoProviderAvailable with the reason for each provider that is left out.
+        none, PermissionDenied where only the caller's key stands in the way,
+        NoProviderAvailable with the reason for each provider that is left out.
         """
-        return self._once("candidates", self._candidates, routing, needs)
+        return self._once("candidates", self._candidates, routing, needs, grant)
 
-    def _candidates(self, routing: Routing, needs: Needs) -> tuple[Target, ...]:
+    def _candidates(self, routing: Routing, needs: Needs, grant: Grant) -> tuple[Target, ...]:
         self._check_names(routing)
         excluded: dict[str, str] = {}
+        barred: list[str] = []
         chosen: list[Model] = []
         for models, at_most in self._wanted(routing, needs):
             usable: list[Model] = []
@@ -163,9 +168,15 @@ class Selection:
                 reason = self._reason(model, routing, needs)
                 if reason:
                     excluded.setdefault(model.provider, reason)
+                elif why := _barred(model, grant):
+                    barred.append(why)
                 else:
                     usable.append(model)
+            if not (usable or chosen or _is_open(routing)) and barred:
+                break  # what was asked for by name is not exchanged for what the key may use
             chosen += [model for model in usable[:at_most] if model not in chosen]
+        if not chosen and barred:
+            raise PermissionDenied(f"This key may not: {'; '.join(barred[:3])}.", param="model")
         if not chosen:
             why = "; ".join(f"{name}: {reason}" for name, reason in excluded.items())
             raise NoProviderAvailable(f"No provider can answer this ({why or 'none is offered'}).")
@@ -175,13 +186,13 @@ class Selection:
             chosen = [model for model in chosen if model.id == chosen[0].id]
         return tuple(self.target(model) for model in chosen)
 
-    def question(self, routing: Routing, needs: Needs) -> Question:
+    def question(self, routing: Routing, needs: Needs, grant: Grant) -> Question:
         """What the cache files the answer under. Raises like `candidates`."""
-        return self._once("question", self._question, routing, needs)
+        return self._once("question", self._question, routing, needs, grant)
 
-    def _question(self, routing: Routing, needs: Needs) -> Question:
-        targets = self.candidates(routing, needs)
-        by_name = not routing.models and routing.model.rpartition("/")[2] not in TIERS
+    def _question(self, routing: Routing, needs: Needs, grant: Grant) -> Question:
+        targets = self.candidates(routing, needs, grant)
+        by_name = not (routing.models or _is_open(routing))
         considered = targets[:1] if by_name else targets
         first = considered[0].spec.defaults.items()
         return Question(
@@ -196,14 +207,19 @@ class Selection:
         )
 
     def _once(
-        self, what: str, work: Callable[[Routing, Needs], T], routing: Routing, needs: Needs
+        self,
+        what: str,
+        work: Callable[[Routing, Needs, Grant], T],
+        routing: Routing,
+        needs: Needs,
+        grant: Grant,
     ) -> T:
         """`work`'s result, remembered: it depends on nothing else that changes."""
-        asked = (what, structs.replace(routing, timeout_ms=None), needs)
+        asked = (what, structs.replace(routing, timeout_ms=None), needs, grant)
         if asked not in self._known:
             if len(self._known) >= KNOWN:
                 self._known.clear()
-            self._known[asked] = work(routing, needs)
+            self._known[asked] = work(routing, needs, grant)
         known: T = self._known[asked]
         return known
 
@@ -248,7 +264,7 @@ class Selection:
         if routing.fallback is False or needs.embedding:
             return
         tier = routing.model.rpartition("/")[2]
-        if tier not in TIERS:
+        if not _is_open(routing):
             tier = self._catalog.tier_of(first[0]) if first else "auto"
         others = routing.fallback if isinstance(routing.fallback, tuple) else order
         models = (self._tier_model(provider, tier, needs) for provider in others)
@@ -303,3 +319,18 @@ class Selection:
             return first
         others = (self._catalog.tier_model(provider, other) for other in TIERS)
         return next((m for m in others if m and not needs.lacking(m)), first)
+
+
+def _is_open(routing: Routing) -> bool:
+    """Whether it names a tier and not a model."""
+    return routing.model.rpartition("/")[2] in TIERS
+
+
+def _barred(model: Model, grant: Grant) -> str | None:
+    """What the caller's key forbids of a model, in words."""
+    if grant.providers and model.provider not in grant.providers:
+        return f"use {model.provider}"
+    names = (model.id, f"{model.provider}/{model.id}")
+    if grant.models and not any(fnmatchcase(n, p) for n in names for p in grant.models):
+        return f"use {model.provider}/{model.id}"
+    return None

@@ -1,59 +1,334 @@
-"""Who is let in."""
+"""Who is let in: the deployment's keys, issued ones, and nobody else."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
-from proxy.access.gate import Gate, Principal, require_admin
+from proxy.access.gate import Gate, digest_of, require_admin, secret_for
+from proxy.access.guesses import BURST
+from proxy.access.keys import Key
+from proxy.access.ring import KNOWN_SECONDS, UNKNOWN_SECONDS, KeyRing
 from proxy.core.config import read
-from proxy.core.errors import AuthenticationFailed, PermissionDenied
+from proxy.core.errors import (
+    AuthenticationFailed,
+    InternalError,
+    PermissionDenied,
+    ProxyError,
+    RateLimitExceeded,
+)
+from proxy.core.principal import Budget, Grant, Limits, Principal
+from tests.unit.doubles import Logbook, LoopClock, ManualClock, MemoryKeys, in_no_time
+
+HERE, THERE = "192.0.2.1", "192.0.2.2"
+TWO = {"PROXY_API_KEY": "user-key", "ADMIN_TOKEN": "admin-key"}
+SECRET = secret_for("production", "ab" * 32)
+KEY = Key(
+    id="key_1",
+    user="ann",
+    created_at=0,
+    grant=Grant(providers=("groq",)),
+    limits=Limits(per_hour=5),
+    budget=Budget(day=7),
+    cache_scope="shared",
+)
 
 
-def gate(**env: str) -> Gate:
-    return Gate(read(env, ()))
+class Isolate:
+    """The gate of an isolate, on a store that several may share."""
+
+    def __init__(self, clock: ManualClock, store: MemoryKeys, **env: str) -> None:
+        self.log = Logbook()
+        self.ring = KeyRing(store, clock, self.log)
+        self.gate = Gate(read(env or TWO, ()), self.ring)
+
+    async def admit(self, key: str | None, address: str = HERE) -> Principal:
+        """Who is let in with a key."""
+        caller = self.gate.admit(f"Bearer {key}" if key is not None else None, address)
+        return caller if isinstance(caller, Principal) else await caller
+
+    async def code(self, key: str | None, address: str = HERE) -> str | None:
+        """The code of the refusal."""
+        with pytest.raises(ProxyError) as caught:
+            await self.admit(key, address)
+        assert key is None or len(key) < 8 or key not in caught.value.message
+        return caught.value.code
 
 
 @pytest.fixture
-def keyed() -> Gate:
-    return gate(PROXY_API_KEY="user-key", ADMIN_TOKEN="admin-key")
+def clock() -> ManualClock:
+    return ManualClock()
 
 
-def test_the_two_keys(keyed: Gate) -> None:
-    assert keyed.admit("Bearer user-key") == Principal("default", admin=False)
-    assert keyed.admit("bearer  admin-key ") == Principal("admin", admin=True)
+@pytest.fixture
+def store(clock: ManualClock) -> MemoryKeys:
+    keys = MemoryKeys(clock)
+    keys.book.issue(KEY, digest_of(SECRET))
+    return keys
 
 
-@pytest.mark.parametrize(
-    ("header", "code"),
-    [
-        (None, "missing_api_key"),
-        ("", "missing_api_key"),
-        ("Basic dXNlcg==", "invalid_api_key"),
-        ("Bearer", "invalid_api_key"),
-        ("Bearer ", "invalid_api_key"),
-        ("Bearer user-key2", "invalid_api_key"),
-        ("Bearer USER-KEY", "invalid_api_key"),
-        ("user-key", "invalid_api_key"),
-        ("Bearer \udcff", "invalid_api_key"),
-    ],
-)
-def test_anything_else_is_refused(keyed: Gate, header: str | None, code: str) -> None:
-    with pytest.raises(AuthenticationFailed) as caught:
-        keyed.admit(header)
-    assert caught.value.code == code
-    assert "user-key2" not in caught.value.message
+@pytest.fixture
+def isolate(clock: ManualClock, store: MemoryKeys) -> Isolate:
+    return Isolate(clock, store)
 
 
-def test_closed_without_any_key_and_says_how_to_set_one() -> None:
-    with pytest.raises(AuthenticationFailed, match="wrangler secret put PROXY_API_KEY"):
-        gate().admit("Bearer anything")
+class TestOwnKeys:
+    def test_they_need_no_waiting(self, isolate: Isolate) -> None:
+        admit = isolate.gate.admit
+        assert admit("Bearer user-key", HERE) == Principal(user="default")
+        assert admit("bearer  admin-key ", HERE) == Principal(user="admin", admin=True)
+
+    @pytest.mark.parametrize(
+        ("header", "code"),
+        [
+            (None, "missing_api_key"),
+            ("", "missing_api_key"),
+            ("Basic dXNlcg==", "invalid_api_key"),
+            ("Bearer", "invalid_api_key"),
+            ("Bearer ", "invalid_api_key"),
+            ("user-key", "invalid_api_key"),
+        ],
+    )
+    def test_headers_without_a_key(self, isolate: Isolate, header: str, code: str) -> None:
+        with pytest.raises(AuthenticationFailed) as caught:
+            isolate.gate.admit(header, HERE)
+        assert caught.value.code == code
+
+    @pytest.mark.parametrize("key", ["user-key2", "USER-KEY", "\udcff", "aep_", SECRET[:-1]])
+    async def test_other_keys(self, isolate: Isolate, key: str) -> None:
+        assert await isolate.code(key) == "invalid_api_key"
+
+    async def test_closed_without_any_and_says_how_to_set_one(
+        self, clock: ManualClock, store: MemoryKeys
+    ) -> None:
+        closed = Isolate(clock, store, ENVIRONMENT="staging")
+        with pytest.raises(AuthenticationFailed, match="wrangler secret put PROXY_API_KEY"):
+            await closed.admit(SECRET)
+
+    async def test_open_in_development_whatever_is_sent(
+        self, clock: ManualClock, store: MemoryKeys
+    ) -> None:
+        development = Isolate(clock, store, ENVIRONMENT="development")
+        assert (await development.admit(None)).user == "anonymous"
+        assert (await development.admit("sk-anything")).user == "anonymous"
+        assert store.lookups == 0
+
+    async def test_only_admins_administrate(self, isolate: Isolate) -> None:
+        require_admin(await isolate.admit("admin-key"))
+        for key in ("user-key", SECRET):
+            with pytest.raises(PermissionDenied, match="admin token"):
+                require_admin(await isolate.admit(key))
 
 
-def test_open_in_development_whatever_is_sent() -> None:
-    development = gate(ENVIRONMENT="development")
-    assert development.admit(None).user == "anonymous"
-    assert development.admit("Bearer sk-anything").user == "anonymous"
+class TestIssuedKeys:
+    async def test_who_calls(self, isolate: Isolate) -> None:
+        assert await isolate.admit(SECRET) == Principal(
+            user="ann",
+            key_id="key_1",
+            grant=Grant(providers=("groq",)),
+            limits=Limits(per_hour=5),
+            budget=Budget(day=7),
+            cache_scope="shared",
+        )
+
+    async def test_it_is_asked_for_once_in_a_while(
+        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+    ) -> None:
+        await isolate.admit(SECRET)
+        clock.time += KNOWN_SECONDS - 0.1
+        assert isinstance(isolate.gate.admit(f"Bearer {SECRET}", HERE), Principal)
+        assert store.lookups == 1
+        clock.time += 0.1
+        await isolate.admit(SECRET)
+        assert store.lookups == 2
+
+    async def test_a_revoked_key_stops_in_all_isolates(
+        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+    ) -> None:
+        other = Isolate(clock, store)
+        await isolate.admit(SECRET)
+        await other.admit(SECRET)
+        await store.revoke("key_1")
+        isolate.ring.forget()
+        assert await isolate.code(SECRET) == "revoked_api_key"
+        clock.time += KNOWN_SECONDS
+        assert await other.code(SECRET) == "revoked_api_key"
+
+    async def test_a_key_that_was_tried_too_early(
+        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+    ) -> None:
+        early = secret_for("production", "cd" * 32)
+        assert await isolate.code(early) == "invalid_api_key"
+        assert await isolate.code(early) == "invalid_api_key"
+        assert store.lookups == 1
+        store.book.issue(Key(id="key_2", user="ben", created_at=0), digest_of(early))
+        clock.time += UNKNOWN_SECONDS
+        assert (await isolate.admit(early)).user == "ben"
+
+    async def test_it_expires_while_it_is_remembered(
+        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+    ) -> None:
+        secret = secret_for("production", "ef" * 32)
+        ends = round(clock.time * 1000) + 5000
+        key = Key(id="key_3", user="cy", created_at=0, expires_at=ends)
+        store.book.issue(key, digest_of(secret))
+        await isolate.admit(secret)
+        clock.time += 5
+        assert await isolate.code(secret) == "expired_api_key"
+
+    @pytest.mark.parametrize("overlap", [0, 60])
+    async def test_rotation(
+        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock, overlap: int
+    ) -> None:
+        new = secret_for("production", "01" * 32)
+        await store.rotate("key_1", digest_of(new), overlap * 1000)
+        assert (await isolate.admit(new)).key_id == "key_1"
+        if overlap:
+            assert (await isolate.admit(SECRET)).key_id == "key_1"
+            clock.time += overlap
+        assert await isolate.code(SECRET) == "invalid_api_key"
+        assert (await isolate.admit(new)).key_id == "key_1"
+
+    async def test_a_key_of_another_environment_is_told_apart(self, isolate: Isolate) -> None:
+        foreign = secret_for("staging", "ab" * 32)
+        with pytest.raises(AuthenticationFailed, match="belongs to staging; this is production"):
+            await isolate.admit(foreign)
+
+    async def test_nobody_is_let_in_while_the_store_is_down(
+        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+    ) -> None:
+        await isolate.admit(SECRET)
+        store.down = True
+        await isolate.admit(SECRET)  # still remembered
+        clock.time += KNOWN_SECONDS
+        with pytest.raises(InternalError) as caught:
+            await isolate.admit(SECRET)
+        assert (caught.value.status, caught.value.code) == (503, "key_store_unreachable")
+        assert isolate.log.lines[0][:2] == ("error", "key store unreachable")
+        assert (await isolate.admit("admin-key")).admin
+
+    @in_no_time
+    async def test_a_silent_store_is_not_waited_for(self) -> None:
+        clock = LoopClock()
+        store = MemoryKeys(clock)
+        store.silent = True
+        assert await Isolate(clock, store).code(SECRET) == "key_store_unreachable"
 
 
-def test_only_admins_administrate(keyed: Gate) -> None:
-    require_admin(keyed.admit("Bearer admin-key"))
-    with pytest.raises(PermissionDenied, match="admin token"):
-        require_admin(keyed.admit("Bearer user-key"))
+class TestGuessing:
+    async def guess(self, isolate: Isolate, count: int, address: str = HERE) -> None:
+        for number in range(count):
+            assert await isolate.code(f"guess {address} {number}", address) == "invalid_api_key"
+
+    async def test_too_many_wrong_keys(self, isolate: Isolate, clock: ManualClock) -> None:
+        await self.guess(isolate, BURST)
+        with pytest.raises(RateLimitExceeded) as caught:
+            await isolate.admit("one more")
+        wait = caught.value.retry_after
+        assert wait is not None
+        # Now even the right keys are not told from wrong ones, here; elsewhere all is as it was.
+        for key in (SECRET, "admin-key"):
+            assert await isolate.code(key) == "too_many_failed_attempts"
+        assert (await isolate.admit(SECRET, THERE)).user == "ann"
+        clock.time += wait
+        assert await isolate.code("one more") == "invalid_api_key"
+        assert await isolate.code("another") == "too_many_failed_attempts"
+
+    async def test_they_count_in_the_store_and_not_in_an_isolate(
+        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+    ) -> None:
+        await self.guess(isolate, BURST)
+        assert await Isolate(clock, store).code(SECRET) == "too_many_failed_attempts"
+
+    async def test_a_key_in_use_goes_on(self, isolate: Isolate) -> None:
+        await isolate.admit(SECRET)
+        await isolate.admit("admin-key")
+        await self.guess(isolate, BURST)
+        assert await isolate.code("one more") == "too_many_failed_attempts"
+        assert (await isolate.admit(SECRET)).user == "ann"
+        assert (await isolate.admit("admin-key")).admin
+
+    async def test_a_subscriber_of_ipv6_is_one_address(self, isolate: Isolate) -> None:
+        for number in range(BURST):
+            await self.guess(isolate, 1, f"2001:db8:0:1::{number:x}")
+        assert await isolate.code("x", "2001:db8:0:1:ffff::1") == "too_many_failed_attempts"
+        assert await isolate.code("x", "2001:db8:0:2::1") == "invalid_api_key"
+
+    async def test_an_expired_key_is_no_guess(self, isolate: Isolate, store: MemoryKeys) -> None:
+        await store.revoke("key_1")
+        for _ in range(2 * BURST):
+            assert await isolate.code(SECRET) == "revoked_api_key"
+            isolate.ring.forget()
+
+    async def test_a_key_in_use_elsewhere_says_nothing_about_a_guesser(
+        self, isolate: Isolate
+    ) -> None:
+        await self.guess(isolate, BURST)
+        assert (await isolate.admit("admin-key", THERE)).admin
+        assert await isolate.code("admin-key") == "too_many_failed_attempts"
+
+    async def test_the_deployments_own_keys_are_guessed_as_slowly_from_a_network(
+        self, isolate: Isolate
+    ) -> None:
+        await self.guess(isolate, BURST, "2001:db8::1")
+        assert await isolate.code("admin-key", "2001:db8::2") == "too_many_failed_attempts"
+
+    async def test_guesses_at_once_do_not_outrun_the_count(
+        self, isolate: Isolate, store: MemoryKeys
+    ) -> None:
+        store.silent = True
+        pending = [asyncio.ensure_future(isolate.admit(f"guess {n}")) for n in range(BURST)]
+        await asyncio.sleep(0)
+        assert await isolate.code("admin-key") == "too_many_failed_attempts"
+        for task in pending:
+            task.cancel()
+
+    async def test_a_rotated_secret_ends_on_time_where_it_is_remembered(
+        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+    ) -> None:
+        await store.rotate("key_1", digest_of("another"), 10_000)
+        assert (await isolate.admit(SECRET)).key_id == "key_1"
+        clock.time += 10
+        assert await isolate.code(SECRET) == "invalid_api_key"
+
+    async def test_a_clock_that_steps_back_keeps_no_revoked_key(
+        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+    ) -> None:
+        await isolate.admit(SECRET)
+        await store.revoke("key_1")
+        clock.time -= 3600
+        assert await isolate.code(SECRET) == "revoked_api_key"
+
+    async def test_a_lookup_under_way_does_not_revive_a_revoked_key(
+        self, isolate: Isolate, store: MemoryKeys
+    ) -> None:
+        caller = isolate.gate.admit(f"Bearer {SECRET}", HERE)
+        assert not isinstance(caller, Principal)
+        answer = await store.lookup(digest_of(SECRET), HERE)
+        held = asyncio.Event()
+
+        async def late(digest: str, address: str) -> str:
+            await held.wait()
+            return answer
+
+        store.lookup = late  # type: ignore[method-assign]
+        under_way = asyncio.ensure_future(caller)
+        await asyncio.sleep(0)
+        await isolate.ring.change(store.revoke("key_1"))
+        held.set()
+        await under_way
+        del store.lookup  # type: ignore[method-assign]
+        assert await isolate.code(SECRET) == "revoked_api_key"
+
+
+def waits(caller: Principal | Coroutine[Any, Any, Principal]) -> bool:
+    if isinstance(caller, Principal):
+        return False
+    caller.close()
+    return True
+
+
+def test_a_known_key_needs_no_waiting(isolate: Isolate) -> None:
+    assert waits(isolate.gate.admit(f"Bearer {SECRET}", HERE))
+    assert not waits(isolate.gate.admit("Bearer user-key", HERE))

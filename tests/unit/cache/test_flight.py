@@ -518,10 +518,10 @@ def test_an_error_comes_back_with_all_its_fields(
 
 
 def test_every_field_of_an_error_is_told() -> None:
-    """A new one must be passed on too."""
+    """A new one must be passed on too; an error of the leader's own limits never is."""
     names = vars(RateLimitExceeded("m", status=429)).keys()
     assert names == {
-        *("message", "param", "code", "retry_after", "source", "status", "attempts"),
+        *("message", "param", "code", "retry_after", "source", "status", "attempts", "limit"),
     }
 
 

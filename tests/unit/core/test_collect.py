@@ -1,5 +1,7 @@
 """Streams put together again."""
 
+import pytest
+
 from proxy.core.chat import Chunk, FunctionCall, ToolCall, ToolCallDelta, Usage
 from proxy.core.collect import Collector
 
@@ -55,3 +57,14 @@ def test_unknown_fields_and_logprobs_grow() -> None:
 def test_nothing_streamed_is_an_empty_answer() -> None:
     answer = Collector().answer()
     assert (answer.text, answer.finish_reason, answer.usage) == ("", "stop", None)
+
+
+@pytest.mark.parametrize(("text", "pieces"), [("a", 15), ("a" * 936, 1), ("\U0001f600" * 234, 1)])
+def test_the_limit_is_of_memory_and_not_of_characters(text: str, pieces: int) -> None:
+    collector = Collector(limit=1000)
+    for _ in range(pieces):
+        collector.add(Chunk(text=text))
+    assert not collector.overflowed
+    collector.add(Chunk(text=text))
+    assert collector.overflowed
+    assert collector.characters == (pieces + 1) * len(text)

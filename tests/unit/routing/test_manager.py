@@ -19,8 +19,10 @@ from proxy.core.chat import (
 )
 from proxy.core.config import Config, read
 from proxy.core.errors import (
+    BudgetExceeded,
     Fault,
     InvalidRequest,
+    NoProviderAvailable,
     NotFound,
     PayloadTooLarge,
     ProviderError,
@@ -28,11 +30,12 @@ from proxy.core.errors import (
     ProxyError,
     RateLimitExceeded,
 )
+from proxy.core.permit import Refusal
 from proxy.core.ports import Outgoing
 from proxy.providers.catalog import Catalog
 from proxy.routing.manager import Manager, Stream
 from proxy.routing.selection import Selection
-from tests.unit.doubles import Answerer, FakeReply, FakeUpstream, ManualClock
+from tests.unit.doubles import Answerer, FakeReply, FakeUpstream, ManualClock, Unlimited
 from tests.unit.routing.conftest import ENV
 
 EVENTS = {"content-type": "text/event-stream"}
@@ -92,7 +95,9 @@ def by_host(**answers: FakeReply | Fault | float) -> Answerer:
 
 
 async def test_the_first_that_answers(build: Build) -> None:
-    answer, done = await build(by_host(openai=whole("Hi!", "gpt-2026"))).complete(call())
+    answer, done = await build(by_host(openai=whole("Hi!", "gpt-2026"))).complete(
+        call(), Unlimited()
+    )
     assert (answer.text, answer.model) == ("Hi!", "gpt-2026")
     assert done.target.model.id == "gpt"
     assert [(a.provider, a.model, a.outcome) for a in done.attempts] == [("openai", "gpt", "ok")]
@@ -118,7 +123,9 @@ async def test_the_first_that_answers(build: Build) -> None:
     ],
 )
 async def test_the_next_takes_over(build: Build, first: FakeReply | Fault, outcome: str) -> None:
-    answer, done = await build(by_host(openai=first, groq=whole("Hi!"))).complete(call())
+    answer, done = await build(by_host(openai=first, groq=whole("Hi!"))).complete(
+        call(), Unlimited()
+    )
     assert answer.text == "Hi!"
     assert [a.outcome for a in done.attempts] == [outcome, "ok"]
 
@@ -126,7 +133,7 @@ async def test_the_next_takes_over(build: Build, first: FakeReply | Fault, outco
 @pytest.mark.parametrize("status", [400, 422])
 async def test_a_refused_request_goes_no_further(build: Build, status: int) -> None:
     with pytest.raises(InvalidRequest, match="told") as caught:
-        await build(by_host(openai=error(status))).complete(call())
+        await build(by_host(openai=error(status))).complete(call(), Unlimited())
     assert (caught.value.status, caught.value.source) == (status, "provider")
     assert len(caught.value.attempts) == 1
 
@@ -148,7 +155,7 @@ async def test_the_last_word(
     build: Build, last: FakeReply | Fault, raised: type[ProxyError], status: int
 ) -> None:
     with pytest.raises(raised) as caught:
-        await build(by_host(openai=error(500), groq=last)).complete(call())
+        await build(by_host(openai=error(500), groq=last)).complete(call(), Unlimited())
     assert caught.value.status == status
     assert [a.provider for a in caught.value.attempts] == ["openai", "groq"]
     if status == 429:
@@ -157,19 +164,19 @@ async def test_the_last_word(
 
 async def test_silence_is_cut_and_time_is_left_for_the_next(build: Build) -> None:
     manager = build(by_host(openai=10.0, groq=whole("Hi!")))
-    answer, done = await asyncio.wait_for(manager.complete(call(timeout_ms=400)), 2)
+    answer, done = await asyncio.wait_for(manager.complete(call(timeout_ms=400), Unlimited()), 2)
     assert answer.text == "Hi!"
     assert done.attempts[0].outcome == "timeout"
 
 
 async def test_all_silent_is_a_timeout(build: Build) -> None:
     with pytest.raises(ProviderTimeout, match=r"tried openai \(timeout\), groq \(timeout\)"):
-        await build(by_host(openai=10.0, groq=10.0)).complete(call(timeout_ms=100))
+        await build(by_host(openai=10.0, groq=10.0)).complete(call(timeout_ms=100), Unlimited())
 
 
 async def test_a_body_may_take_the_time_that_is_left(build: Build) -> None:
     slow = FakeReply(b'{"choices": [{"message": ', 0.3, b'{"content": "Hi"}}]}')
-    answer, _ = await build(by_host(openai=slow)).complete(call(timeout_ms=500))
+    answer, _ = await build(by_host(openai=slow)).complete(call(timeout_ms=500), Unlimited())
     assert answer.text == "Hi"
 
 
@@ -183,7 +190,7 @@ async def test_no_time_left_ends_the_attempts(catalog: Catalog, config: Config) 
     selection = Selection(catalog, config, frozenset())
     manager = Manager(config, selection, FakeUpstream(answer), clock)
     with pytest.raises(ProviderError) as caught:
-        await manager.complete(call(timeout_ms=900))
+        await manager.complete(call(timeout_ms=900), Unlimited())
     assert len(caught.value.attempts) == 1
 
 
@@ -201,13 +208,13 @@ async def test_images_are_fetched_for_those_who_cannot(build: Build) -> None:
     image = Part("image_url", image_url=ImageURL("https://pictures.test/cat.png"))
     chat = ChatRequest(messages=(Message("user", (Part("text", "What?"), image)),))
     routing = Routing(model="gemini/flash", fallback=False)
-    result, _ = await build(answer).complete(Call(chat=chat, routing=routing))
+    result, _ = await build(answer).complete(Call(chat=chat, routing=routing), Unlimited())
     assert result.text == "A cat."
     assert b'"cG5n"' in (sent[1].body or b"")
     openai = Routing(model="openai/gpt", fallback=False)
     sent.clear()
     with pytest.raises(ProxyError):
-        await build(answer).complete(Call(chat=chat, routing=openai))
+        await build(answer).complete(Call(chat=chat, routing=openai), Unlimited())
     assert b"https://pictures.test/cat.png" in (sent[0].body or b"")
 
 
@@ -217,7 +224,7 @@ async def read_all(stream: Stream) -> list[Chunk]:
 
 async def test_a_stream_is_held_back_to_its_first_content(build: Build) -> None:
     reply = FakeReply(ROLE, HELLO, STOP, DONE, headers=EVENTS)
-    stream, done = await build(by_host(openai=reply)).stream(call(stream=True))
+    stream, done = await build(by_host(openai=reply)).stream(call(stream=True), Unlimited())
     chunks = await read_all(stream)
     assert "".join(chunk.text for chunk in chunks) == "Hello"
     assert chunks[-1].finish_reason == "stop" or chunks[-2].finish_reason == "stop"
@@ -244,7 +251,7 @@ async def test_a_stream_falls_over_before_content(build: Build, pieces: Any) -> 
     first = FakeReply(*pieces, headers=EVENTS)
     second = FakeReply(HELLO, STOP, DONE, headers=EVENTS)
     manager = build(by_host(openai=first, groq=second), REQUEST_TIMEOUT_MS="300")
-    stream, done = await manager.stream(call(stream=True))
+    stream, done = await manager.stream(call(stream=True), Unlimited())
     assert "".join(chunk.text for chunk in await read_all(stream)) == "Hello"
     assert [a.provider for a in done.attempts] == ["openai", "groq"]
     assert first.aborted
@@ -252,7 +259,7 @@ async def test_a_stream_falls_over_before_content(build: Build, pieces: Any) -> 
 
 async def test_an_empty_but_finished_answer_is_an_answer(build: Build) -> None:
     reply = FakeReply(ROLE, STOP, DONE, headers=EVENTS)
-    stream, done = await build(by_host(openai=reply)).stream(call(stream=True))
+    stream, done = await build(by_host(openai=reply)).stream(call(stream=True), Unlimited())
     assert [c.finish_reason for c in await read_all(stream) if c.finish_reason] == ["stop"]
     assert len(done.attempts) == 1
 
@@ -269,7 +276,7 @@ async def test_an_empty_but_finished_answer_is_an_answer(build: Build) -> None:
 )
 async def test_after_content_a_fault_is_told(build: Build, pieces: Any, kind: str) -> None:
     reply = FakeReply(HELLO, *pieces, headers=EVENTS)
-    stream, _ = await build(by_host(openai=reply)).stream(call(stream=True))
+    stream, _ = await build(by_host(openai=reply)).stream(call(stream=True), Unlimited())
     seen = []
     with pytest.raises(Fault) as caught:
         async for chunks in stream.chunks():
@@ -281,7 +288,7 @@ async def test_after_content_a_fault_is_told(build: Build, pieces: Any, kind: st
 async def test_a_streaming_provider_has_its_own_first_byte_limit(build: Build) -> None:
     second = FakeReply(HELLO, STOP, DONE, headers=EVENTS)
     manager = build(by_host(openai=10.0, groq=second), FIRST_BYTE_TIMEOUT_MS="50")
-    stream, done = await asyncio.wait_for(manager.stream(call(stream=True)), 2)
+    stream, done = await asyncio.wait_for(manager.stream(call(stream=True), Unlimited()), 2)
     assert done.attempts[0].outcome == "timeout"
     stream.abort()
 
@@ -290,7 +297,9 @@ async def test_embeddings(build: Build) -> None:
     data = [{"index": 0, "embedding": [0.5, 1.0]}]
     reply = FakeReply(json.dumps({"data": data, "usage": {"prompt_tokens": 2}}).encode())
     ask = EmbeddingRequest(input=("hi",), routing=Routing(model="embed-o"))
-    vectors, done = await build(by_host(openai=error(500), openrouter=reply)).embed(ask)
+    vectors, done = await build(by_host(openai=error(500), openrouter=reply)).embed(
+        ask, Unlimited()
+    )
     assert vectors.vectors == ((0.5, 1.0),)
     assert [a.provider for a in done.attempts] == ["openai", "openrouter"]
 
@@ -300,7 +309,9 @@ DEEP = b"[" * 5000 + b"]" * 5000
 
 @pytest.mark.parametrize("first", [FakeReply(DEEP), FakeReply(DEEP, status=500)])
 async def test_json_too_deep_is_never_decoded(build: Build, first: FakeReply) -> None:
-    answer, done = await build(by_host(openai=first, groq=whole("Hi!"))).complete(call())
+    answer, done = await build(by_host(openai=first, groq=whole("Hi!"))).complete(
+        call(), Unlimited()
+    )
     assert answer.text == "Hi!"
     assert done.attempts[0].outcome in ("garbage", "unavailable")
 
@@ -308,5 +319,44 @@ async def test_json_too_deep_is_never_decoded(build: Build, first: FakeReply) ->
 async def test_an_event_too_deep_is_never_decoded(build: Build) -> None:
     first = FakeReply(b"data: " + DEEP + b"\n\n", headers=EVENTS)
     second = FakeReply(HELLO, STOP, DONE, headers=EVENTS)
-    _, done = await build(by_host(openai=first, groq=second)).stream(call(stream=True))
+    _, done = await build(by_host(openai=first, groq=second)).stream(call(stream=True), Unlimited())
     assert done.attempts[0].outcome == "garbage"
+
+
+def no(limit: str, retry_after: float | None) -> Refusal:
+    return Refusal(limit=limit, message=f"No more of {limit}.", retry_after=retry_after)
+
+
+async def test_a_provider_whose_bucket_is_empty_is_passed_over(build: Build) -> None:
+    permit = Unlimited(no("provider:openai", 30))
+    answer, done = await build(by_host(groq=whole("Hi!"))).complete(call(), permit)
+    assert answer.text == "Hi!"
+    assert [a.outcome for a in done.attempts] == ["limited", "ok"]
+    assert permit.observed == [("groq", 200)]
+
+
+async def test_when_every_bucket_is_empty_the_first_to_refill_is_told(build: Build) -> None:
+    permit = Unlimited(no("provider:openai", 30), no("provider:groq", 7))
+    with pytest.raises(RateLimitExceeded) as caught:
+        await build(by_host()).complete(call(), permit)
+    assert (caught.value.retry_after, caught.value.limit) == (7, "provider:groq")
+    assert [attempt.outcome for attempt in caught.value.attempts] == ["limited", "limited"]
+
+
+async def test_a_failure_beside_an_empty_bucket_is_what_counts(build: Build) -> None:
+    permit = Unlimited(no("provider:openai", 30))
+    with pytest.raises(ProviderError):
+        await build(by_host(groq=error(500))).complete(call(), permit)
+
+
+@pytest.mark.parametrize(
+    ("limit", "kind", "status"),
+    [("budget_day", BudgetExceeded, 402), ("limiter", NoProviderAvailable, 503)],
+)
+async def test_what_a_refusal_becomes(
+    build: Build, limit: str, kind: type[ProxyError], status: int
+) -> None:
+    permit = Unlimited(no(limit, None), no(limit, None))
+    with pytest.raises(kind) as caught:
+        await build(by_host()).complete(call(), permit)
+    assert caught.value.status == status

@@ -5,18 +5,20 @@ import pytest
 from proxy.core.chat import ChatRequest, ImageURL, JSONSchema, Message, Part, ResponseFormat, Tool
 from proxy.core.chat import Routing as Ask
 from proxy.core.config import read
-from proxy.core.errors import InvalidRequest, NoProviderAvailable, NotFound
+from proxy.core.errors import InvalidRequest, NoProviderAvailable, NotFound, PermissionDenied
+from proxy.core.principal import Grant
 from proxy.providers.catalog import Catalog
 from proxy.routing.health import Check
 from proxy.routing.selection import Needs, Selection
 
+ANY = Grant()
 TEXT = Needs()
 VISION = Needs(frozenset({"vision"}))
 EMBEDDING = Needs(embedding=True)
 
 
 def chosen(selection: Selection, ask: Ask, needs: Needs = TEXT) -> list[str]:
-    targets = selection.candidates(ask, needs)
+    targets = selection.candidates(ask, needs, ANY)
     return [f"{target.spec.name}/{target.model.id}" for target in targets]
 
 
@@ -76,12 +78,12 @@ def test_a_tier_gives_way_to_the_model_that_can(selection: Selection) -> None:
 
 def test_a_named_model_is_not_exchanged_silently(selection: Selection) -> None:
     with pytest.raises(NoProviderAvailable, match="groq: llama has no vision"):
-        selection.candidates(Ask(model="groq/llama", fallback=False), VISION)
+        selection.candidates(Ask(model="groq/llama", fallback=False), VISION, ANY)
 
 
 def test_unknown_model_says_what_to_do(selection: Selection) -> None:
     with pytest.raises(NotFound, match="'gpt-9' is not known") as caught:
-        selection.candidates(Ask(model="gpt-9"), TEXT)
+        selection.candidates(Ask(model="gpt-9"), TEXT, ANY)
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
 
 
@@ -90,7 +92,7 @@ def test_unknown_model_says_what_to_do(selection: Selection) -> None:
 )
 def test_unknown_provider_is_named(selection: Selection, ask: Ask, param: str) -> None:
     with pytest.raises(InvalidRequest, match=f"{param}: 'x' is no provider; there are gemini"):
-        selection.candidates(ask, TEXT)
+        selection.candidates(ask, TEXT, ANY)
 
 
 def test_embeddings_never_change_their_model(selection: Selection) -> None:
@@ -100,13 +102,13 @@ def test_embeddings_never_change_their_model(selection: Selection) -> None:
     ]
     assert chosen(selection, Ask(), EMBEDDING) == ["gemini/embed-g"]
     with pytest.raises(NoProviderAvailable, match="gpt is a chat model"):
-        selection.candidates(Ask(model="gpt"), EMBEDDING)
+        selection.candidates(Ask(model="gpt"), EMBEDDING, ANY)
 
 
 def test_why_nobody_can(catalog: Catalog) -> None:
     config = read({"DISABLED_PROVIDERS": "groq", "GROQ_API_KEY": "q"}, catalog.providers)
     with pytest.raises(NoProviderAvailable) as caught:
-        Selection(catalog, config, frozenset()).candidates(Ask(), TEXT)
+        Selection(catalog, config, frozenset()).candidates(Ask(), TEXT, ANY)
     assert caught.value.message == (
         "No provider can answer this (gemini: GEMINI_API_KEY is not set; groq: switched off by"
         " DISABLED_PROVIDERS; openai: OPENAI_API_KEY is not set; openrouter: OPENROUTER_API_KEY"
@@ -118,14 +120,41 @@ def test_keyless_providers_need_their_place_only(catalog: Catalog) -> None:
     env = {"ENVIRONMENT": "development", "LOCAL_BASE_URL": "http://127.0.0.1:1/v1"}
     selection = Selection(catalog, read(env, catalog.providers), frozenset({"workers-ai"}))
     assert selection.configured == ("local", "workers-ai")
-    assert [target.base_url for target in selection.candidates(Ask(), TEXT)] == [
+    assert [target.base_url for target in selection.candidates(Ask(), TEXT, ANY)] == [
         "http://127.0.0.1:1/v1",
         "",
     ]
 
 
+def allowed(selection: Selection, ask: Ask, **grant: tuple[str, ...]) -> list[str]:
+    targets = selection.candidates(ask, TEXT, Grant(**grant))
+    return [f"{target.spec.name}/{target.model.id}" for target in targets]
+
+
+def test_a_key_sees_what_it_may_use(selection: Selection) -> None:
+    assert allowed(selection, Ask(), providers=("groq", "openai")) == ["groq/llama", "openai/gpt"]
+    assert allowed(selection, Ask(), models=("openai/*", "llama")) == ["groq/llama", "openai/gpt"]
+    owners = {entry.owned_by for entry in selection.listing(Grant(providers=("groq",)))}
+    assert owners == {"proxy", "groq"}
+
+
+@pytest.mark.parametrize("fallback", [True, False])
+def test_what_a_key_may_not_use_by_name(selection: Selection, fallback: bool) -> None:
+    with pytest.raises(PermissionDenied, match="openai/gpt-big"):
+        allowed(selection, Ask(model="gpt-big", fallback=fallback), models=("llama",))
+    with pytest.raises(PermissionDenied, match="use groq"):
+        allowed(
+            selection, Ask(model="fast", provider="groq", fallback=False), providers=("openai",)
+        )
+
+
+def test_one_key_s_candidates_are_not_another_s(selection: Selection) -> None:
+    assert len(allowed(selection, Ask(), providers=("groq",))) == 1
+    assert len(chosen(selection, Ask())) == 4
+
+
 def test_listing_and_report(selection: Selection) -> None:
-    ids = [entry.id for entry in selection.listing()]
+    ids = [entry.id for entry in selection.listing(ANY)]
     assert ids[:5] == ["auto", "fast", "smart", "vision", "reasoning"]
     assert "openrouter/vendor/gpt" in ids
     assert "local/small" not in ids

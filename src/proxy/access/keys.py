@@ -1,0 +1,148 @@
+"""Issued keys, and the book in which their object keeps them.
+
+A secret is made where it is issued and never stored: the book knows its SHA-256 only.
+"""
+
+import hmac
+from typing import Literal, Protocol
+
+import msgspec
+from msgspec import Struct, structs
+
+from proxy.access.guesses import Guesses
+from proxy.core.principal import Budget, Grant, Limits, Principal
+
+
+class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A key without its secret. Moments are milliseconds since 1970, money nano-dollars."""
+
+    id: str
+    user: str
+    created_at: int
+    name: str | None = None
+    note: str | None = None
+    grant: Grant = Grant()
+    limits: Limits = Limits()
+    budget: Budget = Budget()
+    cache_scope: Literal["tenant", "shared"] | None = None
+    expires_at: int | None = None
+    revoked_at: int | None = None
+
+    def why_not(self, now: int) -> Literal["revoked", "expired"] | None:
+        """Why it is no longer taken; None: it is."""
+        if self.revoked_at is not None:
+            return "revoked"
+        expired = self.expires_at is not None and now >= self.expires_at
+        return "expired" if expired else None
+
+    def principal(self) -> Principal:
+        """Who calls with it."""
+        return Principal(
+            user=self.user,
+            key_id=self.id,
+            grant=self.grant,
+            limits=self.limits,
+            budget=self.budget,
+            cache_scope=self.cache_scope,
+        )
+
+
+class Found(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the book says of a secret: whose it is, if anybody's."""
+
+    key: Key | None = None
+    """Revoked and expired ones too."""
+    until: int | None = None
+    """When the secret stops opening the key (milliseconds since 1970); None: nobody knows."""
+    unknown: bool = False
+    blocked_ms: int = 0
+    """The address has sent too many wrong keys: none of its keys is looked at so long. With
+    `unknown` from the next one on."""
+
+
+class Bound(Struct, frozen=True):
+    """The SHA-256 of a secret and the key that it opens, up to `until` (0: no end)."""
+
+    digest: str
+    key_id: str
+    until: int
+
+
+class Rows(Protocol):
+    """Where the book is kept."""
+
+    def put(self, key_id: str, body: str) -> None:
+        """Writes a key, over one of the same id."""
+
+    def get(self, key_id: str) -> str | None:
+        """Reads a key."""
+
+    def all(self) -> list[str]:
+        """All keys, in the order in which they were issued."""
+
+    def bind(self, bound: Bound) -> None:
+        """Has a secret open a key."""
+
+    def bound(self, digest: str) -> Bound | None:
+        """What a secret opens."""
+
+    def end(self, key_id: str, until: int) -> None:
+        """The secrets of a key open it no longer than `until`; those over are forgotten."""
+
+
+class KeyBook:
+    """All issued keys of a deployment."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._guesses = Guesses()
+
+    def lookup(self, digest: str, address: str, now: int) -> Found:
+        """Whose secret it is. A wrong one counts against the address."""
+        if blocked := self._guesses.blocked(address, now):
+            return Found(blocked_ms=blocked)
+        bound = self._rows.bound(digest)
+        known = bound and hmac.compare_digest(bound.digest, digest)
+        if not bound or not known or 0 < bound.until <= now:
+            self._guesses.wrong(address, now)
+            return Found(unknown=True, blocked_ms=self._guesses.blocked(address, now))
+        key = self._get(bound.key_id)
+        ends = [end for end in (bound.until, key.expires_at if key else None) if end]
+        return Found(key=key, until=min(ends, default=None))
+
+    def issue(self, key: Key, digest: str) -> None:
+        """Keeps a new key."""
+        self._put(key)
+        self._rows.bind(Bound(digest, key.id, 0))
+
+    def list(self) -> list[Key]:
+        """All keys, revoked ones too."""
+        return [_KEY.decode(body) for body in self._rows.all()]
+
+    def revoke(self, key_id: str, now: int) -> Key | None:
+        """Ends a key; None: there is none."""
+        key = self._get(key_id)
+        if key and key.revoked_at is None:
+            key = structs.replace(key, revoked_at=now)
+            self._put(key)
+        return key
+
+    def rotate(self, key_id: str, digest: str, overlap_ms: int, now: int) -> Key | None:
+        """Gives a key another secret; None: there is none that is still taken. Secrets before it
+        open it for `overlap_ms` more."""
+        key = self._get(key_id)
+        if key is None or key.why_not(now):
+            return None
+        self._rows.end(key_id, now + overlap_ms)
+        self._rows.bind(Bound(digest, key_id, 0))
+        return key
+
+    def _get(self, key_id: str) -> Key | None:
+        body = self._rows.get(key_id)
+        return _KEY.decode(body) if body else None
+
+    def _put(self, key: Key) -> None:
+        self._rows.put(key.id, msgspec.json.encode(key).decode())
+
+
+_KEY = msgspec.json.Decoder(Key)

@@ -1,0 +1,182 @@
+"""The keys as one isolate knows them: what their object has said, kept for a while.
+
+Promise: a revoked key is let in for at most KNOWN_SECONDS after its object was told, and not at
+all after it was revoked here; a new one is refused for at most UNKNOWN_SECONDS where it was tried
+before it was issued. A clock that steps back ends the worth of what is kept.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable
+from typing import Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from proxy.access.guesses import Guesses, network
+from proxy.access.keys import Found, Key
+from proxy.core.errors import AuthenticationFailed, InternalError, RateLimitExceeded
+from proxy.core.ports import Clock, KeyStore, Log
+from proxy.core.principal import Principal
+
+T = TypeVar("T")
+
+KNOWN_SECONDS = 30.0
+UNKNOWN_SECONDS = 5.0
+STORE_SECONDS = 2.0
+"""What the object may take."""
+ENTRIES = 1000
+"""Keys, unknown secrets and addresses that an isolate remembers, each."""
+
+_FOUND = msgspec.json.Decoder(Found)
+
+
+class _Held(Struct, Generic[T], frozen=True):
+    value: T
+    since: float
+    until: float
+
+
+class _Recent(Generic[T]):
+    """Values for their time; the least recently used leaves first."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._held: OrderedDict[str, _Held[T]] = OrderedDict()
+
+    def get(self, name: str) -> T | None:
+        """The value within its time."""
+        held = self._held.get(name)
+        if held is None or not held.since <= self._clock.now() < held.until:
+            return None
+        self._held.move_to_end(name)
+        return held.value
+
+    def put(self, name: str, value: T, since: float, until: float) -> None:
+        """Keeps a value up to `until`."""
+        self._held[name] = _Held(value, since, until)
+        self._held.move_to_end(name)
+        if len(self._held) > ENTRIES:
+            self._held.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._held.clear()
+
+
+class _Known(Struct, frozen=True):
+    key: Key
+    principal: Principal
+
+
+class KeyRing:
+    """Looks up secrets by their SHA-256 (hexadecimal)."""
+
+    def __init__(self, store: KeyStore, clock: Clock, log: Log) -> None:
+        self.store = store
+        self._clock = clock
+        self._log = log
+        self._known = _Recent[_Known](clock)
+        self._unknown = _Recent[bool](clock)
+        self._blocked = _Recent[float](clock)
+        self._in_use = _Recent[bool](clock)
+        self._guesses = Guesses()
+        self._changes = 0
+
+    def peek(self, digest: str) -> Principal | None:
+        """Who calls, as far as this isolate knows; None: it has to ask. Raises
+        AuthenticationFailed for an issued key that has ended."""
+        known = self._known.get(digest)
+        return _admitted(known.key, known.principal, self._now()) if known else None
+
+    def check_unknown(self, digest: str) -> None:
+        """Raises AuthenticationFailed for a secret that opened nothing a moment ago."""
+        if self._unknown.get(digest):
+            raise AuthenticationFailed("The key is not known.", code="invalid_api_key")
+
+    async def lookup(self, digest: str, address: str) -> Principal:
+        """Who calls. Raises AuthenticationFailed; RateLimitExceeded where the address has sent
+        too many wrong keys; InternalError (503) where the object can't be asked."""
+        asked_at, changes = self._clock.now(), self._changes
+        # Counted before it is known to be wrong: guesses that are sent at once are guesses too.
+        self._guesses.wrong(address, self._now())
+        found = _FOUND.decode(await self.ask(self.store.lookup(digest, address)))
+        if found.blocked_ms:
+            until = self._clock.now() + found.blocked_ms / 1000
+            self._blocked.put(network(address), until, self._clock.now(), until)
+        if found.key is None:
+            if not found.unknown:
+                self.check_address(address)
+            if changes == self._changes:
+                self._unknown.put(digest, True, asked_at, asked_at + UNKNOWN_SECONDS)
+            raise AuthenticationFailed("The key is not known.", code="invalid_api_key")
+        self._guesses.forgive(address, self._now())
+        known = _Known(found.key, found.key.principal())
+        if changes == self._changes:
+            ends = asked_at + KNOWN_SECONDS
+            if found.until is not None:
+                ends = min(ends, found.until / 1000)
+            self._known.put(digest, known, asked_at, ends)
+        return _admitted(known.key, known.principal, self._now())
+
+    async def ask(self, work: Awaitable[T]) -> T:
+        """What the object answers. Raises InternalError (503) where it does not."""
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                return await work
+        except Exception as error:  # nobody is let in unseen
+            self._log("error", "key store unreachable", error=repr(error)[:500])
+            raise InternalError(
+                "The keys can't be reached now. Try again.",
+                status=503,
+                code="key_store_unreachable",
+                retry_after=1,
+            ) from None
+
+    async def change(self, work: Awaitable[T]) -> T:
+        """Like ask, of what changes a key: whatever comes of it, all are asked for anew."""
+        try:
+            return await self.ask(work)
+        finally:
+            self.forget()
+
+    def check_address(self, address: str) -> None:
+        """Raises RateLimitExceeded where an address has sent too many wrong keys."""
+        until = self._blocked.get(network(address))
+        if until is not None:
+            raise _too_many(until - self._clock.now())
+
+    def admit_own(self, digest: str, address: str) -> None:
+        """Takes note of one of the deployment's own keys. Raises RateLimitExceeded where its
+        address guesses, unless this very key came from there lately: where it is in use
+        elsewhere says nothing about a guesser."""
+        name = f"{address} {digest}"
+        if not self._in_use.get(name):
+            self.check_address(address)
+            if wait := self._guesses.blocked(address, self._now()):
+                raise _too_many(wait / 1000)
+        now = self._clock.now()
+        self._in_use.put(name, True, now, now + KNOWN_SECONDS)
+
+    def forget(self) -> None:
+        """A key was issued, changed or revoked here: all are asked for anew."""
+        self._changes += 1
+        self._known.clear()
+        self._unknown.clear()
+
+    def _now(self) -> int:
+        return round(self._clock.now() * 1000)
+
+
+def _admitted(key: Key, principal: Principal, now: int) -> Principal:
+    if why := key.why_not(now):
+        raise AuthenticationFailed(f"The key is {why}.", code=f"{why}_api_key")
+    return principal
+
+
+def _too_many(wait: float) -> RateLimitExceeded:
+    return RateLimitExceeded(
+        "Too many wrong keys came from this address. Try again later.",
+        code="too_many_failed_attempts",
+        retry_after=wait,
+    )

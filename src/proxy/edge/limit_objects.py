@@ -1,0 +1,268 @@
+"""The Durable Objects of the limits, and the stubs by which the Worker calls them.
+
+Each wraps one pure state machine of `limits/` and keeps its state in one row, written before
+the answer leaves (the platform holds the answer back until the write is on disk).
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+from pyodide.ffi import to_js
+from workers import DurableObject
+
+from proxy.core.config import read_one
+from proxy.edge.clock import SystemClock
+from proxy.edge.convert import texts
+from proxy.edge.log import log
+from proxy.limits import adaptive
+from proxy.limits.adaptive import Allocation, Demand, Signal
+from proxy.limits.budget import Account, Reserve
+from proxy.limits.lease import Ask, LeasedBucket
+
+T = TypeVar("T")
+
+FORGET_AFTER_MS = 600_000
+"""How long an object that has nothing to remember waits until it drops its state."""
+
+_ASK = msgspec.json.Decoder(Ask)
+_RETURNS = msgspec.json.Decoder(tuple[tuple[int, int], ...])
+_RESERVE = msgspec.json.Decoder(Reserve)
+_SIGNAL = msgspec.json.Decoder(Signal)
+_DEMAND = msgspec.json.Decoder(Demand)
+_ALLOCATION = msgspec.json.Decoder(Allocation)
+
+
+def _now() -> int:
+    return round(SystemClock().now() * 1000)
+
+
+class _Stateful(DurableObject):
+    """An object whose state is one row."""
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)
+        self._storage = ctx._ctx.storage
+        self._storage.sql.exec(
+            "CREATE TABLE IF NOT EXISTS state (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB)"
+        )
+        self._alarmed = False
+
+    def _revived(self, machine: Callable[[bytes | None], T]) -> T:
+        """The state machine as it was stored."""
+        rows = self._storage.sql.exec("SELECT body FROM state").toArray()
+        try:
+            return machine(rows[0].body.to_bytes() if rows.length else None)
+        except ValueError as error:  # an older version's, or damaged: better to begin anew
+            log("error", "state unreadable", object=type(self).__name__, error=str(error)[:200])
+            return machine(None)
+
+    def _save(self, state: bytes) -> None:
+        self._storage.sql.exec(
+            "INSERT OR REPLACE INTO state (id, body) VALUES (1, ?)", to_js(state)
+        )
+        if not self._alarmed:
+            self._alarmed = True
+            self._storage.setAlarm(_now() + FORGET_AFTER_MS)
+
+    def _forget_or_wait(self, idle: bool) -> None:
+        """The alarm's work: what has nothing to remember leaves no storage behind."""
+        self._alarmed = not idle
+        if idle:
+            self._storage.sql.exec("DELETE FROM state")
+        else:
+            self._storage.setAlarm(_now() + FORGET_AFTER_MS)
+
+
+class RateBucket(_Stateful):
+    """The token bucket of one `provider:user` or one key. See limits.lease."""
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)
+        self._bucket = self._revived(partial(LeasedBucket, _now()))
+        self._provider, _, self._user = ctx.id.name.partition(":")
+        self._next_report = 0
+        self._reporting: asyncio.Task[None] | None = None
+
+    async def ask(self, ask_json: str) -> str:
+        """core.ports.Buckets.ask of this bucket."""
+        ask, now = _ASK.decode(ask_json), _now()
+        grant = self._bucket.ask(ask, now)
+        self._save(self._bucket.state())
+        if self._provider != "key" and now >= self._next_report:
+            self._next_report = now + 1000
+            self._reporting = asyncio.ensure_future(self._report(ask))
+        return msgspec.json.encode(grant).decode()
+
+    async def give_back(self, returns_json: str) -> None:
+        """core.ports.Buckets.give_back of this bucket."""
+        self._bucket.give_back(_RETURNS.decode(returns_json), _now())
+        self._save(self._bucket.state())
+
+    async def show(self) -> str:
+        """core.ports.Buckets.show of this bucket."""
+        return msgspec.json.encode(self._bucket.show(_now())).decode()
+
+    async def reset(self) -> None:
+        """core.ports.Buckets.reset of this bucket."""
+        self._bucket.reset(_now())
+        self._save(self._bucket.state())
+
+    async def alarm(self, info: Any = None) -> None:
+        """Drops the state of a bucket that is full. A squeeze ends where nobody asks."""
+        now = _now()
+        if self._next_report < now - FORGET_AFTER_MS:
+            self._bucket.squeeze(None, 0, now)
+        self._forget_or_wait(self._bucket.idle(now))
+
+    async def _report(self, ask: Ask) -> None:
+        """Tells the provider's pool what was asked for, and takes the share that it gives."""
+        taken, refused = self._bucket.demand()
+        demand = Demand(user=self._user, taken=taken, refused=refused, rate=ask.rate)
+        try:
+            stub = self.env.PROVIDER_POOL.getByName(self._provider)
+            told = _ALLOCATION.decode(await stub.report(msgspec.json.encode(demand).decode()))
+        except Exception as error:  # the share stays as it is until the next report
+            log("error", "pool unreachable", error=repr(error)[:500])
+            return
+        now = _now()
+        self._next_report = now + told.next_report
+        self._bucket.squeeze(told.rate, told.closed_until, now)
+        self._save(self._bucket.state())
+
+
+class ProviderPool(_Stateful):
+    """What one provider bears. See limits.adaptive."""
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)
+        self._floor = read_one(texts(env), "RATE_LIMIT_FLOOR_PER_HOUR")
+        self._pool = self._revived(partial(adaptive.ProviderPool, self._floor))
+
+    async def report(self, demand_json: str) -> str:
+        """A bucket's Demand, answered by its Allocation."""
+        allocation = self._pool.report(_DEMAND.decode(demand_json), _now())
+        self._save(self._pool.state())
+        return msgspec.json.encode(allocation).decode()
+
+    async def signal(self, signal_json: str) -> None:
+        """core.ports.Pools.signal of this provider."""
+        self._pool.signal(_SIGNAL.decode(signal_json), _now())
+        self._save(self._pool.state())
+
+    async def show(self) -> str:
+        """core.ports.Pools.show of this provider."""
+        return msgspec.json.encode(self._pool.show(_now())).decode()
+
+    async def reset(self) -> None:
+        """core.ports.Pools.reset of this provider."""
+        self._pool = adaptive.ProviderPool(self._floor)
+        self._save(self._pool.state())
+
+    async def alarm(self, info: Any = None) -> None:
+        """Drops the state of a provider that nobody asks for."""
+        self._forget_or_wait(self._pool.idle(_now()))
+
+
+class KeyAccount(_Stateful):
+    """What one key has used. See limits.budget."""
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)
+        self._account = self._revived(partial(Account, _now()))
+
+    async def reserve(self, reserve_json: str) -> str:
+        """core.ports.Accounts.reserve of this key."""
+        verdict = self._account.reserve(_RESERVE.decode(reserve_json), _now())
+        self._save(self._account.state())
+        return msgspec.json.encode(verdict).decode()
+
+    async def settle(self, request_id: str, tokens: int, nano_usd: int) -> None:
+        """core.ports.Accounts.settle of this key."""
+        self._account.settle(request_id, tokens, nano_usd, _now())
+        self._save(self._account.state())
+
+    async def show(self) -> str:
+        """core.ports.Accounts.show of this key."""
+        return msgspec.json.encode(self._account.show(_now())).decode()
+
+    async def reset(self) -> None:
+        """core.ports.Accounts.reset of this key."""
+        self._account.reset(_now())
+        self._save(self._account.state())
+
+    async def alarm(self, info: Any = None) -> None:
+        """Drops the state of an account whose months are over."""
+        self._forget_or_wait(self._account.idle(_now()))
+
+
+class BucketsStub:
+    """core.ports.Buckets over the Durable Objects."""
+
+    def __init__(self, namespace: Any) -> None:
+        self._namespace = namespace
+
+    async def ask(self, name: str, ask_json: str) -> str:
+        """See core.ports.Buckets."""
+        text: str = await self._namespace.getByName(name).ask(ask_json)
+        return text
+
+    async def give_back(self, name: str, returns_json: str) -> None:
+        """See core.ports.Buckets."""
+        await self._namespace.getByName(name).give_back(returns_json)
+
+    async def show(self, name: str) -> str:
+        """See core.ports.Buckets."""
+        text: str = await self._namespace.getByName(name).show()
+        return text
+
+    async def reset(self, name: str) -> None:
+        """See core.ports.Buckets."""
+        await self._namespace.getByName(name).reset()
+
+
+class AccountsStub:
+    """core.ports.Accounts over the Durable Objects."""
+
+    def __init__(self, namespace: Any) -> None:
+        self._namespace = namespace
+
+    async def reserve(self, key_id: str, reserve_json: str) -> str:
+        """See core.ports.Accounts."""
+        text: str = await self._namespace.getByName(key_id).reserve(reserve_json)
+        return text
+
+    async def settle(self, key_id: str, request_id: str, tokens: int, nano_usd: int) -> None:
+        """See core.ports.Accounts."""
+        await self._namespace.getByName(key_id).settle(request_id, tokens, nano_usd)
+
+    async def show(self, key_id: str) -> str:
+        """See core.ports.Accounts."""
+        text: str = await self._namespace.getByName(key_id).show()
+        return text
+
+    async def reset(self, key_id: str) -> None:
+        """See core.ports.Accounts."""
+        await self._namespace.getByName(key_id).reset()
+
+
+class PoolsStub:
+    """core.ports.Pools over the Durable Objects."""
+
+    def __init__(self, namespace: Any) -> None:
+        self._namespace = namespace
+
+    async def signal(self, provider: str, signal_json: str) -> None:
+        """See core.ports.Pools."""
+        await self._namespace.getByName(provider).signal(signal_json)
+
+    async def show(self, provider: str) -> str:
+        """See core.ports.Pools."""
+        text: str = await self._namespace.getByName(provider).show()
+        return text
+
+    async def reset(self, provider: str) -> None:
+        """See core.ports.Pools."""
+        await self._namespace.getByName(provider).reset()

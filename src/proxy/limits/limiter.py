@@ -1,0 +1,318 @@
+"""The limits as the requests of one isolate meet them.
+
+An isolate spends from leases of its own and calls an object only when they are used up. When
+an object can't be reached in time, LIMITER_ON_ERROR decides; it is logged either way.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from proxy.core.chat import Cost, Usage
+from proxy.core.config import Config
+from proxy.core.permit import Refusal, Standing
+from proxy.core.ports import Ports
+from proxy.core.principal import Principal
+from proxy.limits.adaptive import Signal, signal_of
+from proxy.limits.budget import Reserve, Terms, Verdict
+from proxy.limits.lease import Grant
+from proxy.limits.lessee import Lessee
+from proxy.limits.token_bucket import Rate
+
+Defer = Callable[[Coroutine[Any, Any, object]], None]
+
+RESERVED_MS = 900_000
+"""How long a reservation stands that nobody settles: longer than most answers take."""
+TIDY_MS = 12_000
+"""How long after a lease was granted what is left of it is looked after."""
+SIGNAL_SECONDS = 5.0
+"""How often an isolate tells a provider's pool what is no 429."""
+LONGEST_CLOSED = 3600.0
+"""Seconds for which a provider's Retry-After is believed at most."""
+DOLLAR = 1_000_000_000
+
+_GRANT = msgspec.json.Decoder(Grant)
+_VERDICT = msgspec.json.Decoder(Verdict)
+_PERIODS = {"budget_day": "day", "budget_month": "month"}
+
+
+class Limiter:
+    """What all requests of an isolate share: leases, and which providers want quiet."""
+
+    def __init__(self, config: Config, ports: Ports) -> None:
+        self._config = config
+        self._ports = ports
+        self._lessee = Lessee(ports.random.token(8), config.rate_limit_lease)
+        self._tidying = -TIDY_MS
+        self._closed: dict[str, float] = {}
+        self._signalled: dict[str, float] = {}
+
+    def meter(self, principal: Principal, defer: Defer) -> "Meter":
+        """The limits for one request. defer: has work done after the answer."""
+        return Meter(self, principal, defer)
+
+    def ticket(self) -> str:
+        """A reservation's id: the proxy's own, since a caller's request id may come again."""
+        return self._ports.random.token(8)
+
+    @property
+    def now(self) -> int:
+        """Whole milliseconds since 1970."""
+        return round(self._ports.clock.now() * 1000)
+
+    def rate(self, principal: Principal, provider: str) -> Rate:
+        """The key's limits, else the provider's, else the deployment's."""
+        limits, there = principal.limits, self._config.providers[provider]
+        defaults = self._config
+        return Rate(
+            burst=limits.burst or there.burst or defaults.rate_limit_burst,
+            per_hour=_first(limits.per_hour, there.per_hour, defaults.rate_limit_per_hour),
+        )
+
+    async def take(self, name: str, limit: str, rate: Rate, defer: Defer) -> Refusal | None:
+        """One token of a bucket; None: it may go. limit: what callers know the bucket as."""
+        if self._lessee.spend(name, 1, self.now):
+            return None
+        sent = self.now
+        ask = msgspec.json.encode(self._lessee.ask_for(name, rate, 1, sent)).decode()
+        told = await self._call(self._ports.buckets.ask(name, ask))
+        if told is None:
+            return self._unreachable()
+        grant = _GRANT.decode(told)
+        self._lessee.granted(name, grant, sent, self.now)
+        if grant.tokens > 1 and sent - self._tidying >= TIDY_MS // 2:
+            self._tidying = sent
+            defer(self._tidy())
+        if self._lessee.spend(name, 1, self.now):
+            return None
+        wait = None if grant.wait is None else grant.wait / 1000
+        return Refusal(
+            limit=limit,
+            message=f"Rate limit exceeded: {_words(limit)} ({rate.per_hour} requests an hour,"
+            f" {rate.burst} at once). {_again(wait)}",
+            retry_after=wait,
+        )
+
+    def standing(self, name: str, limit: str, rate: Rate) -> Standing | None:
+        """How a bucket stands, as far as this isolate knows."""
+        known = self._lessee.standing(name, self.now)
+        if known is None or known.reset is None:
+            return None
+        return Standing(
+            limit=limit,
+            quota=rate.burst,
+            window=rate.burst * 3600 / rate.per_hour if rate.per_hour else 0,
+            remaining=known.remaining,
+            reset=known.reset / 1000,
+        )
+
+    async def reserve(self, key_id: str, ask: Reserve) -> tuple[Refusal | None, Standing | None]:
+        """Tokens and money of a key; no refusal: they are reserved. With it how the key's tokens
+        stand."""
+        text = msgspec.json.encode(ask).decode()
+        told = await self._call(self._ports.accounts.reserve(key_id, text))
+        if told is None:
+            return self._unreachable(), None
+        verdict = _VERDICT.decode(told)
+        return _refusal(verdict), _tokens(verdict, ask.terms)
+
+    async def settle(self, key_id: str, ticket: str, tokens: int, nano_usd: int) -> None:
+        """What was used in the place of what was reserved."""
+        work = self._ports.accounts.settle(key_id, ticket, tokens, nano_usd)
+        await self._call(_told(work))
+
+    def closed(self, provider: str) -> Refusal | None:
+        """Whether the provider itself asked for quiet, as far as this isolate knows."""
+        left = self._closed.get(provider, 0) - self._ports.clock.now()
+        if left <= 0:
+            return None
+        return Refusal(
+            limit=f"provider:{provider}",
+            message=f"{provider} has asked for quiet. {_again(left)}",
+            retry_after=left,
+        )
+
+    def signal(self, provider: str, signal: Signal, defer: Defer) -> None:
+        """Obeys what a provider said of its own limits, and has all isolates told."""
+        now = self._ports.clock.now()
+        if signal.limited and signal.retry_after:
+            self._closed[provider] = now + min(signal.retry_after, LONGEST_CLOSED)
+        if signal.limited or now - self._signalled.get(provider, 0) >= SIGNAL_SECONDS:
+            self._signalled[provider] = now
+            text = msgspec.json.encode(signal).decode()
+            defer(self._call(_told(self._ports.pools.signal(provider, text))))
+
+    async def _tidy(self) -> None:
+        """Gives back, for as long as a lease lives, what nobody needs."""
+        for _ in range(TIDY_MS // 1000):
+            await asyncio.sleep(1)
+            for name, returns in self._lessee.idle_returns(self.now):
+                text = msgspec.json.encode(returns).decode()
+                await self._call(_told(self._ports.buckets.give_back(name, text)))
+
+    async def _call(self, work: Awaitable[str]) -> str | None:
+        """An object's answer, None where it gave none in time."""
+        try:
+            async with asyncio.timeout(self._config.limiter_timeout_ms / 1000):
+                return await work
+        except Exception as error:
+            self._ports.log("error", "limiter unreachable", error=repr(error)[:500])
+            return None
+
+    def _unreachable(self) -> Refusal | None:
+        if self._config.limiter_on_error == "open":
+            return None
+        return Refusal(
+            limit="limiter", message="The limits can't be checked now. Try again.", retry_after=1
+        )
+
+
+class Meter:
+    """core.permit.Permit: the limits for one request of one caller."""
+
+    def __init__(self, limiter: Limiter, principal: Principal, defer: Defer) -> None:
+        self.principal = principal
+        self._limiter = limiter
+        self._defer = defer
+        self._ticket: str | None = None
+        self._standings: dict[str, Callable[[], Standing | None]] = {}
+        self.grant = principal.grant
+        self.expected: Callable[[int | None], Usage] = lambda _: Usage()
+        """What an answer will use, by the longest output that the model can give."""
+
+    @property
+    def standings(self) -> tuple[Standing, ...]:
+        """How the caller stands with the limits that this request has met."""
+        told = (standing() for standing in self._standings.values())
+        return tuple(standing for standing in told if standing)
+
+    async def admit(self) -> Refusal | None:
+        """Charges the key's plain request limit, which the cache's answers count against too."""
+        per_minute = self.principal.limits.requests_per_minute
+        if per_minute is None:
+            return None
+        rate = Rate(burst=per_minute, per_hour=per_minute * 60)
+        return await self._take(f"key:{self.principal.key_id}", "requests_per_minute", rate)
+
+    async def charge(
+        self, provider: str, price: Callable[[Usage], Cost], max_output: int | None
+    ) -> Refusal | None:
+        """See core.permit.Permit."""
+        limiter = self._limiter
+        refusal = limiter.closed(provider) or await self._reserve(price, max_output)
+        if refusal:
+            return refusal
+        rate = limiter.rate(self.principal, provider)
+        name = f"{provider}:{self.principal.user}"
+        return await self._take(name, f"provider:{provider}", rate)
+
+    def observe(self, provider: str, status: int, headers: Mapping[str, str]) -> None:
+        """See core.permit.Permit."""
+        signal = signal_of(status, headers, self._limiter.now)
+        if signal:
+            self._limiter.signal(provider, signal, self._defer)
+
+    def settle(self, usage: Usage | None, cost: Cost) -> None:
+        """Replaces what was reserved by what was used, after the answer; the first call
+        counts."""
+        ticket, self._ticket = self._ticket, None
+        if ticket and self.principal.key_id:
+            tokens = usage.total if usage else 0
+            work = self._limiter.settle(self.principal.key_id, ticket, tokens, cost.nano_usd or 0)
+            self._defer(work)
+
+    async def _take(self, name: str, limit: str, rate: Rate) -> Refusal | None:
+        self._standings[limit] = lambda: self._limiter.standing(name, limit, rate)
+        return await self._limiter.take(name, limit, rate, self._defer)
+
+    async def _reserve(
+        self, price: Callable[[Usage], Cost], max_output: int | None
+    ) -> Refusal | None:
+        principal = self.principal
+        limits, budget = principal.limits, principal.budget
+        terms = Terms(
+            tokens_per_minute=limits.tokens_per_minute, day=budget.day, month=budget.month
+        )
+        if principal.key_id is None or terms == Terms():
+            return None
+        usage = self.expected(max_output)
+        ticket = self._ticket or self._limiter.ticket()
+        ask = Reserve(
+            id=ticket,
+            tokens=usage.total,
+            nano_usd=price(usage).nano_usd or 0,
+            terms=terms,
+            lifetime=RESERVED_MS,
+        )
+        refusal, standing = await self._limiter.reserve(principal.key_id, ask)
+        if standing:
+            self._standings[standing.limit] = lambda: standing
+        if refusal is None:
+            self._ticket = ticket
+        return refusal
+
+
+async def _told(work: Awaitable[None]) -> str:
+    await work
+    return ""
+
+
+def _first(*values: int | None) -> int:
+    return next(value for value in values if value is not None)
+
+
+def _refusal(verdict: Verdict) -> Refusal | None:
+    """What the account's verdict is to the caller; None: granted."""
+    if verdict.limit is None:
+        return None
+    wait = None if verdict.wait is None else verdict.wait / 1000
+    if period := _PERIODS.get(verdict.limit):
+        left, quota = verdict.left / DOLLAR, verdict.quota / DOLLAR
+        return Refusal(
+            limit=verdict.limit,
+            message=f"The key's budget of ${quota:g} a {period} does not allow this: ${left:.6f}"
+            f" are left. It is renewed at {_moment(verdict.resets_at)}.",
+            retry_after=wait,
+        )
+    return Refusal(
+        limit=verdict.limit,
+        message=f"Rate limit exceeded: the key's {verdict.quota} tokens a minute, of which"
+        f" {max(0, verdict.left)} are left. {_again(wait)}",
+        retry_after=wait,
+    )
+
+
+def _tokens(verdict: Verdict, terms: Terms) -> Standing | None:
+    """How the key's tokens a minute stand, where the verdict tells."""
+    quota = terms.tokens_per_minute
+    if quota is None or verdict.limit not in (None, "tokens_per_minute"):
+        return None
+    left = max(0, verdict.left)
+    return Standing(
+        limit="tokens_per_minute",
+        quota=quota,
+        window=60,
+        remaining=left,
+        reset=60 * (1 - left / quota),
+    )
+
+
+def _moment(ms: int) -> str:
+    """RFC 3339, to the second."""
+    return f"{datetime.fromtimestamp(ms // 1000, UTC).replace(tzinfo=None).isoformat()}Z"
+
+
+def _words(limit: str) -> str:
+    _, _, provider = limit.partition(":")
+    return f"the requests of this user at {provider}" if provider else "the requests of this key"
+
+
+def _again(wait: float | None) -> str:
+    return (
+        "It will not be admitted later either."
+        if wait is None
+        else (f"Try again in {max(1, -(-wait // 1)):.0f} s.")
+    )

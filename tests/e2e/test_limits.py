@@ -1,0 +1,234 @@
+"""Keys and limits on real Durable Objects: who may do how much, whatever is tried."""
+
+import asyncio
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import ADMIN_TOKEN, Deployments, Script
+
+ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+GPT = {"model": "openai/gpt-4o", "fallback": False, "cache": {"mode": "off"}}
+ALLOWANCE = 100
+"""RATE_LIMIT_BURST of this deployment; its refill brings less than one token in half a minute."""
+
+
+@pytest.fixture
+def url(deployments: Deployments) -> str:
+    return deployments.get("limited").url
+
+
+@pytest.fixture
+def admin(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, headers=ADMIN, timeout=60) as client:
+        yield client
+
+
+Issue = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def issue(admin: httpx.Client, request: pytest.FixtureRequest) -> Issue:
+    """Issues a key to a user of the test's own."""
+
+    def key(**fields: Any) -> dict[str, Any]:
+        answer = admin.post("/admin/keys", json={"user": request.node.name} | fields)
+        assert answer.status_code == 201, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    return key
+
+
+def bearer(key: dict[str, Any]) -> dict[str, str]:
+    return {"authorization": f"Bearer {key['key']}"}
+
+
+def ask(admin: httpx.Client, key: dict[str, Any], prompt: str, **fields: Any) -> httpx.Response:
+    return admin.post("/v1/generate", json={"prompt": prompt} | GPT | fields, headers=bearer(key))
+
+
+async def storm(
+    url: str, key: dict[str, Any], prompt: str, *, times: int, body: dict[str, Any] | None = None
+) -> list[httpx.Response]:
+    """The same request many times over 50 connections."""
+    limits = httpx.Limits(max_connections=50)
+    async with httpx.AsyncClient(
+        base_url=url, headers=bearer(key), limits=limits, timeout=httpx.Timeout(120, pool=None)
+    ) as client:
+        body = body or {"prompt": prompt} | GPT
+        return await asyncio.gather(*(client.post("/v1/generate", json=body) for _ in range(times)))
+
+
+class TestBucket:
+    def test_2000_requests_get_exactly_the_allowance(
+        self, url: str, admin: httpx.Client, issue: Issue, script: Script
+    ) -> None:
+        heavy, quiet = issue(), issue(user="a quiet one")
+        answers = asyncio.run(storm(url, heavy, script(), times=2000))
+        assert Counter(answer.status_code for answer in answers) == {
+            200: ALLOWANCE,
+            429: 2000 - ALLOWANCE,
+        }
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        error = refused.json()["error"]
+        assert error["type"] == "rate_limit_exceeded"
+        assert "openai" in error["message"]
+        wait = int(refused.headers["retry-after"])
+        assert wait == error["retryAfter"]
+        assert 1 <= wait <= math.ceil(3600 / ALLOWANCE) + 13  # a lease's time, and a token's
+        assert refused.headers["ratelimit-policy"] == '"provider:openai";q=100;w=3600'
+        assert refused.headers["ratelimit"].startswith('"provider:openai";r=0;t=')
+        # Another user's bucket is another's, and so is that of another provider.
+        assert ask(admin, quiet, script()).status_code == 200
+        assert ask(admin, heavy, script(), model="groq/fast").status_code == 200
+
+    def test_the_limit_outlives_a_restart(
+        self, url: str, issue: Issue, script: Script, deployments: Deployments
+    ) -> None:
+        key = issue(limits={"perHour": 10, "burst": 3})
+        statuses = [a.status_code for a in asyncio.run(storm(url, key, script(), times=4))]
+        assert sorted(statuses) == [200, 200, 200, 429]
+        deployments.restart("limited")
+        again = asyncio.run(storm(deployments.get("limited").url, key, script(), times=2))
+        assert [answer.status_code for answer in again] == [429, 429]
+
+
+class TestTokensAndMoney:
+    def test_tokens_a_minute(self, admin: httpx.Client, issue: Issue, script: Script) -> None:
+        key = issue(limits={"tokensPerMinute": 400})
+        first = ask(admin, key, script(), maxTokens=300)
+        assert first.status_code == 200
+        # What was reserved and not used is there again once the answer is accounted for.
+        second = eventually(lambda: ask(admin, key, script("Again."), maxTokens=300), 200)
+        assert second.status_code == 200
+        refused = ask(admin, key, script(), maxTokens=390)
+        assert refused.status_code == 429
+        assert refused.json()["error"]["code"] == 429
+        assert "tokens a minute" in refused.json()["error"]["message"]
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+
+    def test_a_budget_says_what_is_left_and_when_it_is_renewed(
+        self, admin: httpx.Client, issue: Issue, script: Script
+    ) -> None:
+        key = issue(budget={"day": 0.01})
+        assert ask(admin, key, script(), maxTokens=50).status_code == 200
+        refused = ask(admin, key, script(), maxTokens=990)  # at $10 a million tokens
+        assert refused.status_code == 402
+        error = refused.json()["error"]
+        assert error["type"] == "budget_exceeded"
+        assert "$0.01 a day" in error["message"]
+        assert "T00:00:00Z" in error["message"]
+        assert 1 <= error["retryAfter"] <= 86400
+        # A smaller request still fits, so what was refused has reserved nothing.
+        assert ask(admin, key, script(), maxTokens=40).status_code == 200
+
+    def test_a_budget_holds_against_many_at_once(
+        self, url: str, admin: httpx.Client, issue: Issue, script: Script
+    ) -> None:
+        key = issue(budget={"day": 0.01}, limits={"burst": 1000})
+        body = {"prompt": script(), "maxTokens": 100} | GPT
+        answers = asyncio.run(storm(url, key, "", times=100, body=body))
+        spent = sum(
+            answer.json()["metadata"]["cost"] for answer in answers if answer.status_code == 200
+        )
+        assert {answer.status_code for answer in answers} == {200, 402}
+        assert spent <= 0.01
+        told = admin.get("/admin/limits", params={"key": key["id"]})
+        assert told.status_code == 200
+
+
+class TestKeys:
+    def test_a_key_is_shown_once(self, admin: httpx.Client, issue: Issue) -> None:
+        key = issue(name="laptop", note="Ann's", limits={"burst": 5}, budget={"month": 2.5})
+        listed = admin.get("/admin/keys")
+        assert key["key"] not in listed.text
+        [found] = [entry for entry in listed.json()["keys"] if entry["id"] == key["id"]]
+        assert found["name"] == "laptop"
+        assert found["limits"] == {"burst": 5}
+        assert found["budget"] == {"month": 2.5}
+
+    def test_a_new_key_works_at_once_and_a_revoked_one_no_more(
+        self, admin: httpx.Client, issue: Issue, script: Script
+    ) -> None:
+        key = issue()
+        assert ask(admin, key, script()).status_code == 200
+        assert admin.delete(f"/admin/keys/{key['id']}").status_code == 204
+        refused = ask(admin, key, script())
+        assert refused.status_code == 401
+        assert refused.json()["error"]["type"] == "authentication_failed"
+
+    def test_rotation(self, admin: httpx.Client, issue: Issue, script: Script) -> None:
+        old = issue()
+        answer = admin.post(f"/admin/keys/{old['id']}/rotate", json={})
+        assert answer.status_code == 200
+        new = answer.json()
+        assert new["key"] != old["key"]
+        assert ask(admin, new, script()).status_code == 200
+        assert ask(admin, old, script()).status_code == 401
+
+    def test_an_expired_key(self, admin: httpx.Client, issue: Issue, script: Script) -> None:
+        key = issue(expiresAt=(datetime.now(UTC) + timedelta(seconds=2)).isoformat())
+        assert ask(admin, key, script()).status_code == 200
+        refused = eventually(lambda: ask(admin, key, script()), 401)
+        assert "expired" in refused.json()["error"]["message"]
+
+    def test_a_key_of_another_environment(self, admin: httpx.Client, issue: Issue) -> None:
+        key = issue()
+        foreign = {"key": key["key"].replace("development", "production")}
+        refused = admin.get("/v1/models", headers=bearer(foreign))
+        assert refused.status_code == 401
+        assert "production" in refused.json()["error"]["message"]
+
+    def test_what_a_key_may_use(self, admin: httpx.Client, issue: Issue, script: Script) -> None:
+        key = issue(providers=["groq"], models=["groq/*"])
+        refused = ask(admin, key, script())
+        assert refused.status_code == 403
+        assert refused.json()["error"]["type"] == "permission_denied"
+        answer = ask(admin, key, script(), model="fast", fallback=True)
+        assert answer.json()["provider"] == "groq"
+        listed = admin.get("/v1/models", headers=bearer(key)).json()["data"]
+        assert {entry["owned_by"] for entry in listed} == {"proxy", "groq"}
+
+    def test_the_operators_paths_are_theirs(self, admin: httpx.Client, issue: Issue) -> None:
+        key = issue()
+        for method, path in (
+            ("GET", "/admin/keys"),
+            ("POST", "/admin/keys"),
+            ("GET", "/admin/limits"),
+        ):
+            assert admin.request(method, path, headers=bearer(key)).status_code == 403
+
+    def test_requests_a_minute_count_before_the_cache(
+        self, admin: httpx.Client, issue: Issue, script: Script
+    ) -> None:
+        key = issue(limits={"requestsPerMinute": 3})
+        asked = {"cache": {"ttl": 600}}
+        answers = [ask(admin, key, script(), **asked) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+        assert answers[2].json()["metadata"]["cacheStatus"] == "hit"
+
+
+def test_openais_clients_see_its_headers(admin: httpx.Client, issue: Issue, script: Script) -> None:
+    key = issue()
+    body = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": script()}]}
+    answer = admin.post("/v1/chat/completions", json=body, headers=bearer(key))
+    assert answer.headers["x-ratelimit-limit-requests"] == str(ALLOWANCE)
+    assert 0 <= int(answer.headers["x-ratelimit-remaining-requests"]) < ALLOWANCE
+    assert answer.headers["x-ratelimit-reset-requests"].endswith("s")
+
+
+def eventually(attempt: Callable[[], httpx.Response], status: int) -> httpx.Response:
+    """What `attempt` gives once it has the status, or after some seconds."""
+    for _ in range(40):
+        answer = attempt()
+        if answer.status_code == status:
+            break
+        time.sleep(0.1)
+    return answer
