@@ -3,12 +3,15 @@
 from collections.abc import Collection
 from typing import get_args
 
+import msgspec
+
 from proxy.cache.answers import AnswerCache
 from proxy.cache.purge import Scope
 from proxy.core.errors import InvalidRequest
 from proxy.core.ports import Accounts, Buckets, Pools, Ports
 from proxy.core.web import Response
 from proxy.exchange import JSON, Exchange
+from proxy.routing.watch import Watch
 
 SCOPES = tuple(scope for scope in get_args(Scope) if scope != "all")
 
@@ -42,6 +45,33 @@ async def reset_limits(exchange: Exchange, ports: Ports, providers: Collection[s
     return Response(status=204)
 
 
+async def show_breakers(exchange: Exchange, watch: Watch) -> Response:
+    """GET /admin/breakers: how each stands, by `provider` and `provider/model`."""
+    await watch.sync()
+    body = msgspec.json.encode({"breakers": watch.views()})
+    return Response(headers={**JSON, "cache-control": "no-store"}, body=body)
+
+
+async def reset_breakers(exchange: Exchange, watch: Watch, providers: Collection[str]) -> Response:
+    """DELETE /admin/breakers[?provider=NAME]: closes them, and forgets that a provider is
+    misconfigured. Raises InvalidRequest."""
+    query = exchange.request.query
+    provider = query.get("provider")
+    if unknown := sorted(query.keys() - {"provider"}):
+        raise InvalidRequest(f"{unknown[0]}: Unknown parameter", param=unknown[0])
+    if provider is not None and provider not in providers:
+        raise _no_provider(provider, providers)
+    await watch.reset(provider)
+    return Response(status=204)
+
+
+def _no_provider(name: str | None, providers: Collection[str]) -> InvalidRequest:
+    there = ", ".join(providers)
+    return InvalidRequest(
+        f"provider: {name!r} is no provider; there are {there}.", param="provider"
+    )
+
+
 def _limit(
     exchange: Exchange, ports: Ports, providers: Collection[str]
 ) -> tuple[Buckets | Accounts | Pools, str]:
@@ -54,8 +84,5 @@ def _limit(
     if key:
         return ports.accounts, key
     if provider not in providers:
-        raise InvalidRequest(
-            f"provider: {provider!r} is no provider; there are {', '.join(providers)}.",
-            param="provider",
-        )
+        raise _no_provider(provider, providers)
     return (ports.buckets, f"{provider}:{user}") if user else (ports.pools, str(provider))

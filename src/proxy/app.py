@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Struct
 
-from proxy import __version__, admin, key_admin
+from proxy import __version__, admin, batch, key_admin
 from proxy.access.gate import Gate, require_admin
 from proxy.access.ring import KeyRing
 from proxy.cache.tiers import prune_prefix
@@ -37,6 +37,7 @@ from proxy.providers.catalog import Catalog
 from proxy.routing import health
 from proxy.routing.manager import Manager
 from proxy.routing.selection import Selection
+from proxy.routing.watch import Watch
 from proxy.serve import Chat, admitted, build_cache, served_by
 
 Reaction: TypeAlias = Response | Coroutine[Any, Any, Response]
@@ -56,7 +57,8 @@ class App:
         self._gate = Gate(self._config, self._ring)
         self._limiter = Limiter(self._config, ports)
         self._selection = Selection(self._catalog, self._config, ports.bindings)
-        self._manager = Manager(self._config, self._selection, ports.upstream, ports.clock)
+        self._watch = Watch(self._config, ports.board, ports.clock, ports.random, ports.log)
+        self._manager = Manager(self._config, self._selection, self._watch, ports)
         self._cache = build_cache(self._config, ports)
         self._chat = Chat(
             self._config, self._selection, self._manager, self._cache, ports.flights, self._limiter
@@ -175,11 +177,15 @@ class App:
         call = openai.parse_chat(await self._body(exchange))
         return await self._chat.answer(exchange, openai, call)
 
+    async def batch(self, exchange: Exchange) -> Response:
+        """POST /v1/batch."""
+        return await batch.answer(exchange, self._chat, await self._body(exchange))
+
     async def embeddings(self, exchange: Exchange) -> Response:
         """POST /v1/embeddings."""
         ask = openai.parse_embeddings(await self._body(exchange))
         meter = await admitted(exchange, self._limiter)
-        meter.expected = lambda _: Usage(input=embedding_tokens(ask))
+        meter.estimate = lambda _: Usage(input=embedding_tokens(ask))
         try:
             vectors, done = await self._manager.embed(ask, meter)
         except BaseException:
@@ -202,6 +208,14 @@ class App:
     async def reset_limits(self, exchange: Exchange) -> Response:
         """DELETE /admin/limits."""
         return await admin.reset_limits(exchange, self._ports, self._catalog.providers)
+
+    async def breakers(self, exchange: Exchange) -> Response:
+        """GET /admin/breakers."""
+        return await admin.show_breakers(exchange, self._watch)
+
+    async def reset_breakers(self, exchange: Exchange) -> Response:
+        """DELETE /admin/breakers."""
+        return await admin.reset_breakers(exchange, self._watch, self._catalog.providers)
 
     async def keys(self, exchange: Exchange) -> Response:
         """GET /admin/keys."""
@@ -262,7 +276,9 @@ class App:
         except Exception as error:  # the figures are down, not the proxy
             self._ports.log("error", "board unreachable", error=repr(error)[:500])
             checks = {}
-        body = msgspec.json.encode({"providers": self._selection.report(checks)})
+        await self._watch.start(exchange.request.defer)
+        report = self._selection.report(checks, self._watch.views())
+        body = msgspec.json.encode({"providers": report})
         return Response(headers={**JSON, "cache-control": "no-store"}, body=body)
 
 
@@ -312,11 +328,13 @@ NOTHING = Path({})
 MODEL_PREFIX = "/v1/models/"
 PATHS = {
     "/v1/generate": Path({"POST": App.generate}),
+    "/v1/batch": Path({"POST": App.batch}),
     "/v1/chat/completions": Path({"POST": App.chat_completions}, openai),
     "/v1/embeddings": Path({"POST": App.embeddings}, openai),
     "/v1/models": Path({"GET": App.models}, openai),
     "/health": Path({"GET": App.health}, public=True),
     "/health/providers": Path({"GET": App.provider_health}),
+    "/admin/breakers": Path({"GET": App.breakers, "DELETE": App.reset_breakers}, admin=True),
     "/admin/cache": Path({"DELETE": App.purge}, admin=True),
     "/admin/keys": Path({"GET": App.keys, "POST": App.issue_key}, admin=True),
     "/admin/limits": Path({"GET": App.limits, "DELETE": App.reset_limits}, admin=True),

@@ -5,9 +5,11 @@ provider fails give a stale answer rather than none.
 """
 
 import asyncio
+import re
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct, structs
 
@@ -33,6 +35,7 @@ from proxy.core.config import Config
 from proxy.core.errors import (
     ClientGone,
     Fault,
+    InvalidRequest,
     NoProviderAvailable,
     ProviderError,
     ProviderTimeout,
@@ -45,9 +48,12 @@ from proxy.dialects.contract import Dialect
 from proxy.exchange import EVENTS, JSON, Exchange
 from proxy.limits.estimate import input_tokens, output_tokens
 from proxy.limits.limiter import Limiter, Meter
+from proxy.routing.breaker import Outcome
 from proxy.routing.failure import as_proxy_error, refused
-from proxy.routing.manager import Done, Manager, Stream
+from proxy.routing.manager import Done, Manager
+from proxy.routing.retry import Retrying, retrying
 from proxy.routing.selection import Needs, Question, Selection
+from proxy.routing.stream import Stream
 
 OUTAGE = (ProviderError, ProviderTimeout, RateLimitExceeded, NoProviderAvailable)
 """The errors in whose place a stale answer is given."""
@@ -78,6 +84,7 @@ class Asked(Struct, frozen=True):
     wanted: Directives
     question: Question
     meter: Meter
+    retrying: Retrying
     scope: str
     found_stale: bool = False
     """Whether the cache has an answer that is too old."""
@@ -119,8 +126,9 @@ class Chat:
 
     async def answer(self, exchange: Exchange, dialect: Dialect, call: Call) -> Response:
         """The response to a chat request. Raises ProxyError."""
+        call = _timed(call, exchange.request.headers)
         meter = await admitted(exchange, self._limiter)
-        meter.expected = partial(expected, call.chat)
+        meter.estimate = partial(expected, call.chat)
         principal = meter.principal
         question = self._selection.question(call.routing, Needs.of(call.chat), meter.grant)
         shared = (principal.cache_scope or self._config.cache_scope) == "shared"
@@ -132,6 +140,7 @@ class Chat:
             question=question,
             scope="" if shared else principal.user,
             meter=meter,
+            retrying=retrying(exchange.request.headers, self._manager.retrying),
         )
         key = asked.key() if asked.wanted.read or asked.wanted.store else ""
         hit = None
@@ -230,13 +239,17 @@ class Chat:
     async def _asked(self, asked: Asked, leader: Leader | None) -> Response:
         exchange, call = asked.exchange, asked.call
         if call.chat.stream:
-            stream, done = await self._manager.stream(call, asked.meter, exchange.began)
+            stream, done = await self._manager.stream(
+                call, asked.meter, exchange.began, asked.retrying
+            )
             served = self._served(asked, done, None)
             return Response(
                 headers=EVENTS | exchange.tell(served) | self._status(asked),
                 stream=partial(self._relay, asked, stream, done, leader),
             )
-        answer, done = await self._manager.complete(call, asked.meter, exchange.began)
+        answer, done = await self._manager.complete(
+            call, asked.meter, exchange.began, asked.retrying
+        )
         served = self._served(asked, done, answer.usage)
         usage = answer.usage or seen(asked.meter, len(answer.text or ""))
         asked.meter.settle(usage, done.cost(usage))
@@ -253,34 +266,47 @@ class Chat:
         exchange, call = asked.exchange, asked.call
         writer = asked.dialect.writer(call, self._served(asked, done, None))
         collector = Collector()
-        outcome = "ok"
+        outcome: Outcome = "ok"
+        gone = False
+
+        async def send(data: bytes) -> None:
+            nonlocal gone
+            try:
+                if not gone:
+                    await write(data)
+            except ClientGone:
+                if self._config.on_client_gone == "abort":
+                    raise
+                gone = True
+
         limit = self._manager.timeout(call.routing) - exchange.ms / 1000
         try:
             async with asyncio.timeout(limit if call.routing.timeout_ms else None):
                 async for chunks in stream.chunks():
                     for chunk in chunks:
                         collector.add(chunk)
-                    await write(b"".join(map(writer.chunk, chunks)))
+                    await send(b"".join(map(writer.chunk, chunks)))
             answer = collector.answer()
             try:  # the caller's last event goes first, and what is complete is kept all the same
-                await write(writer.done(answer, self._served(asked, done, answer.usage)))
+                await send(writer.done(answer, self._served(asked, done, answer.usage)))
             finally:
                 self._keep(asked, answer, done, leader)
                 leader = None
         except ClientGone:
-            outcome = "client_gone"
+            outcome = "gone"
         except (Fault, TimeoutError) as error:
             fault = error if isinstance(error, Fault) else Fault("timeout", "Time is up.")
             outcome = fault.kind
             refusal = as_proxy_error(fault, done.attempts, begun=True)
             with suppress(ClientGone):
-                await write(writer.error(refusal, exchange.id, exchange.ports.clock.now()))
+                await send(writer.error(refusal, exchange.id, exchange.ports.clock.now()))
         finally:
             stream.abort()
+            done.call.end(outcome, collector.usage)
             usage = collector.usage or seen(asked.meter, collector.characters)
             asked.meter.settle(usage, done.cost(usage))
             exchange.note(self._served(asked, done, collector.usage))
-            exchange.log_fields["stream"] = outcome
+            exchange.log_fields["stream"] = "client_gone" if gone or outcome == "gone" else outcome
             exchange.log(200)
             self._hand_over(asked, leader, None)
 
@@ -372,6 +398,18 @@ def expected(chat: ChatRequest, max_output: int | None) -> Usage:
     return Usage(input=input_tokens(chat), output=output_tokens(chat, max_output))
 
 
+def _timed(call: Call, headers: Mapping[str, str]) -> Call:
+    """The call within the time that Cloudflare AI Gateway's header gives it. Raises
+    InvalidRequest."""
+    given = headers.get("cf-aig-request-timeout")
+    if given is None or call.routing.timeout_ms is not None:
+        return call
+    if not re.fullmatch(r"[0-9]{1,6}", given.strip()) or not 1 <= int(given) <= 600_000:
+        name = "cf-aig-request-timeout"
+        raise InvalidRequest(f"{name} must be a whole number from 1 to 600000", param=name)
+    return structs.replace(call, routing=structs.replace(call.routing, timeout_ms=int(given)))
+
+
 async def admitted(exchange: Exchange, limiter: Limiter) -> Meter:
     """The limits for a request, which its key's own request limit lets in. Raises ProxyError."""
     assert exchange.principal  # no path that serves is public
@@ -403,4 +441,20 @@ def served_by(
         cache_status=cache_status,
         ms=exchange.ms,
         created=int(exchange.began),
+        explained=_explained(exchange, done),
     )
+
+
+def _explained(exchange: Exchange, done: Done) -> list[dict[str, Any]] | None:
+    """Why this provider, for an operator who asks."""
+    admin = exchange.principal is not None and exchange.principal.admin
+    if not admin or exchange.request.headers.get("x-proxy-explain") != "1":
+        return None
+    return [
+        {
+            "strategy": order.strategy,
+            "explored": order.explored,
+            "candidates": [structs.asdict(scored) for scored in order.scores],
+        }
+        for order in done.orders
+    ]

@@ -38,6 +38,7 @@ ROOMY = {
     "RATE_LIMIT_BURST": "1000000",
     "RATE_LIMIT_PER_HOUR": "10000000",
     "RATE_LIMIT_ADAPTIVE": "off",
+    "RETRY_ATTEMPTS": "1",
 }
 """For tests of other things, which share their users and their providers."""
 
@@ -223,6 +224,14 @@ def pair(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     settings = urls | KEYS | ROOMY | keys | {"CACHE_COALESCE": "on"}
     with Pair(tmp_path_factory.mktemp("pair"), settings) as both:
         yield both
+
+
+@pytest.fixture(autouse=True)
+def healed(request: pytest.FixtureRequest) -> None:
+    """No breaker is left open by the test before."""
+    if "open_url" in request.fixturenames:
+        url = request.getfixturevalue("open_url")
+        assert httpx.delete(f"{url}/admin/breakers", timeout=60).status_code == 204
 
 
 Script = Callable[..., str]

@@ -18,6 +18,7 @@ from proxy.core.principal import Grant
 from proxy.limits.adaptive import ProviderPool, Signal
 from proxy.limits.budget import Account, Reserve
 from proxy.limits.lease import Ask, LeasedBucket, Returns
+from proxy.routing.watch import Board
 
 
 class ManualClock:
@@ -80,6 +81,8 @@ class Unlimited:
 
     def __init__(self, *refusals: Refusal | None) -> None:
         self.grant = Grant()
+        self.user = "ann"
+        self.lost = 0
         self.refusals = list(refusals)
         self.charged: list[str] = []
         self.observed: list[tuple[str, int]] = []
@@ -89,6 +92,15 @@ class Unlimited:
     ) -> Refusal | None:
         self.charged.append(provider)
         return self.refusals.pop(0) if self.refusals else None
+
+    def defer(self, work: Coroutine[Any, Any, object]) -> None:
+        work.close()
+
+    def expected(self, max_output: int | None) -> Usage:
+        return Usage(input=10, output=5)
+
+    def lose(self, price: Callable[[Usage], Cost]) -> None:
+        self.lost += 1
 
     def observe(self, provider: str, status: int, headers: Mapping[str, str]) -> None:
         self.observed.append((provider, status))
@@ -103,6 +115,9 @@ class CountingRandom:
     def token(self, nbytes: int) -> str:
         self.count += 1
         return f"{self.count:0{2 * nbytes}x}"
+
+    def fraction(self) -> float:
+        return 0.5
 
 
 class FakeReply:
@@ -159,12 +174,21 @@ class FakeUpstream:
 class MemoryBoard:
     """The providers' shared state, in memory; `down` makes it fail."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
         self.checks = "[]"
         self.down = False
+        self.board = Board()
+        self.exchanges = 0
 
     async def record_checks(self, checks_json: str) -> None:
         self.checks = checks_json
+
+    async def exchange(self, told_json: str) -> str:
+        self.exchanges += 1
+        if self.down:
+            raise RuntimeError("the object is unreachable")
+        return self.board.exchange(told_json.encode(), round(self.clock.now() * 1000)).decode()
 
     async def read_checks(self) -> str:
         if self.down:
@@ -428,7 +452,7 @@ def ports(
         kv=MemoryStore(),
         r2=MemoryStore(),
         random=CountingRandom(),
-        board=MemoryBoard(),
+        board=MemoryBoard(clock),
         log=Logbook(),
         bindings=bindings,
     )

@@ -16,7 +16,11 @@ from proxy.core.web import Request, Response
 from tests.unit.doubles import Answerer, FakeReply, Logbook, MemoryBoard, ports
 from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, ROLE, STOP, error, whole
 
-ENV = {"ENVIRONMENT": "development", "OPENAI_API_KEY": "key-of-openai"}
+ENV = {
+    "ENVIRONMENT": "development",
+    "OPENAI_API_KEY": "key-of-openai",
+    "RETRY_ATTEMPTS": "1",
+}
 JSON = {"content-type": "application/json"}
 
 

@@ -30,7 +30,11 @@ from tests.unit.doubles import (
 from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, ROLE, STOP, error, event, whole
 from tests.unit.test_app import request, streamed
 
-ENV = {"ENVIRONMENT": "development", "OPENAI_API_KEY": "key-of-openai"}
+ENV = {
+    "ENVIRONMENT": "development",
+    "OPENAI_API_KEY": "key-of-openai",
+    "RETRY_ATTEMPTS": "1",
+}
 GROQ = {"GROQ_API_KEY": "key-of-groq", "FALLBACK_CHAIN": "openai,groq"}
 NATIVE, OPENAI = "/v1/generate", "/v1/chat/completions"
 GPT = "openai/gpt-4o"

@@ -324,6 +324,8 @@ class Served(Struct, frozen=True, kw_only=True):
     """The whole time until now, in milliseconds."""
     created: int = 0
     """When the answer was made, in whole seconds since 1970."""
+    explained: list[dict[str, Any]] | None = None
+    """How the candidates were ordered, for an operator who asked."""
 
 
 class ModelEntry(Struct, frozen=True):

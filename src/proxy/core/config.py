@@ -16,6 +16,8 @@ T = TypeVar("T")
 CacheScope = Literal["tenant", "shared"]
 Environment = Literal["development", "staging", "production"]
 OnError = Literal["open", "closed"]
+OnClientGone = Literal["abort", "finish"]
+RoutingStrategy = Literal["priority", "cheapest", "fastest", "reliable", "balanced", "weighted"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -62,6 +64,15 @@ class Config(Struct, frozen=True, kw_only=True):
     rate_limit_adaptive: bool
     limiter_on_error: OnError
     limiter_timeout_ms: int
+    routing_strategy: RoutingStrategy
+    routing_balance: dict[str, float]
+    routing_weights: dict[str, float]
+    routing_sticky: bool
+    retry_attempts: int
+    retry_delay_ms: int
+    hedge_after_ms: int
+    breaker_slow_ms: int
+    on_client_gone: OnClientGone
     providers: dict[str, ProviderAccess]
     """What is set of `<PROVIDER>_API_KEY` and the other PROVIDER_SETTINGS."""
 
@@ -113,6 +124,31 @@ def _secret(text: str) -> str | None:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _shares(text: str) -> dict[str, float]:
+    """Percentages by `provider` or `provider/model`; of any sum, as they are normalised."""
+    shares: dict[str, float] = {}
+    for word in _words(text):
+        name, _, share = (part.strip() for part in word.partition("="))
+        number = re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", share)
+        if not re.fullmatch(r"[!-~]+", name) or not number:
+            raise ValueError(f"{word!r} is no share such as groq=10 or openai/gpt-4o=2.5")
+        if float(share) > 100:
+            raise ValueError(f"{word!r} must be a percentage from 0 to 100")
+        if name in shares:
+            raise ValueError(f"names {name!r} twice")
+        shares[name] = float(share)
+    if shares and not any(shares.values()):
+        raise ValueError("must give somebody more than 0")
+    return shares
+
+
+def _balance(text: str) -> dict[str, float]:
+    shares = _shares(text)
+    if not shares or shares.keys() - {"cost", "latency", "success"}:
+        raise ValueError("must weigh cost, latency and success, such as cost=2, latency=1")
+    return shares
 
 
 def _origins(text: str) -> tuple[str, ...]:
@@ -250,6 +286,55 @@ SETTINGS = (
         _whole(1, 10_000),
         "Milliseconds after which the limiter counts as out of reach.",
     ),
+    Setting(
+        "ROUTING_STRATEGY",
+        "priority",
+        _one_of(RoutingStrategy),
+        "The order of the candidates, where the request says nothing.",
+    ),
+    Setting(
+        "ROUTING_BALANCE",
+        "cost=1, latency=1, success=1",
+        _balance,
+        "What balanced weighs, and how much.",
+    ),
+    Setting(
+        "ROUTING_WEIGHTS",
+        "",
+        _shares,
+        "Shares of the traffic for weighted, by provider or provider/model: openai=90, groq=10.",
+    ),
+    Setting("ROUTING_STICKY", "off", _switch, "on: weighted keeps each user on one side."),
+    Setting(
+        "RETRY_ATTEMPTS",
+        "2",
+        _whole(1, 5),
+        "How often a provider is tried for one request before the next one is.",
+    ),
+    Setting(
+        "RETRY_DELAY_MS",
+        "250",
+        _whole(0, 5000),
+        "Milliseconds before the first retry at most; each that follows may wait twice as long.",
+    ),
+    Setting(
+        "HEDGE_AFTER_MS",
+        "0",
+        _whole(0, 600_000),
+        "Milliseconds after which the next candidate is asked too, the faster wins; 0: never.",
+    ),
+    Setting(
+        "BREAKER_SLOW_MS",
+        "20000",
+        _whole(0, 600_000),
+        "Milliseconds to a stream's first content from which on it counts as a failure; 0: never.",
+    ),
+    Setting(
+        "ON_CLIENT_GONE",
+        "abort",
+        _one_of(OnClientGone),
+        "What becomes of a stream whose caller has left: abort, or finish (to cache it).",
+    ),
 )
 
 PROVIDER_SETTINGS = {
@@ -295,6 +380,9 @@ def read(env: Mapping[str, str], providers: Iterable[str]) -> Config:
                 f"{name.upper()} names {', '.join(strangers)}; there are {', '.join(known)}"
             )
         values[name] = tuple(word for word in named if word in known)
+    strangers = [w for w in values.get("routing_weights", ()) if w.partition("/")[0] not in known]
+    if strangers:
+        wrong.append(f"ROUTING_WEIGHTS names {', '.join(strangers)}; there are {', '.join(known)}")
     local = values.get("environment") == "development"
     access = {name: _access(name, env, local, wrong) for name in known}
     if wrong:

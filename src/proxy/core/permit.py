@@ -1,8 +1,8 @@
 """What a request must be granted before it may cost money: the seam between the manager,
 which knows the provider, and the limits, which know the caller."""
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -39,6 +39,15 @@ class Permit(Protocol):
     """The limits as one request meets them."""
 
     grant: Grant
+    user: str
+    defer: Callable[[Coroutine[Any, Any, object]], None]
+    """Has work done after the answer."""
+
+    def expected(self, max_output: int | None) -> Usage:
+        """What an answer will use, by the longest output (tokens) of the model."""
+
+    def lose(self, price: Callable[[Usage], Cost]) -> None:
+        """Counts an attempt that was given up though it may cost."""
 
     async def charge(
         self, provider: str, price: Callable[[Usage], Cost], max_output: int | None

@@ -58,6 +58,9 @@ class Random(Protocol):
     def token(self, nbytes: int) -> str:
         """`nbytes` of unguessable randomness in hexadecimal."""
 
+    def fraction(self) -> float:
+        """Evenly from [0, 1)."""
+
 
 class ProviderBoard(Protocol):
     """The providers' state that all isolates share (a Durable Object)."""
@@ -67,6 +70,9 @@ class ProviderBoard(Protocol):
 
     async def read_checks(self) -> str:
         """The last check of each provider, a JSON list."""
+
+    async def exchange(self, told_json: str) -> str:
+        """Tells what an isolate has seen, and gives what all have: routing.watch.Told."""
 
 
 class BlobStore(Protocol):

@@ -157,6 +157,7 @@ class _Metadata(Struct, frozen=True, rename="camel"):
     attempts: tuple[Attempt, ...]
     source: str = "provider"
     dropped: tuple[str, ...] | UnsetType = UNSET
+    routing: list[dict[str, Any]] | UnsetType = UNSET
 
 
 class _Response(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -279,4 +280,5 @@ def _metadata(answer: Answer, served: Served) -> _Metadata:
         finish_reason=answer.finish_reason,
         attempts=served.attempts,
         dropped=served.dropped or UNSET,
+        routing=UNSET if served.explained is None else served.explained,
     )

@@ -1,5 +1,6 @@
 """Time and randomness of the platform."""
 
+import random
 import secrets
 import time
 
@@ -18,3 +19,7 @@ class SystemRandom:
     def token(self, nbytes: int) -> str:
         """See core.ports.Random."""
         return secrets.token_hex(nbytes)
+
+    def fraction(self) -> float:
+        """See core.ports.Random."""
+        return random.random()

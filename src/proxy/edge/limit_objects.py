@@ -27,6 +27,9 @@ T = TypeVar("T")
 FORGET_AFTER_MS = 600_000
 """How long an object that has nothing to remember waits until it drops its state."""
 
+SAVE_MS = 10_000
+"""How often a pool's figures are written; what a provider said is written at once."""
+
 _ASK = msgspec.json.Decoder(Ask)
 _RETURNS = msgspec.json.Decoder(tuple[tuple[int, int], ...])
 _RESERVE = msgspec.json.Decoder(Reserve)
@@ -138,13 +141,17 @@ class ProviderPool(_Stateful):
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
-        self._floor = read_one(texts(env), "RATE_LIMIT_FLOOR_PER_HOUR")
-        self._pool = self._revived(partial(adaptive.ProviderPool, self._floor))
+        floor = read_one(texts(env), "RATE_LIMIT_FLOOR_PER_HOUR")
+        self._pool = self._revived(partial(adaptive.ProviderPool, floor))
+        self._saved = 0
 
     async def report(self, demand_json: str) -> str:
         """A bucket's Demand, answered by its Allocation."""
-        allocation = self._pool.report(_DEMAND.decode(demand_json), _now())
-        self._save(self._pool.state())
+        now = _now()
+        allocation = self._pool.report(_DEMAND.decode(demand_json), now)
+        if abs(now - self._saved) >= SAVE_MS:  # an older state does little harm
+            self._saved = now
+            self._save(self._pool.state())
         return msgspec.json.encode(allocation).decode()
 
     async def signal(self, signal_json: str) -> None:
@@ -158,7 +165,7 @@ class ProviderPool(_Stateful):
 
     async def reset(self) -> None:
         """core.ports.Pools.reset of this provider."""
-        self._pool = adaptive.ProviderPool(self._floor)
+        self._pool.reset(_now())
         self._save(self._pool.state())
 
     async def alarm(self, info: Any = None) -> None:

@@ -13,17 +13,25 @@ from workers import DurableObject
 
 from proxy.cache.flight import Flight
 from proxy.edge.clock import SystemClock
+from proxy.edge.log import log
+from proxy.routing.watch import Board
 
 
 class ProviderState(DurableObject):
     """What all isolates know of the providers. One object for the deployment."""
 
+    SAVE_MS = 5_000
+    """How often the figures are written; what is younger is lost with the object."""
+
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
         self._sql = ctx._ctx.storage.sql
         self._sql.exec(
-            "CREATE TABLE IF NOT EXISTS checks (id INTEGER PRIMARY KEY CHECK (id = 1), body TEXT)"
+            "CREATE TABLE IF NOT EXISTS checks (id INTEGER PRIMARY KEY CHECK (id = 1), body TEXT);"
+            "CREATE TABLE IF NOT EXISTS board (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB)"
         )
+        self._board = self._revived()
+        self._saved = 0
 
     async def record_checks(self, checks_json: str) -> None:
         """Replaces the last health checks."""
@@ -33,6 +41,25 @@ class ProviderState(DurableObject):
         """The last health checks, `[]` before the first."""
         rows = self._sql.exec("SELECT body FROM checks").toArray()
         return rows[0].body if rows.length else "[]"
+
+    async def exchange(self, told_json: str) -> str:
+        """core.ports.ProviderBoard.exchange."""
+        now = round(SystemClock().now() * 1000)
+        told = self._board.exchange(told_json.encode(), now).decode()
+        if abs(now - self._saved) >= self.SAVE_MS:
+            self._saved = now
+            self._sql.exec(
+                "INSERT OR REPLACE INTO board (id, body) VALUES (1, ?)", to_js(self._board.state())
+            )
+        return told
+
+    def _revived(self) -> Board:
+        rows = self._sql.exec("SELECT body FROM board").toArray()
+        try:
+            return Board(rows[0].body.to_bytes() if rows.length else None)
+        except ValueError as error:  # an older version's: figures only
+            log("error", "board unreadable", error=str(error)[:200])
+            return Board()
 
 
 class CachePurges(DurableObject):
@@ -133,6 +160,11 @@ class ProviderBoardStub:
     async def record_checks(self, checks_json: str) -> None:
         """See core.ports.ProviderBoard."""
         await self._namespace.getByName("board").record_checks(checks_json)
+
+    async def exchange(self, told_json: str) -> str:
+        """See core.ports.ProviderBoard."""
+        text: str = await self._namespace.getByName("board").exchange(told_json)
+        return text
 
     async def read_checks(self) -> str:
         """See core.ports.ProviderBoard."""

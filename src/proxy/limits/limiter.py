@@ -16,7 +16,7 @@ from proxy.core.config import Config
 from proxy.core.permit import Refusal, Standing
 from proxy.core.ports import Ports
 from proxy.core.principal import Principal
-from proxy.limits.adaptive import Signal, signal_of
+from proxy.limits.adaptive import signal_of
 from proxy.limits.budget import Reserve, Terms, Verdict
 from proxy.limits.lease import Grant
 from proxy.limits.lessee import Lessee
@@ -135,8 +135,13 @@ class Limiter:
             retry_after=left,
         )
 
-    def signal(self, provider: str, signal: Signal, defer: Defer) -> None:
-        """Obeys what a provider said of its own limits, and has all isolates told."""
+    def observe(self, provider: str, status: int, headers: Mapping[str, str], defer: Defer) -> None:
+        """Obeys what a provider says of its own limits, and has all isolates told."""
+        if not self._config.rate_limit_adaptive:
+            return
+        signal = signal_of(status, headers, self.now)
+        if signal is None:
+            return
         now = self._ports.clock.now()
         if signal.limited and signal.retry_after:
             self._closed[provider] = now + min(signal.retry_after, LONGEST_CLOSED)
@@ -176,12 +181,15 @@ class Meter:
     def __init__(self, limiter: Limiter, principal: Principal, defer: Defer) -> None:
         self.principal = principal
         self._limiter = limiter
-        self._defer = defer
         self._ticket: str | None = None
         self._standings: dict[str, Callable[[], Standing | None]] = {}
         self.grant = principal.grant
-        self.expected: Callable[[int | None], Usage] = lambda _: Usage()
-        """What an answer will use, by the longest output that the model can give."""
+        self.user = principal.user
+        self.defer = defer
+        self.estimate: Callable[[int | None], Usage] = lambda _: Usage()
+        """What `expected` gives."""
+        self._lost_tokens = 0
+        self._lost_nano_usd = 0
 
     @property
     def standings(self) -> tuple[Standing, ...]:
@@ -211,22 +219,30 @@ class Meter:
 
     def observe(self, provider: str, status: int, headers: Mapping[str, str]) -> None:
         """See core.permit.Permit."""
-        signal = signal_of(status, headers, self._limiter.now)
-        if signal:
-            self._limiter.signal(provider, signal, self._defer)
+        self._limiter.observe(provider, status, headers, self.defer)
+
+    def expected(self, max_output: int | None) -> Usage:
+        """See core.permit.Permit."""
+        return self.estimate(max_output)
+
+    def lose(self, price: Callable[[Usage], Cost]) -> None:
+        """See core.permit.Permit. At least the input was used."""
+        usage = Usage(input=self.expected(0).input)
+        self._lost_tokens += usage.total
+        self._lost_nano_usd += price(usage).nano_usd or 0
 
     def settle(self, usage: Usage | None, cost: Cost) -> None:
         """Replaces what was reserved by what was used, after the answer; the first call
         counts."""
         ticket, self._ticket = self._ticket, None
         if ticket and self.principal.key_id:
-            tokens = usage.total if usage else 0
-            work = self._limiter.settle(self.principal.key_id, ticket, tokens, cost.nano_usd or 0)
-            self._defer(work)
+            tokens = self._lost_tokens + (usage.total if usage else 0)
+            nano_usd = self._lost_nano_usd + (cost.nano_usd or 0)
+            self.defer(self._limiter.settle(self.principal.key_id, ticket, tokens, nano_usd))
 
     async def _take(self, name: str, limit: str, rate: Rate) -> Refusal | None:
         self._standings[limit] = lambda: self._limiter.standing(name, limit, rate)
-        return await self._limiter.take(name, limit, rate, self._defer)
+        return await self._limiter.take(name, limit, rate, self.defer)
 
     async def _reserve(
         self, price: Callable[[Usage], Cost], max_output: int | None

@@ -21,6 +21,8 @@ class Target(Struct, frozen=True):
     key: str | None = None
     embeddings_url: str | None = None
     """Where embeddings are served, if not under base_url."""
+    listed: bool = True
+    """Whether the catalogue has the model."""
 
 
 class Decoder(Protocol):

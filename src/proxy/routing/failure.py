@@ -80,6 +80,11 @@ def limited(target: Target, refusal: Refusal) -> Attempt:
     )
 
 
+def passed_over(target: Target) -> Attempt:
+    """The record of a candidate that its breaker keeps from being asked."""
+    return Attempt(provider=target.spec.name, model=target.model.id, outcome="breaker_open", ms=0)
+
+
 def refused(refusals: Sequence[Refusal], attempts: tuple[Attempt, ...] = ()) -> ProxyError:
     """The caller's error where the limits let nothing out: that of the first to give way."""
     first = min(refusals, key=lambda r: math.inf if r.retry_after is None else r.retry_after)

@@ -5,7 +5,7 @@ there, never after. What each attempt met is kept, and told whatever the end.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from msgspec import Struct
@@ -15,7 +15,6 @@ from proxy.core.chat import (
     Attempt,
     Call,
     ChatRequest,
-    Chunk,
     Cost,
     EmbeddingRequest,
     Embeddings,
@@ -23,21 +22,24 @@ from proxy.core.chat import (
     Usage,
 )
 from proxy.core.config import Config
-from proxy.core.errors import Fault, FaultKind, InvalidRequest
+from proxy.core.errors import Fault, InvalidRequest
 from proxy.core.nesting import MAX_VALUES, excess
-from proxy.core.permit import Permit, Refusal
-from proxy.core.ports import Clock, Outgoing, Reply, Upstream
-from proxy.providers.adapter import Adapter, Decoder, Target
+from proxy.core.permit import Permit
+from proxy.core.ports import Outgoing, Ports, Reply, Upstream
+from proxy.providers.adapter import Adapter, Target
 from proxy.providers.registry import ADAPTERS
-from proxy.routing.failure import as_proxy_error, limited, refused, told
+from proxy.routing.attempts import Run, Terms
 from proxy.routing.images import with_inline_images
-from proxy.routing.selection import Needs, Selection
+from proxy.routing.retry import Retrying
+from proxy.routing.selection import Needs, Plan, Selection
+from proxy.routing.strategy import Candidate, Order, order
+from proxy.routing.stream import Stream
+from proxy.routing.watch import Call as Watched
+from proxy.routing.watch import Watch
 
 T = TypeVar("T")
 A = TypeVar("A")
 
-PROVIDER_WIDE: frozenset[FaultKind] = frozenset({"unauthorized", "timeout", "network"})
-"""Faults after which no other model of the same provider is tried for this request."""
 VECTOR_VALUES = 1_500_000
 """Numbers in an answer of embeddings: each takes some 30 bytes of an isolate's 128 MB."""
 
@@ -48,75 +50,38 @@ class Done(Struct, frozen=True):
     target: Target
     attempts: tuple[Attempt, ...]
     dropped: tuple[str, ...]
+    call: Watched
+    """Has to be ended when the answer has."""
+    orders: tuple[Order, ...] = ()
+    """How the candidates were ordered, group by group."""
 
     def cost(self, usage: Usage | None) -> Cost:
         """What the answer cost, by the model that gave it."""
         return self.target.model.cost(usage)
 
 
-class Stream:
-    """An answer whose first content has come. `chunks` gives the rest as it arrives."""
-
-    def __init__(self, reply: Reply, decoder: Decoder) -> None:
-        self._reply = reply
-        self._decoder = decoder
-        self._pieces = reply.chunks()
-        self._head: list[Chunk] = []
-        self._ended = False
-
-    async def begin(self) -> None:
-        """Reads up to the first real content, or to the end of an answer that has none.
-
-        Raises Fault; the provider's connection is closed then.
-        """
-        try:
-            while not any(chunk.has_content for chunk in self._head) and not self._ended:
-                self._head += await self._next()
-            if self._ended and not self._decoder.finished:
-                raise _unfinished()
-        except BaseException:
-            self.abort()
-            raise
-
-    async def chunks(self) -> AsyncIterator[list[Chunk]]:
-        """The chunks from the first on, grouped as they arrived.
-
-        Raises Fault when the stream breaks, stalls, tells an error or ends unfinished.
-        """
-        yield self._head
-        while not self._ended:
-            if chunks := await self._next():
-                yield chunks
-        if not self._decoder.finished:
-            raise _unfinished()
-
-    def abort(self) -> None:
-        """Closes the connection to the provider."""
-        self._reply.abort()
-
-    async def _next(self) -> list[Chunk]:
-        piece = await anext(self._pieces, None)
-        if piece is not None:
-            return self._decoder.feed(piece)
-        self._ended = True
-        return self._decoder.end()
-
-
 class Manager:
     """Runs requests against their candidates, in order."""
 
-    def __init__(
-        self, config: Config, selection: Selection, upstream: Upstream, clock: Clock
-    ) -> None:
+    def __init__(self, config: Config, selection: Selection, watch: Watch, ports: Ports) -> None:
         self._config = config
         self._selection = selection
-        self._upstream = upstream
-        self._clock = clock
+        self._watch = watch
+        self._upstream = ports.upstream
+        self._clock = ports.clock
+        self._random = ports.random
+        self.retrying = Retrying(config.retry_attempts, config.retry_delay_ms)
+        """What the deployment wants; a request may want another."""
 
     async def complete(
-        self, call: Call, permit: Permit, began: float | None = None
+        self,
+        call: Call,
+        permit: Permit,
+        began: float | None = None,
+        retrying: Retrying | None = None,
     ) -> tuple[Answer, Done]:
-        """A whole answer. began: when its time began to count, if not now. Raises ProxyError."""
+        """A whole answer. began: when its time began to count, if not now; retrying: if not as
+        the deployment wants it. Raises ProxyError."""
         fitting = _Fitting(call.chat, self._upstream)
 
         async def attempt(target: Target, first_byte: float) -> tuple[Answer, Outgoing]:
@@ -126,12 +91,20 @@ class Manager:
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
             return adapter.answer(target, await _read(reply)), outgoing
 
-        return await self._run(call.routing, Needs.of(call.chat), permit, attempt, began)
+        asked = _Asked(call.routing, Needs.of(call.chat), call.user, began, retrying)
+        answer, done = await self._run(asked, permit, attempt)
+        done.call.end("ok", answer.usage)
+        return answer, done
 
     async def stream(
-        self, call: Call, permit: Permit, began: float | None = None
+        self,
+        call: Call,
+        permit: Permit,
+        began: float | None = None,
+        retrying: Retrying | None = None,
     ) -> tuple[Stream, Done]:
-        """An answer that has begun; began as in `complete`. Raises ProxyError."""
+        """An answer that has begun; the rest as in `complete`. Who takes it has to end
+        `Done.call`. Raises ProxyError."""
         fitting = _Fitting(call.chat, self._upstream)
 
         async def attempt(target: Target, first_byte: float) -> tuple[Stream, Outgoing]:
@@ -144,7 +117,8 @@ class Manager:
             await stream.begin()
             return stream, outgoing
 
-        return await self._run(call.routing, Needs.of(call.chat), permit, attempt, began)
+        asked = _Asked(call.routing, Needs.of(call.chat), call.user, began, retrying)
+        return await self._run(asked, permit, attempt, Stream.abort)
 
     async def embed(self, ask: EmbeddingRequest, permit: Permit) -> tuple[Embeddings, Done]:
         """Vectors for texts. Raises ProxyError."""
@@ -155,54 +129,63 @@ class Manager:
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
             return adapter.embeddings(target, ask, await _read(reply, VECTOR_VALUES)), outgoing
 
-        return await self._run(ask.routing, Needs(embedding=True), permit, attempt)
+        asked = _Asked(ask.routing, Needs(embedding=True), ask.user)
+        vectors, done = await self._run(asked, permit, attempt)
+        done.call.end("ok")
+        return vectors, done
 
     async def _run(
         self,
-        routing: Routing,
-        needs: Needs,
+        asked: "_Asked",
         permit: Permit,
         attempt: Callable[[Target, float], Awaitable[tuple[T, Outgoing]]],
-        began: float | None = None,
+        discard: Callable[[T], None] = lambda _: None,
     ) -> tuple[T, Done]:
-        """Tries the candidates in order until one answers. The first byte of each must come
-        within the time left divided by the candidates left."""
-        candidates = self._selection.candidates(routing, needs, permit.grant)
-        began = self._clock.now() if began is None else began
-        deadline = began + self.timeout(routing)
-        attempts: list[Attempt] = []
-        refusals: list[Refusal] = []
-        fault = Fault("timeout", "No time was left for an attempt.")
-        while candidates:
-            target = candidates[0]
-            start = self._clock.now()
-            left = deadline - start
-            if left <= 0:
-                break
-            model = target.model
-            if refusal := await permit.charge(target.spec.name, model.cost, model.max_output):
-                refusals.append(refusal)
-                attempts.append(limited(target, refusal))
-                candidates = candidates[1:]
-                continue
-            try:
-                async with asyncio.timeout(left):
-                    result, outgoing = await attempt(target, left / len(candidates))
-            except TimeoutError:
-                fault = Fault("timeout", "The answer did not come in time.")
-            except Fault as error:
-                fault = error
-            else:
-                attempts.append(told(target, None, start, self._clock.now()))
-                return result, Done(target, tuple(attempts), outgoing.dropped)
-            attempts.append(told(target, fault, start, self._clock.now()))
-            if not fault.falls_over:
-                break
-            given_up = target.spec.name if fault.kind in PROVIDER_WIDE else None
-            candidates = tuple(c for c in candidates[1:] if c.spec.name != given_up)
-        if attempts and len(refusals) == len(attempts):
-            raise refused(refusals, tuple(attempts))
-        raise as_proxy_error(fault, tuple(attempts))
+        """Tries the candidates until one answers."""
+        plan = self._selection.plan(asked.routing, asked.needs, permit.grant)
+        await self._watch.start(permit.defer)
+        targets, orders = self._ordered(plan, asked, permit)
+        began = self._clock.now() if asked.began is None else asked.began
+        terms = Terms(
+            deadline=began + self.timeout(asked.routing),
+            retrying=asked.retrying or self.retrying,
+            hedge_after=self._config.hedge_after_ms / 1000,
+        )
+        run = Run(targets, terms, permit, self._watch, self._clock, self._random, attempt, discard)
+        won = await run.won()
+        attempts = tuple(run.attempts)
+        return won.result, Done(won.target, attempts, won.dropped, won.call, tuple(orders))
+
+    def _ordered(
+        self, plan: Plan, asked: "_Asked", permit: Permit
+    ) -> tuple[tuple[Target, ...], list[Order]]:
+        """The candidates by the strategy, without those whose context is too short."""
+        config, routing = self._config, asked.routing
+        strategy = routing.strategy or ("priority" if routing.order else config.routing_strategy)
+        orders: list[Order] = []
+
+        def by_strategy(targets: tuple[Target, ...]) -> tuple[Target, ...]:
+            candidates = [self._candidate(target, permit) for target in targets]
+            orders.append(
+                order(
+                    candidates,
+                    strategy,
+                    weights=config.routing_balance,
+                    shares=config.routing_weights,
+                    sticky=asked.user or permit.user if config.routing_sticky else None,
+                    random=self._random.fraction,
+                )
+            )
+            return orders[-1].targets
+
+        targets = plan.in_order(by_strategy)
+        used = permit.expected(0).input
+        roomy = tuple(t for t in targets if (t.model.context or used) >= used)
+        return roomy or targets, orders
+
+    def _candidate(self, target: Target, permit: Permit) -> Candidate:
+        cost = target.model.cost(permit.expected(target.model.max_output))
+        return Candidate(target, self._watch.measure(target), cost.nano_usd)
 
     def timeout(self, routing: Routing) -> float:
         """Seconds that a request has, up to a stream's first content."""
@@ -231,8 +214,14 @@ class Manager:
         raise adapter.fault(target, reply.status, reply.headers, body)
 
 
-def _unfinished() -> Fault:
-    return Fault("network", "The stream ended without its finish reason.")
+class _Asked(Struct, frozen=True):
+    """What the choice of a candidate goes by."""
+
+    routing: Routing
+    needs: Needs
+    user: str | None
+    began: float | None = None
+    retrying: Retrying | None = None
 
 
 class _Fitting:

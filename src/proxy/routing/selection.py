@@ -17,6 +17,7 @@ from proxy.core.errors import InvalidRequest, NoProviderAvailable, NotFound, Per
 from proxy.core.principal import Grant
 from proxy.providers.adapter import Target
 from proxy.providers.catalog import Ability, Catalog, Model
+from proxy.routing.breaker import View
 from proxy.routing.health import Check
 
 T = TypeVar("T")
@@ -78,6 +79,31 @@ class Question(Struct, frozen=True):
         return ("any", self.strategy or "", *self.names)
 
 
+class Group(Struct, frozen=True):
+    """Models that mean the same to the caller, in the configured order."""
+
+    targets: tuple[Target, ...]
+    only_best: bool
+    """Whether one of them will do: the caller has said who follows."""
+
+
+class Plan(Struct, frozen=True):
+    """Who may answer a request: the groups in the order in which they are tried."""
+
+    groups: tuple[Group, ...]
+
+    def in_order(
+        self, order: Callable[[tuple[Target, ...]], tuple[Target, ...]] | None = None
+    ) -> tuple[Target, ...]:
+        """All, each once; order: that within a group, if not the configured one."""
+        chosen: dict[tuple[str, str], Target] = {}
+        for group in self.groups:
+            targets = order(group.targets) if order else group.targets
+            for target in targets[:1] if group.only_best else targets:
+                chosen.setdefault((target.spec.name, target.model.id), target)
+        return tuple(chosen.values())
+
+
 class Selection:
     """The candidates for a request, from the catalogue and what this deployment has keys for."""
 
@@ -119,6 +145,7 @@ class Selection:
             base_url=access.base_url or spec.base_url or "",
             key=access.key,
             embeddings_url=access.embeddings_url,
+            listed=(model.provider, model.id) in self._catalog.models,
         )
 
     def probe_target(self, provider: str) -> Target:
@@ -135,34 +162,43 @@ class Selection:
             if model.provider not in self._reasons and not _barred(model, grant)
         ]
 
-    def report(self, checks: Mapping[str, Check]) -> list[dict[str, Any]]:
-        """Each provider's state for GET /health/providers."""
+    def report(
+        self, checks: Mapping[str, Check], breakers: Mapping[str, View]
+    ) -> list[dict[str, Any]]:
+        """Each provider's state for GET /health/providers. breakers: by `provider` and
+        `provider/model`."""
         return [
             {
                 "name": name,
                 "configured": name not in self._reasons,
                 "reason": self._reasons.get(name),
                 "lastCheck": checks.get(name),
+                "breaker": breakers.get(name),
+                "models": {
+                    model: view
+                    for model, view in breakers.items()
+                    if model.startswith(f"{name}/") and view.phase != "closed"
+                },
             }
             for name in self.order
         ]
 
-    def candidates(self, routing: Routing, needs: Needs, grant: Grant) -> tuple[Target, ...]:
-        """The models to try, best first; never empty. Worked out once for the same question:
-        a cache hit should not wait for it.
+    def plan(self, routing: Routing, needs: Needs, grant: Grant) -> Plan:
+        """The models that may answer; at least one. Worked out once for the same question: a
+        cache hit should not wait for it.
 
         Raises NotFound for a model that nobody knows, InvalidRequest for a provider that is
         none, PermissionDenied where only the caller's key stands in the way,
         NoProviderAvailable with the reason for each provider that is left out.
         """
-        return self._once("candidates", self._candidates, routing, needs, grant)
+        return self._once("plan", self._plan, routing, needs, grant)
 
-    def _candidates(self, routing: Routing, needs: Needs, grant: Grant) -> tuple[Target, ...]:
+    def _plan(self, routing: Routing, needs: Needs, grant: Grant) -> Plan:
         self._check_names(routing)
         excluded: dict[str, str] = {}
         barred: list[str] = []
-        chosen: list[Model] = []
-        for models, at_most in self._wanted(routing, needs):
+        groups: list[tuple[list[Model], bool]] = []
+        for models, only_best in self._wanted(routing, needs):
             usable: list[Model] = []
             for model in models:
                 reason = self._reason(model, routing, needs)
@@ -172,26 +208,28 @@ class Selection:
                     barred.append(why)
                 else:
                     usable.append(model)
-            if not (usable or chosen or _is_open(routing)) and barred:
+            if not (usable or groups or _is_open(routing)) and barred:
                 break  # what was asked for by name is not exchanged for what the key may use
-            chosen += [model for model in usable[:at_most] if model not in chosen]
-        if not chosen and barred:
+            if usable:
+                groups.append((usable, only_best))
+        if not groups and barred:
             raise PermissionDenied(f"This key may not: {'; '.join(barred[:3])}.", param="model")
-        if not chosen:
+        if not groups:
             why = "; ".join(f"{name}: {reason}" for name, reason in excluded.items())
             raise NoProviderAvailable(f"No provider can answer this ({why or 'none is offered'}).")
-        if routing.fallback is False:
-            chosen = chosen[:1]
         if needs.embedding:  # vectors of different models must never be mixed
-            chosen = [model for model in chosen if model.id == chosen[0].id]
-        return tuple(self.target(model) for model in chosen)
+            first = groups[0][0][0].id
+            groups = [([m for m in models if m.id == first], best) for models, best in groups]
+        if routing.fallback is False:
+            groups = [(groups[0][0], True)]
+        return Plan(tuple(Group(tuple(map(self.target, models)), best) for models, best in groups))
 
     def question(self, routing: Routing, needs: Needs, grant: Grant) -> Question:
-        """What the cache files the answer under. Raises like `candidates`."""
+        """What the cache files the answer under. Raises like `plan`."""
         return self._once("question", self._question, routing, needs, grant)
 
     def _question(self, routing: Routing, needs: Needs, grant: Grant) -> Question:
-        targets = self.candidates(routing, needs, grant)
+        targets = self.plan(routing, needs, grant).in_order()
         by_name = not (routing.models or _is_open(routing))
         considered = targets[:1] if by_name else targets
         first = considered[0].spec.defaults.items()
@@ -248,19 +286,17 @@ class Selection:
             return "not among provider.only"
         return self._reasons.get(model.provider) or needs.lacking(model)
 
-    def _wanted(
-        self, routing: Routing, needs: Needs
-    ) -> Iterable[tuple[Sequence[Model], int | None]]:
-        """What each name means, and the models to fall back to; of each as many as will do.
+    def _wanted(self, routing: Routing, needs: Needs) -> Iterable[tuple[Sequence[Model], bool]]:
+        """What each name means, and the models to fall back to; of each whether one will do.
 
         A list of providers to fall back to (or none) binds also what a name leaves open.
         """
         order = tuple(dict.fromkeys((*routing.order, *self.order)))
-        open_end = routing.fallback is True
+        only_best = routing.fallback is not True
         first = self._named(routing.model, routing.provider, needs, order)
-        yield first, None if open_end else 1
+        yield first, only_best
         for name in routing.models:
-            yield self._named(name, None, needs, order), None if open_end else 1
+            yield self._named(name, None, needs, order), only_best
         if routing.fallback is False or needs.embedding:
             return
         tier = routing.model.rpartition("/")[2]
@@ -268,7 +304,7 @@ class Selection:
             tier = self._catalog.tier_of(first[0]) if first else "auto"
         others = routing.fallback if isinstance(routing.fallback, tuple) else order
         models = (self._tier_model(provider, tier, needs) for provider in others)
-        yield [model for model in models if model], None
+        yield [model for model in models if model], False
 
     def _named(
         self, name: str, provider: str | None, needs: Needs, order: tuple[str, ...]

@@ -259,6 +259,7 @@ class TestMoney:
             quota=100,
             resets_at=at(2024, 2, 29),
         )
+        assert account.reserve(ask("b", 0, 100, day=100), NOON).wait == LIFETIME
         assert granted(account, NOON, "b", 0, 40, day=100)
 
     def test_what_was_not_used_is_free_again(self) -> None:

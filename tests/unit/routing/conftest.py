@@ -57,6 +57,7 @@ CATALOG = {
 }
 
 ENV = {
+    "RETRY_ATTEMPTS": "1",
     "FALLBACK_CHAIN": "gemini,groq,openai",
     "GEMINI_API_KEY": "key-of-gemini",
     "GROQ_API_KEY": "key-of-groq",

@@ -13,7 +13,8 @@ async def test_each_provider_is_checked(
     selection: Selection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "PROBE_SECONDS", 0.05)
-    clock, board = ManualClock(1000.0), MemoryBoard()
+    clock = ManualClock(1000.0)
+    board = MemoryBoard(clock)
 
     def answer(request: Outgoing) -> FakeReply | Fault | float:
         clock.time += 0.25

@@ -31,11 +31,13 @@ from proxy.core.errors import (
     RateLimitExceeded,
 )
 from proxy.core.permit import Refusal
-from proxy.core.ports import Outgoing
+from proxy.core.ports import Outgoing, Ports
 from proxy.providers.catalog import Catalog
-from proxy.routing.manager import Manager, Stream
+from proxy.routing.manager import Manager
 from proxy.routing.selection import Selection
-from tests.unit.doubles import Answerer, FakeReply, FakeUpstream, ManualClock, Unlimited
+from proxy.routing.stream import Stream
+from proxy.routing.watch import Watch
+from tests.unit.doubles import Answerer, FakeReply, ManualClock, Unlimited, ports
 from tests.unit.routing.conftest import ENV
 
 EVENTS = {"content-type": "text/event-stream"}
@@ -77,12 +79,17 @@ def call(stream: bool = False, **routing: Any) -> Call:
 Build = Callable[..., Manager]
 
 
+def manager_of(config: Config, selection: Selection, outside: Ports) -> Manager:
+    watch = Watch(config, outside.board, outside.clock, outside.random, outside.log)
+    return Manager(config, selection, watch, outside)
+
+
 @pytest.fixture
 def build(catalog: Catalog, config: Config) -> Build:
     def manager(answer: Answerer, **settings: str) -> Manager:
         changed = read(ENV | settings, catalog.providers) if settings else config
         selection = Selection(catalog, changed, frozenset())
-        return Manager(changed, selection, FakeUpstream(answer), ManualClock())
+        return manager_of(changed, selection, ports(answer))
 
     return manager
 
@@ -188,7 +195,7 @@ async def test_no_time_left_ends_the_attempts(catalog: Catalog, config: Config) 
         return error(500)
 
     selection = Selection(catalog, config, frozenset())
-    manager = Manager(config, selection, FakeUpstream(answer), clock)
+    manager = manager_of(config, selection, ports(answer, clock=clock))
     with pytest.raises(ProviderError) as caught:
         await manager.complete(call(timeout_ms=900), Unlimited())
     assert len(caught.value.attempts) == 1

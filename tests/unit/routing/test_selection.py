@@ -18,7 +18,7 @@ EMBEDDING = Needs(embedding=True)
 
 
 def chosen(selection: Selection, ask: Ask, needs: Needs = TEXT) -> list[str]:
-    targets = selection.candidates(ask, needs, ANY)
+    targets = selection.plan(ask, needs, ANY).in_order()
     return [f"{target.spec.name}/{target.model.id}" for target in targets]
 
 
@@ -78,12 +78,12 @@ def test_a_tier_gives_way_to_the_model_that_can(selection: Selection) -> None:
 
 def test_a_named_model_is_not_exchanged_silently(selection: Selection) -> None:
     with pytest.raises(NoProviderAvailable, match="groq: llama has no vision"):
-        selection.candidates(Ask(model="groq/llama", fallback=False), VISION, ANY)
+        selection.plan(Ask(model="groq/llama", fallback=False), VISION, ANY)
 
 
 def test_unknown_model_says_what_to_do(selection: Selection) -> None:
     with pytest.raises(NotFound, match="'gpt-9' is not known") as caught:
-        selection.candidates(Ask(model="gpt-9"), TEXT, ANY)
+        selection.plan(Ask(model="gpt-9"), TEXT, ANY)
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
 
 
@@ -92,7 +92,7 @@ def test_unknown_model_says_what_to_do(selection: Selection) -> None:
 )
 def test_unknown_provider_is_named(selection: Selection, ask: Ask, param: str) -> None:
     with pytest.raises(InvalidRequest, match=f"{param}: 'x' is no provider; there are gemini"):
-        selection.candidates(ask, TEXT, ANY)
+        selection.plan(ask, TEXT, ANY)
 
 
 def test_embeddings_never_change_their_model(selection: Selection) -> None:
@@ -102,13 +102,13 @@ def test_embeddings_never_change_their_model(selection: Selection) -> None:
     ]
     assert chosen(selection, Ask(), EMBEDDING) == ["gemini/embed-g"]
     with pytest.raises(NoProviderAvailable, match="gpt is a chat model"):
-        selection.candidates(Ask(model="gpt"), EMBEDDING, ANY)
+        selection.plan(Ask(model="gpt"), EMBEDDING, ANY)
 
 
 def test_why_nobody_can(catalog: Catalog) -> None:
     config = read({"DISABLED_PROVIDERS": "groq", "GROQ_API_KEY": "q"}, catalog.providers)
     with pytest.raises(NoProviderAvailable) as caught:
-        Selection(catalog, config, frozenset()).candidates(Ask(), TEXT, ANY)
+        Selection(catalog, config, frozenset()).plan(Ask(), TEXT, ANY)
     assert caught.value.message == (
         "No provider can answer this (gemini: GEMINI_API_KEY is not set; groq: switched off by"
         " DISABLED_PROVIDERS; openai: OPENAI_API_KEY is not set; openrouter: OPENROUTER_API_KEY"
@@ -120,14 +120,14 @@ def test_keyless_providers_need_their_place_only(catalog: Catalog) -> None:
     env = {"ENVIRONMENT": "development", "LOCAL_BASE_URL": "http://127.0.0.1:1/v1"}
     selection = Selection(catalog, read(env, catalog.providers), frozenset({"workers-ai"}))
     assert selection.configured == ("local", "workers-ai")
-    assert [target.base_url for target in selection.candidates(Ask(), TEXT, ANY)] == [
+    assert [target.base_url for target in selection.plan(Ask(), TEXT, ANY).in_order()] == [
         "http://127.0.0.1:1/v1",
         "",
     ]
 
 
 def allowed(selection: Selection, ask: Ask, **grant: tuple[str, ...]) -> list[str]:
-    targets = selection.candidates(ask, TEXT, Grant(**grant))
+    targets = selection.plan(ask, TEXT, Grant(**grant)).in_order()
     return [f"{target.spec.name}/{target.model.id}" for target in targets]
 
 
@@ -159,12 +159,14 @@ def test_listing_and_report(selection: Selection) -> None:
     assert "openrouter/vendor/gpt" in ids
     assert "local/small" not in ids
     check = Check(provider="groq", healthy=False, checked_at=1, latency_ms=2, reason="down")
-    report = {entry["name"]: entry for entry in selection.report({"groq": check})}
+    report = {entry["name"]: entry for entry in selection.report({"groq": check}, {})}
     assert report["groq"] == {
         "name": "groq",
         "configured": True,
         "reason": None,
         "lastCheck": check,
+        "breaker": None,
+        "models": {},
     }
     assert report["local"]["reason"] == "LOCAL_BASE_URL is not set"
 

@@ -1,0 +1,125 @@
+"""Trying again at the same provider: after which faults, how soon, and how often over all.
+
+Promises: never earlier than the provider said, never later than there is time, and over all
+requests at most 20 % more load than without, so that an outage is not multiplied.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Literal, get_args
+
+from msgspec import Struct, structs
+
+from proxy.core.errors import Fault, FaultKind, InvalidRequest
+
+RETRIED: frozenset[FaultKind] = frozenset({"rate_limited", "unavailable", "network"})
+"""Faults that may be gone a moment later. `timeout` is not among them: who was silent for so long
+would cost as long again; a 408, which is of that kind, comes quickly and is retried."""
+CAP = 8.0
+"""Seconds that the backoff grows to at most."""
+MOST_ATTEMPTS = 5
+MOST_DELAY_MS = 5_000
+
+CallersBackoff = Literal["constant", "linear", "exponential"]
+Backoff = CallersBackoff | Literal["full_jitter"]
+
+
+class Retrying(Struct, frozen=True):
+    """What the deployment or the caller wants of one provider."""
+
+    attempts: int = 3
+    """The first one included, from 1 to MOST_ATTEMPTS."""
+    delay_ms: int = 250
+    """Before the second attempt, from 0 to MOST_DELAY_MS."""
+    backoff: Backoff = "full_jitter"
+    """How the delay grows: not at all, by itself, or to twice as much each time. `full_jitter`
+    draws it from 0 to what it would be by `exponential`."""
+
+
+def retried(fault: Fault) -> bool:
+    """Whether the same provider may be tried again after that. A quota that is used up comes as a
+    429 but not back."""
+    if fault.code == "insufficient_quota":
+        return False
+    return fault.kind in RETRIED or fault.status == 408
+
+
+def delay(
+    fault: Fault, tries: int, left: float, wanted: Retrying, random: Callable[[], float]
+) -> float | None:
+    """Seconds to wait before the next attempt at the provider that gave `fault`; None: to the next
+    provider, at once.
+
+    tries: how many this provider has had, at least 1. left: seconds within which the next one has
+    to begin. random: gives numbers in [0, 1). The backoff counts from when the provider said to
+    come back, where it did, so that not all come back at that very moment.
+    """
+    if tries >= wanted.attempts or not retried(fault):
+        return None
+    wait = max(0.0, fault.retry_after or 0.0) + _backoff(tries, wanted, random)
+    return wait if wait < left else None
+
+
+def _backoff(tries: int, wanted: Retrying, random: Callable[[], float]) -> float:
+    growth = {"constant": 1, "linear": tries}.get(wanted.backoff, 1 << (tries - 1))
+    longest = min(wanted.delay_ms / 1000 * growth, CAP)
+    return longest * random() if wanted.backoff == "full_jitter" else longest
+
+
+def retrying(headers: Mapping[str, str], default: Retrying) -> Retrying:
+    """What a request wants, by Cloudflare AI Gateway's headers. headers: names in lower case.
+
+    Raises InvalidRequest naming the header.
+    """
+    said: dict[str, int | str] = {}
+    if (attempts := headers.get("cf-aig-max-attempts")) is not None:
+        said["attempts"] = _number("cf-aig-max-attempts", attempts, 1, MOST_ATTEMPTS)
+    if (wait := headers.get("cf-aig-retry-delay")) is not None:
+        said["delay_ms"] = _number("cf-aig-retry-delay", wait, 0, MOST_DELAY_MS)
+    if (backoff := headers.get("cf-aig-backoff")) is not None:
+        said["backoff"] = backoff.strip().lower()
+        if said["backoff"] not in get_args(CallersBackoff):
+            raise _wrong("cf-aig-backoff", "constant, linear or exponential")
+    return structs.replace(default, **said)
+
+
+def _number(header: str, text: str, least: int, most: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text.strip()) or not least <= int(text) <= most:
+        raise _wrong(header, f"a whole number from {least} to {most}")
+    return int(text)
+
+
+def _wrong(header: str, expected: str) -> InvalidRequest:
+    return InvalidRequest(f"{header} must be {expected}", param=header)
+
+
+class RetryBudget:
+    """How many retries each provider may have: one for five first attempts, and two to start with,
+    since an isolate may see few. At most ten are saved up: what a quiet day has saved is not to
+    be spent on an outage.
+
+    Counts in tenths of a retry. Beyond PROVIDERS, a provider has none.
+    """
+
+    RETRY = 10
+    DEPOSIT = 2
+    START = 20
+    MOST = 100
+    PROVIDERS = 1_000
+
+    def __init__(self) -> None:
+        self._tenths: dict[str, int] = {}
+
+    def deposit(self, provider: str) -> None:
+        """A request goes to the provider for the first time."""
+        if provider in self._tenths or len(self._tenths) < self.PROVIDERS:
+            saved = self._tenths.get(provider, self.START)
+            self._tenths[provider] = min(saved + self.DEPOSIT, self.MOST)
+
+    def withdraw(self, provider: str) -> bool:
+        """Takes a retry, if there is one: ask for it last, when all else is in its favour."""
+        saved = self._tenths.get(provider, 0)
+        if saved < self.RETRY:
+            return False
+        self._tenths[provider] = saved - self.RETRY
+        return True

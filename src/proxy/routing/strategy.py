@@ -1,0 +1,299 @@
+"""In which order a request's candidates are tried, by the strategy that was asked for.
+
+priority: as given (the chain). cheapest: by the expected cost of this very request. fastest: by
+the time to the first token. reliable: by the probability of success. balanced: by a weighted sum
+of all three. weighted: by shares, as for a canary. Ties keep the given order, and so do measured
+differences too small to mean anything: a provider's prompt cache is worth more than they are.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
+from itertools import accumulate
+from math import log
+
+from msgspec import Struct
+
+from proxy.providers.adapter import Target
+from proxy.routing.measures import Measure
+
+EXPLORE = 0.02
+"""The probability that a candidate that is hardly measured is tried first."""
+MEASURED = 3.0
+"""Fresh samples from which on a candidate counts as measured; its time to the first token has as
+much weight as its peers' at this many."""
+SEEN = 0.5
+"""Fresh samples below which nothing was seen, as far as the explanation goes."""
+CLOSE = 0.05
+"""The part of the best by which another may fall behind and still be as good: of the shortest
+time (fastest), of the scale (balanced)."""
+CLOSE_SUCCESS = 0.02
+"""The same for reliable, as a difference of probabilities: 5 % would take failing six times in a
+hundred for failing once."""
+
+EXPLORING = ("fastest", "reliable", "balanced")
+HIGHER_FIRST = ("reliable", "weighted")
+
+
+class Candidate(Struct, frozen=True):
+    """A model that may answer, with all that is known of it."""
+
+    target: Target
+    measure: Measure
+    cost_nano: int | None
+    """What this request is expected to cost there, in nano-dollars; None: no price is known."""
+
+    @property
+    def name(self) -> str:
+        """`provider/model`."""
+        return f"{self.target.spec.name}/{self.target.model.id}"
+
+
+class Scored(Struct, frozen=True):
+    """Why a candidate stands where it does."""
+
+    provider: str
+    model: str
+    score: float | None
+    """What it was ordered by. The lower the better: dollars (cheapest), milliseconds (fastest),
+    0 to 1 (balanced). The higher the better: probability (reliable), share of all (weighted).
+    None: it has none (always so for priority), and comes after those that have."""
+    parts: dict[str, float | None]
+    """What is known of it: `cost_usd`, `first_ms` as measured, `success`."""
+    note: str | None = None
+    """What else there is to say, separated by commas: explored, drawn, close to the best, no
+    price, not measured, no share."""
+
+
+class Order(Struct, frozen=True):
+    """The choice: the targets, best first, with the score of each in the same order."""
+
+    targets: tuple[Target, ...]
+    scores: tuple[Scored, ...]
+    strategy: str
+    explored: bool
+    """Whether the first is there to be measured and not for its score."""
+
+
+def order(
+    candidates: Sequence[Candidate],
+    strategy: str,
+    *,
+    weights: Mapping[str, float],
+    shares: Mapping[str, float],
+    sticky: str | None,
+    random: Callable[[], float],
+) -> Order:
+    """Orders the candidates; all of them stay.
+
+    weights: of `cost`, `latency` and `success` for balanced. shares: for weighted, by provider or
+    `provider/model`; what stands for a provider goes to its first candidate without a share of its
+    own. Both are finite and at least 0, of any sum; what is not named has 0. sticky: the user whose
+    requests shall meet the same candidate (weighted), None for a new draw each time. random: evenly
+    from [0, 1). Raises ValueError for a strategy that there is not.
+    """
+    scores = _scores(candidates, strategy, weights, shares)
+    best = _best(scores, strategy)
+    close = _close(scores, best, strategy)
+    ranked = sorted(range(len(candidates)), key=lambda i: _rank(scores[i], i in close, strategy))
+    first: int | None = None
+    if strategy == "weighted":
+        first = _drawn(candidates, shares, sticky, random)
+    elif strategy in EXPLORING:
+        first = _explored(candidates, ranked, random)
+    notes = {i: ["close to the best"] for i in close if scores[i] != best}
+    if first is not None:
+        ranked.remove(first)
+        ranked.insert(0, first)
+        notes[first] = ["drawn" if strategy == "weighted" else "explored"]
+    return Order(
+        targets=tuple(candidates[i].target for i in ranked),
+        scores=tuple(_scored(candidates[i], strategy, scores[i], notes.get(i, ())) for i in ranked),
+        strategy=strategy,
+        explored=strategy in EXPLORING and first is not None,
+    )
+
+
+def _scores(
+    candidates: Sequence[Candidate],
+    strategy: str,
+    weights: Mapping[str, float],
+    shares: Mapping[str, float],
+) -> list[float | None]:
+    """The candidates' scores, in the given order."""
+    match strategy:
+        case "priority":
+            return [None] * len(candidates)
+        case "cheapest":
+            return [_dollars(candidate) for candidate in candidates]
+        case "fastest":
+            return [*_first_ms(candidates)]
+        case "reliable":
+            return [candidate.measure.success for candidate in candidates]
+        case "balanced":
+            return [*_balanced(candidates, weights)]
+        case "weighted":
+            return _shared(candidates, shares)
+    raise ValueError(f"there is no strategy {strategy!r}")
+
+
+def _rank(score: float | None, close: bool, strategy: str) -> tuple[int, float]:
+    """What the candidates are sorted by."""
+    if score is None:
+        return 2, 0.0
+    if close:
+        return 0, 0.0
+    return 1, -score if strategy in HIGHER_FIRST else score
+
+
+def _best(scores: Sequence[float | None], strategy: str) -> float | None:
+    known = [score for score in scores if score is not None]
+    return (max if strategy in HIGHER_FIRST else min)(known, default=None)
+
+
+def _close(scores: Sequence[float | None], best: float | None, strategy: str) -> set[int]:
+    """Those that count as no worse than the best, where scores come from measuring."""
+    if best is None or strategy not in EXPLORING:
+        return set()
+    margin = {"fastest": CLOSE * best, "reliable": CLOSE_SUCCESS}.get(strategy, CLOSE)
+    return {i for i, s in enumerate(scores) if s is not None and abs(s - best) < margin}
+
+
+def _first_ms(candidates: Sequence[Candidate]) -> list[float] | list[None]:
+    """Times to the first token, drawn to the median of all samples, the more so the fewer there
+    are: who was not measured has the median and neither wins nor loses by it. None for all where
+    nobody was measured."""
+    measures = [candidate.measure for candidate in candidates]
+    seen = [(m.first_ms, m.first_weight) for m in measures if m.first_ms is not None]
+    if not seen:
+        return [None] * len(measures)
+    median = _median(seen)
+    return [
+        median
+        if m.first_ms is None
+        else (m.first_weight * m.first_ms + MEASURED * median) / (m.first_weight + MEASURED)
+        for m in measures
+    ]
+
+
+def _median(weighted: list[tuple[float, float]]) -> float:
+    """The median of values that count by their weights."""
+    ordered = sorted(weighted)
+    half = sum(weight for _, weight in ordered) / 2
+    reached = accumulate(weight for _, weight in ordered)
+    pairs = zip(ordered, reached, strict=True)
+    return next(value for (value, _), weight in pairs if weight >= half)
+
+
+def _balanced(candidates: Sequence[Candidate], weights: Mapping[str, float]) -> list[float]:
+    """The weighted means of how far each lags behind the best of them in cost, time to the first
+    token and success, each from 0 (the best) to 1 (the worst)."""
+    lags = {
+        "cost": _lags([_dollars(candidate) for candidate in candidates]),
+        "latency": _lags(_first_ms(candidates)),
+        "success": _lags([candidate.measure.success for candidate in candidates], higher=True),
+    }
+    total = sum(weights.get(part, 0.0) for part in lags)
+    if total <= 0:
+        return [0.0] * len(candidates)
+    return [
+        sum(weights.get(part, 0.0) / total * lag[i] for part, lag in lags.items())
+        for i in range(len(candidates))
+    ]
+
+
+def _lags(values: Sequence[float | None], *, higher: bool = False) -> list[float]:
+    """The values from 0 for the best to 1 for the worst; also 1 for None, where others are known.
+
+    A spread under CLOSE of the best counts for as much less: 505 ms is not the worst case of
+    500 ms. higher: whether that is better.
+    """
+    known = [value for value in values if value is not None]
+    if not known:
+        return [0.0] * len(values)
+    best = max(known) if higher else min(known)
+    span = max(CLOSE * best, *(abs(value - best) for value in known))
+    return [1.0 if value is None else abs(value - best) / (span or 1.0) for value in values]
+
+
+def _stakes(
+    candidates: Sequence[Candidate], shares: Mapping[str, float]
+) -> list[tuple[str, float] | None]:
+    """Each candidate's share and the name that it stands under in `shares`; None: it has none."""
+    taken: set[str] = set()
+    stakes: list[tuple[str, float] | None] = []
+    for candidate in candidates:
+        name = candidate.name if candidate.name in shares else candidate.target.spec.name
+        share = shares.get(name, 0.0)
+        stakes.append((name, share) if share > 0 and name not in taken else None)
+        taken.add(name)
+    return stakes
+
+
+def _shared(candidates: Sequence[Candidate], shares: Mapping[str, float]) -> list[float | None]:
+    """The shares of all that the candidates have of them; None for no share."""
+    stakes = _stakes(candidates, shares)
+    total = sum(stake[1] for stake in stakes if stake)
+    return [stake[1] / total if stake else None for stake in stakes]
+
+
+def _drawn(
+    candidates: Sequence[Candidate],
+    shares: Mapping[str, float],
+    sticky: str | None,
+    random: Callable[[], float],
+) -> int | None:
+    """The candidate that is drawn by the shares; None where there are none.
+
+    Each has an arrival time, exponentially distributed at the rate of its share, and the first to
+    arrive wins, which is each one's with the probability of its share (rendezvous hashing, where
+    the user decides the times). When one's share changes, only users who come to it or leave it
+    move, and who else is a candidate or in which order is all one.
+    """
+    arrivals: list[tuple[float, int]] = []
+    for i, stake in enumerate(_stakes(candidates, shares)):
+        if stake:
+            name, share = stake
+            chance = random() if sticky is None else _hashed(name, sticky)
+            arrivals.append((-log(1.0 - chance) / share, i))
+    return min(arrivals)[1] if arrivals else None
+
+
+def _hashed(name: str, user: str) -> float:
+    """A number in [0, 1) that is the user's with that name, in every process."""
+    digest = sha256(f"{name}\0{user}".encode(errors="surrogatepass")).digest()
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+
+
+def _explored(
+    candidates: Sequence[Candidate], ranked: Sequence[int], random: Callable[[], float]
+) -> int | None:
+    """One to be measured, if it is time for that; the first needs no help to be measured."""
+    unmeasured = [i for i in ranked[1:] if candidates[i].measure.weight < MEASURED]
+    if not unmeasured or random() >= EXPLORE:
+        return None
+    return unmeasured[int(random() * len(unmeasured))]
+
+
+def _dollars(candidate: Candidate) -> float | None:
+    return None if candidate.cost_nano is None else candidate.cost_nano / 1e9
+
+
+def _scored(
+    candidate: Candidate, strategy: str, score: float | None, notes: Iterable[str]
+) -> Scored:
+    """The candidate's line of the explanation."""
+    measure, cost = candidate.measure, _dollars(candidate)
+    samples = measure.weight if strategy == "reliable" else measure.first_weight
+    lacking = {
+        "no price": cost is None and strategy in ("cheapest", "balanced"),
+        "not measured": samples < SEEN and strategy in EXPLORING,
+        "no share": score is None and strategy == "weighted",
+    }
+    said = [*notes, *(note for note, applies in lacking.items() if applies)]
+    return Scored(
+        provider=candidate.target.spec.name,
+        model=candidate.target.model.id,
+        score=score,
+        parts={"cost_usd": cost, "first_ms": measure.first_ms, "success": measure.success},
+        note=", ".join(said) or None,
+    )

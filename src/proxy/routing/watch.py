@@ -1,0 +1,189 @@
+"""What an isolate knows of the providers' health, and how isolates tell one another.
+
+Nothing here is waited for by a request, but by the first of an isolate, which reads the shared
+picture for at most START_SECONDS.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from proxy.core.chat import Usage
+from proxy.core.config import Config
+from proxy.core.ports import Clock, Log, ProviderBoard, Random
+from proxy.providers.adapter import Target
+from proxy.routing.breaker import Breakers, Outcome, Pass, Policy, Transition, View
+from proxy.routing.measures import Measure, Measures, Picture, Sample
+from proxy.routing.retry import RetryBudget
+
+Defer = Callable[[Coroutine[Any, Any, object]], None]
+
+START_SECONDS = 0.25
+SYNC_SECONDS = 3.0
+"""How often an isolate in use tells what it has seen and reads what others have."""
+BOARD_SECONDS = 2.0
+"""What the object may take."""
+REMEMBERED_MS = 3_600_000
+"""For how long the board tells of a transition."""
+
+
+class Told(Struct, frozen=True):
+    """What an isolate tells the board, and the board in return: samples (of routing.measures),
+    and which breakers opened or closed."""
+
+    transitions: dict[str, Transition]
+    measures: Raw = Raw(b"null")
+
+    @property
+    def batch(self) -> bytes | None:
+        """The samples, if there are any."""
+        told = bytes(self.measures)
+        return None if told == b"null" else told
+
+
+class Board:
+    """The object's side. state: what `state()` gave. Raises ValueError where it is none."""
+
+    def __init__(self, state: bytes | None = None) -> None:
+        stored = _TOLD.decode(state) if state else Told({})
+        self._picture = Picture(stored.batch)
+        self._transitions = stored.transitions
+
+    def exchange(self, told: bytes, now: int) -> bytes:
+        """Takes in a Told and answers with one."""
+        news = _TOLD.decode(told)
+        for name, transition in news.transitions.items():
+            known = self._transitions.get(name)
+            if known is None or transition.order > known.order:
+                self._transitions[name] = transition
+        self._transitions = {
+            name: transition
+            for name, transition in self._transitions.items()
+            if now - transition.at < REMEMBERED_MS
+        }
+        shown = self._picture.report(news.batch, now)
+        return msgspec.json.encode(Told(self._transitions, Raw(shown)))
+
+    def state(self) -> bytes:
+        """What to store."""
+        return msgspec.json.encode(Told(self._transitions, Raw(self._picture.state())))
+
+
+class Call:
+    """An attempt under way; it has to be ended, whatever becomes of it."""
+
+    def __init__(self, watch: "Watch", target: Target, ticket: Pass) -> None:
+        self._watch = watch
+        self._target = target
+        self._ticket: Pass | None = ticket
+        self._began = watch.now
+        self._first: int | None = None
+
+    def first(self) -> None:
+        """The first content has come."""
+        self._first = self._watch.now - self._began
+
+    def end(self, outcome: Outcome, usage: Usage | None = None) -> None:
+        """How it ended; only the first time counts."""
+        ticket, self._ticket = self._ticket, None
+        if ticket:
+            ms = self._watch.now - self._began
+            self._watch.ended(self._target, ticket, outcome, self._first, ms, usage)
+
+
+class Watch:
+    """The isolate's side: measures, breakers and the retry budget."""
+
+    def __init__(
+        self, config: Config, board: ProviderBoard, clock: Clock, random: Random, log: Log
+    ) -> None:
+        policy = Policy(slow_ms=config.breaker_slow_ms or None)
+        self.breakers = Breakers(policy, random.fraction)
+        self.budget = RetryBudget()
+        self._measures = Measures(random.token(8))
+        self._board = board
+        self._clock = clock
+        self._log = log
+        self._synced: float | None = None
+
+    @property
+    def now(self) -> int:
+        """Whole milliseconds since 1970."""
+        return round(self._clock.now() * 1000)
+
+    def begin(self, target: Target) -> Call:
+        """An attempt goes out."""
+        ticket = self.breakers.begin(target.spec.name, target.model.id, self.now)
+        return Call(self, target, ticket)
+
+    def openness(self, target: Target) -> int:
+        """0 where a call may go, otherwise greater the less there is to hope for."""
+        return self.breakers.openness(target.spec.name, target.model.id, self.now)
+
+    def measure(self, target: Target) -> Measure:
+        """How a model does of late."""
+        return self._measures.of(target.spec.name, target.model.id, self.now)
+
+    def ended(
+        self,
+        target: Target,
+        ticket: Pass,
+        outcome: Outcome,
+        first: int | None,
+        ms: int,
+        usage: Usage | None,
+    ) -> None:
+        """Takes note of an attempt's end. Durations in milliseconds."""
+        listed = target.listed
+        self.breakers.report(ticket, outcome, self.now, ms=first, listed=listed)
+        if outcome in ("bad_request", "gone", "too_large", "rate_limited"):
+            return  # no word about the provider's health
+        sample = Sample(
+            provider=target.spec.name,
+            model=target.model.id,
+            ok=outcome == "ok",
+            first_ms=first,
+            total_ms=ms,
+            tokens=usage.output if usage else None,
+        )
+        self._measures.add(sample, self.now)
+
+    async def start(self, defer: Defer) -> None:
+        """Before a request: has what is due exchanged, and waits for it once an isolate."""
+        if self._synced is None:
+            self._synced = self._clock.now()
+            await self.sync(START_SECONDS)
+        elif not 0 <= self._clock.now() - self._synced < SYNC_SECONDS:
+            self._synced = self._clock.now()
+            defer(self.sync())
+
+    async def sync(self, seconds: float = BOARD_SECONDS) -> None:
+        """Exchanges news with the board; what is lost on the way is told again or found out."""
+        delta = self._measures.take_delta()
+        news = Told(self.breakers.changes(), Raw(delta or b"null"))
+        try:
+            async with asyncio.timeout(seconds):
+                answer = await self._board.exchange(msgspec.json.encode(news).decode())
+            told = _TOLD.decode(answer)
+            if told.batch:
+                self._measures.adopt(told.batch)
+        except Exception as error:  # the figures are down, not the proxy
+            self._log("error", "board unreachable", error=repr(error)[:500])
+            return
+        self.breakers.adopt(told.transitions, self.now)
+
+    def views(self) -> dict[str, View]:
+        """How all breakers stand, by `provider` and `provider/model`."""
+        return self.breakers.views(self.now)
+
+    async def reset(self, provider: str | None) -> None:
+        """Closes the breakers of a provider, or all, here and for all isolates."""
+        await self.sync()
+        self.breakers.reset(self.now, provider)
+        await self.sync()
+
+
+_TOLD = msgspec.json.Decoder(Told)

@@ -1,0 +1,193 @@
+"""Retries: what is tried again, when, and never more than the budget."""
+
+from typing import Any, get_args
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from proxy.core.errors import Fault, FaultKind, InvalidRequest
+from proxy.routing.retry import (
+    CAP,
+    MOST_ATTEMPTS,
+    Backoff,
+    RetryBudget,
+    Retrying,
+    delay,
+    retried,
+    retrying,
+)
+
+fractions = st.floats(0, 1, exclude_max=True)
+wishes = st.builds(
+    Retrying,
+    st.integers(1, 5),
+    st.integers(0, 5_000),
+    st.sampled_from(["constant", "linear", "exponential", "full_jitter"]),
+)
+
+
+def busy(retry_after: float | None = None) -> Fault:
+    return Fault("rate_limited", "slow down", status=429, retry_after=retry_after)
+
+
+@pytest.mark.parametrize("kind", get_args(FaultKind))
+def test_what_is_retried(kind: FaultKind) -> None:
+    expected = kind in ("rate_limited", "unavailable", "network")
+    assert retried(Fault(kind, "x")) == expected
+    assert (delay(Fault(kind, "x"), 1, 60.0, Retrying(), lambda: 0.0) is not None) == expected
+
+
+def test_a_408_is_retried_and_silence_is_not() -> None:
+    assert retried(Fault("timeout", "x", status=408))
+    assert not retried(Fault("timeout", "x"))
+    assert not retried(Fault("timeout", "x", status=504))
+
+
+def test_a_quota_that_is_used_up_is_not_retried() -> None:
+    assert not retried(Fault("rate_limited", "x", status=429, code="insufficient_quota"))
+
+
+@given(wishes, st.integers(1, 5), st.none() | st.floats(0, 30), st.floats(-1, 60), fractions)
+def test_a_delay_is_within_its_bounds(
+    wanted: Retrying, tries: int, retry_after: float | None, left: float, fraction: float
+) -> None:
+    wait = delay(busy(retry_after), tries, left, wanted, lambda: fraction)
+    told = retry_after or 0.0
+    growth = {"constant": 1, "linear": tries}.get(wanted.backoff, 2 ** (tries - 1))
+    longest = min(wanted.delay_ms / 1000 * growth, CAP)
+    if wait is None:
+        assert tries >= wanted.attempts or told + longest >= left
+        return
+    assert tries < wanted.attempts
+    assert told <= wait < left
+    assert wait <= told + longest
+    if wanted.backoff != "full_jitter":
+        assert wait == told + longest
+
+
+def test_full_jitter_goes_from_nothing_to_twice_as_much_each_time() -> None:
+    wanted = Retrying(attempts=20)
+    for fraction in (0.0, 0.25, 1.0):
+        waits = [delay(busy(), tries, 60.0, wanted, lambda f=fraction: f) for tries in range(1, 9)]  # type: ignore[misc]
+        whole = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+        assert waits == [fraction * seconds for seconds in whole]
+
+
+@pytest.mark.parametrize(
+    ("backoff", "waits"),
+    [
+        ("constant", [1.0, 1.0, 1.0, 1.0, None]),
+        ("linear", [1.0, 2.0, 3.0, 4.0, None]),
+        ("exponential", [1.0, 2.0, 4.0, 8.0, None]),
+    ],
+)
+def test_the_callers_backoffs_are_exact(backoff: Backoff, waits: list[float | None]) -> None:
+    wanted = Retrying(5, 1_000, backoff)
+    assert [delay(busy(), tries, 60.0, wanted, lambda: 0.3) for tries in range(1, 6)] == waits
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "left", "wait"),
+    [
+        (2.0, 10.0, 2.125),
+        (2.0, 2.125, None),
+        (2.0, 2.126, 2.125),
+        (60.0, 30.0, None),
+        (0.0, 1.0, 0.125),
+        (-5.0, 1.0, 0.125),
+        (float("inf"), 1e9, None),
+    ],
+)
+def test_retry_after_is_kept_to_where_it_fits(
+    retry_after: float, left: float, wait: float | None
+) -> None:
+    assert delay(busy(retry_after), 1, left, Retrying(), lambda: 0.5) == wait
+
+
+def test_one_attempt_is_no_retry() -> None:
+    assert delay(busy(), 1, 60.0, Retrying(attempts=1), lambda: 0.0) is None
+
+
+def test_headers_replace_what_they_name() -> None:
+    default = Retrying(2, 100, "full_jitter")
+    assert retrying({}, default) == default
+    assert retrying({"cf-aig-max-attempts": "5"}, default) == Retrying(5, 100, "full_jitter")
+    assert retrying({"cf-aig-retry-delay": " 5000 "}, default) == Retrying(2, 5_000, "full_jitter")
+    assert retrying({"cf-aig-retry-delay": "0"}, default) == Retrying(2, 0, "full_jitter")
+    assert retrying({"cf-aig-backoff": "Linear"}, default) == Retrying(2, 100, "linear")
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        *(("cf-aig-max-attempts", value) for value in ("0", "6", "", "-1", "1.5", "two", "٣")),
+        *(("cf-aig-retry-delay", value) for value in ("5001", "-1", "", "1e3", "9" * 5000)),
+        *(
+            ("cf-aig-backoff", value)
+            for value in ("", "full_jitter", "quadratic", "constant,linear")
+        ),
+    ],
+)
+def test_nonsense_is_refused_by_name(header: str, value: str) -> None:
+    with pytest.raises(InvalidRequest, match=header) as raised:
+        retrying({header: value}, Retrying())
+    assert raised.value.param == header
+
+
+@given(st.dictionaries(st.sampled_from(["cf-aig-max-attempts", "cf-aig-retry-delay"]), st.text()))
+def test_whatever_the_headers_say_the_bounds_hold(headers: dict[str, str]) -> None:
+    try:
+        wanted = retrying(headers, Retrying())
+    except InvalidRequest:
+        return
+    assert 1 <= wanted.attempts <= MOST_ATTEMPTS
+    assert 0 <= wanted.delay_ms <= 5_000
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 60), st.integers(0, 60))))
+@example([("a", 1, 9), ("a", 1_000, 5_000)])
+def test_retries_are_a_fifth_of_the_first_attempts_and_two(
+    runs: list[tuple[str, int, int]],
+) -> None:
+    budget, firsts, taken = RetryBudget(), {"a": 0, "b": 0}, {"a": 0, "b": 0}
+    for provider, requests, retries in runs:
+        for _ in range(requests):
+            budget.deposit(provider)
+        firsts[provider] += requests
+        got = sum(budget.withdraw(provider) for _ in range(retries))
+        assert got <= 10
+        taken[provider] += got
+        for name in "ab":
+            assert taken[name] <= 0.2 * firsts[name] + 2
+
+
+def test_an_outage_gets_a_fifth_more_load_exactly() -> None:
+    budget, taken = RetryBudget(), 0
+    for _ in range(10_000):
+        budget.deposit("p")
+        taken += budget.withdraw("p")
+    assert taken == 2_002
+
+
+def test_what_a_quiet_day_has_saved_is_ten() -> None:
+    budget = RetryBudget()
+    for _ in range(100_000):
+        budget.deposit("p")
+    assert sum(budget.withdraw("p") for _ in range(100)) == 10
+
+
+def test_providers_do_not_share() -> None:
+    budget = RetryBudget()
+    budget.deposit("a")
+    assert not budget.withdraw("b")
+    assert budget.withdraw("a")
+
+
+def test_a_flood_of_names_takes_no_memory_and_gets_no_retries() -> None:
+    budget: Any = RetryBudget()
+    for i in range(budget.PROVIDERS + 5):
+        budget.deposit(str(i))
+    assert len(budget._tenths) == budget.PROVIDERS
+    assert budget.withdraw("0")
+    assert not budget.withdraw(str(budget.PROVIDERS))
