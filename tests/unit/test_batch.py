@@ -1,0 +1,154 @@
+"""Many requests in one call: order, errors of their own, one answer for identical ones."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from proxy.batch import AT_ONCE
+from proxy.core.errors import ClientGone
+from proxy.core.ports import Outgoing
+from proxy.core.web import Response
+from tests.unit.doubles import FakeReply, LoopClock, in_no_time
+from tests.unit.routing.test_manager import error, whole
+from tests.unit.test_app import request, streamed
+from tests.unit.test_serve import GPT, House, by_host, unlike
+
+CALL = {"model": GPT, "fallback": False}
+
+
+def asked(house: House, *requests: Any, **fields: Any) -> Any:
+    body = {"requests": list(requests)} | fields
+    return structs.replace(request("POST", "/v1/batch", body), defer=house.defer)
+
+
+async def batch(house: House, *requests: Any) -> Any:
+    reaction = house.app.handle(asked(house, *requests))
+    assert not isinstance(reaction, Response)
+    response = await reaction
+    return response.status, json.loads(response.body)
+
+
+def ask(prompt: str, **fields: Any) -> dict[str, Any]:
+    return CALL | {"prompt": prompt} | fields
+
+
+async def test_each_has_its_own_answer_in_order() -> None:
+    house = House(by_host(openai=unlike()))
+    status, told = await batch(house, *(ask(f"{number}") for number in range(10)))
+    assert status == 200
+    assert [result["index"] for result in told["results"]] == list(range(10))
+    assert sorted(r["response"]["data"] for r in told["results"]) == sorted(
+        str(number) for number in range(1, 11)
+    )
+    assert told["summary"] == {"total": 10, "succeeded": 10, "failed": 0}
+
+
+async def test_a_failure_is_ones_own() -> None:
+    def answer(outgoing: Outgoing) -> FakeReply:
+        assert outgoing.body
+        return error(400, "too odd") if b"odd" in outgoing.body else whole("fine")
+
+    house = House(by_host(openai=answer))
+    requests = (ask("a"), ask("odd"), {"prompt": ""}, ask("b", stream=True), ask("c"), "no object")
+    status, told = await batch(house, *requests)
+    assert status == 200
+    assert [result["status"] for result in told["results"]] == [200, 400, 400, 400, 200, 400]
+    errors = [result["response"].get("error", {}) for result in told["results"]]
+    assert errors[1]["source"] == "provider"
+    assert "prompt" in errors[2]["message"]
+    assert errors[3]["param"] == "stream"
+    assert told["summary"] == {"total": 6, "succeeded": 2, "failed": 4}
+
+
+async def test_identical_ones_are_asked_once() -> None:
+    house = House(by_host(openai=unlike()))
+    same = [ask("a"), ask("b"), {**dict(reversed(ask("a").items()))}]
+    _, told = await batch(house, *same)
+    texts = [result["response"]["data"] for result in told["results"]]
+    assert texts[0] == texts[2] != texts[1]
+    assert len(house.sent) == 2
+
+
+async def test_unless_they_want_an_answer_each() -> None:
+    house = House(by_host(openai=unlike()))
+    await batch(house, *[ask("a", cache={"mode": "off"})] * 3)
+    assert len(house.sent) == 3
+
+
+@in_no_time
+async def test_so_many_at_once_and_no_more() -> None:
+    now = most = 0
+
+    class Slow(FakeReply):
+        async def read(self) -> bytes:
+            nonlocal now, most
+            now += 1
+            most = max(most, now)
+            await asyncio.sleep(1)
+            now -= 1
+            return await super().read()
+
+    house = House(by_host(openai=lambda _: Slow(*whole("Hi!").pieces)), LoopClock())
+    await batch(house, *(ask(f"{number}") for number in range(20)))
+    assert most == AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"requests": []}, "requests"),
+        ({"requests": [{}] * 101}, "requests"),
+        ({}, "requests"),
+        ({"requests": [{}], "steam": True}, "steam"),
+    ],
+)
+async def test_a_batch_that_is_wrong(fields: Any, param: str) -> None:
+    house = House(by_host())
+    reaction = house.app.handle(request("POST", "/v1/batch", fields))
+    response = reaction if isinstance(reaction, Response) else await reaction
+    assert response.status == 400
+    assert param in json.loads(response.body)["error"]["message"]
+
+
+@in_no_time
+async def test_streamed_they_come_as_they_are_done() -> None:
+    def answer(outgoing: Outgoing) -> FakeReply:
+        assert outgoing.body
+        wait = 5.0 if b"slow" in outgoing.body else 0.1
+        return FakeReply(wait, *whole("done").pieces)
+
+    house = House(by_host(openai=answer), LoopClock())
+    response = await house.app.handle(asked(house, ask("slow"), ask("quick"), stream=True))
+    text = (await streamed(response)).decode()
+    events = [line.removeprefix("data: ") for line in text.split("\n") if "data: " in line]
+    told = [json.loads(event) for event in events]
+    assert [result.get("index") for result in told] == [1, 0, None]
+    assert told[-1]["summary"] == {"total": 2, "succeeded": 2, "failed": 0}
+    assert text.count("event: result") == 2
+    assert text.count("event: done") == 1
+
+
+@in_no_time
+async def test_when_the_caller_is_gone_nothing_more_is_begun() -> None:
+    house = House(by_host(openai=lambda _: FakeReply(1.0, *whole("Hi!").pieces)), LoopClock())
+    requests = [ask(f"{number}") for number in range(50)]
+    response = await house.app.handle(asked(house, *requests, stream=True))
+
+    async def gone(_: bytes) -> None:
+        raise ClientGone
+
+    await response.stream(gone)
+    assert len(house.sent) <= 2 * AT_ONCE
+    assert house.line["stream"] == "client_gone"
+
+
+async def test_each_is_counted_by_itself() -> None:
+    house = House(by_host(openai=unlike()), RATE_LIMIT_BURST="3", RATE_LIMIT_LEASE="1")
+    _, told = await batch(house, *(ask(f"{number}") for number in range(5)))
+    assert sorted(result["status"] for result in told["results"]) == [200, 200, 200, 429, 429]
+    lines = [fields for _, name, fields in house.log.lines if name == "request"]
+    assert len(lines) == 5 + 1
+    assert len({fields["request_id"] for fields in lines}) == 6

@@ -1,0 +1,297 @@
+"""The limits through App.handle: what is charged when, what is told, and what a fault costs."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from proxy.access.gate import digest_of, secret_for
+from proxy.access.keys import Key
+from proxy.core.principal import Budget, Grant, Limits
+from proxy.limits.budget import View as AccountView
+from tests.unit.doubles import (
+    FakeReply,
+    LoopClock,
+    MemoryAccounts,
+    MemoryBuckets,
+    MemoryKeys,
+    MemoryPools,
+    in_no_time,
+)
+from tests.unit.routing.test_manager import HELLO, ROLE, error, whole
+from tests.unit.test_app import request
+from tests.unit.test_serve import GROQ, NATIVE, OPENAI, House, Told, by_host, in_turn, stream_of
+
+SECRET = secret_for("development", "ab" * 32)
+ANYONE: dict[str, Any] = {"cache": {"mode": "off"}}
+OFF = ANYONE | {"fallback": False}
+
+
+class Limited(House):
+    """A house whose caller has an issued key."""
+
+    def __init__(self, answer: Any, clock: Any = None, key: Any = None, **env: str) -> None:
+        super().__init__(answer, clock, **{"ADMIN_TOKEN": "admin", "RATE_LIMIT_LEASE": "1"} | env)
+        assert isinstance(self.ports.keys, MemoryKeys)
+        assert isinstance(self.ports.buckets, MemoryBuckets)
+        assert isinstance(self.ports.accounts, MemoryAccounts)
+        assert isinstance(self.ports.pools, MemoryPools)
+        self.buckets, self.accounts = self.ports.buckets, self.ports.accounts
+        self.pools = self.ports.pools
+        issued = Key(id="key_1", user="ann", created_at=0, **key or {})
+        self.ports.keys.book.issue(issued, digest_of(SECRET))
+
+    async def keyed(self, path: str = NATIVE, **body: Any) -> Told:
+        headers = {"authorization": f"Bearer {SECRET}"}
+        return await self.told(path, headers=headers, **body)
+
+    def account(self) -> AccountView:
+        return self.accounts.held["key_1"].show(round(self.clock.now() * 1000))
+
+
+def house(*replies: Any, key: Any = None, **env: str) -> Limited:
+    return Limited(by_host(openai=in_turn(*replies or (whole("Hi!"),))), key=key, **env)
+
+
+class TestBuckets:
+    async def test_the_burst_and_then_no_more(self) -> None:
+        limited = house(key={"limits": Limits(burst=2, per_hour=60)})
+        statuses = [(await limited.keyed(**OFF)).status for _ in range(3)]
+        assert statuses == [200, 200, 429]
+        told = await limited.keyed(**OFF)
+        problem = told.json["error"]
+        assert problem["type"] == "rate_limit_exceeded"
+        assert problem["limit"] == "provider:openai"
+        assert int(told.headers["retry-after"]) == problem["retryAfter"] > 0
+        assert [a["outcome"] for a in told.json["metadata"]["attempts"]] == ["limited"]
+        limited.clock.time += problem["retryAfter"]
+        assert (await limited.keyed(**OFF)).status == 200
+
+    async def test_answers_of_the_cache_cost_nothing(self) -> None:
+        limited = house(key={"limits": Limits(burst=1, per_hour=1)})
+        assert [(await limited.keyed()).status for _ in range(5)] == [200] * 5
+
+    async def test_the_next_provider_answers_for_one_that_is_used_up(self) -> None:
+        replies = by_host(openai=whole("openai"), groq=whole("groq"))
+        limited = Limited(replies, key={"limits": Limits(burst=1, per_hour=1)}, **GROQ)
+        texts = [(await limited.keyed(**ANYONE)).text for _ in range(2)]
+        assert texts == ["openai", "groq"]
+        assert (await limited.keyed(**ANYONE)).status == 429
+
+    @pytest.mark.parametrize(
+        ("key", "env", "quota"),
+        [
+            ({}, {}, 50),
+            ({}, {"RATE_LIMIT_BURST": "7"}, 7),
+            ({}, {"RATE_LIMIT_BURST": "7", "OPENAI_RATE_LIMIT_BURST": "5"}, 5),
+            ({"limits": Limits(burst=3)}, {"OPENAI_RATE_LIMIT_BURST": "5"}, 3),
+        ],
+    )
+    async def test_the_nearest_limit_wins(self, key: Any, env: Any, quota: int) -> None:
+        told = await house(key=key, **env).keyed()
+        assert told.headers["ratelimit-policy"].startswith(f'"provider:openai";q={quota};w=')
+
+    async def test_headers(self) -> None:
+        limited = house(key={"limits": Limits(burst=10, per_hour=360)})
+        told = await limited.keyed(OPENAI)
+        assert told.headers["ratelimit-policy"] == '"provider:openai";q=10;w=100'
+        assert told.headers["ratelimit"] == '"provider:openai";r=9;t=13'  # a lease's 3 s, then 10
+        assert told.headers["x-ratelimit-limit-requests"] == "10"
+        assert told.headers["x-ratelimit-remaining-requests"] == "9"
+        assert told.headers["x-ratelimit-reset-requests"] == "13s"
+        assert "x-ratelimit-limit-requests" not in (await limited.keyed()).headers
+
+    async def test_a_users_keys_share_and_users_dont(self) -> None:
+        limited = house(key={"limits": Limits(burst=1, per_hour=1)})
+        assert (await limited.keyed(**OFF)).status == 200
+        told = await limited.told(headers={"authorization": "Bearer admin"}, **OFF)
+        assert told.status == 200
+        assert set(limited.buckets.held) == {"openai:ann", "openai:admin"}
+
+    async def test_requests_a_minute_count_the_caches_answers(self) -> None:
+        limited = house(key={"limits": Limits(requests_per_minute=2)})
+        told = [await limited.keyed() for _ in range(3)]
+        assert [answer.status for answer in told] == [200, 200, 429]
+        assert told[2].json["error"]["limit"] == "requests_per_minute"
+
+    @in_no_time
+    async def test_most_requests_need_no_call(self) -> None:
+        replies = by_host(openai=lambda _: whole("Hi!"))
+        limited = Limited(replies, LoopClock(), RATE_LIMIT_BURST="1000", RATE_LIMIT_LEASE="16")
+        for _ in range(100):
+            await limited.ask(headers={"authorization": f"Bearer {SECRET}"}, **OFF)
+        assert len(limited.buckets.calls) < 30
+        await limited.settle()  # what was left is given back
+        assert (
+            limited.buckets.held["openai:ann"].show(round(limited.clock.now() * 1000)).leases == 0
+        )
+
+    async def test_strict_is_a_call_a_request(self) -> None:
+        limited = Limited(by_host(openai=lambda _: whole("Hi!")))
+        for _ in range(20):
+            await limited.keyed(**OFF)
+        assert len(limited.buckets.calls) == 20
+
+
+class TestAccounts:
+    async def test_what_was_used_is_settled(self) -> None:
+        limited = house(key={"budget": Budget(day=10**9)})
+        told = await limited.keyed(maxTokens=100)
+        spent = round(told.json["metadata"]["cost"] * 1e9)
+        view = limited.account()
+        assert (view.spent_day, view.reserved, view.reservations) == (spent, 0, 0)
+
+    async def test_a_stream_is_settled_when_it_ends(self) -> None:
+        limited = house(
+            stream_of(ROLE, HELLO, 1.0, error(500).pieces[0]), key={"budget": Budget(day=10**9)}
+        )
+        told = await limited.keyed(stream=True, maxTokens=100)
+        assert told.events[-1]["error"]
+        view = limited.account()
+        assert view.reservations == 0
+        assert 0 < view.spent_day < 10**6  # estimated from what had come
+
+    async def test_what_nobody_answered_costs_nothing(self) -> None:
+        limited = house(error(500), key={"budget": Budget(day=10**9)})
+        assert (await limited.keyed(maxTokens=100)).status == 502
+        view = limited.account()
+        assert (view.spent_day, view.reserved) == (0, 0)
+
+    async def test_a_callers_request_id_is_no_reservation(self) -> None:
+        limited = house(key={"budget": Budget(day=10**9)})
+        headers = {"authorization": f"Bearer {SECRET}", "x-request-id": "again"}
+        for _ in range(3):
+            await limited.told(headers=headers, maxTokens=100, **OFF)
+        once = limited.account().spent_day / 3
+        assert once == int(once) > 0
+
+    async def test_a_budget_that_is_used_up(self) -> None:
+        limited = house(key={"budget": Budget(month=2_000_000)})
+        assert (await limited.keyed(maxTokens=150)).status == 200
+        told = await limited.keyed(maxTokens=195, **OFF)
+        assert told.status == 402
+        assert told.json["error"]["type"] == "budget_exceeded"
+        assert told.json["error"]["limit"] == "budget_month"
+        assert "$0.002 a month" in told.json["error"]["message"]
+
+    async def test_a_cheaper_candidate_may_fit_a_budget(self) -> None:
+        replies = by_host(openai=whole("dear"), groq=whole("cheap"))
+        limited = Limited(replies, key={"budget": Budget(day=300_000)}, **GROQ)
+        assert (await limited.keyed(maxTokens=100)).text == "cheap"
+
+    async def test_tokens_a_minute_are_told(self) -> None:
+        limited = house(key={"limits": Limits(tokens_per_minute=1000)})
+        told = await limited.keyed(OPENAI, max_tokens=100)
+        assert told.headers["x-ratelimit-limit-tokens"] == "1000"
+        assert 0 < int(told.headers["x-ratelimit-remaining-tokens"]) < 1000
+        refused = await limited.keyed(OPENAI, max_tokens=995)
+        assert refused.status == 429
+        assert refused.json["error"]["code"] == "rate_limit_exceeded"
+        assert refused.json["error"]["limit"] == "tokens_per_minute"
+
+    async def test_embeddings_are_charged_too(self) -> None:
+        vector = {"object": "embedding", "index": 0, "embedding": [0.5]}
+        body = {"data": [vector], "usage": {"prompt_tokens": 2, "total_tokens": 2}}
+        limited = house(
+            FakeReply(json.dumps(body).encode()),
+            key={"budget": Budget(day=10**9), "limits": Limits(burst=1, per_hour=1)},
+        )
+        ask = {"model": "openai/text-embedding-3-small", "input": "a cat"}
+        assert (await limited.keyed("/v1/embeddings", **ask)).status == 200
+        assert limited.account().spent_day > 0
+        assert (await limited.keyed("/v1/embeddings", **ask)).status == 429
+
+
+class TestFaults:
+    @pytest.mark.parametrize(("choice", "status"), [("open", 200), ("closed", 503)])
+    @pytest.mark.parametrize("fault", ["down", "silent"])
+    @pytest.mark.parametrize("part", ["buckets", "accounts"])
+    def test_an_object_out_of_reach(self, choice: str, status: int, fault: str, part: str) -> None:
+        @in_no_time
+        async def check() -> None:
+            key = {"budget": Budget(day=10**9)}
+            replies = by_host(openai=whole("Hi!"))
+            limited = Limited(replies, LoopClock(), key=key, LIMITER_ON_ERROR=choice)
+            setattr(getattr(limited, part), fault, True)
+            told = await limited.keyed()
+            assert told.status == status
+            assert "limiter unreachable" in limited.events("error")
+            if status == 503:
+                assert told.json["error"]["limit"] == "limiter"
+
+        check()
+
+    async def test_a_provider_that_says_no_is_left_alone_by_all(self) -> None:
+        limited = house(error(429, **{"retry-after": "20"}))
+        assert (await limited.keyed(**OFF)).json["error"]["source"] == "provider"
+        told = await limited.keyed(**OFF)
+        assert (told.status, told.json["error"]["source"]) == (429, "proxy")
+        assert told.headers["retry-after"] == "20"
+        assert len(limited.sent) == 1
+        pool = limited.pools.held["openai"].show(round(limited.clock.now() * 1000))
+        assert pool.closed_until == round((limited.clock.now() + 20) * 1000)
+        limited.clock.time += 20
+        await limited.keyed(**OFF)
+        assert len(limited.sent) == 2
+
+    async def test_unless_limits_are_not_to_adapt(self) -> None:
+        limited = house(error(429, **{"retry-after": "20"}), RATE_LIMIT_ADAPTIVE="off")
+        for _ in range(2):
+            await limited.keyed(**OFF)
+        assert len(limited.sent) == 2
+        assert limited.pools.held == {}
+
+
+class TestGrants:
+    async def test_a_model_that_the_key_may_not_use(self) -> None:
+        limited = house(key={"grant": Grant(models=("groq/*",))})
+        told = await limited.keyed()
+        assert (told.status, told.json["error"]["type"]) == (403, "permission_denied")
+        assert limited.sent == []
+
+    async def test_a_key_sees_no_answer_of_a_model_that_it_may_not_use(self) -> None:
+        limited = house(key={"grant": Grant(models=("groq/*",))}, CACHE_SCOPE="shared")
+        admin = {"authorization": "Bearer admin"}
+        assert (await limited.told(headers=admin)).status == 200
+        assert (await limited.keyed()).status == 403
+
+    async def test_a_keys_own_cache_scope(self) -> None:
+        limited = house(key={"cache_scope": "shared"}, CACHE_SCOPE="shared")
+        admin = {"authorization": "Bearer admin"}
+        await limited.told(headers=admin)
+        assert (await limited.keyed()).cache == "HIT"
+
+
+@pytest.mark.parametrize(
+    ("query", "holds"),
+    [
+        ("provider=openai&user=ann", "level"),
+        ("key=key_1", "spentDay"),
+        ("provider=openai", "users"),
+    ],
+)
+async def test_operators_see_and_reset_limits(query: str, holds: str) -> None:
+    limited = house(key={"limits": Limits(burst=1, per_hour=1), "budget": Budget(day=10**9)})
+    await limited.keyed(maxTokens=10)
+
+    async def operate(method: str) -> Told:
+        admin = {"authorization": "Bearer admin"}
+        reaction = limited.app.handle(request(method, f"/admin/limits?{query}", **admin))
+        response: Any = await reaction  # type: ignore[misc]
+        return Told(response.status, response.headers, response.body)
+
+    shown = await operate("GET")
+    assert shown.status == 200
+    assert any(holds.lower() in name.lower().replace("_", "") for name in shown.json)
+    assert (await operate("DELETE")).status == 204
+    if "user" in query:
+        assert (await limited.keyed(**OFF, maxTokens=10)).status == 200
+
+
+async def test_many_at_once_get_what_the_bucket_holds() -> None:
+    limited = Limited(
+        by_host(openai=lambda _: whole("Hi!")), key={"limits": Limits(burst=25, per_hour=1)}
+    )
+    told = await asyncio.gather(*(limited.keyed(**OFF) for _ in range(60)))
+    assert sorted(answer.status for answer in told) == [200] * 25 + [429] * 35
