@@ -51,6 +51,14 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
         "development",
         {"ADMIN_TOKEN": ADMIN_TOKEN, "RATE_LIMIT_BURST": "100", "RATE_LIMIT_PER_HOUR": "100"},
     ),
+    "routing": (
+        "development",
+        {
+            "FALLBACK_CHAIN": "openai,groq,deepseek",
+            "RETRY_ATTEMPTS": "2",
+            "ON_CLIENT_GONE": "finish",
+        },
+    ),
     "restarted": ("development", {"CACHE_SCOPE": "shared"}),
     "faulty": ("development", {}),
     "broken": ("staging", {"FALLBACK_CHAIN": "gemini,nobody", "IDLE_TIMEOUT_MS": "soon"}),

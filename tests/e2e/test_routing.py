@@ -1,0 +1,148 @@
+"""Retries, breakers and batches in the real runtime."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Deployments, Script
+from tests.e2e.sse import events
+
+
+@pytest.fixture
+def url(deployments: Deployments) -> str:
+    return deployments.get("routing").url
+
+
+@pytest.fixture
+def routing(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, timeout=60) as client:
+        assert client.delete("/admin/breakers").status_code == 204
+        yield client
+
+
+def test_of_three_providers_one_fails_at_random(url: str, routing: Any, script: Script) -> None:
+    chance = Random(1)
+    left = iter(range(1500))
+
+    async def load() -> Counter[int]:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+
+            async def connection() -> list[int]:
+                statuses = []
+                for number in left:
+                    fault = {"openai": {"status": chance.choice((500, 503, 429))}}
+                    prompt = script(f"{number}", **(fault if chance.random() < 0.5 else {}))
+                    body = {"prompt": prompt, "cache": {"mode": "off"}}
+                    statuses.append((await client.post("/v1/generate", json=body)).status_code)
+                return statuses
+
+            found = await asyncio.gather(*(connection() for _ in range(20)))
+        return Counter(status for statuses in found for status in statuses)
+
+    statuses = asyncio.run(load())
+    assert statuses.total() == 1500
+    assert statuses[200] >= 0.999 * 1500, statuses
+
+
+def test_a_provider_that_fails_is_tried_again(
+    routing: httpx.Client, script: Script, received: Any
+) -> None:
+    prompt = script(openai={"status": 503, "times": 1})
+    answer = routing.post("/v1/generate", json={"prompt": prompt}).json()
+    assert [a["outcome"] for a in answer["metadata"]["attempts"]] == ["unavailable", "ok"]
+    assert [request["status"] for request in received()] == [503, 200]
+
+
+def test_a_breaker_opens_is_shown_and_reset(routing: httpx.Client, script: Script) -> None:
+    body = {"prompt": script(openai={"status": 401}), "cache": {"mode": "off"}}
+    first = routing.post("/v1/generate", json=body).json()
+    assert [a["outcome"] for a in first["metadata"]["attempts"]] == ["unauthorized", "ok"]
+    second = routing.post("/v1/generate", json=body).json()
+    assert second["metadata"]["attempts"][0]["outcome"] == "breaker_open"
+    shown = routing.get("/admin/breakers").json()["breakers"]["openai"]
+    assert (shown["phase"], shown["reason"]) == ("open", "misconfigured")
+    providers = routing.get("/health/providers").json()["providers"]
+    [openai] = [entry for entry in providers if entry["name"] == "openai"]
+    assert openai["breaker"]["phase"] == "open"
+    assert routing.delete("/admin/breakers", params={"provider": "openai"}).status_code == 204
+    third = routing.post("/v1/generate", json=body).json()
+    assert third["metadata"]["attempts"][0]["outcome"] == "unauthorized"
+
+
+def test_the_choice_is_explained_to_operators(routing: httpx.Client, script: Script) -> None:
+    body = {"prompt": script(), "strategy": "cheapest"}
+    headers = {"x-proxy-explain": "1"}
+    metadata = routing.post("/v1/generate", json=body, headers=headers).json()["metadata"]
+    assert metadata["routing"][0]["strategy"] == "cheapest"
+    costs = [one["parts"]["cost_usd"] for one in metadata["routing"][0]["candidates"]]
+    assert len(costs) > 1
+    assert costs == sorted(costs)
+    assert "routing" not in routing.post("/v1/generate", json=body).json()["metadata"]
+
+
+def test_cloudflares_headers(routing: httpx.Client, script: Script, received: Any) -> None:
+    # A provider whose retry budget no other test has spent.
+    alone = {"provider": "huggingface", "fallback": False}
+    body = {"prompt": script(huggingface={"status": 503})} | alone
+    headers = {"cf-aig-max-attempts": "3", "cf-aig-retry-delay": "1", "cf-aig-backoff": "constant"}
+    assert routing.post("/v1/generate", json=body, headers=headers).status_code == 502
+    assert len(received()) == 3
+    body = {"prompt": script(huggingface={"delay_ms": 5000})} | alone
+    began = time.monotonic()
+    headers = {"cf-aig-request-timeout": "300"}
+    assert routing.post("/v1/generate", json=body, headers=headers).status_code == 504
+    assert time.monotonic() - began < 3
+    wrong = routing.post("/v1/generate", json=body, headers={"cf-aig-max-attempts": "many"})
+    assert wrong.status_code == 400
+    assert "cf-aig-max-attempts" in wrong.json()["error"]["message"]
+
+
+def test_a_stream_whose_caller_leaves_is_finished_and_kept(
+    routing: httpx.Client, script: Script, received: Any
+) -> None:
+    body = {"prompt": script("one two three four five", openai={"event_delay_ms": 200})}
+    with routing.stream("POST", "/v1/generate", json=body | {"stream": True}) as answer:
+        next(answer.iter_raw())
+    for _ in range(50):
+        if received() and received()[-1]["ended"] == "complete":
+            break
+        time.sleep(0.1)
+    assert [request["ended"] for request in received()] == ["complete"]
+    for _ in range(20):
+        kept = routing.post("/v1/generate", json=body)
+        if kept.headers["cf-aig-cache-status"] == "HIT":
+            break
+        time.sleep(0.1)
+    assert kept.json()["data"] == "echo: one two three four five"
+    assert kept.headers["cf-aig-cache-status"] == "HIT"
+
+
+class TestBatch:
+    def test_whole(self, routing: httpx.Client, script: Script, received: Any) -> None:
+        requests: list[Any] = [{"prompt": script(f"{number % 40}")} for number in range(98)]
+        requests += [{"prompt": ""}, {"prompt": script("x", openai={"status": 400})}]
+        answer = routing.post("/v1/batch", json={"requests": requests})
+        assert answer.status_code == 200
+        told = answer.json()
+        assert told["summary"] == {"total": 100, "succeeded": 98, "failed": 2}
+        for number, result in enumerate(told["results"][:98]):
+            assert result["response"]["data"] == f"echo: {number % 40}"
+        assert [result["status"] for result in told["results"][98:]] == [400, 400]
+        assert len(received()) == 41
+
+    def test_streamed(self, routing: httpx.Client, script: Script) -> None:
+        requests = [
+            {"prompt": script("slow", openai={"delay_ms": 1500})},
+            {"prompt": script("quick")},
+        ]
+        body = {"requests": requests, "stream": True}
+        with routing.stream("POST", "/v1/batch", json=body) as answer:
+            told = list(events(answer))
+        assert [name for name, _ in told] == ["result", "result", "done"]
+        assert [data["index"] for _, data in told[:2]] == [1, 0]
