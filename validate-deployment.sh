@@ -136,6 +136,38 @@ if [ -n "$ADMIN" ]; then
   fi
 fi
 
+post caller /v1/batch '{"requests":['"$kept"',{"prompt":""}]}'
+check 'POST /v1/batch: each its own success or error' 200 '"succeeded":1' '"failed":1'
+post caller /v1/generate "$native" -H 'Cache-Control: no-store'
+has_header ratelimit '"provider:' || status="$status without RateLimit"
+check 'an answer tells the limit that it counted against' 200
+
+if [ -n "$ADMIN" ]; then
+  ask admin GET /admin/breakers
+  check 'GET /admin/breakers' 200 '"breakers":{'
+  post admin /admin/keys '{"user":"validate","name":"validate-deployment","limits":{"requestsPerMinute":2}}'
+  check 'a key is issued' 201 '"key":"aep_' '"user":"validate"'
+  secret=$(printf '%s' "$body" | sed 's/.*"key":"\([^"]*\)".*/\1/')
+  id=$(printf '%s' "$body" | sed 's/.*"id":"\([^"]*\)".*/\1/')
+  printf 'header = "Authorization: Bearer %s"\n' "$secret" >"$dir/issued"
+  chmod 600 "$dir/issued"
+  ask issued GET /admin/keys
+  check 'an issued key is no operator'\''s' 403 '"permission_denied"'
+  post issued /v1/generate "$kept"
+  check 'an issued key works at once' 200 '"success":true'
+  post issued /v1/generate "$kept"
+  post issued /v1/generate "$kept"
+  has_header retry-after '[1-9]' || status="$status without Retry-After"
+  check 'its limit holds' 429 '"rate_limit_exceeded"' '"requests_per_minute"'
+  ask admin GET /admin/keys
+  case $body in *"$secret"*) status="$status with the secret" ;; esac
+  check 'the list of keys holds no secret' 200 "$id"
+  ask admin DELETE "/admin/keys/$id"
+  check 'a key is revoked' 204
+  post issued /v1/generate "$kept"
+  check 'and works no more' 401 '"authentication_failed"'
+fi
+
 post caller /v1/generate '{"prompt":"hi","temprature":1}'
 check 'an unknown field is named' 400 '"invalid_request"' 'temprature'
 post caller /v1/generate '{"prompt":"hi","maxTokens":0}'
