@@ -11,6 +11,7 @@ from proxy.core.errors import InvalidRequest
 from proxy.core.ports import Accounts, Buckets, Pools, Ports
 from proxy.core.web import Response
 from proxy.exchange import JSON, Exchange
+from proxy.limits.limiter import Limiter
 from proxy.routing.watch import Watch
 
 SCOPES = tuple(scope for scope in get_args(Scope) if scope != "all")
@@ -38,10 +39,13 @@ async def show_limits(exchange: Exchange, ports: Ports, providers: Collection[st
     return Response(headers={**JSON, "cache-control": "no-store"}, body=body)
 
 
-async def reset_limits(exchange: Exchange, ports: Ports, providers: Collection[str]) -> Response:
+async def reset_limits(
+    exchange: Exchange, ports: Ports, providers: Collection[str], limiter: Limiter
+) -> Response:
     """DELETE /admin/limits with the same parameters: what was used is forgotten."""
     limit, name = _limit(exchange, ports, providers)
     await limit.reset(name)
+    limiter.reopen(name)
     return Response(status=204)
 
 

@@ -207,7 +207,9 @@ class App:
 
     async def reset_limits(self, exchange: Exchange) -> Response:
         """DELETE /admin/limits."""
-        return await admin.reset_limits(exchange, self._ports, self._catalog.providers)
+        return await admin.reset_limits(
+            exchange, self._ports, self._catalog.providers, self._limiter
+        )
 
     async def breakers(self, exchange: Exchange) -> Response:
         """GET /admin/breakers."""

@@ -46,7 +46,7 @@ class Exchange:
     @property
     def ms(self) -> int:
         """Milliseconds since the request came."""
-        return round((self.ports.clock.now() - self.began) * 1000)
+        return max(0, round((self.ports.clock.now() - self.began) * 1000))
 
     def refusal(self, error: ProxyError, dialect: Dialect) -> Response:
         """An error in the caller's form."""

@@ -49,7 +49,12 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
     "coalescing": ("development", {"CACHE_COALESCE": "on"}),
     "limited": (
         "development",
-        {"ADMIN_TOKEN": ADMIN_TOKEN, "RATE_LIMIT_BURST": "100", "RATE_LIMIT_PER_HOUR": "100"},
+        {
+            "ADMIN_TOKEN": ADMIN_TOKEN,
+            "RATE_LIMIT_BURST": "100",
+            "RATE_LIMIT_PER_HOUR": "100",
+            "RATE_LIMIT_ADAPTIVE": "on",
+        },
     ),
     "routing": (
         "development",

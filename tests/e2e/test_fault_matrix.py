@@ -381,13 +381,7 @@ def _asked(client: httpx.Client, cell: Cell) -> Result | Exception:
         return error
 
 
-def _param(cell: Cell) -> Any:
-    why = "Gemini's whole answers of over 8 MiB are told as empty ones"
-    wrong = cell.fault.heavy and cell.provider == "gemini" and not cell.stream
-    return pytest.param(cell, id=cell.id, marks=[pytest.mark.xfail(reason=why)] if wrong else [])
-
-
-@pytest.mark.parametrize("cell", [_param(cell) for cell in CELLS])
+@pytest.mark.parametrize("cell", CELLS, ids=[cell.id for cell in CELLS])
 def test_each_cell(results: Results, upstream: Upstream, cell: Cell) -> None:
     result = results(cell)
     answer = result.answer
@@ -500,4 +494,4 @@ def _check_attempts(cell: Cell, attempts: list[Any]) -> None:
         assert attempt["outcome"] == cell.fault.outcome, attempts
         assert attempt.get("status") == cell.fault.status, attempts
         assert attempt["message"]
-        assert isinstance(attempt["ms"], int)
+        assert attempt["ms"] >= 0

@@ -104,6 +104,30 @@ class TestBucket:
         assert [answer.status_code for answer in again] == [429, 429]
 
 
+class TestAdaptive:
+    def test_a_provider_that_asks_for_quiet_gets_it(
+        self, admin: httpx.Client, issue: Issue, script: Script, received: Any
+    ) -> None:
+        key, other = issue(), issue(user="another")
+        at = {"model": "deepseek/fast"}
+        limited = script(deepseek={"status": 429, "times": 1, "headers": {"retry-after": "3"}})
+        first = ask(admin, key, limited, **at)
+        assert first.json()["error"]["source"] == "provider"
+        began = time.monotonic()
+        for who in (key, other):
+            refused = ask(admin, who, limited, **at)
+            assert refused.status_code == 429
+            assert refused.json()["error"]["source"] == "proxy"
+            assert 1 <= int(refused.headers["retry-after"]) <= 3
+        assert len(received()) == 1
+        pool = eventually(
+            lambda: admin.get("/admin/limits", params={"provider": "deepseek"}), 200
+        ).json()
+        assert pool["closed_until"] > 0
+        time.sleep(max(0, 3.1 - (time.monotonic() - began)))
+        assert ask(admin, other, limited, **at).status_code == 200
+
+
 class TestTokensAndMoney:
     def test_tokens_a_minute(self, admin: httpx.Client, issue: Issue, script: Script) -> None:
         key = issue(limits={"tokensPerMinute": 400})

@@ -235,6 +235,14 @@ class TestFaults:
         await limited.keyed(**OFF)
         assert len(limited.sent) == 2
 
+    async def test_until_an_operator_says_otherwise(self) -> None:
+        limited = house(error(429, **{"retry-after": "20"}), whole("Hi!"))
+        await limited.keyed(**OFF)
+        admin = {"authorization": "Bearer admin"}
+        reaction = limited.app.handle(request("DELETE", "/admin/limits?provider=openai", **admin))
+        assert (await reaction).status == 204  # type: ignore[misc]
+        assert (await limited.keyed(**OFF)).status == 200
+
     async def test_unless_limits_are_not_to_adapt(self) -> None:
         limited = house(error(429, **{"retry-after": "20"}), RATE_LIMIT_ADAPTIVE="off")
         for _ in range(2):

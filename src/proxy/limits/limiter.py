@@ -135,6 +135,10 @@ class Limiter:
             retry_after=left,
         )
 
+    def reopen(self, provider: str) -> None:
+        """Forgets that a provider asked for quiet."""
+        self._closed.pop(provider, None)
+
     def observe(self, provider: str, status: int, headers: Mapping[str, str], defer: Defer) -> None:
         """Obeys what a provider says of its own limits, and has all isolates told."""
         if not self._config.rate_limit_adaptive:

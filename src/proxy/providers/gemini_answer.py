@@ -1,5 +1,6 @@
 """Reads what Gemini answers, whole or streamed, and what its parts mean in OpenAI's terms."""
 
+import sys
 from typing import Any
 
 import msgspec
@@ -132,7 +133,7 @@ def answer(target: Target, body: bytes) -> Answer:
     reader.read(body)
     if not reader.finished:
         raise faults.garbage(target, "It has no candidate with a finish reason", body)
-    collector = Collector()
+    collector = Collector(limit=sys.maxsize)  # it is here already
     for chunk in reader.out:
         collector.add(chunk)
     return collector.answer()

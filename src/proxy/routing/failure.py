@@ -35,7 +35,7 @@ def told(target: Target, fault: Fault | None, start: float, end: float) -> Attem
         provider=target.spec.name,
         model=target.model.id,
         outcome=fault.kind if fault else "ok",
-        ms=round((end - start) * 1000),
+        ms=max(0, round((end - start) * 1000)),  # the platform's clock may step
         status=fault.status if fault else None,
         message=fault.message if fault else None,
     )

@@ -84,13 +84,13 @@ class Call:
 
     def first(self) -> None:
         """The first content has come."""
-        self._first = self._watch.now - self._began
+        self._first = max(0, self._watch.now - self._began)
 
     def end(self, outcome: Outcome, usage: Usage | None = None) -> None:
         """How it ended; only the first time counts."""
         ticket, self._ticket = self._ticket, None
         if ticket:
-            ms = self._watch.now - self._began
+            ms = max(0, self._watch.now - self._began)  # the platform's clock may step
             self._watch.ended(self._target, ticket, outcome, self._first, ms, usage)
 
 

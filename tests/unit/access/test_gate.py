@@ -99,6 +99,20 @@ class TestOwnKeys:
     async def test_other_keys(self, isolate: Isolate, key: str) -> None:
         assert await isolate.code(key) == "invalid_api_key"
 
+    @pytest.mark.parametrize("key", ["user-key", "admin-key", "another", SECRET])
+    async def test_each_is_compared_with_all_of_them(
+        self, isolate: Isolate, key: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """So that the time tells neither which nor how much of it is right."""
+        compared: list[object] = []
+        monkeypatch.setattr(
+            "proxy.access.gate.hmac.compare_digest",
+            lambda own, given: bool(compared.append(own)) or own == given,
+        )
+        caller = isolate.gate.admit(f"Bearer {key}", HERE)
+        waits(caller)
+        assert compared == [digest_of("user-key"), digest_of("admin-key")]
+
     async def test_closed_without_any_and_says_how_to_set_one(
         self, clock: ManualClock, store: MemoryKeys
     ) -> None:
