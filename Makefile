@@ -18,7 +18,7 @@ dev: ## run the proxy here under the real wrangler dev (PORT=8787 HOST=127.0.0.1
 	@exec $(PYTHON) -m tools.dev
 
 test: setup ## run all tests, with branch coverage of the pure modules
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	@exec $(BIN)/python -m tools.test
 
 check: ## lint, types, import rules
 	@$(PYTHON) -m tools.setup node venv

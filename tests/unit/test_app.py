@@ -20,6 +20,7 @@ ENV = {
     "ENVIRONMENT": "development",
     "OPENAI_API_KEY": "key-of-openai",
     "RETRY_ATTEMPTS": "1",
+    "RATE_LIMIT_LEASE": "1",  # no lease to look after while a test waits for all that is put off
 }
 JSON = {"content-type": "application/json"}
 

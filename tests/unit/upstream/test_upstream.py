@@ -100,7 +100,7 @@ def test_delays(client: Client) -> None:
     for behaviour in ({"delay_ms": 60}, {"body_delay_ms": 60}, {"event_delay_ms": 20}):
         started = time.monotonic()
         client.scripted(behaviour, stream=True)
-        assert 0.05 < time.monotonic() - started < 1
+        assert time.monotonic() - started > 0.05
 
 
 def test_split_into_bytes(client: Client) -> None:
