@@ -15,6 +15,7 @@ from msgspec import Struct
 from proxy import __version__, admin, batch, key_admin
 from proxy.access.gate import Gate, require_admin
 from proxy.access.ring import KeyRing
+from proxy.asking import admitted, served_by
 from proxy.cache.tiers import prune_prefix
 from proxy.core import config as settings
 from proxy.core.chat import Cost, Usage
@@ -38,7 +39,7 @@ from proxy.routing import health
 from proxy.routing.manager import Manager
 from proxy.routing.selection import Selection
 from proxy.routing.watch import Watch
-from proxy.serve import Chat, admitted, build_cache, served_by
+from proxy.serve import Chat, build_cache
 
 Reaction: TypeAlias = Response | Coroutine[Any, Any, Response]
 """An answer, or the coroutine that gives it where it must wait."""

@@ -5,14 +5,12 @@ provider fails give a stale answer rather than none.
 """
 
 import asyncio
-import re
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Literal
 
 from msgspec import Struct, structs
 
+from proxy.asking import admitted, expected, seen, served_by, timed
 from proxy.cache.answers import AnswerCache, Tier
 from proxy.cache.directives import Directives, directives
 from proxy.cache.entry import CacheEntry, ForeignEntry, Unstorable, replay
@@ -29,13 +27,12 @@ from proxy.cache.key import cache_key, named_key
 from proxy.cache.lru import MemoryCache
 from proxy.cache.purge import PurgeView
 from proxy.cache.tiers import Lower, LowerTiers
-from proxy.core.chat import Answer, Call, ChatRequest, Cost, Served, Usage
+from proxy.core.chat import Answer, Call, Cost, Served, Usage
 from proxy.core.collect import Collector
 from proxy.core.config import Config
 from proxy.core.errors import (
     ClientGone,
     Fault,
-    InvalidRequest,
     NoProviderAvailable,
     ProviderError,
     ProviderTimeout,
@@ -46,10 +43,9 @@ from proxy.core.ports import BlobStore, Flights, Ports, Write
 from proxy.core.web import Response
 from proxy.dialects.contract import Dialect
 from proxy.exchange import EVENTS, JSON, Exchange
-from proxy.limits.estimate import input_tokens, output_tokens
 from proxy.limits.limiter import Limiter, Meter
 from proxy.routing.breaker import Outcome
-from proxy.routing.failure import as_proxy_error, refused
+from proxy.routing.failure import as_proxy_error
 from proxy.routing.manager import Done, Manager
 from proxy.routing.retry import Retrying, retrying
 from proxy.routing.selection import Needs, Question, Selection
@@ -126,7 +122,7 @@ class Chat:
 
     async def answer(self, exchange: Exchange, dialect: Dialect, call: Call) -> Response:
         """The response to a chat request. Raises ProxyError."""
-        call = _timed(call, exchange.request.headers)
+        call = timed(call, exchange.request.headers)
         meter = await admitted(exchange, self._limiter)
         meter.estimate = partial(expected, call.chat)
         principal = meter.principal
@@ -391,70 +387,3 @@ class Chat:
         writer = dialect.writer(call, served)
         chunks = b"".join(map(writer.chunk, replay(entry.answer)))
         return Response(headers=EVENTS | headers, body=chunks + writer.done(entry.answer, served))
-
-
-def expected(chat: ChatRequest, max_output: int | None) -> Usage:
-    """What an answer will use, estimated before it is asked for."""
-    return Usage(input=input_tokens(chat), output=output_tokens(chat, max_output))
-
-
-def _timed(call: Call, headers: Mapping[str, str]) -> Call:
-    """The call within the time that Cloudflare AI Gateway's header gives it. Raises
-    InvalidRequest."""
-    given = headers.get("cf-aig-request-timeout")
-    if given is None or call.routing.timeout_ms is not None:
-        return call
-    if not re.fullmatch(r"[0-9]{1,6}", given.strip()) or not 1 <= int(given) <= 600_000:
-        name = "cf-aig-request-timeout"
-        raise InvalidRequest(f"{name} must be a whole number from 1 to 600000", param=name)
-    return structs.replace(call, routing=structs.replace(call.routing, timeout_ms=int(given)))
-
-
-async def admitted(exchange: Exchange, limiter: Limiter) -> Meter:
-    """The limits for a request, which its key's own request limit lets in. Raises ProxyError."""
-    assert exchange.principal  # no path that serves is public
-    meter = exchange.meter = limiter.meter(exchange.principal, exchange.request.defer)
-    if refusal := await meter.admit():
-        raise refused([refusal])
-    return meter
-
-
-def seen(meter: Meter, characters: int) -> Usage:
-    """What an answer has used whose provider does not tell, or that broke off before."""
-    return Usage(input=meter.expected(None).input, output=-(-characters // 4))
-
-
-def served_by(
-    exchange: Exchange,
-    done: Done,
-    usage: Usage | None,
-    cache_status: Literal["miss", "bypass"] = "bypass",
-) -> Served:
-    """What is told of an answer that a provider gave."""
-    return Served(
-        request_id=exchange.id,
-        provider=done.target.spec.name,
-        model=done.target.model.id,
-        attempts=done.attempts,
-        dropped=done.dropped,
-        cost=done.cost(usage),
-        cache_status=cache_status,
-        ms=exchange.ms,
-        created=int(exchange.began),
-        explained=_explained(exchange, done),
-    )
-
-
-def _explained(exchange: Exchange, done: Done) -> list[dict[str, Any]] | None:
-    """Why this provider, for an operator who asks."""
-    admin = exchange.principal is not None and exchange.principal.admin
-    if not admin or exchange.request.headers.get("x-proxy-explain") != "1":
-        return None
-    return [
-        {
-            "strategy": order.strategy,
-            "explored": order.explored,
-            "candidates": [structs.asdict(scored) for scored in order.scores],
-        }
-        for order in done.orders
-    ]

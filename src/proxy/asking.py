@@ -1,0 +1,82 @@
+"""What is settled of a request before providers are asked, and told of their answer after."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import structs
+
+from proxy.core.chat import Call, ChatRequest, Served, Usage
+from proxy.core.errors import InvalidRequest
+from proxy.exchange import Exchange
+from proxy.limits.estimate import input_tokens, output_tokens
+from proxy.limits.limiter import Limiter, Meter
+from proxy.routing.failure import refused
+from proxy.routing.manager import Done
+
+
+def expected(chat: ChatRequest, max_output: int | None) -> Usage:
+    """What an answer will use, estimated before it is asked for."""
+    return Usage(input=input_tokens(chat), output=output_tokens(chat, max_output))
+
+
+def timed(call: Call, headers: Mapping[str, str]) -> Call:
+    """The call within the time that Cloudflare AI Gateway's header gives it. Raises
+    InvalidRequest."""
+    given = headers.get("cf-aig-request-timeout")
+    if given is None or call.routing.timeout_ms is not None:
+        return call
+    if not re.fullmatch(r"[0-9]{1,6}", given.strip()) or not 1 <= int(given) <= 600_000:
+        name = "cf-aig-request-timeout"
+        raise InvalidRequest(f"{name} must be a whole number from 1 to 600000", param=name)
+    return structs.replace(call, routing=structs.replace(call.routing, timeout_ms=int(given)))
+
+
+async def admitted(exchange: Exchange, limiter: Limiter) -> Meter:
+    """The limits for a request, which its key's own request limit lets in. Raises ProxyError."""
+    assert exchange.principal  # no path that serves is public
+    meter = exchange.meter = limiter.meter(exchange.principal, exchange.request.defer)
+    if refusal := await meter.admit():
+        raise refused([refusal])
+    return meter
+
+
+def seen(meter: Meter, characters: int) -> Usage:
+    """What an answer has used whose provider does not tell, or that broke off before."""
+    return Usage(input=meter.expected(None).input, output=-(-characters // 4))
+
+
+def served_by(
+    exchange: Exchange,
+    done: Done,
+    usage: Usage | None,
+    cache_status: Literal["miss", "bypass"] = "bypass",
+) -> Served:
+    """What is told of an answer that a provider gave."""
+    return Served(
+        request_id=exchange.id,
+        provider=done.target.spec.name,
+        model=done.target.model.id,
+        attempts=done.attempts,
+        dropped=done.dropped,
+        cost=done.cost(usage),
+        cache_status=cache_status,
+        ms=exchange.ms,
+        created=int(exchange.began),
+        explained=_explained(exchange, done),
+    )
+
+
+def _explained(exchange: Exchange, done: Done) -> list[dict[str, Any]] | None:
+    """Why this provider, for an operator who asks."""
+    admin = exchange.principal is not None and exchange.principal.admin
+    if not admin or exchange.request.headers.get("x-proxy-explain") != "1":
+        return None
+    return [
+        {
+            "strategy": order.strategy,
+            "explored": order.explored,
+            "candidates": [structs.asdict(scored) for scored in order.scores],
+        }
+        for order in done.orders
+    ]
