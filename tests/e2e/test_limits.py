@@ -93,6 +93,16 @@ class TestBucket:
         assert ask(admin, quiet, script()).status_code == 200
         assert ask(admin, heavy, script(), model="groq/fast").status_code == 200
 
+    def test_who_waits_as_told_is_admitted(
+        self, admin: httpx.Client, issue: Issue, script: Script
+    ) -> None:
+        key = issue(limits={"perHour": 1800, "burst": 2})
+        statuses = [ask(admin, key, script()).status_code for _ in range(3)]
+        assert statuses == [200, 200, 429]
+        refused = ask(admin, key, script())
+        time.sleep(int(refused.headers["retry-after"]))
+        assert ask(admin, key, script()).status_code == 200
+
     def test_the_limit_outlives_a_restart(
         self, url: str, issue: Issue, script: Script, deployments: Deployments
     ) -> None:
@@ -214,6 +224,23 @@ class TestKeys:
         refused = admin.get("/v1/models", headers=bearer(foreign))
         assert refused.status_code == 401
         assert "production" in refused.json()["error"]["message"]
+
+    def test_wrong_keys_are_slowed_by_address(self, admin: httpx.Client, issue: Issue) -> None:
+        known, new = issue(), issue()
+        here = {"cf-connecting-ip": "192.0.2.77"}
+        assert admin.get("/v1/models", headers=here | bearer(known)).status_code == 200
+        for number in range(100):
+            wrong = {"authorization": f"Bearer guess-{number}"}
+            answer = admin.get("/v1/models", headers=here | wrong)
+            if answer.status_code == 429:
+                break
+            assert answer.status_code == 401
+        assert answer.status_code == 429
+        assert int(answer.headers["retry-after"]) >= 1
+        assert admin.get("/v1/models", headers=here | bearer(new)).status_code == 429
+        assert admin.get("/v1/models", headers=here | bearer(known)).status_code == 200
+        elsewhere = {"cf-connecting-ip": "192.0.2.78"}
+        assert admin.get("/v1/models", headers=elsewhere | bearer(new)).status_code == 200
 
     def test_what_a_key_may_use(self, admin: httpx.Client, issue: Issue, script: Script) -> None:
         key = issue(providers=["groq"], models=["groq/*"])
