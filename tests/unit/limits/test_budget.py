@@ -224,7 +224,7 @@ def test_spending_exceeds_the_budget_only_by_what_was_used_beyond_what_was_reser
         assert shown.spent_month + shown.reserved <= 2 * budget + beyond["month"]
 
 
-@settings(max_examples=500)
+@settings(max_examples=250)
 @given(steps, st.integers(1, 15), st.booleans())
 def test_no_window_has_more_tokens_than_the_allowance_and_what_it_adds(
     steps: list[tuple[int, int, int, int]], quota: int, honest: bool

@@ -25,7 +25,7 @@ FAULTS = {"late": 0.05, "lost": 0.05, "doubled": 0.05, "crash": 0.05, "restart":
 SPELLS = (0.0, 0.0, 0.3, 1.0, 4.0, 12.0)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     burst=st.sampled_from((5, 40, 150)),
@@ -141,7 +141,7 @@ STEP = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     burst=st.integers(3, 20),
     per_hour=st.sampled_from((0, 3600, 36_000)),
