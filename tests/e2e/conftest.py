@@ -54,6 +54,7 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
             "RATE_LIMIT_BURST": "100",
             "RATE_LIMIT_PER_HOUR": "100",
             "RATE_LIMIT_ADAPTIVE": "on",
+            "LIMITER_FORGET_SECONDS": "2",
         },
     ),
     "routing": (
@@ -89,6 +90,10 @@ class Deployments:
         """A deployment that answers."""
         self.begin(name)
         return self._starting[name].result()
+
+    def log(self, name: str) -> str:
+        """What a deployment's Worker has logged."""
+        return (self._directory / name / "worker.log").read_text()
 
     def stop(self) -> None:
         """Ends them all."""

@@ -86,6 +86,6 @@ def test_the_memory_snapshot_is_taken_and_loaded() -> None:
 
 
 def test_the_worker_is_small_when_compressed() -> None:
-    """The weaker bound: as they lie, the sources are over 300 KB since the cache is there."""
+    """The weaker bound: as they lie, the sources are over 300 KB (docs/architecture.md)."""
     sources = [path for path in (ROOT / "src").rglob("*") if path.suffix in (".py", ".json")]
     assert sum(len(gzip.compress(path.read_bytes())) for path in sources) < 300 * 1024

@@ -64,6 +64,7 @@ class Config(Struct, frozen=True, kw_only=True):
     rate_limit_adaptive: bool
     limiter_on_error: OnError
     limiter_timeout_ms: int
+    limiter_forget_seconds: int
     routing_strategy: RoutingStrategy
     routing_balance: dict[str, float]
     routing_weights: dict[str, float]
@@ -285,6 +286,12 @@ SETTINGS = (
         "1000",
         _whole(1, 10_000),
         "Milliseconds after which the limiter counts as out of reach.",
+    ),
+    Setting(
+        "LIMITER_FORGET_SECONDS",
+        "600",
+        _whole(1, 86_400),
+        "Seconds after which a limiter's object that has nothing to remember drops its state.",
     ),
     Setting(
         "ROUTING_STRATEGY",

@@ -15,7 +15,6 @@ from workers import DurableObject
 
 from proxy.core.config import read_one
 from proxy.edge.clock import SystemClock
-from proxy.edge.convert import texts
 from proxy.edge.log import log
 from proxy.limits import adaptive
 from proxy.limits.adaptive import Allocation, Demand, Signal
@@ -24,8 +23,6 @@ from proxy.limits.lease import Ask, LeasedBucket
 
 T = TypeVar("T")
 
-FORGET_AFTER_MS = 600_000
-"""How long an object that has nothing to remember waits until it drops its state."""
 
 SAVE_MS = 10_000
 """How often a pool's figures are written; what a provider said is written at once."""
@@ -42,8 +39,17 @@ def _now() -> int:
     return round(SystemClock().now() * 1000)
 
 
+def _setting(env: Any, name: str) -> int:
+    """A number of the settings. An object's environment can be asked for names only."""
+    value: int = read_one({name: getattr(env, name, "")}, name)
+    return value
+
+
 class _Stateful(DurableObject):
-    """An object whose state is one row."""
+    """An object whose state is one row.
+
+    Its alarm is `on_alarm`: so the platform calls it where the Worker's entry is module-level.
+    """
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
@@ -52,6 +58,7 @@ class _Stateful(DurableObject):
             "CREATE TABLE IF NOT EXISTS state (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB)"
         )
         self._alarmed = False
+        self._forget_after_ms = _setting(env, "LIMITER_FORGET_SECONDS") * 1000
 
     def _revived(self, machine: Callable[[bytes | None], T]) -> T:
         """The state machine as it was stored."""
@@ -68,15 +75,16 @@ class _Stateful(DurableObject):
         )
         if not self._alarmed:
             self._alarmed = True
-            self._storage.setAlarm(_now() + FORGET_AFTER_MS)
+            self._storage.setAlarm(_now() + self._forget_after_ms)
 
     def _forget_or_wait(self, idle: bool) -> None:
         """The alarm's work: what has nothing to remember leaves no storage behind."""
         self._alarmed = not idle
         if idle:
             self._storage.sql.exec("DELETE FROM state")
+            log("info", "state dropped", object=type(self).__name__, name=self.ctx.id.name)
         else:
-            self._storage.setAlarm(_now() + FORGET_AFTER_MS)
+            self._storage.setAlarm(_now() + self._forget_after_ms)
 
 
 class RateBucket(_Stateful):
@@ -113,10 +121,10 @@ class RateBucket(_Stateful):
         self._bucket.reset(_now())
         self._save(self._bucket.state())
 
-    async def alarm(self, info: Any = None) -> None:
+    async def on_alarm(self, info: Any = None) -> None:
         """Drops the state of a bucket that is full. A squeeze ends where nobody asks."""
         now = _now()
-        if self._next_report < now - FORGET_AFTER_MS:
+        if self._next_report < now - self._forget_after_ms:
             self._bucket.squeeze(None, 0, now)
         self._forget_or_wait(self._bucket.idle(now))
 
@@ -141,7 +149,7 @@ class ProviderPool(_Stateful):
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
-        floor = read_one(texts(env), "RATE_LIMIT_FLOOR_PER_HOUR")
+        floor = _setting(env, "RATE_LIMIT_FLOOR_PER_HOUR")
         self._pool = self._revived(partial(adaptive.ProviderPool, floor))
         self._saved = 0
 
@@ -168,7 +176,7 @@ class ProviderPool(_Stateful):
         self._pool.reset(_now())
         self._save(self._pool.state())
 
-    async def alarm(self, info: Any = None) -> None:
+    async def on_alarm(self, info: Any = None) -> None:
         """Drops the state of a provider that nobody asks for."""
         self._forget_or_wait(self._pool.idle(_now()))
 
@@ -200,7 +208,7 @@ class KeyAccount(_Stateful):
         self._account.reset(_now())
         self._save(self._account.state())
 
-    async def alarm(self, info: Any = None) -> None:
+    async def on_alarm(self, info: Any = None) -> None:
         """Drops the state of an account whose months are over."""
         self._forget_or_wait(self._account.idle(_now()))
 
