@@ -147,12 +147,16 @@ class Deployments:
 
 
 def _take_tiers(name: str, path: Path) -> None:
-    """Leaves `coalescing` without KV and R2, and gives `faulty` a KV that throws, a mute R2."""
+    """Leaves `coalescing` without KV and R2, and gives `faulty` a KV that throws, a mute
+    R2, and a limiter and a board that nobody answers for."""
     if name not in ("coalescing", "faulty"):
         return
     config = runtime.load_config(path)
     del config["kv_namespaces"], config["r2_buckets"]
     if name == "faulty":
+        for binding in config["durable_objects"]["bindings"]:
+            if binding["name"] in ("RATE_BUCKET", "PROVIDER_POOL", "PROVIDER_STATE"):
+                binding["script_name"] = "nobody"
         config["services"] += [
             {"binding": "CACHE_KV", "service": "fake-ai", "entrypoint": "Throwing"},
             {"binding": "CACHE_R2", "service": "fake-ai", "entrypoint": "Mute"},

@@ -284,6 +284,15 @@ class TestKeys:
         assert answers[2].json()["metadata"]["cacheStatus"] == "hit"
 
 
+def test_a_limiter_out_of_reach_stops_nobody_where_it_may_not(
+    deployments: Deployments, script: Script
+) -> None:
+    body = {"prompt": script()} | GPT
+    answer = httpx.post(f"{deployments.get('faulty').url}/v1/generate", json=body, timeout=60)
+    assert answer.status_code == 200
+    assert '"event": "limiter unreachable"' in deployments.log("faulty")
+
+
 def test_openais_clients_see_its_headers(admin: httpx.Client, issue: Issue, script: Script) -> None:
     key = issue()
     body = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": script()}]}
