@@ -186,13 +186,14 @@ class App:
         """POST /v1/embeddings."""
         ask = openai.parse_embeddings(await self._body(exchange))
         meter = await admitted(exchange, self._limiter)
-        meter.estimate = lambda _: Usage(input=embedding_tokens(ask))
+        estimated = Usage(input=embedding_tokens(ask))
+        meter.estimate = lambda _: estimated
         try:
             vectors, done = await self._manager.embed(ask, meter)
         except BaseException:
             meter.settle(None, Cost(0))
             raise
-        meter.settle(vectors.usage or meter.expected(None), done.cost(vectors.usage))
+        meter.settle(vectors.usage or estimated, done.cost(vectors.usage or estimated))
         served = served_by(exchange, done, vectors.usage)
         return Response(
             headers=JSON | exchange.tell(served), body=openai.embeddings(vectors, served)

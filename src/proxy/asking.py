@@ -1,7 +1,8 @@
 """What is settled of a request before providers are asked, and told of their answer after."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any, Literal
 
 from msgspec import structs
@@ -15,9 +16,11 @@ from proxy.routing.failure import refused
 from proxy.routing.manager import Done
 
 
-def expected(chat: ChatRequest, max_output: int | None) -> Usage:
-    """What an answer will use, estimated before it is asked for."""
-    return Usage(input=input_tokens(chat), output=output_tokens(chat, max_output))
+def estimate(chat: ChatRequest) -> Callable[[int | None], Usage]:
+    """What an answer will use, by the longest output (tokens) of the model. Every candidate is
+    asked for it, so the prompt is gone through once, and not at all for a hit."""
+    prompt = cache(partial(input_tokens, chat))
+    return lambda max_output: Usage(input=prompt(), output=output_tokens(chat, max_output))
 
 
 def timed(call: Call, headers: Mapping[str, str]) -> Call:
@@ -78,5 +81,5 @@ def _explained(exchange: Exchange, done: Done) -> list[dict[str, Any]] | None:
             "explored": order.explored,
             "candidates": [structs.asdict(scored) for scored in order.scores],
         }
-        for order in done.orders
+        for order in done.explain()
     ]

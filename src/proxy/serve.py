@@ -10,7 +10,7 @@ from functools import partial
 
 from msgspec import Struct, structs
 
-from proxy.asking import admitted, expected, seen, served_by, timed
+from proxy.asking import admitted, estimate, seen, served_by, timed
 from proxy.cache.answers import AnswerCache, Tier
 from proxy.cache.directives import Directives, directives
 from proxy.cache.entry import CacheEntry, ForeignEntry, Unstorable, replay
@@ -124,7 +124,7 @@ class Chat:
         """The response to a chat request. Raises ProxyError."""
         call = timed(call, exchange.request.headers)
         meter = await admitted(exchange, self._limiter)
-        meter.estimate = partial(expected, call.chat)
+        meter.estimate = estimate(call.chat)
         principal = meter.principal
         question = self._selection.question(call.routing, Needs.of(call.chat), meter.grant)
         shared = (principal.cache_scope or self._config.cache_scope) == "shared"

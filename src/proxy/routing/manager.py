@@ -6,6 +6,7 @@ there, never after. What each attempt met is kept, and told whatever the end.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from msgspec import Struct
@@ -52,8 +53,8 @@ class Done(Struct, frozen=True):
     dropped: tuple[str, ...]
     call: Watched
     """Has to be ended when the answer has."""
-    orders: tuple[Order, ...] = ()
-    """How the candidates were ordered, group by group."""
+    explain: Callable[[], list[Order]] = list
+    """How the candidates were ordered, group by group, for who asks."""
 
     def cost(self, usage: Usage | None) -> Cost:
         """What the answer cost, by the model that gave it."""
@@ -144,7 +145,7 @@ class Manager:
         """Tries the candidates until one answers."""
         plan = self._selection.plan(asked.routing, asked.needs, permit.grant)
         await self._watch.start(permit.defer)
-        targets, orders = self._ordered(plan, asked, permit)
+        targets, explain = self._ordered(plan, asked, permit)
         began = self._clock.now() if asked.began is None else asked.began
         terms = Terms(
             deadline=began + self.timeout(asked.routing),
@@ -154,34 +155,42 @@ class Manager:
         run = Run(targets, terms, permit, self._watch, self._clock, self._random, attempt, discard)
         won = await run.won()
         attempts = tuple(run.attempts)
-        return won.result, Done(won.target, attempts, won.dropped, won.call, tuple(orders))
+        return won.result, Done(won.target, attempts, won.dropped, won.call, explain)
 
     def _ordered(
         self, plan: Plan, asked: "_Asked", permit: Permit
-    ) -> tuple[tuple[Target, ...], list[Order]]:
+    ) -> tuple[tuple[Target, ...], Callable[[], list[Order]]]:
         """The candidates by the strategy, without those whose context is too short."""
-        config, routing = self._config, asked.routing
-        strategy = routing.strategy or ("priority" if routing.order else config.routing_strategy)
-        orders: list[Order] = []
+        routing, orders = asked.routing, list[Order]()
+        default = "priority" if routing.order else self._config.routing_strategy
+        ordered = partial(self._order, routing.strategy or default, asked, permit)
 
-        def by_strategy(targets: tuple[Target, ...]) -> tuple[Target, ...]:
-            candidates = [self._candidate(target, permit) for target in targets]
-            orders.append(
-                order(
-                    candidates,
-                    strategy,
-                    weights=config.routing_balance,
-                    shares=config.routing_weights,
-                    sticky=asked.user or permit.user if config.routing_sticky else None,
-                    random=self._random.fraction,
-                )
-            )
+        def best_first(targets: tuple[Target, ...]) -> tuple[Target, ...]:
+            orders.append(ordered(targets))
             return orders[-1].targets
 
-        targets = plan.in_order(by_strategy)
+        def explain() -> list[Order]:
+            return orders or [ordered(group.targets) for group in plan.groups]
+
+        # The configured order needs no scores, unless somebody asks for them.
+        by_priority = (routing.strategy or default) == "priority"
+        targets = plan.in_order(None if by_priority else best_first)
         used = permit.expected(0).input
         roomy = tuple(t for t in targets if (t.model.context or used) >= used)
-        return roomy or targets, orders
+        return roomy or targets, explain
+
+    def _order(
+        self, strategy: str, asked: "_Asked", permit: Permit, targets: tuple[Target, ...]
+    ) -> Order:
+        config = self._config
+        return order(
+            [self._candidate(target, permit) for target in targets],
+            strategy,
+            weights=config.routing_balance,
+            shares=config.routing_weights,
+            sticky=asked.user or permit.user if config.routing_sticky else None,
+            random=self._random.fraction,
+        )
 
     def _candidate(self, target: Target, permit: Permit) -> Candidate:
         cost = target.model.cost(permit.expected(target.model.max_output))

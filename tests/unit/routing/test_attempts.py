@@ -262,9 +262,18 @@ class TestStrategies:
         catalog = priced(openai=0.1, groq=1.0, gemini=5.0, openrouter=9.0)
         isolate = Isolate(catalog, out, ROUTING_STRATEGY="cheapest")
         _, done = await isolate.manager.complete(call(model="auto", fallback=True), isolate.permit)
-        [first, *_] = done.orders[0].scores
-        assert (first.provider, done.orders[0].strategy) == ("openai", "cheapest")
+        [first, *_] = done.explain()[0].scores
+        assert (first.provider, done.explain()[0].strategy) == ("openai", "cheapest")
         assert first.score is not None
+
+    @in_no_time
+    async def test_the_configured_order_can_be_explained_too(self) -> None:
+        out = outside(by_host(gemini=error(500), groq=whole("g")))
+        isolate = Isolate(made_catalog(), out, RETRY_ATTEMPTS="1")
+        _, done = await isolate.manager.complete(call(model="auto", fallback=True), Unlimited())
+        scores = done.explain()[0].scores
+        assert [scored.provider for scored in scores[:2]] == ["gemini", "groq"]
+        assert done.explain()[0].strategy == "priority"
 
     @in_no_time
     async def test_the_fastest_is_measured(self) -> None:
