@@ -11,6 +11,7 @@ port, state and registry.
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -67,6 +68,13 @@ class Server:
         assert self._guard.stdin is not None
         self._guard.stdin.close()
         self._guard.wait()
+
+    def kill(self) -> None:
+        """SIGKILL to the server and all that it started: none of them says goodbye."""
+        children = ["pgrep", "-P", str(self._guard.pid)]  # the guard's child leads their group
+        leader = subprocess.run(children, stdout=subprocess.PIPE, check=True).stdout
+        os.killpg(int(leader), signal.SIGKILL)
+        self.stop()
 
     def tail(self) -> str:
         """The last lines of the log."""

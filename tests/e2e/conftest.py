@@ -244,8 +244,12 @@ def pair(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     urls = {f"{who}_BASE_URL": upstream.url + path for who, path in PATHS.items()}
     keys = {"PROXY_API_KEY": CALLER_KEY, "ADMIN_TOKEN": ADMIN_TOKEN}
     settings = urls | KEYS | ROOMY | keys | {"CACHE_COALESCE": "on"}
-    with Pair(tmp_path_factory.mktemp("pair"), settings) as both:
+    both = Pair(tmp_path_factory.mktemp("pair"), settings)
+    try:
+        both.start()
         yield both
+    finally:
+        both.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -6,13 +6,8 @@ the objects alone.
 """
 
 import json
-import os
-import signal
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tools import runtime
 
@@ -26,6 +21,10 @@ class Pair:
         self._running: dict[str, runtime.Server] = {}
         (directory / "registry").mkdir()
 
+    def start(self) -> None:
+        """Starts both."""
+        assert self.first and self.second
+
     @property
     def first(self) -> str:
         """The address of the one that holds the objects."""
@@ -38,11 +37,12 @@ class Pair:
 
     def kill_second(self) -> None:
         """SIGKILL to `second`, workerd and wrangler: none of them says goodbye."""
-        server = self._running.pop("second")
-        guard = server._guard.pid
-        child = subprocess.run(["pgrep", "-P", str(guard)], stdout=subprocess.PIPE, check=True)
-        os.killpg(int(child.stdout), signal.SIGKILL)
-        server.stop()
+        self._running.pop("second").kill()
+
+    def stop(self) -> None:
+        """Ends both."""
+        for server in self._running.values():
+            server.stop()
 
     def _url(self, name: str) -> str:
         if name not in self._running:
@@ -73,16 +73,3 @@ class Pair:
             for binding in config["durable_objects"]["bindings"]:
                 binding["script_name"] = "first"
         path.write_text(json.dumps(config))
-
-    def __enter__(self) -> Self:
-        assert self.first and self.second
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for server in self._running.values():
-            server.stop()
