@@ -184,6 +184,22 @@ class KeyStore(Protocol):
         where none is in use."""
 
 
+class Statistics(Protocol):
+    """The roll-ups and the request log (a Durable Object for each shard); JSON of analytics."""
+
+    async def add(self, shard: int, flush_json: str) -> None:
+        """Counts events: an analytics.figures.Flush."""
+
+    async def figures(self, shard: int, query_json: str) -> str:
+        """Sums: an analytics.figures.Query, answered by a list of Group."""
+
+    async def requests(self, shard: int, query_json: str) -> str:
+        """A page of the request log: analytics.requests.Query, answered by a Page."""
+
+    async def prune(self, shard: int) -> None:
+        """Drops what is older than it is kept."""
+
+
 class Log(Protocol):
     """One structured line an event; never a prompt, never a key."""
 

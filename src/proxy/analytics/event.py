@@ -1,0 +1,85 @@
+"""One event a request: the only source of every figure, line and span that tells of it."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from proxy.core.chat import Attempt
+
+CacheStatus = Literal["", "hit", "miss", "bypass", "stale"]
+TierName = Literal["", "memory", "kv", "r2"]
+ITEM = "/v1/batch/item"
+"""The endpoint of one request of a batch; the batch itself is one of /v1/batch."""
+
+
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one request. Empty text, None: unknown, or there is none. No prompt, no
+    secret: what is here may be shown to the user whose request it was."""
+
+    at: int
+    """When it came: whole milliseconds since 1970."""
+    id: str
+    endpoint: str
+    """The path that it was for as the interface names it, e.g. `/v1/models/ID`."""
+    status: int
+    """The HTTP status that was answered."""
+    ms: int
+    """Until the answer's end, in whole milliseconds."""
+    method: str = "POST"
+    dialect: Literal["native", "openai"] = "native"
+    user: str = ""
+    """Empty: it was not let in."""
+    key_id: str = ""
+    error: str = ""
+    """The type of the error that was answered, or that broke a stream (status is 200 then)."""
+    source: Literal["", "proxy", "provider"] = ""
+    """Who spoke the error."""
+    provider: str = ""
+    model: str = ""
+    """Who answered, or whose answer was kept."""
+    asked: str = ""
+    """The model or tier that was asked for."""
+    strategy: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    cache: CacheStatus = ""
+    tier: TierName = ""
+    """Where a hit was found; empty for one that another request's flight brought."""
+    stream: bool = False
+    ended: str = ""
+    """How a stream ended: `ok`, `client_gone`, or a kind of fault (core.errors.FaultKind)."""
+    first_ms: int | None = None
+    """Until a stream's first content, in whole milliseconds."""
+    input: int | None = None
+    output: int | None = None
+    cached: int | None = None
+    reasoning: int | None = None
+    """Tokens, as in core.chat.Usage. Those of a hit are 0: nothing was used."""
+    cost: int | None = None
+    """Nano-dollars; 0 for a hit; None where no price is known or nothing was answered."""
+    cost_origin: Literal["", "provider", "computed", "estimated"] = ""
+    saved: int = 0
+    """Nano-dollars that the answer of the cache had cost when it was made."""
+    bytes_in: int = 0
+    bytes_out: int = 0
+    country: str = ""
+    colo: str = ""
+    prompt: str = ""
+    """The first 16 hexadecimal digits of the cache's key: the same for the same question of the
+    same tenant."""
+    trace: str = ""
+    """The trace's id, 32 hexadecimal digits (W3C Trace Context)."""
+    span: str = ""
+    parent: str = ""
+    """This request's span and the caller's, 16 hexadecimal digits each."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the caller was answered an error, or its stream broke. A caller who left did
+        not fail."""
+        return self.status >= 400 or self.error != ""
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether another provider or model answered than the first that was tried."""
+        first = self.attempts[0] if self.attempts else None
+        return first is not None and (first.provider, first.model) != (self.provider, self.model)

@@ -1,0 +1,152 @@
+"""Sums of events: counters, and latencies as mergeable histograms.
+
+The histogram is DDSketch's (Masson, Rim, Lee: DDSketch, VLDB 2019): buckets whose bounds grow by
+a constant factor. Promise: a quantile is within 5 % of the true one, whatever was merged in
+whichever order.
+"""
+
+import math
+from collections.abc import Iterable
+
+from msgspec import Struct, structs
+
+from proxy.analytics.event import Event
+
+ERROR = 0.045
+"""The relative error of a bucket's middle; what is left to 5 % covers rounding to whole ms."""
+GAMMA = (1 + ERROR) / (1 - ERROR)
+_SCALE = 1 / math.log(GAMMA)
+
+Sketch = dict[int, int]
+"""How many values fell into which bucket: bucket 0 holds 0, bucket n values up to GAMMA^(n-1)."""
+
+
+def bucket(ms: int) -> int:
+    """The bucket of a value >= 0."""
+    return math.ceil(math.log(ms) * _SCALE) + 1 if ms > 0 else 0
+
+
+def bound(index: int) -> float:
+    """The greatest value of a bucket."""
+    return GAMMA ** (index - 1) if index else 0.0
+
+
+def add_to(sketch: Sketch, ms: int) -> None:
+    """Counts a value."""
+    index = bucket(ms)
+    sketch[index] = sketch.get(index, 0) + 1
+
+
+def merge_into(sketch: Sketch, other: Sketch) -> None:
+    """Adds another's counts."""
+    for index, count in other.items():
+        sketch[index] = sketch.get(index, 0) + count
+
+
+def quantile(sketch: Sketch, q: float) -> float | None:
+    """The value at the quantile q in [0, 1], None where there is none: within 5 % of the value
+    whose rank is q (count - 1), rounded down."""
+    count = sum(sketch.values())
+    if not count:
+        return None
+    left = int(q * (count - 1))
+    for index in sorted(sketch):
+        left -= sketch[index]
+        if left < 0:
+            return 2 * bound(index) / (1 + GAMMA)
+    raise AssertionError("a rank below the count is in some bucket")
+
+
+class Totals(Struct, kw_only=True, omit_defaults=True):
+    """What a number of requests came to. Money in whole nano-dollars."""
+
+    requests: int = 0
+    errors: int = 0
+    limited: int = 0
+    """Of the errors: refused by a limit or a budget (429, 402)."""
+    gone: int = 0
+    """Callers that left before their stream's end."""
+    hits_memory: int = 0
+    hits_kv: int = 0
+    hits_r2: int = 0
+    hits_flight: int = 0
+    """Answers that another request's flight brought."""
+    stale: int = 0
+    misses: int = 0
+    bypassed: int = 0
+    fallbacks: int = 0
+    """Answers of another provider or model than the first that was tried."""
+    attempts: int = 0
+    failed_attempts: int = 0
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    reasoning: int = 0
+    cost: int = 0
+    unpriced: int = 0
+    """Answers of providers whose cost is not known: `cost` leaves them out."""
+    saved: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    ms: int = 0
+    """The sum of all durations."""
+    latency: Sketch = {}
+    """Durations of all requests, in ms."""
+    first: Sketch = {}
+    """Times to a stream's first content, in ms; answers of the cache left out."""
+
+    @property
+    def hits(self) -> int:
+        """Fresh answers that reached no provider."""
+        return self.hits_memory + self.hits_kv + self.hits_r2 + self.hits_flight
+
+    def count(self, event: Event) -> None:
+        """Adds one event."""
+        self.requests += 1
+        self.errors += event.failed
+        self.limited += event.status in (402, 429)
+        self.gone += event.ended == "client_gone"
+        self._count_cache(event)
+        self.fallbacks += event.fell_back and not event.failed
+        self.attempts += len(event.attempts)
+        self.failed_attempts += sum(attempt.outcome != "ok" for attempt in event.attempts)
+        self.input += event.input or 0
+        self.output += event.output or 0
+        self.cached += event.cached or 0
+        self.reasoning += event.reasoning or 0
+        self.cost += event.cost or 0
+        self.unpriced += event.cost is None and event.provider != ""
+        self.saved += event.saved
+        self.bytes_in += event.bytes_in
+        self.bytes_out += event.bytes_out
+        self.ms += event.ms
+        add_to(self.latency, event.ms)
+        if event.first_ms is not None and event.cache not in ("hit", "stale"):
+            add_to(self.first, event.first_ms)
+
+    def _count_cache(self, event: Event) -> None:
+        if event.cache == "hit":
+            name = f"hits_{event.tier or 'flight'}"
+            setattr(self, name, getattr(self, name) + 1)
+        self.stale += event.cache == "stale"
+        self.misses += event.cache == "miss"
+        self.bypassed += event.cache == "bypass"
+
+    def add(self, other: "Totals") -> None:
+        """Adds another's sums."""
+        for name in COUNTERS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        merge_into(self.latency, other.latency)
+        merge_into(self.first, other.first)
+
+
+COUNTERS = tuple(f.name for f in structs.fields(Totals) if f.name not in ("latency", "first"))
+"""The fields that are numbers."""
+
+
+def total(many: Iterable[Totals]) -> Totals:
+    """All together."""
+    whole = Totals()
+    for one in many:
+        whole.add(one)
+    return whole
