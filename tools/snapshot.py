@@ -12,8 +12,9 @@ and no network.
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tools.layout import NODE_MODULES, ROOT, WRANGLER_TOML
 from tools.runtime import LOCAL_FLAGS, load_config, wrangler_environment
@@ -53,7 +54,7 @@ def prove(environment: str = "production") -> None:
     """Save a snapshot of the Worker and start from it. Raises SnapshotError with the reason."""
     with tempfile.TemporaryDirectory() as scratch:
         upload = Path(scratch)
-        _collect_modules(environment, upload)
+        collect_modules(environment, upload)
         (upload / _CONFIG).write_text(_test_config(upload), "utf-8")
         _workerd_test(upload, "--python-save-snapshot")
         if not (upload / _NAME).exists():
@@ -61,7 +62,7 @@ def prove(environment: str = "production") -> None:
         _workerd_test(upload, f"--python-load-snapshot={_NAME}")
 
 
-def _collect_modules(environment: str, target: Path) -> None:
+def collect_modules(environment: str, target: Path) -> None:
     """Let wrangler write what it would upload."""
     wrangler = (NODE_MODULES / ".bin" / "wrangler", "deploy", "--dry-run")
     options = ("--config", WRANGLER_TOML, "--env", environment, "--outdir", target)
@@ -81,11 +82,21 @@ def _test_config(upload: Path) -> str:
     (upload / _MAIN).write_text(main, "utf-8")
     return _CONFIG_SOURCE.format(
         date=config["compatibility_date"],
-        flags=", ".join(f'"{flag}"' for flag in (*config["compatibility_flags"], *LOCAL_FLAGS)),
-        modules=",\n    ".join(
-            f'( name = "{file.as_posix()}", {_kind(file)} = embed "{file.as_posix()}" )'
-            for file in (Path(_MAIN), *files)
-        ),
+        flags=flag_list(config),
+        modules=module_list((Path(_MAIN), *files)),
+    )
+
+
+def flag_list(config: Mapping[str, Any]) -> str:
+    """The flags under which workerd runs the Worker here, as its configuration wants them."""
+    return ", ".join(f'"{flag}"' for flag in (*config["compatibility_flags"], *LOCAL_FLAGS))
+
+
+def module_list(files: Iterable[Path]) -> str:
+    """Files beside workerd's configuration as the modules of a Worker, its main one first."""
+    return ",\n    ".join(
+        f'( name = "{file.as_posix()}", {_kind(file)} = embed "{file.as_posix()}" )'
+        for file in files
     )
 
 

@@ -53,7 +53,16 @@ class App:
         catalogue."""
         self._ports = ports
         self._catalog = Catalog.load()
-        self._config = settings.read(env, self._catalog.providers)
+        self._config = config = settings.read(env, self._catalog.providers)
+        self._recorder = Recorder(
+            ports.statistics if config.analytics else None,
+            config.analytics_shards,
+            ports.points if config.analytics else None,
+            exporter(config, ports),
+            ports.clock,
+            ports.random,
+            ports.log,
+        )
         self._ring = KeyRing(ports.keys, ports.clock, ports.log)
         self._gate = Gate(self._config, self._ring)
         self._limiter = Limiter(self._config, ports)
@@ -67,15 +76,15 @@ class App:
 
     def handle(self, request: Request) -> Reaction:
         """Answers a request, whatever it is: at once, or by a coroutine where it must wait."""
-        exchange = Exchange(request, self._ports)
         path = _find(request.path)
+        exchange = Exchange(request, self._ports, self._record, path.name, path.dialect)
         try:
             reaction = self._enter(exchange, path)
         except Exception as error:
-            return self._end(exchange, path, self._refuse(exchange, path, error))
+            return self._end(exchange, self._refuse(exchange, error))
         if isinstance(reaction, Response):
-            return self._end(exchange, path, reaction)
-        return self._wait(exchange, path, reaction)
+            return self._end(exchange, reaction)
+        return self._wait(exchange, reaction)
 
     async def scheduled(self) -> None:
         """The cron trigger's work: expired entries pruned, and health checks."""
@@ -123,6 +132,7 @@ class App:
         exchange.principal = principal
         if path.admin:
             require_admin(principal)
+        exchange.lap("auth")
         return path.methods[method](self, exchange)
 
     async def _let_in(
@@ -136,25 +146,33 @@ class App:
         reaction = self._within(exchange, path, method, await caller)
         return reaction if isinstance(reaction, Response) else await reaction
 
-    async def _wait(
-        self, exchange: Exchange, path: "Path", reaction: Coroutine[Any, Any, Response]
-    ) -> Response:
+    async def _wait(self, exchange: Exchange, reaction: Coroutine[Any, Any, Response]) -> Response:
         try:
             response = await reaction
         except Exception as error:
-            response = self._refuse(exchange, path, error)
-        return self._end(exchange, path, response)
+            response = self._refuse(exchange, error)
+        return self._end(exchange, response)
 
-    def _refuse(self, exchange: Exchange, path: "Path", error: Exception) -> Response:
+    def _refuse(self, exchange: Exchange, error: Exception) -> Response:
         if not isinstance(error, ProxyError):
             self._ports.log("error", "bug", request_id=exchange.id, error=repr(error)[:500])
             error = InternalError("The proxy made a mistake; it has been logged.")
-        return exchange.refusal(error, path.dialect)
+        return exchange.refusal(error)
 
-    def _end(self, exchange: Exchange, path: "Path", response: Response) -> Response:
+    def _end(self, exchange: Exchange, response: Response) -> Response:
         if response.stream is None:
-            exchange.log(response.status)
-        return exchange.finish(response, self._config.cors_origins, path.dialect)
+            exchange.end(response.status, len(response.body))
+        return exchange.finish(response, self._config.cors_origins)
+
+    def _record(self, exchange: Exchange, event: Event) -> None:
+        """Takes the event of a request that is over. What is not named in PATHS, and questions
+        whether the proxy is alive, are no traffic."""
+        counted = exchange.endpoint not in ("", "/health") and event.method != "OPTIONS"
+        self._recorder.record(event, exchange.request.defer, counted=counted)
+        if self._config.profile:
+            exchange.lap("answer")
+            spent = {stage: round(s * 1000, 3) for stage, s in exchange.stages.items()}
+            self._ports.log("info", "profile", request_id=event.id, total_ms=event.ms, **spent)
 
     async def _body(self, exchange: Exchange) -> bytes:
         """The body of a request that must be JSON."""
@@ -164,19 +182,19 @@ class App:
             raise UnsupportedMediaType(
                 f"The body must be JSON: send `content-type: application/json`, not {kind[:100]}."
             )
-        return await exchange.request.read(self._config.max_body_bytes)
+        body = await exchange.request.read(self._config.max_body_bytes)
+        exchange.lap("read")
+        return body
 
     # --- what is offered ------------------------------------------------------------------
 
     async def generate(self, exchange: Exchange) -> Response:
         """POST /v1/generate."""
-        call = native.parse_chat(await self._body(exchange))
-        return await self._chat.answer(exchange, native, call)
+        return await self._chat.answer(exchange, native.parse_chat(await self._body(exchange)))
 
     async def chat_completions(self, exchange: Exchange) -> Response:
         """POST /v1/chat/completions."""
-        call = openai.parse_chat(await self._body(exchange))
-        return await self._chat.answer(exchange, openai, call)
+        return await self._chat.answer(exchange, openai.parse_chat(await self._body(exchange)))
 
     async def batch(self, exchange: Exchange) -> Response:
         """POST /v1/batch."""
@@ -185,7 +203,10 @@ class App:
     async def embeddings(self, exchange: Exchange) -> Response:
         """POST /v1/embeddings."""
         ask = openai.parse_embeddings(await self._body(exchange))
+        note_asked(exchange, ask.routing)
+        exchange.lap("parse")
         meter = await admitted(exchange, self._limiter)
+        exchange.lap("limit")
         estimated = Usage(input=embedding_tokens(ask))
         meter.estimate = lambda _: estimated
         try:
@@ -193,8 +214,12 @@ class App:
         except BaseException:
             meter.settle(None, Cost(0))
             raise
-        meter.settle(vectors.usage or estimated, done.cost(vectors.usage or estimated))
-        served = served_by(exchange, done, vectors.usage)
+        usage = vectors.usage or estimated
+        served = served_by(exchange, done, usage)
+        meter.settle(usage, served.cost)
+        exchange.used(usage)
+        if not vectors.usage:
+            served = structs.replace(served, cost=estimated_cost(served.cost))
         return Response(
             headers=JSON | exchange.tell(served), body=openai.embeddings(vectors, served)
         )
@@ -295,10 +320,14 @@ class Misconfigured:
 
     def handle(self, request: Request) -> Response:
         """The same error for all."""
-        exchange = Exchange(request, self._ports)
-        response = exchange.refusal(self._error, _find(request.path).dialect)
-        exchange.log(response.status)
-        return exchange.finish(response, (), native)
+        path = _find(request.path)
+        exchange = Exchange(request, self._ports, self._record, path.name, path.dialect)
+        response = exchange.refusal(self._error)
+        exchange.end(response.status, len(response.body))
+        return exchange.finish(response, ())
+
+    def _record(self, exchange: Exchange, event: Event) -> None:
+        self._ports.log(level(event), "request", **line(event))
 
     async def scheduled(self) -> None:
         """Raises the error, so that the trigger is seen to fail."""
@@ -316,6 +345,8 @@ def start(env: Mapping[str, str], ports: Ports) -> App | Misconfigured:
 class Path(Struct, frozen=True):
     """What a path takes, in whose form it answers, and whom it lets in."""
 
+    name: str
+    """As the interface names it."""
     methods: dict[str, Callable[[App, Exchange], Reaction]]
     dialect: Dialect = native
     public: bool = False
@@ -328,28 +359,29 @@ class Path(Struct, frozen=True):
         return (*self.methods, *head, "OPTIONS")
 
 
-NOTHING = Path({})
+NOTHING = Path("", {})
 MODEL_PREFIX = "/v1/models/"
-PATHS = {
-    "/v1/generate": Path({"POST": App.generate}),
-    "/v1/batch": Path({"POST": App.batch}),
-    "/v1/chat/completions": Path({"POST": App.chat_completions}, openai),
-    "/v1/embeddings": Path({"POST": App.embeddings}, openai),
-    "/v1/models": Path({"GET": App.models}, openai),
-    "/health": Path({"GET": App.health}, public=True),
-    "/health/providers": Path({"GET": App.provider_health}),
-    "/admin/breakers": Path({"GET": App.breakers, "DELETE": App.reset_breakers}, admin=True),
-    "/admin/cache": Path({"DELETE": App.purge}, admin=True),
-    "/admin/keys": Path({"GET": App.keys, "POST": App.issue_key}, admin=True),
-    "/admin/limits": Path({"GET": App.limits, "DELETE": App.reset_limits}, admin=True),
-}
+ALL_PATHS = (
+    Path("/v1/generate", {"POST": App.generate}),
+    Path("/v1/batch", {"POST": App.batch}),
+    Path("/v1/chat/completions", {"POST": App.chat_completions}, openai),
+    Path("/v1/embeddings", {"POST": App.embeddings}, openai),
+    Path("/v1/models", {"GET": App.models}, openai),
+    Path("/v1/models/ID", {"GET": App.model}, openai),
+    Path("/health", {"GET": App.health}, public=True),
+    Path("/health/providers", {"GET": App.provider_health}),
+    Path("/admin/breakers", {"GET": App.breakers, "DELETE": App.reset_breakers}, admin=True),
+    Path("/admin/cache", {"DELETE": App.purge}, admin=True),
+    Path("/admin/keys", {"GET": App.keys, "POST": App.issue_key}, admin=True),
+    Path("/admin/keys/ID", {"GET": App.key, "DELETE": App.revoke_key}, admin=True),
+    Path("/admin/keys/ID/rotate", {"POST": App.rotate_key}, admin=True),
+    Path("/admin/limits", {"GET": App.limits, "DELETE": App.reset_limits}, admin=True),
+)
+PATHS = {path.name: path for path in ALL_PATHS}
 PATTERNS = (
-    (re.compile(r"/v1/models/.+"), Path({"GET": App.model}, openai)),
-    (
-        re.compile(r"/admin/keys/[^/]+"),
-        Path({"GET": App.key, "DELETE": App.revoke_key}, admin=True),
-    ),
-    (re.compile(r"/admin/keys/[^/]+/rotate"), Path({"POST": App.rotate_key}, admin=True)),
+    (re.compile(r"/v1/models/.+"), PATHS["/v1/models/ID"]),
+    (re.compile(r"/admin/keys/[^/]+"), PATHS["/admin/keys/ID"]),
+    (re.compile(r"/admin/keys/[^/]+/rotate"), PATHS["/admin/keys/ID/rotate"]),
 )
 """Paths that name something."""
 

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import structs
+import msgspec
+from msgspec import Meta, structs
 
-from proxy.core.chat import Call, ChatRequest, Served, Usage
+from proxy.core.chat import Call, ChatRequest, Routing, Served, Usage
 from proxy.core.errors import InvalidRequest
 from proxy.exchange import Exchange
 from proxy.limits.estimate import input_tokens, output_tokens
@@ -15,12 +16,53 @@ from proxy.limits.limiter import Limiter, Meter
 from proxy.routing.failure import refused
 from proxy.routing.manager import Done
 
+PROMPT_LOGGED = 50_000
+"""Characters of a prompt that are logged; the platform keeps 256 KB of an invocation's lines."""
+
 
 def estimate(chat: ChatRequest) -> Callable[[int | None], Usage]:
     """What an answer will use, by the longest output (tokens) of the model. Every candidate is
     asked for it, so the prompt is gone through once, and not at all for a hit."""
     prompt = cache(partial(input_tokens, chat))
     return lambda max_output: Usage(input=prompt(), output=output_tokens(chat, max_output))
+
+
+def note_call(exchange: Exchange, call: Call) -> None:
+    """Keeps what was asked for. Raises InvalidRequest for labels that are none."""
+    labels = _labels(exchange.request.headers.get("cf-aig-metadata"))
+    note_asked(exchange, call.routing)
+    exchange.facts.update(stream=call.chat.stream, metadata=labels | call.metadata)
+
+
+def note_asked(exchange: Exchange, routing: Routing) -> None:
+    """Keeps who was asked for."""
+    provider = f"{routing.provider}/" if routing.provider else ""
+    exchange.facts.update(asked=f"{provider}{routing.model}"[:200], strategy=routing.strategy or "")
+
+
+def log_prompt(exchange: Exchange, call: Call) -> None:
+    """Logs what is asked, as far as a line may hold it: for deployments that want it."""
+    messages = msgspec.json.encode(call.chat.messages).decode()
+    user = exchange.principal.user if exchange.principal else None
+    exchange.ports.log(
+        "info", "prompt", request_id=exchange.id, user=user, messages=messages[:PROMPT_LOGGED]
+    )
+
+
+def _labels(header: str | None) -> dict[str, str]:
+    """Cloudflare AI Gateway's header of labels: a JSON object of texts, numbers and booleans."""
+    if header is None:
+        return {}
+    try:
+        labels = msgspec.json.decode(header, type=_LABELS)
+    except msgspec.DecodeError as error:
+        name = "cf-aig-metadata"
+        raise InvalidRequest(f"{name} must be a JSON object: {error}", param=name) from error
+    return {name: v if isinstance(v, str) else f"{v}".lower() for name, v in labels.items()}
+
+
+_Label: TypeAlias = Annotated[str, Meta(max_length=512)] | int | float | bool
+_LABELS = Annotated[dict[Annotated[str, Meta(max_length=64)], _Label], Meta(max_length=16)]
 
 
 def timed(call: Call, headers: Mapping[str, str]) -> Call:

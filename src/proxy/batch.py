@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct, structs
 
+from proxy.analytics.event import ITEM
 from proxy.core.chat import Call, ChatRequest
 from proxy.core.errors import ClientGone, InternalError, InvalidRequest, ProxyError
 from proxy.core.ports import Write
@@ -55,7 +56,7 @@ async def answer(exchange: Exchange, chat: Chat, body: bytes) -> Response:
     if batch.stream:
         return Response(
             headers=dict(EVENTS),
-            stream=partial(_stream, exchange, chat, done, works, len(batch.requests)),
+            stream=partial(_stream, exchange, chat, done, works),
         )
     results = list(done)
 
@@ -69,25 +70,31 @@ async def answer(exchange: Exchange, chat: Chat, body: bytes) -> Response:
 
 
 async def _stream(
-    exchange: Exchange, chat: Chat, done: list[_Item], works: list[Work], total: int, write: Write
+    exchange: Exchange, chat: Chat, done: list[_Item], works: list[Work], write: Write
 ) -> None:
     """Results as they come, then the summary. When the caller is gone nothing more is begun."""
     results: list[_Item] = []
+    ended, size = "ok", 0
+
+    async def send(data: bytes) -> None:
+        nonlocal size
+        await write(data)
+        size += len(data)
 
     async def tell(items: list[_Item]) -> None:
         results.extend(items)
-        await write(b"".join(frame(msgspec.json.encode(item), "result") for item in items))
+        await send(b"".join(frame(msgspec.json.encode(item), "result") for item in items))
 
     try:
         if done:
             await tell(done)
         await _run(exchange, chat, works, tell)
-        await write(frame(msgspec.json.encode({"summary": _summary(results)}), "done"))
+        await send(frame(msgspec.json.encode({"summary": _summary(results)}), "done"))
     except* ClientGone:
-        exchange.log_fields["stream"] = "client_gone"
+        ended = "client_gone"
     finally:
-        exchange.log_fields["batch"] = f"{len(results)} of {total}"
-        exchange.log(200)
+        exchange.facts.update(stream=True, ended=ended)
+        exchange.end(200, size)
 
 
 async def _run(
@@ -112,8 +119,8 @@ async def _worker(
     for work in left:
         own = _own(exchange, work.places[0])
         try:
-            response = await chat.answer(own, native, work.call)
-            own.log(response.status)
+            response = await chat.answer(own, work.call)
+            own.end(response.status, len(response.body))
         except Exception as error:
             response = _refusal(own, error)
         body = Raw(response.body)
@@ -150,7 +157,9 @@ def _plain(call: Call) -> ChatRequest:
 def _own(exchange: Exchange, index: int) -> Exchange:
     """The exchange of one request of the batch: an id and a line in the log of its own."""
     headers = exchange.request.headers | {"x-request-id": f"{exchange.id}-{index}"}
-    own = Exchange(structs.replace(exchange.request, headers=headers), exchange.ports)
+    headers.pop("content-length", None)
+    request = structs.replace(exchange.request, headers=headers)
+    own = Exchange(request, exchange.ports, exchange.record, ITEM, native)
     own.principal = exchange.principal
     return own
 
@@ -159,8 +168,8 @@ def _refusal(own: Exchange, error: Exception) -> Response:
     if not isinstance(error, ProxyError):
         own.ports.log("error", "bug", request_id=own.id, error=repr(error)[:500])
         error = InternalError("The proxy made a mistake; it has been logged.")
-    response = own.refusal(error, native)
-    own.log(response.status)
+    response = own.refusal(error)
+    own.end(response.status, len(response.body))
     return response
 
 

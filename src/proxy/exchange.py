@@ -2,9 +2,13 @@
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
-from proxy.core.chat import Served
+from msgspec import structs
+
+from proxy.analytics.event import Event
+from proxy.core.chat import Attempt, Cost, Served, Usage
 from proxy.core.config import Config
 from proxy.core.errors import MethodNotAllowed, ProxyError
 from proxy.core.ports import Ports
@@ -23,32 +27,52 @@ EXPOSED = (
     " x-proxy-dropped, x-proxy-model, x-proxy-provider, x-request-id"
 )
 
+TOLD_STAGES = ("auth", "limit", "cache")
+"""The stages that Server-Timing tells beside `upstream` and `total`."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
 class Exchange:
-    """A request with what has been found out about it so far.
+    """A request with what has been found out about it so far: `facts` are fields of its event,
+    `stages` the seconds that each part of the way took."""
 
-    It gathers the time that each stage took and the fields of the line that is logged.
-    """
-
-    def __init__(self, request: Request, ports: Ports) -> None:
+    def __init__(
+        self,
+        request: Request,
+        ports: Ports,
+        record: Callable[["Exchange", Event], None],
+        endpoint: str,
+        dialect: Dialect,
+    ) -> None:
+        """record: takes the event when the request is over; endpoint: what the request is for,
+        as the interface names it, empty for nothing that there is."""
         self.request = request
         self.ports = ports
+        self.record = record
+        self.endpoint = endpoint
+        self.dialect = dialect
         self.began = ports.clock.now()
         given = request.headers.get("x-request-id", "")
         self.id = given if _REQUEST_ID.fullmatch(given) else f"req_{ports.random.token(12)}"
         self.principal: Principal | None = None
         self.meter: Meter | None = None
         self.upstream_ms = 0
-        self.log_fields: dict[str, object] = {}
+        self.facts: dict[str, Any] = {}
+        self.stages: dict[str, float] = {}
+        self._lapped = self.began
 
     @property
     def ms(self) -> int:
         """Milliseconds since the request came."""
         return max(0, round((self.ports.clock.now() - self.began) * 1000))
 
-    def refusal(self, error: ProxyError, dialect: Dialect) -> Response:
+    def lap(self, stage: str) -> None:
+        """A part of the way is over; its time is what went by since the part before."""
+        now = self.ports.clock.now()
+        self.stages[stage] = max(0.0, now - self._lapped)
+        self._lapped = now
+
+    def refusal(self, error: ProxyError) -> Response:
         """An error in the caller's form."""
         headers = dict(JSON)
         if error.retry_after is not None:
@@ -57,16 +81,13 @@ class Exchange:
             headers["allow"] = ", ".join(error.allow)
         if error.status == 401:
             headers["www-authenticate"] = "Bearer"
-        self.upstream_ms = sum(attempt.ms for attempt in error.attempts)
-        self.log_fields.update(
-            error=error.type, source=error.source, attempts=_line(error.attempts)
-        )
-        body = dialect.error(error, self.id, self.ports.clock.now())
+        self.attempted(error.attempts)
+        self.facts.update(error=error.type, source=error.source)
+        body = self.dialect.error(error, self.id, self.ports.clock.now())
         return Response(status=error.status, headers=headers, body=body)
 
     def tell(self, served: Served) -> dict[str, str]:
-        """The headers that say how a request was served; its time goes to the log."""
-        self.upstream_ms = sum(attempt.ms for attempt in served.attempts)
+        """The headers that say how a request was served, which is noted too."""
         self.note(served)
         headers = {
             "x-proxy-provider": served.provider,
@@ -82,42 +103,78 @@ class Exchange:
         return headers
 
     def note(self, served: Served) -> None:
-        """Puts how the request was served into the line that is logged."""
-        self.log_fields.update(
+        """Keeps how the request was served."""
+        self.attempted(served.attempts)
+        self.facts.update(
             provider=served.provider,
             model=served.model,
             cache=served.cache_status,
-            cache_tier=served.cache_tier,
-            cost_usd=served.cost.usd,
-            attempts=_line(served.attempts),
+            tier=served.cache_tier or "",
+            cost=served.cost.nano_usd,
+            cost_origin=served.cost.origin or "",
         )
 
-    def finish(self, response: Response, origins: tuple[str, ...], dialect: Dialect) -> Response:
+    def used(self, usage: Usage | None) -> None:
+        """Keeps what an answer used."""
+        if usage:
+            self.facts.update(
+                input=usage.input,
+                output=usage.output,
+                cached=usage.cached,
+                reasoning=usage.reasoning,
+            )
+
+    def attempted(self, attempts: tuple[Attempt, ...]) -> None:
+        """Keeps what was tried."""
+        if attempts:
+            self.upstream_ms = sum(attempt.ms for attempt in attempts)
+            self.facts["attempts"] = attempts
+
+    def finish(self, response: Response, origins: tuple[str, ...]) -> Response:
         """The answer with the headers that all answers carry. origins: those of CORS_ORIGINS."""
         headers = response.headers
         if self.meter:
-            headers |= limit_headers(self.meter.standings, openai=dialect is openai)
+            headers |= limit_headers(self.meter.standings, openai=self.dialect is openai)
         headers["x-request-id"] = self.id
         headers["x-content-type-options"] = "nosniff"
-        headers["server-timing"] = f"upstream;dur={self.upstream_ms}, total;dur={self.ms}"
+        headers["server-timing"] = self._timing()
         if origins:
             headers.update(cors(origins, self.request.headers.get("origin")))
         return response
 
-    def log(self, status: int) -> None:
-        """Writes the request's line: no prompt, no key."""
-        request = self.request
-        self.ports.log(
-            "error" if status >= 500 else "info",
-            "request",
-            request_id=self.id,
-            method=request.method,
-            path=request.path[:200],
+    def _timing(self) -> str:
+        """Server-Timing (W3C): the stages in milliseconds."""
+        told = {name: self.stages[name] * 1000 for name in TOLD_STAGES if name in self.stages}
+        told |= {"upstream": self.upstream_ms, "total": self.ms}
+        return ", ".join(f"{name};dur={ms:.4g}" for name, ms in told.items())
+
+    def end(self, status: int, size: int) -> None:
+        """The answer of `size` bytes is over: the request's event is recorded."""
+        headers, principal = self.request.headers, self.principal
+        length = headers.get("content-length", "")
+        event = Event(
+            at=round(self.began * 1000),
+            id=self.id,
+            endpoint=self.endpoint or self.request.path[:200],
             status=status,
             ms=self.ms,
-            user=self.principal.user if self.principal else None,
-            **self.log_fields,
+            method=self.request.method[:20],
+            dialect="openai" if self.dialect is openai else "native",
+            user=principal.user if principal else "",
+            key_id=(principal.key_id or "") if principal else "",
+            bytes_in=int(length) if length.isdigit() else 0,
+            bytes_out=size,
+            country=headers.get("cf-ipcountry", "")[:2],
+            colo=headers.get("cf-ray", "").rpartition("-")[2][:3],
+            logged=headers.get("cf-aig-collect-log") != "false",
+            **self.facts,
         )
+        self.record(self, event)
+
+
+def estimated_cost(cost: Cost) -> Cost:
+    """The cost of what was not told but is thought to have been used."""
+    return cost if cost.nano_usd is None else structs.replace(cost, origin="estimated")
 
 
 def cors(allowed: tuple[str, ...], origin: str | None) -> dict[str, str]:
@@ -143,7 +200,3 @@ def preflight(request: Request, allow: tuple[str, ...], config: Config) -> Respo
         headers["access-control-allow-headers"] = wanted or "authorization, content-type"
         headers["access-control-max-age"] = "86400"
     return Response(status=204, headers=headers)
-
-
-def _line(attempts: tuple[Any, ...]) -> str:
-    return ", ".join(f"{attempt.provider}:{attempt.outcome}" for attempt in attempts)

@@ -10,7 +10,7 @@ from functools import partial
 
 from msgspec import Struct, structs
 
-from proxy.asking import admitted, estimate, seen, served_by, timed
+from proxy.asking import admitted, estimate, log_prompt, note_call, seen, served_by, timed
 from proxy.cache.answers import AnswerCache, Tier
 from proxy.cache.directives import Directives, directives
 from proxy.cache.entry import CacheEntry, ForeignEntry, Unstorable, replay
@@ -41,8 +41,7 @@ from proxy.core.errors import (
 )
 from proxy.core.ports import BlobStore, Flights, Ports, Write
 from proxy.core.web import Response
-from proxy.dialects.contract import Dialect
-from proxy.exchange import EVENTS, JSON, Exchange
+from proxy.exchange import EVENTS, JSON, Exchange, estimated_cost
 from proxy.limits.limiter import Limiter, Meter
 from proxy.routing.breaker import Outcome
 from proxy.routing.failure import as_proxy_error
@@ -75,7 +74,6 @@ class Asked(Struct, frozen=True):
     """A request with what the cache needs to know of it."""
 
     exchange: Exchange
-    dialect: Dialect
     call: Call
     wanted: Directives
     question: Question
@@ -120,17 +118,21 @@ class Chat:
         self._cache = cache
         self._flights = flights
 
-    async def answer(self, exchange: Exchange, dialect: Dialect, call: Call) -> Response:
+    async def answer(self, exchange: Exchange, call: Call) -> Response:
         """The response to a chat request. Raises ProxyError."""
+        note_call(exchange, call)
+        if self._config.log_prompts:
+            log_prompt(exchange, call)
         call = timed(call, exchange.request.headers)
+        exchange.lap("parse")
         meter = await admitted(exchange, self._limiter)
+        exchange.lap("limit")
         meter.estimate = estimate(call.chat)
         principal = meter.principal
         question = self._selection.question(call.routing, Needs.of(call.chat), meter.grant)
         shared = (principal.cache_scope or self._config.cache_scope) == "shared"
         asked = Asked(
             exchange=exchange,
-            dialect=dialect,
             call=call,
             wanted=directives(call.cache, exchange.request.headers, self._config.cache_ttl),
             question=question,
@@ -139,9 +141,11 @@ class Chat:
             retrying=retrying(exchange.request.headers, self._manager.retrying),
         )
         key = asked.key() if asked.wanted.read or asked.wanted.store else ""
+        exchange.facts["prompt"] = key[:16]
         hit = None
         if asked.wanted.read:
             hit = await self._cache.find(key, asked.wanted, exchange.request.defer)
+        exchange.lap("cache")
         if hit and hit.fresh:
             return self._replayed(asked, key, hit.entry, hit.tier)
         asked = structs.replace(asked, found_stale=hit is not None)
@@ -154,7 +158,7 @@ class Chat:
         except OUTAGE as error:
             if hit is None:
                 raise
-            exchange.log_fields["stale_for"] = error.type
+            exchange.attempted(error.attempts)
             return self._replayed(asked, key, hit.entry, hit.tier, stale=True)
 
     # --- one flight -----------------------------------------------------------------------
@@ -238,6 +242,7 @@ class Chat:
             stream, done = await self._manager.stream(
                 call, asked.meter, exchange.began, asked.retrying
             )
+            exchange.facts["first_ms"] = exchange.ms
             served = self._served(asked, done, None)
             return Response(
                 headers=EVENTS | exchange.tell(served) | self._status(asked),
@@ -246,13 +251,11 @@ class Chat:
         answer, done = await self._manager.complete(
             call, asked.meter, exchange.began, asked.retrying
         )
-        served = self._served(asked, done, answer.usage)
-        usage = answer.usage or seen(asked.meter, len(answer.text or ""))
-        asked.meter.settle(usage, done.cost(usage))
         self._keep(asked, answer, done, leader)
+        served = self._settled(asked, done, answer.usage, len(answer.text or ""))
         return Response(
             headers=JSON | exchange.tell(served) | self._status(asked),
-            body=asked.dialect.answer(answer, served),
+            body=exchange.dialect.answer(answer, served),
         )
 
     async def _relay(
@@ -260,16 +263,18 @@ class Chat:
     ) -> None:
         """Passes a stream on as it comes, and tells its end: done, or the error that broke it."""
         exchange, call = asked.exchange, asked.call
-        writer = asked.dialect.writer(call, self._served(asked, done, None))
+        writer = exchange.dialect.writer(call, self._served(asked, done, None))
         collector = Collector()
         outcome: Outcome = "ok"
         gone = False
+        size = 0
 
         async def send(data: bytes) -> None:
-            nonlocal gone
+            nonlocal gone, size
             try:
                 if not gone:
                     await write(data)
+                    size += len(data)
             except ClientGone:
                 if self._config.on_client_gone == "abort":
                     raise
@@ -294,16 +299,15 @@ class Chat:
             fault = error if isinstance(error, Fault) else Fault("timeout", "Time is up.")
             outcome = fault.kind
             refusal = as_proxy_error(fault, done.attempts, begun=True)
+            exchange.facts.update(error=refusal.type, source=refusal.source)
             with suppress(ClientGone):
                 await send(writer.error(refusal, exchange.id, exchange.ports.clock.now()))
         finally:
             stream.abort()
             done.call.end(outcome, collector.usage)
-            usage = collector.usage or seen(asked.meter, collector.characters)
-            asked.meter.settle(usage, done.cost(usage))
-            exchange.note(self._served(asked, done, collector.usage))
-            exchange.log_fields["stream"] = "client_gone" if gone or outcome == "gone" else outcome
-            exchange.log(200)
+            exchange.note(self._settled(asked, done, collector.usage, collector.characters))
+            exchange.facts["ended"] = "client_gone" if gone or outcome == "gone" else outcome
+            exchange.end(200, size)
             self._hand_over(asked, leader, None)
 
     def _keep(self, asked: Asked, answer: Answer, done: Done, leader: Leader | None) -> None:
@@ -335,6 +339,14 @@ class Chat:
             outcome = NOTHING
         await self._land(asked, leader, outcome)
 
+    def _settled(self, asked: Asked, done: Done, told: Usage | None, characters: int) -> Served:
+        """Counts what an answer used: `told` by the provider, or estimated by its length."""
+        usage = told or seen(asked.meter, characters)
+        served = self._served(asked, done, usage)
+        asked.meter.settle(usage, served.cost)
+        asked.exchange.used(usage)
+        return served if told else structs.replace(served, cost=estimated_cost(served.cost))
+
     def _served(self, asked: Asked, done: Done, usage: Usage | None) -> Served:
         kept = asked.wanted.read or asked.wanted.store
         return served_by(asked.exchange, done, usage, "miss" if kept else "bypass")
@@ -359,7 +371,7 @@ class Chat:
         stale: bool = False,
     ) -> Response:
         """A kept answer in the caller's dialect; without a tier: that of the flight's leader."""
-        exchange, dialect, call = asked.exchange, asked.dialect, asked.call
+        exchange, dialect, call = asked.exchange, asked.exchange.dialect, asked.call
         now = exchange.ports.clock.now()
         served = Served(
             request_id=exchange.id,
@@ -371,6 +383,8 @@ class Chat:
             ms=exchange.ms,
             created=int(entry.stored),
         )
+        exchange.used(Usage())
+        exchange.facts["saved"] = entry.cost.nano_usd or 0
         told = f"proxy-{tier}; hit; ttl={entry.remaining(now)}"
         if tier is None:
             told = "proxy-memory; fwd=miss; collapsed"

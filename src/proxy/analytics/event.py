@@ -63,6 +63,10 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     bytes_out: int = 0
     country: str = ""
     colo: str = ""
+    metadata: dict[str, str] = {}
+    """The caller's labels."""
+    logged: bool = True
+    """Whether the request appears in the log and the request log, or in the figures only."""
     prompt: str = ""
     """The first 16 hexadecimal digits of the cache's key: the same for the same question of the
     same tenant."""

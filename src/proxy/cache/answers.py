@@ -5,8 +5,7 @@ it was purged; a lower tier's hit fills memory; what fails costs a miss.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -15,9 +14,8 @@ from proxy.cache.entry import CacheEntry, Unstorable, decode, encode
 from proxy.cache.lru import MemoryCache
 from proxy.cache.purge import PurgeView, Scope
 from proxy.cache.tiers import LowerTiers
-from proxy.core.ports import Clock, Log
+from proxy.core.ports import Clock, Defer, Log
 
-Defer = Callable[[Coroutine[Any, Any, object]], None]
 Tier = Literal["memory", "kv", "r2"]
 
 

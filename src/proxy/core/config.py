@@ -74,6 +74,10 @@ class Config(Struct, frozen=True, kw_only=True):
     hedge_after_ms: int
     breaker_slow_ms: int
     on_client_gone: OnClientGone
+    analytics: bool
+    analytics_shards: int
+    log_prompts: bool
+    profile: bool
     providers: dict[str, ProviderAccess]
     """What is set of `<PROVIDER>_API_KEY` and the other PROVIDER_SETTINGS."""
 
@@ -114,6 +118,12 @@ def _switch(text: str) -> bool:
     if text not in ("on", "off"):
         raise ValueError("must be on or off")
     return text == "on"
+
+
+def _flag(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError("must be 0 or 1")
+    return text == "1"
 
 
 def _secret(text: str) -> str | None:
@@ -342,6 +352,25 @@ SETTINGS = (
         _one_of(OnClientGone),
         "What becomes of a stream whose caller has left: abort, or finish (to cache it).",
     ),
+    Setting(
+        "ANALYTICS",
+        "on",
+        _switch,
+        "off: nothing is counted, but each request still has its line in the log.",
+    ),
+    Setting(
+        "ANALYTICS_SHARDS",
+        "1",
+        _whole(1, 32),
+        "Durable Objects among which the isolates' figures are spread; they are merged on read.",
+    ),
+    Setting("LOG_PROMPTS", "off", _switch, "on: the prompts are logged, a line each."),
+    Setting(
+        "PROFILE",
+        "0",
+        _flag,
+        "1: logs where each request's time went. In development only.",
+    ),
 )
 
 PROVIDER_SETTINGS = {
@@ -391,6 +420,7 @@ def read(env: Mapping[str, str], providers: Iterable[str]) -> Config:
     if strangers:
         wrong.append(f"ROUTING_WEIGHTS names {', '.join(strangers)}; there are {', '.join(known)}")
     local = values.get("environment") == "development"
+    values["profile"] = local and values.get("profile", False)
     access = {name: _access(name, env, local, wrong) for name in known}
     if wrong:
         raise ConfigError("The settings are wrong: " + "; ".join(wrong) + ".")

@@ -1,12 +1,13 @@
 """What a request must be granted before it may cost money: the seam between the manager,
 which knows the provider, and the limits, which know the caller."""
 
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from msgspec import Struct
 
 from proxy.core.chat import Cost, Usage
+from proxy.core.ports import Defer
 from proxy.core.principal import Grant
 
 
@@ -40,8 +41,7 @@ class Permit(Protocol):
 
     grant: Grant
     user: str
-    defer: Callable[[Coroutine[Any, Any, object]], None]
-    """Has work done after the answer."""
+    defer: Defer
 
     def expected(self, max_output: int | None) -> Usage:
         """What an answer will use, by the longest output (tokens) of the model."""

@@ -1,7 +1,7 @@
 """What the pure rooms need of the outside, as small Protocols. edge/ implements them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -200,6 +200,13 @@ class Statistics(Protocol):
         """Drops what is older than it is kept."""
 
 
+class Points(Protocol):
+    """The Analytics Engine dataset."""
+
+    def __call__(self, blobs: list[str], doubles: list[float], index: str) -> None:
+        """Writes a data point; nothing is waited for."""
+
+
 class Log(Protocol):
     """One structured line an event; never a prompt, never a key."""
 
@@ -207,6 +214,8 @@ class Log(Protocol):
         """level: debug, info, warning or error."""
 
 
+Defer: TypeAlias = Callable[[Coroutine[Any, Any, object]], None]
+"""Has work done after the answer, which does not wait for it."""
 Write = Callable[[bytes], Awaitable[None]]
 """Sends bytes to the caller, waiting until they are taken. Raises ClientGone."""
 
@@ -227,5 +236,6 @@ class Ports(Struct, frozen=True, kw_only=True):
     pools: Pools
     kv: BlobStore | None = None
     r2: PrunableStore | None = None
+    points: Points | None = None
     bindings: frozenset[str] = frozenset()
     """The providers that a binding of the Worker provides (`workers-ai`)."""

@@ -1,11 +1,11 @@
 """HTTP as the pure rooms see it: a request that is read on demand, an answer that may stream."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from msgspec import Struct
 
-from proxy.core.ports import Write
+from proxy.core.ports import Defer, Write
 
 
 class Request(Struct, frozen=True):
@@ -17,8 +17,7 @@ class Request(Struct, frozen=True):
     headers: dict[str, str]
     read: Callable[[int], Awaitable[bytes]]
     """`await read(limit)`: the body. Raises PayloadTooLarge before it is read whole."""
-    defer: Callable[[Coroutine[Any, Any, object]], None]
-    """Has work done after the answer, which does not wait for it."""
+    defer: Defer
 
 
 class Response(Struct, kw_only=True):

@@ -5,24 +5,21 @@ an object can't be reached in time, LIMITER_ON_ERROR decides; it is logged eithe
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
 from proxy.core.chat import Cost, Usage
 from proxy.core.config import Config
 from proxy.core.permit import Refusal, Standing
-from proxy.core.ports import Ports
+from proxy.core.ports import Defer, Ports
 from proxy.core.principal import Principal
 from proxy.limits.adaptive import signal_of
 from proxy.limits.budget import Reserve, Terms, Verdict
 from proxy.limits.lease import Grant
 from proxy.limits.lessee import Lessee
 from proxy.limits.token_bucket import Rate
-
-Defer = Callable[[Coroutine[Any, Any, object]], None]
 
 RESERVED_MS = 900_000
 """How long a reservation stands that nobody settles: longer than most answers take."""

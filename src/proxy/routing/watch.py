@@ -5,21 +5,17 @@ picture for at most START_SECONDS.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
 from proxy.core.chat import Usage
 from proxy.core.config import Config
-from proxy.core.ports import Clock, Log, ProviderBoard, Random
+from proxy.core.ports import Clock, Defer, Log, ProviderBoard, Random
 from proxy.providers.adapter import Target
 from proxy.routing.breaker import Breakers, Outcome, Pass, Policy, Transition, View
 from proxy.routing.measures import Measure, Measures, Picture, Sample
 from proxy.routing.retry import RetryBudget
-
-Defer = Callable[[Coroutine[Any, Any, object]], None]
 
 START_SECONDS = 0.25
 SYNC_SECONDS = 3.0

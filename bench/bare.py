@@ -1,0 +1,134 @@
+"""Workers in workerd itself, without `wrangler dev` and the two Workers that it puts in front:
+what is measured is then the Worker's own."""
+
+import http.client
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tools import runtime, snapshot
+from tools.layout import ROOT, WRANGLER_TOML
+
+_CONFIG = """\
+using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    ( name = "main", worker = .worker ),
+    ( name = "internet", network = ( allow = ["private", "public"] ) ),
+    ( name = "disk", disk = ( path = "{disk}", writable = true ) ),
+  ],
+  sockets = [ ( name = "http", address = "{host}:{port}", http = (), service = "main" ) ],
+  extensions = [ ( modules = [ ( name = "bench:dataset", internal = true, esModule =
+    "export default env => ({{ writeDataPoint(point) {{}} }});" ) ] ) ],
+);
+const worker :Workerd.Worker = (
+  compatibilityDate = "{date}",
+  compatibilityFlags = [ {flags} ],
+  modules = [
+    {modules}
+  ],
+  durableObjectNamespaces = [ {namespaces} ],
+  durableObjectStorage = ( localDisk = "disk" ),
+  bindings = [ {bindings} ],
+);
+"""
+_TICKS = os.sysconf("SC_CLK_TCK")
+_START_SECONDS = 60
+
+
+class Bare:
+    """A Worker in a workerd of its own, on a free port of the loopback."""
+
+    def __init__(self, upload: Path, main: str, vars: Mapping[str, str], log: Path) -> None:
+        """upload: the folder of its modules, whose first is `main`; vars: beside the data set
+        METRICS and the objects of wrangler.toml all that is bound. Raises StartError."""
+        self.port = runtime.free_port()
+        config = upload / "bench.capnp"
+        config.write_text(_configuration(upload, main, vars, self.port), "utf-8")
+        command = (ROOT / "tools" / "workerd.sh", "serve", config, "--experimental")
+        self._server = runtime.Server("workerd", f"http://127.0.0.1:{self.port}", log, command)
+        self._server.wait_until_ready(
+            "/health", accept=range(600), deadline=time.monotonic() + _START_SECONDS
+        )
+        self._pid = _listener(self.port)
+
+    def cpu(self) -> float:
+        """Seconds of CPU that its process has used."""
+        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """One request's status and answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("POST", path, body, {"content-type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.stop()
+
+
+def proxy(directory: Path) -> Path:
+    """What wrangler would upload of the proxy, in a new folder."""
+    upload = directory / "proxy"
+    upload.mkdir()
+    snapshot.collect_modules("development", upload)
+    return upload
+
+
+def _configuration(upload: Path, main: str, vars: Mapping[str, str], port: int) -> str:
+    config = runtime.load_config(WRANGLER_TOML)
+    objects = config["durable_objects"]["bindings"] if main == "entry.py" else []
+    bindings = [f"( name = {json.dumps(n)}, text = {json.dumps(v)} )" for n, v in vars.items()]
+    bindings += [
+        f'( name = "{bound["name"]}", durableObjectNamespace = "{bound["class_name"]}" )'
+        for bound in objects
+    ]
+    bindings.append('( name = "METRICS", wrapped = ( moduleName = "bench:dataset" ) )')
+    disk = upload.parent / f"{upload.name}-objects"
+    disk.mkdir()
+    files = sorted(path.relative_to(upload) for path in upload.rglob("*") if path.is_file())
+    files = [file for file in files if file.suffix != ".capnp"]
+    files.sort(key=lambda file: file.as_posix() != main)
+    return _CONFIG.format(
+        host=runtime.LOOPBACK,
+        port=port,
+        disk=disk,
+        date=config["compatibility_date"],
+        flags=snapshot.flag_list(config),
+        modules=snapshot.module_list(files),
+        namespaces=", ".join(
+            f'( className = "{bound["class_name"]}", uniqueKey = "{bound["name"]}",'
+            " enableSql = true )"
+            for bound in objects
+        ),
+        bindings=",\n    ".join(bindings),
+    )
+
+
+def _listener(port: int) -> int:
+    """The process that listens on a port of this machine."""
+    inode = next(
+        fields[9]
+        for fields in map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:])
+        if fields[3] == "0A" and fields[1].endswith(f":{port:04X}")
+    )
+    for process in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if process.readlink() == Path(f"socket:[{inode}]"):
+                return int(process.parts[2])
+        except OSError:
+            continue
+    raise RuntimeError(f"Nobody is seen to listen on port {port}.")

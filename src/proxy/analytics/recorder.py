@@ -1,0 +1,150 @@
+"""The isolate's side of the figures: takes events, and has the roll-ups told of them.
+
+Promises: a request waits for nothing here, and nothing here fails one. What is recorded is told
+within a second or with the 50th event, by a request that is still held open for it: an isolate
+gets no warning before it goes. It is told until it is heard, with the same number, so that the
+shard counts it once. What is lost with an isolate is at most its last second; what an
+unreachable object costs beyond PENDING events is counted.
+"""
+
+import asyncio
+
+import msgspec
+
+from proxy.analytics.data_point import data_point
+from proxy.analytics.event import Event
+from proxy.analytics.figures import Flush
+from proxy.analytics.line import level, line
+from proxy.analytics.otlp import Exporter
+from proxy.core.ports import Clock, Defer, Log, Points, Random, Statistics
+
+FLUSH_SECONDS = 0.9
+FLUSH_EVENTS = 50
+BATCH = 200
+"""Events that one call tells at most."""
+PENDING = 2_000
+"""Events that wait at most; the oldest are dropped for newer ones."""
+CALL_SECONDS = 3.0
+"""What a call of the object may take."""
+LOST_SECONDS = 5.0
+"""After how long a call that has not ended is taken for gone with the request that made it."""
+
+
+class Recorder:
+    """What one isolate records."""
+
+    def __init__(
+        self,
+        statistics: Statistics | None,
+        shards: int,
+        points: Points | None,
+        exporter: Exporter | None,
+        clock: Clock,
+        random: Random,
+        log: Log,
+    ) -> None:
+        """statistics, points, exporter: None where nobody is to be told."""
+        self._statistics = statistics
+        self._points = points
+        self._exporter = exporter
+        self._clock = clock
+        self._log = log
+        self._isolate = random.token(8)
+        self._shard = int(self._isolate, 16) % shards
+        self._waiting: list[Event] = []
+        self._dropped = 0
+        self._batch: Flush | None = None
+        self._number = 0
+        self._calling: float | None = None
+        """Since when a call is under way."""
+        self._carried: float | None = None
+        """Since when a request is held open to tell what waits."""
+
+    @property
+    def pending(self) -> int:
+        """Events that nobody has heard of yet."""
+        return len(self._waiting) + (len(self._batch.events) if self._batch else 0)
+
+    def record(self, event: Event, defer: Defer, *, counted: bool) -> None:
+        """Takes a request's event. counted: whether it belongs into the figures, and not only
+        into the log."""
+        if event.logged:
+            self._log(level(event), "request", **line(event))
+        if not counted:
+            return
+        if self._points:
+            self._point(self._points, event)
+        if self._exporter:
+            self._exporter.add(event)
+        if self._statistics:
+            self._wait(event)
+        if self._statistics or self._exporter:
+            self._carry(defer)
+
+    async def flush(self) -> None:
+        """Has all that waits told now; comes back after CALL_SECONDS for each batch at most."""
+        while self._statistics and self.pending:
+            if self._is_since(self._calling, LOST_SECONDS):
+                await asyncio.sleep(0.01)  # another request's call: it can't be waited for
+            elif not await self._tell(self._statistics):
+                return
+
+    def _point(self, points: Points, event: Event) -> None:
+        try:
+            points(*data_point(event))
+        except Exception as error:  # a number is lost, not the request
+            self._log("error", "data point refused", error=repr(error)[:500])
+
+    def _wait(self, event: Event) -> None:
+        self._waiting.append(event)
+        if len(self._waiting) > PENDING:
+            del self._waiting[0]
+            self._dropped += 1
+
+    def _carry(self, defer: Defer) -> None:
+        """Sees to it that a request is held open until what waits is told."""
+        if len(self._waiting) >= FLUSH_EVENTS and not self._is_since(self._calling, LOST_SECONDS):
+            defer(self._deliver())
+        elif not self._is_since(self._carried, FLUSH_SECONDS + LOST_SECONDS):
+            self._carried = self._clock.now()
+            defer(self._deliver_later())
+
+    async def _deliver_later(self) -> None:
+        await asyncio.sleep(FLUSH_SECONDS)
+        self._carried = None
+        await self._deliver()
+
+    async def _deliver(self) -> None:
+        await self.flush()
+        if self._exporter:
+            await self._exporter.flush()
+
+    async def _tell(self, statistics: Statistics) -> bool:
+        """Tells the batch under way, or the next one. False: it was not heard."""
+        if self._batch is None:
+            self._number += 1
+            events, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            self._batch = Flush(
+                isolate=self._isolate,
+                number=self._number,
+                events=tuple(events),
+                lost=self._dropped,
+            )
+            self._dropped = 0
+        batch = self._batch
+        self._calling = self._clock.now()
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await statistics.add(self._shard, msgspec.json.encode(batch).decode())
+        except Exception as error:
+            self._log("error", "statistics unreachable", error=repr(error)[:500])
+            return False
+        finally:
+            self._calling = None
+        if self._batch is batch:
+            self._batch = None
+        return True
+
+    def _is_since(self, moment: float | None, seconds: float) -> bool:
+        """Whether something began, and less than `seconds` ago: the clock may step."""
+        return moment is not None and 0 <= self._clock.now() - moment < seconds

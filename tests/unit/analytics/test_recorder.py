@@ -1,0 +1,240 @@
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.analytics.event import Event
+from proxy.analytics.figures import Flush
+from proxy.analytics.recorder import BATCH, PENDING, Recorder
+from tests.unit.doubles import CountingRandom, Logbook, LoopClock, in_no_time
+
+
+class Shards:
+    """Hears flushes once each, as a shard does. `fate`: what becomes of the next calls."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.lost = 0
+        self.calls = 0
+        self.last = 0
+        self.fate: list[str] = []
+
+    async def add(self, shard: int, flush_json: str) -> None:
+        self.calls += 1
+        fate = self.fate.pop(0) if self.fate else "heard"
+        if fate == "deaf":
+            raise RuntimeError("the object is unreachable")
+        if fate == "mute":
+            await asyncio.sleep(1_000)
+        flush = msgspec.json.decode(flush_json, type=Flush)
+        await asyncio.sleep(0.02)
+        if flush.number > self.last:
+            self.last = flush.number
+            self.heard += [event.id for event in flush.events]
+            self.lost += flush.lost
+        if fate == "heard, not told":
+            raise RuntimeError("the answer was lost")
+
+    async def figures(self, shard: int, query_json: str) -> str:
+        raise AssertionError
+
+    async def requests(self, shard: int, query_json: str) -> str:
+        raise AssertionError
+
+    async def prune(self, shard: int) -> None:
+        raise AssertionError
+
+
+class Isolate:
+    """A recorder, and the requests that it has held open."""
+
+    def __init__(self) -> None:
+        self.shards = Shards()
+        self.log = Logbook()
+        self.points: list[tuple[list[str], list[float], str]] = []
+        self.clock = LoopClock()
+        self.recorder = self.made()
+        self.open: list[asyncio.Task[object]] = []
+        self.count = 0
+
+    def made(self) -> Recorder:
+        return Recorder(
+            self.shards,
+            4,
+            lambda *point: self.points.append(point),
+            None,
+            self.clock,
+            CountingRandom(),
+            self.log,
+        )
+
+    def defer(self, work: Coroutine[Any, Any, object]) -> None:
+        self.open.append(asyncio.ensure_future(work))
+
+    def record(self, times: int = 1, *, counted: bool = True, logged: bool = True) -> None:
+        for _ in range(times):
+            self.count += 1
+            event = Event(
+                at=1, id=f"{self.count}", endpoint="/v1/generate", status=200, ms=1, logged=logged
+            )
+            self.recorder.record(event, self.defer, counted=counted)
+
+    def recorded(self) -> list[str]:
+        return [f"{n}" for n in range(1, self.count + 1)]
+
+
+@in_no_time
+async def test_what_is_recorded_is_told_within_a_second_by_one_request() -> None:
+    isolate = Isolate()
+    isolate.record(3)
+    assert isolate.shards.heard == []
+    assert len(isolate.open) == 1
+    await asyncio.sleep(1)
+    assert isolate.shards.heard == ["1", "2", "3"]
+    isolate.record()
+    await asyncio.sleep(1)
+    assert isolate.shards.heard == ["1", "2", "3", "4"]
+    assert isolate.shards.calls == 2
+
+
+@in_no_time
+async def test_fifty_are_told_at_once() -> None:
+    isolate = Isolate()
+    isolate.record(50)
+    await asyncio.sleep(0.1)
+    assert isolate.shards.heard == isolate.recorded()
+
+
+@in_no_time
+async def test_each_is_logged_and_a_data_point_but_what_does_not_count_is_logged_only() -> None:
+    isolate = Isolate()
+    isolate.record()
+    isolate.record(counted=False)
+    isolate.record(logged=False)
+    assert [event for _, event, _ in isolate.log.lines] == ["request", "request"]
+    assert len(isolate.points) == 2
+    await isolate.recorder.flush()
+    assert isolate.shards.heard == ["1", "3"]
+
+
+@in_no_time
+async def test_a_dataset_that_refuses_costs_a_line() -> None:
+    isolate = Isolate()
+
+    def refuse(*_: object) -> None:
+        raise ValueError("too long")
+
+    isolate.recorder._points = refuse
+    isolate.record()
+    assert [event for _, event, _ in isolate.log.lines] == ["request", "data point refused"]
+
+
+@in_no_time
+async def test_flush_tells_all_at_once_and_waits_for_a_call_under_way() -> None:
+    isolate = Isolate()
+    isolate.record(BATCH + 10)
+    flushing = asyncio.ensure_future(isolate.recorder.flush())
+    await asyncio.sleep(0.01)
+    await isolate.recorder.flush()
+    assert isolate.shards.heard == isolate.recorded()
+    assert isolate.recorder.pending == 0
+    await flushing
+
+
+@in_no_time
+async def test_nobody_is_told_where_nobody_is_to_be() -> None:
+    isolate = Isolate()
+    isolate.recorder = Recorder(None, 1, None, None, isolate.clock, CountingRandom(), isolate.log)
+    isolate.record()
+    assert isolate.open == []
+    await isolate.recorder.flush()
+
+
+@in_no_time
+async def test_beyond_what_can_wait_the_oldest_are_dropped_and_counted() -> None:
+    isolate = Isolate()
+    isolate.shards.fate = ["deaf"] * 1_000
+    isolate.record(PENDING + 30)
+    assert isolate.recorder.pending == PENDING
+    isolate.shards.fate = []
+    await isolate.recorder.flush()
+    assert isolate.shards.heard == isolate.recorded()[30:]
+    assert isolate.shards.lost == 30
+
+
+@in_no_time
+async def test_a_call_that_went_with_its_request_is_made_again() -> None:
+    """The platform ends a request without a word: not even a `finally` runs."""
+    isolate = Isolate()
+    isolate.record()
+    delivering = isolate.recorder._tell(isolate.shards)
+    delivering.send(None)  # it waits for the object, and will never go on
+    isolate.record()
+    await asyncio.sleep(1)
+    assert isolate.shards.heard == []
+    await asyncio.sleep(5)
+    isolate.record()
+    await asyncio.sleep(7)
+    assert isolate.shards.heard == ["1", "2", "3"]
+    isolate.open.clear()
+    with pytest.raises(RuntimeError):
+        delivering.close()
+
+
+ACTIONS = st.one_of(
+    st.tuples(st.just("record"), st.integers(1, 60)),
+    st.tuples(st.just("pass"), st.integers(1, 8_000)),
+    st.tuples(st.just("kill"), st.integers(0, 5)),
+    st.tuples(st.just("flush"), st.just(0)),
+    st.tuples(st.sampled_from(["deaf", "mute", "heard, not told"]), st.just(0)),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(ACTIONS, max_size=30))
+def test_whatever_happens_each_event_is_counted_once_and_in_order(
+    actions: list[tuple[str, int]],
+) -> None:
+    """Requests are killed while they tell, calls are lost on the way there or back."""
+
+    @in_no_time
+    async def play() -> None:
+        isolate = Isolate()
+        for action, amount in actions:
+            if action == "record":
+                isolate.record(amount)
+            elif action == "pass":
+                await asyncio.sleep(amount / 1000)
+            elif action == "kill":
+                for task in isolate.open[-amount:]:
+                    task.cancel()
+            elif action == "flush":
+                await isolate.recorder.flush()
+            else:
+                isolate.shards.fate.append(action)
+        isolate.shards.fate = []
+        await asyncio.sleep(10)
+        await isolate.recorder.flush()
+        assert isolate.shards.heard == isolate.recorded()
+
+    play()
+
+
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_a_clock_that_steps_keeps_nothing_back(seconds: int) -> None:
+    @in_no_time
+    async def play() -> None:
+        isolate = Isolate()
+        isolate.record()
+        for task in isolate.open:
+            task.cancel()
+        isolate.clock.time += seconds
+        isolate.record()
+        await asyncio.sleep(1)
+        assert isolate.shards.heard == ["1", "2"]
+
+    play()
