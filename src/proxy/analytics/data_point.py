@@ -1,0 +1,129 @@
+"""An event as a data point of Workers Analytics Engine.
+
+Promise: within the platform's limits whatever an event holds (20 blobs of 16 KB together, 20
+doubles, one index of 96 bytes), for beyond them a point is dropped without a word. The columns
+are `COLUMNS`; docs/analytics-engine.md has them with queries. A column keeps its place and its
+meaning for as long as the data is kept (three months): new ones come at the end.
+
+The index is the user. Sampling is equitable by index: each keeps about as many points, so a loud
+user is sampled and a quiet one is not, and the sums by user stay true. By provider the few quiet
+users of a busy provider would be lost; an index that is different for each request makes
+queries slow.
+"""
+
+from proxy.analytics.event import Event
+from proxy.core.chat import Attempt
+
+BLOBS = (
+    "endpoint",
+    "provider",
+    "model",
+    "asked",
+    "user_name",
+    "key_id",
+    "error",
+    "source",
+    "cache",
+    "tier",
+    "strategy",
+    "attempts",
+    "ended",
+    "cost_origin",
+    "country",
+    "colo",
+    "request_id",
+    "trace",
+    "prompt",
+)
+DOUBLES = (
+    "status",
+    "ms",
+    "first_ms",
+    "failed",
+    "fell_back",
+    "stream",
+    "attempt_count",
+    "failed_attempts",
+    "input",
+    "output",
+    "cached",
+    "reasoning",
+    "cost_usd",
+    "priced",
+    "saved_usd",
+    "bytes_in",
+    "bytes_out",
+)
+COLUMNS: dict[str, str] = {
+    **{name: f"blob{at}" for at, name in enumerate(BLOBS, 1)},
+    **{name: f"double{at}" for at, name in enumerate(DOUBLES, 1)},
+    "sampled_by": "index1",
+}
+"""Each column's name and what it is called in SQL."""
+
+NOBODY = "(none)"
+"""The index of requests that were not let in."""
+
+_MAX_BLOB = 16 * 1024 // 20
+_MAX_INDEX = 96
+_WIDEST = 4  # bytes of a character in UTF-8
+
+
+def data_point(event: Event) -> tuple[list[str], list[float], str]:
+    """An event's blobs, doubles and index. What is not known is an empty text or 0."""
+    attempts = event.attempts
+    blobs = [
+        event.endpoint,
+        event.provider,
+        event.model,
+        event.asked,
+        event.user,
+        event.key_id,
+        event.error,
+        event.source,
+        event.cache,
+        event.tier,
+        event.strategy,
+        _told(attempts) if attempts else "",
+        event.ended,
+        event.cost_origin,
+        event.country,
+        event.colo,
+        event.id,
+        event.trace,
+        event.prompt,
+    ]
+    doubles = [
+        float(event.status),
+        float(event.ms),
+        float(event.first_ms or 0),
+        float(event.failed),
+        float(event.fell_back and not event.failed),
+        float(event.stream),
+        float(len(attempts)),
+        float(sum(attempt.outcome != "ok" for attempt in attempts)),
+        float(event.input or 0),
+        float(event.output or 0),
+        float(event.cached or 0),
+        float(event.reasoning or 0),
+        (event.cost or 0) / 1e9,
+        float(event.cost is not None),
+        event.saved / 1e9,
+        float(event.bytes_in),
+        float(event.bytes_out),
+    ]
+    if any(len(blob) > _MAX_BLOB // _WIDEST for blob in blobs):
+        blobs = [cut(blob, _MAX_BLOB) for blob in blobs]
+    return blobs, doubles, cut(event.user, _MAX_INDEX) or NOBODY
+
+
+def cut(text: str, size: int) -> str:
+    """A text's beginning that takes at most `size` bytes of UTF-8; no character is broken."""
+    if len(text) <= size // _WIDEST:
+        return text
+    data = text.encode("utf-8", "replace")
+    return data[:size].decode("utf-8", "ignore") if len(data) > size else text
+
+
+def _told(attempts: tuple[Attempt, ...]) -> str:
+    return ", ".join(f"{a.provider}/{a.model}:{a.outcome}" for a in attempts)
