@@ -3,6 +3,7 @@
 from typing import Any
 
 from proxy.app import App, Misconfigured, start
+from proxy.edge.analytics_objects import Analytics
 from proxy.edge.convert import texts
 from proxy.edge.http import request_from
 from proxy.edge.key_objects import AccessKeys
@@ -12,6 +13,7 @@ from proxy.edge.worker import ports, respond
 
 __all__ = [
     "AccessKeys",
+    "Analytics",
     "CacheFlight",
     "CachePurges",
     "KeyAccount",

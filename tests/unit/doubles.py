@@ -19,6 +19,7 @@ from proxy.limits.adaptive import ProviderPool, Signal
 from proxy.limits.budget import Account, Reserve
 from proxy.limits.lease import Ask, LeasedBucket, Returns
 from proxy.routing.watch import Board
+from tests.unit.analytics.shards import MemoryStatistics
 
 
 class ManualClock:
@@ -449,6 +450,7 @@ def ports(
         buckets=MemoryBuckets(clock),
         accounts=MemoryAccounts(clock),
         pools=MemoryPools(clock),
+        statistics=MemoryStatistics(clock),
         kv=MemoryStore(),
         r2=MemoryStore(),
         random=CountingRandom(),

@@ -13,6 +13,8 @@ Span = Literal["minute", "hour", "day", "ever"]
 SPAN_SECONDS: dict[Span, int] = {"minute": 60, "hour": 3600, "day": 86400}
 KEPT_SECONDS: dict[Span, int] = {"minute": 86400, "hour": 35 * 86400, "day": 730 * 86400}
 """For how long rows are kept."""
+MOST = 12_000
+"""Groups, each step of one counted, that an answer may have: eight with 1,500 steps."""
 Key: TypeAlias = dict[Dimension, str | int]
 """What a group has in common; `status` is a number."""
 
@@ -41,9 +43,19 @@ class Group(Struct, kw_only=True):
     totals: Totals
 
 
+class Sums(Struct, frozen=True, kw_only=True):
+    """What one shard answers, or all of them together."""
+
+    groups: list[Group]
+    lost: int = 0
+    """Events that isolates had to drop, ever."""
+    cut: bool = False
+    """Whether there were more than MOST groups, of which these are some."""
+
+
 class Flush(Struct, frozen=True, kw_only=True):
-    """What an isolate tells a shard: events, told again with the same number until it was
-    heard."""
+    """What an isolate tells a shard, always the same one: events, told again with the same number
+    until they were heard, and the next flush not before."""
 
     isolate: str
     number: int

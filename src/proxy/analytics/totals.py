@@ -135,7 +135,8 @@ class Totals(Struct, kw_only=True, omit_defaults=True):
     def add(self, other: "Totals") -> None:
         """Adds another's sums."""
         for name in COUNTERS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+            if more := getattr(other, name):
+                setattr(self, name, getattr(self, name) + more)
         merge_into(self.latency, other.latency)
         merge_into(self.first, other.first)
 

@@ -1,6 +1,6 @@
 """What the pure rooms need of the outside, as small Protocols. edge/ implements them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -191,10 +191,10 @@ class Statistics(Protocol):
         """Counts events: an analytics.figures.Flush."""
 
     async def figures(self, shard: int, query_json: str) -> str:
-        """Sums: an analytics.figures.Query, answered by a list of Group."""
+        """Sums: an analytics.figures.Query, answered by analytics.figures.Sums."""
 
     async def requests(self, shard: int, query_json: str) -> str:
-        """A page of the request log: analytics.requests.Query, answered by a Page."""
+        """A page of the request log: an analytics.requests.Query, answered by a Page."""
 
     async def prune(self, shard: int) -> None:
         """Drops what is older than it is kept."""
@@ -205,6 +205,14 @@ class Points(Protocol):
 
     def __call__(self, blobs: list[str], doubles: list[float], index: str) -> None:
         """Writes a data point; nothing is waited for."""
+
+
+class SQL(Protocol):
+    """A database of SQLite. What one call of a Durable Object writes is kept together."""
+
+    def __call__(self, query: str, /, *bindings: str | float) -> Sequence[Sequence[Any]]:
+        """Runs one statement and reads its rows. Any number is bound as a double, and so read
+        back: whole ones are exact below 2^53. At most 100 bindings, of 2 MB each."""
 
 
 class Log(Protocol):
@@ -234,6 +242,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     buckets: Buckets
     accounts: Accounts
     pools: Pools
+    statistics: Statistics
     kv: BlobStore | None = None
     r2: PrunableStore | None = None
     points: Points | None = None

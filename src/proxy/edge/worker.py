@@ -5,6 +5,7 @@ from typing import Any
 
 from proxy.core.ports import Ports
 from proxy.core.web import Response
+from proxy.edge.analytics_objects import StatisticsStub
 from proxy.edge.clock import SystemClock, SystemRandom
 from proxy.edge.fetch import FetchUpstream
 from proxy.edge.http import discard, is_unread, response_to
@@ -31,6 +32,7 @@ def ports(env: Any) -> Ports:
         buckets=BucketsStub(env.RATE_BUCKET),
         accounts=AccountsStub(env.KEY_ACCOUNT),
         pools=PoolsStub(env.PROVIDER_POOL),
+        statistics=StatisticsStub(env.ANALYTICS),
         kv=KVStore(env.CACHE_KV) if hasattr(env, "CACHE_KV") else None,
         r2=R2Store(env.CACHE_R2) if hasattr(env, "CACHE_R2") else None,
         points=EnginePoints(env.METRICS) if hasattr(env, "METRICS") else None,

@@ -1,0 +1,73 @@
+"""One shard of the statistics: what a Durable Object keeps, JSON in and JSON out.
+
+Promise: a flush that is told again and again until it was heard is counted exactly once.
+"""
+
+import msgspec
+
+from proxy.analytics import figures, requests
+from proxy.analytics.figures import Flush
+from proxy.analytics.requests import RequestLog
+from proxy.analytics.rollup import Rollup
+from proxy.core.ports import SQL
+
+FORGET_MS = 3_600_000
+"""For how long an isolate's last number is kept: no flush is told again after so long."""
+
+_FLUSH = msgspec.json.Decoder(Flush)
+_QUERY = msgspec.json.Decoder(figures.Query)
+_PAGE_QUERY = msgspec.json.Decoder(requests.Query)
+
+
+class Shard:
+    """The roll-ups and the request log of one shard. `now` is in ms since 1970.
+
+    What a call writes must be kept together or not at all.
+    """
+
+    def __init__(self, sql: SQL) -> None:
+        self._sql = sql
+        sql(
+            "CREATE TABLE IF NOT EXISTS heard"
+            " (isolate TEXT PRIMARY KEY, number INTEGER, at INTEGER) STRICT"
+        )
+        sql("CREATE TABLE IF NOT EXISTS lost (id INTEGER PRIMARY KEY, events INTEGER) STRICT")
+        self._rollup = Rollup(sql)
+        self._log = RequestLog(sql)
+
+    def add(self, flush_json: str, now: int) -> None:
+        """Counts a figures.Flush, unless it or a later one of its isolate was heard."""
+        flush = _FLUSH.decode(flush_json)
+        last = self._sql("SELECT number FROM heard WHERE isolate = ?", flush.isolate)
+        if last and flush.number <= last[0][0]:
+            return
+        self._sql(
+            "INSERT OR REPLACE INTO heard (isolate, number, at) VALUES (?, ?, ?)",
+            flush.isolate,
+            flush.number,
+            now,
+        )
+        if flush.lost:
+            self._sql(
+                "INSERT INTO lost (id, events) VALUES (1, ?)"
+                " ON CONFLICT DO UPDATE SET events = events + excluded.events",
+                flush.lost,
+            )
+        if flush.events:
+            self._rollup.add(flush.events, now)
+            self._log.add(flush_json, now)
+
+    def figures(self, query_json: str) -> str:
+        """The figures.Sums that a figures.Query asks for."""
+        sums = self._rollup.figures(_QUERY.decode(query_json))
+        lost = self._sql("SELECT coalesce(sum(events), 0) FROM lost")[0][0]
+        return msgspec.json.encode(msgspec.structs.replace(sums, lost=lost)).decode()
+
+    def requests(self, query_json: str) -> str:
+        """The requests.Page that a requests.Query asks for."""
+        return msgspec.json.encode(self._log.page(_PAGE_QUERY.decode(query_json))).decode()
+
+    def prune(self, now: int) -> None:
+        """Drops what is older than it is kept."""
+        self._rollup.prune(now)
+        self._sql("DELETE FROM heard WHERE at < ?", now - FORGET_MS)
