@@ -196,6 +196,11 @@ class MemoryBoard:
             raise RuntimeError("the object is unreachable")
         return self.checks
 
+    async def read_openings(self) -> str:
+        if self.down:
+            raise RuntimeError("the object is unreachable")
+        return self.board.openings().decode()
+
 
 class MemoryLedger:
     """The purges, in memory; `down` makes it fail, `silent` makes it hang."""

@@ -74,6 +74,9 @@ class ProviderBoard(Protocol):
     async def exchange(self, told_json: str) -> str:
         """Tells what an isolate has seen, and gives what all have: routing.watch.Told."""
 
+    async def read_openings(self) -> str:
+        """The breakers that opened of late, a JSON list of routing.watch.Opening."""
+
 
 class BlobStore(Protocol):
     """A tier of the cache that outlives the isolate (KV, R2)."""

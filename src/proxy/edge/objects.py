@@ -53,6 +53,10 @@ class ProviderState(DurableObject):
             )
         return told
 
+    async def read_openings(self) -> str:
+        """core.ports.ProviderBoard.read_openings."""
+        return self._board.openings().decode()
+
     def _revived(self) -> Board:
         rows = self._sql.exec("SELECT body FROM board").toArray()
         try:
@@ -169,4 +173,9 @@ class ProviderBoardStub:
     async def read_checks(self) -> str:
         """See core.ports.ProviderBoard."""
         text: str = await self._namespace.getByName("board").read_checks()
+        return text
+
+    async def read_openings(self) -> str:
+        """See core.ports.ProviderBoard."""
+        text: str = await self._namespace.getByName("board").read_openings()
         return text

@@ -7,7 +7,7 @@ picture for at most START_SECONDS.
 import asyncio
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from proxy.core.chat import Usage
 from proxy.core.config import Config
@@ -24,6 +24,10 @@ BOARD_SECONDS = 2.0
 """What the object may take."""
 REMEMBERED_MS = 3_600_000
 """For how long the board tells of a transition."""
+HISTORY = 500
+"""Openings that the board keeps at most."""
+HISTORY_MS = 35 * 86_400_000
+"""For how long it keeps one: as long as the request figures of an hour are kept."""
 
 
 class Told(Struct, frozen=True):
@@ -40,13 +44,27 @@ class Told(Struct, frozen=True):
         return None if told == b"null" else told
 
 
+class Opening(Transition, frozen=True, kw_only=True):
+    """A breaker that opened, as the history keeps it."""
+
+    name: str
+    """`provider` or `provider/model`."""
+
+
+class _Stored(Told, frozen=True):
+    """What the board stores."""
+
+    openings: tuple[Opening, ...] = ()
+
+
 class Board:
     """The object's side. state: what `state()` gave. Raises ValueError where it is none."""
 
     def __init__(self, state: bytes | None = None) -> None:
-        stored = _TOLD.decode(state) if state else Told({})
+        stored = _STORED.decode(state) if state else _Stored({})
         self._picture = Picture(stored.batch)
         self._transitions = stored.transitions
+        self._openings = list(stored.openings)
 
     def exchange(self, told: bytes, now: int) -> bytes:
         """Takes in a Told and answers with one."""
@@ -55,17 +73,39 @@ class Board:
             known = self._transitions.get(name)
             if known is None or transition.order > known.order:
                 self._transitions[name] = transition
+                self._remember(name, transition, known)
         self._transitions = {
             name: transition
             for name, transition in self._transitions.items()
             if now - transition.at < REMEMBERED_MS
         }
+        self._openings = [one for one in self._openings if now - one.at < HISTORY_MS]
         shown = self._picture.report(news.batch, now)
         return msgspec.json.encode(Told(self._transitions, Raw(shown)))
 
+    def openings(self) -> bytes:
+        """The breakers that opened, as of the last exchange: a JSON list of Opening, oldest
+        first as they were told."""
+        return msgspec.json.encode(self._openings)
+
     def state(self) -> bytes:
         """What to store."""
-        return msgspec.json.encode(Told(self._transitions, Raw(self._picture.state())))
+        picture = Raw(self._picture.state())
+        return msgspec.json.encode(_Stored(self._transitions, picture, tuple(self._openings)))
+
+    def _remember(self, name: str, transition: Transition, known: Transition | None) -> None:
+        """Keeps an opening, once. Isolates that find the same outage each open their own breaker:
+        what opens while it is known to be open is no opening more, but a longer one."""
+        if not transition.open_until:
+            return
+        opening = Opening(**structs.asdict(transition), name=name)
+        last = next((one for one in reversed(self._openings) if one.name == name), None)
+        closed_between = known is not None and not known.open_until
+        if last and opening.at < last.open_until and not closed_between:
+            self._openings.remove(last)
+            until = max(last.open_until, opening.open_until)
+            opening = structs.replace(opening, at=last.at, open_until=until)
+        self._openings = [*self._openings, opening][-HISTORY:]
 
 
 class Call:
@@ -183,3 +223,4 @@ class Watch:
 
 
 _TOLD = msgspec.json.Decoder(Told)
+_STORED = msgspec.json.Decoder(_Stored)

@@ -1,0 +1,118 @@
+"""The board's history of openings: each once, for as long as is promised."""
+
+import msgspec
+import pytest
+
+from proxy.core.ports import ProviderBoard
+from proxy.routing.breaker import Transition
+from proxy.routing.watch import HISTORY, HISTORY_MS, REMEMBERED_MS, Board, Opening, Told
+from tests.unit.doubles import ManualClock, MemoryBoard
+
+NOW = 1_700_000_000_000
+FIRST = Transition(NOW, NOW + 10_000, 1, "failed")
+
+
+def told(board: Board, now: int = NOW, **transitions: Transition) -> None:
+    board.exchange(msgspec.json.encode(Told(transitions)), now)
+
+
+def history(board: Board) -> list[Opening]:
+    return msgspec.json.decode(board.openings(), type=list[Opening])
+
+
+def test_an_opening_is_kept_with_its_name_and_reason() -> None:
+    board = Board()
+    assert board.openings() == b"[]"
+    told(board, groq=FIRST)
+    assert msgspec.json.decode(board.openings()) == [
+        {"name": "groq", "at": NOW, "open_until": NOW + 10_000, "level": 1, "reason": "failed"}
+    ]
+
+
+def test_a_closing_is_not_kept() -> None:
+    board = Board()
+    told(board, groq=FIRST)
+    told(board, groq=Transition(NOW + 5_000))
+    assert [one.at for one in history(board)] == [NOW]
+
+
+def test_what_is_told_twice_is_kept_once() -> None:
+    board = Board()
+    told(board, groq=FIRST)
+    told(board, groq=FIRST)
+    told(board, NOW + REMEMBERED_MS)  # now only the history knows of it
+    told(board, NOW + REMEMBERED_MS, groq=FIRST)
+    assert len(history(board)) == 1
+
+
+def test_two_isolates_that_find_the_same_outage_are_one_opening() -> None:
+    board = Board()
+    other = Transition(NOW + 900, NOW + 11_500, 1, "failed")
+    told(board, groq=FIRST)
+    told(board, groq=other)
+    told(board, groq=FIRST)  # older than what is known
+    assert [(one.at, one.open_until) for one in history(board)] == [(NOW, NOW + 11_500)]
+
+
+@pytest.mark.parametrize("late", [10_000, 60_000])
+def test_an_opening_after_the_open_time_is_another(late: int) -> None:
+    board = Board()
+    told(board, groq=FIRST)
+    told(board, groq=Transition(NOW + late, NOW + late + 20_000, 2, "failed"))
+    assert [one.level for one in history(board)] == [1, 2]
+
+
+def test_an_opening_after_a_closing_is_another() -> None:
+    board = Board()
+    told(board, groq=FIRST)
+    told(board, groq=Transition(NOW + 100))
+    told(board, groq=Transition(NOW + 200, NOW + 10_200, 1, "failed"))
+    assert [one.at for one in history(board)] == [NOW, NOW + 200]
+
+
+def test_names_do_not_mix() -> None:
+    board = Board()
+    told(board, groq=FIRST, **{"groq/llama": FIRST})
+    assert {one.name for one in history(board)} == {"groq", "groq/llama"}
+
+
+def test_the_history_outlives_the_object() -> None:
+    board = Board()
+    told(board, groq=FIRST)
+    again = Board(board.state())
+    assert history(again) == history(board)
+    told(again, groq=FIRST)
+    assert len(history(again)) == 1
+
+
+def test_a_state_from_before_the_history_loads() -> None:
+    old = msgspec.json.encode(Told({"groq": FIRST}))
+    board = Board(old)
+    assert history(board) == []
+    told(board, groq=Transition(NOW + 60_000, NOW + 80_000, 2, "failed"))
+    assert [one.level for one in history(board)] == [2]
+
+
+def test_the_history_is_bounded_in_number() -> None:
+    board = Board()
+    for number in range(HISTORY + 5):
+        at = NOW + number * 60_000
+        told(board, at, groq=Transition(at, at + 10_000, 1, "failed"))
+    kept = history(board)
+    assert len(kept) == HISTORY
+    assert kept[0].at == NOW + 5 * 60_000
+
+
+def test_the_history_is_bounded_in_time() -> None:
+    board = Board()
+    told(board, groq=FIRST)
+    told(board, NOW + HISTORY_MS - 1)
+    assert len(history(board)) == 1
+    told(board, NOW + HISTORY_MS)
+    assert history(board) == []
+
+
+async def test_the_board_is_read_through_its_port() -> None:
+    board: ProviderBoard = MemoryBoard(ManualClock(NOW / 1000))
+    await board.exchange(msgspec.json.encode(Told({"groq": FIRST})).decode())
+    assert msgspec.json.decode(await board.read_openings(), type=list[Opening])[0].name == "groq"
