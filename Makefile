@@ -35,4 +35,4 @@ lock: ## pin anew after a change to locks/*.in or package.json (needs uv)
 	npm install --package-lock-only --ignore-scripts
 
 clean: ## remove what was installed, built or stored
-	rm -rf .cache .venv node_modules python_modules .wrangler .coverage .hypothesis .*_cache
+	rm -rf .build .cache .venv node_modules python_modules .wrangler .coverage .hypothesis .*_cache

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import packed as packed  # the first: it leads to the others
 from proxy.app import App, Misconfigured, start
 from proxy.edge.analytics_objects import Analytics
 from proxy.edge.convert import texts

@@ -11,6 +11,10 @@ VENV = ROOT / ".venv"
 NODE_MODULES = ROOT / "node_modules"
 PYTHON_MODULES = ROOT / "python_modules"
 
+BUILD = ROOT / ".build"
+WORKER = BUILD / "worker"
+"""What wrangler uploads, beside the vendored packages."""
+
 CACHE = ROOT / ".cache"
 BUNDLE = CACHE / "bundle" / "pyodide_dev.capnp.bin"
 LOCAL_MODEL = CACHE / "local-model"

@@ -25,6 +25,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from tools.layout import CACHE, LOCAL_MODEL, NODE_MODULES, PYTHON_MODULES, ROOT, WRANGLER_TOML
+from tools.pack import pack
 
 START_SECONDS = 120.0
 LOCAL_FLAGS = ("python_workers_development", "experimental")
@@ -212,11 +213,14 @@ def derived_config(
     It is wrangler.toml with `env` applied, so it is started with `env=None`. `vars` are added to
     that environment's own. `ai_service` (`{"service": ..., "entrypoint": ...}`) puts a service
     binding in the place of the AI binding, which works on no machine without an account.
-    The project's .env does not reach a Worker started from here.
+    The project's .env does not reach a Worker started from here. The Worker is packed here and
+    now: wrangler would run the build of wrangler.toml elsewhere than in the project.
     """
     base = load_config(WRANGLER_TOML)
     environments = base.pop("env")
     config = {**base, **environments[env]}
+    del config["build"]
+    pack()
     config["main"] = str(ROOT / config["main"])
     config["vars"] = {**config["vars"], **(vars or {})}
     if ai_service is not None:

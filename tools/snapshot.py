@@ -118,6 +118,7 @@ def _run(command: Sequence[str | Path], state: Path) -> None:
     """Run a command. Raises SnapshotError with its output when it fails."""
     result = subprocess.run(
         command,
+        cwd=ROOT,  # where the build of wrangler.toml finds tools/
         env=wrangler_environment(state),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -3,7 +3,7 @@ costs, and which model a name means. A user edits the data file; nothing here na
 """
 
 import json
-from pathlib import Path
+import pkgutil
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -167,7 +167,9 @@ class Catalog:
     @classmethod
     def load(cls) -> "Catalog":
         """The catalogue that is deployed with the Worker."""
-        return cls(Path(__file__).with_name("catalog.json").read_bytes())
+        data = pkgutil.get_data(__package__, "catalog.json")  # also out of a zip
+        assert data is not None
+        return cls(data)
 
     def _strangers(self) -> list[str]:
         """Models of no provider, and models that stand twice."""
