@@ -4,18 +4,22 @@ Route, let in, read what is asked, have it answered, tell. The parts are built o
 from the settings; nothing here knows the platform.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proxy import __version__, admin, batch, key_admin
 from proxy.access.gate import Gate, require_admin
 from proxy.access.ring import KeyRing
-from proxy.asking import admitted, served_by
+from proxy.analytics import line
+from proxy.analytics.event import Event
+from proxy.analytics.recorder import Recorder
+from proxy.asking import admitted, note_asked, served_by
 from proxy.cache.tiers import prune_prefix
 from proxy.core import config as settings
 from proxy.core.chat import Cost, Usage
@@ -31,9 +35,10 @@ from proxy.core.principal import Grant, Principal
 from proxy.core.web import Request, Response
 from proxy.dialects import native, openai
 from proxy.dialects.contract import Dialect
-from proxy.exchange import JSON, Exchange, preflight
+from proxy.exchange import JSON, Exchange, estimated_cost, preflight
 from proxy.limits.estimate import embedding_tokens
 from proxy.limits.limiter import Limiter
+from proxy.observe import Observatory
 from proxy.providers.catalog import Catalog
 from proxy.routing import health
 from proxy.routing.manager import Manager
@@ -58,11 +63,12 @@ class App:
             ports.statistics if config.analytics else None,
             config.analytics_shards,
             ports.points if config.analytics else None,
-            exporter(config, ports),
+            None,
             ports.clock,
             ports.random,
             ports.log,
         )
+        self._observatory = Observatory(config, ports, self._recorder)
         self._ring = KeyRing(ports.keys, ports.clock, ports.log)
         self._gate = Gate(self._config, self._ring)
         self._limiter = Limiter(self._config, ports)
@@ -87,13 +93,20 @@ class App:
         return self._wait(exchange, reaction)
 
     async def scheduled(self) -> None:
-        """The cron trigger's work: expired entries pruned, and health checks."""
-        try:
-            if self._ports.r2:
-                removed = await self._ports.r2.prune(prune_prefix(self._ports.clock.now()))
-                self._ports.log("info", "cache pruned", removed=removed)
-        finally:
-            await self._check_providers()
+        """The cron trigger's work: what is over is pruned, and health is checked. What fails of
+        it keeps nothing else from being done; the first failure is raised then."""
+        work = [self._prune_cache, self._check_providers]
+        if self._config.analytics:
+            work.append(self._observatory.prune)
+        done = await asyncio.gather(*(each() for each in work), return_exceptions=True)
+        for result in done:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _prune_cache(self) -> None:
+        if self._ports.r2:
+            removed = await self._ports.r2.prune(prune_prefix(self._ports.clock.now()))
+            self._ports.log("info", "cache pruned", removed=removed)
 
     async def _check_providers(self) -> None:
         ports = self._ports
@@ -224,6 +237,14 @@ class App:
             headers=JSON | exchange.tell(served), body=openai.embeddings(vectors, served)
         )
 
+    async def figures(self, exchange: Exchange) -> Response:
+        """GET /analytics."""
+        return await self._observatory.figures(exchange)
+
+    async def requests(self, exchange: Exchange) -> Response:
+        """GET /analytics/requests."""
+        return await self._observatory.requests(exchange)
+
     async def purge(self, exchange: Exchange) -> Response:
         """DELETE /admin/cache."""
         return await admin.purge_cache(exchange, self._cache)
@@ -327,7 +348,7 @@ class Misconfigured:
         return exchange.finish(response, ())
 
     def _record(self, exchange: Exchange, event: Event) -> None:
-        self._ports.log(level(event), "request", **line(event))
+        self._ports.log(line.level(event), "request", **line.fields(event))
 
     async def scheduled(self) -> None:
         """Raises the error, so that the trigger is seen to fail."""
@@ -370,6 +391,8 @@ ALL_PATHS = (
     Path("/v1/models/ID", {"GET": App.model}, openai),
     Path("/health", {"GET": App.health}, public=True),
     Path("/health/providers", {"GET": App.provider_health}),
+    Path("/analytics", {"GET": App.figures}),
+    Path("/analytics/requests", {"GET": App.requests}),
     Path("/admin/breakers", {"GET": App.breakers, "DELETE": App.reset_breakers}, admin=True),
     Path("/admin/cache", {"DELETE": App.purge}, admin=True),
     Path("/admin/keys", {"GET": App.keys, "POST": App.issue_key}, admin=True),

@@ -40,7 +40,7 @@ class TestParameters:
         assert (told.status, told.body) == (204, b"")
         assert "content-type" not in told.headers
         assert told.headers["x-request-id"]
-        assert house.line["status"] == 204
+        assert house.line["http.response.status_code"] == 204
         assert len(house.ledger.purges) == 1
 
     @pytest.mark.parametrize(

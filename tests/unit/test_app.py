@@ -72,7 +72,7 @@ async def streamed(response: Response, gone_after: int | None = None) -> bytes:
 
 def made(answer: Answerer = unused, **env: str) -> tuple[App, Ports]:
     outside = ports(answer)
-    app = start(ENV | env, outside)
+    app = start(ENV | {"ANALYTICS": "off"} | env, outside)
     assert isinstance(app, App)
     return app, outside
 
@@ -89,7 +89,7 @@ def test_health_is_answered_without_waiting() -> None:
     assert json.loads(response.body)["status"] == "ok"
     assert response.headers["x-request-id"] == "abc"
     assert response.headers["server-timing"] == "upstream;dur=0, total;dur=0"
-    assert lines(outside)[0]["status"] == 200
+    assert lines(outside)[0]["http.response.status_code"] == 200
 
 
 async def test_generate() -> None:
@@ -101,7 +101,7 @@ async def test_generate() -> None:
     assert response.headers["cf-aig-step"] == "0"
     assert response.headers["x-proxy-cost-origin"] == "computed"
     line = lines(outside)[0]
-    assert (line["provider"], line["attempts"], line["user"]) == (
+    assert (line["gen_ai.provider.name"], line["proxy.attempts"], line["enduser.id"]) == (
         "openai",
         "openai:ok",
         "anonymous",
@@ -134,7 +134,7 @@ async def test_a_stream(path: str, end: bytes) -> None:
     text = await streamed(response)
     assert b"Hello" in text
     assert end in text
-    assert lines(outside)[0]["stream"] == "ok"
+    assert lines(outside)[0]["proxy.stream.ended"] == "ok"
     assert reply.aborted
 
 
@@ -146,7 +146,7 @@ async def test_a_stream_that_breaks_ends_in_an_error() -> None:
     last = text.strip().rsplit(b"\n\n", 1)[1]
     assert last.startswith(b"event: error\ndata: ")
     assert json.loads(last.split(b"data: ")[1])["error"]["code"] == 502
-    assert lines(outside)[0]["stream"] == "network"
+    assert lines(outside)[0]["proxy.stream.ended"] == "network"
 
 
 async def test_a_stream_ends_at_the_callers_deadline() -> None:
@@ -155,7 +155,7 @@ async def test_a_stream_ends_at_the_callers_deadline() -> None:
     body = {"prompt": "Hello", "stream": True, "timeout": 100}
     text = await streamed(await ask(app, request("POST", "/v1/generate", body, **JSON)))
     assert b'"code":504' in text
-    assert lines(outside)[0]["stream"] == "timeout"
+    assert lines(outside)[0]["proxy.stream.ended"] == "timeout"
     assert reply.aborted
 
 
@@ -166,7 +166,7 @@ async def test_a_caller_who_leaves_ends_the_upstream() -> None:
     response = await ask(app, request("POST", "/v1/generate", body, **JSON))
     await streamed(response, gone_after=1)
     assert reply.aborted
-    assert lines(outside)[0]["stream"] == "client_gone"
+    assert lines(outside)[0]["proxy.stream.ended"] == "client_gone"
 
 
 async def test_a_caller_who_leaves_before_the_error_is_told() -> None:
@@ -175,7 +175,7 @@ async def test_a_caller_who_leaves_before_the_error_is_told() -> None:
     body = {"prompt": "Hello", "stream": True}
     response = await ask(app, request("POST", "/v1/generate", body, **JSON))
     await streamed(response, gone_after=1)
-    assert lines(outside)[0]["stream"] == "network"
+    assert lines(outside)[0]["proxy.stream.ended"] == "network"
 
 
 async def test_embeddings() -> None:
@@ -232,7 +232,7 @@ async def test_refusals(asked: Request, status: int) -> None:
     response = await ask(app, asked)
     assert response.status == status
     assert json.loads(response.body)["error"]["message"]
-    assert lines(outside)[0]["status"] == status
+    assert lines(outside)[0]["http.response.status_code"] == status
 
 
 async def test_a_bug_is_an_internal_error_without_its_traceback() -> None:

@@ -142,7 +142,7 @@ async def test_when_the_caller_is_gone_nothing_more_is_begun() -> None:
 
     await response.stream(gone)
     assert len(house.sent) <= 2 * AT_ONCE
-    assert house.line["stream"] == "client_gone"
+    assert house.line["proxy.stream.ended"] == "client_gone"
 
 
 async def test_each_is_counted_by_itself() -> None:
@@ -151,4 +151,4 @@ async def test_each_is_counted_by_itself() -> None:
     assert sorted(result["status"] for result in told["results"]) == [200, 200, 200, 429, 429]
     lines = [fields for _, name, fields in house.log.lines if name == "request"]
     assert len(lines) == 5 + 1
-    assert len({fields["request_id"] for fields in lines}) == 6
+    assert len({fields["proxy.request_id"] for fields in lines}) == 6

@@ -12,6 +12,7 @@ from proxy.access.ring import KeyRing
 from proxy.core.errors import InternalError, InvalidRequest, NotFound
 from proxy.core.principal import Budget, Limits
 from proxy.core.web import Response
+from proxy.dialects import native
 from proxy.exchange import Exchange
 from tests.unit.doubles import FakeReply, Logbook, ManualClock, MemoryKeys, ports
 from tests.unit.test_app import request
@@ -33,7 +34,7 @@ class Office:
         self.other = KeyRing(self.store, self.clock, self.log)
 
     def exchange(self, method: str, path: str) -> Exchange:
-        return Exchange(request(method, path), self.ports)
+        return Exchange(request(method, path), self.ports, lambda *_: None, path, native)
 
     async def posted(self, body: bytes) -> Response:
         exchange = self.exchange("POST", "/admin/keys")

@@ -149,7 +149,7 @@ class House:
         self.upstream, self.log = self.ports.upstream, self.ports.log
         self.kv, self.r2 = self.ports.kv, self.ports.r2
         self.ledger, self.flights = self.ports.purges, self.ports.flights
-        self.env = ENV | env
+        self.env = ENV | {"ANALYTICS": "off"} | env
         self.app = self.isolate()
         self.later: set[asyncio.Task[object]] = set()
 
@@ -241,8 +241,11 @@ class TestHit:
         assert (metadata["cost"], metadata["costOrigin"], metadata["attempts"]) == (0, None, [])
         assert hit.json["usage"] == miss.json["usage"]
         assert metadata["requestId"] != miss.json["metadata"]["requestId"]
-        assert (house.line["cache"], house.line["cache_tier"]) == ("hit", "memory")
-        assert house.line["cost_usd"] == 0
+        assert (house.line["proxy.cache.status"], house.line["proxy.cache.tier"]) == (
+            "hit",
+            "memory",
+        )
+        assert house.line["proxy.cost.usd"] == 0
         assert len(house.sent) == 1
 
     async def test_it_names_its_key_to_purge_by(self) -> None:
@@ -385,7 +388,7 @@ class TestReplay:
         left = await streamed(await house.begin(stream=True), gone_after=2)
         await house.settle()
         assert b"event: done" not in left
-        assert house.line["stream"] == "client_gone"
+        assert house.line["proxy.stream.ended"] == "client_gone"
         hit = await house.told()
         assert (hit.cache, hit.text) == ("HIT", "Hello")
 
@@ -730,8 +733,8 @@ class TestStale:
             metadata = (told.events[-1] if stream else told.json)["metadata"]
             assert (metadata["cacheStatus"], metadata["cost"]) == ("stale", 0)
             assert metadata["cacheTier"] == "memory"
-        assert house.line["cache"] == "stale"
-        assert house.line["stale_for"]
+        assert house.line["proxy.cache.status"] == "stale"
+        assert house.line["proxy.attempts"]
 
     @pytest.mark.parametrize("tier", ["kv", "r2"])
     async def test_from_below(self, tier: str) -> None:

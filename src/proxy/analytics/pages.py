@@ -108,6 +108,7 @@ def shown(event: Event) -> dict[str, Any]:
         "bytesOut": event.bytes_out,
         "country": event.country or None,
         "colo": event.colo or None,
+        "metadata": event.metadata,
         "traceId": event.trace or None,
     }
 

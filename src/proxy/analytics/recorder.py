@@ -8,14 +8,14 @@ unreachable object costs beyond PENDING events is counted.
 """
 
 import asyncio
+from typing import Any
 
 import msgspec
 
+from proxy.analytics import line
 from proxy.analytics.data_point import data_point
 from proxy.analytics.event import Event
 from proxy.analytics.figures import Flush
-from proxy.analytics.line import level, line
-from proxy.analytics.otlp import Exporter
 from proxy.core.ports import Clock, Defer, Log, Points, Random, Statistics
 
 FLUSH_SECONDS = 0.9
@@ -38,7 +38,7 @@ class Recorder:
         statistics: Statistics | None,
         shards: int,
         points: Points | None,
-        exporter: Exporter | None,
+        exporter: Any,
         clock: Clock,
         random: Random,
         log: Log,
@@ -69,7 +69,7 @@ class Recorder:
         """Takes a request's event. counted: whether it belongs into the figures, and not only
         into the log."""
         if event.logged:
-            self._log(level(event), "request", **line(event))
+            self._log(line.level(event), "request", **line.fields(event))
         if not counted:
             return
         if self._points:

@@ -56,7 +56,7 @@ INSERT INTO requests (heard, provider, model, user, endpoint, status, error, cac
 SELECT CAST(? AS INTEGER), coalesce(value ->> 'provider', ''), coalesce(value ->> 'model', ''),
   coalesce(value ->> 'user', ''), value ->> 'endpoint', value ->> 'status',
   coalesce(value ->> 'error', ''), coalesce(value ->> 'cache', ''), value
-FROM json_each(?, '$.events')"""
+FROM json_each(?, '$.events') WHERE coalesce(value ->> 'logged', 1)"""
 _EVENT = msgspec.json.Decoder(Event)
 
 
