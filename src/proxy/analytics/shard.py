@@ -12,7 +12,7 @@ from proxy.analytics.rollup import Rollup
 from proxy.core.ports import SQL
 
 FORGET_MS = 3_600_000
-"""For how long an isolate's last number is kept: no flush is told again after so long."""
+"""For how long an isolate that is silent is known: it tells no flush again after so long."""
 
 _FLUSH = msgspec.json.Decoder(Flush)
 _QUERY = msgspec.json.Decoder(figures.Query)
@@ -39,14 +39,15 @@ class Shard:
         """Counts a figures.Flush, unless it or a later one of its isolate was heard."""
         flush = _FLUSH.decode(flush_json)
         last = self._sql("SELECT number FROM heard WHERE isolate = ?", flush.isolate)
-        if last and flush.number <= last[0][0]:
-            return
         self._sql(
-            "INSERT OR REPLACE INTO heard (isolate, number, at) VALUES (?, ?, ?)",
+            "INSERT INTO heard (isolate, number, at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
+            " SET number = max(number, excluded.number), at = max(at, excluded.at)",
             flush.isolate,
             flush.number,
             now,
         )
+        if last and flush.number <= last[0][0]:
+            return
         if flush.lost:
             self._sql(
                 "INSERT INTO lost (id, events) VALUES (1, ?)"
