@@ -83,6 +83,7 @@ def test_pages_neither_repeat_nor_skip_a_row_while_rows_arrive(
         ids, cursor = log.read({"user": "ann"} if filtered else None, **params)
         assert len(ids) == limit or cursor is None
         read += ids
+        assert len(read) <= len(there)
         if cursor is None:
             break
         if between:
