@@ -1,0 +1,180 @@
+"""Synthetic traffic: made up by chance from a seed, with patterns only where they are planted."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from proxy.analytics.event import Event
+from proxy.analytics.figures import Group
+from proxy.analytics.insights.model import Opening, Pair, Seen
+from proxy.analytics.totals import Totals
+from proxy.core.chat import Attempt
+
+NOW = 1_764_100_000_000
+DAY = 86_400
+TTL = 3_600
+A: Pair = ("gemini", "flash")
+B: Pair = ("groq", "llama")
+C: Pair = ("openai", "gpt")
+USERS = ("ann", "bob", "cy", "dee")
+PRICE = (100, 400)
+"""Nano-dollars a token, in and out."""
+
+
+class Prices:
+    """All models are of one tier; `prices` are those that differ, None: not known."""
+
+    def __init__(self, **prices: tuple[int, int] | None) -> None:
+        self.prices = prices
+
+    def price(
+        self, provider: str, model: str, *, input: int, output: int, cached: int, reasoning: int
+    ) -> int | None:
+        price = self.prices.get(provider, PRICE)
+        return price and (input - cached) * price[0] + cached * price[0] // 4 + output * price[1]
+
+    def alternatives(self, provider: str, model: str) -> Sequence[Pair]:
+        return [pair for pair in (A, B, C) if pair != (provider, model)]
+
+
+@dataclass
+class Traffic:
+    """A window of traffic. What is a function may differ by what it is given."""
+
+    seed: int
+    requests: int = 4_000
+    seconds: int = DAY
+    users: dict[str, float] = field(default_factory=lambda: dict.fromkeys(USERS, 1.0))
+    models: dict[Pair, float] = field(default_factory=lambda: {A: 1.0, B: 1.0, C: 1.0})
+    prices: Prices = field(default_factory=Prices)
+    rhythm: float = 0.0
+    """How much the day and the night differ."""
+    hits: Callable[[str, Pair], float] = lambda user, pair: 0.3
+    faults: Callable[[Pair, float], float] = lambda pair, when: 0.02
+    """By model and moment, a part of the window in [0, 1)."""
+    fault: str = "unavailable"
+    fallback: bool = True
+    slow: Callable[[Pair, float], float] = lambda pair, when: 1.0
+    sessions: int = 1
+    """How many requests of a user come one after the other."""
+    invalid: Callable[[str], float] = lambda user: 0.01
+    limited: Callable[[str], float] = lambda user: 0.0
+    returns: float = 0.0
+    """The share of questions that were asked before,"""
+    ages: tuple[float, float] = (1.5, 5.0)
+    """so many hours before."""
+    tokens: Callable[[Pair], float] = lambda pair: 1.0
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)
+        self.user = ""
+        self.recent: dict[tuple[str, Pair], Event] = {}
+        self.old: list[Event] = []
+        self.returned: list[Event] = []
+        self.events = [self._event(number, when) for number, when in enumerate(self._moments())]
+
+    @property
+    def groups(self) -> list[Group]:
+        sums: defaultdict[tuple[Any, ...], Totals] = defaultdict(Totals)
+        for e in self.events:
+            sums[e.provider, e.model, e.user, e.endpoint, e.status].count(e)
+        names = ("provider", "model", "user", "endpoint", "status")
+        return [Group(key=dict(zip(names, k, strict=True)), totals=t) for k, t in sums.items()]
+
+    def seen(self, past: "Traffic | None" = None, openings: Sequence[Opening] = ()) -> Seen:
+        return Seen(
+            now=NOW,
+            window=self.seconds,
+            groups=self.groups,
+            past=past.groups if past else (),
+            events=self.events,
+            ttl=TTL,
+            market=self.prices,
+            openings=openings,
+        )
+
+    def _moments(self) -> list[float]:
+        def moment() -> float:
+            while True:
+                when = self.random.random()
+                if self.random.random() < (1 + self.rhythm * math.sin(2 * math.pi * when)) / 2:
+                    return when
+
+        return sorted(moment() for _ in range(self.requests))
+
+    def _event(self, number: int, when: float) -> Event:
+        random = self.random
+        if number % self.sessions == 0:
+            self.user = random.choices(list(self.users), list(self.users.values()))[0]
+        user = self.user
+        pair = random.choices(list(self.models), list(self.models.values()))[0]
+        at = NOW - round((1 - when) * self.seconds * 1000)
+        common = {"at": at, "id": f"{number:06}", "endpoint": "/v1/chat", "user": user}
+        chance = random.random()
+        if chance < self.limited(user):
+            return Event(status=429, ms=1, error="rate_limit_exceeded", source="proxy", **common)
+        if chance > 1 - self.invalid(user):
+            return Event(status=400, ms=1, error="invalid_request", source="proxy", **common)
+        recent = self.recent.get((user, pair))
+        fresh = recent and at - recent.at - recent.ms < TTL * 1000
+        if recent and fresh and random.random() < self.hits(user, pair):
+            return self._hit(recent, common)
+        back = self._back(user, at)
+        prompt = back.prompt if back else f"{number:016x}"
+        event = self._answered(pair, when, prompt, common)
+        if back:
+            self.returned.append(event)
+        elif not event.failed:
+            self.recent[user, (event.provider, event.model)] = event
+            self.old.append(event)
+        return event
+
+    def _back(self, user: str, at: int) -> Event | None:
+        if not self.returns or self.random.random() >= self.returns:
+            return None
+        least, most = (hours * 3_600_000 for hours in self.ages)
+        for event in self.old:
+            if event.user == user and least < at - event.at < most:
+                self.old.remove(event)
+                if self.recent.get((user, (event.provider, event.model))) is event:
+                    continue
+                return event
+        return None
+
+    def _hit(self, of: Event, common: dict[str, Any]) -> Event:
+        return Event(
+            status=200, ms=5, provider=of.provider, model=of.model, cache="hit", tier="memory",
+            prompt=of.prompt, input=0, output=0, cost=0, saved=of.cost or 0, **common,
+        )  # fmt: skip
+
+    def _answered(self, pair: Pair, when: float, prompt: str, common: dict[str, Any]) -> Event:
+        random = self.random
+        attempts: list[Attempt] = []
+        stream = random.random() < 0.5
+        others = [other for other in self.models if other != pair]
+        for one in (pair, *others[: self.fallback]):
+            median = (400 if stream else 1500) * self.slow(one, when)
+            ms = max(1, round(median * random.lognormvariate(0, 0.5)))
+            failed = random.random() < self.faults(one, when)
+            outcome = self.fault if failed else "ok"
+            attempts.append(Attempt(provider=one[0], model=one[1], outcome=outcome, ms=ms))
+            if failed:
+                continue
+            tokens_in = round(300 * self.tokens(one) * random.lognormvariate(0, 0.3))
+            tokens_out = round(200 * self.tokens(one) * random.lognormvariate(0, 0.3))
+            cost = self.prices.price(
+                *one, input=tokens_in, output=tokens_out, cached=0, reasoning=0
+            )
+            return Event(
+                status=200, ms=ms, provider=one[0], model=one[1], attempts=tuple(attempts),
+                cache="miss", stream=stream, ended="ok" if stream else "", prompt=prompt,
+                first_ms=ms if stream else None, input=tokens_in, output=tokens_out, cost=cost,
+                cost_origin="computed", **common,
+            )  # fmt: skip
+        return Event(
+            status=502, ms=attempts[-1].ms, attempts=tuple(attempts), error="provider_error",
+            source="provider", cache="miss", prompt=prompt, **common,
+        )  # fmt: skip
