@@ -94,6 +94,8 @@ class Totals(Struct, kw_only=True, omit_defaults=True):
     """Durations of all requests, in ms."""
     first: Sketch = {}
     """Times to a stream's first content, in ms; answers of the cache left out."""
+    first_sum: int = 0
+    """The sum of these."""
 
     @property
     def hits(self) -> int:
@@ -123,6 +125,7 @@ class Totals(Struct, kw_only=True, omit_defaults=True):
         add_to(self.latency, event.ms)
         if event.first_ms is not None and event.cache not in ("hit", "stale"):
             add_to(self.first, event.first_ms)
+            self.first_sum += event.first_ms
 
     def _count_cache(self, event: Event) -> None:
         if event.cache == "hit":
