@@ -4,12 +4,23 @@
 against it. What makes no sense is told in one message that lists all that is wrong.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, NamedTuple, TypeVar, get_args
-from urllib.parse import urlsplit
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from msgspec import Struct
+
+from proxy.core.settings_values import (
+    balance,
+    check_url,
+    flag,
+    one_of,
+    origins,
+    secret,
+    shares,
+    switch,
+    whole,
+    words,
+)
 
 T = TypeVar("T")
 
@@ -18,8 +29,6 @@ Environment = Literal["development", "staging", "production"]
 OnError = Literal["open", "closed"]
 OnClientGone = Literal["abort", "finish"]
 RoutingStrategy = Literal["priority", "cheapest", "fastest", "reliable", "balanced", "weighted"]
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class ConfigError(Exception):
@@ -96,279 +105,203 @@ class Setting(NamedTuple):
     meaning: str
 
 
-def _one_of(kind: Any) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in get_args(kind):
-            raise ValueError(f"must be one of {', '.join(get_args(kind))}")
-        return text
-
-    return read
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not re.fullmatch(r"\d{1,12}", text) or not low <= int(text) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(text)
-
-    return read
-
-
-def _switch(text: str) -> bool:
-    if text not in ("on", "off"):
-        raise ValueError("must be on or off")
-    return text == "on"
-
-
-def _flag(text: str) -> bool:
-    if text not in ("0", "1"):
-        raise ValueError("must be 0 or 1")
-    return text == "1"
-
-
-def _secret(text: str) -> str | None:
-    # A key goes into a header: what is no visible ASCII would break or split it.
-    if text and not re.fullmatch(r"[!-~]+", text):
-        raise ValueError("must be visible ASCII characters without spaces")
-    return text or None
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _shares(text: str) -> dict[str, float]:
-    """Percentages by `provider` or `provider/model`; of any sum, as they are normalised."""
-    shares: dict[str, float] = {}
-    for word in _words(text):
-        name, _, share = (part.strip() for part in word.partition("="))
-        number = re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", share)
-        if not re.fullmatch(r"[!-~]+", name) or not number:
-            raise ValueError(f"{word!r} is no share such as groq=10 or openai/gpt-4o=2.5")
-        if float(share) > 100:
-            raise ValueError(f"{word!r} must be a percentage from 0 to 100")
-        if name in shares:
-            raise ValueError(f"names {name!r} twice")
-        shares[name] = float(share)
-    if shares and not any(shares.values()):
-        raise ValueError("must give somebody more than 0")
-    return shares
-
-
-def _balance(text: str) -> dict[str, float]:
-    shares = _shares(text)
-    if not shares or shares.keys() - {"cost", "latency", "success"}:
-        raise ValueError("must weigh cost, latency and success, such as cost=2, latency=1")
-    return shares
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    for origin in _words(text):
-        parts = urlsplit(origin)
-        if origin != "*" and (
-            parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}"
-        ):
-            raise ValueError(f"{origin!r} is no origin (such as https://app.example.com) and not *")
-    return _words(text)
-
-
 SETTINGS = (
     Setting(
         "ENVIRONMENT",
         "production",
-        _one_of(Environment),
+        one_of(Environment),
         "development, staging or production. Only development is open without a key.",
     ),
-    Setting("PROXY_API_KEY", "", _secret, "The one key of a single-key deployment (secret)."),
-    Setting("ADMIN_TOKEN", "", _secret, "Opens everything, the operators' paths too (secret)."),
+    Setting("PROXY_API_KEY", "", secret, "The one key of a single-key deployment (secret)."),
+    Setting("ADMIN_TOKEN", "", secret, "Opens everything, the operators' paths too (secret)."),
     Setting(
         "FALLBACK_CHAIN",
         "gemini,deepseek,groq,openai",
-        _words,
+        words,
         "The order in which providers are tried; configured ones that it lacks come after it.",
     ),
-    Setting("DISABLED_PROVIDERS", "", _words, "Providers that are never used, though configured."),
+    Setting("DISABLED_PROVIDERS", "", words, "Providers that are never used, though configured."),
     Setting(
         "REQUEST_TIMEOUT_MS",
         "300000",
-        _whole(1, 600_000),
+        whole(1, 600_000),
         "Milliseconds for all attempts together, up to a stream's first content.",
     ),
     Setting(
         "FIRST_BYTE_TIMEOUT_MS",
         "30000",
-        _whole(1, 600_000),
+        whole(1, 600_000),
         "Milliseconds that a streaming provider has until its answer begins.",
     ),
     Setting(
         "IDLE_TIMEOUT_MS",
         "30000",
-        _whole(1, 600_000),
+        whole(1, 600_000),
         "Milliseconds of silence in a provider's answer after which it is given up.",
     ),
     Setting(
         "MAX_BODY_BYTES",
         str(20 * 1024 * 1024),
-        _whole(1024, 100 * 1024 * 1024),
+        whole(1024, 100 * 1024 * 1024),
         "Bytes that a request's body may have.",
     ),
-    Setting("CORS_ORIGINS", "", _origins, "Origins whose pages may call the proxy, or * for all."),
+    Setting("CORS_ORIGINS", "", origins, "Origins whose pages may call the proxy, or * for all."),
     Setting(
         "CACHE_TTL",
         "3600",
-        _whole(0, 31_622_400),
+        whole(0, 31_622_400),
         "Seconds that an answer is fresh, where the request says nothing; 0: only on request.",
     ),
     Setting(
         "CACHE_GRACE",
         "86400",
-        _whole(0, 31_622_400),
+        whole(0, 31_622_400),
         "Seconds that an expired answer is kept for the time when every provider fails.",
     ),
     Setting(
         "CACHE_SCOPE",
         "tenant",
-        _one_of(CacheScope),
+        one_of(CacheScope),
         "tenant: a key's user sees its own entries only; shared: all see all.",
     ),
     Setting(
         "CACHE_COALESCE",
         "off",
-        _switch,
+        switch,
         "on: identical requests at once reach the provider once, at a Durable Object's cost.",
     ),
     Setting(
         "CACHE_TIMEOUT_MS",
         "50",
-        _whole(1, 10_000),
+        whole(1, 10_000),
         "Milliseconds that a read of KV or R2 may take before it counts as a miss.",
     ),
     Setting(
         "CACHE_MEMORY_ENTRIES",
         "1000",
-        _whole(0, 1_000_000),
+        whole(0, 1_000_000),
         "Entries that an isolate keeps in memory.",
     ),
     Setting(
         "CACHE_MEMORY_BYTES",
         str(4 * 1024 * 1024),
-        _whole(0, 64 * 1024 * 1024),
+        whole(0, 64 * 1024 * 1024),
         "Bytes that these may take.",
     ),
     Setting(
         "RATE_LIMIT_PER_HOUR",
         "1000",
-        _whole(0, 10_000_000),
+        whole(0, 10_000_000),
         "Requests an hour that each user has at each provider; cache hits don't count.",
     ),
     Setting(
         "RATE_LIMIT_BURST",
         "50",
-        _whole(1, 1_000_000),
+        whole(1, 1_000_000),
         "Requests at once that each user has at each provider.",
     ),
     Setting(
         "RATE_LIMIT_FLOOR_PER_HOUR",
         "60",
-        _whole(0, 10_000_000),
+        whole(0, 10_000_000),
         "Requests an hour that a user keeps at a provider that is short.",
     ),
     Setting(
         "RATE_LIMIT_LEASE",
         "16",
-        _whole(1, 1000),
+        whole(1, 1000),
         "Tokens that an isolate may take from a bucket at a time; 1: one call a request (strict).",
     ),
     Setting(
         "RATE_LIMIT_ADAPTIVE",
         "on",
-        _switch,
+        switch,
         "on: a provider's 429s and rate-limit headers shrink its buckets for a while.",
     ),
     Setting(
         "LIMITER_ON_ERROR",
         "open",
-        _one_of(OnError),
+        one_of(OnError),
         "open: requests pass while the limiter is out of reach; closed: they are refused.",
     ),
     Setting(
         "LIMITER_TIMEOUT_MS",
         "1000",
-        _whole(1, 10_000),
+        whole(1, 10_000),
         "Milliseconds after which the limiter counts as out of reach.",
     ),
     Setting(
         "LIMITER_FORGET_SECONDS",
         "600",
-        _whole(1, 86_400),
+        whole(1, 86_400),
         "Seconds after which a limiter's object that has nothing to remember drops its state.",
     ),
     Setting(
         "ROUTING_STRATEGY",
         "priority",
-        _one_of(RoutingStrategy),
+        one_of(RoutingStrategy),
         "The order of the candidates, where the request says nothing.",
     ),
     Setting(
         "ROUTING_BALANCE",
         "cost=1, latency=1, success=1",
-        _balance,
+        balance,
         "What balanced weighs, and how much.",
     ),
     Setting(
         "ROUTING_WEIGHTS",
         "",
-        _shares,
+        shares,
         "Shares of the traffic for weighted, by provider or provider/model: openai=90, groq=10.",
     ),
-    Setting("ROUTING_STICKY", "off", _switch, "on: weighted keeps each user on one side."),
+    Setting("ROUTING_STICKY", "off", switch, "on: weighted keeps each user on one side."),
     Setting(
         "RETRY_ATTEMPTS",
         "2",
-        _whole(1, 5),
+        whole(1, 5),
         "How often a provider is tried for one request before the next one is.",
     ),
     Setting(
         "RETRY_DELAY_MS",
         "250",
-        _whole(0, 5000),
+        whole(0, 5000),
         "Milliseconds before the first retry at most; each that follows may wait twice as long.",
     ),
     Setting(
         "HEDGE_AFTER_MS",
         "0",
-        _whole(0, 600_000),
+        whole(0, 600_000),
         "Milliseconds after which the next candidate is asked too, the faster wins; 0: never.",
     ),
     Setting(
         "BREAKER_SLOW_MS",
         "20000",
-        _whole(0, 600_000),
+        whole(0, 600_000),
         "Milliseconds to a stream's first content from which on it counts as a failure; 0: never.",
     ),
     Setting(
         "ON_CLIENT_GONE",
         "abort",
-        _one_of(OnClientGone),
+        one_of(OnClientGone),
         "What becomes of a stream whose caller has left: abort, or finish (to cache it).",
     ),
     Setting(
         "ANALYTICS",
         "on",
-        _switch,
+        switch,
         "off: nothing is counted, but each request still has its line in the log.",
     ),
     Setting(
         "ANALYTICS_SHARDS",
         "1",
-        _whole(1, 32),
+        whole(1, 32),
         "Durable Objects among which the isolates' figures are spread; they are merged on read.",
     ),
-    Setting("LOG_PROMPTS", "off", _switch, "on: the prompts are logged, a line each."),
+    Setting("LOG_PROMPTS", "off", switch, "on: the prompts are logged, a line each."),
     Setting(
         "PROFILE",
         "0",
-        _flag,
+        flag,
         "1: logs where each request's time went. In development only.",
     ),
 )
@@ -438,27 +371,16 @@ def _access(provider: str, env: Mapping[str, str], local: bool, wrong: list[str]
 
     def url(text: str) -> str | None:
         if text:
-            _check_url(text, local)
+            check_url(text, local)
         return text.rstrip("/") or None
 
     def number(low: int, high: int) -> Callable[[str], int | None]:
-        return lambda text: _whole(low, high)(text) if text else None
+        return lambda text: whole(low, high)(text) if text else None
 
     return ProviderAccess(
         base_url=get("BASE_URL", url),
-        key=get("API_KEY", _secret),
+        key=get("API_KEY", secret),
         embeddings_url=get("EMBEDDINGS_BASE_URL", url),
         per_hour=get("RATE_LIMIT_PER_HOUR", number(0, 10_000_000)),
         burst=get("RATE_LIMIT_BURST", number(1, 1_000_000)),
     )
-
-
-def _check_url(text: str, local: bool) -> None:
-    parts = urlsplit(text)
-    if not parts.hostname or not re.fullmatch(r"[!-~]+", text):
-        raise ValueError("must be a URL such as https://host/v1")
-    if parts.query or parts.fragment or parts.username:
-        raise ValueError("must be a URL without user, query and fragment")
-    plain = parts.scheme == "http" and local and parts.hostname in LOOPBACK
-    if parts.scheme != "https" and not plain:
-        raise ValueError("must begin with https:// (http:// only to loopback, in development)")
