@@ -9,6 +9,7 @@ No prompt and no secret: an event holds none.
 from typing import TypeAlias
 
 from proxy.analytics.event import ITEM, Event
+from proxy.core.chat import Attempt
 
 Value: TypeAlias = str | int | float | bool
 Attributes: TypeAlias = dict[str, Value]
@@ -20,6 +21,8 @@ OPERATIONS = {
     "/v1/embeddings": "embeddings",
 }
 """What is asked of a model at an endpoint."""
+UNSENT = ("limited", "breaker_open")
+"""Outcomes of attempts that reached no provider."""
 
 _PROVIDERS = {"gemini": "gcp.gemini"}
 _METHODS = frozenset(
@@ -66,7 +69,25 @@ def gen_ai(event: Event) -> Attributes:
     )
 
 
-def proxy(event: Event) -> Attributes:
+def gen_ai_attempt(event: Event, attempt: Attempt, won: bool) -> Attributes:
+    """One attempt as a call of a model. won: it is the one that answered."""
+    told: dict[str, Value | None] = {
+        "gen_ai.operation.name": OPERATIONS.get(event.endpoint, "chat"),
+        "gen_ai.provider.name": provider_name(attempt.provider),
+        "gen_ai.request.model": attempt.model,
+        "gen_ai.request.stream": event.stream or None,
+        "http.response.status_code": attempt.status,
+    }
+    if won:
+        told["gen_ai.response.model"] = event.model
+        told["gen_ai.response.time_to_first_chunk"] = (
+            attempt.ms / 1000 if event.first_ms is not None else None
+        )
+        told |= _usage(event)
+    return _known(told)
+
+
+def own(event: Event) -> Attributes:
     """What only this proxy knows of."""
     return _known(
         {

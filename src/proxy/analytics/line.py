@@ -1,6 +1,6 @@
 """An event as the request's line in the log: flat, under OpenTelemetry's names."""
 
-from proxy.analytics.attributes import Attributes, gen_ai, http, proxy
+from proxy.analytics.attributes import Attributes, gen_ai, http, own
 from proxy.analytics.event import Event
 
 
@@ -13,7 +13,7 @@ def level(event: Event) -> str:
 def fields(event: Event) -> Attributes:
     """What the line holds. `trace_id` and `span_id` are named as OpenTelemetry names them in
     logs of other formats than its own."""
-    told = proxy(event) | http(event) | gen_ai(event)
+    told = own(event) | http(event) | gen_ai(event)
     if event.trace:
         told["trace_id"] = event.trace
     if event.span:

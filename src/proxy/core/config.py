@@ -12,7 +12,9 @@ from msgspec import Struct
 from proxy.core.settings_values import (
     balance,
     check_url,
+    collector,
     flag,
+    headers,
     one_of,
     origins,
     secret,
@@ -87,6 +89,9 @@ class Config(Struct, frozen=True, kw_only=True):
     analytics_shards: int
     log_prompts: bool
     profile: bool
+    otel_exporter_otlp_endpoint: str | None
+    otel_exporter_otlp_headers: dict[str, str]
+    otel_service_name: str
     providers: dict[str, ProviderAccess]
     """What is set of `<PROVIDER>_API_KEY` and the other PROVIDER_SETTINGS."""
 
@@ -304,6 +309,19 @@ SETTINGS = (
         flag,
         "1: logs where each request's time went. In development only.",
     ),
+    Setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        collector,
+        "The base URL of the collector that traces are sent to; none: they are not.",
+    ),
+    Setting(
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "",
+        headers,
+        "What it is sent to know us by (secret): name=value, percent-encoded, between commas.",
+    ),
+    Setting("OTEL_SERVICE_NAME", "ai-edge-proxy", str, "What the proxy is called in traces."),
 )
 
 PROVIDER_SETTINGS = {

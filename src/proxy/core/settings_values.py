@@ -4,7 +4,7 @@ value must be and holds no secret."""
 import re
 from collections.abc import Callable
 from typing import Any, get_args
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -93,6 +93,29 @@ def origins(text: str) -> tuple[str, ...]:
         ):
             raise ValueError(f"{origin!r} is no origin (such as https://app.example.com) and not *")
     return words(text)
+
+
+def headers(text: str) -> dict[str, str]:
+    """Headers as OpenTelemetry writes them: `name=value,name=value`, values percent-encoded."""
+    told: dict[str, str] = {}
+    for number, word in enumerate(words(text), 1):
+        name, equals, value = (part.strip() for part in word.partition("="))
+        value = unquote(value)
+        if not (equals and re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name)):
+            raise ValueError(f"must be name=value between commas; number {number} is not")
+        if not re.fullmatch(r"[!-~]([ -~]*[!-~])?", value):
+            raise ValueError(
+                f"must have values of visible ASCII characters; number {number} is not"
+            )
+        told[name.lower()] = value
+    return told
+
+
+def collector(text: str) -> str | None:
+    """A collector's base URL without its last slash; None where there is none."""
+    if text:
+        check_url(text, local=True)
+    return text.rstrip("/") or None
 
 
 def check_url(text: str, local: bool) -> None:

@@ -66,6 +66,13 @@ def test_provider_settings() -> None:
         ("OPENAI_BASE_URL", "http://127.0.0.1:1/v1", "must begin with https://"),
         ("OPENAI_BASE_URL", "https://user:pw@host/v1", "without user, query and fragment"),
         ("OPENAI_BASE_URL", "nonsense", "must be a URL"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.example", "must begin with https://"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "must be a URL"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=b,key", "number 2 is not"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "=b", "must be name=value"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a b=c", "must be name=value"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=", "must have values of visible ASCII"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=b%0D%0Ac: d", "must have values of visible ASCII"),
     ],
 )
 def test_nonsense_is_refused_by_name(name: str, value: str, reason: str) -> None:
@@ -73,6 +80,20 @@ def test_nonsense_is_refused_by_name(name: str, value: str, reason: str) -> None
         read({name: value}, PROVIDERS)
     assert name in str(caught.value)
     assert reason in str(caught.value)
+
+
+def test_a_collectors_settings_are_read_as_opentelemetry_writes_them() -> None:
+    config = read(
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318/",
+            "OTEL_EXPORTER_OTLP_HEADERS": " Authorization = Basic%20YTpi%3D%3D , x-a=b=c,",
+        },
+        PROVIDERS,
+    )
+    assert config.otel_exporter_otlp_endpoint == "http://127.0.0.1:4318"
+    assert config.otel_exporter_otlp_headers == {"authorization": "Basic YTpi==", "x-a": "b=c"}
+    assert config.otel_service_name == "ai-edge-proxy"
+    assert read({}, PROVIDERS).otel_exporter_otlp_endpoint is None
 
 
 def test_plain_http_reaches_only_loopback_in_development() -> None:
@@ -90,7 +111,14 @@ def test_every_fault_is_told_at_once() -> None:
 
 def test_no_secret_stands_in_the_message() -> None:
     with pytest.raises(ConfigError) as caught:
-        read({"ADMIN_TOKEN": "my secret", "GROQ_API_KEY": "another secret"}, PROVIDERS)
+        read(
+            {
+                "ADMIN_TOKEN": "my secret",
+                "GROQ_API_KEY": "another secret",
+                "OTEL_EXPORTER_OTLP_HEADERS": "a=secret%00,secret",
+            },
+            PROVIDERS,
+        )
     assert "secret" not in str(caught.value)
 
 
