@@ -81,6 +81,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_output: Tokens | None = None
     can: frozenset[Ability] | None = None
     """None: not known, so nothing is ruled out."""
+    streams: bool = True
+    """Whether it can stream its answer."""
     upstream: str | None = None
     """What the provider calls it, where `id` is not that (one of its models, in one mode)."""
     send: dict[str, Any] = {}

@@ -31,8 +31,9 @@ from proxy.providers.adapter import Adapter, Target
 from proxy.providers.registry import ADAPTERS
 from proxy.routing.attempts import Run, Terms
 from proxy.routing.images import with_inline_images
+from proxy.routing.plan import Plan, roomy
 from proxy.routing.retry import Retrying
-from proxy.routing.selection import Needs, Plan, Selection
+from proxy.routing.selection import Needs, Selection
 from proxy.routing.strategy import Candidate, Order, order
 from proxy.routing.stream import Stream
 from proxy.routing.watch import Call as Watched
@@ -160,7 +161,8 @@ class Manager:
     def _ordered(
         self, plan: Plan, asked: "_Asked", permit: Permit
     ) -> tuple[tuple[Target, ...], Callable[[], list[Order]]]:
-        """The candidates by the strategy, without those whose context is too short."""
+        """The candidates by the strategy, without those whose context is too short. Raises
+        InvalidRequest where every context is."""
         routing, orders = asked.routing, list[Order]()
         default = "priority" if routing.order else self._config.routing_strategy
         ordered = partial(self._order, routing.strategy or default, asked, permit)
@@ -175,9 +177,9 @@ class Manager:
         # The configured order needs no scores, unless somebody asks for them.
         by_priority = (routing.strategy or default) == "priority"
         targets = plan.in_order(None if by_priority else best_first)
-        used = permit.expected(0).input
-        roomy = tuple(t for t in targets if (t.model.context or used) >= used)
-        return roomy or targets, explain
+        if not asked.needs.embedding:  # of texts to embed each has the context for itself
+            targets = roomy(targets, permit.expected(0).input, plan.excluded)
+        return targets, explain
 
     def _order(
         self, strategy: str, asked: "_Asked", permit: Permit, targets: tuple[Target, ...]

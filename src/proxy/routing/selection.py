@@ -19,6 +19,7 @@ from proxy.providers.adapter import Target
 from proxy.providers.catalog import Ability, Catalog, Model
 from proxy.routing.breaker import View
 from proxy.routing.health import Check
+from proxy.routing.plan import Group, Plan
 
 T = TypeVar("T")
 
@@ -31,6 +32,9 @@ class Needs(Struct, frozen=True):
 
     abilities: frozenset[Ability] = frozenset()
     embedding: bool = False
+    streaming: bool = False
+    reasoning: bool = False
+    """Asked for, and no demand: a model that can't answers without."""
 
     @classmethod
     def of(cls, chat: ChatRequest) -> "Needs":
@@ -42,14 +46,24 @@ class Needs(Struct, frozen=True):
             wanted.append("tools")
         if chat.response_format and chat.response_format.type == "json_schema":
             wanted.append("json")
-        return cls(frozenset(wanted))
+        return cls(
+            frozenset(wanted),
+            streaming=chat.stream,
+            reasoning=chat.reasoning_effort not in (None, "none"),
+        )
 
     def lacking(self, model: Model) -> str | None:
         """What `model` can't do of it, in words; None if it can do all or nothing is known."""
         if (model.mode == "embedding") != self.embedding:
             return f"{model.id} is {'an embedding' if self.embedding is False else 'a chat'} model"
-        missing = self.abilities - model.can if model.can is not None else frozenset()
+        missing = set[str](self.abilities - model.can if model.can is not None else ())
+        if self.streaming and not model.streams:
+            missing.add("streaming")
         return f"{model.id} has no {' and no '.join(sorted(missing))}" if missing else None
+
+    def missed_by(self, model: Model) -> bool:
+        """Whether `model` would answer without the reasoning that is asked for."""
+        return self.reasoning and model.can is not None and "reasoning" not in model.can
 
 
 class Question(Struct, frozen=True):
@@ -77,31 +91,6 @@ class Question(Struct, frozen=True):
         if self.by_name:
             return ("model", self.names[0])
         return ("any", self.strategy or "", *self.names)
-
-
-class Group(Struct, frozen=True):
-    """Models that mean the same to the caller, in the configured order."""
-
-    targets: tuple[Target, ...]
-    only_best: bool
-    """Whether one of them will do: the caller has said who follows."""
-
-
-class Plan(Struct, frozen=True):
-    """Who may answer a request: the groups in the order in which they are tried."""
-
-    groups: tuple[Group, ...]
-
-    def in_order(
-        self, order: Callable[[tuple[Target, ...]], tuple[Target, ...]] | None = None
-    ) -> tuple[Target, ...]:
-        """All, each once; order: that within a group, if not the configured one."""
-        chosen: dict[tuple[str, str], Target] = {}
-        for group in self.groups:
-            targets = order(group.targets) if order else group.targets
-            for target in targets[:1] if group.only_best else targets:
-                chosen.setdefault((target.spec.name, target.model.id), target)
-        return tuple(chosen.values())
 
 
 class Selection:
@@ -198,9 +187,9 @@ class Selection:
         excluded: dict[str, str] = {}
         barred: list[str] = []
         groups: list[tuple[list[Model], bool]] = []
-        for models, only_best in self._wanted(routing, needs):
+        for wanted in self._wanted(routing, needs):
             usable: list[Model] = []
-            for model in models:
+            for model in wanted.models:
                 reason = self._reason(model, routing, needs)
                 if reason:
                     excluded.setdefault(model.provider, reason)
@@ -210,8 +199,10 @@ class Selection:
                     usable.append(model)
             if not (usable or groups or _is_open(routing)) and barred:
                 break  # what was asked for by name is not exchanged for what the key may use
+            if wanted.left_open:  # what was named is asked, and what it drops is told
+                usable = [model for model in usable if not needs.missed_by(model)] or usable
             if usable:
-                groups.append((usable, only_best))
+                groups.append((usable, wanted.only_best))
         if not groups and barred:
             raise PermissionDenied(f"This key may not: {'; '.join(barred[:3])}.", param="model")
         if not groups:
@@ -222,10 +213,15 @@ class Selection:
             groups = [([m for m in models if m.id == first], best) for models, best in groups]
         if routing.fallback is False:
             groups = [(groups[0][0], True)]
-        return Plan(tuple(Group(tuple(map(self.target, models)), best) for models, best in groups))
+        chosen = {model.provider for models, _ in groups for model in models}
+        return Plan(
+            tuple(Group(tuple(map(self.target, models)), best) for models, best in groups),
+            {name: reason for name, reason in excluded.items() if name not in chosen},
+        )
 
     def question(self, routing: Routing, needs: Needs, grant: Grant) -> Question:
-        """What the cache files the answer under. Raises like `plan`."""
+        """What the cache files the answer under, streamed or not. Raises like `plan`."""
+        needs = structs.replace(needs, streaming=False)
         return self._once("question", self._question, routing, needs, grant)
 
     def _question(self, routing: Routing, needs: Needs, grant: Grant) -> Question:
@@ -286,25 +282,27 @@ class Selection:
             return "not among provider.only"
         return self._reasons.get(model.provider) or needs.lacking(model)
 
-    def _wanted(self, routing: Routing, needs: Needs) -> Iterable[tuple[Sequence[Model], bool]]:
-        """What each name means, and the models to fall back to; of each whether one will do.
+    def _wanted(self, routing: Routing, needs: Needs) -> "Iterable[_Wanted]":
+        """What each name means, and the models to fall back to.
 
         A list of providers to fall back to (or none) binds also what a name leaves open.
         """
         order = tuple(dict.fromkeys((*routing.order, *self.order)))
         only_best = routing.fallback is not True
         first = self._named(routing.model, routing.provider, needs, order)
-        yield first, only_best
+        yield _Wanted(first, only_best, left_open=not routing.provider and routing.model in TIERS)
         for name in routing.models:
-            yield self._named(name, None, needs, order), only_best
+            models = self._named(name, None, needs, order)
+            yield _Wanted(models, only_best, left_open=name in TIERS)
         if routing.fallback is False or needs.embedding:
             return
         tier = routing.model.rpartition("/")[2]
         if not _is_open(routing):
             tier = self._catalog.tier_of(first[0]) if first else "auto"
+        listed = isinstance(routing.fallback, tuple)
         others = routing.fallback if isinstance(routing.fallback, tuple) else order
-        models = (self._tier_model(provider, tier, needs) for provider in others)
-        yield [model for model in models if model], False
+        follow = (self._tier_model(provider, tier, needs) for provider in others)
+        yield _Wanted([model for model in follow if model], False, left_open=not listed)
 
     def _named(
         self, name: str, provider: str | None, needs: Needs, order: tuple[str, ...]
@@ -345,16 +343,27 @@ class Selection:
         return [model]
 
     def _tier_model(self, provider: str, tier: str, needs: Needs) -> Model | None:
-        """The provider's model of a tier; where that one can't do what is needed, the first of
-        its other tiers that can."""
+        """The provider's model of a tier; where that one can't do what is needed or asked for,
+        the first of its other tiers that can."""
         if needs.embedding:
             id_ = self._catalog.providers[provider].embedding_model
             return self._catalog.model(provider, id_) if id_ else None
         first = self._catalog.tier_model(provider, tier)
-        if first is None or not needs.lacking(first):
-            return first
-        others = (self._catalog.tier_model(provider, other) for other in TIERS)
-        return next((m for m in others if m and not needs.lacking(m)), first)
+        if first is None:
+            return None
+        offered = (self._catalog.tier_model(provider, name) for name in (tier, *TIERS))
+        able = [model for model in offered if model and not needs.lacking(model)] or [first]
+        return next((model for model in able if not needs.missed_by(model)), able[0])
+
+
+class _Wanted(Struct, frozen=True):
+    """What one name of a request means, or the models to fall back to."""
+
+    models: Sequence[Model]
+    only_best: bool
+    """Whether one of them will do."""
+    left_open: bool
+    """Whether the caller named neither model nor provider."""
 
 
 def _is_open(routing: Routing) -> bool:

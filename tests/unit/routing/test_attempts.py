@@ -8,8 +8,9 @@ import msgspec
 import pytest
 from msgspec import structs
 
+from proxy.core.chat import EmbeddingRequest, Routing
 from proxy.core.config import read
-from proxy.core.errors import NotFound, ProviderError, RateLimitExceeded
+from proxy.core.errors import InvalidRequest, NotFound, ProviderError, RateLimitExceeded
 from proxy.core.ports import Outgoing, Ports
 from proxy.providers.catalog import Catalog
 from proxy.routing.manager import Manager
@@ -285,13 +286,53 @@ class TestStrategies:
         routing = {"model": "auto", "strategy": "fastest", "fallback": True, "ignore": IGNORED}
         assert await streamed(isolate, **routing) == "groq"
 
-    @in_no_time
-    async def test_a_context_that_is_too_short(self) -> None:
-        out = outside(by_host(openai=whole("o"), groq=whole("g")))
+
+class TestContext:
+    """The prompt is estimated at 10 tokens."""
+
+    def isolate(self, **contexts: int) -> Isolate:
         catalog = made_catalog()
-        key = ("openai", "gpt")
-        catalog.models[key] = structs.replace(catalog.models[key], context=5)
-        assert await Isolate(catalog, out).ask() == ["groq ok"]
+        for key, model in catalog.models.items():
+            context = contexts.get(model.provider)
+            catalog.models[key] = structs.replace(model, context=context)
+        return Isolate(catalog, outside(by_host(openai=self.openai, groq=whole("g"))))
+
+    def openai(self, request: Outgoing) -> FakeReply:
+        vectors = b'{"data": [{"index": 0, "embedding": [0.5]}]}'
+        return FakeReply(vectors) if request.url.endswith("/embeddings") else whole("o")
+
+    @in_no_time
+    async def test_who_has_room_is_asked(self) -> None:
+        assert await self.isolate(openai=9, groq=10).ask() == ["groq ok"]
+        assert await self.isolate(openai=9).ask() == ["groq ok"]
+
+    @in_no_time
+    async def test_a_wrong_estimate_refuses_nobody(self) -> None:
+        assert await self.isolate(openai=5, groq=4).ask() == ["openai ok"]
+
+    @in_no_time
+    async def test_what_cannot_fit_is_told_of_each(self) -> None:
+        isolate = self.isolate(openai=4, groq=3)
+        with pytest.raises(InvalidRequest) as caught:
+            await isolate.ask(ignore=("gemini",))
+        assert caught.value.message == (
+            "The prompt is too long, at about 10 tokens (openai: gpt has a context of 4 tokens;"
+            " groq: llama has a context of 3 tokens)."
+        )
+        assert caught.value.code == "context_length_exceeded"
+
+    @in_no_time
+    async def test_with_those_that_something_else_excludes(self) -> None:
+        isolate = self.isolate(groq=3)
+        with pytest.raises(InvalidRequest, match=r"llama has .* 3 tokens; gemini: ruled out"):
+            await isolate.ask(model="auto", fallback=True, only=("groq", "gemini"), ignore=IGNORED)
+
+    @in_no_time
+    async def test_texts_to_embed_have_a_context_each(self) -> None:
+        isolate = self.isolate(openai=1)
+        ask = EmbeddingRequest(input=("hi",), routing=Routing(model="embed-o", fallback=False))
+        embedded, _ = await isolate.manager.embed(ask, isolate.permit)
+        assert embedded.vectors
 
 
 IGNORED = ("gemini", "openrouter")

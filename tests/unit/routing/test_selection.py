@@ -1,6 +1,8 @@
 """Which models a request goes to, and what is said when there is none."""
 
+import msgspec
 import pytest
+from msgspec import structs
 
 from proxy.core.chat import ChatRequest, ImageURL, JSONSchema, Message, Part, ResponseFormat, Tool
 from proxy.core.chat import Routing as Ask
@@ -10,11 +12,14 @@ from proxy.core.principal import Grant
 from proxy.providers.catalog import Catalog
 from proxy.routing.health import Check
 from proxy.routing.selection import Needs, Selection
+from tests.unit.routing.conftest import CATALOG, ENV
 
 ANY = Grant()
 TEXT = Needs()
 VISION = Needs(frozenset({"vision"}))
 EMBEDDING = Needs(embedding=True)
+STREAMING = Needs(streaming=True)
+REASONING = Needs(reasoning=True)
 
 
 def chosen(selection: Selection, ask: Ask, needs: Needs = TEXT) -> list[str]:
@@ -79,6 +84,71 @@ def test_a_tier_gives_way_to_the_model_that_can(selection: Selection) -> None:
 def test_a_named_model_is_not_exchanged_silently(selection: Selection) -> None:
     with pytest.raises(NoProviderAvailable, match="groq: llama has no vision"):
         selection.plan(Ask(model="groq/llama", fallback=False), VISION, ANY)
+
+
+def changed(**models: dict[str, object]) -> Selection:
+    """A selection whose catalogue has other fields for some models; `_` stands for `-`."""
+    data = msgspec.json.decode(msgspec.json.encode(CATALOG))
+    for model in data["models"]:
+        model |= models.get(model["id"].replace("-", "_"), {})
+    catalog = Catalog(msgspec.json.encode(data))
+    return Selection(catalog, read(ENV, catalog.providers), frozenset())
+
+
+class TestStreaming:
+    def test_who_cannot_is_left_out_of_streams_only(self) -> None:
+        selection = changed(llama={"streams": False}, oss={"streams": False})
+        assert chosen(selection, Ask(), STREAMING)[:2] == ["gemini/flash", "groq/scout"]
+        assert chosen(selection, Ask())[:2] == ["gemini/flash", "groq/llama"]
+
+    def test_the_reason_is_told(self) -> None:
+        selection = changed(llama={"streams": False})
+        needs = Needs(frozenset({"vision"}), streaming=True)
+        with pytest.raises(NoProviderAvailable, match="groq: llama has no streaming and no vision"):
+            selection.plan(Ask(model="groq/llama", fallback=False), needs, ANY)
+
+    def test_the_question_is_the_same_streamed_or_not(self) -> None:
+        selection = changed(flash={"streams": False})
+        for ask in (Ask(), Ask(model="gemini/flash", fallback=False)):
+            streamed = selection.question(ask, STREAMING, ANY)
+            assert streamed == selection.question(ask, TEXT, ANY)
+
+    def test_an_unlisted_model_is_taken_to_be_able(self, selection: Selection) -> None:
+        assert chosen(selection, Ask(model="groq/new", fallback=False), STREAMING) == ["groq/new"]
+
+
+class TestReasoning:
+    """Here openai's big model reasons, and openrouter's may."""
+
+    @pytest.fixture
+    def selection(self) -> Selection:
+        return changed(gpt_big={"can": ["vision", "tools", "json", "reasoning"]})
+
+    @pytest.mark.parametrize(
+        ("ask", "expected"),
+        [
+            # What is left open goes to those that can, each by its own model that can.
+            (Ask(), ["openai/gpt-big", "openrouter/vendor/gpt"]),
+            (Ask(model="smart", fallback=False), ["openai/gpt-big"]),
+            (Ask(model="pro"), ["gemini/pro", "openai/gpt-big"]),
+            (Ask(model="openai/auto", fallback=False), ["openai/gpt-big"]),
+            # What is named is asked all the same.
+            (Ask(model="llama", fallback=False), ["groq/llama"]),
+            (Ask(model="auto", provider="groq", fallback=False), ["groq/llama"]),
+            (Ask(model="gpt-big", fallback=("groq",)), ["openai/gpt-big", "groq/oss"]),
+            (Ask(model="gpt", models=("llama",), fallback=()), ["openai/gpt", "groq/llama"]),
+            # Better an answer without than none.
+            (Ask(model="fast"), ["groq/llama"]),
+            (Ask(only=("groq", "gemini")), ["gemini/flash", "groq/llama"]),
+        ],
+    )
+    def test_candidates(self, selection: Selection, ask: Ask, expected: list[str]) -> None:
+        assert chosen(selection, ask, REASONING) == expected
+
+    def test_what_is_needed_comes_before_what_is_wished(self, selection: Selection) -> None:
+        needs = structs.replace(REASONING, abilities=frozenset({"vision"}))
+        asked = Ask(only=("groq",))
+        assert chosen(selection, asked, needs) == ["groq/scout"]
 
 
 def test_unknown_model_says_what_to_do(selection: Selection) -> None:
@@ -181,5 +251,9 @@ def test_needs_of_a_request() -> None:
         response_format=ResponseFormat("json_schema", JSONSchema(schema_={})),
     )
     assert Needs.of(full).abilities == {"vision", "tools", "json"}
+    for effort, wished in (("none", False), ("minimal", True), ("high", True)):
+        thinking = structs.replace(plain, reasoning_effort=effort)
+        assert Needs.of(thinking).reasoning == wished
+    assert Needs.of(structs.replace(plain, stream=True)) == STREAMING
     idle_tools = ChatRequest(messages=plain.messages, tools=(Tool(),), tool_choice="none")
     assert Needs.of(idle_tools) == TEXT

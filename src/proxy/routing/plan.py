@@ -1,0 +1,61 @@
+"""Who may answer a request, group by group, and whose context is long enough for it."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+
+from proxy.core.errors import InvalidRequest
+from proxy.providers.adapter import Target
+
+TOO_LONG = 2
+"""So many times its context the prompt must be estimated at before a model is not asked at all.
+The estimate may be that far off; up to there the provider's own count has the last word."""
+
+
+class Group(Struct, frozen=True):
+    """Models that mean the same to the caller, in the configured order."""
+
+    targets: tuple[Target, ...]
+    only_best: bool
+    """Whether one of them will do: the caller has said who follows."""
+
+
+class Plan(Struct, frozen=True):
+    """Who may answer a request: the groups in the order in which they are tried."""
+
+    groups: tuple[Group, ...]
+    excluded: dict[str, str] = {}
+    """Why each other provider may not."""
+
+    def in_order(
+        self, order: Callable[[tuple[Target, ...]], tuple[Target, ...]] | None = None
+    ) -> tuple[Target, ...]:
+        """All, each once; order: that within a group, if not the configured one."""
+        chosen: dict[tuple[str, str], Target] = {}
+        for group in self.groups:
+            targets = order(group.targets) if order else group.targets
+            for target in targets[:1] if group.only_best else targets:
+                chosen.setdefault((target.spec.name, target.model.id), target)
+        return tuple(chosen.values())
+
+
+def roomy(
+    targets: Sequence[Target], tokens: int, excluded: Mapping[str, str]
+) -> tuple[Target, ...]:
+    """Those whose context holds a prompt of about `tokens`; where none does, those that may
+    hold it all the same. excluded: why the other providers are none of them.
+
+    Raises InvalidRequest where nobody can.
+    """
+    for times in (1, TOO_LONG):
+        if fitting := tuple(t for t in targets if tokens <= times * (t.model.context or tokens)):
+            return fitting
+    why = [
+        f"{t.spec.name}: {t.model.id} has a context of {t.model.context} tokens" for t in targets
+    ]
+    why += [f"{name}: {reason}" for name, reason in excluded.items()]
+    raise InvalidRequest(
+        f"The prompt is too long, at about {tokens} tokens ({'; '.join(why)}).",
+        param="messages",
+        code="context_length_exceeded",
+    )
