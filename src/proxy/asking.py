@@ -71,7 +71,8 @@ def timed(call: Call, headers: Mapping[str, str]) -> Call:
     given = headers.get("cf-aig-request-timeout")
     if given is None or call.routing.timeout_ms is not None:
         return call
-    if not re.fullmatch(r"[0-9]{1,6}", given.strip()) or not 1 <= int(given) <= 600_000:
+    given = given.strip()  # of more than `int` takes for blank
+    if not re.fullmatch(r"[0-9]{1,6}", given) or not 1 <= int(given) <= 600_000:
         name = "cf-aig-request-timeout"
         raise InvalidRequest(f"{name} must be a whole number from 1 to 600000", param=name)
     return structs.replace(call, routing=structs.replace(call.routing, timeout_ms=int(given)))

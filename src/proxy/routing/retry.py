@@ -84,7 +84,8 @@ def retrying(headers: Mapping[str, str], default: Retrying) -> Retrying:
 
 
 def _number(header: str, text: str, least: int, most: int) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text.strip()) or not least <= int(text) <= most:
+    text = text.strip()  # of more than `int` takes for blank
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
         raise _wrong(header, f"a whole number from {least} to {most}")
     return int(text)
 

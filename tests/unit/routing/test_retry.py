@@ -135,6 +135,7 @@ def test_nonsense_is_refused_by_name(header: str, value: str) -> None:
     assert raised.value.param == header
 
 
+@example({"cf-aig-max-attempts": "3\x1f"})
 @given(st.dictionaries(st.sampled_from(["cf-aig-max-attempts", "cf-aig-retry-delay"]), st.text()))
 def test_whatever_the_headers_say_the_bounds_hold(headers: dict[str, str]) -> None:
     try:
