@@ -225,7 +225,7 @@ FAULTS = (
         (
             Refusal(504, "provider_timeout"),
             Broken(504, "provider_timeout"),
-            Refusal(504, "provider_timeout"),  # its headers came in time: nobody is left to ask
+            Second(),
             Broken(504, "provider_timeout"),
         ),
         "timeout",

@@ -159,7 +159,7 @@ class Run(Generic[T]):
         call = self._watch.begin(target)
         self._tried = True
         try:
-            async with asyncio.timeout(left):
+            async with asyncio.timeout(self._spendable(target, left)):
                 result, outgoing = await self._attempt(target, left / (1 + len(self._waiting)))
         except TimeoutError:
             fault = Fault("timeout", "The answer did not come in time.")
@@ -182,6 +182,15 @@ class Run(Generic[T]):
         if fault.kind in PROVIDER_WIDE:
             self._waiting = [t for t in self._waiting if t.spec.name != target.spec.name]
         return fault
+
+    def _spendable(self, target: Target, left: float) -> float:
+        """Seconds that an attempt may take whole: a fair share of what is left is kept for those
+        who could still be asked after it, so that one of them always gets its turn."""
+        others = sum(
+            other.spec.name != target.spec.name and not self._watch.openness(other)
+            for other in self._waiting
+        )
+        return left - left / (1 + others) if others else left
 
     def _pause(self, target: Target, fault: Fault, tries: int) -> float | None:
         """Seconds until the same provider is tried again; None: it is not."""

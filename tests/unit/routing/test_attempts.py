@@ -10,7 +10,13 @@ from msgspec import structs
 
 from proxy.core.chat import EmbeddingRequest, Routing
 from proxy.core.config import read
-from proxy.core.errors import InvalidRequest, NotFound, ProviderError, RateLimitExceeded
+from proxy.core.errors import (
+    InvalidRequest,
+    NotFound,
+    ProviderError,
+    ProviderTimeout,
+    RateLimitExceeded,
+)
 from proxy.core.ports import Outgoing, Ports
 from proxy.providers.catalog import Catalog
 from proxy.routing.manager import Manager
@@ -140,6 +146,61 @@ class TestRetries:
                 wanted = Retrying(attempts, 0)
                 await manager.complete(call(fallback=False), Unlimited(), retrying=wanted)
         assert len(sent(out)) == 1 + 3
+
+
+def dripping(text: str, seconds: float) -> FakeReply:
+    """A whole answer, a byte at a time over so many seconds. Its headers come at once."""
+    body = whole(text).pieces[0]
+    assert isinstance(body, bytes)
+    pieces: list[bytes | float] = []
+    for at in range(len(body)):
+        pieces += [seconds / len(body), body[at : at + 1]]
+    return FakeReply(*pieces)
+
+
+class TestTime:
+    """An answer that drips takes no other's turn."""
+
+    @in_no_time
+    async def test_the_next_is_asked_within_the_deadline(self) -> None:
+        out = outside(by_host(openai=dripping("o", 60.0), groq=slow(1.0, whole("g"))))
+        assert await Isolate(made_catalog(), out).ask(timeout_ms=4000) == [
+            "openai timeout",
+            "groq ok",
+        ]
+        assert asyncio.get_running_loop().time() == pytest.approx(3)  # 4 s less a half, and 1 s
+
+    @in_no_time
+    async def test_each_leaves_a_share_to_those_behind(self) -> None:
+        times: list[float] = []
+
+        def drips(_: Outgoing) -> FakeReply:
+            times.append(asyncio.get_running_loop().time())
+            return dripping("late", 60.0)
+
+        out = outside(by_host(gemini=drips, openai=drips, groq=drips))
+        with pytest.raises(ProviderTimeout):
+            await Isolate(made_catalog(), out).ask(fallback=("gemini", "groq"), timeout_ms=6000)
+        assert times == pytest.approx([0, 4, 5])
+        assert asyncio.get_running_loop().time() == pytest.approx(6)
+
+    @in_no_time
+    async def test_with_nobody_behind_all_the_time_is_its(self) -> None:
+        out = outside(by_host(openai=lambda _: dripping("o", 3.5), groq=lambda _: error(401)))
+        isolate = Isolate(made_catalog(), out)
+        assert await isolate.ask(timeout_ms=4000, fallback=False) == ["openai ok"]
+        # Nor are those kept a share whose breaker is open, or another model of its own.
+        await isolate.ask(model="groq/llama", fallback=("openai",))
+        assert await isolate.ask(timeout_ms=4000) == ["openai ok"]
+        more = {"models": ("openai/gpt-big",), "fallback": False, "timeout_ms": 4000}
+        assert await isolate.ask(**more) == ["openai ok"]
+
+    @in_no_time
+    async def test_a_stream_that_never_gets_to_its_content(self) -> None:
+        comments = FakeReply(*[1.0, b": processing\n\n"] * 60, headers=EVENTS)
+        out = outside(by_host(openai=comments, groq=stream(0.5)))
+        assert await streamed(Isolate(made_catalog(), out), timeout_ms=4000) == "groq"
+        assert asyncio.get_running_loop().time() < 4
 
 
 class TestBreakers:

@@ -183,7 +183,8 @@ async def test_all_silent_is_a_timeout(build: Build) -> None:
 
 async def test_a_body_may_take_the_time_that_is_left(build: Build) -> None:
     slow = FakeReply(b'{"choices": [{"message": ', 0.3, b'{"content": "Hi"}}]}')
-    answer, _ = await build(by_host(openai=slow)).complete(call(timeout_ms=500), Unlimited())
+    alone = call(timeout_ms=500, fallback=False)
+    answer, _ = await build(by_host(openai=slow)).complete(alone, Unlimited())
     assert answer.text == "Hi"
 
 
