@@ -65,6 +65,18 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
             "ON_CLIENT_GONE": "finish",
         },
     ),
+    "canary": (
+        "development",
+        {
+            "ADMIN_TOKEN": ADMIN_TOKEN,
+            "FALLBACK_CHAIN": "openai,groq,deepseek",
+            "DISABLED_PROVIDERS": "gemini,openrouter,huggingface,local,workers-ai",
+            "ROUTING_STRATEGY": "weighted",
+            "ROUTING_WEIGHTS": "openai=80, groq=20",
+            "ROUTING_STICKY": "on",
+            "HEDGE_AFTER_MS": "1500",
+        },
+    ),
     "restarted": ("development", {"CACHE_SCOPE": "shared"}),
     "faulty": ("development", {}),
     "broken": ("staging", {"FALLBACK_CHAIN": "gemini,nobody", "IDLE_TIMEOUT_MS": "soon"}),

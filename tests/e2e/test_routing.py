@@ -1,16 +1,17 @@
 """Retries, breakers and batches in the real runtime."""
 
 import asyncio
+import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.e2e.conftest import Deployments, Script
+from tests.e2e.conftest import ADMIN_TOKEN, Deployments, Script
 from tests.e2e.sse import events
 
 
@@ -24,6 +25,15 @@ def routing(url: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=url, timeout=60) as client:
         assert client.delete("/admin/breakers").status_code == 204
         yield client
+
+
+def eventually(look: Callable[[], Any], wanted: Any) -> Any:
+    """What is seen in the end, 5 s from now at the latest."""
+    for _ in range(50):
+        if look() == wanted:
+            break
+        time.sleep(0.1)
+    return look()
 
 
 def test_of_three_providers_one_fails_at_random(url: str, routing: Any, script: Script) -> None:
@@ -109,11 +119,8 @@ def test_a_stream_whose_caller_leaves_is_finished_and_kept(
     body = {"prompt": script("one two three four five", openai={"event_delay_ms": 200})}
     with routing.stream("POST", "/v1/generate", json=body | {"stream": True}) as answer:
         next(answer.iter_raw())
-    for _ in range(50):
-        if received() and received()[-1]["ended"] == "complete":
-            break
-        time.sleep(0.1)
-    assert [request["ended"] for request in received()] == ["complete"]
+    ended = eventually(lambda: [request["ended"] for request in received()], ["complete"])
+    assert ended == ["complete"]
     for _ in range(20):
         kept = routing.post("/v1/generate", json=body)
         if kept.headers["cf-aig-cache-status"] == "HIT":
@@ -121,6 +128,99 @@ def test_a_stream_whose_caller_leaves_is_finished_and_kept(
         time.sleep(0.1)
     assert kept.json()["data"] == "echo: one two three four five"
     assert kept.headers["cf-aig-cache-status"] == "HIT"
+
+
+class TestStrategies:
+    """On a deployment with a canary, of three providers."""
+
+    @pytest.fixture
+    def canary(self, deployments: Deployments) -> Iterator[httpx.Client]:
+        url = deployments.get("canary").url
+        headers = {"authorization": f"Bearer {ADMIN_TOKEN}", "x-proxy-explain": "1"}
+        with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+            assert client.delete("/admin/breakers").status_code == 204
+            yield client
+
+    def ask(self, client: httpx.Client, prompt: str, **fields: Any) -> dict[str, Any]:
+        body = {"prompt": prompt, "cache": {"mode": "off"}} | fields
+        answer = client.post("/v1/generate", json=body)
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def measure(self, client: httpx.Client, prompt: str, *, times: int, model: str) -> None:
+        for _ in range(times):
+            self.ask(client, prompt, model=model, fallback=False)
+
+    def test_a_canary_gets_its_share_and_keeps_its_users(
+        self, canary: httpx.Client, script: Script
+    ) -> None:
+        def provider(user: int) -> str:
+            who: str = self.ask(canary, script(f"{user}"), user=f"user-{user}")["provider"]
+            return who
+
+        first = [provider(user) for user in range(150)]
+        assert set(first) == {"openai", "groq"}
+        assert 0.1 < first.count("groq") / len(first) < 0.3
+        for _ in range(2):
+            assert [provider(user) for user in range(20)] == first[:20]
+
+    def test_the_reliable_one(self, canary: httpx.Client, script: Script) -> None:
+        fault = script(openai={"status": 500})
+        for prompt in (script(), script(), fault) * 5:  # too few faults for its breaker
+            self.measure(canary, prompt, times=1, model="openai/smart")
+        self.measure(canary, script(), times=12, model="groq/smart")
+        self.measure(canary, script(), times=1, model="deepseek/smart")
+        told = self.ask(canary, script(), model="smart", strategy="reliable")
+        [routing, *_] = told["metadata"]["routing"]
+        success = {one["provider"]: one["score"] for one in routing["candidates"]}
+        assert success["groq"] > success["deepseek"] > success["openai"]
+        assert success["deepseek"] == pytest.approx(0.96, abs=0.01)  # after one success of one
+        if not routing["explored"]:  # one in fifty goes to deepseek, to measure it
+            assert told["provider"] == "groq"
+            assert list(success) == ["groq", "deepseek", "openai"]
+
+    def test_the_fastest_one(self, canary: httpx.Client, script: Script) -> None:
+        for provider, prompt in (
+            ("openai", script(openai={"delay_ms": 600})),
+            ("groq", script()),
+            ("deepseek", script(deepseek={"delay_ms": 600})),
+        ):
+            self.measure(canary, prompt, times=5, model=f"{provider}/fast")
+        told = self.ask(canary, script(), model="fast", strategy="fastest")
+        assert told["provider"] == "groq"
+        scores = [one["score"] for one in told["metadata"]["routing"][0]["candidates"]]
+        assert scores == sorted(scores)
+
+    @pytest.mark.parametrize("stream", [False, True])
+    def test_a_hedge(
+        self, canary: httpx.Client, script: Script, received: Any, stream: bool
+    ) -> None:
+        budget = {"user": "hedger", "budget": {"day": 1}}
+        key = canary.post("/admin/keys", json=budget).json()
+        body = {
+            "prompt": script("one two three", openai={"delay_ms": 20_000}),
+            "model": "openai/gpt-4o",
+            "fallback": ["groq"],
+            "cache": {"mode": "off"},
+            "stream": stream,
+        }
+        began = time.monotonic()
+        bearer = {"authorization": f"Bearer {key['key']}"}
+        with canary.stream("POST", "/v1/generate", json=body, headers=bearer) as answer:
+            told = list(events(answer))[-1][1] if stream else json.loads(answer.read())
+        assert 1.5 <= time.monotonic() - began < 10
+        assert told["provider"] == "groq"
+        slow, quick = received()
+        assert (slow["provider"], quick["provider"]) == ("openai", "groq")
+        assert quick["start"] - slow["start"] >= 1.4
+        assert eventually(lambda: received()[0]["ended"], "client_gone") == "client_gone"
+
+        def account() -> Any:
+            return canary.get("/admin/limits", params={"key": key["id"]}).json()
+
+        assert eventually(lambda: account()["reservations"], 0) == 0
+        # Both are paid for: openai, at $2.50 a million tokens, has read the prompt at least.
+        assert account()["spent_day"] / 1e9 > told["metadata"]["cost"] + 10 * 2.5e-6
 
 
 class TestBatch:
