@@ -140,7 +140,7 @@ async def _on_stand_ins(bodies: list[bytes], args: argparse.Namespace) -> Counte
     for name, store in (("kv", kv), ("r2", r2)):
         spent = (store.spent[what] for what in ("reads", "writes", "deletes", "lists"))
         print(f"{name:18}", *(f"{1000 * count / len(bodies):9.1f}" for count in spent))
-    print("evictions from memory:", sum(app._cache.memory.evictions for app in apps))
+    print("evictions from memory:", sum(app._parts.cache.memory.evictions for app in apps))
     print("bytes of an entry:    ", kv.spent["bytes"] // max(1, kv.spent["writes"]), end="\n\n")
     return tally + Counter(calls=sum(sent.method == "POST" for sent in upstream.sent))
 

@@ -161,6 +161,10 @@ def _own(exchange: Exchange, index: int) -> Exchange:
     request = structs.replace(exchange.request, headers=headers)
     own = Exchange(request, exchange.ports, exchange.record, ITEM, native)
     own.principal = exchange.principal
+    if exchange.trace:
+        span = exchange.facts["span"]
+        parent, new = span or exchange.trace.parent, exchange.ports.random.token(8)
+        own.join(structs.replace(exchange.trace, span=new, parent=parent), recorded=bool(span))
     return own
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import structs
 
 from proxy.analytics.event import Event
+from proxy.analytics.trace import Trace
 from proxy.core.chat import Attempt, Cost, Served, Usage
 from proxy.core.config import Config
 from proxy.core.errors import MethodNotAllowed, ProxyError
@@ -59,12 +60,24 @@ class Exchange:
         self.upstream_ms = 0
         self.facts: dict[str, Any] = {}
         self.stages: dict[str, float] = {}
+        self.trace: Trace | None = None
+        self.passed_on: dict[str, str] = {}
+        """Headers for the providers."""
         self._lapped = self.began
 
     @property
     def ms(self) -> int:
         """Milliseconds since the request came."""
         return max(0, round((self.ports.clock.now() - self.began) * 1000))
+
+    def join(self, trace: Trace, *, recorded: bool) -> None:
+        """Makes the request part of a trace. recorded: whether its own span is exported; if not,
+        what is called is the caller's child."""
+        self.trace = trace
+        span = trace.span if recorded and trace.sampled else ""
+        self.facts.update(trace=trace.id, span=span, parent=trace.parent)
+        told = trace if recorded else structs.replace(trace, span=trace.parent)
+        self.passed_on = told.headers()
 
     def lap(self, stage: str) -> None:
         """A part of the way is over; its time is what went by since the part before."""

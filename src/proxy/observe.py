@@ -5,14 +5,21 @@ told first, so that whoever asks sees its last second too.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import structs
 
-from proxy.analytics import pages, question, report
-from proxy.analytics.figures import Query, Sums
+from proxy.analytics import pages, parameters, prometheus, question, report, requests
+from proxy.analytics.event import Event
+from proxy.analytics.figures import KEPT_SECONDS, SPAN_SECONDS, Query, Span, Sums
+from proxy.analytics.insights import insights, render
+from proxy.analytics.insights.model import Market, Opening, Seen
+from proxy.analytics.prometheus import State
 from proxy.analytics.recorder import Recorder
+from proxy.analytics.requests import Page
+from proxy.analytics.requests import Query as LogQuery
 from proxy.core.config import Config
 from proxy.core.errors import InternalError, NotFound
 from proxy.core.ports import Ports, Statistics
@@ -25,11 +32,15 @@ FRESH = {**JSON, "cache-control": "no-store"}
 SECONDS = 10.0
 """What the shards may take to answer."""
 
+_PAGE = msgspec.json.Decoder(Page)
+_OPENINGS = msgspec.json.Decoder(tuple[Opening, ...])
+
 
 class Observatory:
     """Answers questions about the past."""
 
-    def __init__(self, config: Config, ports: Ports, recorder: Recorder) -> None:
+    def __init__(self, config: Config, ports: Ports, recorder: Recorder, market: Market) -> None:
+        self._market = market
         self._config = config
         self._ports = ports
         self._recorder = recorder
@@ -49,6 +60,51 @@ class Observatory:
             lambda statistics, shard: statistics.requests(shard, _json(asked.of_shard(shard)))
         )
         return Response(headers=dict(FRESH), body=pages.render(asked, answers))
+
+    async def insights(self, exchange: Exchange) -> Response:
+        """GET /analytics/insights. Raises ProxyError."""
+        params = exchange.request.query
+        parameters.check_names(params, ("window",))
+        text = params.get("window", "7d")
+        window = parameters.seconds("window", text)
+        only = _visible(exchange)
+        now = self._ports.clock.now()
+        query = _all_of(window, int(now), only)
+        past = structs.replace(query, begin=2 * query.begin - query.end, end=query.begin)
+        seen = Seen(
+            now=round(now * 1000),
+            window=window,
+            groups=(await self._sums(query)).groups,
+            past=(await self._sums(past)).groups,
+            events=await self._events(round((now - window) * 1000), only),
+            ttl=self._config.cache_ttl,
+            market=self._market,
+            openings=await self._openings(),
+        )
+        return Response(headers=dict(FRESH), body=render(seen, insights(seen), text))
+
+    async def metrics(self, state: State, catalogue: Collection[tuple[str, str]]) -> Response:
+        """GET /metrics. state: what stands beside the roll-ups; catalogue: the models that it
+        names. Raises ProxyError."""
+        query = Query(span="ever", group_by=prometheus.GROUPED_BY, models_only=False)
+        sums = await self._sums(query)
+        state = structs.replace(state, lost=sums.lost, pending_events=self._recorder.pending)
+        headers = {**FRESH, "content-type": prometheus.CONTENT_TYPE}
+        return Response(headers=headers, body=prometheus.render(sums.groups, state, catalogue))
+
+    async def _events(self, since: int, only: Any) -> list[Event]:
+        """The newest of the request log that came after a moment (ms since 1970)."""
+        query = _json(LogQuery(limit=requests.KEPT, only=only))
+        answers = await self._of_all(lambda statistics, n: statistics.requests(n, query))
+        rows = [row for answer in answers for row in _PAGE.decode(answer).rows]
+        return [row.event for row in rows if row.event.at >= since]
+
+    async def _openings(self) -> tuple[Opening, ...]:
+        try:
+            return _OPENINGS.decode(await self._ports.board.read_openings())
+        except Exception as error:  # the history is missing, the rest stands
+            self._ports.log("error", "board unreachable", error=repr(error)[:500])
+            return ()
 
     async def prune(self) -> None:
         """Drops what is older than it is kept, in all shards."""
@@ -73,6 +129,21 @@ class Observatory:
             raise InternalError(
                 "The figures are out of reach. Try again.", code="statistics_unreachable"
             ) from error
+
+
+def _all_of(window: int, now: int, only: Any) -> Query:
+    """The sums of a window by all that tells them apart, in rows that are kept for the window
+    before it too. Seconds."""
+    kept: list[Span] = [span for span, most in KEPT_SECONDS.items() if 2 * window <= most]
+    span = kept[0] if kept else "day"
+    row = SPAN_SECONDS[span]
+    return Query(
+        span=span,
+        begin=(now - window) // row * row,
+        end=-(-now // row) * row,
+        group_by=question.DIMENSIONS,
+        only=only,
+    )
 
 
 def _visible(exchange: Exchange) -> dict[Any, str | int]:

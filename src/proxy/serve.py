@@ -124,6 +124,8 @@ class Chat:
         if self._config.log_prompts:
             log_prompt(exchange, call)
         call = timed(call, exchange.request.headers)
+        if exchange.passed_on:
+            call = structs.replace(call, passed_on=exchange.passed_on)
         exchange.lap("parse")
         meter = await admitted(exchange, self._limiter)
         exchange.lap("limit")

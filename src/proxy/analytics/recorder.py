@@ -8,13 +8,13 @@ unreachable object costs beyond PENDING events is counted.
 """
 
 import asyncio
-from typing import Any
 
 import msgspec
 
 from proxy.analytics import line
 from proxy.analytics.data_point import data_point
 from proxy.analytics.event import Event
+from proxy.analytics.exporter import Exporter
 from proxy.analytics.figures import Flush
 from proxy.core.ports import Clock, Defer, Log, Points, Random, Statistics
 
@@ -38,7 +38,7 @@ class Recorder:
         statistics: Statistics | None,
         shards: int,
         points: Points | None,
-        exporter: Any,
+        exporter: Exporter | None,
         clock: Clock,
         random: Random,
         log: Log,

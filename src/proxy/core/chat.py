@@ -189,6 +189,8 @@ class Call(Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
     include_usage: bool = False
     """OpenAI's `stream_options.include_usage`."""
+    passed_on: dict[str, str] = {}
+    """Headers for the provider: the trace that the request belongs to."""
 
 
 class EmbeddingRequest(Struct, frozen=True, kw_only=True):
@@ -202,6 +204,8 @@ class EmbeddingRequest(Struct, frozen=True, kw_only=True):
     user: str | None = None
     extra: dict[str, Raw] = {}
     """OpenAI's fields that the proxy does not know, for a provider of that dialect."""
+    passed_on: dict[str, str] = {}
+    """As in Call."""
 
 
 class Usage(Struct, frozen=True, kw_only=True):

@@ -249,5 +249,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     kv: BlobStore | None = None
     r2: PrunableStore | None = None
     points: Points | None = None
+    heap: Callable[[], int | None] = lambda: None
+    """Bytes of memory that the isolate's Python holds; None: not known."""
     bindings: frozenset[str] = frozenset()
     """The providers that a binding of the Worker provides (`workers-ai`)."""

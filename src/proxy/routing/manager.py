@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proxy.core.chat import (
     Answer,
@@ -88,7 +88,8 @@ class Manager:
 
         async def attempt(target: Target, first_byte: float) -> tuple[Answer, Outgoing]:
             adapter = ADAPTERS[target.spec.dialect]
-            outgoing = _outgoing(adapter.request, target, await fitting.chat_for(target))
+            chat = await fitting.chat_for(target)
+            outgoing = _outgoing(adapter.request, target, chat, call.passed_on)
             # Unstreamed, a provider may think for long between its headers and its answer.
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
             return adapter.answer(target, await _read(reply)), outgoing
@@ -111,7 +112,8 @@ class Manager:
 
         async def attempt(target: Target, first_byte: float) -> tuple[Stream, Outgoing]:
             adapter = ADAPTERS[target.spec.dialect]
-            outgoing = _outgoing(adapter.request, target, await fitting.chat_for(target))
+            chat = await fitting.chat_for(target)
+            outgoing = _outgoing(adapter.request, target, chat, call.passed_on)
             first_byte = min(first_byte, self._config.first_byte_timeout_ms / 1000)
             idle = self._config.idle_timeout_ms / 1000
             reply = await self._send(adapter, target, outgoing, permit, first_byte, idle)
@@ -127,7 +129,7 @@ class Manager:
 
         async def attempt(target: Target, first_byte: float) -> tuple[Embeddings, Outgoing]:
             adapter = ADAPTERS[target.spec.dialect]
-            outgoing = _outgoing(adapter.embedding_request, target, ask)
+            outgoing = _outgoing(adapter.embedding_request, target, ask, ask.passed_on)
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
             return adapter.embeddings(target, ask, await _read(reply, VECTOR_VALUES)), outgoing
 
@@ -253,10 +255,13 @@ class _Fitting:
         return self._inlined
 
 
-def _outgoing(build: Callable[[Target, A], Outgoing], target: Target, asked: A) -> Outgoing:
+def _outgoing(
+    build: Callable[[Target, A], Outgoing], target: Target, asked: A, passed_on: dict[str, str]
+) -> Outgoing:
     """The call. What this provider's dialect can't carry is a Fault: another's may."""
     try:
-        return build(target, asked)
+        outgoing = build(target, asked)
+        return structs.replace(outgoing, headers=passed_on | outgoing.headers)
     except InvalidRequest as error:
         raise Fault(
             "bad_request", error.message, param=error.param, lacks=True, source="proxy"

@@ -1,0 +1,38 @@
+"""What models cost at list prices, and which of the configured ones stand for one another."""
+
+from collections.abc import Collection, Sequence
+
+from proxy.core.chat import Usage
+from proxy.providers.catalog import Catalog
+
+
+class Market:
+    """The catalogue as somebody sees it who compares what was bought. Models that it does not
+    list have no price and no alternative."""
+
+    def __init__(self, catalog: Catalog, configured: Collection[str]) -> None:
+        """configured: the providers that may be called."""
+        self._catalog = catalog
+        self._configured = configured
+
+    def price(
+        self, provider: str, model: str, *, input: int, output: int, cached: int, reasoning: int
+    ) -> int | None:
+        """What tokens cost, in nano-dollars; None where it is not known. Cached are part of the
+        input tokens, reasoning part of the output tokens."""
+        listed = self._catalog.models.get((provider, model))
+        usage = Usage(input=input, output=output, cached=cached, reasoning=reasoning)
+        return listed.cost(usage).nano_usd if listed else None
+
+    def alternatives(self, provider: str, model: str) -> Sequence[tuple[str, str]]:
+        """The other models of the same tier, one a provider, and the same model elsewhere."""
+        listed = self._catalog.models.get((provider, model))
+        if listed is None:
+            return ()
+        same = self._catalog.offers(model)
+        if listed.mode == "chat":
+            tier = self._catalog.tier_of(listed)
+            of_tier = (self._catalog.tier_model(name, tier) for name in self._configured)
+            same = [*same, *(one for one in of_tier if one)]
+        pairs = dict.fromkeys((one.provider, one.id) for one in same)
+        return [pair for pair in pairs if pair[0] in self._configured and pair != (provider, model)]
