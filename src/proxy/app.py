@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from proxy import offers
 from proxy.access.gate import require_admin
 from proxy.analytics import line
 from proxy.analytics.event import Event
