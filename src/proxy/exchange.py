@@ -28,6 +28,8 @@ EXPOSED = (
     " x-proxy-dropped, x-proxy-model, x-proxy-provider, x-request-id"
 )
 
+MESSAGE_KEPT = 300
+"""Characters of a provider's message that an event keeps."""
 TOLD_STAGES = ("auth", "limit", "cache")
 """The stages that Server-Timing tells beside `upstream` and `total`."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -141,7 +143,10 @@ class Exchange:
         """Keeps what was tried."""
         if attempts:
             self.upstream_ms = sum(attempt.ms for attempt in attempts)
-            self.facts["attempts"] = attempts
+            self.facts["attempts"] = tuple(
+                structs.replace(attempt, message=(attempt.message or "")[:MESSAGE_KEPT] or None)
+                for attempt in attempts
+            )
 
     def finish(self, response: Response, origins: tuple[str, ...]) -> Response:
         """The answer with the headers that all answers carry. origins: those of CORS_ORIGINS."""

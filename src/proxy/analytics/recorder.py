@@ -4,7 +4,7 @@ Promises: a request waits for nothing here, and nothing here fails one. What is 
 within a second or with the 50th event, by a request that is still held open for it: an isolate
 gets no warning before it goes. It is told until it is heard, with the same number, so that the
 shard counts it once. What is lost with an isolate is at most its last second; what an
-unreachable object costs beyond PENDING events is counted.
+object that is out of reach for long costs beyond PENDING events is counted.
 """
 
 import asyncio
@@ -20,8 +20,10 @@ from proxy.core.ports import Clock, Defer, Log, Points, Random, Statistics
 
 FLUSH_SECONDS = 0.9
 FLUSH_EVENTS = 50
-BATCH = 200
-"""Events that one call tells at most."""
+BATCH = 100
+"""Events that one call tells at most: what it tells must stay under SQLite's 2 MB."""
+TRIES = 100
+"""How often a batch is told at most: one that the object can't count must not stop the others."""
 PENDING = 2_000
 """Events that wait at most; the oldest are dropped for newer ones."""
 CALL_SECONDS = 3.0
@@ -55,6 +57,7 @@ class Recorder:
         self._dropped = 0
         self._batch: Flush | None = None
         self._number = 0
+        self._tries = 0
         self._calling: float | None = None
         """Since when a call is under way."""
         self._carried: float | None = None
@@ -131,6 +134,7 @@ class Recorder:
                 lost=self._dropped,
             )
             self._dropped = 0
+            self._tries = 0
         batch = self._batch
         self._calling = self._clock.now()
         try:
@@ -138,6 +142,10 @@ class Recorder:
                 await statistics.add(self._shard, msgspec.json.encode(batch).decode())
         except Exception as error:
             self._log("error", "statistics unreachable", error=repr(error)[:500])
+            self._tries += 1
+            if self._tries >= TRIES and self._batch is batch:
+                self._batch = None
+                self._dropped += len(batch.events) + batch.lost
             return False
         finally:
             self._calling = None

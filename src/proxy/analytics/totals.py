@@ -44,12 +44,12 @@ def merge_into(sketch: Sketch, other: Sketch) -> None:
 
 
 def quantile(sketch: Sketch, q: float) -> float | None:
-    """The value at the quantile q in [0, 1], None where there is none: within 5 % of the value
-    whose rank is q (count - 1), rounded down."""
+    """What a share q in [0, 1] of the values does not exceed, None where there is none: within 5 %
+    of the value whose rank is q count, rounded up (the nearest-rank definition)."""
     count = sum(sketch.values())
     if not count:
         return None
-    left = int(q * (count - 1))
+    left = max(0, math.ceil(q * count) - 1)
     for index in sorted(sketch):
         left -= sketch[index]
         if left < 0:
@@ -90,12 +90,12 @@ class Totals(Struct, kw_only=True, omit_defaults=True):
     bytes_out: int = 0
     ms: int = 0
     """The sum of all durations."""
+    first_sum: int = 0
+    """The sum of the times in `first`."""
     latency: Sketch = {}
     """Durations of all requests, in ms."""
     first: Sketch = {}
     """Times to a stream's first content, in ms; answers of the cache left out."""
-    first_sum: int = 0
-    """The sum of these."""
 
     @property
     def hits(self) -> int:
@@ -145,7 +145,7 @@ class Totals(Struct, kw_only=True, omit_defaults=True):
 
 
 COUNTERS = tuple(f.name for f in structs.fields(Totals) if f.name not in ("latency", "first"))
-"""The fields that are numbers."""
+"""The fields that are numbers: the first ones, in this order."""
 
 
 def total(many: Iterable[Totals]) -> Totals:

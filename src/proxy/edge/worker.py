@@ -13,6 +13,7 @@ from proxy.edge.key_objects import KeyStoreStub
 from proxy.edge.kv import KVStore
 from proxy.edge.limit_objects import AccountsStub, BucketsStub, PoolsStub
 from proxy.edge.log import log
+from proxy.edge.memory import heap_bytes
 from proxy.edge.objects import FlightsStub, ProviderBoardStub, PurgeLedgerStub
 from proxy.edge.points import EnginePoints
 from proxy.edge.r2 import R2Store
@@ -36,6 +37,7 @@ def ports(env: Any) -> Ports:
         kv=KVStore(env.CACHE_KV) if hasattr(env, "CACHE_KV") else None,
         r2=R2Store(env.CACHE_R2) if hasattr(env, "CACHE_R2") else None,
         points=EnginePoints(env.METRICS) if hasattr(env, "METRICS") else None,
+        heap=heap_bytes,
         log=log,
         bindings=frozenset({"workers-ai"} if ai else ()),
     )

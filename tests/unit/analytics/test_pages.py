@@ -173,6 +173,7 @@ def test_a_row_is_told_with_all_that_is_known() -> None:
         country="DE",
         colo="FRA",
         prompt="0123456789abcdef",
+        metadata={"team": "red"},
         trace="ab" * 16,
     )
     (row,) = log.body()["requests"]
@@ -211,6 +212,7 @@ def test_a_row_is_told_with_all_that_is_known() -> None:
         "bytesOut": 2,
         "country": "DE",
         "colo": "FRA",
+        "metadata": {"team": "red"},
         "traceId": "ab" * 16,
     }  # fmt: skip
 
@@ -222,7 +224,7 @@ def test_what_is_not_known_is_null() -> None:
     known = {name for name, value in row.items() if value is not None}
     assert known == {
         "at", "requestId", "endpoint", "method", "dialect", "status", "attempts", "error", "source",
-        "stream", "ms", "costSaved", "bytesIn", "bytesOut",
+        "stream", "ms", "costSaved", "bytesIn", "bytesOut", "metadata",
     }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from proxy.analytics import recorder
 from proxy.analytics.event import Event
 from proxy.analytics.figures import Flush
-from proxy.analytics.recorder import BATCH, PENDING, Recorder
+from proxy.analytics.recorder import BATCH, PENDING, TRIES, Recorder
 from tests.unit.doubles import CountingRandom, Logbook, LoopClock, in_no_time
 
 
@@ -186,6 +186,18 @@ async def test_a_call_that_went_with_its_request_is_made_again(
     assert isolate.shards.heard == ["1", "2", "3"]
     for task in isolate.open:
         task.cancel()
+
+
+@in_no_time
+async def test_a_batch_that_is_never_taken_is_given_up_and_counted() -> None:
+    isolate = Isolate()
+    isolate.shards.fate = ["deaf"] * TRIES
+    isolate.record(BATCH + 1)
+    for _ in range(TRIES):
+        await isolate.recorder.flush()
+    await isolate.recorder.flush()
+    assert isolate.shards.heard == [f"{BATCH + 1}"]
+    assert isolate.shards.lost == BATCH
 
 
 ACTIONS = st.one_of(
