@@ -322,7 +322,7 @@ def test_nothing_seen_claims_nothing() -> None:
 
 @cache
 def everything() -> Seen:
-    """Much that is to be found, at once."""
+    """Much that is to be found, at once, of moments that are often the same."""
     traffic = Traffic(
         21,
         requests=3_000,
@@ -335,7 +335,9 @@ def everything() -> Seen:
         limited=lambda user: 0.15 if user == "cy" else 0.0,
         prices=Prices(openai=(300, 1200)),
     )
-    return traffic.seen(Traffic(22, requests=1_000), openings("groq", 9, 5, 3))
+    minutes = [structs.replace(e, at=e.at // 60_000 * 60_000) for e in traffic.events]
+    seen = traffic.seen(Traffic(22, requests=1_000), openings("groq", 9, 5, 3))
+    return structs.replace(seen, events=minutes)
 
 
 def test_the_most_important_comes_first() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from proxy.analytics.event import Event
 from proxy.analytics.figures import Group
@@ -97,7 +98,55 @@ def test_hits_of_a_longer_ttl(missing: int) -> None:
         return {**by(A, cost=5, output=1, cache="miss"), "prompt": f"{n // 2}", "at": at}
 
     found = rules(seen(spread_out(2 * (cache.EXTRA_HITS - missing), pairs)))
-    assert ("cache.longer_ttl" in found) is not missing
+    assert ("cache.longer_ttl" in found) == (not missing)
+
+
+def questions(*ages: tuple[str, float]) -> list[Event]:
+    """Forty questions, each asked so many hours after the day's begin, with what became of it."""
+
+    def one(n: int) -> dict[str, Any]:
+        status, hour = ages[n // 40]
+        at = NOW - DAY * 1000 + round(hour * 3_600_000) + n % 40
+        more = {"cost": 0, "saved": 5} if status == "hit" else {"cost": 5}
+        return {**by(A, output=1, cache=status, **more), "prompt": f"{n % 40}", "at": at}
+
+    return spread_out(40 * len(ages), one)
+
+
+def longer(*ages: tuple[str, float]) -> list[Any]:
+    found = {one.id: one for one in insights(seen(questions(*ages)))}
+    one = found.get("cache.longer_ttl")
+    return [one.evidence[name] for name in ("longerTtl", "extraHits")] if one else []
+
+
+def test_a_miss_within_the_ttl_has_another_reason() -> None:
+    assert longer(("miss", 1), ("miss", 1.9)) == []
+    assert longer(("miss", 1), ("miss", 2.1)) == [7200, 40]
+
+
+def test_an_answer_that_stays_longer_is_older_later() -> None:
+    """At 2.5 h it would be the answer of 1 h, at 3.4 h one that is too old for 2 h."""
+    shown = ("miss", 1), ("miss", 2.5), ("hit", 3.4)
+    assert longer(*shown) == [6 * 3600, 40]
+    assert longer(("miss", 1), ("miss", 2.5), ("hit", 2.9)) == [7200, 40]
+
+
+def test_what_failed_or_broke_off_is_not_kept() -> None:
+    events = questions(("miss", 1), ("miss", 3))
+    first = [event for event in events if event.at < NOW - DAY * 1000 + 2 * 3_600_000]
+    rest = [event for event in events if event not in first]
+    for change in ({"status": 502}, {"ended": "client_gone"}):
+        broken = [structs.replace(event, **change) for event in first]
+        assert rules(seen(broken, rest)) & {"cache.longer_ttl"} == set()
+
+
+def test_the_shortest_ttl_that_brings_most_is_told() -> None:
+    several = [("miss", 1.0), ("miss", 2.5), ("miss", 4.0), ("miss", 5.5)]
+    # kept 2 h: two of them are hits; kept 6 h: three
+    assert longer(*several) == [6 * 3600, 120]
+    # another that only a day brings is too few to wait a day for
+    late = [*several, ("miss", 6.8), ("miss", 13.0)]
+    assert longer(*late) == [6 * 3600, 160]
 
 
 @pytest.mark.parametrize("missing", [0, 1])
@@ -106,7 +155,7 @@ def test_tries_of_a_provider(missing: int) -> None:
     bad = {**by(A, cache="bypass"), "attempts": (failing, *by(A)["attempts"])}
     good = spread_out(providers.TRIED, lambda n: by(A, id=f"good{n}"))
     found = rules(seen(good, spread_out(providers.TRIED - missing, lambda n: bad)))
-    assert ("provider.success" in found) is not missing
+    assert ("provider.success" in found) == (not missing)
 
 
 @pytest.mark.parametrize("outcome", ["bad_request", "too_large", "limited", "breaker_open"])
@@ -173,7 +222,7 @@ def asked(user: str, count: int, failed: int = 0, status: int = 400) -> list[Eve
 def test_errors_of_a_user(missing: int) -> None:
     mine = asked("ann", users.REQUESTS - missing, failed=50)
     found = rules(seen(mine, asked("bob", 1000)))
-    assert ("user.errors" in found) is not missing
+    assert ("user.errors" in found) == (not missing)
 
 
 @pytest.mark.parametrize(
