@@ -10,10 +10,10 @@ from proxy.analytics.event import Event
 from proxy.analytics.figures import Group
 from proxy.analytics.insights import breakers, cache, cost, errors, insights, providers, users
 from proxy.analytics.insights.model import Market, Opening, Pair, Seen
-from proxy.analytics.insights.sampling import LEAST_PARTS, PARTS
+from proxy.analytics.insights.sampling import LEAST_PARTS, PARTS, Log
 from proxy.analytics.totals import Totals
 from proxy.core.chat import Attempt
-from tests.unit.analytics.traffic import DAY, NOW, TTL, A, B, Prices
+from tests.unit.analytics.traffic import DAY, NOW, TTL, A, B, C, Prices
 
 Make = Callable[[int], dict[str, Any]]
 
@@ -359,3 +359,98 @@ def test_openings_of_a_breaker(count: int, first: int, claimed: bool) -> None:
     ]
     found = rules(Seen(now=NOW, window=DAY, groups=(), market=Prices(), openings=openings))
     assert found == ({"breaker.opened"} if claimed else set())
+
+
+# --- errors in detail -------------------------------------------------------------------------
+
+
+def minutes(*what: dict[str, Any]) -> list[Event]:
+    """One event a minute, each with what is given for it."""
+    start = NOW - len(what) * 60_000
+    return spread_out(len(what), lambda n: {**what[n], "at": start + n * 60_000})
+
+
+def errors_of(events: list[Event]) -> dict[str, Any]:
+    found = insights(Seen(now=NOW, window=DAY, groups=(), events=events, market=Prices()))
+    return {one.id.partition(":")[0]: one.evidence for one in found if one.kind == "error"}
+
+
+GOOD = by(A)
+BAD = {
+    "status": 502,
+    "error": "provider_error",
+    "source": "provider",
+    "attempts": (Attempt(provider=B[0], model=B[1], outcome="unavailable", ms=10),),
+}
+
+
+@pytest.mark.parametrize(("since", "goes_on"), [(0, 1), (4, 1), (5, 0), (100, 0)])
+def test_a_burst_goes_on_until_that_is_improbable(since: int, goes_on: int) -> None:
+    """Every other one fails: four good ones in a row are 1 in 16, five are 1 in 32."""
+    half = [BAD, by(B)] * 30
+    found = errors_of(minutes(*[by(B)] * 200, *half[:-1], *[by(B)] * since))
+    assert found["error.burst"]["requests"] == 59
+    assert found["error.burst"]["goesOn"] == goes_on
+
+
+def test_requests_that_pass_a_provider_over_do_not_end_its_burst() -> None:
+    passed = Attempt(provider=B[0], model=B[1], outcome="breaker_open", ms=0)
+    over = {**GOOD, "attempts": (passed, *GOOD["attempts"])}
+    found = errors_of(minutes(*[by(B)] * 200, *[BAD] * 30, *[over] * 100))
+    assert found["error.burst"]["goesOn"] == 1
+    assert found["error.burst"]["othersRequests"] == 200
+
+
+def test_what_limits_refuse_is_no_error_but_a_providers_refusal_is() -> None:
+    refused = {"status": 429, "error": "rate_limit_exceeded", "user": "ann"}
+    for source, expected in (("proxy", set()), ("provider", {"error.burst"})):
+        events = minutes(*[GOOD] * 200, *[{**refused, "source": source}] * 40, *[GOOD] * 99)
+        assert errors_of(events).keys() == expected
+
+
+def test_a_long_burst_is_not_told_as_steady_too() -> None:
+    found = errors_of(minutes(*[by(B)] * 300, *[BAD] * 300, *[by(B)] * 300))
+    assert found.keys() == {"error.burst"}
+    assert found["error.burst"]["failed"] == 300
+
+
+@pytest.mark.parametrize(("every", "claimed"), [(6, False), (4, True)])
+def test_a_slight_rise_is_no_burst(every: int, claimed: bool) -> None:
+    risen = [BAD if n % every == 0 else by(B) for n in range(40 * every)]
+    found = errors_of(minutes(*[by(B)] * 600, *risen, *[by(B)] * 600))
+    assert found.keys() == ({"error.burst"} if claimed else set())
+
+
+def test_events_of_one_moment_have_an_order() -> None:
+    events = [Event(at=5, id=f"{n}", endpoint="/", status=200, ms=1) for n in range(9)]
+    assert Log(events[::-1]).events == Log(events).events
+
+
+# --- what one of many is compared with --------------------------------------------------------
+
+
+def test_the_best_of_the_better_ones_is_named() -> None:
+    tokens = {"input": 9, "output": 9}
+    some = [
+        spread_out(200, lambda n, p=p, t=t: by(p, took=t, id=f"{p}{n}", **tokens))
+        for p, t in ((A, 400), (B, 200), (C, 1600))
+    ]
+    found = {one.id for one in insights(seen(*some))}
+    assert found == {
+        "provider.answer:openai/gpt>groq/llama",
+        "provider.answer:gemini/flash>groq/llama",
+    }
+
+
+@pytest.mark.parametrize(
+    ("every", "change", "claimed"),
+    [(200, {"cost": None}, False), (3, {"input": None}, False), (201, {}, True)],
+)
+def test_all_tokens_and_costs_must_be_known(
+    every: int, change: dict[str, Any], claimed: bool
+) -> None:
+    market = Prices(groq=(300, 1200))
+    price = market.price(*B, input=4000, output=1000, cached=0, reasoning=0)
+    tokens = by(B, input=4000, output=1000, cost=price, cache="miss")
+    events = spread_out(200, lambda n: {**tokens, **(change if n % every == 0 else {})})
+    assert rules(seen(events, market=market)) == ({"cost.elsewhere"} if claimed else set())
