@@ -6,9 +6,12 @@ export default [
   js.configs.recommended,
   { rules: { eqeqeq: "error", "no-var": "error", "prefer-const": "error" } },
   { files: ["public/**"], languageOptions: { globals: globals.browser } },
+  { files: ["public/dashboard/theme.js"], languageOptions: { sourceType: "script" } },
   { files: ["tools/**"], languageOptions: { globals: globals.node } },
   {
     files: ["tests/**"],
     languageOptions: { globals: { ...globals.node, ...globals.serviceworker } },
   },
+  // What a test evaluates in the page has the page's names.
+  { files: ["tests/browser/**"], languageOptions: { globals: globals.browser } },
 ];

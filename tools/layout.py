@@ -4,6 +4,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "src"
+PUBLIC = ROOT / "public"
 LOCKS = ROOT / "locks"
 WRANGLER_TOML = ROOT / "wrangler.toml"
 
@@ -14,8 +15,12 @@ PYTHON_MODULES = ROOT / "python_modules"
 BUILD = ROOT / ".build"
 WORKER = BUILD / "worker"
 """What wrangler uploads, beside the vendored packages."""
+ASSETS = BUILD / "public"
+"""What it serves as files."""
 
 CACHE = ROOT / ".cache"
 BUNDLE = CACHE / "bundle" / "pyodide_dev.capnp.bin"
 LOCAL_MODEL = CACHE / "local-model"
+BROWSER = CACHE / "browser"
+SCREENSHOTS = CACHE / "screenshots"
 LOGS = CACHE / "logs"

@@ -29,8 +29,8 @@ def pack(sources: Path = SOURCES, target: Path = WORKER) -> None:
     """
     target.mkdir(parents=True, exist_ok=True)
     for name in _OUTSIDE:
-        _put(target / name, (sources / name).read_bytes())
-    _put(target / "proxy.zip", _zipped(sources / "proxy"))
+        put(target / name, (sources / name).read_bytes(), target.parent)
+    put(target / "proxy.zip", _zipped(sources / "proxy"), target.parent)
 
 
 def _zipped(package: Path) -> bytes:
@@ -51,11 +51,12 @@ def _zipped(package: Path) -> bytes:
     return buffer.getvalue()
 
 
-def _put(path: Path, content: bytes) -> None:
+def put(path: Path, content: bytes, outside: Path) -> None:
+    """Write a file as a whole, by way of the directory `outside`, if it has another content."""
     if path.is_file() and path.read_bytes() == content:
         return
     # Not in the folder itself: a wrangler that collects it would upload the half-written file.
-    with tempfile.TemporaryDirectory(dir=path.parent.parent) as scratch:
+    with tempfile.TemporaryDirectory(dir=outside) as scratch:
         (Path(scratch) / path.name).write_bytes(content)
         (Path(scratch) / path.name).replace(path)
 

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from tools.assets import assemble
 from tools.layout import CACHE, LOCAL_MODEL, NODE_MODULES, PYTHON_MODULES, ROOT, WRANGLER_TOML
 from tools.pack import pack
 
@@ -221,7 +222,9 @@ def derived_config(
     config = {**base, **environments[env]}
     del config["build"]
     pack()
+    assemble()
     config["main"] = str(ROOT / config["main"])
+    config["assets"]["directory"] = str(ROOT / config["assets"]["directory"])
     config["vars"] = {**config["vars"], **(vars or {})}
     if ai_service is not None:
         config["services"] = [*config.get("services", []), {**config.pop("ai"), **ai_service}]

@@ -1,0 +1,37 @@
+"""Put together what the Worker serves as files: the dashboard and the library that draws its plots.
+
+    python3 -m tools.assets
+
+wrangler runs this before each `dev` and `deploy` and after each change to public/ (`[build]` in
+wrangler.toml).
+"""
+
+from pathlib import Path
+
+from tools.layout import ASSETS, NODE_MODULES, PUBLIC
+from tools.pack import put
+
+UPLOT = NODE_MODULES / "uplot"
+VENDOR = Path("dashboard", "vendor")
+VENDORED = {
+    VENDOR / "uplot.js": UPLOT / "dist" / "uPlot.iife.min.js",
+    VENDOR / "uplot.css": UPLOT / "dist" / "uPlot.min.css",
+    VENDOR / "uplot-license.txt": UPLOT / "LICENSE",
+}
+
+
+def assemble(target: Path = ASSETS) -> None:
+    """Bring `target` up to date; several may do so at once, and wranglers may watch."""
+    files = {path.relative_to(PUBLIC): path for path in PUBLIC.rglob("*") if path.is_file()}
+    files |= VENDORED
+    for name, source in files.items():
+        place = target / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        put(place, source.read_bytes(), target.parent)
+    for path in target.rglob("*"):
+        if path.is_file() and path.relative_to(target) not in files:
+            path.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    assemble()
