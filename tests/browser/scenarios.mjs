@@ -1,0 +1,288 @@
+// What a reader does with the dashboard. Each runs against any server that offers the proxy's
+// interface; what depends on the server's own answers is handed in as options.
+
+import assert from "node:assert/strict";
+
+const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+const number = (value) => new Intl.NumberFormat("en").format(value);
+const told = (page, path) => page.waitForResponse((r) => new URL(r.url()).pathname === path && r.ok());
+
+async function settled(page) {
+  await page.waitForFunction(() => document.querySelector("#fresh").textContent.startsWith("as of"));
+}
+
+/** The figures are those of the API, the plots are drawn, in every look. */
+export async function overview({ open, inspect, options }) {
+  const page = await open("/dashboard", options);
+  await settled(page);
+  const figures = told(page, "/analytics");
+  const main = page.waitForResponse((r) => r.url().includes("group_by=provider&") || r.url().endsWith("group_by=provider"));
+  await page.click("#refresh");
+  const { total, groups } = await (await main).json();
+  await figures;
+  await page.waitForFunction(
+    (text) => document.querySelector(".tile .value").textContent === text,
+    total.requests < 10_000 ? number(total.requests) : "",
+  );
+  const drawn = await page.evaluate(() =>
+    [...document.querySelectorAll(".chart canvas")].map((canvas) => {
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      const colors = new Set();
+      for (let i = 0; i < data.length; i += 4) if (data[i + 3] === 255) colors.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
+      return colors.size;
+    }),
+  );
+  assert.equal(drawn.length, 6);
+  assert.ok(drawn.every((colors) => colors > 1), `plots without colour: ${drawn}`);
+
+  const plot = page.locator("figure", { hasText: "Requests by provider" });
+  assert.match(await plot.locator(".plot").getAttribute("aria-label"), new RegExp(`${groups[0].key.provider} [\\d.,K]+`));
+  await plot.getByRole("button", { name: "as a table" }).click();
+  assert.equal(await plot.locator("tbody tr").count(), total.series.length);
+  await plot.getByRole("button", { name: "as a table" }).click();
+
+  const shots = options.shot ?? "overview";
+  await inspect(page, `${shots}-light`);
+  await page.getByRole("button", { name: /^Theme: system/ }).click();
+  await page.getByRole("button", { name: /^Theme: light/ }).click();
+  await inspect(page, `${shots}-dark`);
+  const phone = await open("/dashboard", { ...options, ...PHONE });
+  await settled(phone);
+  await inspect(phone, `${shots}-phone`);
+  return { total, text: await page.locator("main").innerText() };
+}
+
+/** The window, the filters and the way back, by keyboard; the address keeps them. */
+export async function choosing({ open }) {
+  const page = await open();
+  await settled(page);
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
+  await page.getByRole("radio", { name: "1 hour" }).focus();
+  let asked = page.waitForRequest((r) => r.url().includes("window=6h"));
+  await page.keyboard.press("ArrowRight");
+  assert.match((await asked).url(), /step=5m/);
+  await settled(page);
+  await page.locator("#models button.name").first().focus();
+  asked = page.waitForRequest((r) => r.url().includes("model="));
+  await page.keyboard.press("Enter");
+  assert.match((await asked).url(), /window=6h/);
+  assert.match(page.url(), /#\/overview\?window=6h&model=/);
+  await page.reload();
+  await settled(page);
+  assert.ok(await page.getByRole("radio", { name: "6 hours" }).isChecked());
+  await page.getByRole("button", { name: /^Remove the filter model/ }).click();
+  await page.waitForFunction(() => !location.hash.includes("model="));
+  await page.goBack();
+  assert.match(page.url(), /model=/);
+  const steps = new Set();
+  for (let i = 0; i < 60; i++) {
+    await page.keyboard.press("Tab");
+    const focus = await page.evaluate(() => {
+      const { activeElement: e } = document;
+      const style = getComputedStyle(e.matches(".segments input") ? e.nextElementSibling : e);
+      return { what: e.id || e.dataset.focus || e.textContent.slice(0, 30), ring: style.outlineStyle !== "none" || e === document.body };
+    });
+    assert.ok(focus.ring, `no focus to be seen on ${focus.what}`);
+    steps.add(focus.what);
+  }
+  for (const id of ["refresh", "every", "theme"]) assert.ok(steps.has(id), `${id} is out of the keyboard's reach`);
+}
+
+/** The clock reads anew, silently; a reader's refresh is spoken; paused is paused. */
+export async function refreshing({ open }) {
+  const page = await open();
+  await settled(page);
+  await page.clock.install();
+  let readings = 0;
+  page.on("request", (request) => {
+    if (request.url().includes("group_by=provider&") || request.url().endsWith("group_by=provider")) readings += 1;
+  });
+  await page.selectOption("#every", "5");
+  await page.evaluate(() => {
+    document.querySelector("#spoken").textContent = "";
+  });
+  for (const expected of [1, 2]) {
+    await page.clock.runFor(5_000);
+    await page.waitForFunction(() => !document.querySelector("#refresh.turning"));
+    assert.equal(readings, expected);
+  }
+  assert.equal(await page.locator("#spoken").textContent(), "");
+  await page.selectOption("#every", "0");
+  await page.clock.runFor(120_000);
+  assert.equal(readings, 2);
+  await page.click("#refresh");
+  await page.clock.runFor(1_000);
+  await page.waitForFunction(() => document.querySelector("#spoken").textContent.includes("up to date"));
+}
+
+/** A wrong key is told, a right one stays in this tab only, signing out leaves nothing. */
+export async function signing({ open, inspect, options }) {
+  const page = await open();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  await inspect(page, "signed-out");
+  await page.fill("#key", "no-such-key");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.querySelector("#key-error").textContent.includes("not let in"));
+  await inspect(page, "wrong-key");
+  page.on("request", (request) => assert.ok(!request.url().includes(options.admin)));
+  await page.fill("#key", options.admin);
+  await page.keyboard.press("Enter");
+  await settled(page);
+  assert.equal(await page.locator("#who").textContent(), "Operator");
+  const kept = await page.evaluate(() => [JSON.stringify(localStorage), document.cookie, location.href, JSON.stringify(sessionStorage)]);
+  assert.deepEqual(kept.map((text) => text.includes(options.admin)), [false, false, false, true]);
+  assert.ok(!(await page.content()).includes(options.admin));
+  await page.reload();
+  await settled(page);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  assert.equal(await page.evaluate(() => sessionStorage.getItem("proxy-key")), null);
+  assert.equal(await page.locator(".tile .value").count(), 0);
+}
+
+/** A user's key sees figures, and is told why it sees no limits. */
+export async function user({ open, inspect, options }) {
+  const page = await open("/dashboard", options);
+  await settled(page);
+  assert.equal(await page.locator("#who").textContent(), "User");
+  assert.match(await page.locator("#limits").innerText(), /admin token/);
+  assert.ok(await page.locator(".tile .value").first().isVisible());
+  await inspect(page, "user");
+}
+
+/** Nothing there yet: the page says what brings something. */
+export async function empty({ open, inspect, options }) {
+  const page = await open("/dashboard", options);
+  await settled(page);
+  assert.match(await page.locator("#empty").innerText(), /curl .*\/v1\/generate/s);
+  assert.equal(await page.locator(".tile .value").first().textContent(), "0");
+  await inspect(page, "empty");
+}
+
+/** What is down is told where it is, and it is told when it is back. */
+export async function trouble({ open, inspect }) {
+  const page = await open();
+  await page.waitForFunction(() => document.querySelector("#insights").innerText.includes("Try again"));
+  assert.match(await page.locator("#insights").innerText(), /broken on purpose/);
+  assert.ok(await page.locator(".tile .value").first().isVisible());
+  await inspect(page, "part-down");
+  await page.route("**/analytics?*", (route) => route.abort());
+  await page.click("#refresh");
+  await page.locator("#trouble", { hasText: "does not answer" }).waitFor();
+  assert.match(await page.locator("#providers").innerText(), /gemini/);
+  await inspect(page, "down");
+  await page.unroute("**/analytics?*");
+  await page.click("#refresh");
+  await page.locator("#trouble").waitFor({ state: "hidden" });
+}
+
+/** Names that would be markup are text, everywhere. */
+export async function hostile({ open, inspect, faults, options }) {
+  for (const view of ["overview", "requests"]) {
+    const page = await open(`/dashboard#/${view}`);
+    await settled(page);
+    for (const disclose of await page.locator(`#view-${view} :is(summary, .disclose)`).all()) await disclose.click();
+    const text = await page.locator(`#view-${view}`).innerText();
+    for (const evil of options.strings) assert.ok(text.includes(evil), `${view} does not show ${evil}`);
+    await inert(page);
+    await inspect(page, `hostile-${view}`);
+  }
+  const page = await open("/dashboard#/playground");
+  await page.fill("#prompt", options.strings[0]);
+  await page.click("#send");
+  await page.locator("#phase", { hasText: "Done" }).waitFor();
+  const text = await page.locator("#view-playground").innerText();
+  for (const evil of options.strings) assert.ok(text.includes(evil), `the playground does not show ${evil}`);
+  await inert(page);
+  const blocked = await page.evaluate(() => {
+    try {
+      document.body.innerHTML = "<p>markup</p>";
+      return false;
+    } catch (error) {
+      return error instanceof TypeError;
+    }
+  });
+  assert.ok(blocked, "the policy lets text become markup");
+  assert.match(faults.splice(0).join(), /^[^,]*TrustedHTML[^,]*$/);
+}
+
+async function inert(page) {
+  const found = await page.evaluate(() => ({
+    ran: "hacked" in globalThis,
+    planted: document.querySelectorAll("main img, main script, main iframe, main style, main b i, main a[href^='javascript']").length,
+  }));
+  assert.deepEqual(found, { ran: false, planted: 0 });
+}
+
+/** The log grows at its top under a reader who holds a row open, and goes back in time. */
+export async function log({ open, inspect, options }) {
+  const page = await open("/dashboard#/requests", options);
+  await settled(page);
+  const row = page.locator(".disclose").first();
+  await row.focus();
+  await page.keyboard.press("Enter");
+  const id = await row.getAttribute("data-focus");
+  assert.match(await page.locator(`[id="facts-${id}"]`).innerText(), new RegExp(id));
+  await inspect(page, "requests");
+  const before = await page.locator(".disclose").count();
+  await page.clock.install();
+  await page.selectOption("#every", "5");
+  await row.focus();
+  await page.evaluate(() => fetch("/next"));
+  await page.clock.runFor(5_000);
+  await page.waitForFunction((count) => document.querySelectorAll(".disclose").length > count, before);
+  assert.notEqual(await page.locator(".disclose").first().getAttribute("data-focus"), id);
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.focus), id);
+  assert.ok(await page.locator(`[id="facts-${id}"]`).isVisible());
+  const shown = await page.locator(".disclose").count();
+  await page.click("#older");
+  await page.waitForFunction((count) => document.querySelectorAll(".disclose").length > count, shown);
+  const ids = await page.locator(".disclose").evaluateAll((all) => all.map((e) => e.dataset.focus));
+  assert.equal(new Set(ids).size, ids.length);
+  assert.deepEqual(ids, [...ids].sort().reverse());
+  await page.selectOption("#log-filters select[name=cache]", "hit");
+  await page.waitForFunction(() => [...document.querySelectorAll(".requests .tag")].every((tag) => tag.textContent.startsWith("hit")));
+  const phone = await open("/dashboard#/requests", { ...options, ...PHONE, colorScheme: "dark" });
+  await settled(phone);
+  await inspect(phone, "requests-phone");
+}
+
+/** An answer streams in, with all that is known of it, and the code that asks the same. */
+export async function playground({ open, inspect, options }) {
+  const page = await open("/dashboard#/playground", options);
+  await page.fill("#prompt", options.prompt);
+  if (options.model) await page.fill("#model", options.model);
+  await page.keyboard.press("Control+Enter");
+  await page.locator("#phase", { hasText: "Done" }).waitFor();
+  const answer = await page.locator("#answer").innerText();
+  const receipt = await page.locator("#receipt").innerText();
+  for (const word of ["Provider", "Model", "Cache", "Tokens", "Cost", "First token", "Whole answer"]) assert.ok(receipt.includes(word), word);
+  const code = {};
+  for (const language of ["curl", "Python", "JavaScript"]) {
+    await page.locator("#languages label", { hasText: language }).click();
+    code[language] = await page.locator("#code").textContent();
+    assert.ok(!options.key || !code[language].includes(options.key), "the key is in the code");
+  }
+  await inspect(page, "playground");
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.emulateMedia({ colorScheme: "dark" });
+  await inspect(page, "playground-phone");
+  return { answer, receipt, code };
+}
+
+/** A stream that breaks, and one that the reader stops. */
+export async function breaking({ open, inspect }) {
+  const page = await open("/dashboard#/playground");
+  await page.fill("#prompt", "break");
+  await page.click("#send");
+  await page.locator("#phase", { hasText: "Failed" }).waitFor();
+  assert.match(await page.locator("#answer").innerText(), /Half an answer.*provider_error.*The stream broke/s);
+  await inspect(page, "playground-failed");
+  await page.fill("#prompt", "stall");
+  await page.click("#send");
+  await page.locator("#phase", { hasText: "Writing" }).waitFor();
+  await page.click("#stop");
+  await page.locator("#phase", { hasText: "Stopped" }).waitFor();
+  assert.ok(await page.locator("#send").isEnabled());
+}

@@ -1,0 +1,173 @@
+"""A small server in the place of the Worker: the page's files, their headers, canned answers.
+
+    with StandIn() as server: ... server.url ...
+    python -m tests.browser.standin 8788          # to look at the page
+
+It serves what the Worker's assets are, by `_headers` and without an ending, as the platform does.
+"""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.browser import canned
+from tools.assets import assemble
+from tools.layout import ASSETS
+
+Json = dict[str, Any]
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+TYPES |= {".svg": "image/svg+xml", ".txt": "text/plain"}
+TEXT = "Paris is the capital of France. It has been since 987, with some pauses."
+ADMIN, USER = "the-admin-token", "a-users-key"
+
+
+def empty(query: Json, now: float) -> Json:
+    """GET /analytics without any traffic."""
+    answer = canned.analytics(query, now)
+    answer["groups"] = []
+    steps = answer["total"].get("series")
+    answer["total"] = canned.figures(0)
+    if steps:
+        answer["total"]["series"] = [{"at": s["at"], **canned.figures(0)} for s in steps]
+    return answer
+
+
+class StandIn:
+    """Serves on a free port of this machine. `open_`: no key is needed. `answers` are put in the
+    place of canned ones, by path: a body, or a function of the query. `seen` is what was asked."""
+
+    def __init__(
+        self, *, open_: bool = False, answers: dict[str, Any] | None = None, port: int = 0
+    ):
+        self.open = open_
+        self.answers = answers or {}
+        self.down = False
+        self.seen: list[str] = []
+        handler = type("Handler", (_Handler,), {"standin": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        assemble()
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, path: str, query: Json, key: str | None) -> tuple[int, Json]:
+        """Status and body of a GET."""
+        now = time.time()
+        if path == "/health":
+            return 200, {"status": "ok", "version": "0.1.0", "environment": "development"}
+        if key not in (ADMIN, USER) and not (self.open and key is None):
+            return refusal(401, "authentication_failed", "Send a key: `Authorization: Bearer KEY`.")
+        if path.startswith("/admin/") and key == USER:
+            return refusal(403, "permission_denied", "This path is the operators'.")
+        if path in self.answers:
+            told = self.answers[path]
+            told = told(query) if callable(told) else told
+            return told if isinstance(told, tuple) else (200, told)
+        makers: dict[str, Callable[[], Json]] = {
+            "/analytics": lambda: canned.analytics(query, now),
+            "/analytics/insights": lambda: canned.insights(query),
+            "/analytics/requests": lambda: canned.requests(query, now),
+            "/health/providers": lambda: canned.health(now),
+            "/admin/limits": lambda: canned.limits(query["provider"]),
+            "/admin/breakers": lambda: {"breakers": {}},
+            "/v1/models": canned.models,
+        }
+        if path not in makers:
+            return refusal(404, "not_found", f"There is nothing at {path}.")
+        return 200, makers[path]()
+
+
+def refusal(status: int, kind: str, message: str) -> tuple[int, Json]:
+    """An error in native form."""
+    error = {"type": kind, "message": message, "code": status, "source": "proxy"}
+    return status, {"success": False, "error": error, "metadata": {"requestId": "req_refused"}}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    standin: StandIn
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        target = urlsplit(self.path)
+        self.standin.seen.append(self.path)
+        name = "dashboard.html" if target.path == "/dashboard" else target.path.lstrip("/")
+        file = ASSETS / name
+        if name.startswith("dashboard") and file.is_file():
+            kind = TYPES[file.suffix]
+            self._send(200, file.read_bytes(), {"content-type": kind, **asset_headers(target.path)})
+            return
+        if self.standin.down:
+            self.close_connection = True
+            return
+        key = self.headers.get("authorization", "").removeprefix("Bearer ") or None
+        status, body = self.standin.answer(target.path, dict(parse_qsl(target.query)), key)
+        self._send(status, json.dumps(body).encode(), {"content-type": "application/json"})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.standin.seen.append(self.path)
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        answer = self.standin.answers.get("/v1/generate", generate)
+        for event, data in answer(body):
+            self.wfile.write(f"event: {event}\ndata: {json.dumps(data)}\n\n".encode())
+            self.wfile.flush()
+            time.sleep(0.02)
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "content-length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+def asset_headers(path: str) -> dict[str, str]:
+    """What `_headers` gives a path, as the platform reads it."""
+    found: dict[str, str] = {}
+    applies = False
+    for line in (ASSETS / "_headers").read_text("utf-8").splitlines():
+        if line and not line.startswith(" "):
+            applies = path.startswith(line.rstrip("*")) if line.endswith("*") else path == line
+        elif applies and line:
+            name, _, value = line.partition(":")
+            found[name.strip().lower()] = value.strip()
+    return found
+
+
+def generate(body: Json) -> list[tuple[str, Json]]:
+    """POST /v1/generate, streamed."""
+    tried = {"provider": "openai", "model": "gpt-5-mini", "outcome": "unavailable", "ms": 85}
+    tried |= {"status": 503, "message": "The server is overloaded or not ready yet."}
+    won = {"provider": "groq", "model": "openai/gpt-oss-20b", "outcome": "ok", "ms": 112}
+    metadata = {"responseTime": 402, "cacheStatus": "miss", "cacheTier": None, "cost": 2.1e-5}
+    metadata |= {"costOrigin": "computed", "requestId": "req_7686a22dbcff6a79e91fc6b4"}
+    metadata |= {"finishReason": "stop", "attempts": [tried, won]}
+    usage = {"inputTokens": 25, "outputTokens": 17, "totalTokens": 42}
+    done = {"success": True, "provider": "groq", "model": "openai/gpt-oss-20b"}
+    events = [("delta", {"text": f"{word} "}) for word in TEXT.split()]
+    return [*events, ("done", {**done, "usage": usage, "metadata": metadata})]
+
+
+if __name__ == "__main__":
+    with StandIn(open_=True, port=int(sys.argv[1])) as server:
+        print(server.url, flush=True)
+        threading.Event().wait()
