@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from proxy import offers
+from proxy import batch, offers
 from proxy.access.gate import require_admin
 from proxy.analytics import line
 from proxy.analytics.event import Event
@@ -25,7 +25,7 @@ from proxy.core.errors import (
     NotFound,
     ProxyError,
 )
-from proxy.core.ports import Ports
+from proxy.core.ports import Defer, Ports, Write
 from proxy.core.principal import Principal
 from proxy.core.web import Request, Response
 from proxy.dialects import native, openai
@@ -61,6 +61,20 @@ class App:
         if isinstance(reaction, Response):
             return self._end(exchange, reaction)
         return self._wait(exchange, reaction)
+
+    async def run_chunk(self, told: bytes, defer: Defer, write: Write) -> None:
+        """The part of a batch that comes from another invocation. Raises ValueError for what is
+        none."""
+        chunk = batch.read_chunk(told)
+        exchange = Exchange(chunk.request(defer), self._ports, self._record, BATCH, native)
+        exchange.principal = chunk.principal
+        found = begin(chunk.headers, self._ports.random)
+        if found.parent:  # the batch's own span, which is told by who sends the chunk
+            exchange.join(
+                structs.replace(found, span=found.parent),
+                recorded=self._parts.exporter is not None,
+            )
+        await batch.run_chunk(exchange, self._parts.chat, self._parts.room, chunk, write)
 
     async def scheduled(self) -> None:
         """The cron trigger's work: what is over is pruned, and health is checked. What fails of
@@ -184,6 +198,10 @@ class Misconfigured:
     def _record(self, exchange: Exchange, event: Event) -> None:
         self._ports.log(line.level(event), "request", **line.fields(event))
 
+    async def run_chunk(self, told: bytes, defer: Defer, write: Write) -> None:
+        """Raises the error."""
+        raise self._error
+
     async def scheduled(self) -> None:
         """Raises the error, so that the trigger is seen to fail."""
         raise self._error
@@ -215,9 +233,10 @@ class Path(Struct, frozen=True):
 
 
 NOTHING = Path("", {})
+BATCH = "/v1/batch"
 ALL_PATHS = (
     Path("/v1/generate", {"POST": offers.generate}),
-    Path("/v1/batch", {"POST": offers.run_batch}),
+    Path(BATCH, {"POST": offers.run_batch}),
     Path("/v1/chat/completions", {"POST": offers.chat_completions}, openai),
     Path("/v1/embeddings", {"POST": offers.embeddings}, openai),
     Path("/v1/models", {"GET": offers.models}, openai),

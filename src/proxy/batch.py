@@ -1,7 +1,9 @@
-"""Many native requests in one call."""
+"""Many native requests in one call: here, or where an invocation can't hold them, in chunks,
+each in an invocation of its own (core.ports.Batches)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing
 from functools import partial
 from typing import Annotated
 
@@ -11,15 +13,19 @@ from msgspec import Meta, Raw, Struct, structs
 from proxy.analytics.event import ITEM
 from proxy.core.chat import Call, ChatRequest
 from proxy.core.errors import ClientGone, InternalError, InvalidRequest, ProxyError
-from proxy.core.ports import Write
+from proxy.core.ports import Defer, Write
+from proxy.core.principal import Principal
 from proxy.core.sse import frame
-from proxy.core.web import Response
+from proxy.core.web import Request, Response
 from proxy.dialects import native, reading
 from proxy.exchange import EVENTS, JSON, Exchange
 from proxy.serve import Chat
+from proxy.subrequests import Room
 
 AT_ONCE = 6
 """Requests under way at a time: the platform lets so many connections wait for their headers."""
+CREDENTIALS = frozenset({"authorization", "cookie"})
+"""The headers that a runner is not told."""
 
 
 class _Batch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,38 +46,100 @@ class _Item(Struct, frozen=True):
     response: Raw
 
 
+Tell = Callable[[list[_Item]], Awaitable[None]]
+
+
 class Work(Struct, frozen=True):
     """A request that is made once, and the places in the batch where it stands."""
 
-    call: Call
+    call: Call | InvalidRequest
+    """What is wrong with it, where that is so."""
+    raw: Raw
     places: tuple[int, ...]
 
 
-async def answer(exchange: Exchange, chat: Chat, body: bytes) -> Response:
+class _Part(Struct, frozen=True):
+    """A request of a chunk."""
+
+    raw: Raw
+    places: tuple[int, ...]
+
+
+class Chunk(Struct, frozen=True):
+    """A part of a batch, as a runner is told it."""
+
+    runner: str
+    """The name of the object that is told."""
+    id: str
+    """The batch's."""
+    headers: dict[str, str]
+    principal: Principal
+    parts: tuple[_Part, ...]
+
+    def request(self, defer: Defer) -> Request:
+        """The batch, as far as its requests go by it."""
+        headers = self.headers | {"x-request-id": self.id}
+        return Request("POST", "/v1/batch", {}, headers, _nothing, defer)
+
+
+class _Done(Struct, frozen=True):
+    """A result as a runner tells it, on a line."""
+
+    places: tuple[int, ...]
+    status: int
+    response: Raw
+
+
+_CHUNK = msgspec.json.Decoder(Chunk)
+_DONE = msgspec.json.Decoder(_Done)
+
+
+async def answer(exchange: Exchange, chat: Chat, room: Room, body: bytes) -> Response:
     """POST /v1/batch. Every request has its own success or error. Raises InvalidRequest where
     the batch itself is wrong."""
     reading.check(body)
     batch = reading.decode(_BATCH, body)
-    done, works = _parsed(exchange, batch.requests)
+    run = partial(_run, exchange, chat, room, _works(batch.requests), exchange.id)
     if batch.stream:
-        return Response(
-            headers=dict(EVENTS),
-            stream=partial(_stream, exchange, chat, done, works),
-        )
-    results = list(done)
+        return Response(headers=dict(EVENTS), stream=partial(_stream, exchange, run))
+    results: list[_Item] = []
 
     async def collect(items: list[_Item]) -> None:
         results.extend(items)
 
-    await _run(exchange, chat, works, collect)
+    await run(collect)
     results.sort(key=lambda item: item.index)
     told = {"success": True, "results": results, "summary": _summary(results)}
     return Response(headers=dict(JSON), body=msgspec.json.encode(told))
 
 
-async def _stream(
-    exchange: Exchange, chat: Chat, done: list[_Item], works: list[Work], write: Write
-) -> None:
+def read_chunk(told: bytes) -> Chunk:
+    """What a runner is told. Raises ValueError for what is no chunk."""
+    return _CHUNK.decode(told)
+
+
+async def run_chunk(exchange: Exchange, chat: Chat, room: Room, chunk: Chunk, write: Write) -> None:
+    """A runner's work: does a chunk and writes each result as it comes. When who asked for it is
+    gone nothing more is begun. exchange: the batch's."""
+    works = [Work(_read(part.raw), part.raw, part.places) for part in chunk.parts]
+
+    async def tell(items: list[_Item]) -> None:
+        places = tuple(item.index for item in items)
+        done = _Done(places, items[0].status, items[0].response)
+        await write(msgspec.json.encode(done) + b"\n")
+
+    runner = f"{chunk.runner}.{works[0].places[0]}"
+    try:
+        await _run(exchange, chat, room, works, runner, tell)
+    except* ClientGone:
+        pass  # what is done is told nobody
+
+
+async def _nothing(limit: int) -> bytes:
+    return b""
+
+
+async def _stream(exchange: Exchange, run: Callable[[Tell], Awaitable[None]], write: Write) -> None:
     """Results as they come, then the summary. When the caller is gone nothing more is begun."""
     results: list[_Item] = []
     ended, size = "ok", 0
@@ -86,9 +154,7 @@ async def _stream(
         await send(b"".join(frame(msgspec.json.encode(item), "result") for item in items))
 
     try:
-        if done:
-            await tell(done)
-        await _run(exchange, chat, works, tell)
+        await run(tell)
         await send(frame(msgspec.json.encode({"summary": _summary(results)}), "done"))
     except* ClientGone:
         ended = "client_gone"
@@ -98,27 +164,69 @@ async def _stream(
 
 
 async def _run(
-    exchange: Exchange,
-    chat: Chat,
-    works: list[Work],
-    tell: Callable[[list[_Item]], Awaitable[None]],
+    exchange: Exchange, chat: Chat, room: Room, works: list[Work], runner: str, tell: Tell
 ) -> None:
-    """Has the work done, AT_ONCE at a time; what `tell` raises ends it."""
-    left = iter(works)
+    """Has the work done, AT_ONCE at a time, here if it fits; what `tell` raises ends it. runner:
+    the name of the object that gets the chunks if not."""
+    calls = [work.call for work in works if isinstance(work.call, Call)]
+    held = room.requests(calls, exchange.request.headers)
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(AT_ONCE, len(works))):
-            group.create_task(_worker(exchange, chat, left, tell))
+        if len(works) <= held:
+            left = iter(works)
+            for _ in range(min(AT_ONCE, len(works))):
+                group.create_task(_worker(exchange, chat, left, tell))
+            return
+        size = room.chunk(len(works), held)
+        chunks = iter([works[at : at + size] for at in range(0, len(works), size)])
+        for _ in range(max(1, AT_ONCE // size)):
+            group.create_task(_overseer(exchange, chunks, runner, tell))
 
 
-async def _worker(
-    exchange: Exchange,
-    chat: Chat,
-    left: Iterator[Work],
-    tell: Callable[[list[_Item]], Awaitable[None]],
+async def _overseer(
+    exchange: Exchange, chunks: Iterator[list[Work]], runner: str, tell: Tell
 ) -> None:
+    """Has chunks done elsewhere, one after another. What is left without an answer gets an
+    error."""
+    for works in chunks:
+        missing = {work.places: work for work in works}
+        try:
+            told = _told(exchange, works, runner)
+            async with aclosing(exchange.ports.batches.run(runner, told)) as lines:
+                async for line in lines:
+                    done = _DONE.decode(line)
+                    del missing[done.places]
+                    await tell([_Item(at, done.status, done.response) for at in done.places])
+        except ClientGone:
+            raise
+        except Exception as error:
+            exchange.ports.log(
+                "error", "batch runner lost", request_id=exchange.id, error=repr(error)[:500]
+            )
+        for places in missing:
+            lost = InternalError("This part of the batch could not be run. Ask for it again.")
+            refused = _refusal(_own(exchange, places[0]), lost)
+            await tell([_Item(at, refused.status, Raw(refused.body)) for at in places])
+
+
+def _told(exchange: Exchange, works: list[Work], runner: str) -> bytes:
+    assert exchange.principal  # no batch is public
+    headers = exchange.request.headers
+    chunk = Chunk(
+        runner=runner,
+        id=exchange.id,
+        headers={name: headers[name] for name in headers.keys() - CREDENTIALS} | exchange.passed_on,
+        principal=exchange.principal,
+        parts=tuple(_Part(work.raw, work.places) for work in works),
+    )
+    return msgspec.json.encode(chunk)
+
+
+async def _worker(exchange: Exchange, chat: Chat, left: Iterator[Work], tell: Tell) -> None:
     for work in left:
         own = _own(exchange, work.places[0])
         try:
+            if isinstance(work.call, InvalidRequest):
+                raise work.call
             response = await chat.answer(own, work.call)
             own.end(response.status, len(response.body))
         except Exception as error:
@@ -127,26 +235,32 @@ async def _worker(
         await tell([_Item(place, response.status, body) for place in work.places])
 
 
-def _parsed(exchange: Exchange, requests: tuple[Raw, ...]) -> tuple[list[_Item], list[Work]]:
-    """The errors of requests that are wrong, and the work: identical ones once, unless they
-    want an answer of their own."""
-    wrong: list[_Item] = []
+def _works(requests: tuple[Raw, ...]) -> list[Work]:
+    """The work: first what is wrong, then identical requests once, unless they want an answer
+    of their own."""
+    wrong: list[Work] = []
     places: dict[bytes, list[int]] = {}
-    calls: dict[bytes, Call] = {}
+    read: dict[bytes, tuple[Call, Raw]] = {}
     for index, raw in enumerate(requests):
-        try:
-            call = native.parse_chat(bytes(raw))
-            if call.chat.stream:
-                raise reading.invalid("stream", "A request of a batch can't stream; the batch can")
-        except InvalidRequest as error:
-            refused = _refusal(_own(exchange, index), error)
-            wrong.append(_Item(index, refused.status, Raw(refused.body)))
+        call = _read(raw)
+        if isinstance(call, InvalidRequest):
+            wrong.append(Work(call, raw, (index,)))
             continue
         alone = b"" if call.cache.mode == "default" else b"%d" % index
-        asked = msgspec.msgpack.encode(structs.replace(call, chat=_plain(call)))
-        places.setdefault(asked + alone, []).append(index)
-        calls[asked + alone] = call
-    return wrong, [Work(calls[asked], tuple(where)) for asked, where in places.items()]
+        asked = msgspec.msgpack.encode(structs.replace(call, chat=_plain(call))) + alone
+        places.setdefault(asked, []).append(index)
+        read[asked] = call, raw
+    return wrong + [Work(*read[asked], tuple(where)) for asked, where in places.items()]
+
+
+def _read(raw: Raw) -> Call | InvalidRequest:
+    try:
+        call = native.parse_chat(bytes(raw))
+        if call.chat.stream:
+            raise reading.invalid("stream", "A request of a batch can't stream; the batch can")
+    except InvalidRequest as error:
+        return error
+    return call
 
 
 def _plain(call: Call) -> ChatRequest:

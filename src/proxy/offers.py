@@ -33,7 +33,7 @@ async def chat_completions(parts: Parts, exchange: Exchange) -> Response:
 
 async def run_batch(parts: Parts, exchange: Exchange) -> Response:
     """POST /v1/batch."""
-    return await batch.answer(exchange, parts.chat, await _body(parts, exchange))
+    return await batch.answer(exchange, parts.chat, parts.room, await _body(parts, exchange))
 
 
 async def embeddings(parts: Parts, exchange: Exchange) -> Response:

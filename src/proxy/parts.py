@@ -17,6 +17,7 @@ from proxy.routing.market import Market
 from proxy.routing.selection import Selection
 from proxy.routing.watch import Watch
 from proxy.serve import Chat, build_cache
+from proxy.subrequests import Room
 
 
 class Parts:
@@ -49,6 +50,7 @@ class Parts:
         self.cache = build_cache(self.config, ports)
         market = Market(self.catalog, self.selection.configured)
         self.observatory = Observatory(config, ports, self.recorder, market)
+        self.room = Room.of(config, len(self.selection.configured))
         self.began = ports.clock.now()
         self.chat = Chat(
             self.config, self.selection, self.manager, self.cache, ports.flights, self.limiter

@@ -75,6 +75,7 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
             "ROUTING_WEIGHTS": "openai=80, groq=20",
             "ROUTING_STICKY": "on",
             "HEDGE_AFTER_MS": "1500",
+            "SUBREQUEST_LIMIT": "50",
         },
     ),
     "restarted": ("development", {"CACHE_SCOPE": "shared"}),
@@ -158,16 +159,19 @@ class Deployments:
         (directory / "wrangler.json").write_text(json.dumps(config))
 
 
+NOBODYS = ("RATE_BUCKET", "PROVIDER_POOL", "PROVIDER_STATE", "BATCH_RUNNER")
+
+
 def _take_tiers(name: str, path: Path) -> None:
     """Leaves `coalescing` without KV and R2, and gives `faulty` a KV that throws, a mute
-    R2, and a limiter and a board that nobody answers for."""
+    R2, and a limiter, a board and a runner of batches that nobody answers for."""
     if name not in ("coalescing", "faulty"):
         return
     config = runtime.load_config(path)
     del config["kv_namespaces"], config["r2_buckets"]
     if name == "faulty":
         for binding in config["durable_objects"]["bindings"]:
-            if binding["name"] in ("RATE_BUCKET", "PROVIDER_POOL", "PROVIDER_STATE"):
+            if binding["name"] in NOBODYS:
                 binding["script_name"] = "nobody"
         config["services"] += [
             {"binding": "CACHE_KV", "service": "fake-ai", "entrypoint": "Throwing"},

@@ -195,6 +195,27 @@ class TestTokensAndMoney:
         told = admin.get("/admin/limits", params={"key": key["id"]})
         assert told.status_code == 200
 
+    def test_a_batch_in_parts_is_counted_one_by_one(
+        self, admin: httpx.Client, issue: Issue, script: Script
+    ) -> None:
+        key = issue(limits={"burst": 40, "perHour": 10}, budget={"day": 1})
+        requests = [{"prompt": script(f"{number}")} | GPT for number in range(60)]
+        answer = admin.post("/v1/batch", json={"requests": requests}, headers=bearer(key))
+        results = answer.json()["results"]
+        assert Counter(result["status"] for result in results) == {200: 40, 429: 20}
+        costs = [r["response"]["metadata"]["cost"] for r in results if r["status"] == 200]
+        spent = round(sum(costs) * 1e9)
+        assert spent > 0
+
+        def account() -> Any:
+            return admin.get("/admin/limits", params={"key": key["id"]}).json()
+
+        for _ in range(50):
+            if account()["reservations"] == 0:
+                break
+            time.sleep(0.1)
+        assert (account()["reservations"], account()["spent_day"]) == (0, spent)
+
 
 class TestKeys:
     def test_a_key_is_shown_once(self, admin: httpx.Client, issue: Issue) -> None:
@@ -310,3 +331,15 @@ def eventually(attempt: Callable[[], httpx.Response], status: int) -> httpx.Resp
             break
         time.sleep(0.1)
     return answer
+
+
+def test_a_runner_out_of_reach_fails_the_part_that_it_was_to_run(
+    deployments: Deployments, script: Script
+) -> None:
+    requests = [{"prompt": script(f"{number}")} | GPT for number in range(30)]
+    url = f"{deployments.get('faulty').url}/v1/batch"
+    told = httpx.post(url, json={"requests": requests}, timeout=60).json()
+    assert told["summary"] == {"total": 30, "succeeded": 0, "failed": 30}
+    errors = [result["response"]["error"] for result in told["results"]]
+    assert {(error["type"], error["code"]) for error in errors} == {("internal_error", 500)}
+    assert '"event": "batch runner lost"' in deployments.log("faulty")

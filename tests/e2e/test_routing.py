@@ -5,6 +5,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from random import Random
 from typing import Any
 
@@ -23,6 +24,16 @@ def url(deployments: Deployments) -> str:
 @pytest.fixture
 def routing(url: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=url, timeout=60) as client:
+        assert client.delete("/admin/breakers").status_code == 204
+        yield client
+
+
+@pytest.fixture
+def canary(deployments: Deployments) -> Iterator[httpx.Client]:
+    """A deployment of three providers with a canary, hedges, and the free plan's limits."""
+    url = deployments.get("canary").url
+    headers = {"authorization": f"Bearer {ADMIN_TOKEN}", "x-proxy-explain": "1"}
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
         assert client.delete("/admin/breakers").status_code == 204
         yield client
 
@@ -131,16 +142,6 @@ def test_a_stream_whose_caller_leaves_is_finished_and_kept(
 
 
 class TestStrategies:
-    """On a deployment with a canary, of three providers."""
-
-    @pytest.fixture
-    def canary(self, deployments: Deployments) -> Iterator[httpx.Client]:
-        url = deployments.get("canary").url
-        headers = {"authorization": f"Bearer {ADMIN_TOKEN}", "x-proxy-explain": "1"}
-        with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
-            assert client.delete("/admin/breakers").status_code == 204
-            yield client
-
     def ask(self, client: httpx.Client, prompt: str, **fields: Any) -> dict[str, Any]:
         body = {"prompt": prompt, "cache": {"mode": "off"}} | fields
         answer = client.post("/v1/generate", json=body)
@@ -223,6 +224,16 @@ class TestStrategies:
         assert account()["spent_day"] / 1e9 > told["metadata"]["cost"] + 10 * 2.5e-6
 
 
+def most_at_once(received: list[Any]) -> int:
+    """How many of the upstream's requests were under way together, at most."""
+    moments = [(request["start"], 1) for request in received]
+    moments += [(request["start"] + request["ms"] / 1000, -1) for request in received]
+    return max(accumulate(step for _, step in sorted(moments)))
+
+
+SLOW = {name: {"delay_ms": 200} for name in ("openai", "groq", "deepseek")}
+
+
 class TestBatch:
     def test_whole(self, routing: httpx.Client, script: Script, received: Any) -> None:
         requests: list[Any] = [{"prompt": script(f"{number % 40}")} for number in range(98)]
@@ -235,6 +246,60 @@ class TestBatch:
             assert result["response"]["data"] == f"echo: {number % 40}"
         assert [result["status"] for result in told["results"][98:]] == [400, 400]
         assert len(received()) == 41
+
+    def test_parts(self, routing: httpx.Client, script: Script, received: Any) -> None:
+        requests = [{"prompt": script(f"{n}", openai={"delay_ms": 100})} for n in range(59)]
+        requests.insert(30, {"prompt": script("x", openai={"status": 400})})
+        told = routing.post("/v1/batch", json={"requests": requests}).json()
+        assert told["summary"] == {"total": 60, "succeeded": 59, "failed": 1}
+        assert told["results"][30]["status"] == 400
+        texts = [result["response"].get("data") for result in told["results"]]
+        del texts[30]
+        assert texts == [f"echo: {number}" for number in range(59)]
+        assert len(received()) == 60
+        assert most_at_once(received()) <= 6
+
+    def test_parts_streamed(self, routing: httpx.Client, script: Script, received: Any) -> None:
+        requests = [{"prompt": script(f"{n}", openai={"delay_ms": 100})} for n in range(59)]
+        requests.append({"prompt": script("x", openai={"status": 400})})
+        body = {"requests": requests, "stream": True}
+        with routing.stream("POST", "/v1/batch", json=body) as answer:
+            told = events(answer)
+            first = next(told)
+            assert len(received()) < 30  # it is told while others are still to come
+            [*results, (name, done)] = told
+        assert (first[0], name) == ("result", "done")
+        assert done["summary"] == {"total": 60, "succeeded": 59, "failed": 1}
+        indexes = [data["index"] for _, data in [first, *results]]
+        assert sorted(indexes) == list(range(60))
+        assert most_at_once(received()) <= 6
+
+    def test_nobody_is_left_to_tell(
+        self, routing: httpx.Client, script: Script, received: Any, deployments: Deployments
+    ) -> None:
+        requests = [{"prompt": script(f"{n}", openai={"delay_ms": 400})} for n in range(60)]
+        body = {"requests": requests, "stream": True}
+        with routing.stream("POST", "/v1/batch", json=body) as answer:
+            told = events(answer)
+            for _ in range(3):
+                next(told)
+        time.sleep(3)
+        begun = len(received())
+        assert begun <= 24  # neither the rest of this part nor the next ones
+        assert all(request["ended"] != "open" for request in received())
+        time.sleep(1)
+        assert len(received()) == begun
+        for sign in ("Traceback", "Uncaught", "hung", "stream failed"):
+            assert sign not in deployments.log("routing")
+
+    def test_parts_of_parts(self, canary: httpx.Client, script: Script, received: Any) -> None:
+        # Of 50 subrequests one request may take all, and 60 calls are more than that.
+        requests = [{"prompt": script(f"{n}", **SLOW)} for n in range(60)]
+        told = canary.post("/v1/batch", json={"requests": requests}).json()
+        assert told["summary"] == {"total": 60, "succeeded": 60, "failed": 0}
+        texts = [result["response"]["data"] for result in told["results"]]
+        assert texts == [f"echo: {number}" for number in range(60)]
+        assert most_at_once(received()) == 6
 
     def test_streamed(self, routing: httpx.Client, script: Script) -> None:
         requests = [

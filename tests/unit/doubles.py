@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import selectors
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from proxy.access.keys import Bound, Key, KeyBook
 from proxy.cache.flight import Flight
 from proxy.core.chat import Cost, Usage
-from proxy.core.errors import Fault
+from proxy.core.errors import ClientGone, Fault
 from proxy.core.permit import Refusal
 from proxy.core.ports import Outgoing, Ports
 from proxy.core.principal import Grant
@@ -328,6 +328,44 @@ class MemoryPools(Objects[ProviderPool]):
         pool.signal(msgspec.json.decode(signal_json, type=Signal), now)
 
 
+class MemoryBatches:
+    """The objects that run parts of a batch; the calls numbered in `down` fail, `lost_after` ends
+    each after so many results."""
+
+    def __init__(self) -> None:
+        self.run_chunk: Callable[[bytes, Any, Any], Coroutine[Any, Any, None]] | None = None
+        self.defer: Any = None
+        self.calls: list[tuple[str, bytes]] = []
+        self.down: tuple[int, ...] = ()
+        self.lost_after: int | None = None
+
+    async def run(self, name: str, chunk: bytes) -> AsyncGenerator[bytes, None]:
+        self.calls.append((name, chunk))
+        if len(self.calls) - 1 in self.down:
+            raise RuntimeError("the object is unreachable")
+        assert self.run_chunk
+        lines = asyncio.Queue[bytes | None]()
+        gone = False
+
+        async def write(data: bytes) -> None:
+            if gone:
+                raise ClientGone
+            lines.put_nowait(data)
+
+        running = asyncio.ensure_future(self.run_chunk(chunk, self.defer, write))
+        running.add_done_callback(lambda _: lines.put_nowait(None))
+        try:
+            told = 0
+            while (line := await lines.get()) is not None:
+                if told == self.lost_after:
+                    raise RuntimeError("the object is gone")
+                told += 1
+                yield line.removesuffix(b"\n")
+            await running
+        finally:
+            gone = True
+
+
 class MemoryRows:
     """What a KeyBook keeps."""
 
@@ -456,6 +494,7 @@ def ports(
         accounts=MemoryAccounts(clock),
         pools=MemoryPools(clock),
         statistics=MemoryStatistics(clock),
+        batches=MemoryBatches(),
         kv=MemoryStore(),
         r2=MemoryStore(),
         random=CountingRandom(),

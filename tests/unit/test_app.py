@@ -42,6 +42,10 @@ def request(method: str, path: str, body: Any = b"", **headers: str) -> Request:
     return Request(method, path, dict(parse_qsl(query)), given, read, later)
 
 
+async def unheard(_: bytes) -> None:
+    raise AssertionError("nothing should have been told")
+
+
 LATER: set[asyncio.Task[object]] = set()
 
 
@@ -286,3 +290,5 @@ async def test_wrong_settings_answer_everything() -> None:
     assert "ENVIRONMENT must be one of" in json.loads(response.body)["error"]["message"]
     with pytest.raises(Exception, match="ENVIRONMENT"):
         await app.scheduled()
+    with pytest.raises(Exception, match="ENVIRONMENT"):
+        await app.run_chunk(b"", later, unheard)

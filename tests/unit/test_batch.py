@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.unit.routing.test_manager import error, whole
 from tests.unit.test_app import request, streamed
 from tests.unit.test_serve import GPT, House, by_host, unlike
 
+ROOMY = {"RATE_LIMIT_BURST": "1000"}
 CALL = {"model": GPT, "fallback": False}
 
 
@@ -143,6 +145,132 @@ async def test_when_the_caller_is_gone_nothing_more_is_begun() -> None:
     await response.stream(gone)
     assert len(house.sent) <= 2 * AT_ONCE
     assert house.line["proxy.stream.ended"] == "client_gone"
+
+
+class TestChunks:
+    """A batch that one invocation can't hold."""
+
+    def sizes(self, house: House) -> list[int]:
+        return [len(json.loads(chunk)["parts"]) for _, chunk in house.batches.calls]
+
+    async def test_it_is_run_elsewhere_part_by_part(self) -> None:
+        def answer(outgoing: Outgoing) -> FakeReply:
+            assert outgoing.body
+            return error(400, "too odd") if b"odd" in outgoing.body else whole("fine")
+
+        house = House(by_host(openai=answer), **ROOMY)
+        requests = [ask(f"{number}") for number in range(58)] + [ask("odd"), {"prompt": ""}]
+        _, told = await batch(house, *requests)
+        assert [result["index"] for result in told["results"]] == list(range(60))
+        assert told["summary"] == {"total": 60, "succeeded": 58, "failed": 2}
+        assert [result["status"] for result in told["results"][58:]] == [400, 400]
+        assert self.sizes(house) == [24, 24, 12]
+        ids = [result["response"]["metadata"]["requestId"] for result in told["results"]]
+        [name] = {name for name, _ in house.batches.calls}
+        assert ids == [f"{name}-{number}" for number in range(60)]
+
+    async def test_one_that_fits_is_not(self) -> None:
+        house = House(by_host(openai=unlike()))
+        _, told = await batch(house, *(ask(f"{number}") for number in range(24)))
+        assert told["summary"]["succeeded"] == 24
+        assert house.batches.calls == []
+
+    async def test_identical_ones_are_asked_once_over_all_parts(self) -> None:
+        house = House(by_host(openai=unlike()))
+        _, told = await batch(house, *(ask(f"{number % 30}") for number in range(90)))
+        texts = [result["response"]["data"] for result in told["results"]]
+        assert len(set(texts)) == len(house.sent) == 30
+        assert texts[:30] == texts[30:60] == texts[60:]
+
+    async def test_what_a_runner_is_told(self) -> None:
+        house = House(by_host(openai=unlike()), PROXY_API_KEY="the-one-key", RATE_LIMIT_BURST="30")
+        key = {"authorization": "Bearer the-one-key", "cf_aig_skip_cache": "true"}
+        asked = request("POST", "/v1/batch", {"requests": [ask(f"{n}") for n in range(40)]}, **key)
+        response = await house.app.handle(structs.replace(asked, defer=house.defer))
+        results = json.loads(response.body)["results"]
+        # Each is counted by itself, and the headers hold for each.
+        assert Counter(result["status"] for result in results) == {200: 30, 429: 10}
+        told = [result["response"]["metadata"].get("cacheStatus") for result in results]
+        assert set(told) == {"bypass", None}
+        for _, chunk in house.batches.calls:
+            assert b"the-one-key" not in chunk
+        users = {fields["user"] for _, name, fields in house.log.lines if name == "request"}
+        assert len(users) == 1
+
+    async def test_a_runner_that_cannot_be_reached_fails_its_part_only(self) -> None:
+        house = House(by_host(openai=unlike()), **ROOMY)
+        house.batches.down = (1,)
+        _, told = await batch(house, *(ask(f"{number}") for number in range(60)))
+        assert told["summary"] == {"total": 60, "succeeded": 36, "failed": 24}
+        lost = told["results"][24]["response"]
+        assert (lost["error"]["type"], lost["error"]["code"]) == ("internal_error", 500)
+        assert lost["metadata"]["requestId"].endswith("-24")
+        assert house.events("error").count("batch runner lost") == 1
+
+    async def test_nor_does_one_that_is_lost_take_its_results_along(self) -> None:
+        house = House(by_host(openai=unlike()))
+        house.batches.lost_after = 20
+        same = [ask(f"{number % 30}") for number in range(60)]
+        _, told = await batch(house, *same)
+        statuses = [result["status"] for result in told["results"]]
+        assert statuses[:30] == statuses[30:]
+        assert statuses[:30] == [200] * 20 + [500] * 4 + [200] * 6
+
+    @pytest.mark.parametrize(
+        ("limit", "count", "seconds", "names"),
+        [
+            ("10000", 50, 9, {""}),
+            # Two at a time, three calls side by side.
+            ("50", 50, 9, {""}),
+            # 50 calls would be too many: who gets the first 90 makes 45, who gets the rest 5.
+            ("50", 100, 17, {"", ".0", ".90"}),
+        ],
+    )
+    @in_no_time
+    async def test_never_more_at_once(
+        self, limit: str, count: int, seconds: float, names: set[str]
+    ) -> None:
+        now = most = 0
+
+        class Slow(FakeReply):
+            async def read(self) -> bytes:
+                nonlocal now, most
+                now += 1
+                most = max(most, now)
+                await asyncio.sleep(1)
+                now -= 1
+                return await super().read()
+
+        slow = by_host(openai=lambda _: Slow(*whole("Hi!").pieces))
+        house = House(slow, LoopClock(), **ROOMY, SUBREQUEST_LIMIT=limit)
+        _, told = await batch(house, *(ask(f"{number}", fallback=True) for number in range(count)))
+        assert told["summary"]["succeeded"] == count
+        assert most == AT_ONCE
+        assert asyncio.get_running_loop().time() == pytest.approx(seconds, abs=0.5)
+        name = told["results"][0]["response"]["metadata"]["requestId"].removesuffix("-0")
+        assert {called.removeprefix(name) for called, _ in house.batches.calls} == names
+
+    @in_no_time
+    async def test_they_are_told_as_they_come_and_not_begun_for_nobody(self) -> None:
+        slow = by_host(openai=lambda _: FakeReply(1.0, *whole("Hi!").pieces))
+        house = House(slow, LoopClock())
+        requests = [ask(f"{number}") for number in range(60)]
+        response = await house.app.handle(asked(house, *requests, stream=True))
+        pieces: list[bytes] = []
+
+        async def write(data: bytes) -> None:
+            if len(pieces) == 10:
+                raise ClientGone
+            pieces.append(data)
+
+        assert response.stream
+        await response.stream(write)
+        assert asyncio.get_running_loop().time() == pytest.approx(2, abs=0.5)
+        assert len(house.sent) == 18  # three sixes of the first part
+        await asyncio.sleep(60)
+        assert len(house.sent) == 18
+        [line] = [f for _, name, f in house.log.lines if name == "request" and "batch" in f]
+        assert (line["batch"], line["stream"]) == ("11 of 60", "client_gone")
 
 
 async def test_each_is_counted_by_itself() -> None:

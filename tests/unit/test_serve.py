@@ -21,6 +21,7 @@ from tests.unit.doubles import (
     Logbook,
     LoopClock,
     ManualClock,
+    MemoryBatches,
     MemoryFlights,
     MemoryLedger,
     MemoryStore,
@@ -152,6 +153,10 @@ class House:
         self.env = ENV | {"ANALYTICS": "off"} | env
         self.app = self.isolate()
         self.later: set[asyncio.Task[object]] = set()
+        assert isinstance(self.ports.batches, MemoryBatches)
+        self.batches = self.ports.batches
+        self.batches.defer = self.defer
+        self.batches.run_chunk = lambda *chunk: self.isolate().run_chunk(*chunk)
 
     def isolate(self) -> App:
         """A new isolate on the same ground: nothing is in its memory."""

@@ -92,6 +92,7 @@ class Config(Struct, frozen=True, kw_only=True):
     otel_exporter_otlp_endpoint: str | None
     otel_exporter_otlp_headers: dict[str, str]
     otel_service_name: str
+    subrequest_limit: int
     providers: dict[str, ProviderAccess]
     """What is set of `<PROVIDER>_API_KEY` and the other PROVIDER_SETTINGS."""
 
@@ -322,6 +323,12 @@ SETTINGS = (
         "What it is sent to know us by (secret): name=value, percent-encoded, between commas.",
     ),
     Setting("OTEL_SERVICE_NAME", "ai-edge-proxy", str, "What the proxy is called in traces."),
+    Setting(
+        "SUBREQUEST_LIMIT",
+        "10000",
+        whole(50, 1_000_000),
+        "Subrequests that Cloudflare's plan grants an invocation: 50 on the free plan.",
+    ),
 )
 
 PROVIDER_SETTINGS = {

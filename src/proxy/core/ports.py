@@ -1,6 +1,14 @@
 """What the pure rooms need of the outside, as small Protocols. edge/ implements them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -218,6 +226,15 @@ class SQL(Protocol):
         back: whole ones are exact below 2^53. At most 100 bindings, of 2 MB each."""
 
 
+class Batches(Protocol):
+    """Where the parts of a batch run that one invocation can't hold (a Durable Object for each
+    batch, without storage)."""
+
+    def run(self, name: str, chunk: bytes) -> AsyncGenerator[bytes, None]:
+        """Has a chunk done by the object of that name: JSON of batch, answered by a line for each
+        result as it is done. Closing it calls off what is under way; so does being cancelled."""
+
+
 class Log(Protocol):
     """One structured line an event; never a prompt, never a key."""
 
@@ -246,6 +263,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     accounts: Accounts
     pools: Pools
     statistics: Statistics
+    batches: Batches
     kv: BlobStore | None = None
     r2: PrunableStore | None = None
     points: Points | None = None

@@ -6,6 +6,7 @@ from typing import Any
 from proxy.core.ports import Ports
 from proxy.core.web import Response
 from proxy.edge.analytics_objects import StatisticsStub
+from proxy.edge.batches import BatchesStub
 from proxy.edge.clock import SystemClock, SystemRandom
 from proxy.edge.fetch import FetchUpstream
 from proxy.edge.http import discard, is_unread, response_to
@@ -34,6 +35,7 @@ def ports(env: Any) -> Ports:
         accounts=AccountsStub(env.KEY_ACCOUNT),
         pools=PoolsStub(env.PROVIDER_POOL),
         statistics=StatisticsStub(env.ANALYTICS),
+        batches=BatchesStub(env.BATCH_RUNNER),
         kv=KVStore(env.CACHE_KV) if hasattr(env, "CACHE_KV") else None,
         r2=R2Store(env.CACHE_R2) if hasattr(env, "CACHE_R2") else None,
         points=EnginePoints(env.METRICS) if hasattr(env, "METRICS") else None,
