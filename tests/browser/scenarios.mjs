@@ -286,3 +286,21 @@ export async function breaking({ open, inspect }) {
   await page.locator("#phase", { hasText: "Stopped" }).waitFor();
   assert.ok(await page.locator("#send").isEnabled());
 }
+
+/** The log of real traffic: a request made while it is watched appears, a name in it stays text. */
+export async function realLog({ open, inspect, options }) {
+  const page = await open("/dashboard#/requests", options);
+  await settled(page);
+  const before = await page.locator(".disclose").first().getAttribute("data-focus");
+  await page.evaluate(() =>
+    fetch("/v1/generate", { method: "POST", headers: { "content-type": "application/json" }, body: '{"prompt":""}' }),
+  );
+  await page.click("#refresh");
+  await page.waitForFunction((id) => document.querySelector(".disclose")?.dataset.focus !== id, before);
+  assert.match(await page.locator(".requests tbody tr").first().innerText(), /400.*invalid_request/s);
+  const evil = page.locator(".requests tbody tr", { hasText: "onerror=" }).first();
+  await evil.locator(".disclose").click();
+  await inert(page);
+  await inspect(page, "real-requests");
+  return { asked: (await evil.locator("td .muted").first().textContent()).trim() };
+}
