@@ -34,7 +34,9 @@ def test_it_is_one_page_behind_a_strict_policy(proxy: httpx.Client) -> None:
     assert page.headers["referrer-policy"] == "no-referrer"
     assert page.headers["cache-control"] == "no-cache"
     assert "<style" not in page.text and "onclick" not in page.text
-    assert proxy.get("/dashboard", headers={"if-none-match": page.headers["etag"]}).status_code == 304
+    assert (
+        proxy.get("/dashboard", headers={"if-none-match": page.headers["etag"]}).status_code == 304
+    )
     script = proxy.get("/dashboard/main.js")
     assert script.headers["content-type"].startswith("text/javascript")
     assert script.headers["content-security-policy"] == policy
