@@ -417,7 +417,7 @@ def test_a_long_burst_is_not_told_as_steady_too() -> None:
 @pytest.mark.parametrize(("every", "claimed"), [(6, False), (4, True)])
 def test_a_slight_rise_is_no_burst(every: int, claimed: bool) -> None:
     risen = [BAD if n % every == 0 else by(B) for n in range(40 * every)]
-    found = errors_of(minutes(*[by(B)] * 600, *risen, *[by(B)] * 600))
+    found = errors_of(minutes(*[by(B)] * 3_000, *risen, *[by(B)] * 3_000))
     assert found.keys() == ({"error.burst"} if claimed else set())
 
 
