@@ -3,12 +3,22 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import structs
 
 from proxy.analytics.event import Event
 from proxy.analytics.figures import Group
-from proxy.analytics.insights import breakers, cache, cost, errors, insights, providers, users
+from proxy.analytics.insights import (
+    breakers,
+    cache,
+    cost,
+    errors,
+    insights,
+    providers,
+    render,
+    users,
+)
 from proxy.analytics.insights.model import Market, Opening, Pair, Seen
 from proxy.analytics.insights.sampling import LEAST_PARTS, PARTS, Log
 from proxy.analytics.totals import Totals
@@ -422,8 +432,18 @@ def test_a_slight_rise_is_no_burst(every: int, claimed: bool) -> None:
 
 
 def test_events_of_one_moment_have_an_order() -> None:
-    events = [Event(at=5, id=f"{n}", endpoint="/", status=200, ms=1) for n in range(9)]
+    events = [Event(at=5, id=f"{n}", endpoint="/v1/chat", status=200, ms=1) for n in range(9)]
     assert Log(events[::-1]).events == Log(events).events
+
+
+def test_only_requests_for_models_are_traffic() -> None:
+    wrong = {"status": 401, "error": "authentication_failed", "endpoint": "/analytics"}
+    events = minutes(*[GOOD] * 200, *[wrong] * 40, *[GOOD] * 200)
+    assert errors_of(events) == {}
+    asked = Seen(now=NOW, window=DAY, groups=(), events=events, market=Prices())
+    assert msgspec.json.decode(render(asked, [], "1d"))["sample"]["logged"] == 400
+    models = [structs.replace(event, endpoint="/v1/models") for event in events]
+    assert errors_of(models).keys() == {"error.burst"}
 
 
 # --- what one of many is compared with --------------------------------------------------------

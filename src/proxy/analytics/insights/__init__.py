@@ -60,7 +60,9 @@ def insights(seen: Seen) -> list[Insight]:
 def render(seen: Seen, found: list[Insight], window: str) -> bytes:
     """The body of the answer. window: as it was asked for."""
     requests = sum(group.totals.requests for group in seen.groups)
-    return msgspec.json.encode(Report(window, Sample(requests, len(seen.events)), found))
+    return msgspec.json.encode(
+        Report(window, Sample(requests, len(Log(seen.events).events)), found)
+    )
 
 
 def _rank(one: Insight) -> tuple[int, int, float, str]:

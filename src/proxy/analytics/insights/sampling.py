@@ -160,10 +160,12 @@ def odd_ones(members: dict[str, Tally], least: float, error: float, bad: int) ->
 
 
 class Log:
-    """The events in the order of time, and in which part of the log each is."""
+    """The requests for models in the order of time, and in which part of the log each is. A
+    dashboard that asks every few seconds is no traffic."""
 
     def __init__(self, events: Iterable[Event]) -> None:
-        self.events = sorted(events, key=lambda event: (event.at, event.id))
+        of_models = (event for event in events if event.endpoint.startswith("/v1/"))
+        self.events = sorted(of_models, key=lambda event: (event.at, event.id))
         self.begin = self.events[0].at if self.events else 0
         self.end = self.events[-1].at if self.events else 0
 
