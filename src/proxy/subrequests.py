@@ -19,9 +19,10 @@ POINTS = 24
 the batch."""
 OWN = 5
 """Subrequests of the batch itself: its key is looked up, figures are told."""
-ONCE = 10
+ONCE = 11
 """Subrequests of a request whatever becomes of it: its key's bucket (1), the purges (1), the board
-before and after (2), KV and R2 read (2) and written (2), the account settled (1), figures (1)."""
+before and after (2), KV and R2 read (2) and written (2), the account settled (1), figures and
+traces told (2)."""
 ATTEMPT = 5
 """Subrequests of an attempt: the account (1), the provider's bucket asked and given back to (2),
 the provider (1), its pool told what it said (1)."""

@@ -193,8 +193,13 @@ class TestChunks:
 
     async def test_what_a_runner_is_told(self) -> None:
         house = House(by_host(openai=unlike()), PROXY_API_KEY="the-one-key", RATE_LIMIT_BURST="30")
-        key = {"authorization": "Bearer the-one-key", "cf_aig_skip_cache": "true"}
-        asked = request("POST", "/v1/batch", {"requests": [ask(f"{n}") for n in range(40)]}, **key)
+        headers = {
+            "authorization": "Bearer the-one-key",
+            "cf-aig-skip-cache": "true",
+            "traceparent": f"00-{'a' * 32}-{'b' * 16}-01",
+        }
+        body = {"requests": [ask(f"{number}") for number in range(40)]}
+        asked = request("POST", "/v1/batch", body, **headers)
         response = await house.app.handle(structs.replace(asked, defer=house.defer))
         results = json.loads(response.body)["results"]
         # Each is counted by itself, and the headers hold for each.
@@ -203,8 +208,10 @@ class TestChunks:
         assert set(told) == {"bypass", None}
         for _, chunk in house.batches.calls:
             assert b"the-one-key" not in chunk
-        users = {fields["enduser.id"] for fields in lines(house)}
-        assert len(users) == 1
+        each = lines(house)
+        assert len(each) == 40 + 1
+        assert len({fields["enduser.id"] for fields in each}) == 1
+        assert {fields["trace_id"] for fields in each} == {"a" * 32}
 
     async def test_a_runner_that_cannot_be_reached_fails_its_part_only(self) -> None:
         house = House(by_host(openai=unlike()), **ROOMY)
