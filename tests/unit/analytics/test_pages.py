@@ -113,6 +113,26 @@ def test_the_log_keeps_the_last_10000_rows() -> None:
     assert not page.more
 
 
+def test_reading_the_figures_leaves_no_trace() -> None:
+    log = Log(1)
+    for method, endpoint, status in (
+        ("GET", "/analytics", 200),
+        ("GET", "/v1/models", 200),
+        ("HEAD", "/health/providers", 200),
+        ("DELETE", "/admin/breakers", 204),
+        ("GET", "/admin/limits", 403),
+        ("POST", "/v1/generate", 200),
+    ):
+        log.arrive(0, method=method, endpoint=endpoint, status=status)
+    rows = log.body()["requests"]
+    assert [(row["method"], row["endpoint"]) for row in reversed(rows)] == [
+        ("GET", "/v1/models"),
+        ("DELETE", "/admin/breakers"),
+        ("GET", "/admin/limits"),
+        ("POST", "/v1/generate"),
+    ]
+
+
 @pytest.mark.parametrize("name", ["provider", "model", "user", "endpoint", "error", "cache"])
 def test_rows_are_filtered(name: str) -> None:
     log = Log(2)
