@@ -13,7 +13,7 @@ from types import FrameType
 
 from tools.layout import ROOT
 
-UNIT = ["tests/unit", "--cov", "--cov-report=term:skip-covered"]
+UNIT = ["tests/unit", "tests/browser", "--cov", "--cov-report=term:skip-covered"]
 APART = ("fault_matrix", "isolates", "make_dev", "routing")
 """Of the end-to-end tests those that start Workers of their own: half of the time."""
 HALVES = (

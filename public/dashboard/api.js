@@ -66,7 +66,11 @@ async function send(path, options, using) {
     return await fetch(path, { ...options, headers, cache: "no-store", credentials: "omit" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "unreachable", "The proxy does not answer. Is it running, and are you online?");
+    throw new ApiError(
+      0,
+      "unreachable",
+      "The proxy does not answer. Is it running, and are you online?",
+    );
   }
 }
 

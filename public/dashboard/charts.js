@@ -17,7 +17,11 @@ const together = uPlot.sync("time");
 export function chart(spec) {
   const legend = h("ul", { class: "legend" });
   const when = h("span", { class: "muted when" });
-  const plot = h("div", { class: "plot skeleton", role: "img", "aria-label": `${spec.title}: loading` });
+  const plot = h("div", {
+    class: "plot skeleton",
+    role: "img",
+    "aria-label": `${spec.title}: loading`,
+  });
   const table = h("div", { class: "scroll", tabindex: "0", role: "group", hidden: true });
   table.setAttribute("aria-label", `${spec.title} as a table`);
   const toggle = h("button", { type: "button", class: "quiet", "aria-pressed": "false" }, "Table");
@@ -121,9 +125,15 @@ function options(spec, { step, at, series }, host, tell) {
       y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] },
     },
     axes: [
-      { ...axis, grid: { show: false }, size: 26, incrs: increments(step), space: 56,
+      {
+        ...axis,
+        grid: { show: false },
+        size: 26,
+        incrs: increments(step),
+        space: 56,
         values: (_, marks, __, ___, gap) => marks.map((m) => mark(m * 1_000, gap)),
-        splits: localSplits(at) },
+        splits: localSplits(at),
+      },
       { ...axis, size: 52, space: 34, values: (_, marks) => marks.map((m) => spec.format(m)) },
     ],
     series: [{}, ...order.map((s) => look(stacked, color(s.color)))],
@@ -142,14 +152,27 @@ function resolver(host) {
 }
 
 function look(stacked, color) {
-  if (!stacked) return { stroke: color, width: 1.75, points: { size: 5, fill: color } };
+  if (!stacked)
+    return {
+      stroke: color,
+      width: 1.75,
+      points: { show: true, filter: alone, size: 5, fill: color },
+    };
   const paths = uPlot.paths.bars({ size: [0.86, 28], align: 1 });
   return { fill: color, stroke: color, width: 0, paths, points: { show: false } };
 }
 
-const INCREMENTS = [1, 5, 15, 30, 60, 120].map((m) => m * 60).concat(
-  [3, 6, 12, 24, 48, 96, 168, 336, 672].map((hours) => hours * 3_600),
-);
+/** The values without a neighbour: no line would show them. */
+function alone(plot, index) {
+  const values = plot.data[index];
+  const lone = (value, i) =>
+    value !== null && (values[i - 1] ?? null) === null && (values[i + 1] ?? null) === null;
+  return values.map((value, i) => (lone(value, i) ? i : null)).filter((i) => i !== null);
+}
+
+const INCREMENTS = [1, 5, 15, 30, 60, 120]
+  .map((m) => m * 60)
+  .concat([3, 6, 12, 24, 48, 96, 168, 336, 672].map((hours) => hours * 3_600));
 
 function increments(step) {
   return INCREMENTS.filter((increment) => increment >= step);
@@ -180,11 +203,20 @@ function asTable({ title, format }, { at, series }) {
     h("th", { scope: "col", class: i ? "number" : null }, label),
   );
   const rows = at.map((ms, i) =>
-    h("tr", {}, h("th", { scope: "row" }, moment(ms)),
-      series.map((s) => h("td", { class: "number" }, format(s.values[i])))),
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, moment(ms)),
+      series.map((s) => h("td", { class: "number" }, format(s.values[i]))),
+    ),
   );
-  return h("table", {}, h("caption", { class: "unseen" }, title),
-    h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows.reverse()));
+  return h(
+    "table",
+    {},
+    h("caption", { class: "unseen" }, title),
+    h("thead", {}, h("tr", {}, head)),
+    h("tbody", {}, rows.reverse()),
+  );
 }
 
 /** A line without axes, for a tile. It repeats what a chart says, so it is for the eye only. */

@@ -21,7 +21,11 @@ export const LANGUAGES = {
       ...fields,
       ")",
       ...(body.stream
-        ? ["for chunk in answer:", "    if chunk.choices:", '        print(chunk.choices[0].delta.content or "", end="")']
+        ? [
+            "for chunk in answer:",
+            "    if chunk.choices:",
+            '        print(chunk.choices[0].delta.content or "", end="")',
+          ]
         : ["print(answer.choices[0].message.content)"]),
     ].join("\n");
   },
@@ -34,7 +38,11 @@ export const LANGUAGES = {
       `const client = new OpenAI({ baseURL: "${origin}/v1", apiKey: ${key} });`,
       `const answer = await client.chat.completions.create(${JSON.stringify({ ...call, ...own }, null, 2)});`,
       ...(body.stream
-        ? ["for await (const chunk of answer) {", '  process.stdout.write(chunk.choices[0]?.delta?.content ?? "");', "}"]
+        ? [
+            "for await (const chunk of answer) {",
+            '  process.stdout.write(chunk.choices[0]?.delta?.content ?? "");',
+            "}",
+          ]
         : ["console.log(answer.choices[0].message.content);"]),
     ].join("\n");
   },
@@ -57,7 +65,10 @@ export function issueCurl(origin) {
 
 /** A native request as OpenAI's fields and the proxy's own beside them. */
 function asChat({ prompt, system, model, maxTokens, temperature, stream, ...own }) {
-  const messages = [...(system ? [{ role: "system", content: system }] : []), { role: "user", content: prompt }];
+  const messages = [
+    ...(system ? [{ role: "system", content: system }] : []),
+    { role: "user", content: prompt },
+  ];
   const call = { model: model ?? "auto", messages };
   if (temperature !== undefined) call.temperature = temperature;
   if (maxTokens !== undefined) call.max_tokens = maxTokens;
@@ -75,7 +86,9 @@ function python(value) {
   if (value === null) return "None";
   if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
   if (typeof value === "object") {
-    return `{${Object.entries(value).map(([name, its]) => `${JSON.stringify(name)}: ${python(its)}`).join(", ")}}`;
+    return `{${Object.entries(value)
+      .map(([name, its]) => `${JSON.stringify(name)}: ${python(its)}`)
+      .join(", ")}}`;
   }
   return JSON.stringify(value); // a JSON string is one of Python's
 }

@@ -43,14 +43,17 @@ export function replace(container, ...children) {
     details.open = open.has(details.dataset.focus);
   }
   if (!held) return;
-  const same = [...container.querySelectorAll("[data-focus]")].find((e) => e.dataset.focus === held);
+  const same = [...container.querySelectorAll("[data-focus]")].find(
+    (e) => e.dataset.focus === held,
+  );
   same?.focus({ preventScroll: true });
 }
 
 const PATHS = {
   refresh: "M13 3v3.5H9.5M12.7 6.5A5 5 0 1 0 13 9.5",
   system: "M2.5 3.5h11v7.5h-11zM6 13.5h4",
-  light: "M8 1.5v1.5M8 13v1.5M1.5 8H3M13 8h1.5M3.4 3.4l1 1M11.6 11.6l1 1M12.6 3.4l-1 1M4.4 11.6l-1 1M5 8a3 3 0 1 0 6 0 3 3 0 1 0-6 0",
+  light:
+    "M8 1.5v1.5M8 13v1.5M1.5 8H3M13 8h1.5M3.4 3.4l1 1M11.6 11.6l1 1M12.6 3.4l-1 1M4.4 11.6l-1 1M5 8a3 3 0 1 0 6 0 3 3 0 1 0-6 0",
   dark: "M13 9.6A5.6 5.6 0 0 1 6.4 3 5.6 5.6 0 1 0 13 9.6z",
   close: "M4.5 4.5l7 7M11.5 4.5l-7 7",
   ok: "M3.5 8.5l3 3 6-7",

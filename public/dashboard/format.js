@@ -6,17 +6,24 @@ const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 const fine = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
 const cents = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const time = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const time = new Intl.DateTimeFormat("en", {
+  hour: "2-digit",
+  minute: "2-digit",
+  hourCycle: "h23",
+});
 const seconds = new Intl.DateTimeFormat("en", { timeStyle: "medium", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat("en", { month: "short", day: "numeric" });
 
-const known = (format) => (value) => (value === null || value === undefined ? UNKNOWN : format(value));
+const known = (format) => (value) =>
+  value === null || value === undefined ? UNKNOWN : format(value);
 
 /** A count in full: 12,345. */
 export const count = known((value) => plain.format(value));
 
 /** A count in little room: 12.3K. */
-export const short = known((value) => (Math.abs(value) < 10_000 ? fewDigits(value) : compact.format(value)));
+export const short = known((value) =>
+  Math.abs(value) < 10_000 ? fewDigits(value) : compact.format(value),
+);
 
 /** US dollars, with as many digits as a small amount needs. */
 export const usd = known((value) => {

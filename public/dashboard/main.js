@@ -9,7 +9,16 @@ import * as playground from "./playground.js";
 import { refresher } from "./refresh.js";
 import * as requests from "./requests.js";
 import * as signIn from "./sign-in.js";
-import { choose, DIMENSIONS, linkTo, onChange, readAddress, state, VIEWS, WINDOWS } from "./state.js";
+import {
+  choose,
+  DIMENSIONS,
+  linkTo,
+  onChange,
+  readAddress,
+  state,
+  VIEWS,
+  WINDOWS,
+} from "./state.js";
 
 const ROLES = { open: "Open access", user: "User", operator: "Operator" };
 const RETRY_MS = 5_000;
@@ -20,7 +29,8 @@ const refresh = refresher(async (signal, asked) => {
   if (state.view === "playground") return;
   at("refresh").classList.add("turning");
   try {
-    if (state.view === "overview") await overview.read(signal, asked, { admin: role !== "user", again });
+    if (state.view === "overview")
+      await overview.read(signal, asked, { admin: role !== "user", again });
     else await requests.read(signal, again);
     at("fresh").textContent = `as of ${clock(Date.now())}`;
     trouble(null);
@@ -69,7 +79,8 @@ function show(moved) {
     if (VIEWS[i] === state.view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  for (const choice of at("windows").querySelectorAll("input")) choice.checked = choice.value === state.window;
+  for (const choice of at("windows").querySelectorAll("input"))
+    choice.checked = choice.value === state.window;
   const titled = state.view[0].toUpperCase() + state.view.slice(1);
   document.title = `${role === null ? "Sign in" : titled} · AI proxy`;
   replace(at("filters"), DIMENSIONS.filter((name) => state.filters[name]).map(chip));
@@ -81,10 +92,21 @@ function show(moved) {
 
 function chip(name) {
   const label = `${name}: ${state.filters[name]}`;
-  return h("li", {}, h("button", {
-    type: "button", class: "chip", "aria-label": `Remove the filter ${label}`,
-    onclick: () => choose({ filters: { [name]: null } }),
-  }, label, icon("close")));
+  return h(
+    "li",
+    {},
+    h(
+      "button",
+      {
+        type: "button",
+        class: "chip",
+        "aria-label": `Remove the filter ${label}`,
+        onclick: () => choose({ filters: { [name]: null } }),
+      },
+      label,
+      icon("close"),
+    ),
+  );
 }
 
 function enter(found, moved = true) {
@@ -120,7 +142,9 @@ function wire() {
   signIn.wire(enter);
   for (const [value, { name }] of Object.entries(WINDOWS)) {
     const choice = h("input", { type: "radio", name: "window", value, "aria-label": name });
-    at("windows").append(h("label", { title: name }, choice, h("span", { "aria-hidden": "true" }, value)));
+    at("windows").append(
+      h("label", { title: name }, choice, h("span", { "aria-hidden": "true" }, value)),
+    );
   }
   at("windows").addEventListener("change", (event) => choose({ window: event.target.value }));
   at("refresh").append(icon("refresh"));

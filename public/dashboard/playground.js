@@ -102,7 +102,9 @@ async function send() {
   try {
     const response = await ask(request(), mine.signal);
     const streamed = response.headers.get("content-type")?.startsWith("text/event-stream");
-    const done = streamed ? await follow(response, run, show) : whole(await response.json(), run, show);
+    const done = streamed
+      ? await follow(response, run, show)
+      : whole(await response.json(), run, show);
     receipt(done, run);
     at("phase").textContent = "Done";
   } catch (error) {
@@ -133,7 +135,11 @@ function display() {
 async function follow(response, run, show) {
   for await (const [event, data] of events(response)) {
     if (event === "done") return data;
-    if (event === "error") throw Object.assign(new Error(data.error.message), { type: data.error.type, metadata: data.metadata });
+    if (event === "error")
+      throw Object.assign(new Error(data.error.message), {
+        type: data.error.type,
+        metadata: data.metadata,
+      });
     if (run.first === null) {
       run.first = performance.now() - run.began;
       at("phase").textContent = "Writing …";
@@ -154,7 +160,8 @@ function piece(calls, { index, name: called = "", arguments: more = "" }) {
 function whole(answer, run, show) {
   run.text = answer.data || answer.refusal || "";
   run.reasoning = answer.reasoning ?? "";
-  for (const [index, { function: its }] of (answer.toolCalls ?? []).entries()) piece(run.calls, { index, ...its });
+  for (const [index, { function: its }] of (answer.toolCalls ?? []).entries())
+    piece(run.calls, { index, ...its });
   show(run);
   return answer;
 }
@@ -166,16 +173,31 @@ function receipt(done, run) {
   const facts = [
     ["Provider", name(done.provider)],
     ["Model", name(done.model)],
-    ["Cache", h("span", { class: `tag ${metadata.cacheStatus === "hit" ? "ok" : "plain"}` }, cache)],
-    ["Tokens", usage ? `${count(usage.inputTokens)} in, ${count(usage.outputTokens)} out` : "not told"],
-    ["Cost", metadata.cost === null ? "no price known" : [usd(metadata.cost), metadata.costOrigin].filter(Boolean).join(" ")],
+    [
+      "Cache",
+      h("span", { class: `tag ${metadata.cacheStatus === "hit" ? "ok" : "plain"}` }, cache),
+    ],
+    [
+      "Tokens",
+      usage ? `${count(usage.inputTokens)} in, ${count(usage.outputTokens)} out` : "not told",
+    ],
+    [
+      "Cost",
+      metadata.cost === null
+        ? "no price known"
+        : [usd(metadata.cost), metadata.costOrigin].filter(Boolean).join(" "),
+    ],
     ["First token", run.first === null ? "not streamed" : span(run.first)],
     ["Whole answer", span(performance.now() - run.began)],
     ["In the proxy", span(metadata.responseTime)],
     ["Finish", name(metadata.finishReason)],
     ["Request", metadata.requestId],
   ];
-  const list = h("dl", { class: "facts" }, facts.map(([label, value]) => [h("dt", {}, label), h("dd", {}, value)]));
+  const list = h(
+    "dl",
+    { class: "facts" },
+    facts.map(([label, value]) => [h("dt", {}, label), h("dd", {}, value)]),
+  );
   replace(at("receipt"), list, metadata.attempts?.length ? attempts(metadata.attempts) : null);
 }
 
@@ -186,8 +208,11 @@ function refused(error, run) {
   else replace(at("answer"), message);
   const tries = error.metadata?.attempts;
   const id = error.metadata?.requestId;
-  replace(at("receipt"), id && h("dl", { class: "facts" }, h("dt", {}, "Request"), h("dd", {}, id)),
-    tries?.length ? attempts(tries) : null);
+  replace(
+    at("receipt"),
+    id && h("dl", { class: "facts" }, h("dt", {}, "Request"), h("dd", {}, id)),
+    tries?.length ? attempts(tries) : null,
+  );
 }
 
 function busy(yes) {

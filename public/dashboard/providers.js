@@ -4,33 +4,55 @@ import { badge, h } from "./dom.js";
 import { ago, clock, count, name, percent, share, short, span, usd, UNKNOWN } from "./format.js";
 import { bar, fillPanel, narrowing, nothing, table } from "./tables.js";
 
-const PHASES = { closed: ["ok", "closed"], open: ["bad", "open"], half_open: ["half", "half-open"] };
+const PHASES = {
+  closed: ["ok", "closed"],
+  open: ["bad", "open"],
+  half_open: ["half", "half-open"],
+};
 
 /** seen: /health/providers; told: /analytics grouped by provider, null where it can't be read. */
 export function showProviders(panel, seen, told) {
   const figures = new Map(told?.groups.map((group) => [group.key.provider, group]));
-  const rows = seen.providers.map((provider) => ({ ...provider, figures: figures.get(provider.name) }));
+  const rows = seen.providers.map((provider) => ({
+    ...provider,
+    figures: figures.get(provider.name),
+  }));
   const there = rows.filter((row) => row.configured || row.figures);
   const absent = rows.filter((row) => !there.includes(row));
   if (!there.length) {
-    fillPanel(panel, "", nothing("No provider is configured. Set a provider’s key, e.g. with `wrangler secret put GROQ_API_KEY`."));
+    fillPanel(
+      panel,
+      "",
+      nothing(
+        "No provider is configured. Set a provider’s key, e.g. with `wrangler secret put GROQ_API_KEY`.",
+      ),
+    );
     return;
   }
   const number = (title, pick, extra = false) => ({
-    title, number: true, extra, cell: (row) => (row.figures ? pick(row.figures) : UNKNOWN),
+    title,
+    number: true,
+    extra,
+    cell: (row) => (row.figures ? pick(row.figures) : UNKNOWN),
   });
   const columns = [
     { title: "Provider", row: true, cell: (row) => narrowing("provider", row.name) },
     { title: "Breaker", cell: breaker },
     { title: "Last check", extra: true, cell: lastCheck },
     number("Requests", (f) => count(f.requests)),
-    number("Errors", (f) => h("span", { class: f.errors ? "bad-text" : "muted" }, percent(share(f.errors, f.requests)))),
+    number("Errors", (f) =>
+      h("span", { class: f.errors ? "bad-text" : "muted" }, percent(share(f.errors, f.requests))),
+    ),
     number("p50", (f) => span(f.latencyMs.p50), true),
     number("p95", (f) => span(f.latencyMs.p95)),
     number("First token", (f) => span(f.firstTokenMs.p50), true),
     number("Tokens", (f) => short(f.inputTokens + f.outputTokens), true),
     number("Cost", (f) => usd(f.cost)),
-    { title: "Share", extra: true, cell: (row) => bar(row.figures?.requests ?? 0, told?.total.requests) },
+    {
+      title: "Share",
+      extra: true,
+      cell: (row) => bar(row.figures?.requests ?? 0, told?.total.requests),
+    },
   ];
   const open = there.filter((row) => phase(row.breaker) !== "closed").length;
   const note = open ? `${open} not closed` : `${there.length} configured`;
@@ -47,7 +69,8 @@ function breaker({ breaker: view, configured, reason, models }) {
   const until = view?.openUntil ? ` until ${clock(view.openUntil)}` : "";
   const why = reasons(view);
   const parts = Object.entries(models ?? {}).map(([model, its]) =>
-    h("span", { class: "under" }, `${model}: ${its.phase}`));
+    h("span", { class: "under" }, `${model}: ${its.phase}`),
+  );
   const detail = kind === "ok" ? null : h("span", { class: "under" }, `${why}${until}`);
   return [badge(kind, word), detail, ...parts];
 }
@@ -61,7 +84,9 @@ function reasons(view) {
 function lastCheck({ lastCheck: check, configured }) {
   if (!configured) return UNKNOWN;
   if (!check) return h("span", { class: "muted" }, "not checked yet");
-  const detail = check.healthy ? span(check.latencyMs) : [check.status, check.reason].filter(Boolean).join(" ");
+  const detail = check.healthy
+    ? span(check.latencyMs)
+    : [check.status, check.reason].filter(Boolean).join(" ");
   return [
     badge(check.healthy ? "ok" : "bad", check.healthy ? "healthy" : "failing", check.reason),
     h("span", { class: "under" }, `${detail} · ${ago(check.checkedAt)}`),
@@ -71,14 +96,20 @@ function lastCheck({ lastCheck: check, configured }) {
 function missing(rows) {
   if (!rows.length) return null;
   const items = rows.map((row) => h("li", {}, h("b", {}, row.name), ` ${name(row.reason, "")}`));
-  return h("details", { class: "foot", "data-focus": "absent" },
-    h("summary", {}, `${rows.length} more not configured`), h("ul", {}, items));
+  return h(
+    "details",
+    { class: "foot", "data-focus": "absent" },
+    h("summary", {}, `${rows.length} more not configured`),
+    h("ul", {}, items),
+  );
 }
 
 /** pools: what /admin/limits shows of each provider. */
 export function showLimits(panel, pools) {
   const now = Date.now();
-  const known = pools.filter((pool) => pool.capacity !== null || pool.users.length || pool.closed_until > now);
+  const known = pools.filter(
+    (pool) => pool.capacity !== null || pool.users.length || pool.closed_until > now,
+  );
   const pressed = pools.filter((pool) => pool.capacity !== null).length;
   if (!known.length) {
     fillPanel(panel, "", nothing("No provider is under pressure and nobody uses a bucket now."));
@@ -90,13 +121,20 @@ export function showLimits(panel, pools) {
     { title: "Users", number: true, cell: (pool) => count(pool.users.length) },
     { title: "Greatest demand", cell: ({ users }) => users.slice(0, 3).map(demand) },
   ];
-  fillPanel(panel, pressed ? `${pressed} under pressure` : "no pressure", table("Limits by provider", columns, known));
+  fillPanel(
+    panel,
+    pressed ? `${pressed} under pressure` : "no pressure",
+    table("Limits by provider", columns, known),
+  );
 }
 
 function bears({ capacity, closed_until: closedUntil }, now) {
   if (closedUntil > now) return badge("bad", `closed until ${clock(closedUntil)}`);
   if (capacity === null) return badge("ok", "as configured");
-  return [badge("warn", "shared out"), h("span", { class: "under" }, `${count(capacity)} requests an hour`)];
+  return [
+    badge("warn", "shared out"),
+    h("span", { class: "under" }, `${count(capacity)} requests an hour`),
+  ];
 }
 
 function demand({ user, demand: asked, rate }) {

@@ -16,7 +16,8 @@ export function refresher(read) {
 
   const plan = () => {
     clearTimeout(timer);
-    if (active && seconds && !document.hidden) timer = setTimeout(() => now(false), seconds * 1_000);
+    if (active && seconds && !document.hidden)
+      timer = setTimeout(() => now(false), seconds * 1_000);
   };
 
   async function now(asked) {

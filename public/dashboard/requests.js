@@ -9,13 +9,27 @@ import { failure, narrowing, nothing } from "./tables.js";
 const PAGE = 50;
 const MOST = 1_000;
 const ERRORS = [
-  "invalid_request", "authentication_failed", "permission_denied", "budget_exceeded", "not_found",
-  "payload_too_large", "rate_limit_exceeded", "provider_error", "no_provider_available", "provider_timeout",
+  "invalid_request",
+  "authentication_failed",
+  "permission_denied",
+  "budget_exceeded",
+  "not_found",
+  "payload_too_large",
+  "rate_limit_exceeded",
+  "provider_error",
+  "no_provider_available",
+  "provider_timeout",
   "internal_error",
 ];
 const COLUMNS = [
-  ["Time"], ["Status"], ["User", "extra"], ["Model"], ["Cache", "extra"], ["Tokens", "number extra"],
-  ["Cost", "number extra"], ["Latency", "number"],
+  ["Time"],
+  ["Status"],
+  ["User", "extra"],
+  ["Model"],
+  ["Cache", "extra"],
+  ["Tokens", "number extra"],
+  ["Cost", "number extra"],
+  ["Latency", "number"],
 ];
 
 const form = () => at("log-filters");
@@ -47,10 +61,18 @@ export function prepare(again, fail) {
 
 /** Reads the newest page and shows it above what is there. */
 export async function read(signal, again) {
-  if (document.activeElement !== form().elements.status) form().elements.status.value = state.filters.status ?? "";
+  if (document.activeElement !== form().elements.status)
+    form().elements.status.value = state.filters.status ?? "";
   const asked = JSON.stringify(query());
   if (asked !== shownFor) {
-    replace(body(), h("div", { class: "lines" }, Array.from({ length: 8 }, () => h("span", { class: "skeleton line" }))));
+    replace(
+      body(),
+      h(
+        "div",
+        { class: "lines" },
+        Array.from({ length: 8 }, () => h("span", { class: "skeleton line" })),
+      ),
+    );
     at("older").hidden = true;
   }
   try {
@@ -62,13 +84,19 @@ export async function read(signal, again) {
     shownFor = asked;
     draw();
   } catch (error) {
-    if (error.name !== "AbortError" && error.status !== 401 && shownFor !== asked) replace(body(), failure(error, again));
+    if (error.name !== "AbortError" && error.status !== 401 && shownFor !== asked)
+      replace(body(), failure(error, again));
     throw error;
   }
 }
 
 function query() {
-  return { limit: PAGE, ...state.filters, cache: form().elements.cache.value, error: form().elements.error.value };
+  return {
+    limit: PAGE,
+    ...state.filters,
+    cache: form().elements.cache.value,
+    error: form().elements.error.value,
+  };
 }
 
 function unseen({ requestId }) {
@@ -78,45 +106,74 @@ function unseen({ requestId }) {
 function draw() {
   at("older").hidden = next === null || rows.length >= MOST;
   if (!rows.length) {
-    return replace(body(), nothing("No request matches. They appear here as they end; send one from the playground."));
+    return replace(
+      body(),
+      nothing("No request matches. They appear here as they end; send one from the playground."),
+    );
   }
   if (!body().querySelector(".requests")) replace(body(), emptyTable());
-  return replace(body().querySelector("tbody"), rows.flatMap(({ line, facts }) => [line, facts]));
+  return replace(
+    body().querySelector("tbody"),
+    rows.flatMap(({ line, facts }) => [line, facts]),
+  );
 }
 
 function emptyTable() {
   const head = COLUMNS.map(([title, style]) => h("th", { scope: "col", class: style }, title));
-  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Request log" },
-    h("table", { class: "requests" }, h("caption", { class: "unseen" }, "Requests, newest first"),
-      h("thead", {}, h("tr", {}, head)), h("tbody")));
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "group", "aria-label": "Request log" },
+    h(
+      "table",
+      { class: "requests" },
+      h("caption", { class: "unseen" }, "Requests, newest first"),
+      h("thead", {}, h("tr", {}, head)),
+      h("tbody"),
+    ),
+  );
 }
 
 /** The two rows of a request: one to see, one to open. */
 function entry(told) {
   const facts = h("tr", { class: "facts-row", hidden: true, id: `facts-${told.requestId}` });
-  const toggle = h("button", {
-    type: "button", class: "link disclose", "aria-expanded": "false", "aria-controls": facts.id,
-    "data-focus": told.requestId,
-    onclick: () => {
-      const open = facts.hidden;
-      if (open && !facts.firstChild) facts.append(h("td", { colspan: COLUMNS.length }, details(told)));
-      facts.hidden = !open;
-      toggle.setAttribute("aria-expanded", String(open));
+  const toggle = h(
+    "button",
+    {
+      type: "button",
+      class: "link disclose",
+      "aria-expanded": "false",
+      "aria-controls": facts.id,
+      "data-focus": told.requestId,
+      onclick: () => {
+        const open = facts.hidden;
+        if (open && !facts.firstChild)
+          facts.append(h("td", { colspan: COLUMNS.length }, details(told)));
+        facts.hidden = !open;
+        toggle.setAttribute("aria-expanded", String(open));
+      },
     },
-  }, icon("right"), h("time", { datetime: told.at }, moment(Date.parse(told.at))));
-  const first = told.firstMs === null ? null : h("span", { class: "under" }, `first ${span(told.firstMs)}`);
+    icon("right"),
+    h("time", { datetime: told.at }, moment(Date.parse(told.at))),
+  );
+  const first =
+    told.firstMs === null ? null : h("span", { class: "under" }, `first ${span(told.firstMs)}`);
   const cells = [
     h("th", { scope: "row" }, toggle),
     h("td", {}, status(told)),
     h("td", { class: "extra" }, narrowing("user", told.user)),
-    h("td", {}, told.model ? narrowing("model", told.model) : h("span", { class: "muted" }, name(told.asked, told.endpoint)),
-      h("span", { class: "under" }, name(told.provider, told.endpoint))),
+    h("td", {}, model(told)),
     h("td", { class: "extra" }, cache(told)),
     h("td", { class: "number extra" }, told.usage ? count(told.usage.totalTokens) : UNKNOWN),
     h("td", { class: "number extra" }, usd(told.cost)),
     h("td", { class: "number" }, span(told.ms), first),
   ];
   return { id: told.requestId, line: h("tr", {}, cells), facts };
+}
+
+/** Who answered; else what was asked for, and where. */
+function model({ model: answered, provider, asked, endpoint }) {
+  if (answered) return [narrowing("model", answered), h("span", { class: "under" }, provider)];
+  return [asked && h("span", { class: "asked" }, asked), h("span", { class: "under" }, endpoint)];
 }
 
 function status({ status: code, error, ended }) {
@@ -135,18 +192,36 @@ function cache({ cache: found, tier }) {
 function details(told) {
   const { usage } = told;
   const facts = [
-    ["Request", told.requestId], ["Endpoint", [told.method, told.endpoint].filter(Boolean).join(" ")], ["Dialect", told.dialect],
-    ["Asked for", told.asked], ["Strategy", told.strategy], ["User", told.user], ["Key", told.keyId],
+    ["Request", told.requestId],
+    ["Endpoint", [told.method, told.endpoint].filter(Boolean).join(" ")],
+    ["Dialect", told.dialect],
+    ["Asked for", told.asked],
+    ["Strategy", told.strategy],
+    ["User", told.user],
+    ["Key", told.keyId],
     ["Error", [told.error, told.source && `by ${told.source}`].filter(Boolean).join(" ")],
     ["Stream", told.stream ? name(told.ended, "yes") : "no"],
     ["Tokens", usage && tokens(usage)],
-    ["Cost", told.cost === null ? null : [usd(told.cost), told.costOrigin].filter(Boolean).join(" ")],
+    [
+      "Cost",
+      told.cost === null ? null : [usd(told.cost), told.costOrigin].filter(Boolean).join(" "),
+    ],
     ["Saved", told.costSaved ? usd(told.costSaved) : null],
     ["Bytes", `${bytes(told.bytesIn)} in, ${bytes(told.bytesOut)} out`],
-    ["Place", [told.country, told.colo].filter(Boolean).join(" ")], ["Trace", told.traceId],
+    ["Place", [told.country, told.colo].filter(Boolean).join(" ")],
+    ["Trace", told.traceId],
   ].filter(([, value]) => value);
-  const list = h("dl", { class: "facts" }, facts.map(([label, value]) => [h("dt", {}, label), h("dd", {}, value)]));
-  return h("div", { class: "facts-body" }, list, told.attempts.length ? attempts(told.attempts) : null);
+  const list = h(
+    "dl",
+    { class: "facts" },
+    facts.map(([label, value]) => [h("dt", {}, label), h("dd", {}, value)]),
+  );
+  return h(
+    "div",
+    { class: "facts-body" },
+    list,
+    told.attempts.length ? attempts(told.attempts) : null,
+  );
 }
 
 function tokens({ inputTokens, outputTokens, cachedTokens, reasoningTokens }) {
@@ -159,11 +234,24 @@ function tokens({ inputTokens, outputTokens, cachedTokens, reasoningTokens }) {
 export function attempts(tries) {
   const longest = Math.max(...tries.map((a) => a.ms), 1);
   const items = tries.map((a) =>
-    h("li", {},
+    h(
+      "li",
+      {},
       h("span", { class: "name" }, `${a.provider} / ${a.model}`),
       badge(a.outcome === "ok" ? "ok" : "bad", [a.outcome, a.status].filter(Boolean).join(" ")),
-      h("span", { class: "meter", "aria-hidden": "true", "--share": percent(share(a.ms, longest)) }),
+      h("span", {
+        class: "meter",
+        "aria-hidden": "true",
+        "--share": percent(share(a.ms, longest)),
+      }),
       h("span", { class: "number" }, span(a.ms)),
-      a.message && h("span", { class: "under" }, a.message)));
-  return h("div", {}, h("p", { class: "title" }, "Attempts"), h("ol", { class: "attempts" }, items));
+      a.message && h("span", { class: "under" }, a.message),
+    ),
+  );
+  return h(
+    "div",
+    {},
+    h("p", { class: "title" }, "Attempts"),
+    h("ol", { class: "attempts" }, items),
+  );
 }

@@ -36,13 +36,15 @@ export function wire(enter) {
     trouble.textContent = "";
     field.removeAttribute("aria-invalid");
     try {
-      if (!/^[\x21-\x7e]+$/.test(given)) throw new ApiError(401, "", "A key has no spaces and no special letters.");
+      if (!/^[\x21-\x7e]+$/.test(given))
+        throw new ApiError(401, "", "A key has no spaces and no special letters.");
       const found = await role(given);
       key.set(given);
       field.value = "";
       enter(found);
     } catch (error) {
-      trouble.textContent = error.status === 401 ? `This key was not let in: ${error.message}` : error.message;
+      trouble.textContent =
+        error.status === 401 ? `This key was not let in: ${error.message}` : error.message;
       field.setAttribute("aria-invalid", "true");
       field.select();
     }

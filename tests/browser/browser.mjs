@@ -29,7 +29,12 @@ const faults = [];
 async function open(path = "/dashboard", settings = {}) {
   const { key, ...context } = { viewport: { width: 1440, height: 900 }, ...settings };
   const page = await (
-    await browser.newContext({ locale: "en-US", timezoneId: "UTC", reducedMotion: "reduce", ...context })
+    await browser.newContext({
+      locale: "en-US",
+      timezoneId: "UTC",
+      reducedMotion: "reduce",
+      ...context,
+    })
   ).newPage();
   page.setDefaultTimeout(8_000);
   page.on("pageerror", (error) => faults.push(error.stack));
@@ -41,7 +46,10 @@ async function open(path = "/dashboard", settings = {}) {
     dialog.dismiss();
   });
   page.on("request", (request) => {
-    if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).origin !== new URL(url).origin) {
+    if (
+      !/^(data|blob):/.test(request.url()) &&
+      new URL(request.url()).origin !== new URL(url).origin
+    ) {
       faults.push(`a foreign host was asked: ${request.url()}`);
     }
     if (key && request.url().includes(key)) faults.push(`the key is in ${request.url()}`);
@@ -64,7 +72,9 @@ async function inspect(page, shot) {
   assert.ok(wide <= 0, `${shot} is ${wide} px too wide`);
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() =>
-    globalThis.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }),
+    globalThis.axe.run({
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }),
   );
   const told = violations.flatMap(({ id, help, nodes }) =>
     nodes.map((node) => `${id}: ${help}\n  ${node.html}\n  ${node.failureSummary}`),

@@ -3,12 +3,20 @@
 
 import assert from "node:assert/strict";
 
-const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+const PHONE = {
+  viewport: { width: 360, height: 740 },
+  deviceScaleFactor: 2,
+  isMobile: true,
+  hasTouch: true,
+};
 const number = (value) => new Intl.NumberFormat("en").format(value);
-const told = (page, path) => page.waitForResponse((r) => new URL(r.url()).pathname === path && r.ok());
+const told = (page, path) =>
+  page.waitForResponse((r) => new URL(r.url()).pathname === path && r.ok());
 
 async function settled(page) {
-  await page.waitForFunction(() => document.querySelector("#fresh").textContent.startsWith("as of"));
+  await page.waitForFunction(() =>
+    document.querySelector("#fresh").textContent.startsWith("as of"),
+  );
 }
 
 /** The figures are those of the API, the plots are drawn, in every look. */
@@ -16,7 +24,9 @@ export async function overview({ open, inspect, options }) {
   const page = await open("/dashboard", options);
   await settled(page);
   const figures = told(page, "/analytics");
-  const main = page.waitForResponse((r) => r.url().includes("group_by=provider&") || r.url().endsWith("group_by=provider"));
+  const main = page.waitForResponse(
+    (r) => r.url().includes("group_by=provider&") || r.url().endsWith("group_by=provider"),
+  );
   await page.click("#refresh");
   const { total, groups } = await (await main).json();
   await figures;
@@ -28,15 +38,22 @@ export async function overview({ open, inspect, options }) {
     [...document.querySelectorAll(".chart canvas")].map((canvas) => {
       const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
       const colors = new Set();
-      for (let i = 0; i < data.length; i += 4) if (data[i + 3] === 255) colors.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
+      for (let i = 0; i < data.length; i += 4)
+        if (data[i + 3] === 255) colors.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
       return colors.size;
     }),
   );
   assert.equal(drawn.length, 6);
-  assert.ok(drawn.every((colors) => colors > 1), `plots without colour: ${drawn}`);
+  assert.ok(
+    drawn.every((colors) => colors > 1),
+    `plots without colour: ${drawn}`,
+  );
 
   const plot = page.locator("figure", { hasText: "Requests by provider" });
-  assert.match(await plot.locator(".plot").getAttribute("aria-label"), new RegExp(`${groups[0].key.provider} [\\d.,K]+`));
+  assert.match(
+    await plot.locator(".plot").getAttribute("aria-label"),
+    new RegExp(`${groups[0].key.provider} [\\d.,K]+`),
+  );
   await plot.getByRole("button", { name: "as a table" }).click();
   assert.equal(await plot.locator("tbody tr").count(), total.series.length);
   await plot.getByRole("button", { name: "as a table" }).click();
@@ -81,12 +98,16 @@ export async function choosing({ open }) {
     const focus = await page.evaluate(() => {
       const { activeElement: e } = document;
       const style = getComputedStyle(e.matches(".segments input") ? e.nextElementSibling : e);
-      return { what: e.id || e.dataset.focus || e.textContent.slice(0, 30), ring: style.outlineStyle !== "none" || e === document.body };
+      return {
+        what: e.id || e.dataset.focus || e.textContent.slice(0, 30),
+        ring: style.outlineStyle !== "none" || e === document.body,
+      };
     });
     assert.ok(focus.ring, `no focus to be seen on ${focus.what}`);
     steps.add(focus.what);
   }
-  for (const id of ["refresh", "every", "theme"]) assert.ok(steps.has(id), `${id} is out of the keyboard's reach`);
+  for (const id of ["refresh", "every", "theme"])
+    assert.ok(steps.has(id), `${id} is out of the keyboard's reach`);
 }
 
 /** The clock reads anew, silently; a reader's refresh is spoken; paused is paused. */
@@ -96,7 +117,8 @@ export async function refreshing({ open }) {
   await page.clock.install();
   let readings = 0;
   page.on("request", (request) => {
-    if (request.url().includes("group_by=provider&") || request.url().endsWith("group_by=provider")) readings += 1;
+    if (request.url().includes("group_by=provider&") || request.url().endsWith("group_by=provider"))
+      readings += 1;
   });
   await page.selectOption("#every", "5");
   await page.evaluate(() => {
@@ -113,7 +135,9 @@ export async function refreshing({ open }) {
   assert.equal(readings, 2);
   await page.click("#refresh");
   await page.clock.runFor(1_000);
-  await page.waitForFunction(() => document.querySelector("#spoken").textContent.includes("up to date"));
+  await page.waitForFunction(() =>
+    document.querySelector("#spoken").textContent.includes("up to date"),
+  );
 }
 
 /** A wrong key is told, a right one stays in this tab only, signing out leaves nothing. */
@@ -123,15 +147,25 @@ export async function signing({ open, inspect, options }) {
   await inspect(page, "signed-out");
   await page.fill("#key", "no-such-key");
   await page.keyboard.press("Enter");
-  await page.waitForFunction(() => document.querySelector("#key-error").textContent.includes("not let in"));
+  await page.waitForFunction(() =>
+    document.querySelector("#key-error").textContent.includes("not let in"),
+  );
   await inspect(page, "wrong-key");
   page.on("request", (request) => assert.ok(!request.url().includes(options.admin)));
   await page.fill("#key", options.admin);
   await page.keyboard.press("Enter");
   await settled(page);
   assert.equal(await page.locator("#who").textContent(), "Operator");
-  const kept = await page.evaluate(() => [JSON.stringify(localStorage), document.cookie, location.href, JSON.stringify(sessionStorage)]);
-  assert.deepEqual(kept.map((text) => text.includes(options.admin)), [false, false, false, true]);
+  const kept = await page.evaluate(() => [
+    JSON.stringify(localStorage),
+    document.cookie,
+    location.href,
+    JSON.stringify(sessionStorage),
+  ]);
+  assert.deepEqual(
+    kept.map((text) => text.includes(options.admin)),
+    [false, false, false, true],
+  );
   assert.ok(!(await page.content()).includes(options.admin));
   await page.reload();
   await settled(page);
@@ -163,7 +197,9 @@ export async function empty({ open, inspect, options }) {
 /** What is down is told where it is, and it is told when it is back. */
 export async function trouble({ open, inspect }) {
   const page = await open();
-  await page.waitForFunction(() => document.querySelector("#insights").innerText.includes("Try again"));
+  await page.waitForFunction(() =>
+    document.querySelector("#insights").innerText.includes("Try again"),
+  );
   assert.match(await page.locator("#insights").innerText(), /broken on purpose/);
   assert.ok(await page.locator(".tile .value").first().isVisible());
   await inspect(page, "part-down");
@@ -182,9 +218,11 @@ export async function hostile({ open, inspect, faults, options }) {
   for (const view of ["overview", "requests"]) {
     const page = await open(`/dashboard#/${view}`);
     await settled(page);
-    for (const disclose of await page.locator(`#view-${view} :is(summary, .disclose)`).all()) await disclose.click();
+    for (const disclose of await page.locator(`#view-${view} :is(summary, .disclose)`).all())
+      await disclose.click();
     const text = await page.locator(`#view-${view}`).innerText();
-    for (const evil of options.strings) assert.ok(text.includes(evil), `${view} does not show ${evil}`);
+    for (const evil of options.strings)
+      assert.ok(text.includes(evil), `${view} does not show ${evil}`);
     await inert(page);
     await inspect(page, `hostile-${view}`);
   }
@@ -193,7 +231,8 @@ export async function hostile({ open, inspect, faults, options }) {
   await page.click("#send");
   await page.locator("#phase", { hasText: "Done" }).waitFor();
   const text = await page.locator("#view-playground").innerText();
-  for (const evil of options.strings) assert.ok(text.includes(evil), `the playground does not show ${evil}`);
+  for (const evil of options.strings)
+    assert.ok(text.includes(evil), `the playground does not show ${evil}`);
   await inert(page);
   const blocked = await page.evaluate(() => {
     try {
@@ -210,7 +249,9 @@ export async function hostile({ open, inspect, faults, options }) {
 async function inert(page) {
   const found = await page.evaluate(() => ({
     ran: "hacked" in globalThis,
-    planted: document.querySelectorAll("main img, main script, main iframe, main style, main b i, main a[href^='javascript']").length,
+    planted: document.querySelectorAll(
+      "main img, main script, main iframe, main style, main b i, main a[href^='javascript']",
+    ).length,
   }));
   assert.deepEqual(found, { ran: false, planted: 0 });
 }
@@ -231,18 +272,28 @@ export async function log({ open, inspect, options }) {
   await row.focus();
   await page.evaluate(() => fetch("/next"));
   await page.clock.runFor(5_000);
-  await page.waitForFunction((count) => document.querySelectorAll(".disclose").length > count, before);
+  await page.waitForFunction(
+    (count) => document.querySelectorAll(".disclose").length > count,
+    before,
+  );
   assert.notEqual(await page.locator(".disclose").first().getAttribute("data-focus"), id);
   assert.equal(await page.evaluate(() => document.activeElement.dataset.focus), id);
   assert.ok(await page.locator(`[id="facts-${id}"]`).isVisible());
   const shown = await page.locator(".disclose").count();
   await page.click("#older");
-  await page.waitForFunction((count) => document.querySelectorAll(".disclose").length > count, shown);
+  await page.waitForFunction(
+    (count) => document.querySelectorAll(".disclose").length > count,
+    shown,
+  );
   const ids = await page.locator(".disclose").evaluateAll((all) => all.map((e) => e.dataset.focus));
   assert.equal(new Set(ids).size, ids.length);
   assert.deepEqual(ids, [...ids].sort().reverse());
   await page.selectOption("#log-filters select[name=cache]", "hit");
-  await page.waitForFunction(() => [...document.querySelectorAll(".requests .tag")].every((tag) => tag.textContent.startsWith("hit")));
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll(".requests .tag")].every((tag) =>
+      tag.textContent.startsWith("hit"),
+    ),
+  );
   const phone = await open("/dashboard#/requests", { ...options, ...PHONE, colorScheme: "dark" });
   await settled(phone);
   await inspect(phone, "requests-phone");
@@ -257,7 +308,16 @@ export async function playground({ open, inspect, options }) {
   await page.locator("#phase", { hasText: "Done" }).waitFor();
   const answer = await page.locator("#answer").innerText();
   const receipt = await page.locator("#receipt").innerText();
-  for (const word of ["Provider", "Model", "Cache", "Tokens", "Cost", "First token", "Whole answer"]) assert.ok(receipt.includes(word), word);
+  for (const word of [
+    "Provider",
+    "Model",
+    "Cache",
+    "Tokens",
+    "Cost",
+    "First token",
+    "Whole answer",
+  ])
+    assert.ok(receipt.includes(word), word);
   const code = {};
   for (const language of ["curl", "Python", "JavaScript"]) {
     await page.locator("#languages label", { hasText: language }).click();
@@ -277,7 +337,10 @@ export async function breaking({ open, inspect }) {
   await page.fill("#prompt", "break");
   await page.click("#send");
   await page.locator("#phase", { hasText: "Failed" }).waitFor();
-  assert.match(await page.locator("#answer").innerText(), /Half an answer.*provider_error.*The stream broke/s);
+  assert.match(
+    await page.locator("#answer").innerText(),
+    /Half an answer.*provider_error.*The stream broke/s,
+  );
   await inspect(page, "playground-failed");
   await page.fill("#prompt", "stall");
   await page.click("#send");
@@ -293,14 +356,24 @@ export async function realLog({ open, inspect, options }) {
   await settled(page);
   const before = await page.locator(".disclose").first().getAttribute("data-focus");
   await page.evaluate(() =>
-    fetch("/v1/generate", { method: "POST", headers: { "content-type": "application/json" }, body: '{"prompt":""}' }),
+    fetch("/v1/generate", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: '{"prompt":""}',
+    }),
   );
   await page.click("#refresh");
-  await page.waitForFunction((id) => document.querySelector(".disclose")?.dataset.focus !== id, before);
-  assert.match(await page.locator(".requests tbody tr").first().innerText(), /400.*invalid_request/s);
+  await page.waitForFunction(
+    (id) => document.querySelector(".disclose")?.dataset.focus !== id,
+    before,
+  );
+  assert.match(
+    await page.locator(".requests tbody tr").first().innerText(),
+    /400.*invalid_request/s,
+  );
   const evil = page.locator(".requests tbody tr", { hasText: "onerror=" }).first();
   await evil.locator(".disclose").click();
   await inert(page);
   await inspect(page, "real-requests");
-  return { asked: (await evil.locator("td .muted").first().textContent()).trim() };
+  return { asked: (await evil.locator(".asked").textContent()).trim() };
 }
