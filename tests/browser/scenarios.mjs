@@ -129,6 +129,7 @@ export async function refreshing({ open }) {
     await page.waitForFunction(() => !document.querySelector("#refresh.turning"));
     assert.equal(readings, expected);
   }
+  await page.clock.runFor(100); // what is spoken is put there with the next frame
   assert.equal(await page.locator("#spoken").textContent(), "");
   await page.selectOption("#every", "0");
   await page.clock.runFor(120_000);
