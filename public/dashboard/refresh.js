@@ -2,6 +2,7 @@
 // while the page is seen. A newer reading calls an older one off.
 
 const SLOT = "refresh-every";
+const LONGEST_MS = 30_000; // a reading that hangs must not be the last one
 const CHOICES = [0, 5, 15, 60];
 
 /**
@@ -28,7 +29,7 @@ export function refresher(read) {
     active = true;
     clearTimeout(timer);
     try {
-      await read(mine.signal, asked);
+      await read(AbortSignal.any([mine.signal, AbortSignal.timeout(LONGEST_MS)]), asked);
     } finally {
       if (running === mine) {
         running = null;
