@@ -168,6 +168,22 @@ if [ -n "$ADMIN" ]; then
   check 'and works no more' 401 '"authentication_failed"'
 fi
 
+ask caller GET '/analytics?window=1h&group_by=endpoint'
+check 'figures' 200 '"groups"' '"endpoint":"/v1/' '"total"'
+ask caller GET '/analytics?window=soon'
+check 'a window that is none is named' 400 '"invalid_request"' 'window'
+ask caller GET '/analytics/requests?limit=1'
+check 'the request log' 200 '"requests"' '"requestId"' '"next"'
+ask caller GET /analytics/insights
+check 'insights' 200 '"insights"' '"sample"'
+ask nobody GET /dashboard
+check 'the dashboard' 200 '<html'
+has_header content-security-policy ".*default-src 'none'" || { status="200 without a policy"; check 'its Content-Security-Policy' 200; }
+if [ -n "$ADMIN" ]; then
+  ask admin GET /metrics
+  check 'metrics' 200 'proxy_requests_total{' '# TYPE proxy_request_duration_seconds histogram'
+fi
+
 post caller /v1/generate '{"prompt":"hi","temprature":1}'
 check 'an unknown field is named' 400 '"invalid_request"' 'temprature'
 post caller /v1/generate '{"prompt":"hi","maxTokens":0}'

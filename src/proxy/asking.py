@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from functools import cache, partial
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -23,8 +22,15 @@ PROMPT_LOGGED = 50_000
 def estimate(chat: ChatRequest) -> Callable[[int | None], Usage]:
     """What an answer will use, by the longest output (tokens) of the model. Every candidate is
     asked for it, so the prompt is gone through once, and not at all for a hit."""
-    prompt = cache(partial(input_tokens, chat))
-    return lambda max_output: Usage(input=prompt(), output=output_tokens(chat, max_output))
+    prompt: int | None = None
+
+    def usage(max_output: int | None) -> Usage:
+        nonlocal prompt
+        if prompt is None:
+            prompt = input_tokens(chat)
+        return Usage(input=prompt, output=output_tokens(chat, max_output))
+
+    return usage
 
 
 def note_call(exchange: Exchange, call: Call) -> None:

@@ -159,7 +159,7 @@ class Deployments:
         (directory / "wrangler.json").write_text(json.dumps(config))
 
 
-NOBODYS = ("RATE_BUCKET", "PROVIDER_POOL", "PROVIDER_STATE", "BATCH_RUNNER", "ANALYTICS")
+NOBODYS = ("RATE_BUCKET", "PROVIDER_POOL", "PROVIDER_STATE", "BATCH_RUNNER", "STATISTICS")
 
 
 def _take_tiers(name: str, path: Path) -> None:

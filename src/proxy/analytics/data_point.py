@@ -93,26 +93,26 @@ def data_point(event: Event) -> tuple[list[str], list[float], str]:
         event.trace,
         event.prompt,
     ]
-    doubles = [
-        float(event.status),
-        float(event.ms),
-        float(event.first_ms or 0),
-        float(event.failed),
-        float(event.fell_back and not event.failed),
-        float(event.stream),
-        float(len(attempts)),
-        float(sum(attempt.outcome != "ok" for attempt in attempts)),
-        float(event.input or 0),
-        float(event.output or 0),
-        float(event.cached or 0),
-        float(event.reasoning or 0),
+    doubles: list[float] = [
+        event.status,
+        event.ms,
+        event.first_ms or 0,
+        int(event.failed),
+        int(event.fell_back and not event.failed),
+        int(event.stream),
+        len(attempts),
+        sum(attempt.outcome != "ok" for attempt in attempts) if attempts else 0,
+        event.input or 0,
+        event.output or 0,
+        event.cached or 0,
+        event.reasoning or 0,
         (event.cost or 0) / 1e9,
-        float(event.cost is not None),
+        int(event.cost is not None),
         event.saved / 1e9,
-        float(event.bytes_in),
-        float(event.bytes_out),
+        event.bytes_in,
+        event.bytes_out,
     ]
-    if any(len(blob) > _MAX_BLOB // _WIDEST for blob in blobs):
+    if max(map(len, blobs)) > _MAX_BLOB // _WIDEST:
         blobs = [cut(blob, _MAX_BLOB) for blob in blobs]
     return blobs, doubles, cut(event.user, _MAX_INDEX) or NOBODY
 

@@ -1,6 +1,6 @@
 """An event as the request's line in the log: flat, under OpenTelemetry's names."""
 
-from proxy.analytics.attributes import Attributes, gen_ai, http, own
+from proxy.analytics.attributes import Attributes, Told, gen_ai, http, known, own
 from proxy.analytics.event import Event
 
 
@@ -13,9 +13,5 @@ def level(event: Event) -> str:
 def fields(event: Event) -> Attributes:
     """What the line holds. `trace_id` and `span_id` are named as OpenTelemetry names them in
     logs of other formats than its own."""
-    told = own(event) | http(event) | gen_ai(event)
-    if event.trace:
-        told["trace_id"] = event.trace
-    if event.span:
-        told["span_id"] = event.span
-    return told
+    trace: Told = {"trace_id": event.trace, "span_id": event.span}
+    return known(own(event) | http(event) | gen_ai(event) | trace)

@@ -21,6 +21,7 @@ from proxy.analytics.attributes import (
     Value,
     gen_ai_attempt,
     http,
+    known,
     own,
 )
 from proxy.analytics.event import ITEM, Event
@@ -62,7 +63,7 @@ def _of(event: Event, random: Random) -> Iterator[dict[str, Any]]:
 
 
 def _request(event: Event) -> dict[str, Any]:
-    told = http(event) | own(event)
+    told = known(http(event) | own(event))
     for name, text in (("provider", event.provider), ("model", event.model)):
         if text:
             told[f"proxy.{name}"] = text
@@ -93,7 +94,7 @@ def _request(event: Event) -> dict[str, Any]:
 def _attempt(
     event: Event, attempt: Attempt, start: int, end: int, won: bool, span_id: str
 ) -> dict[str, Any]:
-    told = gen_ai_attempt(event, attempt, won)
+    told = known(gen_ai_attempt(event, attempt, won))
     fault, message = attempt.outcome, attempt.message or ""
     if won:
         broken = event.ended not in ("", "ok", "client_gone")

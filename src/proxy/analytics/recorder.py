@@ -54,6 +54,8 @@ class Recorder:
         self._isolate = random.token(8)
         self._shard = int(self._isolate, 16) % shards
         self._waiting: list[Event] = []
+        self._taken = 0
+        """Events that were ever to be told, those that were dropped too."""
         self._dropped = 0
         self._batch: Flush | None = None
         self._number = 0
@@ -85,8 +87,10 @@ class Recorder:
             self._carry(defer)
 
     async def flush(self) -> None:
-        """Has all that waits told now; comes back after CALL_SECONDS for each batch at most."""
-        while self._statistics and self.pending:
+        """Has all told that waits now, and not what comes meanwhile: it would be told in drops.
+        Comes back after CALL_SECONDS for each batch at most."""
+        goal = self._taken
+        while self._statistics and self._taken - self.pending < goal:
             if self._is_since(self._calling, LOST_SECONDS):
                 await asyncio.sleep(0.01)  # another request's call: it can't be waited for
             elif not await self._tell(self._statistics):
@@ -100,6 +104,7 @@ class Recorder:
 
     def _wait(self, event: Event) -> None:
         self._waiting.append(event)
+        self._taken += 1
         if len(self._waiting) > PENDING:
             del self._waiting[0]
             self._dropped += 1
@@ -139,7 +144,7 @@ class Recorder:
         self._calling = self._clock.now()
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                await statistics.add(self._shard, msgspec.json.encode(batch).decode())
+                await statistics.add(self._shard, msgspec.json.encode(batch))
         except Exception as error:
             self._log("error", "statistics unreachable", error=repr(error)[:500])
             self._tries += 1

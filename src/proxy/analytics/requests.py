@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from proxy.analytics.event import Event
+from proxy.analytics.figures import Flush
 from proxy.core.ports import SQL
 
 KEPT = 10_000
@@ -48,17 +49,11 @@ class Page(Struct, frozen=True, kw_only=True):
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS requests (
-  seq INTEGER PRIMARY KEY, heard INTEGER, provider TEXT, model TEXT, user TEXT, endpoint TEXT,
-  status INTEGER, error TEXT, cache TEXT, event TEXT
+  seq INTEGER PRIMARY KEY, heard INTEGER NOT NULL, event TEXT NOT NULL
 ) STRICT"""
 _ADD = """
-INSERT INTO requests (heard, provider, model, user, endpoint, status, error, cache, event)
-SELECT CAST(? AS INTEGER), coalesce(value ->> 'provider', ''), coalesce(value ->> 'model', ''),
-  coalesce(value ->> 'user', ''), value ->> 'endpoint', value ->> 'status',
-  coalesce(value ->> 'error', ''), coalesce(value ->> 'cache', ''), value
-FROM json_each(?, '$.events') WHERE coalesce(value ->> 'logged', 1)
-  AND (value ->> 'endpoint' LIKE '/v1/%' OR value ->> 'status' >= 400
-    OR coalesce(value ->> 'method', 'POST') NOT IN ('GET', 'HEAD'))"""
+INSERT INTO requests (heard, event)
+SELECT CAST(? AS INTEGER), value FROM json_each(?, '$.events')"""
 _EVENT = msgspec.json.Decoder(Event)
 
 
@@ -69,17 +64,20 @@ class RequestLog:
         self._sql = sql
         sql(_CREATE)
 
-    def add(self, flush_json: str, now: int) -> None:
-        """Keeps the events of a Flush, which goes to SQL as it came. `now` is in ms. Reading the
-        figures leaves no trace: a dashboard that refreshes would soon push all else out."""
-        self._sql(_ADD, now, flush_json)
+    def add(self, flush: Flush, flush_json: bytes, now: int) -> None:
+        """Keeps the events of a flush, which goes to SQL as it came where all of it is kept.
+        `now` is in ms."""
+        kept = [event for event in flush.events if _is_kept(event)]
+        if len(kept) < len(flush.events):
+            flush_json = msgspec.json.encode({"events": kept})
+        self._sql(_ADD, now, flush_json.decode())
         self._sql("DELETE FROM requests WHERE seq <= (SELECT max(seq) FROM requests) - ?", KEPT)
 
     def page(self, query: Query) -> Page:
         """The newest rows of those that are asked for."""
         top = self._sql("SELECT coalesce(max(seq), 0) + 1 FROM requests")[0][0]
         below = top if query.below is None else query.below
-        terms = "".join(f" AND {name} = ?" for name in query.only)
+        terms = "".join(f" AND coalesce(event ->> '{name}', '') = ?" for name in query.only)
         rows = self._sql(
             f"SELECT seq, heard, event FROM requests WHERE seq < ?{terms}"
             " ORDER BY seq DESC LIMIT ?",
@@ -95,3 +93,10 @@ class RequestLog:
             top=top,
             more=len(rows) > query.limit,
         )
+
+
+def _is_kept(event: Event) -> bool:
+    """Reading the figures leaves no trace: a dashboard that refreshes would soon push all else
+    out."""
+    reads = event.method in ("GET", "HEAD") and event.status < 400
+    return event.logged and (event.endpoint.startswith("/v1/") or not reads)

