@@ -5,7 +5,7 @@ import http.client
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +19,7 @@ const config :Workerd.Config = (
   services = [
     ( name = "main", worker = .worker ),
     ( name = "internet", network = ( allow = ["private", "public"] ) ),
+    ( name = "elsewhere", worker = .elsewhere ),
     ( name = "disk", disk = ( path = "{disk}", writable = true ) ),
   ],
   sockets = [ ( name = "http", address = "{host}:{port}", http = (), service = "main" ) ],
@@ -35,7 +36,16 @@ const worker :Workerd.Worker = (
   durableObjectStorage = ( localDisk = "disk" ),
   bindings = [ {bindings} ],
 );
+const elsewhere :Workerd.Worker = (
+  compatibilityDate = "{date}",
+  modules = [ ( name = "elsewhere.js", esModule =
+    "import {{DurableObject}} from 'cloudflare:workers'; export class Analytics extends\
+ DurableObject {{ add() {{}} }}" ) ],
+  durableObjectNamespaces = [ ( className = "Analytics", uniqueKey = "elsewhere" ) ],
+  durableObjectStorage = ( inMemory = void ),
+);
 """
+_OTHER = ', serviceName = "elsewhere"'
 _TICKS = os.sysconf("SC_CLK_TCK")
 _START_SECONDS = 60
 
@@ -43,12 +53,20 @@ _START_SECONDS = 60
 class Bare:
     """A Worker in a workerd of its own, on a free port of the loopback."""
 
-    def __init__(self, upload: Path, main: str, vars: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        upload: Path,
+        main: str,
+        vars: Mapping[str, str],
+        log: Path,
+        elsewhere: Collection[str] = (),
+    ) -> None:
         """upload: the folder of its modules, whose first is `main`; vars: beside the data set
-        METRICS and the objects of wrangler.toml all that is bound. Raises StartError."""
+        METRICS and the objects of wrangler.toml all that is bound; elsewhere: the classes of
+        objects whose work is left to others: calls of them do nothing. Raises StartError."""
         self.port = runtime.free_port()
         config = upload / "bench.capnp"
-        config.write_text(_configuration(upload, main, vars, self.port), "utf-8")
+        config.write_text(_configuration(upload, main, vars, self.port, elsewhere), "utf-8")
         command = (ROOT / "tools" / "workerd.sh", "serve", config, "--experimental")
         self._server = runtime.Server("workerd", f"http://127.0.0.1:{self.port}", log, command)
         self._server.wait_until_ready(
@@ -88,12 +106,15 @@ def proxy(directory: Path) -> Path:
     return upload
 
 
-def _configuration(upload: Path, main: str, vars: Mapping[str, str], port: int) -> str:
+def _configuration(
+    upload: Path, main: str, vars: Mapping[str, str], port: int, elsewhere: Collection[str]
+) -> str:
     config = runtime.load_config(WRANGLER_TOML)
     objects = config["durable_objects"]["bindings"] if main == "entry.py" else []
     bindings = [f"( name = {json.dumps(n)}, text = {json.dumps(v)} )" for n, v in vars.items()]
     bindings += [
-        f'( name = "{bound["name"]}", durableObjectNamespace = "{bound["class_name"]}" )'
+        f'( name = "{bound["name"]}", durableObjectNamespace = ( className ='
+        f' "{bound["class_name"]}"{_OTHER if bound["class_name"] in elsewhere else ""} ) )'
         for bound in objects
     ]
     bindings.append('( name = "METRICS", wrapped = ( moduleName = "bench:dataset" ) )')

@@ -89,10 +89,14 @@ def _print(rows: Sequence[Row]) -> None:
             f"{row.name:24} {median(row.cpu):16.0f} {share:9.2f} {median(row.rate):12.0f}"
             f" {cuts[49]:8.1f} {cuts[94]:6.1f} {cuts[98]:6.1f}"
         )
-    off, on = rows[-2:]
-    ratios = [a / b for a, b in zip(on.cpu, off.cpu, strict=True)]
-    low, middle, high = quantiles(ratios, n=4)
-    print(f"figures on / off: {middle:.3f} of the CPU (half of the rounds {low:.3f} to {high:.3f})")
+    off = rows[1]
+    for row in rows[2:]:
+        ratios = [a / b for a, b in zip(row.cpu, off.cpu, strict=True)]
+        low, middle, high = quantiles(ratios, n=4)
+        print(
+            f"{row.name} / {off.name}: {middle:.3f} of the CPU"
+            f" (half of the rounds {low:.3f} to {high:.3f})"
+        )
 
 
 def main() -> None:
@@ -115,16 +119,19 @@ def main() -> None:
             "OPENAI_BASE_URL": upstream.url + PATHS["OPENAI"],
         }
         upload = proxy(directory)
-        off_upload = shutil.copytree(upload, directory / "off")
 
-        def worker(folder: Path, main: str, **more: str) -> Bare:
+        def worker(folder: Path, main: str, *elsewhere: str, **more: str) -> Bare:
             log = directory / f"{folder.name}.log"
-            return stack.enter_context(Bare(folder, main, vars | more, log))
+            return stack.enter_context(Bare(folder, main, vars | more, log, elsewhere))
+
+        def copy(name: str) -> Path:
+            return shutil.copytree(upload, directory / name)
 
         rows = (
             Row("bare worker", worker(bare, "bare_worker.py"), {}),
-            Row("proxy, figures off", worker(off_upload, "entry.py", ANALYTICS="off"), OFF),
-            Row("proxy", worker(upload, "entry.py"), {}),
+            Row("nothing recorded", worker(copy("off"), "entry.py", ANALYTICS="off"), OFF),
+            Row("recorded, told nobody", worker(copy("told"), "entry.py", "Analytics"), {}),
+            Row("recorded and counted", worker(copy("all"), "entry.py"), {}),
         )
         for row in rows:
             row.worker.post("/v1/generate", BODY)

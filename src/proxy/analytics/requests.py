@@ -1,12 +1,13 @@
 """The request log of one shard: its last events, the newest first, a page at a time."""
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
 
 from proxy.analytics.event import Event
-from proxy.analytics.figures import Flush
 from proxy.core.ports import SQL
 
 KEPT = 10_000
@@ -49,50 +50,56 @@ class Page(Struct, frozen=True, kw_only=True):
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS requests (
-  seq INTEGER PRIMARY KEY, heard INTEGER NOT NULL, event TEXT NOT NULL
+  first INTEGER PRIMARY KEY, count INTEGER NOT NULL, heard INTEGER NOT NULL, events TEXT NOT NULL
 ) STRICT"""
 _ADD = """
-INSERT INTO requests (heard, event)
-SELECT CAST(? AS INTEGER), value FROM json_each(?, '$.events')"""
-_EVENT = msgspec.json.Decoder(Event)
+INSERT INTO requests (first, count, heard, events)
+SELECT coalesce(max(first + count), 1), CAST(? AS INTEGER), CAST(? AS INTEGER), ? FROM requests"""
+_PRUNE = "DELETE FROM requests WHERE first + count <= (SELECT max(first + count) FROM requests) - ?"
+_READ = """
+SELECT first, heard, events FROM requests WHERE first < ? ORDER BY first DESC LIMIT ?"""
+_EVENTS = msgspec.json.Decoder(list[Event])
+_AT_A_TIME = 20
 
 
 class RequestLog:
-    """The last KEPT events of one shard."""
+    """The last KEPT events of one shard. What is told at once is one row: rows are what costs.
+    Its events are numbered from `first` on."""
 
     def __init__(self, sql: SQL) -> None:
         self._sql = sql
         sql(_CREATE)
 
-    def add(self, flush: Flush, flush_json: bytes, now: int) -> None:
-        """Keeps the events of a flush, which goes to SQL as it came where all of it is kept.
-        `now` is in ms."""
-        kept = [event for event in flush.events if _is_kept(event)]
-        if len(kept) < len(flush.events):
-            flush_json = msgspec.json.encode({"events": kept})
-        self._sql(_ADD, now, flush_json.decode())
-        self._sql("DELETE FROM requests WHERE seq <= (SELECT max(seq) FROM requests) - ?", KEPT)
+    def add(self, events: Iterable[Event], now: int) -> None:
+        """Keeps events, which came at `now` (ms)."""
+        kept = [event for event in events if _is_kept(event)]
+        if kept:
+            self._sql(_ADD, len(kept), now, msgspec.json.encode(kept).decode())
+
+    def prune(self) -> None:
+        """Drops what is older than the last KEPT events."""
+        self._sql(_PRUNE, KEPT)
 
     def page(self, query: Query) -> Page:
         """The newest rows of those that are asked for."""
-        top = self._sql("SELECT coalesce(max(seq), 0) + 1 FROM requests")[0][0]
+        top = self._sql("SELECT coalesce(max(first + count), 1) FROM requests")[0][0]
         below = top if query.below is None else query.below
-        terms = "".join(f" AND coalesce(event ->> '{name}', '') = ?" for name in query.only)
-        rows = self._sql(
-            f"SELECT seq, heard, event FROM requests WHERE seq < ?{terms}"
-            " ORDER BY seq DESC LIMIT ?",
-            below,
-            *query.only.values(),
-            query.limit + 1,
-        )
-        return Page(
-            rows=[
-                Row(seq=seq, heard=heard, event=_EVENT.decode(event))
-                for seq, heard, event in rows[: query.limit]
-            ],
-            top=top,
-            more=len(rows) > query.limit,
-        )
+        found = (row for row in self._newest(below, top - KEPT) if _has(row.event, query.only))
+        rows = list(islice(found, query.limit + 1))
+        return Page(rows=rows[: query.limit], top=top, more=len(rows) > query.limit)
+
+    def _newest(self, below: int, least: int) -> Iterator[Row]:
+        """The rows from the one before `below` down to `least`."""
+        first = below
+        while told := self._sql(_READ, first, _AT_A_TIME):
+            for first, heard, events in told:
+                for seq, event in reversed([*enumerate(_EVENTS.decode(events), first)]):
+                    if least <= seq < below:
+                        yield Row(seq=seq, heard=heard, event=event)
+
+
+def _has(event: Event, only: Filters) -> bool:
+    return all(getattr(event, name) == value for name, value in only.items())
 
 
 def _is_kept(event: Event) -> bool:
