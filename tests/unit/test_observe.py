@@ -11,7 +11,7 @@ from proxy.app import App, start
 from proxy.core.ports import Ports
 from proxy.core.web import Response
 from tests.unit.analytics.shards import MemoryStatistics
-from tests.unit.doubles import LoopClock, in_no_time, ports
+from tests.unit.doubles import Logbook, LoopClock, in_no_time, ports
 from tests.unit.test_app import ENV, JSON, ask, request, whole
 
 ADMIN = "the-admin-token"
@@ -149,3 +149,60 @@ async def test_the_cron_trigger_prunes_every_shard() -> None:
     deployment.statistics.down = True
     with pytest.raises(Exception, match="out of reach"):
         await deployment.app.scheduled()
+
+
+@in_no_time
+async def test_labels_of_the_header_and_of_the_body_are_kept() -> None:
+    deployment = Deployment()
+    body = {"prompt": "Hello", "model": "openai/gpt-4o-mini", "metadata": {"team": "red"}}
+    headers = JSON | {"cf_aig_metadata": '{"team": "blue", "paid": true, "n": 3}'}
+    asked = request("POST", "/v1/generate", body, authorization=f"Bearer {CALLER}", **headers)
+    assert (await ask(deployment.app, asked)).status == 200
+    [row] = (await deployment.told("/analytics/requests"))["requests"]
+    assert row["metadata"] == {"team": "red", "paid": "true", "n": "3"}
+    await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("labels", ["{", "[]", '{"a": {}}', f'{{"a": "{"x" * 513}"}}'])
+def test_labels_that_are_none_are_refused(labels: str) -> None:
+    @in_no_time
+    async def play() -> None:
+        deployment = Deployment(ANALYTICS="off")
+        headers = JSON | {"cf_aig_metadata": labels}
+        asked = request(
+            "POST", "/v1/generate", {"prompt": "Hi"}, authorization=f"Bearer {CALLER}", **headers
+        )
+        response = await ask(deployment.app, asked)
+        assert response.status == 400
+        assert json.loads(response.body)["error"]["param"] == "cf-aig-metadata"
+
+    play()
+
+
+@pytest.mark.parametrize("switch", ["on", "off"])
+def test_prompts_are_logged_where_that_is_wanted_only(switch: str) -> None:
+    @in_no_time
+    async def play() -> None:
+        deployment = Deployment(ANALYTICS="off", LOG_PROMPTS=switch)
+        await deployment.chat("A secret question." + "x" * 100_000)
+        assert isinstance(deployment.ports.log, Logbook)
+        told = str(deployment.ports.log.lines)
+        assert ("A secret question." in told) == (switch == "on")
+        assert len(told) < 55_000
+
+    play()
+
+
+@pytest.mark.parametrize(("environment", "profiled"), [("development", True), ("staging", False)])
+def test_a_profile_is_for_development(environment: str, profiled: bool) -> None:
+    @in_no_time
+    async def play() -> None:
+        deployment = Deployment(ANALYTICS="off", PROFILE="1", ENVIRONMENT=environment)
+        await deployment.chat()
+        assert isinstance(deployment.ports.log, Logbook)
+        stages = [fields for _, name, fields in deployment.ports.log.lines if name == "profile"]
+        assert bool(stages) == profiled
+        if profiled:
+            assert stages[0].keys() >= {"auth", "read", "parse", "limit", "cache", "answer"}
+
+    play()

@@ -1,0 +1,49 @@
+"""List prices and alternatives, on the catalogue that is shipped."""
+
+import pytest
+
+from proxy.providers.catalog import Catalog
+from proxy.routing.market import Market
+
+CATALOG = Catalog.load()
+CONFIGURED = ("gemini", "groq", "openai")
+MARKET = Market(CATALOG, CONFIGURED)
+MILLION = 1_000_000
+
+
+def tier(provider: str, name: str) -> str:
+    model = CATALOG.tier_model(provider, name)
+    assert model
+    return model.id
+
+
+def test_a_price_is_the_catalogues() -> None:
+    id_ = tier("openai", "fast")
+    listed = CATALOG.models["openai", id_]
+    price = MARKET.price("openai", id_, input=MILLION, output=MILLION, cached=0, reasoning=0)
+    assert listed.input is not None
+    assert listed.output is not None
+    assert price == round((listed.input + listed.output) * 1e9)
+    cached = MARKET.price("openai", id_, input=MILLION, output=0, cached=MILLION, reasoning=0)
+    assert cached is not None
+    assert cached < listed.input * 1e9
+
+
+@pytest.mark.parametrize("pair", [("openai", "of-tomorrow"), ("nobody", "gpt-4o")])
+def test_what_is_not_listed_has_neither_price_nor_alternative(pair: tuple[str, str]) -> None:
+    assert MARKET.price(*pair, input=1, output=1, cached=0, reasoning=0) is None
+    assert MARKET.alternatives(*pair) == ()
+
+
+def test_alternatives_are_of_the_tier_and_configured() -> None:
+    others = MARKET.alternatives("openai", tier("openai", "smart"))
+    assert ("gemini", tier("gemini", "smart")) in others
+    assert {provider for provider, _ in others} <= set(CONFIGURED)
+    assert ("openai", tier("openai", "smart")) not in others
+
+
+def test_an_embeddings_alternative_is_the_same_model_elsewhere() -> None:
+    model = next(m for m in CATALOG.models.values() if m.mode == "embedding")
+    same = {(other.provider, other.id) for other in CATALOG.offers(model.id)}
+    found = Market(CATALOG, tuple(CATALOG.providers)).alternatives(model.provider, model.id)
+    assert set(found) == same - {(model.provider, model.id)}
