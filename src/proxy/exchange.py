@@ -32,6 +32,7 @@ MESSAGE_KEPT = 300
 """Characters of a provider's message that an event keeps."""
 TOLD_STAGES = ("auth", "limit", "cache")
 """The stages that Server-Timing tells beside `upstream` and `total`."""
+_LENGTH = re.compile(r"[0-9]{1,12}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
@@ -164,13 +165,20 @@ class Exchange:
         """Server-Timing (W3C): the stages in milliseconds."""
         told = {name: self.stages[name] * 1000 for name in TOLD_STAGES if name in self.stages}
         told |= {"upstream": self.upstream_ms, "total": self.ms}
-        return ", ".join(f"{name};dur={ms:.4g}" for name, ms in told.items())
+        return ", ".join(f"{name};dur={round(ms, 1)}" for name, ms in told.items())
 
     def end(self, status: int, size: int) -> None:
-        """The answer of `size` bytes is over: the request's event is recorded."""
+        """The answer of `size` bytes is over: the request's event is recorded. What goes wrong
+        with that costs a line in the log, and no answer."""
+        try:
+            self.record(self, self._event(status, size))
+        except Exception as error:
+            self.ports.log("error", "event lost", request_id=self.id, error=repr(error)[:500])
+
+    def _event(self, status: int, size: int) -> Event:
         headers, principal = self.request.headers, self.principal
         length = headers.get("content-length", "")
-        event = Event(
+        return Event(
             at=round(self.began * 1000),
             id=self.id,
             endpoint=self.endpoint or self.request.path[:200],
@@ -180,14 +188,13 @@ class Exchange:
             dialect="openai" if self.dialect is openai else "native",
             user=principal.user if principal else "",
             key_id=(principal.key_id or "") if principal else "",
-            bytes_in=int(length) if length.isdigit() else 0,
+            bytes_in=int(length) if _LENGTH.fullmatch(length) else 0,
             bytes_out=size,
             country=headers.get("cf-ipcountry", "")[:2],
             colo=headers.get("cf-ray", "").rpartition("-")[2][:3],
             logged=headers.get("cf-aig-collect-log") != "false",
             **self.facts,
         )
-        self.record(self, event)
 
 
 def estimated_cost(cost: Cost) -> Cost:

@@ -179,6 +179,34 @@ def test_labels_that_are_none_are_refused(labels: str) -> None:
     play()
 
 
+@pytest.mark.parametrize("length", ["²", "9" * 400, "-1", "1e3", ""])
+def test_a_length_that_is_none_costs_nobody_an_answer(length: str) -> None:
+    @in_no_time
+    async def play() -> None:
+        deployment = Deployment()
+        asked = request("GET", "/v1/models", authorization=f"Bearer {ADMIN}", content_length=length)
+        assert (await ask(deployment.app, asked)).status == 200
+        assert (await deployment.told("/analytics"))["total"]["bytesIn"] == 0
+        await asyncio.sleep(1)
+
+    play()
+
+
+@in_no_time
+async def test_an_event_that_cannot_be_recorded_costs_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deployment = Deployment()
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("proxy.analytics.recorder.Recorder.record", broken)
+    assert (await deployment.chat()).status == 200
+    assert isinstance(deployment.ports.log, Logbook)
+    assert [event for _, event, _ in deployment.ports.log.lines] == ["event lost"]
+
+
 @pytest.mark.parametrize("switch", ["on", "off"])
 def test_prompts_are_logged_where_that_is_wanted_only(switch: str) -> None:
     @in_no_time
