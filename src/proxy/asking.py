@@ -15,6 +15,8 @@ from proxy.limits.limiter import Limiter, Meter
 from proxy.routing.failure import refused
 from proxy.routing.manager import Done
 
+LABELS_KEPT = 2_000
+"""Characters of a request's labels that are kept."""
 PROMPT_LOGGED = 50_000
 """Characters of a prompt that are logged; the platform keeps 256 KB of an invocation's lines."""
 
@@ -35,19 +37,31 @@ def estimate(chat: ChatRequest) -> Callable[[int | None], Usage]:
 
 def note_call(exchange: Exchange, call: Call) -> None:
     """Keeps what was asked for. Raises InvalidRequest for labels that are none."""
+    note_asked(exchange, call.routing, call.metadata)
+    exchange.facts["stream"] = call.chat.stream
+
+
+def note_asked(exchange: Exchange, routing: Routing, metadata: Mapping[str, str]) -> None:
+    """Keeps who was asked for, and the labels, those of the body before those of the header, as
+    far as there is room. Raises InvalidRequest for labels that are none."""
     labels = _labels(exchange.request.headers.get("cf-aig-metadata"))
-    note_asked(exchange, call.routing)
-    exchange.facts.update(stream=call.chat.stream, metadata=labels | call.metadata)
-
-
-def note_asked(exchange: Exchange, routing: Routing) -> None:
-    """Keeps who was asked for."""
+    kept: dict[str, str] = {}
+    room = LABELS_KEPT
+    nearest = {**metadata, **{n: v for n, v in labels.items() if n not in metadata}}
+    for name, value in nearest.items():
+        room -= len(name) + len(value)
+        if room >= 0:
+            kept[name] = value
+    exchange.facts["metadata"] = kept
     provider = f"{routing.provider}/" if routing.provider else ""
     exchange.facts.update(asked=f"{provider}{routing.model}"[:200], strategy=routing.strategy or "")
 
 
 def log_prompt(exchange: Exchange, call: Call) -> None:
-    """Logs what is asked, as far as a line may hold it: for deployments that want it."""
+    """Logs what is asked, as far as a line may hold it: for deployments that want it, and of
+    requests that may be logged."""
+    if exchange.request.headers.get("cf-aig-collect-log") == "false":
+        return
     messages = msgspec.json.encode(call.chat.messages).decode()
     user = exchange.principal.user if exchange.principal else None
     exchange.ports.log(
@@ -67,7 +81,8 @@ def _labels(header: str | None) -> dict[str, str]:
     return {name: v if isinstance(v, str) else f"{v}".lower() for name, v in labels.items()}
 
 
-_Label: TypeAlias = Annotated[str, Meta(max_length=512)] | int | float | bool
+_Number: TypeAlias = Annotated[int, Meta(ge=-(2**53), le=2**53)] | float
+_Label: TypeAlias = Annotated[str, Meta(max_length=512)] | _Number | bool
 _LABELS = Annotated[dict[Annotated[str, Meta(max_length=64)], _Label], Meta(max_length=16)]
 
 

@@ -99,7 +99,9 @@ async def answer(exchange: Exchange, chat: Chat, room: Room, body: bytes) -> Res
     the batch itself is wrong."""
     reading.check(body)
     batch = reading.decode(_BATCH, body)
-    run = partial(_run, exchange, chat, room, _works(batch.requests), exchange.id)
+    # The id alone is the caller's choice: others may have chosen it too.
+    runner = f"{exchange.id}.{exchange.ports.random.token(8)}"
+    run = partial(_run, exchange, chat, room, _works(batch.requests), runner)
     if batch.stream:
         return Response(headers=dict(EVENTS), stream=partial(_stream, exchange, run))
     results: list[_Item] = []
@@ -142,7 +144,7 @@ async def _nothing(limit: int) -> bytes:
 async def _stream(exchange: Exchange, run: Callable[[Tell], Awaitable[None]], write: Write) -> None:
     """Results as they come, then the summary. When the caller is gone nothing more is begun."""
     results: list[_Item] = []
-    ended, size = "ok", 0
+    ended, size = "broken", 0
 
     async def send(data: bytes) -> None:
         nonlocal size
@@ -156,10 +158,13 @@ async def _stream(exchange: Exchange, run: Callable[[Tell], Awaitable[None]], wr
     try:
         await run(tell)
         await send(frame(msgspec.json.encode({"summary": _summary(results)}), "done"))
+        ended = "ok"
     except* ClientGone:
         ended = "client_gone"
     finally:
         exchange.facts.update(stream=True, ended=ended)
+        if ended == "broken":
+            exchange.facts.update(error=InternalError.type, source="proxy")
         exchange.end(200, size)
 
 
@@ -229,6 +234,10 @@ async def _worker(exchange: Exchange, chat: Chat, left: Iterator[Work], tell: Te
                 raise work.call
             response = await chat.answer(own, work.call)
             own.end(response.status, len(response.body))
+        except asyncio.CancelledError:  # the batch's caller has left
+            own.facts["ended"] = "client_gone"
+            own.end(200, 0)
+            raise
         except Exception as error:
             response = _refusal(own, error)
         body = Raw(response.body)

@@ -28,11 +28,13 @@ EXPOSED = (
     " x-proxy-dropped, x-proxy-model, x-proxy-provider, x-request-id"
 )
 
-MESSAGE_KEPT = 300
+MESSAGE_KEPT = 100
 """Characters of a provider's message that an event keeps."""
+MOST_TOLD = 10**13
+"""Tokens of an answer, or nano-dollars: ten thousand dollars."""
 TOLD_STAGES = ("auth", "limit", "cache")
 """The stages that Server-Timing tells beside `upstream` and `total`."""
-_LENGTH = re.compile(r"[0-9]{1,12}")
+_LENGTH = re.compile(r"[0-9]{1,10}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
@@ -63,6 +65,8 @@ class Exchange:
         self.upstream_ms = 0
         self.facts: dict[str, Any] = {}
         self.stages: dict[str, float] = {}
+        self.follows = False
+        """Whether the attempts are another request's, which counts them."""
         self.trace: Trace | None = None
         self.passed_on: dict[str, str] = {}
         """Headers for the providers."""
@@ -126,7 +130,7 @@ class Exchange:
             model=served.model,
             cache=served.cache_status,
             tier=served.cache_tier or "",
-            cost=served.cost.nano_usd,
+            cost=_bounded(served.cost.nano_usd),
             cost_origin=served.cost.origin or "",
         )
 
@@ -134,16 +138,17 @@ class Exchange:
         """Keeps what an answer used."""
         if usage:
             self.facts.update(
-                input=usage.input,
-                output=usage.output,
-                cached=usage.cached,
-                reasoning=usage.reasoning,
+                input=_bounded(usage.input),
+                output=_bounded(usage.output),
+                cached=_bounded(usage.cached),
+                reasoning=_bounded(usage.reasoning),
             )
 
     def attempted(self, attempts: tuple[Attempt, ...]) -> None:
         """Keeps what was tried."""
         if attempts:
             self.upstream_ms = sum(attempt.ms for attempt in attempts)
+        if attempts and not self.follows:
             self.facts["attempts"] = tuple(
                 structs.replace(attempt, message=(attempt.message or "")[:MESSAGE_KEPT] or None)
                 for attempt in attempts
@@ -195,6 +200,11 @@ class Exchange:
             logged=headers.get("cf-aig-collect-log") != "false",
             **self.facts,
         )
+
+
+def _bounded(told: int | None) -> int | None:
+    """A number of a provider's, as far as it can be true: sums of it must not run over."""
+    return None if told is None else min(max(told, 0), MOST_TOLD)
 
 
 def estimated_cost(cost: Cost) -> Cost:

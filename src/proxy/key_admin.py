@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, structs
 from proxy.access.gate import digest_of, secret_for
 from proxy.access.keys import Key
 from proxy.access.ring import KeyRing
+from proxy.analytics.names import OTHER
 from proxy.core.errors import NotFound
 from proxy.core.principal import Budget, Grant, Limits
 from proxy.core.web import Response
@@ -77,6 +78,8 @@ async def issue(
     new = reading.decode(_NEW, body)
     if not new.user.isprintable() or new.user != new.user.strip():
         raise reading.invalid("user", "Must be visible characters, without spaces at its ends")
+    if new.user == OTHER:
+        raise reading.invalid("user", f"Must not be {OTHER}, which stands for many users")
     for name in new.providers or ():
         if name not in providers:
             raise reading.invalid(

@@ -21,7 +21,7 @@ from proxy.analytics.recorder import Recorder
 from proxy.analytics.requests import Page
 from proxy.analytics.requests import Query as LogQuery
 from proxy.core.config import Config
-from proxy.core.errors import InternalError, NotFound
+from proxy.core.errors import InternalError, InvalidRequest, NotFound
 from proxy.core.ports import Ports, Statistics
 from proxy.core.web import Response
 from proxy.exchange import JSON, Exchange
@@ -71,11 +71,17 @@ class Observatory:
         now = self._ports.clock.now()
         query = _all_of(window, int(now), only)
         past = structs.replace(query, begin=2 * query.begin - query.end, end=query.begin)
+        try:
+            groups, before = (await self._sums(query)).groups, (await self._sums(past)).groups
+        except InvalidRequest as error:
+            raise parameters.invalid(
+                "window", "It holds too many users, models and paths: take a shorter one"
+            ) from error
         seen = Seen(
             now=round(now * 1000),
             window=window,
-            groups=(await self._sums(query)).groups,
-            past=(await self._sums(past)).groups,
+            groups=groups,
+            past=before,
             events=await self._events(round((now - window) * 1000), only),
             ttl=self._config.cache_ttl,
             market=self._market,
@@ -87,14 +93,19 @@ class Observatory:
         """GET /metrics. state: what stands beside the roll-ups; catalogue: the models that it
         names. Raises ProxyError."""
         query = Query(span="ever", group_by=prometheus.GROUPED_BY, models_only=False)
-        sums = await self._sums(query)
+        try:
+            sums = await self._sums(query)
+        except InvalidRequest:  # too many models
+            coarse = structs.replace(query, group_by=prometheus.GROUPED_COARSELY)
+            sums = await self._sums(coarse)
         state = structs.replace(state, lost=sums.lost, pending_events=self._recorder.pending)
         headers = {**FRESH, "content-type": prometheus.CONTENT_TYPE}
         return Response(headers=headers, body=prometheus.render(sums.groups, state, catalogue))
 
     async def _events(self, since: int, only: Any) -> list[Event]:
         """The newest of the request log that came after a moment (ms since 1970)."""
-        query = _json(LogQuery(limit=requests.KEPT, only=only))
+        limit = requests.KEPT // self._config.analytics_shards
+        query = _json(LogQuery(limit=limit, only=only, bare=True))
         answers = await self._of_all(lambda statistics, n: statistics.requests(n, query))
         rows = [row for answer in answers for row in _PAGE.decode(answer).rows]
         return [row.event for row in rows if row.event.at >= since]

@@ -40,7 +40,7 @@ async def embeddings(parts: Parts, exchange: Exchange) -> Response:
     """POST /v1/embeddings."""
     ask = openai.parse_embeddings(await _body(parts, exchange))
     ask = structs.replace(ask, passed_on=exchange.passed_on)
-    note_asked(exchange, ask.routing)
+    note_asked(exchange, ask.routing, {})
     exchange.lap("parse")
     meter = await admitted(exchange, parts.limiter)
     exchange.lap("limit")

@@ -121,14 +121,14 @@ class Chat:
     async def answer(self, exchange: Exchange, call: Call) -> Response:
         """The response to a chat request. Raises ProxyError."""
         note_call(exchange, call)
-        if self._config.log_prompts:
-            log_prompt(exchange, call)
         call = timed(call, exchange.request.headers)
         if exchange.passed_on:
             call = structs.replace(call, passed_on=exchange.passed_on)
         exchange.lap("parse")
         meter = await admitted(exchange, self._limiter)
         exchange.lap("limit")
+        if self._config.log_prompts:
+            log_prompt(exchange, call)
         meter.estimate = estimate(call.chat)
         principal = meter.principal
         question = self._selection.question(call.routing, Needs.of(call.chat), meter.grant)
@@ -171,8 +171,11 @@ class Chat:
         if not (self._config.cache_coalesce and wanted.read and wanted.store):
             return await self._asked_of_provider(asked, None)
         boarding = await self._board(asked, key)
-        if boarding.part == "outcome" and (response := self._landed(asked, key, boarding.outcome)):
-            return response
+        if boarding.part == "outcome":
+            asked.exchange.follows = True
+            if response := self._landed(asked, key, boarding.outcome):
+                return response
+            asked.exchange.follows = False
         if boarding.part != "lead":
             return await self._asked_of_provider(asked, None)
         leader = Leader(self._flights, key, boarding.ticket)

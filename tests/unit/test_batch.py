@@ -176,7 +176,9 @@ class TestChunks:
         assert self.sizes(house) == [24, 24, 12]
         ids = [result["response"]["metadata"]["requestId"] for result in told["results"]]
         [name] = {name for name, _ in house.batches.calls}
-        assert ids == [f"{name}-{number}" for number in range(60)]
+        id_, _, chance = name.rpartition(".")
+        assert len(chance) == 16  # callers may choose the same id
+        assert ids == [f"{id_}-{number}" for number in range(60)]
 
     async def test_one_that_fits_is_not(self) -> None:
         house = House(by_host(openai=unlike()))
@@ -264,7 +266,8 @@ class TestChunks:
         assert most == AT_ONCE
         assert asyncio.get_running_loop().time() == pytest.approx(seconds, abs=0.5)
         name = told["results"][0]["response"]["metadata"]["requestId"].removesuffix("-0")
-        assert {called.removeprefix(name) for called, _ in house.batches.calls} == names
+        suffixes = {called.removeprefix(name)[len(".") + 16 :] for called, _ in house.batches.calls}
+        assert suffixes == names
 
     @in_no_time
     async def test_they_are_told_as_they_come_and_not_begun_for_nobody(self) -> None:
@@ -287,6 +290,7 @@ class TestChunks:
         assert len(house.sent) == 18
         [ended] = [f.get("proxy.stream.ended") for f in lines(house) if is_batch(f)]
         assert ended == "client_gone"
+        assert sum(not is_batch(f) for f in lines(house)) == 18  # what was called off is told of
 
 
 async def test_each_is_counted_by_itself() -> None:

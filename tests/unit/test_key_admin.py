@@ -125,6 +125,7 @@ class TestIssue:
     @pytest.mark.parametrize(
         ("fields", "param"),
         [
+            ({"user": "(other)"}, "user"),
             ({"user": ""}, "user"),
             ({"user": "a\nb"}, "user"),
             ({"user": "x" * 257}, "user"),

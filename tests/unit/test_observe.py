@@ -221,6 +221,48 @@ def test_prompts_are_logged_where_that_is_wanted_only(switch: str) -> None:
     play()
 
 
+@in_no_time
+async def test_a_prompt_that_shall_not_be_logged_is_not() -> None:
+    deployment = Deployment(ANALYTICS="off", LOG_PROMPTS="on")
+    headers = JSON | {"cf_aig_collect_log": "false", "authorization": f"Bearer {CALLER}"}
+    await ask(deployment.app, request("POST", "/v1/generate", {"prompt": "Secret."}, **headers))
+    assert isinstance(deployment.ports.log, Logbook)
+    assert deployment.ports.log.lines == []
+
+
+@in_no_time
+async def test_labels_are_kept_as_far_as_there_is_room() -> None:
+    deployment = Deployment()
+    body = {"prompt": "Hi", "metadata": {f"l{n}": "x" * 500 for n in range(16)}}
+    headers = JSON | {"authorization": f"Bearer {CALLER}"}
+    assert (await ask(deployment.app, request("POST", "/v1/generate", body, **headers))).status
+    [row] = (await deployment.told("/analytics/requests"))["requests"]
+    assert list(row["metadata"]) == ["l0", "l1", "l2"]
+    await asyncio.sleep(1)
+
+
+@in_no_time
+async def test_where_there_is_too_much_metrics_are_coarser_and_insights_say_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deployment = Deployment()
+    await deployment.chat("one")
+    await deployment.chat("two", key="wrong")
+    monkeypatch.setattr("proxy.analytics.rollup.MOST", 1)
+    response = await deployment.get("/analytics/insights")
+    assert response.status == 400
+    assert json.loads(response.body)["error"]["param"] == "window"
+    monkeypatch.setattr("proxy.analytics.rollup.MOST", 4)
+    for model in ("a", "b", "c", "d", "e"):
+        body = {"prompt": "Hi", "model": f"openai/{model}"}
+        headers = JSON | {"authorization": f"Bearer {CALLER}"}
+        await ask(deployment.app, request("POST", "/v1/generate", body, **headers))
+    text = (await deployment.get("/metrics")).body.decode()
+    assert 'model="(other)"' in text
+    assert 'model="a"' not in text
+    await asyncio.sleep(1)
+
+
 @pytest.mark.parametrize(("environment", "profiled"), [("development", True), ("staging", False)])
 def test_a_profile_is_for_development(environment: str, profiled: bool) -> None:
     @in_no_time

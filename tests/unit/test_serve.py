@@ -925,6 +925,8 @@ class TestFlight:
         assert {body["error"]["message"] for body in bodies} == {bodies[0]["error"]["message"]}
         assert {body["error"]["source"] for body in bodies} == {"provider"}
         assert {body["metadata"]["attempts"][0]["provider"] for body in bodies} == {"openai"}
+        tried = [fields for *_, fields in house.log.lines if "proxy.attempts" in fields]
+        assert len(tried) == 1  # it is told to all, and counted once
         assert {answer.headers.get("retry-after") for answer in told} == {
             "9" if status == 429 else None
         }

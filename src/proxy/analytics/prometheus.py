@@ -19,7 +19,9 @@ from proxy.analytics.totals import ERROR, Sketch, Totals, bound, merge_into
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 GROUPED_BY: tuple[Dimension, ...] = ("provider", "model", "endpoint", "status")
-"""What the rows must be grouped by."""
+"""What the rows must be grouped by;"""
+GROUPED_COARSELY: tuple[Dimension, ...] = ("provider", "endpoint", "status")
+"""or by this, where there are too many groups: all models are OTHER then."""
 PAIRS = 200
 OTHER = "(other)"
 PHASES = ("closed", "open", "half_open")
@@ -193,7 +195,7 @@ _Groups: TypeAlias = list[tuple[dict[Dimension, str], Totals]]
 def _folded(ever: Iterable[Group], catalogue: frozenset[tuple[str, str]]) -> _Groups:
     """The groups with clean labels, and models beyond the bound as OTHER."""
     groups: _Groups = [
-        ({name: _clean(str(group.key.get(name, ""))) for name in GROUPED_BY}, group.totals)
+        ({name: _clean(str(group.key.get(name, OTHER))) for name in GROUPED_BY}, group.totals)
         for group in ever
     ]
     pairs = {(key["provider"], key["model"]) for key, _ in groups}

@@ -21,9 +21,12 @@ from proxy.core.ports import Clock, Defer, Log, Points, Random, Statistics
 FLUSH_SECONDS = 0.9
 FLUSH_EVENTS = 50
 BATCH = 100
-"""Events that one call tells at most: what it tells must stay under SQLite's 2 MB."""
-TRIES = 100
-"""How often a batch is told at most: one that the object can't count must not stop the others."""
+BATCH_BYTES = 1_000_000
+"""What one call tells at most: it must stay under SQLite's 2 MB."""
+PAUSES = (FLUSH_SECONDS, 2.0, 4.0, 8.0)
+"""Seconds before the tries of a request that is held open; the platform holds none over 30."""
+GIVE_UP_SECONDS = 300.0
+"""After how long a batch is given up: one that the object can't count must not stop the others."""
 PENDING = 2_000
 """Events that wait at most; the oldest are dropped for newer ones."""
 CALL_SECONDS = 3.0
@@ -59,7 +62,10 @@ class Recorder:
         self._dropped = 0
         self._batch: Flush | None = None
         self._number = 0
-        self._tries = 0
+        self._failed: float | None = None
+        """Since when the batch under way is told in vain."""
+        self._refused: float | None = None
+        """When a call last failed."""
         self._calling: float | None = None
         """Since when a call is under way."""
         self._carried: float | None = None
@@ -111,16 +117,22 @@ class Recorder:
 
     def _carry(self, defer: Defer) -> None:
         """Sees to it that a request is held open until what waits is told."""
-        if len(self._waiting) >= FLUSH_EVENTS and not self._is_since(self._calling, LOST_SECONDS):
+        busy = self._is_since(self._calling, LOST_SECONDS)
+        resting = self._is_since(self._refused, FLUSH_SECONDS)
+        if len(self._waiting) >= FLUSH_EVENTS and not busy and not resting:
             defer(self._deliver())
         elif not self._is_since(self._carried, FLUSH_SECONDS + LOST_SECONDS):
             self._carried = self._clock.now()
             defer(self._deliver_later())
 
     async def _deliver_later(self) -> None:
-        await asyncio.sleep(FLUSH_SECONDS)
-        self._carried = None
-        await self._deliver()
+        for pause in PAUSES:
+            await asyncio.sleep(pause)
+            self._carried = None
+            await self._deliver()
+            if self._refused is None:
+                return
+            self._carried = self._clock.now()
 
     async def _deliver(self) -> None:
         await self.flush()
@@ -130,16 +142,7 @@ class Recorder:
     async def _tell(self, statistics: Statistics) -> bool:
         """Tells the batch under way, or the next one. False: it was not heard."""
         if self._batch is None:
-            self._number += 1
-            events, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            self._batch = Flush(
-                isolate=self._isolate,
-                number=self._number,
-                events=tuple(events),
-                lost=self._dropped,
-            )
-            self._dropped = 0
-            self._tries = 0
+            self._batch = self._next()
         batch = self._batch
         self._calling = self._clock.now()
         try:
@@ -147,16 +150,28 @@ class Recorder:
                 await statistics.add(self._shard, msgspec.json.encode(batch))
         except Exception as error:
             self._log("error", "statistics unreachable", error=repr(error)[:500])
-            self._tries += 1
-            if self._tries >= TRIES and self._batch is batch:
-                self._batch = None
+            self._refused = self._clock.now()
+            self._failed = self._refused if self._failed is None else self._failed
+            if not self._is_since(self._failed, GIVE_UP_SECONDS) and self._batch is batch:
+                self._batch = self._failed = None
                 self._dropped += len(batch.events) + batch.lost
             return False
         finally:
             self._calling = None
+        self._failed = self._refused = None
         if self._batch is batch:
             self._batch = None
         return True
+
+    def _next(self) -> Flush:
+        """What waits, as much as one call may tell."""
+        size = min(BATCH, len(self._waiting))
+        while size > 1 and len(msgspec.json.encode(self._waiting[:size])) > BATCH_BYTES:
+            size //= 2
+        events, self._waiting = self._waiting[:size], self._waiting[size:]
+        self._number += 1
+        lost, self._dropped = self._dropped, 0
+        return Flush(isolate=self._isolate, number=self._number, events=tuple(events), lost=lost)
 
     def _is_since(self, moment: float | None, seconds: float) -> bool:
         """Whether something began, and less than `seconds` ago: the clock may step."""

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from proxy.analytics.event import Event
 from proxy.core.ports import SQL
@@ -26,6 +26,8 @@ class Query(Struct, frozen=True, kw_only=True):
     below: Position | None = None
     """None: from the newest on."""
     only: Filters = {}
+    bare: bool = False
+    """Without what only people read: ids, labels, messages. It may be most of a row."""
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -54,8 +56,10 @@ CREATE TABLE IF NOT EXISTS requests (
 ) STRICT"""
 _ADD = """
 INSERT INTO requests (first, count, heard, events)
-SELECT coalesce(max(first + count), 1), CAST(? AS INTEGER), CAST(? AS INTEGER), ? FROM requests"""
-_PRUNE = "DELETE FROM requests WHERE first + count <= (SELECT max(first + count) FROM requests) - ?"
+VALUES (CAST(? AS INTEGER), CAST(? AS INTEGER), CAST(? AS INTEGER), ?)"""
+_TOP = "SELECT first + count FROM requests ORDER BY first DESC LIMIT 1"
+_PRUNE = "DELETE FROM requests WHERE first < (SELECT max(first) FROM requests WHERE first <= ?)"
+"""The row that holds the oldest event that is kept stays. All three go by the primary key."""
 _READ = """
 SELECT first, heard, events FROM requests WHERE first < ? ORDER BY first DESC LIMIT ?"""
 _EVENTS = msgspec.json.Decoder(list[Event])
@@ -74,19 +78,28 @@ class RequestLog:
         """Keeps events, which came at `now` (ms)."""
         kept = [event for event in events if _is_kept(event)]
         if kept:
-            self._sql(_ADD, len(kept), now, msgspec.json.encode(kept).decode())
+            events_json = msgspec.json.encode(kept).decode()
+            self._sql(_ADD, self._top(), len(kept), now, events_json)
 
     def prune(self) -> None:
         """Drops what is older than the last KEPT events."""
-        self._sql(_PRUNE, KEPT)
+        self._sql(_PRUNE, self._top() - KEPT)
 
     def page(self, query: Query) -> Page:
         """The newest rows of those that are asked for."""
-        top = self._sql("SELECT coalesce(max(first + count), 1) FROM requests")[0][0]
+        top = self._top()
         below = top if query.below is None else query.below
         found = (row for row in self._newest(below, top - KEPT) if _has(row.event, query.only))
         rows = list(islice(found, query.limit + 1))
-        return Page(rows=rows[: query.limit], top=top, more=len(rows) > query.limit)
+        more = len(rows) > query.limit
+        rows = rows[: query.limit]
+        return Page(rows=[*map(_bare, rows)] if query.bare else rows, top=top, more=more)
+
+    def _top(self) -> int:
+        """The number of the next event."""
+        newest = self._sql(_TOP)
+        top: int = newest[0][0] if newest else 1
+        return top
 
     def _newest(self, below: int, least: int) -> Iterator[Row]:
         """The rows from the one before `below` down to `least`."""
@@ -100,6 +113,12 @@ class RequestLog:
 
 def _has(event: Event, only: Filters) -> bool:
     return all(getattr(event, name) == value for name, value in only.items())
+
+
+def _bare(row: Row) -> Row:
+    attempts = tuple(structs.replace(attempt, message=None) for attempt in row.event.attempts)
+    event = structs.replace(row.event, id="", metadata={}, trace="", attempts=attempts)
+    return structs.replace(row, event=event)
 
 
 def _is_kept(event: Event) -> bool:

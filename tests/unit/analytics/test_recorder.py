@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from proxy.analytics import recorder
 from proxy.analytics.event import Event
 from proxy.analytics.figures import Flush
-from proxy.analytics.recorder import BATCH, PENDING, TRIES, Recorder
+from proxy.analytics.recorder import BATCH, GIVE_UP_SECONDS, PENDING, Recorder
 from tests.unit.doubles import CountingRandom, Logbook, LoopClock, in_no_time
 
 
@@ -22,10 +22,12 @@ class Shards:
         self.lost = 0
         self.calls = 0
         self.last = 0
+        self.sizes: list[int] = []
         self.fate: list[str] = []
 
     async def add(self, shard: int, flush_json: bytes) -> None:
         self.calls += 1
+        self.sizes.append(len(flush_json))
         fate = self.fate.pop(0) if self.fate else "heard"
         if fate == "deaf":
             raise RuntimeError("the object is unreachable")
@@ -203,13 +205,56 @@ async def test_a_call_that_went_with_its_request_is_made_again(
 @in_no_time
 async def test_a_batch_that_is_never_taken_is_given_up_and_counted() -> None:
     isolate = Isolate()
-    isolate.shards.fate = ["deaf"] * TRIES
+    isolate.shards.fate = ["deaf"] * 1_000
     isolate.record(BATCH + 1)
-    for _ in range(TRIES):
-        await isolate.recorder.flush()
+    await isolate.recorder.flush()
+    await asyncio.sleep(GIVE_UP_SECONDS / 2)
+    await isolate.recorder.flush()
+    assert isolate.recorder.pending == BATCH + 1
+    await asyncio.sleep(GIVE_UP_SECONDS / 2)
+    await isolate.recorder.flush()
+    assert isolate.recorder.pending == 1
+    isolate.shards.fate = []
     await isolate.recorder.flush()
     assert isolate.shards.heard == [f"{BATCH + 1}"]
     assert isolate.shards.lost == BATCH
+
+
+@in_no_time
+async def test_an_object_that_refuses_is_left_alone_for_a_while() -> None:
+    isolate = Isolate()
+    isolate.shards.fate = ["deaf"] * 10_000
+    for _ in range(1_500):
+        isolate.record()
+        await asyncio.sleep(0.001)
+    assert isolate.shards.calls <= 5
+    assert isolate.recorder.pending == 1_500
+    isolate.shards.fate = []
+    await asyncio.sleep(20)
+    assert isolate.shards.heard == isolate.recorded()
+
+
+@in_no_time
+async def test_what_was_not_heard_is_told_again_though_nobody_comes() -> None:
+    isolate = Isolate()
+    isolate.shards.fate = ["deaf", "mute", "deaf"]
+    isolate.record(3)
+    await asyncio.sleep(25)
+    assert isolate.shards.heard == isolate.recorded()
+
+
+@in_no_time
+async def test_a_call_tells_no_more_than_a_row_may_hold() -> None:
+    isolate = Isolate()
+    for _ in range(60):
+        isolate.count += 1
+        big = Event(
+            at=1, id=f"{isolate.count}", endpoint="/v1/x", status=200, ms=1, asked="x" * 100_000
+        )
+        isolate.recorder.record(big, isolate.defer, counted=True)
+    await isolate.recorder.flush()
+    assert isolate.shards.heard == isolate.recorded()
+    assert max(isolate.shards.sizes) <= 2_000_000
 
 
 ACTIONS = st.one_of(
