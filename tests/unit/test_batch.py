@@ -89,22 +89,32 @@ async def test_unless_they_want_an_answer_each() -> None:
     assert len(house.sent) == 3
 
 
+class Slowly:
+    """A provider that takes a second for each answer, and counts how many are under way."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    def answer(self, _: object) -> FakeReply:
+        provider = self
+
+        class Reply(FakeReply):
+            async def read(self) -> bytes:
+                provider.now += 1
+                provider.most = max(provider.most, provider.now)
+                await asyncio.sleep(1)
+                provider.now -= 1
+                return await super().read()
+
+        return Reply(*whole("Hi!").pieces)
+
+
 @in_no_time
 async def test_so_many_at_once_and_no_more() -> None:
-    now = most = 0
-
-    class Slow(FakeReply):
-        async def read(self) -> bytes:
-            nonlocal now, most
-            now += 1
-            most = max(most, now)
-            await asyncio.sleep(1)
-            now -= 1
-            return await super().read()
-
-    house = House(by_host(openai=lambda _: Slow(*whole("Hi!").pieces)), LoopClock())
+    slow = Slowly()
+    house = House(by_host(openai=slow.answer), LoopClock())
     await batch(house, *(ask(f"{number}") for number in range(20)))
-    assert most == AT_ONCE
+    assert slow.most == AT_ONCE
 
 
 @pytest.mark.parametrize(
@@ -248,22 +258,11 @@ class TestChunks:
     async def test_never_more_at_once(
         self, limit: str, count: int, seconds: float, names: set[str]
     ) -> None:
-        now = most = 0
-
-        class Slow(FakeReply):
-            async def read(self) -> bytes:
-                nonlocal now, most
-                now += 1
-                most = max(most, now)
-                await asyncio.sleep(1)
-                now -= 1
-                return await super().read()
-
-        slow = by_host(openai=lambda _: Slow(*whole("Hi!").pieces))
-        house = House(slow, LoopClock(), **ROOMY, SUBREQUEST_LIMIT=limit)
+        slow = Slowly()
+        house = House(by_host(openai=slow.answer), LoopClock(), **ROOMY, SUBREQUEST_LIMIT=limit)
         _, told = await batch(house, *(ask(f"{number}", fallback=True) for number in range(count)))
         assert told["summary"]["succeeded"] == count
-        assert most == AT_ONCE
+        assert slow.most == AT_ONCE
         assert asyncio.get_running_loop().time() == pytest.approx(seconds, abs=0.5)
         name = told["results"][0]["response"]["metadata"]["requestId"].removesuffix("-0")
         suffixes = {called.removeprefix(name)[len(".") + 16 :] for called, _ in house.batches.calls}
