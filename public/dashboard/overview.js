@@ -124,6 +124,23 @@ function showCache(total) {
 const failed = (row) =>
   h("span", { class: row.errors ? "bad-text" : "muted" }, percent(share(row.errors, row.requests)));
 
+const ASKED = [
+  { title: "Requests", number: true, cell: (row) => count(row.requests) },
+  { title: "Errors", number: true, cell: failed },
+];
+
+/** What both tops end with: tokens, cost, and the share of all requests. */
+const spent = (total) => [
+  {
+    title: "Tokens",
+    number: true,
+    extra: true,
+    cell: (row) => short(row.inputTokens + row.outputTokens),
+  },
+  { title: "Cost", number: true, cell: (row) => usd(row.cost) },
+  { title: "Share", extra: true, cell: (row) => bar(row.requests, total.requests) },
+];
+
 function showModels({ groups, total }) {
   const columns = [
     {
@@ -134,17 +151,9 @@ function showModels({ groups, total }) {
         h("span", { class: "under" }, name(key.provider, "no provider")),
       ],
     },
-    { title: "Requests", number: true, cell: (row) => count(row.requests) },
-    { title: "Errors", number: true, cell: failed },
+    ...ASKED,
     { title: "p95", number: true, cell: (row) => span(row.latencyMs.p95) },
-    {
-      title: "Tokens",
-      number: true,
-      extra: true,
-      cell: (row) => short(row.inputTokens + row.outputTokens),
-    },
-    { title: "Cost", number: true, cell: (row) => usd(row.cost) },
-    { title: "Share", extra: true, cell: (row) => bar(row.requests, total.requests) },
+    ...spent(total),
   ];
   showTop("models", "Top models", columns, groups);
 }
@@ -152,22 +161,14 @@ function showModels({ groups, total }) {
 function showUsers({ groups, total }) {
   const columns = [
     { title: "User", row: true, cell: ({ key }) => narrowing("user", key.user) },
-    { title: "Requests", number: true, cell: (row) => count(row.requests) },
-    { title: "Errors", number: true, cell: failed },
+    ...ASKED,
     {
       title: "Hits",
       number: true,
       extra: true,
       cell: (row) => percent(share(row.cacheHits, row.requests)),
     },
-    {
-      title: "Tokens",
-      number: true,
-      extra: true,
-      cell: (row) => short(row.inputTokens + row.outputTokens),
-    },
-    { title: "Cost", number: true, cell: (row) => usd(row.cost) },
-    { title: "Share", extra: true, cell: (row) => bar(row.requests, total.requests) },
+    ...spent(total),
   ];
   showTop("users", "Top users", columns, groups);
 }

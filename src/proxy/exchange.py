@@ -134,15 +134,14 @@ class Exchange:
             cost_origin=served.cost.origin or "",
         )
 
-    def used(self, usage: Usage | None) -> None:
+    def used(self, usage: Usage) -> None:
         """Keeps what an answer used."""
-        if usage:
-            self.facts.update(
-                input=_bounded(usage.input),
-                output=_bounded(usage.output),
-                cached=_bounded(usage.cached),
-                reasoning=_bounded(usage.reasoning),
-            )
+        self.facts.update(
+            input=_bounded(usage.input),
+            output=_bounded(usage.output),
+            cached=_bounded(usage.cached),
+            reasoning=_bounded(usage.reasoning),
+        )
 
     def attempted(self, attempts: tuple[Attempt, ...]) -> None:
         """Keeps what was tried."""
