@@ -80,7 +80,9 @@ def test_totals_are_exactly_what_was_sent(admin: httpx.Client, issue: Issue, scr
             body |= {"prompt": script(f"{number}", groq={"status": 500}), "provider": "groq"}
             body["fallback"] = ["openai"]
         elif kind == 4:
-            body |= {"prompt": script(f"{number}", openai={"status": 500}), "fallback": False}
+            # Of one that nobody else here falls back to: its breaker may open.
+            body |= {"prompt": script(f"{number}", deepseek={"status": 500})}
+            body |= {"provider": "deepseek", "fallback": False}
         user.post("/v1/generate", json=body)
 
     with ThreadPoolExecutor(20) as pool:
