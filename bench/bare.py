@@ -3,7 +3,6 @@ what is measured is then the Worker's own."""
 
 import http.client
 import json
-import os
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -46,7 +45,6 @@ const elsewhere :Workerd.Worker = (
 );
 """
 _OTHER = ', serviceName = "elsewhere"'
-_TICKS = os.sysconf("SC_CLK_TCK")
 _START_SECONDS = 60
 
 
@@ -75,14 +73,14 @@ class Bare:
         self._pid = _listener(self.port)
 
     def cpu(self) -> float:
-        """Seconds of CPU that its process has used."""
-        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """Seconds of CPU that the threads of its process have used."""
+        threads = Path(f"/proc/{self._pid}/task").glob("*/schedstat")
+        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
-    def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """One request's status and answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request("POST", path, body, {"content-type": "application/json"})
+        connection.request("POST", path, body, {"content-type": "application/json", **headers})
         answer = connection.getresponse()
         return answer.status, answer.read()
 
@@ -110,7 +108,7 @@ def _configuration(
     upload: Path, main: str, vars: Mapping[str, str], port: int, elsewhere: Collection[str]
 ) -> str:
     config = runtime.load_config(WRANGLER_TOML)
-    objects = config["durable_objects"]["bindings"] if main == "entry.py" else []
+    objects = config["durable_objects"]["bindings"] if (upload / "entry.py").exists() else []
     bindings = [f"( name = {json.dumps(n)}, text = {json.dumps(v)} )" for n, v in vars.items()]
     bindings += [
         f'( name = "{bound["name"]}", durableObjectNamespace = ( className ='

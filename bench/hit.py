@@ -8,12 +8,14 @@ README.md says how to read what is printed.
 import argparse
 import asyncio
 import json
+import random
 import shutil
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import mean, median, quantiles
 from tempfile import TemporaryDirectory
 
 from bench.bare import Bare, proxy
@@ -22,9 +24,13 @@ from tests.upstream import Upstream
 from tools.layout import PYTHON_MODULES, ROOT
 
 BODY = json.dumps({"prompt": "What is the capital of France?", "model": "gpt-4o-mini"}).encode()
-OFF = {"cf-aig-collect-log": "false"}
+NOTHING = {"x-analytics": "off", "cf-aig-collect-log": "false"}
+LINE = {"x-analytics": "off"}
+ALL = {"x-analytics": "on"}
 WARM_UP = 1000
-"""Requests of each Worker before the first round."""
+"""Requests of each kind before the first round."""
+AFTERWARDS = 1.2
+"""Seconds: what is told after the answers belongs to them."""
 
 
 async def _connection(port: int, request: bytes, count: int, taken: list[float]) -> None:
@@ -60,7 +66,7 @@ async def _load(worker: Bare, headers: dict[str, str], count: int, connections: 
 
 
 class Row:
-    """One Worker, and what was measured of it round by round."""
+    """One Worker asked over HTTP, and what was measured of it round by round."""
 
     def __init__(self, name: str, worker: Bare, headers: dict[str, str]) -> None:
         self.name = name
@@ -74,77 +80,102 @@ class Row:
         """One round."""
         cpu, began = self.worker.cpu(), time.perf_counter()
         taken = asyncio.run(_load(self.worker, self.headers, count, connections))
-        time.sleep(1.2)  # what is told after the answers belongs to them
+        ended = time.perf_counter()
+        time.sleep(AFTERWARDS)
         self.cpu.append(1e6 * (self.worker.cpu() - cpu) / len(taken))
-        self.rate.append(len(taken) / (time.perf_counter() - began - 1.2))
+        self.rate.append(len(taken) / (ended - began))
         self.taken += taken
 
 
-def _print(rows: Sequence[Row]) -> None:
-    print(f"{'':24} us CPU a request   of bare   requests/s   ms p50    p95    p99")
+def _repeated(worker: Bare, headers: dict[str, str], count: int) -> float:
+    """Microseconds of CPU of a request that the Worker itself repeats."""
+    cpu = worker.cpu()
+    status, answer = worker.post("/v1/generate", BODY, {**headers, "x-times": f"{count}"})
+    if status != 200 or b'"cacheStatus":"hit"' not in answer:
+        raise SystemExit(f"No hit: {status} {answer!r}")
+    time.sleep(AFTERWARDS)
+    return 1e6 * (worker.cpu() - cpu) / count
+
+
+def _quiet(measured: Sequence[float]) -> float:
+    """The mean of the smallest quarter: what else goes on in the machine only adds."""
+    return mean(sorted(measured)[: max(1, len(measured) // 4)])
+
+
+def _print(rows: Sequence[Row], added: Mapping[str, float]) -> None:
+    print(f"{'over HTTP':24} us CPU a request   of bare   requests/s   ms p50    p95    p99")
+    bare, whole, *_ = (_quiet(row.cpu) for row in rows)
     for row in rows:
-        share = median(mine / bare for mine, bare in zip(row.cpu, rows[0].cpu, strict=True))
-        cuts = quantiles(row.taken, n=100)
+        cpu, cuts = _quiet(row.cpu), quantiles(row.taken, n=100)
         print(
-            f"{row.name:24} {median(row.cpu):16.0f} {share:9.2f} {median(row.rate):12.0f}"
+            f"{row.name:24} {cpu:16.0f} {cpu / bare:9.2f} {median(row.rate):12.0f}"
             f" {cuts[49]:8.1f} {cuts[94]:6.1f} {cuts[98]:6.1f}"
         )
-    off = rows[1]
-    for row in rows[2:]:
-        ratios = [a / b for a, b in zip(row.cpu, off.cpu, strict=True)]
-        low, middle, high = quantiles(ratios, n=4)
-        print(
-            f"{row.name} / {off.name}: {middle:.3f} of the CPU"
-            f" (half of the rounds {low:.3f} to {high:.3f})"
-        )
+    print(f"\n{'added':24} us CPU a request   of {rows[1].name!r}")
+    for name, more in added.items():
+        print(f"{name:24} {more:16.0f} {more / whole:11.1%}")
 
 
 def main() -> None:
     """Starts the Workers, measures them in turn, prints."""
     asks = argparse.ArgumentParser(prog="python -m bench.hit")
-    asks.add_argument("--rounds", type=int, default=10)
-    asks.add_argument("--requests", type=int, default=2000)
+    asks.add_argument("--rounds", type=int, default=16)
+    asks.add_argument("--requests", type=int, default=1000)
     asks.add_argument("--connections", type=int, default=20)
     args = asks.parse_args()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory()))
         upstream = stack.enter_context(Upstream())
-        bare = directory / "bare"
-        bare.mkdir()
-        shutil.copy(ROOT / "bench" / "bare_worker.py", bare / "bare_worker.py")
-        shutil.copytree(PYTHON_MODULES, bare / "python_modules")
+        folder = directory / "bare"
+        folder.mkdir()
+        shutil.copy(ROOT / "bench" / "bare_worker.py", folder)
+        shutil.copytree(PYTHON_MODULES, folder / "python_modules")
         vars = {
             "ENVIRONMENT": "development",
             "OPENAI_API_KEY": KEYS["OPENAI_API_KEY"],
             "OPENAI_BASE_URL": upstream.url + PATHS["OPENAI"],
         }
         upload = proxy(directory)
+        shutil.copy(ROOT / "bench" / "hit_worker.py", upload)
 
-        def worker(folder: Path, main: str, *elsewhere: str, **more: str) -> Bare:
-            log = directory / f"{folder.name}.log"
-            return stack.enter_context(Bare(folder, main, vars | more, log, elsewhere))
+        def worker(name: str, *elsewhere: str) -> Bare:
+            copy = shutil.copytree(upload, directory / name)
+            log = directory / f"{name}.log"
+            return stack.enter_context(Bare(copy, "hit_worker.py", vars, log, elsewhere))
 
-        def copy(name: str) -> Path:
-            return shutil.copytree(upload, directory / name)
-
+        bare = stack.enter_context(Bare(folder, "bare_worker.py", {}, directory / "bare.log"))
+        all_, alone = worker("all"), worker("alone", "Analytics")
         rows = (
-            Row("bare worker", worker(bare, "bare_worker.py"), {}),
-            Row("nothing recorded", worker(copy("off"), "entry.py", ANALYTICS="off"), OFF),
-            Row("recorded, told nobody", worker(copy("told"), "entry.py", "Analytics"), {}),
-            Row("recorded and counted", worker(copy("all"), "entry.py"), {}),
+            Row("bare worker", bare, {}),
+            Row("nothing recorded", all_, NOTHING),
+            Row("a line in the log", all_, LINE),
+            Row("recorded and counted", all_, ALL),
         )
-        for row in rows:
-            row.worker.post("/v1/generate", BODY)
+        kinds = [(worker, kind) for worker in (all_, alone) for kind in (NOTHING, LINE, ALL)]
+        for warm, headers in kinds:
+            warm.post("/v1/generate", BODY, headers)
             time.sleep(0.5)
-            status, answer = row.worker.post("/v1/generate", BODY)
-            if status != 200 or b'"cacheStatus":"miss"' in answer:
-                raise SystemExit(f"{row.name}, no hit: {status} {answer!r}")
+            _repeated(warm, headers, WARM_UP)
+        for row in rows:
             row.measure(WARM_UP, args.connections)
             row.cpu, row.rate, row.taken = [], [], []
-        for _ in range(args.rounds):
-            for row in rows:
+        cpu: list[list[float]] = [[] for _ in kinds]
+        for number in range(args.rounds):
+            for row in random.sample(rows, len(rows)):
                 row.measure(args.requests, args.connections)
-        _print(rows)
+            for at in random.sample(range(len(kinds)), len(kinds)):
+                cpu[at].append(_repeated(*kinds[at], args.requests))
+            print(f"\rround {number + 1} of {args.rounds}", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+        nothing, line, counted, _, alone_line, told = map(_quiet, cpu)
+        _print(
+            rows,
+            {
+                "a line in the log": line - nothing,
+                "ANALYTICS, told nobody": told - alone_line,
+                "ANALYTICS, counted": counted - line,
+            },
+        )
 
 
 if __name__ == "__main__":

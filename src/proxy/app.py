@@ -14,8 +14,8 @@ from msgspec import Struct, structs
 
 from proxy import batch, offers
 from proxy.access.gate import require_admin
-from proxy.analytics import line
-from proxy.analytics.event import Event
+from proxy.analytics.event import BATCH, Event
+from proxy.analytics.line import level, line
 from proxy.analytics.trace import begin
 from proxy.cache.tiers import prune_prefix
 from proxy.core import config as settings
@@ -196,7 +196,7 @@ class Misconfigured:
         return exchange.finish(response, ())
 
     def _record(self, exchange: Exchange, event: Event) -> None:
-        self._ports.log(line.level(event), "request", **line.fields(event))
+        self._ports.log(level(event), "request", line(event))
 
     async def run_chunk(self, told: bytes, defer: Defer, write: Write) -> None:
         """Raises the error."""
@@ -233,7 +233,6 @@ class Path(Struct, frozen=True):
 
 
 NOTHING = Path("", {})
-BATCH = "/v1/batch"
 ALL_PATHS = (
     Path("/v1/generate", {"POST": offers.generate}),
     Path(BATCH, {"POST": offers.run_batch}),

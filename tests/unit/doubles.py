@@ -472,8 +472,10 @@ class Logbook:
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, dict[str, object]]] = []
 
-    def __call__(self, level: str, event: str, /, **fields: object) -> None:
-        self.lines.append((level, event, fields))
+    def __call__(
+        self, level: str, event: str, told: msgspec.Struct | None = None, /, **fields: object
+    ) -> None:
+        self.lines.append((level, event, msgspec.to_builtins(told) if told else fields))
 
 
 def ports(

@@ -11,8 +11,11 @@ users of a busy provider would be lost; an index that is different for each requ
 queries slow.
 """
 
+from operator import attrgetter
+
 from proxy.analytics.event import Event
 from proxy.core.chat import Attempt
+from proxy.core.ports import DataPoint
 
 BLOBS = (
     "endpoint",
@@ -64,35 +67,18 @@ COLUMNS: dict[str, str] = {
 NOBODY = "(none)"
 """The index of requests that were not let in."""
 
+_FIELDS = [{"user_name": "user", "request_id": "id"}.get(name, name) for name in BLOBS]
+_ATTEMPTS = BLOBS.index("attempts")
+_BLOBS_BEFORE = attrgetter(*_FIELDS[:_ATTEMPTS])
+_BLOBS_AFTER = attrgetter(*_FIELDS[_ATTEMPTS + 1 :])
 _MAX_BLOB = 16 * 1024 // 20
 _MAX_INDEX = 96
-_WIDEST = 4  # bytes of a character in UTF-8
 
 
-def data_point(event: Event) -> tuple[list[str], list[float], str]:
+def data_point(event: Event) -> DataPoint:
     """An event's blobs, doubles and index. What is not known is an empty text or 0."""
     attempts = event.attempts
-    blobs = [
-        event.endpoint,
-        event.provider,
-        event.model,
-        event.asked,
-        event.user,
-        event.key_id,
-        event.error,
-        event.source,
-        event.cache,
-        event.tier,
-        event.strategy,
-        _told(attempts) if attempts else "",
-        event.ended,
-        event.cost_origin,
-        event.country,
-        event.colo,
-        event.id,
-        event.trace,
-        event.prompt,
-    ]
+    blobs = [*_BLOBS_BEFORE(event), _told(attempts) if attempts else "", *_BLOBS_AFTER(event)]
     doubles: list[float] = [
         event.status,
         event.ms,
@@ -112,17 +98,17 @@ def data_point(event: Event) -> tuple[list[str], list[float], str]:
         event.bytes_in,
         event.bytes_out,
     ]
-    if max(map(len, blobs)) > _MAX_BLOB // _WIDEST:
+    if not all(map(str.isascii, blobs)) or max(map(len, blobs)) > _MAX_BLOB:
         blobs = [cut(blob, _MAX_BLOB) for blob in blobs]
     return blobs, doubles, cut(event.user, _MAX_INDEX) or NOBODY
 
 
 def cut(text: str, size: int) -> str:
-    """A text's beginning that takes at most `size` bytes of UTF-8; no character is broken."""
-    if len(text) <= size // _WIDEST:
-        return text
-    data = text.encode("utf-8", "replace")
-    return data[:size].decode("utf-8", "ignore") if len(data) > size else text
+    """A text's beginning that takes at most `size` bytes of UTF-8; no character is broken, and
+    what UTF-8 can't hold is a question mark."""
+    if text.isascii():
+        return text[:size]
+    return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
 
 
 def _told(attempts: tuple[Attempt, ...]) -> str:

@@ -8,11 +8,12 @@ from proxy.core.chat import Attempt
 
 CacheStatus = Literal["", "hit", "miss", "bypass", "stale"]
 TierName = Literal["", "memory", "kv", "r2"]
+BATCH = "/v1/batch"
 ITEM = "/v1/batch/item"
 """The endpoint of one request of a batch; the batch itself is one of /v1/batch."""
 
 
-class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What became of one request. Empty text, None: unknown, or there is none. No prompt, no
     secret: what is here may be shown to the user whose request it was."""
 

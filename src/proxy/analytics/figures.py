@@ -2,9 +2,8 @@
 
 from typing import Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-from proxy.analytics.event import Event
 from proxy.analytics.totals import Totals
 
 Dimension = Literal["provider", "model", "user", "endpoint", "status"]
@@ -15,6 +14,8 @@ KEPT_SECONDS: dict[Span, int] = {"minute": 86400, "hour": 35 * 86400, "day": 730
 """For how long rows are kept."""
 MOST = 12_000
 """Groups, each step of one counted, that an answer may have: eight with 1,500 steps."""
+FLUSH_MOST = 1_000
+"""Events that an isolate tells at once, at most."""
 Key: TypeAlias = dict[Dimension, str | int]
 """What a group has in common; `status` is a number."""
 
@@ -60,6 +61,8 @@ class Flush(Struct, frozen=True, kw_only=True):
     isolate: str
     number: int
     """Counts up from 1 for each isolate; what was heard before is not counted again."""
-    events: tuple[Event, ...]
+    events: Raw
+    """A list of at most FLUSH_MOST event.Event, in JSON: so it comes into the request log as it
+    was told."""
     lost: int = 0
     """Events that the isolate had to drop since the last flush that was heard."""

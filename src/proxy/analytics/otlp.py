@@ -10,21 +10,12 @@ the first one, and hedged attempts do not overlap; lengths, order and outcomes a
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
-from proxy.analytics.attributes import (
-    OPERATIONS,
-    UNSENT,
-    Attributes,
-    Value,
-    gen_ai_attempt,
-    http,
-    known,
-    own,
-)
 from proxy.analytics.event import ITEM, Event
+from proxy.analytics.line import OPERATIONS, line, provider_name
 from proxy.core.chat import Attempt
 from proxy.core.ports import Random
 
@@ -33,7 +24,15 @@ INTERNAL, SERVER, CLIENT = 1, 2, 3
 """opentelemetry.proto.trace.v1.Span.SpanKind."""
 FAILED = 2
 """opentelemetry.proto.trace.v1.Status.StatusCode: error."""
+UNSENT = ("limited", "breaker_open")
+"""Outcomes of attempts that reached no provider."""
 
+Value: TypeAlias = str | int | float | bool
+Attributes: TypeAlias = dict[str, Value]
+"""Names as those of a line in the log (analytics.line)."""
+
+_OF_REQUESTS = ("proxy.", "http.", "error.", "enduser.", "geo.")
+_OF_ANSWERS = ("gen_ai.response.", "gen_ai.usage.")
 _SAMPLED = 0x01
 _KNOWN, _REMOTE = 0x100, 0x200  # whether the parent is another process's is known; it is
 
@@ -57,13 +56,14 @@ def encode(events: Iterable[Event], resource: Mapping[str, str], random: Random)
 
 
 def _of(event: Event, random: Random) -> Iterator[dict[str, Any]]:
-    yield _request(event)
+    told: Attributes = msgspec.to_builtins(line(event))
+    yield _request(event, told)
     for attempt, start, end, won in timed(event):
-        yield _attempt(event, attempt, start, end, won, random.token(8))
+        yield _attempt(event, told, attempt, start, end, won, random.token(8))
 
 
-def _request(event: Event) -> dict[str, Any]:
-    told = known(http(event) | own(event))
+def _request(event: Event, line: Attributes) -> dict[str, Any]:
+    told = {name: value for name, value in line.items() if name.startswith(_OF_REQUESTS)}
     for name, text in (("provider", event.provider), ("model", event.model)):
         if text:
             told[f"proxy.{name}"] = text
@@ -92,9 +92,27 @@ def _request(event: Event) -> dict[str, Any]:
 
 
 def _attempt(
-    event: Event, attempt: Attempt, start: int, end: int, won: bool, span_id: str
+    event: Event,
+    line: Attributes,
+    attempt: Attempt,
+    start: int,
+    end: int,
+    won: bool,
+    span_id: str,
 ) -> dict[str, Any]:
-    told = known(gen_ai_attempt(event, attempt, won))
+    told: Attributes = {
+        "gen_ai.operation.name": OPERATIONS.get(event.endpoint, "chat"),
+        "gen_ai.provider.name": provider_name(attempt.provider),
+        "gen_ai.request.model": attempt.model,
+    }
+    if event.stream:
+        told["gen_ai.request.stream"] = True
+    if attempt.status is not None:
+        told["http.response.status_code"] = attempt.status
+    if won:
+        told |= {name: line[name] for name in line if name.startswith(_OF_ANSWERS)}
+        if event.first_ms is not None:
+            told["gen_ai.response.time_to_first_chunk"] = attempt.ms / 1000
     fault, message = attempt.outcome, attempt.message or ""
     if won:
         broken = event.ended not in ("", "ok", "client_gone")
@@ -138,7 +156,7 @@ def timed(event: Event) -> list[tuple[Attempt, int, int, bool]]:
     return told[::-1]
 
 
-def _attributes(told: Mapping[str, Value] | Attributes) -> list[dict[str, Any]]:
+def _attributes(told: Mapping[str, Value]) -> list[dict[str, Any]]:
     return [{"key": name, "value": _value(value)} for name, value in told.items()]
 
 

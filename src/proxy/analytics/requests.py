@@ -1,13 +1,14 @@
 """The request log of one shard: its last events, the newest first, a page at a time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta, Struct, structs
+from msgspec import Meta, Raw, Struct, structs
 
 from proxy.analytics.event import Event
+from proxy.analytics.figures import FLUSH_MOST
 from proxy.core.ports import SQL
 
 KEPT = 10_000
@@ -56,14 +57,14 @@ CREATE TABLE IF NOT EXISTS requests (
 ) STRICT"""
 _ADD = """
 INSERT INTO requests (first, count, heard, events)
-VALUES (CAST(? AS INTEGER), CAST(? AS INTEGER), CAST(? AS INTEGER), ?)"""
+SELECT coalesce((SELECT first + count FROM requests ORDER BY first DESC LIMIT 1), 1),
+  CAST(? AS INTEGER), CAST(? AS INTEGER), ?"""
 _TOP = "SELECT first + count FROM requests ORDER BY first DESC LIMIT 1"
 _PRUNE = "DELETE FROM requests WHERE first < (SELECT max(first) FROM requests WHERE first <= ?)"
 """The row that holds the oldest event that is kept stays. All three go by the primary key."""
 _READ = """
-SELECT first, heard, events FROM requests WHERE first < ? ORDER BY first DESC LIMIT ?"""
+SELECT first, heard, events FROM requests WHERE first < ? AND first >= ? ORDER BY first DESC"""
 _EVENTS = msgspec.json.Decoder(list[Event])
-_AT_A_TIME = 20
 
 
 class RequestLog:
@@ -74,12 +75,12 @@ class RequestLog:
         self._sql = sql
         sql(_CREATE)
 
-    def add(self, events: Iterable[Event], now: int) -> None:
-        """Keeps events, which came at `now` (ms)."""
+    def add(self, events: Sequence[Event], events_json: bytes | Raw, now: int) -> None:
+        """Keeps events, which came at `now` (ms); events_json: the same ones."""
         kept = [event for event in events if _is_kept(event)]
         if kept:
-            events_json = msgspec.json.encode(kept).decode()
-            self._sql(_ADD, self._top(), len(kept), now, events_json)
+            told = events_json if len(kept) == len(events) else msgspec.json.encode(kept)
+            self._sql(_ADD, len(kept), now, bytes(told).decode())
 
     def prune(self) -> None:
         """Drops what is older than the last KEPT events."""
@@ -103,12 +104,14 @@ class RequestLog:
 
     def _newest(self, below: int, least: int) -> Iterator[Row]:
         """The rows from the one before `below` down to `least`."""
-        first = below
-        while told := self._sql(_READ, first, _AT_A_TIME):
+        end = below
+        while end > least:
+            told = self._sql(_READ, end, end - FLUSH_MOST)  # a row that begins there, at least
             for first, heard, events in told:
                 for seq, event in reversed([*enumerate(_EVENTS.decode(events), first)]):
                     if least <= seq < below:
                         yield Row(seq=seq, heard=heard, event=event)
+            end = told[-1][0] if told else end - FLUSH_MOST
 
 
 def _has(event: Event, only: Filters) -> bool:

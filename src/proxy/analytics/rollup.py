@@ -5,7 +5,9 @@ for (names.Names); sums of any of these rows are exact, quantiles those of total
 the merging, of counters and of sketches: an event costs Python one pass, a query none.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import TypeAlias
 
 import msgspec
@@ -29,6 +31,8 @@ SPARE = 12
 ROWS = 200
 """Sent in one statement: its one binding must stay below 2 MB."""
 
+_Place: TypeAlias = tuple[str, str, int, str, str]
+_PLACE: Callable[[Event], _Place] = attrgetter("provider", "endpoint", "status", "user", "model")
 _Row: TypeAlias = tuple[int | str, ...]
 _SKETCHES = ("latency", "first")
 _SPANS = ", ".join(f"('{span}', {seconds})" for span, seconds in SPAN_SECONDS.items())
@@ -90,18 +94,13 @@ class Rollup:
 
     def add(self, events: Iterable[Event], now: int) -> None:
         """Counts events, at the time that they tell where it can be true."""
-        alike: dict[tuple[int, str, str, int, str, str], Totals] = {}
+        alike: defaultdict[_Place, list[Event]] = defaultdict(list)
         for event in events:
-            minute = min(max(event.at, now - DAY * 1000), now) // 60_000 * 60
-            place = (minute, event.provider, event.endpoint, event.status, event.user, event.model)
-            alike.setdefault(place, Totals()).count(event)
+            alike[_PLACE(event)].append(event)
         sums: dict[_Row, Totals] = {}
-        for place, totals in alike.items():
-            row = self._row(*place)
-            if row in sums:
-                sums[row].add(totals)
-            else:
-                sums[row] = totals
+        for place, many in alike.items():
+            for minute, of_it in _by_minute(many, now - DAY * 1000, now):
+                sums.setdefault(self._row(minute, *place), Totals()).count(of_it)
         rows = [[*row, *structs.astuple(totals)] for row, totals in sums.items()]
         for i in range(0, len(rows), ROWS):
             self._sql(_ADD, msgspec.json.encode(rows[i : i + ROWS]).decode())
@@ -176,6 +175,18 @@ class Rollup:
             *bindings,
         )
         return {key: _SKETCH.decode(sketch) for key, sketch in rows}
+
+
+def _by_minute(events: list[Event], oldest: int, now: int) -> Iterable[tuple[int, list[Event]]]:
+    """Events by the minute (seconds since 1970) in which they came, most often all in one."""
+    times = [event.at for event in events]
+    first, last = min(times), max(times)
+    if oldest <= first and last <= now and first // 60_000 == last // 60_000:
+        return [(first // 60_000 * 60, events)]
+    found: defaultdict[int, list[Event]] = defaultdict(list)
+    for event in events:
+        found[min(max(event.at, oldest), now) // 60_000 * 60].append(event)
+    return found.items()
 
 
 def _step(query: Query) -> str:

@@ -6,6 +6,7 @@ Promise: a flush that is told again and again until it was heard is counted exac
 import msgspec
 
 from proxy.analytics import figures, requests
+from proxy.analytics.event import Event
 from proxy.analytics.figures import Flush
 from proxy.analytics.requests import RequestLog
 from proxy.analytics.rollup import Rollup
@@ -16,7 +17,13 @@ FORGET_MS = 3_600_000
 PRUNED_EVERY = 20
 """Flushes of an isolate after which the log is."""
 
+_HEAR = """
+INSERT INTO heard (isolate, number, at) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET number = excluded.number, at = excluded.at
+WHERE excluded.number > number RETURNING number"""
+"""Gives no row for what was heard before."""
 _FLUSH = msgspec.json.Decoder(Flush)
+_EVENTS = msgspec.json.Decoder(list[Event])
 _QUERY = msgspec.json.Decoder(figures.Query)
 _PAGE_QUERY = msgspec.json.Decoder(requests.Query)
 
@@ -40,15 +47,7 @@ class Shard:
     def add(self, flush_json: bytes, now: int) -> None:
         """Counts a figures.Flush, unless it or a later one of its isolate was heard."""
         flush = _FLUSH.decode(flush_json)
-        last = self._sql("SELECT number FROM heard WHERE isolate = ?", flush.isolate)
-        self._sql(
-            "INSERT INTO heard (isolate, number, at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
-            " SET number = max(number, excluded.number), at = max(at, excluded.at)",
-            flush.isolate,
-            flush.number,
-            now,
-        )
-        if last and flush.number <= last[0][0]:
+        if not self._sql(_HEAR, flush.isolate, flush.number, now):
             return
         if flush.lost:
             self._sql(
@@ -56,9 +55,9 @@ class Shard:
                 " ON CONFLICT DO UPDATE SET events = events + excluded.events",
                 flush.lost,
             )
-        if flush.events:
-            self._rollup.add(flush.events, now)
-            self._log.add(flush.events, now)
+        if events := _EVENTS.decode(flush.events):
+            self._rollup.add(events, now)
+            self._log.add(events, flush.events, now)
         if flush.number % PRUNED_EVERY == 0:  # the cron trigger's comes too seldom under load
             self._log.prune()
 

@@ -211,11 +211,15 @@ class Statistics(Protocol):
         """Drops what is older than it is kept."""
 
 
+DataPoint: TypeAlias = tuple[list[str], list[float], str]
+"""Blobs, doubles, and the index."""
+
+
 class Points(Protocol):
     """The Analytics Engine dataset."""
 
-    def __call__(self, blobs: list[str], doubles: list[float], index: str) -> None:
-        """Writes a data point; nothing is waited for."""
+    def __call__(self, points: Sequence[DataPoint]) -> None:
+        """Writes data points, at most 25 an invocation; nothing is waited for."""
 
 
 class SQL(Protocol):
@@ -238,8 +242,10 @@ class Batches(Protocol):
 class Log(Protocol):
     """One structured line an event; never a prompt, never a key."""
 
-    def __call__(self, level: str, event: str, /, **fields: object) -> None:
-        """level: debug, info, warning or error."""
+    def __call__(
+        self, level: str, event: str, told: Struct | None = None, /, **fields: object
+    ) -> None:
+        """level: debug, info, warning or error; told: fields in place of the others."""
 
 
 Defer: TypeAlias = Callable[[Coroutine[Any, Any, object]], None]

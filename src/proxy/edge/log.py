@@ -1,20 +1,32 @@
 """Logging: one JSON line an event on the console, at its level."""
 
 import json
+from functools import cache
+from typing import Any
 
 import js
 import msgspec
-
-LEVELS = frozenset({"debug", "info", "warning", "error"})
+from msgspec import Struct
 
 _ENCODER = msgspec.json.Encoder(enc_hook=str)  # six times as fast as json.dumps
 
 
-def log(level: str, event: str, /, **fields: object) -> None:
+def log(level: str, event: str, told: Struct | None = None, /, **fields: object) -> None:
     """core.ports.Log. Python's logging would make every line an error event here."""
-    told = {"level": level, "event": event, **fields}
+    if told is None:
+        line = _text({"level": level, "event": event, **fields})
+    else:
+        line = f'{{"level":"{level}","event":"{event}",{_text(told)[1:]}'
+    _console(level)(line)
+
+
+@cache  # what is looked up in JavaScript is looked up dearly
+def _console(level: str) -> Any:
+    return getattr(js.console, "warn" if level == "warning" else level)
+
+
+def _text(told: object) -> str:
     try:
-        line = _ENCODER.encode(told).decode()
+        return _ENCODER.encode(told).decode()
     except (UnicodeError, OverflowError):  # half a surrogate pair, a number beyond 64 bits
-        line = json.dumps(told, default=str)
-    getattr(js.console, "warn" if level == "warning" else level)(line)
+        return json.dumps(msgspec.to_builtins(told, enc_hook=str))

@@ -1,9 +1,12 @@
 """The Analytics Engine dataset."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import js
 import msgspec
+
+from proxy.core.ports import DataPoint
 
 
 class EnginePoints:
@@ -12,8 +15,12 @@ class EnginePoints:
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
 
-    def __call__(self, blobs: list[str], doubles: list[float], index: str) -> None:
+    def __call__(self, points: Sequence[DataPoint]) -> None:
         """See core.ports.Points."""
-        point = {"blobs": blobs, "doubles": doubles, "indexes": [index]}
-        # As one text it crosses in half the time of 37 values.
-        self._dataset.writeDataPoint(js.JSON.parse(msgspec.json.encode(point).decode()))
+        told = [
+            {"blobs": blobs, "doubles": doubles, "indexes": [index]}
+            for blobs, doubles, index in points
+        ]
+        # As one text all of them cross in less time than a single one's 37 values.
+        parsed = js.JSON.parse(msgspec.json.encode(told).decode())
+        parsed.forEach(self._dataset.writeDataPoint, self._dataset)

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from proxy.analytics import report
 from proxy.analytics.event import Event
@@ -28,7 +29,7 @@ def event(**fields: Any) -> Event:
 
 
 def flush(isolate: str, number: int, *events: Event, lost: int = 0) -> bytes:
-    told = Flush(isolate=isolate, number=number, events=events, lost=lost)
+    told = Flush(isolate=isolate, number=number, events=Raw(msgspec.json.encode(events)), lost=lost)
     return msgspec.json.encode(told)
 
 

@@ -69,7 +69,7 @@ def grouped(events: list[Event]) -> list[Group]:
             "provider": e.provider, "model": e.model, "user": e.user,
             "endpoint": e.endpoint, "status": e.status,
         }, totals=Totals()))  # fmt: skip
-        groups[-1].totals.count(e)
+        groups[-1].totals.count([e])
     return groups
 
 

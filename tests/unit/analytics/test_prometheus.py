@@ -28,7 +28,7 @@ def grouped(events: Iterable[Event]) -> list[Group]:
         key = tuple(getattr(one, name) for name in GROUPED_BY)
         if key not in groups:
             groups[key] = Group(key=dict(zip(GROUPED_BY, key, strict=True)), totals=Totals())
-        groups[key].totals.count(one)
+        groups[key].totals.count([one])
     return list(groups.values())
 
 

@@ -1,5 +1,7 @@
 import asyncio
-from collections.abc import Coroutine
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -8,10 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.analytics import recorder
-from proxy.analytics.event import Event
-from proxy.analytics.figures import Flush
-from proxy.analytics.recorder import BATCH, GIVE_UP_SECONDS, PENDING, Recorder
+from proxy.analytics.event import BATCH, ITEM, Event
+from proxy.analytics.figures import FLUSH_MOST, Flush
+from proxy.analytics.recorder import GIVE_UP_SECONDS, PENDING, POINTS, Recorder
+from proxy.core.ports import DataPoint
 from tests.unit.doubles import CountingRandom, Logbook, LoopClock, in_no_time
+
+INVOCATION: ContextVar[int] = ContextVar("invocation")
+"""The number of its first event; what it defers is its own."""
 
 
 class Shards:
@@ -37,7 +43,8 @@ class Shards:
         await asyncio.sleep(0.02)
         if flush.number > self.last:
             self.last = flush.number
-            self.heard += [event.id for event in flush.events]
+            events = msgspec.json.decode(flush.events, type=list[Event])
+            self.heard += [event.id for event in events]
             self.lost += flush.lost
         if fate == "heard, not told":
             raise RuntimeError("the answer was lost")
@@ -58,7 +65,9 @@ class Isolate:
     def __init__(self) -> None:
         self.shards = Shards()
         self.log = Logbook()
-        self.points: list[tuple[list[str], list[float], str]] = []
+        self.points: list[DataPoint] = []
+        self.written: Counter[int] = Counter()
+        """How many of them each invocation wrote."""
         self.clock = LoopClock()
         self.recorder = self.made()
         self.open: list[asyncio.Task[object]] = []
@@ -68,23 +77,35 @@ class Isolate:
         return Recorder(
             self.shards,
             4,
-            lambda *point: self.points.append(point),
+            self.write,
             None,
             self.clock,
             CountingRandom(),
             self.log,
         )
 
+    def write(self, points: Sequence[DataPoint]) -> None:
+        self.points += points
+        self.written[INVOCATION.get()] += len(points)
+
     def defer(self, work: Coroutine[Any, Any, object]) -> None:
         self.open.append(asyncio.ensure_future(work))
 
     def record(self, times: int = 1, *, counted: bool = True, logged: bool = True) -> None:
         for _ in range(times):
-            self.count += 1
-            event = Event(
-                at=1, id=f"{self.count}", endpoint="/v1/generate", status=200, ms=1, logged=logged
-            )
-            self.recorder.record(event, self.defer, counted=counted)
+            INVOCATION.set(self.count + 1)
+            self.end("/v1/generate", counted=counted, logged=logged)
+
+    def record_batch(self, items: int) -> None:
+        INVOCATION.set(self.count + 1)
+        for _ in range(items):
+            self.end(ITEM)
+        self.end(BATCH)
+
+    def end(self, endpoint: str, *, counted: bool = True, logged: bool = True) -> None:
+        self.count += 1
+        event = Event(at=1, id=f"{self.count}", endpoint=endpoint, status=200, ms=1, logged=logged)
+        self.recorder.record(event, self.defer, counted=counted)
 
     def recorded(self) -> list[str]:
         return [f"{n}" for n in range(1, self.count + 1)]
@@ -114,14 +135,27 @@ async def test_fifty_are_told_at_once() -> None:
 
 @in_no_time
 async def test_under_load_each_call_tells_many() -> None:
-    """What comes while the object is told waits for fifty of its kind, or for its second."""
+    """The object is called about once a second."""
     isolate = Isolate()
     for _ in range(2_000):
         isolate.record()
         await asyncio.sleep(0.001)
     await asyncio.sleep(1)
     assert isolate.shards.heard == isolate.recorded()
-    assert isolate.shards.calls < 60
+    assert isolate.shards.calls <= 4
+
+
+@in_no_time
+async def test_more_than_a_call_can_tell_waits_for_no_second() -> None:
+    isolate = Isolate()
+    isolate.record(50)
+    await asyncio.sleep(0.1)
+    isolate.record(FLUSH_MOST - 1)
+    await asyncio.sleep(0.1)
+    assert isolate.shards.heard == isolate.recorded()[:50]
+    isolate.record()
+    await asyncio.sleep(0.1)
+    assert isolate.shards.heard == isolate.recorded()
 
 
 @in_no_time
@@ -131,9 +165,74 @@ async def test_each_is_logged_and_a_data_point_but_what_does_not_count_is_logged
     isolate.record(counted=False)
     isolate.record(logged=False)
     assert [event for _, event, _ in isolate.log.lines] == ["request", "request"]
+    await asyncio.sleep(1)
     assert len(isolate.points) == 2
-    await isolate.recorder.flush()
     assert isolate.shards.heard == ["1", "3"]
+
+
+@in_no_time
+async def test_data_points_are_written_by_the_dozen_or_within_a_second() -> None:
+    isolate = Isolate()
+    isolate.record(POINTS + 3)
+    assert isolate.written == {POINTS: POINTS}
+    await asyncio.sleep(1)
+    assert isolate.written == {POINTS: POINTS, 1: 3}
+    assert len(isolate.open) == 1
+    isolate.record()
+    await asyncio.sleep(1)
+    assert isolate.written == {POINTS: POINTS, 1: 3, POINTS + 4: 1}
+
+
+@in_no_time
+async def test_data_points_wait_for_no_object_that_is_out_of_reach() -> None:
+    isolate = Isolate()
+    isolate.shards.fate = ["deaf"] * 4
+    isolate.record()
+    await asyncio.sleep(1)
+    isolate.record()
+    await asyncio.sleep(1)
+    assert isolate.written == {1: 1, 2: 1}
+
+
+@in_no_time
+async def test_a_batch_writes_its_own_data_points_at_once_and_nobody_elses() -> None:
+    isolate = Isolate()
+    isolate.record_batch(3)
+    assert isolate.written == {1: 4}
+    isolate.record()
+    isolate.record_batch(24)
+    await asyncio.sleep(1)
+    assert isolate.written == {1: 4, 5: 1, 6: 25}
+
+
+@given(
+    st.lists(
+        st.integers(1, 30).map(lambda n: ("requests", n))
+        | st.integers(1, 24).map(lambda n: ("batch", n))
+        | st.sampled_from([0.0, 0.1, 1.0]).map(lambda s: ("sleep", s))
+        | st.just(("deaf", 3)),
+        max_size=30,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_no_invocation_writes_more_data_points_than_it_may(steps: list[tuple[str, Any]]) -> None:
+    @in_no_time
+    async def play() -> None:
+        isolate = Isolate()
+        for action, amount in steps:
+            if action == "requests":
+                isolate.record(amount)
+            elif action == "batch":
+                isolate.record_batch(amount)
+            elif action == "sleep":
+                await asyncio.sleep(amount)
+            else:
+                isolate.shards.fate += ["deaf"] * amount
+        await asyncio.sleep(1)
+        assert len(isolate.points) == isolate.count
+        assert max(isolate.written.values(), default=0) <= 25
+
+    play()
 
 
 @in_no_time
@@ -145,13 +244,15 @@ async def test_a_dataset_that_refuses_costs_a_line() -> None:
 
     isolate.recorder._points = refuse
     isolate.record()
-    assert [event for _, event, _ in isolate.log.lines] == ["request", "data point refused"]
+    await asyncio.sleep(1)
+    assert [event for _, event, _ in isolate.log.lines] == ["request", "data points refused"]
+    assert isolate.shards.heard == ["1"]
 
 
 @in_no_time
 async def test_flush_tells_all_at_once_and_waits_for_a_call_under_way() -> None:
     isolate = Isolate()
-    isolate.record(BATCH + 10)
+    isolate.record(FLUSH_MOST + 10)
     flushing = asyncio.ensure_future(isolate.recorder.flush())
     await asyncio.sleep(0.01)
     await isolate.recorder.flush()
@@ -206,18 +307,18 @@ async def test_a_call_that_went_with_its_request_is_made_again(
 async def test_a_batch_that_is_never_taken_is_given_up_and_counted() -> None:
     isolate = Isolate()
     isolate.shards.fate = ["deaf"] * 1_000
-    isolate.record(BATCH + 1)
+    isolate.record(FLUSH_MOST + 1)
     await isolate.recorder.flush()
     await asyncio.sleep(GIVE_UP_SECONDS / 2)
     await isolate.recorder.flush()
-    assert isolate.recorder.pending == BATCH + 1
+    assert isolate.recorder.pending == FLUSH_MOST + 1
     await asyncio.sleep(GIVE_UP_SECONDS / 2)
     await isolate.recorder.flush()
     assert isolate.recorder.pending == 1
     isolate.shards.fate = []
     await isolate.recorder.flush()
-    assert isolate.shards.heard == [f"{BATCH + 1}"]
-    assert isolate.shards.lost == BATCH
+    assert isolate.shards.heard == [f"{FLUSH_MOST + 1}"]
+    assert isolate.shards.lost == FLUSH_MOST
 
 
 @in_no_time

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.analytics import question, report
 from proxy.analytics.event import Event
-from proxy.analytics.figures import MOST, Flush, Group, Query, Sums
+from proxy.analytics.figures import MOST, Group, Query, Sums
 from proxy.analytics.shard import Shard
 from proxy.analytics.totals import Totals
 from proxy.core.chat import Attempt
@@ -148,7 +148,7 @@ def test_a_series_has_every_step() -> None:
 def test_quantiles_are_told_within_5_percent(durations: list[int]) -> None:
     sums = Totals()
     for ms in durations:
-        sums.count(event(ms=ms))
+        sums.count([event(ms=ms)])
     told = report.figures(sums)["latencyMs"]
     for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
         exact = sorted(durations)[max(0, math.ceil(q * len(durations)) - 1)]
@@ -187,8 +187,3 @@ def test_too_long_an_answer_is_refused(
     with pytest.raises(InvalidRequest) as refused:
         report.render(asked, sums)
     assert refused.value.param == name
-
-
-def test_a_flush_is_read_as_it_is_told() -> None:
-    told = Flush(isolate="a", number=1, events=(EVENT,), lost=2)
-    assert msgspec.json.decode(flush("a", 1, EVENT, lost=2), type=Flush) == told

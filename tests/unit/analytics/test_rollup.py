@@ -59,7 +59,7 @@ def recount(query: Query, told: Iterable[Event]) -> dict[tuple[Any, ...], Totals
             continue
         step = None if query.step is None else at - (at - query.begin) % query.step
         key = (step, *(getattr(each, name) for name in query.group_by))
-        groups.setdefault(key, Totals()).count(each)
+        groups.setdefault(key, Totals()).count([each])
     return groups
 
 

@@ -58,13 +58,13 @@ def test_there_is_no_quantile_of_nothing() -> None:
 
 @given(st.lists(events, max_size=10), st.lists(events, max_size=10))
 def test_sums_of_parts_are_those_of_the_whole(one: list[Event], other: list[Event]) -> None:
-    def counted(many: list[Event]) -> Totals:
-        sums = Totals()
+    whole, parts, singly = Totals(), (Totals(), Totals()), Totals()
+    whole.count(one + other)
+    for part, many in zip(parts, (one, other), strict=True):
+        part.count(many)
         for each in many:
-            sums.count(each)
-        return sums
-
-    assert totals.total([counted(one), counted(other)]) == counted(one + other)
+            singly.count([each])
+    assert totals.total(parts) == singly == whole
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_sums_of_parts_are_those_of_the_whole(one: list[Event], other: list[Even
 )  # fmt: skip
 def test_what_an_event_counts_for(fields: dict[str, object], counted: dict[str, int]) -> None:
     sums = Totals()
-    sums.count(event(**fields))
+    sums.count([event(**fields)])
     told = {name: getattr(sums, name) for name in COUNTERS if getattr(sums, name)}
     assert told == {"requests": 1, "ms": 100} | counted
 
@@ -100,5 +100,5 @@ def test_what_an_event_counts_for(fields: dict[str, object], counted: dict[str, 
 def test_the_time_to_the_first_token_is_that_of_providers() -> None:
     sums = Totals()
     for cache in ("hit", "stale", "miss"):
-        sums.count(event(cache=cache, first_ms=10))
+        sums.count([event(cache=cache, first_ms=10)])
     assert sum(sums.first.values()) == 1

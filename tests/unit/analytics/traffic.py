@@ -80,7 +80,7 @@ class Traffic:
     def groups(self) -> list[Group]:
         sums: defaultdict[tuple[Any, ...], Totals] = defaultdict(Totals)
         for e in self.events:
-            sums[e.provider, e.model, e.user, e.endpoint, e.status].count(e)
+            sums[e.provider, e.model, e.user, e.endpoint, e.status].count([e])
         names = ("provider", "model", "user", "endpoint", "status")
         return [Group(key=dict(zip(names, k, strict=True)), totals=t) for k, t in sums.items()]
 

@@ -1,0 +1,72 @@
+"""The proxy twice in one Worker: as it is, and with ANALYTICS=off for requests that say so. So
+nothing but what is recorded tells the two apart: neither the process nor its memory (bench.hit)."""
+
+import asyncio
+
+import js
+from msgspec import structs
+
+from entry import (
+    AccessKeys,
+    Analytics,
+    BatchRunner,
+    CacheFlight,
+    CachePurges,
+    KeyAccount,
+    ProviderPool,
+    ProviderState,
+    RateBucket,
+)
+from proxy.app import start
+from proxy.edge.convert import texts
+from proxy.edge.http import request_from, response_to
+from proxy.edge.worker import ports, respond
+
+__all__ = [
+    "AccessKeys",
+    "Analytics",
+    "BatchRunner",
+    "CacheFlight",
+    "CachePurges",
+    "KeyAccount",
+    "ProviderPool",
+    "ProviderState",
+    "RateBucket",
+    "on_fetch",
+]
+
+apps = {}
+
+
+TOGETHER = 10
+PAUSE = 0.008
+"""Seconds after TOGETHER requests: about a thousand a second, as over HTTP."""
+
+
+def on_fetch(request, env, ctx):  # type: ignore[no-untyped-def]
+    """Answers as the proxy whose ANALYTICS the header `x-analytics` names, `on` or `off`; with
+    `x-times` as often as that says, and with the last answer."""
+    if request.method == "GET":
+        return js.Response.new("ok")
+    told = request_from(request, ctx)
+    how = told.headers["x-analytics"]
+    if how not in apps:
+        apps[how] = start(texts(env) | {"ANALYTICS": how}, ports(env))
+    if "x-times" in told.headers:
+        return repeat(apps[how], told, int(told.headers["x-times"]), ctx)
+    return respond(apps[how].handle(told), request, ctx)
+
+
+async def repeat(app, told, times, ctx):  # type: ignore[no-untyped-def]
+    """The same request again and again, all but its way into the Worker and out of it."""
+    body = await told.read(1_000_000)
+
+    async def read(limit):  # type: ignore[no-untyped-def]
+        return body
+
+    again = structs.replace(told, read=read)
+    for number in range(times):
+        answer = response_to(await app.handle(again), ctx)
+        if number % TOGETHER == TOGETHER - 1:
+            await asyncio.sleep(PAUSE)
+    return answer
