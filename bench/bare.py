@@ -1,10 +1,11 @@
 """Workers in workerd itself, without `wrangler dev` and the two Workers that it puts in front:
 what is measured is then the Worker's own."""
 
-import http.client
 import json
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,8 +19,8 @@ const config :Workerd.Config = (
   services = [
     ( name = "main", worker = .worker ),
     ( name = "internet", network = ( allow = ["private", "public"] ) ),
-    ( name = "elsewhere", worker = .elsewhere ),
     ( name = "disk", disk = ( path = "{disk}", writable = true ) ),
+    ( name = "points", external = ( address = "{points}", http = () ) ),
   ],
   sockets = [ ( name = "http", address = "{host}:{port}", http = (), service = "main" ) ],
   extensions = [ ( modules = [ ( name = "bench:dataset", internal = true, esModule =
@@ -35,16 +36,8 @@ const worker :Workerd.Worker = (
   durableObjectStorage = ( localDisk = "disk" ),
   bindings = [ {bindings} ],
 );
-const elsewhere :Workerd.Worker = (
-  compatibilityDate = "{date}",
-  modules = [ ( name = "elsewhere.js", esModule =
-    "import {{DurableObject}} from 'cloudflare:workers'; export class Analytics extends\
- DurableObject {{ add() {{}} }}" ) ],
-  durableObjectNamespaces = [ ( className = "Analytics", uniqueKey = "elsewhere" ) ],
-  durableObjectStorage = ( inMemory = void ),
-);
 """
-_OTHER = ', serviceName = "elsewhere"'
+_NOWHERE = 'wrapped = ( moduleName = "bench:dataset" )'
 _START_SECONDS = 60
 
 
@@ -57,14 +50,15 @@ class Bare:
         main: str,
         vars: Mapping[str, str],
         log: Path,
-        elsewhere: Collection[str] = (),
+        points: str | None = None,
     ) -> None:
         """upload: the folder of its modules, whose first is `main`; vars: beside the data set
-        METRICS and the objects of wrangler.toml all that is bound; elsewhere: the classes of
-        objects whose work is left to others: calls of them do nothing. Raises StartError."""
+        METRICS and the objects of wrangler.toml all that is bound; points: the address of an HTTP
+        server that workerd forwards the data points to, None where they go nowhere. Raises
+        StartError."""
         self.port = runtime.free_port()
         config = upload / "bench.capnp"
-        config.write_text(_configuration(upload, main, vars, self.port, elsewhere), "utf-8")
+        config.write_text(_configuration(upload, main, vars, self.port, points), "utf-8")
         command = (ROOT / "tools" / "workerd.sh", "serve", config, "--experimental")
         self._server = runtime.Server("workerd", f"http://127.0.0.1:{self.port}", log, command)
         self._server.wait_until_ready(
@@ -73,16 +67,19 @@ class Bare:
         self._pid = _listener(self.port)
 
     def cpu(self) -> float:
-        """Seconds of CPU that the threads of its process have used."""
+        """Seconds of CPU that the threads of its process have used: all live as long as it."""
         threads = Path(f"/proc/{self._pid}/task").glob("*/schedstat")
         return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    def post(
+        self, path: str, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
         """One request's status and answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request("POST", path, body, {"content-type": "application/json", **headers})
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        all_headers = {"content-type": "application/json", **(headers or {})}
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+            connection.request("POST", path, body, all_headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
 
     def __enter__(self) -> Self:
         return self
@@ -105,17 +102,22 @@ def proxy(directory: Path) -> Path:
 
 
 def _configuration(
-    upload: Path, main: str, vars: Mapping[str, str], port: int, elsewhere: Collection[str]
+    upload: Path,
+    main: str,
+    vars: Mapping[str, str],
+    port: int,
+    points: str | None,
 ) -> str:
     config = runtime.load_config(WRANGLER_TOML)
     objects = config["durable_objects"]["bindings"] if (upload / "entry.py").exists() else []
     bindings = [f"( name = {json.dumps(n)}, text = {json.dumps(v)} )" for n, v in vars.items()]
     bindings += [
         f'( name = "{bound["name"]}", durableObjectNamespace = ( className ='
-        f' "{bound["class_name"]}"{_OTHER if bound["class_name"] in elsewhere else ""} ) )'
+        f' "{bound["class_name"]}" ) )'
         for bound in objects
     ]
-    bindings.append('( name = "METRICS", wrapped = ( moduleName = "bench:dataset" ) )')
+    dataset = 'analyticsEngine = "points"' if points else _NOWHERE
+    bindings.append(f'( name = "METRICS", {dataset} )')
     disk = upload.parent / f"{upload.name}-objects"
     disk.mkdir()
     files = sorted(path.relative_to(upload) for path in upload.rglob("*") if path.is_file())
@@ -125,6 +127,7 @@ def _configuration(
         host=runtime.LOOPBACK,
         port=port,
         disk=disk,
+        points=points or f"{runtime.LOOPBACK}:1",
         date=config["compatibility_date"],
         flags=snapshot.flag_list(config),
         modules=snapshot.module_list(files),

@@ -39,8 +39,9 @@ apps = {}
 
 
 TOGETHER = 10
+"""Requests that are repeated without a pause."""
 PAUSE = 0.008
-"""Seconds after TOGETHER requests: about a thousand a second, as over HTTP."""
+"""Seconds between them: about a thousand requests a second, as over HTTP."""
 
 
 def on_fetch(request, env, ctx):  # type: ignore[no-untyped-def]

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct, structs
 
-from proxy.analytics.event import ITEM
+from proxy.analytics.event import BATCH, ITEM
 from proxy.core.chat import Call, ChatRequest
 from proxy.core.errors import ClientGone, InternalError, InvalidRequest, ProxyError
 from proxy.core.ports import Defer, Write
@@ -79,7 +79,7 @@ class Chunk(Struct, frozen=True):
     def request(self, defer: Defer) -> Request:
         """The batch, as far as its requests go by it."""
         headers = self.headers | {"x-request-id": self.id}
-        return Request("POST", "/v1/batch", {}, headers, _nothing, defer)
+        return Request("POST", BATCH, {}, headers, _nothing, defer)
 
 
 class _Done(Struct, frozen=True):

@@ -56,14 +56,14 @@ def encode(events: Iterable[Event], resource: Mapping[str, str], random: Random)
 
 
 def _of(event: Event, random: Random) -> Iterator[dict[str, Any]]:
-    told: Attributes = msgspec.to_builtins(line(event))
-    yield _request(event, told)
+    said: Attributes = msgspec.to_builtins(line(event))
+    yield _request(event, said)
     for attempt, start, end, won in timed(event):
-        yield _attempt(event, told, attempt, start, end, won, random.token(8))
+        yield _attempt(event, said, attempt, start, end, won, random.token(8))
 
 
-def _request(event: Event, line: Attributes) -> dict[str, Any]:
-    told = {name: value for name, value in line.items() if name.startswith(_OF_REQUESTS)}
+def _request(event: Event, said: Attributes) -> dict[str, Any]:
+    told = {name: value for name, value in said.items() if name.startswith(_OF_REQUESTS)}
     for name, text in (("provider", event.provider), ("model", event.model)):
         if text:
             told[f"proxy.{name}"] = text
@@ -93,7 +93,7 @@ def _request(event: Event, line: Attributes) -> dict[str, Any]:
 
 def _attempt(
     event: Event,
-    line: Attributes,
+    said: Attributes,
     attempt: Attempt,
     start: int,
     end: int,
@@ -110,7 +110,7 @@ def _attempt(
     if attempt.status is not None:
         told["http.response.status_code"] = attempt.status
     if won:
-        told |= {name: line[name] for name in line if name.startswith(_OF_ANSWERS)}
+        told |= {name: value for name, value in said.items() if name.startswith(_OF_ANSWERS)}
         if event.first_ms is not None:
             told["gen_ai.response.time_to_first_chunk"] = attempt.ms / 1000
     fault, message = attempt.outcome, attempt.message or ""

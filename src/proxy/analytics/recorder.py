@@ -27,9 +27,9 @@ FLUSH_EVENTS = 50
 load it is the calls that cost, more than what they tell."""
 FLUSH_BYTES = 1_000_000
 """What one call tells at most: it must stay under SQLite's 2 MB."""
-POINTS = 12
-"""Data points that are written together. An invocation may write 25: a request writes these with
-the 12th, or what waits, less than 12, as the one that is held open, or both."""
+POINTS = 25
+"""Data points that are written together, as many as an invocation may write: a request writes them
+with the 25th, or what waits, less than 25, as the one that is held open, never both."""
 ALONE = (BATCH, ITEM)
 """Whose data points are written at once, and nobody else's with them: a batch has up to 25."""
 PAUSES = (FLUSH_SECONDS, 2.0, 4.0, 8.0)
@@ -147,31 +147,36 @@ class Recorder:
         """Sees to it that a request is held open until what waits is told. may_write: whether
         this one may write the data points of others."""
         now, longest = self._clock.now(), FLUSH_SECONDS + LOST_SECONDS
-        tells = (self._statistics or self._exporter) and not _since(self._carried, longest, now)
-        writes = (
-            may_write and self._points_waiting and not _since(self._points_carried, longest, now)
-        )
-        if tells or writes:
+        waits = may_write and self._points_waiting
+        if self._points and waits and not _since(self._points_carried, longest, now):
+            self._points_carried = now
+            defer(self._write_later(self._points))
+        if not self._statistics and not self._exporter:
+            return
+        if not _since(self._carried, longest, now):
             self._carried = now
-            if writes:
-                self._points_carried = now
-            defer(self._deliver_later(self._points if writes else None))
+            defer(self._deliver_later())
         elif len(self._waiting) >= FLUSH_EVENTS:
             busy = _since(self._calling, LOST_SECONDS, now)
             rests = _since(self._called, FLUSH_SECONDS, now) and len(self._waiting) < FLUSH_MOST
             if not busy and not rests and not _since(self._refused, FLUSH_SECONDS, now):
                 defer(self._deliver())
 
-    async def _deliver_later(self, points: Points | None) -> None:
+    async def _write_later(self, points: Points) -> None:
+        await asyncio.sleep(FLUSH_SECONDS)
+        self._points_carried = None
+        self._write_waiting(points)
+
+    async def _deliver_later(self) -> None:
         for pause in PAUSES:
             await asyncio.sleep(pause)
-            if points:
-                self._points_carried = None
-                self._write_waiting(points)
-                points = None
-            self._carried = None
+            refused = self._refused
+            if refused is None:
+                self._carried = None  # who comes meanwhile carries the next
             await self._deliver()
             if self._refused is None:
+                if refused is not None:
+                    self._carried = None
                 return
             self._carried = self._clock.now()
 

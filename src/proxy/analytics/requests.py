@@ -63,7 +63,8 @@ _TOP = "SELECT first + count FROM requests ORDER BY first DESC LIMIT 1"
 _PRUNE = "DELETE FROM requests WHERE first < (SELECT max(first) FROM requests WHERE first <= ?)"
 """The row that holds the oldest event that is kept stays. All three go by the primary key."""
 _READ = """
-SELECT first, heard, events FROM requests WHERE first < ? AND first >= ? ORDER BY first DESC"""
+SELECT first, heard, events FROM requests WHERE first < ? AND first >= ?
+ORDER BY first DESC LIMIT 20"""
 _EVENTS = msgspec.json.Decoder(list[Event])
 
 
@@ -89,8 +90,10 @@ class RequestLog:
     def page(self, query: Query) -> Page:
         """The newest rows of those that are asked for."""
         top = self._top()
-        below = top if query.below is None else query.below
-        found = (row for row in self._newest(below, top - KEPT) if _has(row.event, query.only))
+        below = top if query.below is None else min(query.below, top)
+        found = (
+            row for row in self._newest(below, max(1, top - KEPT)) if _has(row.event, query.only)
+        )
         rows = list(islice(found, query.limit + 1))
         more = len(rows) > query.limit
         rows = rows[: query.limit]

@@ -116,6 +116,30 @@ def test_the_log_keeps_the_last_10000_rows() -> None:
     assert not page.more
 
 
+def test_a_cursor_from_nowhere_is_read_from_the_newest_row_on() -> None:
+    sql = PlatformSQL()
+    shard = Shard(sql)
+    shard.add(flush("a", 1, event(id="1"), event(id="2")), NOW_MS)
+    sql.statements = 0
+    page = requests.RequestLog(sql).page(requests.Query(limit=5, below=2**53 - 1))
+    assert [row.event.id for row in page.rows] == ["2", "1"]
+    assert sql.statements < 10
+
+
+def test_what_came_one_by_one_is_read_some_rows_at_a_time() -> None:
+    sql = PlatformSQL()
+    shard = Shard(sql)
+    for number in range(1, 101):
+        shard.add(flush("a", number, event(id=f"{number}")), NOW_MS)
+    log = requests.RequestLog(sql)
+    page = log.page(requests.Query(limit=70, below=91))
+    assert [row.seq for row in page.rows] == [*range(90, 20, -1)]
+    assert page.more
+    page = log.page(requests.Query(limit=70, below=21))
+    assert [row.seq for row in page.rows] == [*range(20, 0, -1)]
+    assert not page.more
+
+
 def test_reading_the_figures_leaves_no_trace() -> None:
     log = Log(1)
     for method, endpoint, status in (
