@@ -6,34 +6,11 @@ import asyncio
 import js
 from msgspec import structs
 
-from entry import (
-    AccessKeys,
-    Analytics,
-    BatchRunner,
-    CacheFlight,
-    CachePurges,
-    KeyAccount,
-    ProviderPool,
-    ProviderState,
-    RateBucket,
-)
+from entry import *  # noqa: F403 -- the objects' classes, which workerd looks for here
 from proxy.app import start
 from proxy.edge.convert import texts
 from proxy.edge.http import request_from, response_to
 from proxy.edge.worker import ports, respond
-
-__all__ = [
-    "AccessKeys",
-    "Analytics",
-    "BatchRunner",
-    "CacheFlight",
-    "CachePurges",
-    "KeyAccount",
-    "ProviderPool",
-    "ProviderState",
-    "RateBucket",
-    "on_fetch",
-]
 
 apps = {}
 

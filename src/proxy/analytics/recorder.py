@@ -104,8 +104,9 @@ class Recorder:
         if self._statistics:
             self._wait(event)
         if self._points:
-            self._point(self._points, event)
-        self._carry(defer, may_write=event.endpoint not in ALONE)
+            self._point(self._points, event, defer)
+        if self._statistics or self._exporter:
+            self._carry(defer)
 
     async def flush(self) -> None:
         """Has all told that waits now, and not what comes meanwhile: it would be told in drops.
@@ -117,13 +118,22 @@ class Recorder:
             elif not await self._tell(self._statistics):
                 return
 
-    def _point(self, points: Points, event: Event) -> None:
+    def _point(self, points: Points, event: Event, defer: Defer) -> None:
         if event.endpoint in ALONE:
             self._write(points, [event])
             return
         self._points_waiting.append(event)
+        now = self._clock.now()
         if len(self._points_waiting) >= POINTS:
             self._write_waiting(points)
+        elif not _since(self._points_carried, FLUSH_SECONDS + LOST_SECONDS, now):
+            self._points_carried = now
+            defer(self._write_later(points))
+
+    async def _write_later(self, points: Points) -> None:
+        await asyncio.sleep(FLUSH_SECONDS)
+        self._points_carried = None
+        self._write_waiting(points)
 
     def _write_waiting(self, points: Points) -> None:
         waiting, self._points_waiting = self._points_waiting, []
@@ -143,17 +153,10 @@ class Recorder:
             del self._waiting[0]
             self._dropped += 1
 
-    def _carry(self, defer: Defer, *, may_write: bool) -> None:
-        """Sees to it that a request is held open until what waits is told. may_write: whether
-        this one may write the data points of others."""
-        now, longest = self._clock.now(), FLUSH_SECONDS + LOST_SECONDS
-        waits = may_write and self._points_waiting
-        if self._points and waits and not _since(self._points_carried, longest, now):
-            self._points_carried = now
-            defer(self._write_later(self._points))
-        if not self._statistics and not self._exporter:
-            return
-        if not _since(self._carried, longest, now):
+    def _carry(self, defer: Defer) -> None:
+        """Sees to it that a request is held open until what waits is told."""
+        now = self._clock.now()
+        if not _since(self._carried, FLUSH_SECONDS + LOST_SECONDS, now):
             self._carried = now
             defer(self._deliver_later())
         elif len(self._waiting) >= FLUSH_EVENTS:
@@ -161,11 +164,6 @@ class Recorder:
             rests = _since(self._called, FLUSH_SECONDS, now) and len(self._waiting) < FLUSH_MOST
             if not busy and not rests and not _since(self._refused, FLUSH_SECONDS, now):
                 defer(self._deliver())
-
-    async def _write_later(self, points: Points) -> None:
-        await asyncio.sleep(FLUSH_SECONDS)
-        self._points_carried = None
-        self._write_waiting(points)
 
     async def _deliver_later(self) -> None:
         for pause in PAUSES:
