@@ -1,19 +1,26 @@
 """The operators' paths."""
 
-from collections.abc import Collection
-from typing import get_args
+import asyncio
+from collections.abc import Awaitable, Collection
+from typing import TypeVar, get_args
 
 import msgspec
 
 from proxy.cache.answers import AnswerCache
 from proxy.cache.purge import Scope
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import InternalError, InvalidRequest
 from proxy.core.ports import Accounts, Buckets, Pools, Ports
 from proxy.core.web import Response
 from proxy.exchange import JSON, Exchange
-from proxy.limits.limiter import Limiter
+from proxy.limits.limiter import Limiter, bucket_name
 from proxy.routing.watch import Watch
 
+T = TypeVar("T")
+
+SECONDS = 5.0
+"""What an object may take, of whose work an operator wants to know the end."""
+LONGEST_NAME = 256
+"""Characters of a user's name or a key's id."""
 SCOPES = tuple(scope for scope in get_args(Scope) if scope != "all")
 
 
@@ -27,7 +34,8 @@ async def purge_cache(exchange: Exchange, cache: AnswerCache) -> Response:
     if len(given) != 1 or (given[0][0] == "all" and given[0][1] != "true"):
         raise InvalidRequest(f"Say what to purge: one of {', '.join(SCOPES)}, or all=true.")
     scope, value = given[0]
-    await cache.purge(scope, "" if scope == "all" else value)
+    work = cache.purge(scope, "" if scope == "all" else value)
+    await _done(exchange, work, "purges unreachable", "The purge holds in one isolate only", None)
     return Response(status=204)
 
 
@@ -35,8 +43,8 @@ async def show_limits(exchange: Exchange, ports: Ports, providers: Collection[st
     """GET /admin/limits?provider=…[&user=…] | ?key=ID: how a provider's users share it, a user's
     bucket there, or what a key has used. Raises InvalidRequest."""
     limit, name = _limit(exchange, ports, providers)
-    body = (await limit.show(name)).encode()
-    return Response(headers={**JSON, "cache-control": "no-store"}, body=body)
+    told = await _done(exchange, limit.show(name), "limiter unreachable", _UNREACHABLE)
+    return Response(headers={**JSON, "cache-control": "no-store"}, body=told.encode())
 
 
 async def reset_limits(
@@ -44,7 +52,7 @@ async def reset_limits(
 ) -> Response:
     """DELETE /admin/limits with the same parameters: what was used is forgotten."""
     limit, name = _limit(exchange, ports, providers)
-    await limit.reset(name)
+    await _done(exchange, limit.reset(name), "limiter unreachable", _UNREACHABLE)
     limiter.reopen(name)
     return Response(status=204)
 
@@ -69,6 +77,27 @@ async def reset_breakers(exchange: Exchange, watch: Watch, providers: Collection
     return Response(status=204)
 
 
+async def _done(
+    exchange: Exchange,
+    work: Awaitable[T],
+    event: str,
+    message: str,
+    seconds: float | None = SECONDS,
+) -> T:
+    """What an object answers an operator. Raises InternalError (503) where it does not."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except Exception as error:
+        exchange.ports.log("error", event, error=repr(error)[:500])
+        raise InternalError(
+            f"{message}. Try again.", status=503, code="object_unreachable", retry_after=1
+        ) from None
+
+
+_UNREACHABLE = "The limits can't be reached now"
+
+
 def _no_provider(name: str | None, providers: Collection[str]) -> InvalidRequest:
     there = ", ".join(providers)
     return InvalidRequest(
@@ -85,8 +114,13 @@ def _limit(
     provider, user, key = (query.get(name) for name in ("provider", "user", "key"))
     if bool(key) == bool(provider) or (key and user):
         raise InvalidRequest("Say which limit: provider=NAME, with user=NAME or not, or key=ID.")
+    for param, value in (("user", user), ("key", key)):
+        if len(value or "") > LONGEST_NAME:
+            raise InvalidRequest(f"{param}: Must have 1 to {LONGEST_NAME} characters", param=param)
     if key:
         return ports.accounts, key
     if provider not in providers:
         raise _no_provider(provider, providers)
-    return (ports.buckets, f"{provider}:{user}") if user else (ports.pools, str(provider))
+    if user:
+        return ports.buckets, bucket_name(str(provider), user)
+    return ports.pools, str(provider)

@@ -20,17 +20,22 @@ from proxy.analytics.prometheus import State
 from proxy.analytics.recorder import Recorder
 from proxy.analytics.requests import Page
 from proxy.analytics.requests import Query as LogQuery
+from proxy.core.circuit import Circuit
 from proxy.core.config import Config
 from proxy.core.errors import InternalError, InvalidRequest, NotFound
 from proxy.core.ports import Ports, Statistics
 from proxy.core.web import Response
 from proxy.exchange import JSON, Exchange
+from proxy.routing import health
+from proxy.routing.health import Check
 
 T = TypeVar("T")
 
 FRESH = {**JSON, "cache-control": "no-store"}
 SECONDS = 10.0
 """What the shards may take to answer."""
+BOARD_SECONDS = 2.0
+"""What the providers' board may take."""
 
 _PAGE = msgspec.json.Decoder(Page)
 _OPENINGS = msgspec.json.Decoder(tuple[Opening, ...])
@@ -41,6 +46,8 @@ class Observatory:
 
     def __init__(self, config: Config, ports: Ports, recorder: Recorder, market: Market) -> None:
         self._market = market
+        self._circuit = Circuit(ports.clock)
+        self._board = Circuit(ports.clock)
         self._config = config
         self._ports = ports
         self._recorder = recorder
@@ -110,9 +117,19 @@ class Observatory:
         rows = [row for answer in answers for row in _PAGE.decode(answer).rows]
         return [row.event for row in rows if row.event.at >= since]
 
+    async def last_checks(self) -> dict[str, Check]:
+        """The last health check of each provider; none where the board is out of reach."""
+        try:
+            work = health.last_checks(self._ports.board)
+            return await self._board.call("board", work, BOARD_SECONDS)
+        except Exception as error:  # the figures are down, not the proxy
+            self._ports.log("error", "board unreachable", error=repr(error)[:500])
+            return {}
+
     async def _openings(self) -> tuple[Opening, ...]:
         try:
-            return _OPENINGS.decode(await self._ports.board.read_openings())
+            work = self._ports.board.read_openings()
+            return _OPENINGS.decode(await self._board.call("board", work, BOARD_SECONDS))
         except Exception as error:  # the history is missing, the rest stands
             self._ports.log("error", "board unreachable", error=repr(error)[:500])
             return ()
@@ -130,11 +147,14 @@ class Observatory:
         """The answers of all shards, which know all that this isolate has recorded."""
         if not self._config.analytics:
             raise NotFound("Nothing is counted here: ANALYTICS is off.")
-        await self._recorder.flush()
         shards = range(self._config.analytics_shards)
+
+        async def answers() -> list[T]:
+            await self._recorder.flush()
+            return await asyncio.gather(*(ask(self._ports.statistics, n) for n in shards))
+
         try:
-            async with asyncio.timeout(SECONDS):
-                return await asyncio.gather(*(ask(self._ports.statistics, n) for n in shards))
+            return await self._circuit.call("statistics", answers(), SECONDS)
         except Exception as error:
             self._ports.log("error", "statistics unreachable", error=repr(error)[:500])
             raise InternalError(

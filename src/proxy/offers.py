@@ -16,7 +16,6 @@ from proxy.dialects import native, openai
 from proxy.exchange import JSON, Exchange, estimated_cost
 from proxy.limits.estimate import embedding_tokens
 from proxy.parts import Parts
-from proxy.routing import health
 
 MODEL_PREFIX = "/v1/models/"
 
@@ -177,11 +176,7 @@ def alive(parts: Parts, exchange: Exchange) -> Response:
 
 async def provider_health(parts: Parts, exchange: Exchange) -> Response:
     """GET /health/providers: each provider's state and last check."""
-    try:
-        checks = await health.last_checks(parts.ports.board)
-    except Exception as error:  # the figures are down, not the proxy
-        parts.ports.log("error", "board unreachable", error=repr(error)[:500])
-        checks = {}
+    checks = await parts.observatory.last_checks()
     await parts.watch.start(exchange.request.defer)
     report = parts.selection.report(checks, parts.watch.views())
     body = msgspec.json.encode({"providers": report})

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -10,6 +11,7 @@ from proxy.access.gate import digest_of, secret_for
 from proxy.access.keys import Key
 from proxy.core.principal import Budget, Grant, Limits
 from proxy.limits.budget import View as AccountView
+from proxy.limits.limiter import bucket_name
 from tests.unit.doubles import (
     FakeReply,
     LoopClock,
@@ -24,6 +26,7 @@ from tests.unit.test_app import request
 from tests.unit.test_serve import GROQ, NATIVE, OPENAI, House, Told, by_host, in_turn, stream_of
 
 SECRET = secret_for("development", "ab" * 32)
+KEYED = {"authorization": f"Bearer {SECRET}"}
 ANYONE: dict[str, Any] = {"cache": {"mode": "off"}}
 OFF = ANYONE | {"fallback": False}
 
@@ -31,7 +34,9 @@ OFF = ANYONE | {"fallback": False}
 class Limited(House):
     """A house whose caller has an issued key."""
 
-    def __init__(self, answer: Any, clock: Any = None, key: Any = None, **env: str) -> None:
+    def __init__(
+        self, answer: Any, clock: Any = None, key: Any = None, user: str = "ann", **env: str
+    ) -> None:
         super().__init__(answer, clock, **{"ADMIN_TOKEN": "admin", "RATE_LIMIT_LEASE": "1"} | env)
         assert isinstance(self.ports.keys, MemoryKeys)
         assert isinstance(self.ports.buckets, MemoryBuckets)
@@ -39,7 +44,7 @@ class Limited(House):
         assert isinstance(self.ports.pools, MemoryPools)
         self.buckets, self.accounts = self.ports.buckets, self.ports.accounts
         self.pools = self.ports.pools
-        issued = Key(id="key_1", user="ann", created_at=0, **key or {})
+        issued = Key(id="key_1", user=user, created_at=0, **key or {})
         self.ports.keys.book.issue(issued, digest_of(SECRET))
 
     async def keyed(self, path: str = NATIVE, **body: Any) -> Told:
@@ -50,8 +55,9 @@ class Limited(House):
         return self.accounts.held["key_1"].show(round(self.clock.now() * 1000))
 
 
-def house(*replies: Any, key: Any = None, **env: str) -> Limited:
-    return Limited(by_host(openai=in_turn(*replies or (whole("Hi!"),))), key=key, **env)
+def house(*replies: Any, key: Any = None, user: str = "ann", **env: str) -> Limited:
+    answers = by_host(openai=in_turn(*replies or (whole("Hi!"),)))
+    return Limited(answers, key=key, user=user, **env)
 
 
 class TestBuckets:
@@ -108,6 +114,20 @@ class TestBuckets:
         told = await limited.told(headers={"authorization": "Bearer admin"}, **OFF)
         assert told.status == 200
         assert set(limited.buckets.held) == {"openai:ann", "openai:admin"}
+
+    @pytest.mark.parametrize("user", ["\U0001f600" * 256, "\u0906" * 256, "x" * 256, "\u674e"])
+    async def test_users_of_any_length_and_script(self, user: str) -> None:
+        limited = house(key={"limits": Limits(burst=2, per_hour=1)}, user=user)
+        assert [(await limited.keyed(**OFF)).status for _ in range(3)] == [200, 200, 429]
+        [name] = limited.buckets.held
+        assert len(name.encode()) <= 1024  # longer ones the platform does not tell an object
+        path = f"/admin/limits?{urlencode({'provider': 'openai', 'user': user})}"
+        shown: Any = await limited.app.handle(request("GET", path, authorization="Bearer admin"))  # type: ignore[misc]
+        assert json.loads(shown.body)["level"] == 0
+
+    async def test_users_with_long_names_are_told_apart(self) -> None:
+        names = {bucket_name("openai", "x" * 600 + end) for end in ("", "y", "z")}
+        assert len(names) == 3
 
     async def test_requests_a_minute_count_the_caches_answers(self) -> None:
         limited = house(key={"limits": Limits(requests_per_minute=2)})
@@ -222,6 +242,60 @@ class TestFaults:
 
         check()
 
+    @pytest.mark.parametrize(("choice", "status"), [("open", 200), ("closed", 503)])
+    @pytest.mark.parametrize("part", ["buckets", "accounts"])
+    def test_one_that_hangs_costs_one_request_its_time(
+        self, choice: str, status: int, part: str
+    ) -> None:
+        @in_no_time
+        async def check() -> None:
+            replies = by_host(openai=lambda _: whole("Hi!"), groq=lambda _: whole("Hi!"))
+            settings = GROQ | {"LIMITER_ON_ERROR": choice, "ADMIN_TOKEN": "admin"}
+            key = {"budget": Budget(day=10**9)}
+            limited = Limited(replies, LoopClock(), key=key, **settings)
+            await limited.keyed(**ANYONE)
+            objects = getattr(limited, part)
+            objects.silent = True
+            loop = asyncio.get_running_loop()
+            began, calls = loop.time(), len(objects.calls)
+            for _ in range(20):
+                assert (await limited.ask(headers=KEYED, **ANYONE)).status == status
+            assert loop.time() - began == pytest.approx(1)
+            assert len(objects.calls) == calls + 1
+            await asyncio.sleep(5)
+            began = loop.time()
+            for _ in range(20):
+                await limited.ask(headers=KEYED, **ANYONE)
+            assert loop.time() - began == pytest.approx(1)
+            objects.silent = False
+            await asyncio.sleep(5)
+            assert (await limited.keyed(**ANYONE)).status == 200
+            assert (await limited.keyed(**ANYONE)).status == 200
+            await limited.settle()
+
+        check()
+
+    @in_no_time
+    async def test_a_users_bucket_that_hangs_opens_nobody_elses(self) -> None:
+        replies = by_host(openai=lambda _: whole("Hi!"))
+        limited = Limited(
+            replies, LoopClock(), RATE_LIMIT_BURST="2", RATE_LIMIT_PER_HOUR="1", ADMIN_TOKEN="admin"
+        )
+        ask = limited.buckets.ask
+
+        async def hanging(name: str, ask_json: str) -> str:
+            if name == "openai:ann":
+                await asyncio.sleep(10_000)
+            return await ask(name, ask_json)
+
+        limited.buckets.ask = hanging  # type: ignore[method-assign]
+        admin = {"authorization": "Bearer admin"}
+        statuses = []
+        for _ in range(4):
+            assert (await limited.ask(headers=KEYED, **OFF)).status == 200
+            statuses.append((await limited.ask(headers=admin, **OFF)).status)
+        assert statuses == [200, 200, 429, 429]
+
     async def test_a_provider_that_says_no_is_left_alone_by_all(self) -> None:
         limited = house(error(429, **{"retry-after": "20"}))
         assert (await limited.keyed(**OFF)).json["error"]["source"] == "provider"
@@ -303,3 +377,32 @@ async def test_many_at_once_get_what_the_bucket_holds() -> None:
     )
     told = await asyncio.gather(*(limited.keyed(**OFF) for _ in range(60)))
     assert sorted(answer.status for answer in told) == [200] * 25 + [429] * 35
+
+
+@pytest.mark.parametrize("query", ["provider=openai&user=ann", "key=key_1", "provider=openai"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("fault", ["down", "silent"])
+def test_operators_are_told_of_limits_out_of_reach(query: str, method: str, fault: str) -> None:
+    @in_no_time
+    async def check() -> None:
+        limited = Limited(by_host(openai=whole("Hi!")), LoopClock())
+        for objects in (limited.buckets, limited.accounts, limited.pools):
+            setattr(objects, fault, True)
+        admin = {"authorization": "Bearer admin"}
+        asking = limited.app.handle(request(method, f"/admin/limits?{query}", **admin))
+        response: Any = await asyncio.wait_for(asking, 10)  # type: ignore[arg-type]
+        assert response.status == 503
+        assert response.headers["retry-after"] == "1"
+        assert "limiter unreachable" in limited.events("error")
+
+    check()
+
+
+@pytest.mark.parametrize("name", ["user", "key"])
+async def test_a_name_that_nobody_can_have_is_refused(name: str) -> None:
+    limited = house()
+    query = f"{'provider=openai&' if name == 'user' else ''}{name}={'x' * 257}"
+    asked = request("GET", f"/admin/limits?{query}", authorization="Bearer admin")
+    response: Any = await limited.app.handle(asked)  # type: ignore[misc]
+    assert response.status == 400
+    assert json.loads(response.body)["error"]["message"].startswith(f"{name}:")

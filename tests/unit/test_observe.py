@@ -276,3 +276,16 @@ def test_a_profile_is_for_development(environment: str, profiled: bool) -> None:
             assert stages[0].keys() >= {"auth", "read", "parse", "limit", "cache", "answer"}
 
     play()
+
+
+@in_no_time
+async def test_shards_that_hang_cost_one_question_its_time() -> None:
+    deployment = Deployment()
+    await deployment.chat()
+    deployment.statistics.silent = True
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for _ in range(10):
+        response = await deployment.get("/analytics")
+        assert json.loads(response.body)["error"]["code"] in (500, 503)
+    assert loop.time() - began == pytest.approx(10, abs=0.5)

@@ -4,7 +4,6 @@ Promises: an entry is shown only to those who have its key, never past its grace
 it was purged; a lower tier's hit fills memory; what fails costs a miss.
 """
 
-import asyncio
 from typing import Literal
 
 from msgspec import Struct
@@ -14,10 +13,10 @@ from proxy.cache.entry import CacheEntry, Unstorable, decode, encode
 from proxy.cache.lru import MemoryCache
 from proxy.cache.purge import PurgeView, Scope
 from proxy.cache.tiers import LowerTiers
+from proxy.core.circuit import Circuit
 from proxy.core.ports import Clock, Defer, Log
 
 Tier = Literal["memory", "kv", "r2"]
-
 
 LEDGER_SECONDS = 1.0
 """What a reading of the purges may take: once an isolate, then beside the requests."""
@@ -40,6 +39,7 @@ class AnswerCache:
         self.memory = memory
         self._lower = lower
         self._purges = purges
+        self._circuit = Circuit(clock)
         self._clock = clock
         self._log = log
 
@@ -49,8 +49,6 @@ class AnswerCache:
         Waits for nothing where memory has a fresh one and the purges are known.
         """
         if not self._purges.usable:
-            if self._purges.resting:
-                return None
             await self._renew()
             if not self._purges.usable:
                 return None
@@ -120,9 +118,6 @@ class AnswerCache:
 
     async def _renew(self) -> None:
         try:
-            async with asyncio.timeout(LEDGER_SECONDS):
-                await self._purges.renew()
+            await self._circuit.call("purges", self._purges.renew(), LEDGER_SECONDS)
         except Exception as error:
-            if isinstance(error, TimeoutError):
-                self._purges.rest()  # the next request is not made to wait as long
             self._log("error", "purges unreachable", error=repr(error)[:500])

@@ -5,6 +5,7 @@ reached): a purge is a moment, and an entry that was born before it is no longer
 isolate keeps what it read for at most HOLD seconds, so a purge holds everywhere within that.
 """
 
+import asyncio
 from typing import Literal
 
 import msgspec
@@ -21,6 +22,8 @@ RENEW = 15.0
 """Seconds after which it reads again, beside the request."""
 AGAIN = 3.0
 """Seconds after which a reading that has not come back is begun anew."""
+RECORD_SECONDS = 2.0
+"""What the ledger may take to keep a purge."""
 
 
 class Purge(Struct, frozen=True):
@@ -43,7 +46,6 @@ class PurgeView:
         self._clock = clock
         self._read_at: float | None = None
         self._begun_at = 0.0
-        self._silent_at = 0.0
         self._at: dict[tuple[Scope, str], float] = {}
 
     @property
@@ -61,15 +63,6 @@ class PurgeView:
         """Says that somebody reads now: no other needs to for a while."""
         self._begun_at = self._clock.now()
 
-    @property
-    def resting(self) -> bool:
-        """Whether the ledger was silent a moment ago."""
-        return 0 <= self._clock.now() - self._silent_at < AGAIN
-
-    def rest(self) -> None:
-        """Says that the ledger was silent."""
-        self._silent_at = self._clock.now()
-
     def _age(self) -> float:
         """Seconds since the last reading; a clock that stepped back ends its worth."""
         age = HOLD if self._read_at is None else self._clock.now() - self._read_at
@@ -86,7 +79,8 @@ class PurgeView:
         """Purges: here at once, everywhere within HOLD seconds."""
         purge = Purge(scope, value, self._clock.now())
         self._note(purge)
-        await self._ledger.record_purge(msgspec.json.encode(purge).decode())
+        async with asyncio.timeout(RECORD_SECONDS):
+            await self._ledger.record_purge(msgspec.json.encode(purge).decode())
         return purge
 
     def hides(self, key: str, entry: CacheEntry) -> bool:

@@ -1,16 +1,20 @@
 """The limits as the requests of one isolate meet them.
 
 An isolate spends from leases of its own and calls an object only when they are used up. When
-an object can't be reached in time, LIMITER_ON_ERROR decides; it is logged either way.
+an object can't be reached in time, LIMITER_ON_ERROR decides; it is logged either way. One that
+hangs costs one request its time-out and is then left alone for some seconds (core.circuit).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import hashlib
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
 from proxy.core.chat import Cost, Usage
+from proxy.core.circuit import Circuit
 from proxy.core.config import Config
 from proxy.core.permit import Refusal, Standing
 from proxy.core.ports import Defer, Ports
@@ -27,6 +31,9 @@ TIDY_MS = 12_000
 """How long after a lease was granted what is left of it is looked after."""
 SIGNAL_SECONDS = 5.0
 """How often an isolate tells a provider's pool what is no 429."""
+LONGEST_USER = 512
+"""Bytes of a user's name that stand in the name of its buckets; the platform lets an object know
+its name up to 1,024 bytes."""
 LONGEST_CLOSED = 3600.0
 """Seconds for which a provider's Retry-After is believed at most."""
 DOLLAR = 1_000_000_000
@@ -43,6 +50,8 @@ class Limiter:
         self._config = config
         self._ports = ports
         self._lessee = Lessee(ports.random.token(8), config.rate_limit_lease)
+        self._buckets = Circuit(ports.clock)
+        self._accounts = Circuit(ports.clock)
         self._tidying = -TIDY_MS
         self._closed: dict[str, float] = {}
         self._signalled: dict[str, float] = {}
@@ -75,7 +84,8 @@ class Limiter:
             return None
         sent = self.now
         ask = msgspec.json.encode(self._lessee.ask_for(name, rate, 1, sent)).decode()
-        told = await self._call(self._ports.buckets.ask(name, ask))
+        user = name.partition(":")[2]
+        told = await self._reach(self._buckets, user, self._ports.buckets.ask(name, ask))
         if told is None:
             return self._unreachable()
         grant = _GRANT.decode(told)
@@ -110,7 +120,8 @@ class Limiter:
         """Tokens and money of a key; no refusal: they are reserved. With it how the key's tokens
         stand."""
         text = msgspec.json.encode(ask).decode()
-        told = await self._call(self._ports.accounts.reserve(key_id, text))
+        work = self._ports.accounts.reserve(key_id, text)
+        told = await self._reach(self._accounts, key_id, work)
         if told is None:
             return self._unreachable(), None
         verdict = _VERDICT.decode(told)
@@ -159,8 +170,18 @@ class Limiter:
                 text = msgspec.json.encode(returns).decode()
                 await self._call(_told(self._ports.buckets.give_back(name, text)))
 
+    async def _reach(
+        self, circuit: Circuit, name: str, work: Coroutine[Any, Any, str]
+    ) -> str | None:
+        """An object's answer that a request waits for, None where it gave none."""
+        try:
+            return await circuit.call(name, work, self._config.limiter_timeout_ms / 1000)
+        except Exception as error:
+            self._ports.log("error", "limiter unreachable", error=repr(error)[:500])
+            return None
+
     async def _call(self, work: Awaitable[str]) -> str | None:
-        """An object's answer, None where it gave none in time."""
+        """An object's answer beside the requests, None where it gave none in time."""
         try:
             async with asyncio.timeout(self._config.limiter_timeout_ms / 1000):
                 return await work
@@ -215,7 +236,7 @@ class Meter:
         if refusal:
             return refusal
         rate = limiter.rate(self.principal, provider)
-        name = f"{provider}:{self.principal.user}"
+        name = bucket_name(provider, self.principal.user)
         return await self._take(name, f"provider:{provider}", rate)
 
     def observe(self, provider: str, status: int, headers: Mapping[str, str]) -> None:
@@ -270,6 +291,15 @@ class Meter:
         if refusal is None:
             self._ticket = ticket
         return refusal
+
+
+def bucket_name(provider: str, user: str) -> str:
+    """The name of the object that limits a user at a provider. A long name of a user is cut and
+    told apart by its SHA-256; no user's own name begins with a space."""
+    data = user.encode(errors="surrogatepass")
+    if len(data) > LONGEST_USER:
+        user = f" {user[:40]} {hashlib.sha256(data).hexdigest()}"
+    return f"{provider}:{user}"
 
 
 async def _told(work: Awaitable[None]) -> str:
