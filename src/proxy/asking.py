@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, structs
 
+from proxy.cache.flight import Terms
 from proxy.core.chat import Call, ChatRequest, Routing, Served, Usage
 from proxy.core.errors import InvalidRequest
 from proxy.exchange import Exchange
@@ -14,6 +15,8 @@ from proxy.limits.estimate import input_tokens, output_tokens
 from proxy.limits.limiter import Limiter, Meter
 from proxy.routing.failure import refused
 from proxy.routing.manager import Done
+from proxy.routing.plan import Plan
+from proxy.routing.retry import Retrying
 
 LABELS_KEPT = 2_000
 """Characters of a request's labels that are kept."""
@@ -111,6 +114,17 @@ async def admitted(exchange: Exchange, limiter: Limiter) -> Meter:
 def seen(meter: Meter, characters: int) -> Usage:
     """What an answer has used whose provider does not tell, or that broke off before."""
     return Usage(input=meter.expected(None).input, output=-(-characters // 4))
+
+
+def terms_of(plan: Plan, routing: Routing, retrying: Retrying, timeout: float) -> Terms:
+    """What a request has to get an answer with. timeout: its seconds."""
+    return Terms(
+        candidates=tuple(f"{t.spec.name}/{t.model.id}" for t in plan.in_order()),
+        order=(routing.strategy or "", *routing.order),
+        timeout=timeout,
+        attempts=retrying.attempts,
+        pause=(retrying.delay_ms, retrying.backoff),
+    )
 
 
 def served_by(

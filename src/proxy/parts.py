@@ -53,5 +53,10 @@ class Parts:
         self.room = Room.of(config, len(self.selection.configured))
         self.began = ports.clock.now()
         self.chat = Chat(
-            self.config, self.selection, self.manager, self.cache, ports.flights, self.limiter
+            self.config,
+            self.selection,
+            self.manager,
+            self.cache,
+            self.limiter,
+            ports,
         )

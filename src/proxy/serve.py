@@ -10,18 +10,20 @@ from functools import partial
 
 from msgspec import Struct, structs
 
-from proxy.asking import admitted, estimate, log_prompt, note_call, seen, served_by, timed
+from proxy.asking import admitted, estimate, log_prompt, note_call, seen, served_by, terms_of, timed
 from proxy.cache.answers import AnswerCache, Tier
 from proxy.cache.directives import Directives, directives
 from proxy.cache.entry import CacheEntry, ForeignEntry, Unstorable, replay
 from proxy.cache.flight import (
     NOTHING,
-    Boarding,
+    Boarder,
     Leader,
+    Terms,
+    Uncovered,
     crashed,
+    is_own,
     landed,
     outcome_entry,
-    read_boarding,
 )
 from proxy.cache.key import cache_key, named_key
 from proxy.cache.lru import MemoryCache
@@ -39,7 +41,7 @@ from proxy.core.errors import (
     ProxyError,
     RateLimitExceeded,
 )
-from proxy.core.ports import BlobStore, Flights, Ports, Write
+from proxy.core.ports import BlobStore, Ports, Write
 from proxy.core.web import Response
 from proxy.exchange import EVENTS, JSON, Exchange, estimated_cost
 from proxy.limits.limiter import Limiter, Meter
@@ -52,8 +54,6 @@ from proxy.routing.stream import Stream
 
 OUTAGE = (ProviderError, ProviderTimeout, RateLimitExceeded, NoProviderAvailable)
 """The errors in whose place a stale answer is given."""
-BOARDING_SECONDS = 3.0
-"""What one call of a flight's object may take; who waits longer calls again."""
 KEPT = ("stop", "length", "tool_calls")
 """The finish reasons of answers that are kept; what a filter cut off is no answer."""
 
@@ -108,15 +108,16 @@ class Chat:
         selection: Selection,
         manager: Manager,
         cache: AnswerCache,
-        flights: Flights,
         limiter: Limiter,
+        ports: Ports,
     ) -> None:
         self._limiter = limiter
         self._config = config
         self._selection = selection
         self._manager = manager
         self._cache = cache
-        self._flights = flights
+        self._flights = ports.flights
+        self._boarder = Boarder(ports.flights, ports.clock, ports.log)
 
     async def answer(self, exchange: Exchange, call: Call) -> Response:
         """The response to a chat request. Raises ProxyError."""
@@ -170,32 +171,50 @@ class Chat:
         wanted = asked.wanted
         if not (self._config.cache_coalesce and wanted.read and wanted.store):
             return await self._asked_of_provider(asked, None)
-        boarding = await self._board(asked, key)
+        routing = asked.call.routing
+        plan = self._selection.plan(routing, Needs.of(asked.call.chat), asked.meter.grant)
+        terms = terms_of(plan, routing, asked.retrying, self._manager.timeout(routing))
+        try:
+            return await self._joined(asked, key, key, terms)
+        except Uncovered:  # by a leader with less time, say: those who have as much fly together
+            return await self._joined(asked, key, terms.flight(key), terms)
+
+    async def _joined(self, asked: Asked, key: str, flight: str, terms: Terms) -> Response:
+        """The answer by a flight of that name. Raises Uncovered."""
+        exchange = asked.exchange
+        boarding = await self._boarder.board(flight, lambda: terms.timeout - exchange.ms / 1000)
         if boarding.part == "outcome":
-            asked.exchange.follows = True
-            if response := self._landed(asked, key, boarding.outcome):
-                return response
-            asked.exchange.follows = False
+            exchange.follows = True
+            try:
+                if response := self._landed(asked, key, boarding.outcome, terms):
+                    return response
+            except Uncovered:
+                exchange.follows = False
+                raise
+            exchange.follows = False
         if boarding.part != "lead":
             return await self._asked_of_provider(asked, None)
-        leader = Leader(self._flights, key, boarding.ticket)
+        return await self._led(asked, Leader(self._flights, flight, boarding.ticket), terms)
+
+    async def _led(self, asked: Asked, leader: Leader, terms: Terms) -> Response:
+        """A provider's answer, whose end is reported to those who wait for it."""
         try:
             return await self._asked_of_provider(asked, leader)
         except ProxyError as error:
-            hasty = isinstance(error, ProviderTimeout) and asked.call.routing.timeout_ms
-            own = hasty or error.limit  # its haste and its limits are no matter of the others'
-            self._hand_over(asked, leader, None if own else crashed(error))
+            own = is_own(error, terms.timeout - asked.exchange.ms / 1000, terms)
+            self._hand_over(asked, leader, None if own else crashed(error, terms))
             raise
         except BaseException:
             self._hand_over(asked, leader, None)
             raise
 
-    def _landed(self, asked: Asked, key: str, outcome: bytes) -> Response | None:
-        """The leader's answer, None where it can't be used. Raises the leader's error."""
+    def _landed(self, asked: Asked, key: str, outcome: bytes, terms: Terms) -> Response | None:
+        """The leader's answer, None where it can't be used. Raises the leader's error, or
+        Uncovered."""
         if outcome == NOTHING:
             return None
         try:
-            entry, data = outcome_entry(outcome)
+            entry, data = outcome_entry(outcome, terms)
         except ForeignEntry as error:
             asked.exchange.ports.log("warning", "flight unreadable", key=key, why=str(error))
             return None
@@ -205,21 +224,6 @@ class Chat:
         if not question.by_name or f"{entry.provider}/{entry.model}" == question.names[0]:
             self._cache.remember(key, entry, data)
         return self._replayed(asked, key, entry, None)
-
-    async def _board(self, asked: Asked, key: str) -> Boarding:
-        """Joins the flight; waits in short calls, so that an object that hangs is noticed."""
-        exchange = asked.exchange
-        try:
-            while True:
-                left = self._manager.timeout(asked.call.routing) - exchange.ms / 1000
-                async with asyncio.timeout(BOARDING_SECONDS + 1):
-                    told = await self._flights.board(key, min(left, BOARDING_SECONDS))
-                boarding = read_boarding(told)
-                if boarding.part != "alone" or left <= BOARDING_SECONDS:
-                    return boarding
-        except Exception as error:  # the flight's object is down: everyone for himself
-            exchange.ports.log("error", "flight unreachable", error=repr(error)[:500])
-            return Boarding("alone")
 
     def _hand_over(self, asked: Asked, leader: Leader | None, outcome: bytes | None) -> None:
         """Has the leader's outcome reported, after the answer; None: it has none."""

@@ -26,9 +26,9 @@ traces told (2)."""
 ATTEMPT = 5
 """Subrequests of an attempt: the account (1), the provider's bucket asked and given back to (2),
 the provider (1), its pool told what it said (1)."""
-FLIGHT = 602
-"""Subrequests of a flight: boarded and landed, and a sign of life each second of the longest
-timeout there is."""
+FLIGHT = 605
+"""Subrequests of a flight: boarded, landed, and a sign of life each second of the longest timeout
+there is; and the flight that was left before it, boarded and waited for once at least."""
 
 
 class Room(Struct, frozen=True):

@@ -8,6 +8,8 @@ within LEASE seconds; nobody waits longer than it said it would.
 """
 
 import asyncio
+import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
 
@@ -16,13 +18,18 @@ from msgspec import Struct
 
 from proxy.cache.entry import CacheEntry, ForeignEntry, decode, encode
 from proxy.core.chat import Attempt
+from proxy.core.circuit import Circuit
 from proxy.core.errors import MethodNotAllowed, ProxyError, Source
-from proxy.core.ports import Clock, Flights
+from proxy.core.ports import Clock, Flights, Log
 
 LEASE = 3.0
 """Seconds for which a leader counts as alive after its last sign of life."""
 RENEW = 1.0
 """Seconds between a leader's signs of life."""
+PATIENCE = 3.0
+"""Seconds for which an object is asked to wait in one call; who waits longer calls again."""
+ANSWER = 2.0
+"""Seconds that an object may take beyond those."""
 KEEP = 2.0
 """Seconds for which an outcome still answers those who come late: the tiers lag behind."""
 
@@ -119,6 +126,33 @@ class Flight:
             self._changed = None
 
 
+class Boarder:
+    """The way of one isolate to the flights. Where one hangs, all fly alone for some seconds: to
+    find out whether others hang too would cost each request its time."""
+
+    def __init__(self, flights: Flights, clock: Clock, log: Log) -> None:
+        self._flights = flights
+        self._circuit = Circuit(clock)
+        self._log = log
+
+    async def board(self, key: str, left: Callable[[], float]) -> Boarding:
+        """Joins the flight of a key, for the seconds that are left at most; waits in short calls,
+        so that an object that hangs is noticed. The first call waits for nobody: it costs little
+        to find out whether the object is there."""
+        patience = 0.0
+        try:
+            while True:
+                work = self._flights.board(key, patience)
+                told = await self._circuit.call("flights", work, patience + ANSWER)
+                boarding = read_boarding(told)
+                if boarding.part != "alone" or left() <= 0:
+                    return boarding
+                patience = min(left(), PATIENCE)
+        except Exception as error:  # the flight's object is down: everyone for himself
+            self._log("error", "flight unreachable", error=repr(error)[:500])
+            return Boarding("alone")
+
+
 class Leader:
     """The part of the one who leads: shows signs of life until it lands."""
 
@@ -140,7 +174,39 @@ class Leader:
                 await self._flights.renew(self._key, self._ticket)
 
 
+class Terms(Struct, frozen=True):
+    """What a request had to get an answer with: a leader's error is a follower's only where the
+    leader had all that the follower has."""
+
+    candidates: tuple[str, ...] = ()
+    """The models that may be tried, in the order of the settings."""
+    order: tuple[str, ...] = ()
+    """What the caller says of the order."""
+    timeout: float = 0.0
+    """Seconds."""
+    attempts: int = 1
+    """At each provider."""
+    pause: tuple[int, str] = (0, "")
+    """Milliseconds between these, and how they grow."""
+
+    def cover(self, other: "Terms") -> bool:
+        """Whether whoever has the other terms would not have come further than with these."""
+        alike = (self.order, self.pause) == (other.order, other.pause)
+        more = self.timeout >= other.timeout and self.attempts >= other.attempts
+        return alike and more and set(self.candidates) >= set(other.candidates)
+
+    def flight(self, key: str) -> str:
+        """The flight of those who have exactly these terms."""
+        digest = hashlib.sha256(msgspec.msgpack.encode(self)).hexdigest()
+        return f"{key}:{digest[:32]}"
+
+
+class Uncovered(Exception):
+    """The leader met an error for which a follower would not have given up."""
+
+
 class _Crash(Struct, frozen=True):
+    terms: Terms
     type: str
     message: str
     status: int
@@ -163,10 +229,15 @@ def landed(entry: CacheEntry) -> bytes:
     return _ANSWER + encode(entry)
 
 
-def crashed(error: ProxyError) -> bytes:
-    """The outcome of a leader whom every provider failed."""
+ANY = Terms()
+"""The least: every leader had as much."""
+
+
+def crashed(error: ProxyError, terms: Terms = ANY) -> bytes:
+    """The outcome of a leader with these terms, whom every provider failed."""
     return _ERROR + msgspec.msgpack.encode(
         _Crash(
+            terms,
             error.type,
             error.message,
             error.status,
@@ -179,15 +250,24 @@ def crashed(error: ProxyError) -> bytes:
     )
 
 
-def outcome_entry(outcome: bytes) -> tuple[CacheEntry, bytes]:
-    """The leader's answer and its bytes. Raises the leader's error where it had none,
-    ForeignEntry for bytes that are no outcome."""
+def is_own(error: ProxyError, left: float, terms: Terms) -> bool:
+    """Whether an error is the leader's alone: its limits kept it from a provider, or its time was
+    nearly up. left: its seconds."""
+    limited = any(attempt.outcome == "limited" for attempt in error.attempts)
+    return limited or left < terms.timeout / 10
+
+
+def outcome_entry(outcome: bytes, terms: Terms = ANY) -> tuple[CacheEntry, bytes]:
+    """The leader's answer and its bytes, for a follower with `terms`. Where it had none, raises
+    the leader's error, or Uncovered; ForeignEntry for bytes that are no outcome."""
     if outcome[:1] == _ANSWER:
         return decode(outcome[1:]), outcome[1:]
     try:
         told = _CRASH.decode(outcome.removeprefix(_ERROR))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ForeignEntry("no outcome of a flight") from error
+    if not told.terms.cover(terms):
+        raise Uncovered
     raise _ERRORS.get(told.type, ProxyError)(
         told.message,
         param=told.param,
