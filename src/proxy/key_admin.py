@@ -1,6 +1,7 @@
 """The operators' paths for keys."""
 
 import re
+import unicodedata
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -9,10 +10,12 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 from proxy.access.gate import digest_of, secret_for
-from proxy.access.keys import Key
+from proxy.access.keys import Key, Page
 from proxy.access.ring import KeyRing
+from proxy.analytics import parameters
 from proxy.analytics.names import OTHER
-from proxy.core.errors import NotFound
+from proxy.analytics.pages import cursor_of, limit_of, positions_of
+from proxy.core.errors import InvalidRequest, NotFound
 from proxy.core.principal import Budget, Grant, Limits
 from proxy.core.web import Response
 from proxy.dialects import reading
@@ -21,6 +24,13 @@ from proxy.exchange import JSON, Exchange
 DOLLAR = 1_000_000_000
 LAST_MS = 253_402_300_799_999
 """The end of the year 9999, the last that RFC 3339 can write."""
+PAGE = "100"
+"""Keys of a page, where the request does not say how many."""
+OWN_USERS = frozenset({"admin", "default", "anonymous", OTHER})
+"""Users that the proxy itself names: those of the deployment's own keys and of an open one, and
+the one that stands for many in the figures."""
+_UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols that look like nothing; Unicode has them in no class of their own."""
 
 _Visible = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"\A[!-~]+\Z")]
 # An empty list would allow all, the opposite of what it says.
@@ -66,7 +76,7 @@ class _Rotation(Struct, frozen=True, forbid_unknown_fields=True, rename="camel")
 _NEW = msgspec.json.Decoder(_New)
 _ROTATION = msgspec.json.Decoder(_Rotation)
 _KEY = msgspec.json.Decoder(Key | None)
-_KEYS = msgspec.json.Decoder(list[Key])
+_PAGE = msgspec.json.Decoder(Page)
 _ID = re.compile(r"/admin/keys/([^/]+)(?:/rotate)?")
 
 
@@ -76,10 +86,7 @@ async def issue(
     """POST /admin/keys. providers: those that there are. Raises InvalidRequest."""
     reading.check(body)
     new = reading.decode(_NEW, body)
-    if not new.user.isprintable() or new.user != new.user.strip():
-        raise reading.invalid("user", "Must be visible characters, without spaces at its ends")
-    if new.user == OTHER:
-        raise reading.invalid("user", f"Must not be {OTHER}, which stands for many users")
+    _check_user(new.user)
     for name in new.providers or ():
         if name not in providers:
             raise reading.invalid(
@@ -105,18 +112,25 @@ async def issue(
 
 
 async def list_keys(exchange: Exchange, ring: KeyRing) -> Response:
-    """GET /admin/keys."""
-    keys = _KEYS.decode(await ring.ask(ring.store.list_keys()))
-    return _told({"keys": [_shown(key) for key in keys]})
+    """GET /admin/keys[?limit=…&cursor=…]: the oldest first, a page at a time. Raises
+    InvalidRequest."""
+    query = exchange.request.query
+    parameters.check_names(query, ("limit", "cursor"))
+    limit = limit_of(query.get("limit", PAGE))
+    cursor = query.get("cursor")
+    after = 0 if cursor is None else positions_of(cursor, 1)[0]
+    page = _PAGE.decode(await ring.ask(ring.store.list_keys(after, limit)))
+    following = None if page.next is None else cursor_of([page.next])
+    return _told({"keys": [_shown(key) for key in page.keys], "next": following})
 
 
 async def show(exchange: Exchange, ring: KeyRing) -> Response:
     """GET /admin/keys/ID. Raises NotFound."""
     wanted = _id(exchange)
-    for key in _KEYS.decode(await ring.ask(ring.store.list_keys())):
-        if key.id == wanted:
-            return _told(_shown(key))
-    raise _unknown(wanted)
+    key = _KEY.decode(await ring.ask(ring.store.get_key(wanted)))
+    if key is None:
+        raise _unknown(wanted)
+    return _told(_shown(key))
 
 
 async def revoke(exchange: Exchange, ring: KeyRing) -> Response:
@@ -141,6 +155,27 @@ async def rotate(exchange: Exchange, ring: KeyRing, environment: str, body: byte
     if key is None:
         raise _unknown(wanted)
     return _told(_shown(key) | {"key": secret})
+
+
+def _check_user(name: str) -> None:
+    """Raises InvalidRequest for what is no name, or looks like one of the proxy's own."""
+    if not name.isprintable() or name != name.strip():
+        raise _no_user("Must be visible characters, without spaces at its ends")
+    seen = "".join(c for c in unicodedata.normalize("NFKD", name).casefold() if _is_seen(c))
+    if not seen:
+        raise _no_user("Must be visible characters")
+    if seen in OWN_USERS:
+        raise _no_user(f"Must not be {seen}, which the proxy itself calls its callers by")
+
+
+def _is_seen(character: str) -> bool:
+    """Whether a character tells a name from others at a glance: no space, no mark on another."""
+    mark = unicodedata.category(character).startswith("M")
+    return not (mark or character.isspace() or character in _UNSEEN)
+
+
+def _no_user(reason: str) -> InvalidRequest:
+    return reading.invalid("user", reason)
 
 
 def _shown(key: Key) -> dict[str, Any]:

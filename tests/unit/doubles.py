@@ -379,8 +379,8 @@ class MemoryRows:
     def get(self, key_id: str) -> str | None:
         return self.bodies.get(key_id)
 
-    def all(self) -> list[str]:
-        return list(self.bodies.values())
+    def page(self, after: int, limit: int) -> list[tuple[int, str]]:
+        return list(enumerate(self.bodies.values(), 1))[after : after + limit]
 
     def bind(self, bound: Bound) -> None:
         self.secrets[bound.digest] = bound
@@ -393,6 +393,27 @@ class MemoryRows:
             if bound.key_id == key_id and (bound.until == 0 or bound.until > until):
                 self.secrets[digest] = Bound(digest, key_id, until)
 
+    def prefixes(self, length: int) -> str:
+        return "".join(f",{digest[:length]}" for digest in self.secrets)
+
+    def _ends(self, key_id: str) -> list[int]:
+        key = msgspec.json.decode(self.bodies[key_id], type=Key)
+        return [end for end in (key.revoked_at, key.expires_at) if end is not None]
+
+    def first_end(self) -> int | None:
+        ends = [end for key_id in self.bodies for end in self._ends(key_id)]
+        return min([*ends, *(b.until for b in self.secrets.values() if b.until)], default=None)
+
+    def prune(self, until: int) -> None:
+        for key_id in list(self.bodies):
+            if any(end <= until for end in self._ends(key_id)):
+                del self.bodies[key_id]
+        self.secrets = {
+            digest: bound
+            for digest, bound in self.secrets.items()
+            if bound.key_id in self.bodies and not 0 < bound.until <= until
+        }
+
 
 class MemoryKeys:
     """The issued keys, in memory; `down` makes them fail, `silent` makes them hang."""
@@ -402,8 +423,15 @@ class MemoryKeys:
         self.rows = MemoryRows()
         self.book = KeyBook(self.rows)
         self.lookups = 0
+        self.lists = 0
         self.down = False
         self.silent = False
+
+    async def _ready(self) -> None:
+        if self.down:
+            raise RuntimeError("the object is unreachable")
+        if self.silent:
+            await asyncio.sleep(10_000)
 
     @property
     def now(self) -> int:
@@ -411,17 +439,22 @@ class MemoryKeys:
 
     async def lookup(self, digest: str, address: str) -> str:
         self.lookups += 1
-        if self.down:
-            raise RuntimeError("the object is unreachable")
-        if self.silent:
-            await asyncio.sleep(10_000)
+        await self._ready()
         return msgspec.json.encode(self.book.lookup(digest, address, self.now)).decode()
 
     async def issue(self, key_json: str, digest: str) -> None:
         self.book.issue(msgspec.json.decode(key_json, type=Key), digest)
 
-    async def list_keys(self) -> str:
-        return msgspec.json.encode(self.book.list()).decode()
+    async def list_keys(self, after: int, limit: int) -> str:
+        return msgspec.json.encode(self.book.page(after, limit)).decode()
+
+    async def get_key(self, key_id: str) -> str:
+        return msgspec.json.encode(self.book.get(key_id)).decode()
+
+    async def list_prefixes(self) -> str:
+        self.lists += 1
+        await self._ready()
+        return self.book.prefixes()
 
     async def revoke(self, key_id: str) -> str:
         return msgspec.json.encode(self.book.revoke(key_id, self.now)).decode()

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from proxy import key_admin
 from proxy.access.ring import KeyRing
-from proxy.core.errors import InternalError, InvalidRequest, NotFound
+from proxy.core.errors import AuthenticationFailed, InternalError, InvalidRequest, NotFound
 from proxy.core.principal import Budget, Limits
 from proxy.core.web import Response
 from proxy.dialects import native
@@ -46,10 +46,16 @@ class Office:
         assert response.headers["cache-control"] == "no-store"
         return json.loads(response.body)
 
-    async def keys(self) -> Any:
-        response = await key_admin.list_keys(self.exchange("GET", "/admin/keys"), self.ring)
+    async def page(self, query: str = "") -> Any:
+        exchange = self.exchange("GET", f"/admin/keys?{query}")
+        response = await key_admin.list_keys(exchange, self.ring)
         assert response.headers["cache-control"] == "no-store"
-        return json.loads(response.body)["keys"]
+        return json.loads(response.body)
+
+    async def keys(self) -> Any:
+        page = await self.page()
+        assert page["next"] is None
+        return page["keys"]
 
     async def key(self, key_id: str) -> Any:
         exchange = self.exchange("GET", f"/admin/keys/{key_id}")
@@ -114,6 +120,20 @@ class TestIssue:
         assert principal.limits == Limits(burst=5)
         assert principal.budget == Budget(day=1_500_000_000)
 
+    @pytest.mark.parametrize(
+        "user",
+        [
+            "administrator",
+            "Ann Lee",
+            "\u674e\u96f7",
+            "\u0906\u0928\u0902\u0926",
+            "ann@example.com",
+            "\U0001f600" * 256,
+        ],
+    )
+    async def test_users_of_any_script(self, office: Office, user: str) -> None:
+        assert (await office.issue(user=user))["user"] == user
+
     async def test_an_expiry_in_milliseconds(self, office: Office) -> None:
         told = await office.issue(expiresAt=1_900_000_000_000)
         assert told["expiresAt"] == "2030-03-17T17:46:40Z"
@@ -126,6 +146,25 @@ class TestIssue:
         ("fields", "param"),
         [
             ({"user": "(other)"}, "user"),
+            ({"user": "admin"}, "user"),
+            ({"user": "default"}, "user"),
+            ({"user": "anonymous"}, "user"),
+            ({"user": "ADMIN"}, "user"),
+            ({"user": "Ad Min"}, "user"),
+            ({"user": " admin"}, "user"),
+            ({"user": "\uff41\uff44\uff4d\uff49\uff4e"}, "user"),
+            ({"user": "ad\u034fmin\ufe0f"}, "user"),
+            ({"user": "\u00e1dm\u0130n"}, "user"),
+            ({"user": "ad\u200bmin"}, "user"),
+            ({"user": "\u202eadmin"}, "user"),
+            ({"user": "anonymous\u3164"}, "user"),
+            ({"user": "   "}, "user"),
+            ({"user": "\u00a0"}, "user"),
+            ({"user": "\u2800"}, "user"),
+            ({"user": "\u3164\u034f"}, "user"),
+            ({"user": "a\u0000b"}, "user"),
+            ({"user": "a\u0085b"}, "user"),
+            ({"user": "a\ufdd0b"}, "user"),
             ({"user": ""}, "user"),
             ({"user": "a\nb"}, "user"),
             ({"user": "x" * 257}, "user"),
@@ -206,6 +245,34 @@ class TestList:
         assert [key["id"] for key in listed] == [first["id"], second["id"]]
         assert [key["revokedAt"] for key in listed] == ["2023-11-14T22:13:21Z", None]
         assert await office.key(second["id"]) == listed[1]
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8, 500])
+    async def test_page_by_page(self, office: Office, limit: int) -> None:
+        issued = [(await office.issue())["id"] for _ in range(7)]
+        listed, cursor = [], ""
+        while True:
+            page = await office.page(f"limit={limit}{cursor}")
+            assert 0 < len(page["keys"]) <= limit
+            listed += [key["id"] for key in page["keys"]]
+            if page["next"] is None:
+                break
+            cursor = f"&cursor={page['next']}"
+        assert listed == issued
+
+    async def test_who_knows_no_pages_gets_the_first(self, office: Office) -> None:
+        for _ in range(103):
+            await office.issue()
+        page = await office.page()
+        assert len(page["keys"]) == 100
+        assert len((await office.page(f"cursor={page['next']}"))["keys"]) == 3
+
+    @pytest.mark.parametrize(
+        "query", ["limit=0", "limit=501", "limit=x", "cursor=x", "cursor=WzEsMl0", "page=2"]
+    )
+    async def test_a_page_that_makes_no_sense(self, office: Office, query: str) -> None:
+        with pytest.raises(InvalidRequest) as caught:
+            await office.page(query)
+        assert caught.value.param == query.partition("=")[0]
 
     async def test_a_secret_is_told_once_and_kept_nowhere(self, office: Office) -> None:
         told = await office.issue()
@@ -335,8 +402,60 @@ async def test_a_store_that_is_down_is_told_as_such(action: str) -> None:
     async def down(*_: object) -> str:
         raise RuntimeError("the object is unreachable")
 
-    for method in ("issue", "list_keys", "revoke", "rotate"):
+    for method in ("issue", "list_keys", "get_key", "revoke", "rotate"):
         setattr(office.store, method, down)
     with pytest.raises(InternalError) as caught:
         await getattr(office, action)(*(["key_1"] if action in ("key", "revoke", "rotate") else []))
     assert caught.value.status == 503
+
+
+class TestRetention:
+    """What has ended is deleted after a while, by the alarm of the keys' object."""
+
+    DAY = 86_400_000
+
+    def due(self, office: Office) -> int | None:
+        return office.store.book.next_prune(30 * self.DAY)
+
+    def prune(self, office: Office) -> None:
+        office.store.book.prune(30 * self.DAY, office.store.now)
+
+    async def test_nothing_is_due_while_nothing_ends(self, office: Office) -> None:
+        assert self.due(office) is None
+        await office.issue()
+        assert self.due(office) is None
+
+    async def test_a_revoked_key_with_its_secret(self, office: Office) -> None:
+        gone, kept = await office.issue(), await office.issue()
+        await office.revoke(gone["id"])
+        due = self.due(office)
+        assert due == office.store.now + 30 * self.DAY
+        office.clock.time = due / 1000 - 1
+        self.prune(office)
+        assert len(await office.keys()) == 2
+        office.clock.time = due / 1000
+        self.prune(office)
+        assert [key["id"] for key in await office.keys()] == [kept["id"]]
+        assert await office.opens(kept["key"]) == kept["id"]
+        with pytest.raises(AuthenticationFailed, match="not known"):
+            await office.opens(gone["key"])
+        assert len(office.store.rows.secrets) == 1
+        assert self.due(office) is None
+
+    async def test_an_expired_key(self, office: Office) -> None:
+        ends = office.store.now + self.DAY
+        await office.issue(expiresAt=ends)
+        assert self.due(office) == ends + 30 * self.DAY
+        office.clock.time = (ends + 30 * self.DAY) / 1000
+        self.prune(office)
+        assert await office.keys() == []
+
+    async def test_a_secret_that_was_rotated_away(self, office: Office) -> None:
+        old = await office.issue()
+        new = await office.rotate(old["id"])
+        assert self.due(office) == office.store.now + 30 * self.DAY
+        office.clock.time += 30 * 86_400
+        self.prune(office)
+        assert await office.opens(new["key"]) == old["id"]
+        assert len(office.store.rows.secrets) == 1
+        assert self.due(office) is None

@@ -1,13 +1,13 @@
 """Who is calling: the deployment's own two keys, compared in constant time, and issued ones.
 
-Promise: without any key configured nobody is let in, except in development. Who has sent too
-many wrong keys is not told for a while whether the next one is right.
+Promises: without any key configured nobody is let in, except in development. Whatever wrong keys
+an address has sent, a right one is let in.
 """
 
 import hashlib
 import hmac
 import re
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from proxy.access.ring import KeyRing
@@ -24,7 +24,7 @@ _NO_KEY_YET = (
 
 
 class Gate:
-    """Lets callers in by `Authorization: Bearer KEY`."""
+    """Lets callers in by their key."""
 
     def __init__(self, config: Config, ring: KeyRing) -> None:
         self._open = config.open
@@ -42,9 +42,10 @@ class Gate:
     def admit(
         self, authorization: str | None, address: str
     ) -> Principal | Coroutine[Any, Any, Principal]:
-        """The caller that the header names, or the coroutine that looks it up; address: where
-        the request comes from. Both raise AuthenticationFailed, RateLimitExceeded after too
-        many wrong keys, and InternalError (503) where the keys can't be looked up."""
+        """The caller that the header names (see `authorization_of`), or the coroutine that looks
+        it up; address: where the request comes from. Both raise AuthenticationFailed,
+        RateLimitExceeded for a wrong key after too many, and InternalError (503) where the keys
+        can't be looked up."""
         if self._open:
             return ANONYMOUS
         if not self._keys:
@@ -56,11 +57,9 @@ class Gate:
             if hmac.compare_digest(own, digest):
                 found = principal
         if found:
-            self._ring.admit_own(digest, address)
             return found
         if known := self._ring.peek(digest):
             return known
-        self._ring.check_address(address)
         self._ring.check_unknown(digest)
         issued = _ISSUED.fullmatch(key)
         if issued and issued[1] != self._environment:
@@ -69,6 +68,17 @@ class Gate:
                 code="wrong_environment",
             )
         return self._ring.lookup(digest, address)
+
+
+def authorization_of(headers: Mapping[str, str]) -> str | None:
+    """The Authorization header of a request, whose key may also come as `x-api-key` or `api-key`.
+    Of several keys the first counts, in this order. headers: names in lower case."""
+    given = headers.get("authorization")
+    scheme, _, key = (given or "").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        return given
+    keys = (headers.get(name, "").strip() for name in ("x-api-key", "api-key"))
+    return next((f"Bearer {key}" for key in keys if key), given)
 
 
 def require_admin(principal: Principal) -> None:
@@ -90,7 +100,9 @@ def digest_of(key: str) -> str:
 def _bearer(authorization: str | None) -> str:
     if not authorization:
         raise AuthenticationFailed(
-            "No key was sent. Send it as `Authorization: Bearer KEY`.", code="missing_api_key"
+            "No key was sent. Send it as `Authorization: Bearer KEY`, `x-api-key: KEY` or"
+            " `api-key: KEY`.",
+            code="missing_api_key",
         )
     scheme, _, key = authorization.partition(" ")
     if scheme.lower() != "bearer" or not key.strip():

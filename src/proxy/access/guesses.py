@@ -1,7 +1,7 @@
-"""Counts wrong keys by address, so that guessing is slow. Held by the object of the keys.
+"""Counts wrong keys by address. Held by the object of the keys.
 
-Promise: an address has at most BURST wrong keys at once and PER_MINUTE a minute on and on. At
-most ADDRESSES are remembered; the one that was longest silent is forgotten first.
+Promise: an address has at most BURST wrong keys at once looked up, and PER_MINUTE a minute on and
+on. At most ADDRESSES are remembered; the one that was longest silent is forgotten first.
 """
 
 import ipaddress
@@ -22,7 +22,7 @@ class Guesses:
         self._forgiven: OrderedDict[str, int] = OrderedDict()
 
     def blocked(self, address: str, now: int) -> int:
-        """Milliseconds until a key of this address is looked at again; 0: now."""
+        """Milliseconds until a wrong key of this address may be looked up again; 0: now."""
         return max(0, self._owed(network(address), now) - (BURST - 1) * _SHARE)
 
     def wrong(self, address: str, now: int) -> None:
@@ -33,15 +33,6 @@ class Guesses:
         self._forgiven.move_to_end(where)
         if len(self._forgiven) > ADDRESSES:
             self._forgiven.popitem(last=False)
-
-    def forgive(self, address: str, now: int) -> None:
-        """Takes back a wrong key that was none."""
-        where = network(address)
-        left = self._owed(where, now) - _SHARE
-        if left > 0:
-            self._forgiven[where] = now + left
-        else:
-            self._forgiven.pop(where, None)
 
     def _owed(self, where: str, now: int) -> int:
         """Milliseconds until all is forgiven; a clock that steps back adds little."""

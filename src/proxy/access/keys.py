@@ -12,6 +12,9 @@ from msgspec import Struct, structs
 from proxy.access.guesses import Guesses
 from proxy.core.principal import Budget, Grant, Limits, Principal
 
+PREFIX = 16
+"""Characters of a digest by which it is listed: enough that no other shares them."""
+
 
 class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A key without its secret. Moments are milliseconds since 1970, money nano-dollars."""
@@ -54,10 +57,17 @@ class Found(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Revoked and expired ones too."""
     until: int | None = None
     """When the secret stops opening the key (milliseconds since 1970); None: nobody knows."""
-    unknown: bool = False
     blocked_ms: int = 0
-    """The address has sent too many wrong keys: none of its keys is looked at so long. With
-    `unknown` from the next one on."""
+    """The address has sent too many wrong keys: how long those that follow are refused without a
+    look-up."""
+
+
+class Page(Struct, frozen=True):
+    """Some of the keys, in the order in which they were issued."""
+
+    keys: list[Key]
+    next: int | None
+    """The position after which the next page begins; None: there is none."""
 
 
 class Bound(Struct, frozen=True):
@@ -77,8 +87,9 @@ class Rows(Protocol):
     def get(self, key_id: str) -> str | None:
         """Reads a key."""
 
-    def all(self) -> list[str]:
-        """All keys, in the order in which they were issued."""
+    def page(self, after: int, limit: int) -> list[tuple[int, str]]:
+        """Positions and keys, in the order in which they were issued: those of positions greater
+        than `after`, at most `limit`."""
 
     def bind(self, bound: Bound) -> None:
         """Has a secret open a key."""
@@ -87,7 +98,17 @@ class Rows(Protocol):
         """What a secret opens."""
 
     def end(self, key_id: str, until: int) -> None:
-        """The secrets of a key open it no longer than `until`; those over are forgotten."""
+        """The secrets of a key open it no longer than `until`."""
+
+    def prefixes(self, length: int) -> str:
+        """The first `length` characters of all digests, a comma before each."""
+
+    def first_end(self) -> int | None:
+        """When the first of the keys was revoked or expires, or the first secret ends."""
+
+    def prune(self, until: int) -> None:
+        """Deletes the keys that were revoked or expired, and the secrets that ended, up to
+        `until`."""
 
 
 class KeyBook:
@@ -98,15 +119,15 @@ class KeyBook:
         self._guesses = Guesses()
 
     def lookup(self, digest: str, address: str, now: int) -> Found:
-        """Whose secret it is. A wrong one counts against the address."""
-        if blocked := self._guesses.blocked(address, now):
-            return Found(blocked_ms=blocked)
+        """Whose secret it is. One that nobody ever had counts against the address; a key that was
+        revoked or rotated is no guess."""
         bound = self._rows.bound(digest)
-        known = bound and hmac.compare_digest(bound.digest, digest)
-        if not bound or not known or 0 < bound.until <= now:
+        if not bound or not hmac.compare_digest(bound.digest, digest):
             self._guesses.wrong(address, now)
-            return Found(unknown=True, blocked_ms=self._guesses.blocked(address, now))
-        key = self._get(bound.key_id)
+            return Found(blocked_ms=self._guesses.blocked(address, now))
+        if 0 < bound.until <= now:
+            return Found()
+        key = self.get(bound.key_id)
         ends = [end for end in (bound.until, key.expires_at if key else None) if end]
         return Found(key=key, until=min(ends, default=None))
 
@@ -115,13 +136,36 @@ class KeyBook:
         self._put(key)
         self._rows.bind(Bound(digest, key.id, 0))
 
-    def list(self) -> list[Key]:
-        """All keys, revoked ones too."""
-        return [_KEY.decode(body) for body in self._rows.all()]
+    def page(self, after: int, limit: int) -> Page:
+        """The keys that follow a position (0: from the first on), revoked ones too."""
+        rows = self._rows.page(after, limit + 1)
+        more = len(rows) > limit
+        keys = [_KEY.decode(body) for _, body in rows[:limit]]
+        return Page(keys, rows[limit - 1][0] if more else None)
+
+    def get(self, key_id: str) -> Key | None:
+        """One key."""
+        body = self._rows.get(key_id)
+        return _KEY.decode(body) if body else None
+
+    def prefixes(self) -> str:
+        """The first PREFIX characters of all digests, a comma before each: what begins with none
+        of them opens nothing."""
+        return self._rows.prefixes(PREFIX)
+
+    def next_prune(self, retention: int) -> int | None:
+        """When there is something to prune; None: never. retention: milliseconds for which what
+        has ended is kept."""
+        end = self._rows.first_end()
+        return None if end is None else end + retention
+
+    def prune(self, retention: int, now: int) -> None:
+        """Deletes what ended `retention` milliseconds ago."""
+        self._rows.prune(now - retention)
 
     def revoke(self, key_id: str, now: int) -> Key | None:
         """Ends a key; None: there is none."""
-        key = self._get(key_id)
+        key = self.get(key_id)
         if key and key.revoked_at is None:
             key = structs.replace(key, revoked_at=now)
             self._put(key)
@@ -130,16 +174,12 @@ class KeyBook:
     def rotate(self, key_id: str, digest: str, overlap_ms: int, now: int) -> Key | None:
         """Gives a key another secret; None: there is none that is still taken. Secrets before it
         open it for `overlap_ms` more."""
-        key = self._get(key_id)
+        key = self.get(key_id)
         if key is None or key.why_not(now):
             return None
         self._rows.end(key_id, now + overlap_ms)
         self._rows.bind(Bound(digest, key_id, 0))
         return key
-
-    def _get(self, key_id: str) -> Key | None:
-        body = self._rows.get(key_id)
-        return _KEY.decode(body) if body else None
 
     def _put(self, key: Key) -> None:
         self._rows.put(key.id, msgspec.json.encode(key).decode())

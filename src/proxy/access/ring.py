@@ -2,19 +2,23 @@
 
 Promise: a revoked key is let in for at most KNOWN_SECONDS after its object was told, and not at
 all after it was revoked here; a new one is refused for at most UNKNOWN_SECONDS where it was tried
-before it was issued. A clock that steps back ends the worth of what is kept.
+before it was issued, or LISTED_SECONDS where its address has sent too many wrong ones. A clock that
+steps back ends the worth of what is kept.
+
+Wrong keys of such an address are told from right ones by a list of what there is, which the object
+gives once in LISTED_SECONDS: so they cost it no look-up each, and no right one is refused.
 """
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable
-from typing import Generic, TypeVar
+from collections.abc import Coroutine
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from proxy.access.guesses import Guesses, network
-from proxy.access.keys import Found, Key
+from proxy.access.guesses import network
+from proxy.access.keys import PREFIX, Found, Key
+from proxy.core.circuit import Circuit
 from proxy.core.errors import AuthenticationFailed, InternalError, RateLimitExceeded
 from proxy.core.ports import Clock, KeyStore, Log
 from proxy.core.principal import Principal
@@ -23,6 +27,7 @@ T = TypeVar("T")
 
 KNOWN_SECONDS = 30.0
 UNKNOWN_SECONDS = 5.0
+LISTED_SECONDS = 2.0
 STORE_SECONDS = 2.0
 """What the object may take."""
 ENTRIES = 1000
@@ -79,8 +84,9 @@ class KeyRing:
         self._known = _Recent[_Known](clock)
         self._unknown = _Recent[bool](clock)
         self._blocked = _Recent[float](clock)
-        self._in_use = _Recent[bool](clock)
-        self._guesses = Guesses()
+        self._listed: str | None = None
+        self._listed_at = 0.0
+        self._circuit = Circuit(clock)
         self._changes = 0
 
     def peek(self, digest: str) -> Principal | None:
@@ -95,22 +101,20 @@ class KeyRing:
             raise AuthenticationFailed("The key is not known.", code="invalid_api_key")
 
     async def lookup(self, digest: str, address: str) -> Principal:
-        """Who calls. Raises AuthenticationFailed; RateLimitExceeded where the address has sent
-        too many wrong keys; InternalError (503) where the object can't be asked."""
+        """Who calls. Raises AuthenticationFailed; RateLimitExceeded for a wrong key where the
+        address has sent too many; InternalError (503) where the object can't be asked."""
+        blocked_until = self._blocked.get(network(address))
+        if blocked_until is not None and not await self._is_listed(digest):
+            raise _too_many(max(0.0, blocked_until - self._clock.now()))
         asked_at, changes = self._clock.now(), self._changes
-        # Counted before it is known to be wrong: guesses that are sent at once are guesses too.
-        self._guesses.wrong(address, self._now())
         found = _FOUND.decode(await self.ask(self.store.lookup(digest, address)))
         if found.blocked_ms:
             until = self._clock.now() + found.blocked_ms / 1000
             self._blocked.put(network(address), until, self._clock.now(), until)
         if found.key is None:
-            if not found.unknown:
-                self.check_address(address)
             if changes == self._changes:
                 self._unknown.put(digest, True, asked_at, asked_at + UNKNOWN_SECONDS)
             raise AuthenticationFailed("The key is not known.", code="invalid_api_key")
-        self._guesses.forgive(address, self._now())
         known = _Known(found.key, found.key.principal())
         if changes == self._changes:
             ends = asked_at + KNOWN_SECONDS
@@ -119,11 +123,21 @@ class KeyRing:
             self._known.put(digest, known, asked_at, ends)
         return _admitted(known.key, known.principal, self._now())
 
-    async def ask(self, work: Awaitable[T]) -> T:
+    async def _is_listed(self, digest: str) -> bool:
+        """Whether a secret may open a key: it does not where the object does not list it."""
+        now, changes = self._clock.now(), self._changes
+        listed = self._listed
+        if listed is None or not 0 <= now - self._listed_at < LISTED_SECONDS:
+            self._listed_at = now  # who comes meanwhile goes by the list of before
+            listed = await self.ask(self.store.list_prefixes())
+            if changes == self._changes:
+                self._listed = listed
+        return f",{digest[:PREFIX]}" in listed
+
+    async def ask(self, work: Coroutine[Any, Any, T]) -> T:
         """What the object answers. Raises InternalError (503) where it does not."""
         try:
-            async with asyncio.timeout(STORE_SECONDS):
-                return await work
+            return await self._circuit.call("keys", work, STORE_SECONDS)
         except Exception as error:  # nobody is let in unseen
             self._log("error", "key store unreachable", error=repr(error)[:500])
             raise InternalError(
@@ -133,36 +147,19 @@ class KeyRing:
                 retry_after=1,
             ) from None
 
-    async def change(self, work: Awaitable[T]) -> T:
+    async def change(self, work: Coroutine[Any, Any, T]) -> T:
         """Like ask, of what changes a key: whatever comes of it, all are asked for anew."""
         try:
             return await self.ask(work)
         finally:
             self.forget()
 
-    def check_address(self, address: str) -> None:
-        """Raises RateLimitExceeded where an address has sent too many wrong keys."""
-        until = self._blocked.get(network(address))
-        if until is not None:
-            raise _too_many(until - self._clock.now())
-
-    def admit_own(self, digest: str, address: str) -> None:
-        """Takes note of one of the deployment's own keys. Raises RateLimitExceeded where its
-        address guesses, unless this very key came from there lately: where it is in use
-        elsewhere says nothing about a guesser."""
-        name = f"{address} {digest}"
-        if not self._in_use.get(name):
-            self.check_address(address)
-            if wait := self._guesses.blocked(address, self._now()):
-                raise _too_many(wait / 1000)
-        now = self._clock.now()
-        self._in_use.put(name, True, now, now + KNOWN_SECONDS)
-
     def forget(self) -> None:
         """A key was issued, changed or revoked here: all are asked for anew."""
         self._changes += 1
         self._known.clear()
         self._unknown.clear()
+        self._listed = None
 
     def _now(self) -> int:
         return round(self._clock.now() * 1000)

@@ -51,9 +51,9 @@ def read(params: Mapping[str, str], shards: int, only: Filters | None = None) ->
     parameters.check_names(params, PARAMETERS)
     cursor = params.get("cursor")
     return PageQuery(
-        limit=_limit(params.get("limit", str(LIMIT))),
+        limit=limit_of(params.get("limit", str(LIMIT))),
         only=cast(Filters, parameters.filters(params, COLUMNS, only or {})),
-        positions=None if cursor is None else _positions(cursor, shards),
+        positions=None if cursor is None else positions_of(cursor, shards),
     )
 
 
@@ -145,14 +145,16 @@ def _merged(asked: PageQuery, pages: Sequence[Page]) -> tuple[list[Row], list[in
     return rows, positions
 
 
-def _limit(text: str) -> int:
+def limit_of(text: str) -> int:
+    """How many rows a page has, from the parameter `limit`. Raises InvalidRequest."""
     if not (text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= MOST):
         raise parameters.invalid("limit", f"Must be a whole number from 1 to {MOST}")
     return int(text)
 
 
-def _positions(cursor: str, shards: int) -> tuple[int, ...]:
-    """Raises InvalidRequest for what is no cursor of so many shards."""
+def positions_of(cursor: str, shards: int) -> tuple[int, ...]:
+    """How far each shard was read, from the parameter `cursor`. Raises InvalidRequest for what is
+    no cursor of so many shards."""
     try:
         if len(cursor) > LONGEST_CURSOR:
             raise ValueError("too long")

@@ -76,6 +76,7 @@ class Config(Struct, frozen=True, kw_only=True):
     limiter_on_error: OnError
     limiter_timeout_ms: int
     limiter_forget_seconds: int
+    keys_revoked_retention: int
     routing_strategy: RoutingStrategy
     routing_balance: dict[str, float]
     routing_weights: dict[str, float]
@@ -241,6 +242,12 @@ SETTINGS = (
         "600",
         whole(1, 86_400),
         "Seconds after which a limiter's object that has nothing to remember drops its state.",
+    ),
+    Setting(
+        "KEYS_REVOKED_RETENTION",
+        "2592000",
+        whole(0, 31_622_400),
+        "Seconds for which keys that were revoked or have expired are kept; then they are deleted.",
     ),
     Setting(
         "ROUTING_STRATEGY",

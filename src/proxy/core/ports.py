@@ -184,8 +184,14 @@ class KeyStore(Protocol):
     async def issue(self, key_json: str, digest: str) -> None:
         """Keeps a new key and the SHA-256 of its secret."""
 
-    async def list_keys(self) -> str:
-        """All keys, a JSON list."""
+    async def list_keys(self, after: int, limit: int) -> str:
+        """At most `limit` keys after a position, 0 for the first ones: an access.keys.Page."""
+
+    async def get_key(self, key_id: str) -> str:
+        """One key, or null where there is none."""
+
+    async def list_prefixes(self) -> str:
+        """How the SHA-256 of each secret that there is begins: see access.keys.KeyBook."""
 
     async def revoke(self, key_id: str) -> str:
         """Ends a key: the key, or null where there is none."""
@@ -277,3 +283,5 @@ class Ports(Struct, frozen=True, kw_only=True):
     """Bytes of memory that the isolate's Python holds; None: not known."""
     bindings: frozenset[str] = frozenset()
     """The providers that a binding of the Worker provides (`workers-ai`)."""
+    unbound: tuple[str, ...] = ()
+    """The bindings of Durable Objects that the Worker needs and does not have."""
