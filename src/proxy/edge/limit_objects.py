@@ -75,7 +75,15 @@ class _Stateful(DurableObject):
         )
         if not self._alarmed:
             self._alarmed = True
-            self._storage.setAlarm(_now() + self._forget_after_ms)
+            self._set_alarm()
+
+    def _idle_at(self, now: int) -> int:
+        """When it will have nothing to remember if nobody asks; 0: that is not known."""
+        return 0
+
+    def _set_alarm(self) -> None:
+        now = _now()
+        self._storage.setAlarm(max(self._idle_at(now), now + self._forget_after_ms))
 
     def _forget_or_wait(self, idle: bool) -> None:
         """The alarm's work: what has nothing to remember leaves no storage behind."""
@@ -84,7 +92,7 @@ class _Stateful(DurableObject):
             self._storage.sql.exec("DELETE FROM state")
             log("info", "state dropped", object=type(self).__name__, name=self.ctx.id.name)
         else:
-            self._storage.setAlarm(_now() + self._forget_after_ms)
+            self._set_alarm()
 
 
 class RateBucket(_Stateful):
@@ -127,6 +135,9 @@ class RateBucket(_Stateful):
         if self._next_report < now - self._forget_after_ms:
             self._bucket.squeeze(None, 0, now)
         self._forget_or_wait(self._bucket.idle(now))
+
+    def _idle_at(self, now: int) -> int:
+        return self._bucket.next_idle(now) or 0
 
     async def _report(self, ask: Ask) -> None:
         """Tells the provider's pool what was asked for, and takes the share that it gives."""
@@ -209,8 +220,11 @@ class KeyAccount(_Stateful):
         self._save(self._account.state())
 
     async def on_alarm(self, info: Any = None) -> None:
-        """Drops the state of an account whose months are over."""
+        """Drops the state of an account whose month is over."""
         self._forget_or_wait(self._account.idle(_now()))
+
+    def _idle_at(self, now: int) -> int:
+        return self._account.next_idle(now)
 
 
 class BucketsStub:

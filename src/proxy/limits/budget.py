@@ -233,9 +233,17 @@ class Account:
 
     def idle(self, now: int) -> bool:
         """Whether it may be forgotten: a new one would do the same."""
+        return self.next_idle(now) == now
+
+    def next_idle(self, now: int) -> int:
+        """The earliest moment at which it will be idle if nobody asks."""
         books = self._advance(now)
-        full = books.tokens is None or not books.tokens.missing
-        return full and not (books.month or books.reserved or books.settled)
+        moments = [now, *(held.lapse for held in books.reserved.values()), *books.settled.values()]
+        if books.month:
+            moments.append(books.month_ends)
+        if books.tokens and books.tokens.missing:
+            moments.append(books.at + (books.tokens.wait(books.tokens.quota) or 0))
+        return max(moments)
 
     @property
     def _reserved(self) -> int:

@@ -565,6 +565,42 @@ class TestState:
             assert not account.idle(NOON + MINUTE - 1)
             assert account.idle(NOON + MINUTE)
 
+    def test_an_account_in_use_wakes_at_its_months_end_and_not_before(self) -> None:
+        account = Account(NOON)
+        account.reserve(ask("a", 60, 5, tokens_per_minute=60), NOON)
+        assert account.next_idle(NOON) == NOON + LIFETIME
+        for day in range(2):
+            account.settle(f"{day}", 60, 5, NOON + day * DAY)
+            assert account.next_idle(NOON + day * DAY) == at(2024, 3, 1)
+
+    @settings(deadline=None)
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["reserve", "settle"]),
+                IDS,
+                st.integers(0, 200),
+                st.integers(0, 5),
+                st.integers(0, 2 * LIFETIME),
+            ),
+            max_size=12,
+        ),
+        st.sampled_from([None, 0, 60]),
+    )
+    def test_when_it_will_be_idle(self, steps: Any, quota: int | None) -> None:
+        account, now = Account(NOON), NOON
+        for what, id, tokens, nano_usd, pause in steps:
+            if what == "reserve":
+                account.reserve(ask(id, tokens, nano_usd, tokens_per_minute=quota), now)
+            else:
+                account.settle(id, tokens, nano_usd, now)
+            now += pause
+        idle = account.next_idle(now)
+        state = account.state()
+        assert Account(now, state).idle(idle)
+        if idle > now:
+            assert not Account(now, state).idle(idle - 1)
+
     def test_a_reset_forgets_what_was_used_but_not_what_was_settled(self) -> None:
         account = Account(NOON)
         account.reserve(ask("a", 50, 50, day=100, tokens_per_minute=50), NOON)
