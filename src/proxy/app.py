@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from proxy import batch, offers
-from proxy.access.gate import require_admin
+from proxy.access.gate import authorization_of, require_admin
 from proxy.analytics.event import BATCH, Event
 from proxy.analytics.line import level, line
 from proxy.analytics.trace import begin
@@ -109,7 +109,7 @@ class App:
         request = exchange.request
         method = "GET" if request.method == "HEAD" else request.method
         if not path.methods:
-            raise NotFound(f"There is nothing at {request.path[:200]}.")
+            raise NotFound(f"There is nothing at {request.path[:200]}.", code="unknown_url")
         if method == "OPTIONS":
             return preflight(request, path.allow, self._config)
         if method not in path.methods:
@@ -119,7 +119,7 @@ class App:
             )
         if path.public:
             return path.methods[method](self._parts, exchange)
-        authorization = request.headers.get("authorization")
+        authorization = authorization_of(request.headers)
         caller = self._parts.gate.admit(authorization, request.headers.get("cf-connecting-ip", ""))
         if isinstance(caller, Principal):
             return self._within(exchange, path, method, caller)
@@ -209,10 +209,18 @@ class Misconfigured:
 
 def start(env: Mapping[str, str], ports: Ports) -> App | Misconfigured:
     """The app, or what answers in its place. env: the Worker's vars and secrets."""
+    wrong = []
+    if ports.unbound:
+        names = ", ".join(ports.unbound)
+        wrong.append(
+            f"The Worker lacks the Durable Object bindings {names}: add them to"
+            " durable_objects.bindings of this environment in wrangler.toml."
+        )
     try:
-        return App(env, ports)
+        app = App(env, ports)
     except (settings.ConfigError, ValueError) as error:  # ValueError: a wrong catalogue
-        return Misconfigured(str(error), ports)
+        wrong.append(str(error))
+    return Misconfigured(" ".join(wrong), ports) if wrong else app
 
 
 class Path(Struct, frozen=True):
@@ -233,6 +241,8 @@ class Path(Struct, frozen=True):
 
 
 NOTHING = Path("", {})
+NOTHING_OF_OPENAI = Path("", {}, openai)
+"""What is not there under /v1, where OpenAI's clients ask."""
 ALL_PATHS = (
     Path("/v1/generate", {"POST": offers.generate}),
     Path(BATCH, {"POST": offers.run_batch}),
@@ -266,4 +276,5 @@ def _find(path: str) -> Path:
     path = path.rstrip("/")
     if found := PATHS.get(path):
         return found
-    return next((found for pattern, found in PATTERNS if pattern.fullmatch(path)), NOTHING)
+    nothing = NOTHING_OF_OPENAI if f"{path}/".startswith("/v1/") else NOTHING
+    return next((found for pattern, found in PATTERNS if pattern.fullmatch(path)), nothing)

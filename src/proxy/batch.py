@@ -24,7 +24,7 @@ from proxy.subrequests import Room
 
 AT_ONCE = 6
 """Requests under way at a time: the platform lets so many connections wait for their headers."""
-CREDENTIALS = frozenset({"authorization", "cookie"})
+CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "cookie"})
 """The headers that a runner is not told."""
 
 

@@ -27,7 +27,8 @@ EXPOSED = (
     " retry-after, server-timing, x-proxy-cache-key, x-proxy-cost, x-proxy-cost-origin,"
     " x-proxy-dropped, x-proxy-model, x-proxy-provider, x-request-id"
 )
-
+SENT = "authorization, x-api-key, api-key, content-type"
+"""The headers that a page may send, where it does not say which it wants to."""
 MESSAGE_KEPT = 100
 """Characters of a provider's message that an event keeps."""
 MOST_TOLD = 10**13
@@ -231,6 +232,6 @@ def preflight(request: Request, allow: tuple[str, ...], config: Config) -> Respo
         headers |= granted
         headers["access-control-allow-methods"] = ", ".join(allow)
         wanted = request.headers.get("access-control-request-headers", "")
-        headers["access-control-allow-headers"] = wanted or "authorization, content-type"
+        headers["access-control-allow-headers"] = wanted or SENT
         headers["access-control-max-age"] = "86400"
     return Response(status=204, headers=headers)

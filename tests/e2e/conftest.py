@@ -80,6 +80,11 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "restarted": ("development", {"CACHE_SCOPE": "shared"}),
     "faulty": ("development", {}),
+    "hanging": (
+        "development",
+        {"ADMIN_TOKEN": ADMIN_TOKEN, "CACHE_COALESCE": "on", "KEYS_REVOKED_RETENTION": "2"},
+    ),
+    "unbound": ("development", {}),
     "broken": ("staging", {"FALLBACK_CHAIN": "gemini,nobody", "IDLE_TIMEOUT_MS": "soon"}),
 }
 """What runs: the environment of wrangler.toml, and what is set beside it."""
@@ -130,6 +135,7 @@ class Deployments:
             ai_service={"service": "fake-ai", "entrypoint": "AI"},
         )
         _take_tiers(name, main)
+        _take_objects(name, main)
         self._ai_config(ai)
         return self._run(name)
 
@@ -177,6 +183,22 @@ def _take_tiers(name: str, path: Path) -> None:
             {"binding": "CACHE_KV", "service": "fake-ai", "entrypoint": "Throwing"},
             {"binding": "CACHE_R2", "service": "fake-ai", "entrypoint": "Mute"},
         ]
+    path.write_text(json.dumps(config))
+
+
+def _take_objects(name: str, path: Path) -> None:
+    """Gives `hanging` buckets and flights that never answer, and leaves `unbound` without two
+    objects that the proxy needs."""
+    if name not in ("hanging", "unbound"):
+        return
+    config = runtime.load_config(path)
+    bindings = config["durable_objects"]["bindings"]
+    for binding in bindings:
+        if name == "hanging" and binding["name"] in ("RATE_BUCKET", "CACHE_FLIGHT"):
+            binding |= {"script_name": "fake-ai", "class_name": "Hanging"}
+    if name == "unbound":
+        gone = ("RATE_BUCKET", "STATISTICS")
+        config["durable_objects"]["bindings"] = [b for b in bindings if b["name"] not in gone]
     path.write_text(json.dumps(config))
 
 

@@ -23,13 +23,22 @@ def test_a_wrong_method_is_told_the_right_one(proxy: httpx.Client, method: str, 
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v2", "/v1", "//", "/v1/generate/more", "/%00", "/%ff%fe", "/" + "a" * 8000]
+    "path", ["/", "/v2", "//", "/admin/more", "/%00", "/%ff%fe", "/" + "a" * 8000]
 )
 def test_an_unknown_path_is_not_found(proxy: httpx.Client, path: str) -> None:
     for method in ("GET", "POST"):
         answer = proxy.request(method, path)
         assert answer.status_code == 404
         assert answer.json()["error"]["type"] == "not_found"
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/generate/more", "/v1/assistants", "/v1/%00"])
+def test_an_unknown_path_of_openais_is_told_in_its_form(proxy: httpx.Client, path: str) -> None:
+    for method in ("GET", "POST"):
+        answer = proxy.request(method, path)
+        assert answer.status_code == 404
+        error = answer.json()["error"]
+        assert (error["type"], error["code"]) == ("invalid_request_error", "unknown_url")
 
 
 @pytest.mark.parametrize("path", [NATIVE, OPENAI])

@@ -8,12 +8,22 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from msgspec import structs
 
 from proxy.app import App, Misconfigured, start
 from proxy.core.errors import ClientGone, Fault, PayloadTooLarge
 from proxy.core.ports import Outgoing, Ports
 from proxy.core.web import Request, Response
-from tests.unit.doubles import Answerer, FakeReply, Logbook, MemoryBoard, ports
+from tests.unit.doubles import (
+    Answerer,
+    FakeReply,
+    FakeUpstream,
+    Logbook,
+    LoopClock,
+    MemoryBoard,
+    in_no_time,
+    ports,
+)
 from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, ROLE, STOP, error, whole
 
 ENV = {
@@ -273,6 +283,8 @@ def test_cross_origin() -> None:
     assert response.status == 204
     assert response.headers["access-control-allow-origin"] == "https://a.example"
     assert response.headers["access-control-allow-methods"] == "POST, OPTIONS"
+    allowed = response.headers["access-control-allow-headers"].split(", ")
+    assert {"authorization", "x-api-key", "api-key", "content-type"} <= set(allowed)
     stranger = app.handle(request("OPTIONS", "/v1/generate", origin="https://b.example"))
     assert isinstance(stranger, Response)
     assert "access-control-allow-origin" not in stranger.headers
@@ -292,3 +304,77 @@ async def test_wrong_settings_answer_everything() -> None:
         await app.scheduled()
     with pytest.raises(Exception, match="ENVIRONMENT"):
         await app.run_chunk(b"", later, unheard)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+@pytest.mark.parametrize(
+    "path", ["/v1", "/v1/", "/v1/nothing", "/v1/generate/more", "/v1/chat", "/v1/%2e%2e"]
+)
+def test_what_is_not_there_under_v1_is_told_in_openais_form(method: str, path: str) -> None:
+    app, _ = made()
+    response = app.handle(request(method, path))
+    assert isinstance(response, Response)
+    assert response.status == 404
+    problem = json.loads(response.body)["error"]
+    assert (problem["type"], problem["code"]) == ("invalid_request_error", "unknown_url")
+    assert problem["param"] is None
+
+
+@pytest.mark.parametrize("path", ["/", "/v2", "/v10/x", "/admin/nothing", "//v1/models"])
+def test_elsewhere_in_the_native_form(path: str) -> None:
+    app, _ = made()
+    response = app.handle(request("GET", path))
+    assert isinstance(response, Response)
+    assert response.status == 404
+    assert json.loads(response.body)["error"]["type"] == "not_found"
+
+
+@pytest.mark.parametrize("name", ["authorization", "x_api_key", "api_key"])
+async def test_a_key_goes_no_further(name: str) -> None:
+    """Whichever header carries it: not to a provider, and into no log."""
+    key = "the-key-of-the-caller"
+    app, outside = made(lambda _: whole("Hi!"), PROXY_API_KEY=key)
+    assert isinstance(outside.upstream, FakeUpstream)
+    assert isinstance(outside.log, Logbook)
+    given = {name: f"Bearer {key}" if name == "authorization" else key}
+    response = await ask(app, request("POST", "/v1/generate", {"prompt": "Hello"}, **JSON, **given))
+    assert response.status == 200
+    for outgoing in outside.upstream.sent:
+        assert key not in repr(outgoing)
+        assert not {"x-api-key", "api-key"} & outgoing.headers.keys()
+    assert key not in repr(outside.log.lines)
+    refused = await ask(app, request("GET", "/v1/models", **{name: "not-the-key"}))
+    assert refused.status == 401
+
+
+async def test_missing_bindings_are_told_to_everyone() -> None:
+    outside = structs.replace(ports(unused), unbound=("RATE_BUCKET", "STATISTICS"))
+    app = start({"ENVIRONMENT": "moon"}, outside)
+    assert isinstance(app, Misconfigured)
+    for path in ("/health", "/v1/models", "/nowhere"):
+        response = app.handle(request("GET", path))
+        assert response.status == 500
+        message = json.loads(response.body)["error"]["message"]
+        assert "RATE_BUCKET, STATISTICS" in message
+        assert "wrangler.toml" in message
+        assert "ENVIRONMENT must be one of" in message
+    with pytest.raises(Exception, match="RATE_BUCKET"):
+        await app.scheduled()
+
+
+@in_no_time
+async def test_health_is_told_though_the_board_hangs() -> None:
+    outside = ports(unused, clock=LoopClock())
+
+    async def hang(*_: object) -> str:
+        await asyncio.sleep(10_000)
+        return ""
+
+    assert isinstance(outside.board, MemoryBoard)
+    outside.board.read_checks = outside.board.exchange = hang  # type: ignore[method-assign]
+    app = start(ENV, outside)
+    assert isinstance(app, App)
+    loop = asyncio.get_running_loop()
+    for _ in range(10):
+        assert (await ask(app, request("GET", "/health/providers"))).status == 200
+    assert loop.time() < 3

@@ -207,6 +207,8 @@ class TestChunks:
         house = House(by_host(openai=unlike()), PROXY_API_KEY="the-one-key", RATE_LIMIT_BURST="30")
         headers = {
             "authorization": "Bearer the-one-key",
+            "x-api-key": "the-one-key",
+            "api-key": "the-one-key",
             "cf-aig-skip-cache": "true",
             "traceparent": f"00-{'a' * 32}-{'b' * 16}-01",
         }

@@ -19,29 +19,44 @@ from proxy.edge.objects import FlightsStub, ProviderBoardStub, PurgeLedgerStub
 from proxy.edge.points import EnginePoints
 from proxy.edge.r2 import R2Store
 
+OBJECTS = (
+    "PROVIDER_STATE",
+    "CACHE_PURGES",
+    "CACHE_FLIGHT",
+    "ACCESS_KEYS",
+    "RATE_BUCKET",
+    "PROVIDER_POOL",
+    "KEY_ACCOUNT",
+    "STATISTICS",
+    "BATCH_RUNNER",
+)
+"""The bindings of Durable Objects, all of which the Worker needs."""
+
 
 def ports(env: Any) -> Ports:
     """The platform behind the app's ports."""
     ai = getattr(env, "AI", None)
+    objects = {name: getattr(env, name, None) for name in OBJECTS}
     return Ports(
         upstream=FetchUpstream(ai),
         clock=SystemClock(),
         random=SystemRandom(),
-        board=ProviderBoardStub(env.PROVIDER_STATE),
-        purges=PurgeLedgerStub(env.CACHE_PURGES),
-        flights=FlightsStub(env.CACHE_FLIGHT),
-        keys=KeyStoreStub(env.ACCESS_KEYS),
-        buckets=BucketsStub(env.RATE_BUCKET),
-        accounts=AccountsStub(env.KEY_ACCOUNT),
-        pools=PoolsStub(env.PROVIDER_POOL),
-        statistics=StatisticsStub(env.STATISTICS),
-        batches=BatchesStub(env.BATCH_RUNNER),
+        board=ProviderBoardStub(objects["PROVIDER_STATE"]),
+        purges=PurgeLedgerStub(objects["CACHE_PURGES"]),
+        flights=FlightsStub(objects["CACHE_FLIGHT"]),
+        keys=KeyStoreStub(objects["ACCESS_KEYS"]),
+        buckets=BucketsStub(objects["RATE_BUCKET"]),
+        accounts=AccountsStub(objects["KEY_ACCOUNT"]),
+        pools=PoolsStub(objects["PROVIDER_POOL"]),
+        statistics=StatisticsStub(objects["STATISTICS"]),
+        batches=BatchesStub(objects["BATCH_RUNNER"]),
         kv=KVStore(env.CACHE_KV) if hasattr(env, "CACHE_KV") else None,
         r2=R2Store(env.CACHE_R2) if hasattr(env, "CACHE_R2") else None,
         points=EnginePoints(env.METRICS) if hasattr(env, "METRICS") else None,
         heap=heap_bytes,
         log=log,
         bindings=frozenset({"workers-ai"} if ai else ()),
+        unbound=tuple(name for name in OBJECTS if not hasattr(objects[name], "getByName")),
     )
 
 

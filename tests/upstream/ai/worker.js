@@ -1,6 +1,6 @@
 // Behaves as env.AI of the Workers runtime does towards its caller, with the scripted upstream
 // in the place of Cloudflare's inference service.
-import { WorkerEntrypoint } from "cloudflare:workers";
+import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
 
 export class AI extends WorkerEntrypoint {
   /**
@@ -59,6 +59,19 @@ export class Mute extends WorkerEntrypoint {
   }
   async delete() {
     await scheduler.wait(5000);
+  }
+}
+
+/** An object that never answers what the proxy's limiter and flights ask of it. */
+export class Hanging extends DurableObject {
+  async ask() {
+    await scheduler.wait(60_000);
+  }
+  async give_back() {
+    await scheduler.wait(60_000);
+  }
+  async board() {
+    await scheduler.wait(60_000);
   }
 }
 
