@@ -94,8 +94,12 @@ _MEANINGS = (
     ),
     _meaning(
         "400 422",
-        r"model_(not_found|decommissioned)|not a valid model|supported api model names"
-        r"|no such model|model\b.{0,100} does not exist",
+        r"model_(not_(found|supported|available)|decommissioned)|\binvalid_model\b"
+        r"|\b(invalid|unknown|no such) model\b(?! (param|arg|option|setting|config|input|output))"
+        r"|not a valid model|supported api model names"
+        r"|model not (exist|found)|model identifier is invalid"
+        r"|model:? ['\"`]?[^\s'\"`]{1,100}['\"`]? (is |was )?not found"
+        r"|model\b.{0,100} (does not exist|supported by (any )?provider)",
         "not_found",
         code="model_not_found",
     ),
@@ -117,7 +121,7 @@ _STATUSES = tuple(
     for words, status in (
         (r"context_length|invalid_request|validation|tool_use_failed|invalid_argument", 400),
         (r"authentication|api_key|unauthorized|permission", 401),
-        (r"not_found", 404),
+        (r"not_found|invalid_model\b", 404),
         (r"timeout|deadline", 408),
         (r"rate_limit|quota|exhausted|too_many", 429),
         (r"overloaded|unavailable|capacity", 503),

@@ -1,6 +1,7 @@
 """What refusals mean: their forms, their phrases, when to come back, and that no key is told."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -109,6 +110,79 @@ def test_a_phrase_says_more_than_its_status(
 
 
 @pytest.mark.parametrize(
+    "error",
+    [
+        {
+            "object": "error",
+            "message": "Invalid model: small-9",
+            "type": "invalid_model",
+            "param": None,
+            "code": "1500",
+        },
+        {
+            "error": {
+                "message": "Invalid model 'x'. See the documentation.",
+                "type": "invalid_model",
+            }
+        },
+        {"error": {"message": "invalid model ID", "type": "invalid_request_error"}},
+        {"error": {"message": "Model Not Exist", "type": "invalid_request_error"}},
+        {
+            "error": {
+                "message": "The supported API model names are a or b, but you passed c.",
+                "code": "invalid_request_error",
+            }
+        },
+        {"error": {"message": "vendor/x is not a valid model ID", "code": 400}},
+        {
+            "error": {
+                "message": "The requested model 'x' is not supported by any provider you enabled.",
+                "code": "model_not_supported",
+                "param": "model",
+            }
+        },
+        {"error": "Model x does not exist"},
+        {
+            "error": {
+                "message": "The requested model 'x' does not exist.",
+                "code": "model_not_found",
+            }
+        },
+        {"error": {"message": "`x` has been decommissioned", "code": "model_decommissioned"}},
+        {"error": {"message": "model 'x' not found"}},
+        {"error": {"message": "Unknown Model, please check the model code."}},
+        {"message": "The provided model identifier is invalid."},
+    ],
+)
+@pytest.mark.parametrize("status", [400, 404, 422])
+def test_a_model_that_is_not_there(error: dict[str, Any], status: int) -> None:
+    told = fault(status, error)
+    assert (told.kind, told.status, told.falls_over) == ("not_found", status, True)
+    if status != 404:
+        assert told.code == "model_not_found"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid model parameter: top_k",
+        "Unknown model_kwargs: watermark",
+        "Invalid type for 'model': expected a string",
+        "The model made an invalid call",
+    ],
+)
+def test_words_about_a_model_that_is_there(message: str) -> None:
+    assert fault(400, {"error": {"message": message}}).kind == "bad_request"
+
+
+def test_the_phrases_are_looked_for_in_linear_time() -> None:
+    began = time.perf_counter()
+    for word in ("model ", "model: ", "no such ", "invalid model"):
+        fault(400, {"error": {"message": word * 5_000}})
+    assert time.perf_counter() - began < 2
+
+
+@pytest.mark.parametrize(
     ("error", "kind", "status"),
     [
         ({"code": 429, "message": "x"}, "rate_limited", 429),
@@ -117,6 +191,7 @@ def test_a_phrase_says_more_than_its_status(
         ({"type": "invalid_request_error", "message": "x"}, "bad_request", None),
         ({"type": "authentication_error", "message": "x"}, "unauthorized", None),
         ({"code": "model_not_found", "message": "x"}, "not_found", None),
+        ({"type": "invalid_model", "message": "x"}, "not_found", None),
         ({"type": "timeout", "message": "x"}, "timeout", None),
         ({"type": "overloaded_error", "message": "x"}, "unavailable", None),
         ({"message": "x"}, "unavailable", None),
