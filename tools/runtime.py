@@ -143,7 +143,10 @@ def start(
     to. `vars` are visible in the process list: a secret belongs into .env or a `derived_config`.
     Raises StartError.
     """
-    flags = [*load_config(configs[0])["compatibility_flags"], *LOCAL_FLAGS]
+    config = load_config(configs[0])
+    flags = [*config["compatibility_flags"], *LOCAL_FLAGS]
+    if "ai" in config:  # Cloudflare's own, which --local does not reach
+        vars = {"AI_BINDING": "off", **(vars or {})}
     options = {
         "config": configs,
         "env": [env] if env else [],

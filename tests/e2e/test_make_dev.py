@@ -104,6 +104,13 @@ def test_without_a_model_and_ended_by_sigterm_to_make() -> None:
             ["sh", "-c", curl], capture_output=True, text=True, timeout=60, check=True
         )
         assert json.loads(shell.stdout)["status"] == "ok"
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            listed = client.get("/health/providers").json()["providers"]
+            states = {entry["name"]: entry["reason"] for entry in listed}
+            assert "can't answer here" in states["workers-ai"]
+            answer = client.post("/v1/generate", json={"prompt": "Hello"})
+            assert answer.status_code == 503
+            assert "run remotely" not in answer.text
         os.kill(process.pid, signal.SIGTERM)
         process.communicate(timeout=30)
     assert left_behind(process.pid, port) == []

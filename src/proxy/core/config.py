@@ -56,6 +56,7 @@ class Config(Struct, frozen=True, kw_only=True):
     admin_token: str | None
     fallback_chain: tuple[str, ...]
     disabled_providers: tuple[str, ...]
+    ai_binding: bool
     request_timeout_ms: int
     first_byte_timeout_ms: int
     idle_timeout_ms: int
@@ -128,6 +129,12 @@ SETTINGS = (
         "The order in which providers are tried; configured ones that it lacks come after it.",
     ),
     Setting("DISABLED_PROVIDERS", "", words, "Providers that are never used, though configured."),
+    Setting(
+        "AI_BINDING",
+        "on",
+        switch,
+        "off: the AI binding can't answer here (as under wrangler dev --local), and is not used.",
+    ),
     Setting(
         "REQUEST_TIMEOUT_MS",
         "300000",

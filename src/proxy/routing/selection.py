@@ -113,7 +113,9 @@ class Selection:
         if name in config.disabled_providers:
             return "switched off by DISABLED_PROVIDERS"
         if spec.dialect == "workers-ai":
-            return None if name in bindings else "the Worker has no AI binding"
+            if name not in bindings:
+                return "the Worker has no AI binding"
+            return None if config.ai_binding else "the AI binding can't answer here (AI_BINDING)"
         if not spec.keyless and not access.key:
             return f"{variable(name, 'API_KEY')} is not set"
         if not (access.base_url or spec.base_url):

@@ -196,6 +196,14 @@ def test_keyless_providers_need_their_place_only(catalog: Catalog) -> None:
     ]
 
 
+def test_an_ai_binding_that_cannot_answer_is_not_configured(catalog: Catalog) -> None:
+    config = read({"AI_BINDING": "off"}, catalog.providers)
+    selection = Selection(catalog, config, frozenset({"workers-ai"}))
+    assert selection.configured == ()
+    with pytest.raises(NoProviderAvailable, match="workers-ai: the AI binding can't answer here"):
+        selection.plan(Ask(), TEXT, ANY)
+
+
 def allowed(selection: Selection, ask: Ask, **grant: tuple[str, ...]) -> list[str]:
     targets = selection.plan(ask, TEXT, Grant(**grant)).in_order()
     return [f"{target.spec.name}/{target.model.id}" for target in targets]
