@@ -17,8 +17,6 @@ from proxy.exchange import JSON, Exchange, estimated_cost
 from proxy.limits.estimate import embedding_tokens
 from proxy.parts import Parts
 
-MODEL_PREFIX = "/v1/models/"
-
 
 async def generate(parts: Parts, exchange: Exchange) -> Response:
     """POST /v1/generate."""
@@ -39,7 +37,7 @@ async def embeddings(parts: Parts, exchange: Exchange) -> Response:
     """POST /v1/embeddings."""
     ask = openai.parse_embeddings(await _body(parts, exchange))
     ask = structs.replace(ask, passed_on=exchange.passed_on)
-    note_asked(exchange, ask.routing, {})
+    note_asked(exchange, ask.routing, ask.metadata)
     exchange.lap("parse")
     meter = await admitted(exchange, parts.limiter)
     exchange.lap("limit")
@@ -153,10 +151,9 @@ def models(parts: Parts, exchange: Exchange) -> Response:
 
 def model(parts: Parts, exchange: Exchange) -> Response:
     """GET /v1/models/ID."""
-    id_ = unquote(exchange.request.path.removeprefix(MODEL_PREFIX))
-    for entry in parts.selection.listing(_grant(exchange)):
-        if entry.id == id_:
-            return Response(headers=dict(JSON), body=openai.model(entry))
+    id_ = unquote(exchange.request.path.partition("/models/")[2].rstrip("/"))
+    if entry := parts.selection.entry(id_, _grant(exchange)):
+        return Response(headers=dict(JSON), body=openai.model(entry))
     raise NotFound(
         f"The model {id_[:200]!r} is not offered here; GET /v1/models lists those that are.",
         param="model",

@@ -48,8 +48,9 @@ from proxy.limits.limiter import Limiter, Meter
 from proxy.routing.breaker import Outcome
 from proxy.routing.failure import as_proxy_error
 from proxy.routing.manager import Done, Manager
+from proxy.routing.needs import Needs
 from proxy.routing.retry import Retrying, retrying
-from proxy.routing.selection import Needs, Question, Selection
+from proxy.routing.selection import Question, Selection
 from proxy.routing.stream import Stream
 
 OUTAGE = (ProviderError, ProviderTimeout, RateLimitExceeded, NoProviderAvailable)

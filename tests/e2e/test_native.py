@@ -187,7 +187,7 @@ def test_the_callers_key_never_reaches_a_provider(
         ({"prompt": "hi", "provider": "nobody"}, "provider"),
         ({"prompt": "hi", "strategy": "luckiest"}, "strategy"),
         ({"prompt": "hi", "cache": {"ttl": "long"}}, "cache.ttl"),
-        ({"prompt": "hi", "metadata": {"a": 1}}, "metadata"),
+        ({"prompt": "hi", "metadata": {"tags": ["x" * 512]}}, "metadata.tags"),
         ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
         (
             {

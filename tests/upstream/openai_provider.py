@@ -169,7 +169,9 @@ class OpenAi:
         }
 
     def _embeddings(self, body: Json, behaviour: Behaviour) -> Reply:
-        inputs = body["input"] if isinstance(body["input"], list) else [body["input"]]
+        given = body["input"]
+        one = isinstance(given, str) or isinstance(given[0], int)  # a text, or its tokens
+        inputs = [given] if one else given
         vectors = [embed(str(text), body.get("dimensions") or 8) for text in inputs]
         packed = body.get("encoding_format") == "base64"
         tokens = sum(words(str(text)) for text in inputs)

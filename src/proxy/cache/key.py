@@ -27,6 +27,7 @@ _ELSEWHERE = (
     "stream",
     "tools",
     "response_format",
+    "vendors",  # in the question, where they matter
     "extra",
     "raw_messages",
     "raw_tools",

@@ -126,6 +126,8 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None
+    vendors: str | None = None
+    """OpenRouter's `provider` object, less its lists of providers: JSON, for OpenRouter alone."""
     extra: dict[str, Raw] = {}
     """OpenAI's fields that the proxy does not know, for a provider of that dialect."""
     raw_messages: tuple[Raw, ...] = ()
@@ -199,9 +201,15 @@ class EmbeddingRequest(Struct, frozen=True, kw_only=True):
     input: tuple[str, ...] | tuple[tuple[int, ...], ...]
     routing: Routing
     dimensions: int | None = None
+    listed: bool = False
+    """Whether the one input came in a list: it goes on as it came."""
     base64: bool = False
     """Vectors as base64 of little-endian float32 (OpenAI's `encoding_format`)."""
     user: str | None = None
+    metadata: dict[str, str] = {}
+    """Labels."""
+    vendors: str | None = None
+    """OpenRouter's `provider` object, less its lists of providers: JSON, for OpenRouter alone."""
     extra: dict[str, Raw] = {}
     """OpenAI's fields that the proxy does not know, for a provider of that dialect."""
     passed_on: dict[str, str] = {}

@@ -118,7 +118,7 @@ def parse_chat(body: bytes) -> Call:
         ),
         cache=CacheControl(ttl=cache.ttl, mode=cache.mode),
         user=ask.user or None,
-        metadata=ask.metadata or {},
+        metadata=reading.labels(ask.metadata),
     )
 
 

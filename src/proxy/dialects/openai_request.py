@@ -6,7 +6,7 @@ that are not known here are kept for a provider of this dialect; a body without 
 proxy's fields is kept whole, so that it can go on unchanged.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -38,6 +38,10 @@ from proxy.dialects.reading import invalid
 EMBEDDING_INPUTS = 2048
 """Texts in one request for embeddings: OpenAI's own limit."""
 
+VENDOR_FIELDS = 4000
+"""Characters of JSON that may be meant for OpenRouter in a `provider` object."""
+_LISTS = ("order", "only", "ignore")
+
 _SORTS: dict[str, Strategy] = {
     "price": "cheapest",
     "throughput": "fastest",
@@ -45,14 +49,14 @@ _SORTS: dict[str, Strategy] = {
 }
 
 
-class _Provider(Struct, frozen=True, forbid_unknown_fields=True):
-    """OpenRouter's `provider` object, as far as it says who shall answer. Its other wishes
-    (`data_collection`, `zdr`, …) are promises that the proxy can't keep: refused, not ignored."""
+class _Provider(Struct, frozen=True):
+    """OpenRouter's `provider` object, as far as it says who shall answer. Its other fields
+    (`data_collection`, `zdr`, …) are promises that OpenRouter alone can keep: see `_vendors`."""
 
     order: reading.Names | None = None
     only: reading.Names | None = None
     ignore: reading.Names | None = None
-    sort: Literal["price", "throughput", "latency"] | None = None
+    sort: Literal["price", "throughput", "latency"] | dict[str, Any] | None = None
     allow_fallbacks: bool | None = None
 
 
@@ -124,12 +128,14 @@ class _Embed(_Steering, frozen=True, kw_only=True):
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: reading.Count | None = None
     user: reading.Label | None = None
+    metadata: reading.Metadata | None = None
 
 
 _CHAT = msgspec.json.Decoder(_Chat)
 _EMBED = msgspec.json.Decoder(_Embed)
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _ANY = msgspec.json.Decoder()
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 _OWN = frozenset(_Steering.__struct_fields__) - {"model"} | {"cache", "metadata"}
 _NULL = Raw(b"null")
@@ -174,6 +180,7 @@ def parse_chat(body: bytes) -> Call:
             parallel_tool_calls=ask.parallel_tool_calls,
             response_format=ask.response_format,
             reasoning_effort=ask.reasoning_effort,
+            vendors=_vendors(ask, fields),
             extra=extra,
             raw_messages=raw_messages(fields["messages"]),
             raw_tools=fields["tools"] if tools else None,
@@ -182,7 +189,7 @@ def parse_chat(body: bytes) -> Call:
         routing=_routing(ask),
         cache=_cache(ask.cache or _Cache()),
         user=ask.user or None,
-        metadata=ask.metadata or {},
+        metadata=reading.labels(ask.metadata),
         include_usage=bool(ask.stream_options and ask.stream_options.include_usage),
     )
 
@@ -192,13 +199,17 @@ def parse_embeddings(body: bytes) -> EmbeddingRequest:
     the field."""
     reading.check(body)
     ask = reading.decode(_EMBED, body)
+    fields = _FIELDS.decode(body)
     return EmbeddingRequest(
         input=_inputs(ask.input),
+        listed=isinstance(ask.input, list) and not isinstance(ask.input[0], int),
+        vendors=_vendors(ask, fields),
         routing=_routing(ask),
         dimensions=ask.dimensions,
         base64=ask.encoding_format == "base64",
         user=ask.user or None,
-        extra=_unknown(_FIELDS.decode(body), _KNOWN_IN_EMBED),
+        metadata=reading.labels(ask.metadata),
+        extra=_unknown(fields, _KNOWN_IN_EMBED),
     )
 
 
@@ -227,6 +238,7 @@ def _unknown(fields: dict[str, Raw], known: frozenset[str]) -> dict[str, Raw]:
 
 def _routing(ask: _Steering) -> Routing:
     wish = ask.provider if isinstance(ask.provider, _Provider) else _Provider()
+    sort = wish.sort if isinstance(wish.sort, str) else None
     names = (ask.model, *(ask.models or ()))
     model, *others = dict.fromkeys(name for name in names if name) or ("auto",)
     fallback = True if ask.fallback is None else ask.fallback
@@ -234,13 +246,26 @@ def _routing(ask: _Steering) -> Routing:
         model=model,
         models=tuple(others),
         provider=ask.provider if isinstance(ask.provider, str) else None,
-        strategy=ask.strategy or (_SORTS[wish.sort] if wish.sort else None),
+        strategy=ask.strategy or (_SORTS[sort] if sort else None),
         fallback=False if wish.allow_fallbacks is False else fallback,
         timeout_ms=ask.timeout,
         order=wish.order or (),
         only=wish.only or (),
         ignore=wish.ignore or (),
     )
+
+
+def _vendors(ask: _Steering, fields: dict[str, Raw]) -> str | None:
+    """What OpenRouter's `provider` object holds beside its lists, the keys in order; None where
+    it holds nothing else."""
+    if not isinstance(ask.provider, _Provider):
+        return None
+    given = reading.decode(_OBJECT, fields["provider"], at="provider")
+    rest = {k: v for k, v in given.items() if k not in _LISTS and v is not None}
+    told = msgspec.json.encode(rest, order="sorted").decode() if rest else None
+    if told and len(told) > VENDOR_FIELDS:
+        raise invalid("provider", f"Expected fields of at most {VENDOR_FIELDS} characters")
+    return told
 
 
 def _cache(ask: _Cache) -> CacheControl:

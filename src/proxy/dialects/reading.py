@@ -6,7 +6,7 @@ also the error's `param`.
 """
 
 import re
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw
@@ -29,10 +29,11 @@ Temperature = Annotated[float, Meta(ge=0, le=2)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Metadata = Annotated[
-    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
-    Meta(max_length=16),
-]
+LABEL_LENGTH = 512
+"""Characters of a label: of a text, or of the JSON of another value."""
+_LabelText = Annotated[str, Meta(max_length=LABEL_LENGTH)]
+_LabelValue = _LabelText | bool | int | float | list[Any] | dict[str, Any] | None
+Metadata = Annotated[dict[Annotated[str, Meta(max_length=64)], _LabelValue], Meta(max_length=16)]
 _StopText = Annotated[str, Meta(min_length=1, max_length=1024)]
 Stop = _StopText | Annotated[tuple[_StopText, ...], Meta(max_length=16)]
 
@@ -74,6 +75,17 @@ def decode(decoder: msgspec.json.Decoder[T], text: bytes | Raw, at: str = "") ->
         raise _told(str(error), at) from None
     except msgspec.DecodeError as error:
         raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
+
+
+def labels(metadata: dict[str, Any] | None) -> dict[str, str]:
+    """Metadata as labels: a text stays, any other value becomes its compact JSON. Raises
+    InvalidRequest for JSON that is too long."""
+    told: dict[str, str] = {}
+    for name, value in (metadata or {}).items():
+        told[name] = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        if len(told[name]) > LABEL_LENGTH:
+            raise invalid(f"metadata.{name}", f"Expected JSON of length <= {LABEL_LENGTH}")
+    return told
 
 
 def stops(stop: str | tuple[str, ...] | None) -> tuple[str, ...]:

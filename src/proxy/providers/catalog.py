@@ -4,6 +4,7 @@ costs, and which model a name means. A user edits the data file; nothing here na
 
 import json
 import pkgutil
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -16,6 +17,13 @@ Ability = Literal["vision", "tools", "json", "reasoning"]
 """`json` means an answer that keeps to a JSON schema, not just any JSON."""
 Price = Annotated[float, Meta(ge=0)]
 Tokens = Annotated[int, Meta(gt=0)]
+_SNAPSHOT = re.compile(
+    r"-(?:20\d\d-[01]\d-[0-3]\d|20\d\d[01]\d[0-3]\d|0\d\d"
+    r"|(?:preview|exp)-[01]\d-(?:[0-3]\d|20\d\d))$"
+)
+"""The end of a name that says which snapshot of a model it is: -2024-08-06, -20250929, and at
+Google -001, -preview-05-20, -preview-09-2025. A bare month and day (-0528) is none: some of those
+are models of their own, at another price."""
 
 
 class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +71,9 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Its model for each tier; a tier that is missing here is not offered."""
     embedding_model: str | None = None
     """The model for embeddings when none is named."""
+    vendors: bool = False
+    """Whether it resells other vendors' models and takes OpenRouter's `provider` object, which
+    chooses among them."""
 
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -215,6 +226,8 @@ class Catalog:
                 wrong.append(f"alias {alias} names {meant}, which is not among the models")
             if alias in TIERS or alias in self._by_id:
                 wrong.append(f"alias {alias} hides the tier or model of that name")
+            if alias.partition("/")[0] in self.providers:
+                wrong.append(f"alias {alias} begins with a provider's name, which means its models")
         return wrong
 
     def tier_model(self, provider: str, tier: str) -> Model | None:
@@ -222,20 +235,65 @@ class Catalog:
         id_ = self.providers[provider].tiers.get(tier)
         return self.models[provider, id_] if id_ else None
 
-    def model(self, provider: str, id_: str) -> Model:
-        """A model by its provider's name for it. One that is not listed has no known price
-        and is passed to the provider as it is."""
-        return self.models.get((provider, id_)) or Model(provider=provider, id=id_)
+    def find(self, provider: str, name: str) -> Model | None:
+        """The model that a provider's name, or an alias of it, means: a listed one, or a dated
+        snapshot of a listed one, which is the same model under its own name. None where the
+        catalogue does not know it."""
+        for known in (name, undated(name)):
+            if listed := self.models.get((provider, known)):
+                return _as_named(listed, name)
+            alias = self.aliases.get(known, "")
+            if alias.startswith(f"{provider}/"):
+                return self.models[provider, alias.removeprefix(f"{provider}/")]
+        return None
+
+    def model(self, provider: str, name: str, mode: Literal["chat", "embedding"] = "chat") -> Model:
+        """The model that `find` finds, or else one of that mode that nothing is known of: it is
+        passed to the provider as it is, at an unknown price."""
+        return self.find(provider, name) or Model(provider=provider, id=name, mode=mode)
 
     def offers(self, id_: str) -> list[Model]:
         """The providers' models of that very name."""
         return self._by_id.get(id_, [])
 
+    def named(self, name: str) -> list[Model]:
+        """The models that a name without a provider means, as in `find`: one for each provider
+        that lists it."""
+        for known in (name, undated(name)):
+            if listed := self.offers(known):
+                return [_as_named(model, name) for model in listed]
+            if alias := self.aliases.get(known):
+                provider, _, id_ = alias.partition("/")
+                return [self.models[provider, id_]]
+        return []
+
+    def alike(self, name: str) -> list[str]:
+        """`provider/id` of the models whose names differ from `name` in the vendor before it, the
+        date behind it or the marks between only: what a caller may have meant."""
+        bare = _bare(name)
+        return [f"{provider}/{id_}" for provider, id_ in self.models if _bare(id_) == bare]
+
     def tier_of(self, model: Model) -> str:
         """The tier that a model stands for at its provider, `auto` where it stands for none:
         which model another provider puts in its place."""
         tiers = self.providers[model.provider].tiers
-        return next((tier for tier in TIERS if tiers.get(tier) == model.id), "auto")
+        names = (model.id, undated(model.id))
+        return next((tier for tier in TIERS if tiers.get(tier) in names), "auto")
+
+
+def undated(name: str) -> str:
+    """A model's name without the mark of a snapshot."""
+    return _SNAPSHOT.sub("", name)
+
+
+def _as_named(listed: Model, name: str) -> Model:
+    """A listed model under the name of one of its snapshots."""
+    return listed if listed.id == name else msgspec.structs.replace(listed, id=name, upstream=None)
+
+
+def _bare(name: str) -> str:
+    """What of a name tells the model: without vendor and date, whatever marks stand between."""
+    return re.sub(r"[^a-z0-9]+", "-", undated(name).rpartition("/")[2].lower())
 
 
 def _unfit(place: str, model: Model | None) -> str | None:

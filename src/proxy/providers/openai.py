@@ -68,15 +68,15 @@ def fault(target: Target, status: int, headers: Mapping[str, str], body: bytes) 
 def embedding_request(target: Target, ask: EmbeddingRequest) -> Outgoing:
     """The call for embeddings, in the form that the caller wants them in."""
     values = {
+        **target.model.send,
         "model": target.model.wire_id,
-        "input": ask.input,
+        "input": ask.input if ask.listed or len(ask.input) > 1 else ask.input[0],
         "encoding_format": "base64" if ask.base64 else None,
         "dimensions": ask.dimensions,
         "user": ask.user,
     }
-    fields = ask.extra | {
-        k: Raw(msgspec.json.encode(v)) for k, v in values.items() if v is not None
-    }
+    told = {k: Raw(msgspec.json.encode(v)) for k, v in values.items() if v is not None}
+    fields = told | ask.extra
     dropped = fit(target, fields, _EMBEDDING_FIELDS)
     return Outgoing(
         url=_url(target.embeddings_url or target.base_url, "/embeddings"),

@@ -31,9 +31,10 @@ from proxy.providers.adapter import Adapter, Target
 from proxy.providers.registry import ADAPTERS
 from proxy.routing.attempts import Run, Terms
 from proxy.routing.images import with_inline_images
+from proxy.routing.needs import Needs
 from proxy.routing.plan import Plan, roomy
 from proxy.routing.retry import Retrying
-from proxy.routing.selection import Needs, Selection
+from proxy.routing.selection import Selection
 from proxy.routing.strategy import Candidate, Order, order
 from proxy.routing.stream import Stream
 from proxy.routing.watch import Call as Watched
@@ -133,7 +134,7 @@ class Manager:
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
             return adapter.embeddings(target, ask, await _read(reply, VECTOR_VALUES)), outgoing
 
-        asked = _Asked(ask.routing, Needs(embedding=True), ask.user)
+        asked = _Asked(ask.routing, Needs(embedding=True, vendors=ask.vendors), ask.user)
         vectors, done = await self._run(asked, permit, attempt)
         done.call.end("ok")
         return vectors, done

@@ -20,13 +20,13 @@ class Market:
     ) -> int | None:
         """What tokens cost, in nano-dollars; None where it is not known. Cached are part of the
         input tokens, reasoning part of the output tokens."""
-        listed = self._catalog.models.get((provider, model))
+        listed = self._catalog.find(provider, model)
         usage = Usage(input=input, output=output, cached=cached, reasoning=reasoning)
         return listed.cost(usage).nano_usd if listed else None
 
     def alternatives(self, provider: str, model: str) -> Sequence[tuple[str, str]]:
         """The other models of the same tier, one a provider, and the same model elsewhere."""
-        listed = self._catalog.models.get((provider, model))
+        listed = self._catalog.find(provider, model)
         if listed is None:
             return ()
         same = self._catalog.offers(model)

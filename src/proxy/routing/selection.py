@@ -1,69 +1,33 @@
 """Which models may answer a request, in the order in which they are tried.
 
-A name is looked up by itself (`gpt-4o`), with its provider (`openai/gpt-4o`) or as a tier
-(`fast`, `groq/fast`). Where fallback is allowed, the other providers follow, each with its own
-model of the same tier. For every provider that is left out there is a reason to tell.
+What a name means stands in names.py. Where fallback is allowed, the other providers follow, each
+with its own model of the same tier. For every provider that is left out there is a reason to tell.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
+import msgspec
 from msgspec import Struct, structs
 
-from proxy.core.chat import TIERS, ChatRequest, ModelEntry, Routing
+from proxy.core.chat import TIERS, ModelEntry, Routing
 from proxy.core.config import Config, variable
-from proxy.core.errors import InvalidRequest, NoProviderAvailable, NotFound, PermissionDenied
+from proxy.core.errors import InvalidRequest, NoProviderAvailable, PermissionDenied
 from proxy.core.principal import Grant
 from proxy.providers.adapter import Target
-from proxy.providers.catalog import Ability, Catalog, Model
+from proxy.providers.catalog import Catalog, Model, undated
 from proxy.routing.breaker import View
 from proxy.routing.health import Check
+from proxy.routing.names import Names
+from proxy.routing.needs import Needs
 from proxy.routing.plan import Group, Plan
+from proxy.routing.vendors import Wishes, divide, refuse
 
 T = TypeVar("T")
 
 KNOWN = 1000
 """Questions whose candidates are remembered."""
-
-
-class Needs(Struct, frozen=True):
-    """What a request demands of a model."""
-
-    abilities: frozenset[Ability] = frozenset()
-    embedding: bool = False
-    streaming: bool = False
-    reasoning: bool = False
-    """Asked for, and no demand: a model that can't answers without."""
-
-    @classmethod
-    def of(cls, chat: ChatRequest) -> "Needs":
-        """What a chat request demands."""
-        wanted: list[Ability] = []
-        if chat.wants_vision:
-            wanted.append("vision")
-        if chat.tools and chat.tool_choice != "none":
-            wanted.append("tools")
-        if chat.response_format and chat.response_format.type == "json_schema":
-            wanted.append("json")
-        return cls(
-            frozenset(wanted),
-            streaming=chat.stream,
-            reasoning=chat.reasoning_effort not in (None, "none"),
-        )
-
-    def lacking(self, model: Model) -> str | None:
-        """What `model` can't do of it, in words; None if it can do all or nothing is known."""
-        if (model.mode == "embedding") != self.embedding:
-            return f"{model.id} is {'an embedding' if self.embedding is False else 'a chat'} model"
-        missing = set[str](self.abilities - model.can if model.can is not None else ())
-        if self.streaming and not model.streams:
-            missing.add("streaming")
-        return f"{model.id} has no {' and no '.join(sorted(missing))}" if missing else None
-
-    def missed_by(self, model: Model) -> bool:
-        """Whether `model` would answer without the reasoning that is asked for."""
-        return self.reasoning and model.can is not None and "reasoning" not in model.can
 
 
 class Question(Struct, frozen=True):
@@ -74,7 +38,7 @@ class Question(Struct, frozen=True):
     """
 
     names: tuple[str, ...]
-    """`provider/model` each."""
+    """`provider/model` each, with what is wished of a reseller behind it."""
     by_name: bool
     strategy: str | None
     defaults: dict[str, Any]
@@ -83,8 +47,9 @@ class Question(Struct, frozen=True):
     def about(cls, target: Target) -> "Question":
         """The question for one model by name: where an answer of it belongs that came in the
         place of another's."""
-        name = f"{target.spec.name}/{target.model.id}"
-        return cls(names=(name,), by_name=True, strategy=None, defaults=target.spec.defaults)
+        return cls(
+            names=(_label(target),), by_name=True, strategy=None, defaults=target.spec.defaults
+        )
 
     def words(self) -> tuple[str, ...]:
         """The question as part of a cache key."""
@@ -99,6 +64,7 @@ class Selection:
     def __init__(self, catalog: Catalog, config: Config, bindings: frozenset[str]) -> None:
         """bindings: the providers that a binding of the Worker provides."""
         self._catalog = catalog
+        self._names = Names(catalog)
         self._access = config.providers
         self._reasons = {
             name: reason
@@ -106,6 +72,7 @@ class Selection:
             if (reason := self._unusable(name, config, bindings))
         }
         self._known: dict[tuple[str, Routing, Needs, Grant], Any] = {}
+        self._resellers = {name for name, spec in catalog.providers.items() if spec.vendors}
         self.order = tuple(dict.fromkeys((*config.fallback_chain, *catalog.providers)))
 
     def _unusable(self, name: str, config: Config, bindings: frozenset[str]) -> str | None:
@@ -127,9 +94,11 @@ class Selection:
         """The providers that may be called, in their order."""
         return tuple(name for name in self.order if name not in self._reasons)
 
-    def target(self, model: Model) -> Target:
-        """A model with all that it takes to call it."""
+    def target(self, model: Model, wishes: Wishes | None = None) -> Target:
+        """A model with all that it takes to call it. wishes: a reseller's `provider` object."""
         spec, access = self._catalog.providers[model.provider], self._access[model.provider]
+        if wishes:
+            model = structs.replace(model, send=model.send | {"provider": wishes})
         return Target(
             spec=spec,
             model=model,
@@ -150,8 +119,18 @@ class Selection:
         return tiers + [
             ModelEntry(id=f"{model.provider}/{model.id}", owned_by=model.provider)
             for model in self._catalog.models.values()
-            if model.provider not in self._reasons and not _barred(model, grant)
+            if model.provider not in self._reasons and not self._barred(model, grant)
         ]
+
+    def entry(self, name: str, grant: Grant) -> ModelEntry | None:
+        """The model on offer under any name that a request may call it by; None where no
+        configured provider lists it, or the key may not use it."""
+        if name in TIERS:
+            return ModelEntry(id=name, owned_by="proxy")
+        for model in self._names.listed(name):
+            if model.provider not in self._reasons and not self._barred(model, grant):
+                return ModelEntry(id=name, owned_by=model.provider)
+        return None
 
     def report(
         self, checks: Mapping[str, Check], breakers: Mapping[str, View]
@@ -186,6 +165,7 @@ class Selection:
 
     def _plan(self, routing: Routing, needs: Needs, grant: Grant) -> Plan:
         self._check_names(routing)
+        routing, wishes = self._divided(routing, needs)
         excluded: dict[str, str] = {}
         barred: list[str] = []
         groups: list[tuple[list[Model], bool]] = []
@@ -195,11 +175,11 @@ class Selection:
                 reason = self._reason(model, routing, needs)
                 if reason:
                     excluded.setdefault(model.provider, reason)
-                elif why := _barred(model, grant):
+                elif why := self._barred(model, grant):
                     barred.append(why)
                 else:
                     usable.append(model)
-            if not (usable or groups or _is_open(routing)) and barred:
+            if not (usable or groups or self._is_open(routing)) and barred:
                 break  # what was asked for by name is not exchanged for what the key may use
             if wanted.left_open:  # what was named is asked, and what it drops is told
                 usable = [model for model in usable if not needs.missed_by(model)] or usable
@@ -215,9 +195,21 @@ class Selection:
             groups = [([m for m in models if m.id == first], best) for models, best in groups]
         if routing.fallback is False:
             groups = [(groups[0][0], True)]
+        return self._planned(groups, excluded, wishes)
+
+    def _planned(
+        self, groups: list[tuple[list[Model], bool]], excluded: dict[str, str], wishes: Wishes
+    ) -> Plan:
+        """The plan; the wishes go with a reseller's models where no other provider may answer."""
         chosen = {model.provider for models, _ in groups for model in models}
+        if not chosen <= self._resellers:
+            refuse(wishes, self._catalog.providers)
+            wishes = {}
         return Plan(
-            tuple(Group(tuple(map(self.target, models)), best) for models, best in groups),
+            tuple(
+                Group(tuple(self.target(model, wishes) for model in models), best)
+                for models, best in groups
+            ),
             {name: reason for name, reason in excluded.items() if name not in chosen},
         )
 
@@ -228,11 +220,11 @@ class Selection:
 
     def _question(self, routing: Routing, needs: Needs, grant: Grant) -> Question:
         targets = self.plan(routing, needs, grant).in_order()
-        by_name = not (routing.models or _is_open(routing))
+        by_name = not (routing.models or self._is_open(routing))
         considered = targets[:1] if by_name else targets
         first = considered[0].spec.defaults.items()
         return Question(
-            names=tuple(f"{target.spec.name}/{target.model.id}" for target in considered),
+            names=tuple(map(_label, considered)),
             by_name=by_name,
             strategy=routing.strategy,
             defaults={
@@ -259,14 +251,38 @@ class Selection:
         known: T = self._known[asked]
         return known
 
+    def _divided(self, routing: Routing, needs: Needs) -> tuple[Routing, Wishes]:
+        """What of OpenRouter's `provider` object is the proxy's, and what is for a reseller."""
+        if not (needs.vendors or routing.order or routing.only or routing.ignore):
+            return routing, {}
+        bare = structs.replace(routing, order=(), only=(), ignore=())
+        meant = [model for wanted in self._wanted(bare, needs) for model in wanted.models]
+        alone = bool(meant) and all(model.provider in self._resellers for model in meant)
+        return divide(routing, needs.vendors, self._catalog.providers, self._resellers, alone=alone)
+
+    def _is_open(self, routing: Routing) -> bool:
+        """Whether it names a tier and not a model."""
+        return self._names.tier(routing.model) is not None
+
+    def _barred(self, model: Model, grant: Grant) -> str | None:
+        """What the caller's key forbids of a model, in words. What may be used may be used as any
+        of its snapshots; a pattern that begins with a provider's name is about that provider."""
+        if grant.providers and model.provider not in grant.providers:
+            return f"use {model.provider}"
+        for id_ in (model.id, undated(model.id)):
+            for pattern in grant.models:
+                if fnmatchcase(f"{model.provider}/{id_}", pattern):
+                    return None
+                head, slash, _ = pattern.partition("/")
+                if not (slash and head in self._catalog.providers) and fnmatchcase(id_, pattern):
+                    return None
+        return f"use {model.provider}/{model.id}" if grant.models else None
+
     def _check_names(self, routing: Routing) -> None:
         fallback = routing.fallback if isinstance(routing.fallback, tuple) else ()
         named = {
             "provider": (routing.provider,) if routing.provider else (),
             "fallback": fallback,
-            "provider.order": routing.order,
-            "provider.only": routing.only,
-            "provider.ignore": routing.ignore,
         }
         for param, names in named.items():
             for name in names:
@@ -291,71 +307,20 @@ class Selection:
         """
         order = tuple(dict.fromkeys((*routing.order, *self.order)))
         only_best = routing.fallback is not True
-        first = self._named(routing.model, routing.provider, needs, order)
+        first = self._names.models(routing.model, routing.provider, needs, order)
         yield _Wanted(first, only_best, left_open=not routing.provider and routing.model in TIERS)
         for name in routing.models:
-            models = self._named(name, None, needs, order)
+            models = self._names.models(name, None, needs, order)
             yield _Wanted(models, only_best, left_open=name in TIERS)
         if routing.fallback is False or needs.embedding:
             return
-        tier = routing.model.rpartition("/")[2]
-        if not _is_open(routing):
+        tier = self._names.tier(routing.model)
+        if tier is None:
             tier = self._catalog.tier_of(first[0]) if first else "auto"
         listed = isinstance(routing.fallback, tuple)
         others = routing.fallback if isinstance(routing.fallback, tuple) else order
-        follow = (self._tier_model(provider, tier, needs) for provider in others)
+        follow = (self._names.tier_model(provider, tier, needs) for provider in others)
         yield _Wanted([model for model in follow if model], False, left_open=not listed)
-
-    def _named(
-        self, name: str, provider: str | None, needs: Needs, order: tuple[str, ...]
-    ) -> list[Model]:
-        """The models that a name means, those of the providers first in `order` first."""
-        if provider:
-            own = name.removeprefix(f"{provider}/")
-            return self._at(provider, own, needs)
-        if name in TIERS:
-            models = [self._tier_model(p, name, needs) for p in order]
-            return [model for model in models if model]
-        name = self._catalog.aliases.get(name, name)
-        head, _, rest = name.partition("/")
-        prefixed = head in self._catalog.providers and rest
-        if prefixed and ((head, rest) in self._catalog.models or rest in TIERS):
-            return self._at(head, rest, needs)
-        if offers := self._catalog.offers(name):
-            return sorted(offers, key=lambda model: order.index(model.provider))
-        if prefixed:
-            return self._at(head, rest, needs)
-        raise NotFound(
-            f"The model {name!r} is not known. Name a model of GET /v1/models, a tier"
-            f" ({', '.join(TIERS)}), or any model with its provider, as in openai/{name}.",
-            param="model",
-            code="model_not_found",
-        )
-
-    def _at(self, provider: str, name: str, needs: Needs) -> list[Model]:
-        if name in TIERS:
-            model = self._tier_model(provider, name, needs)
-            return [model] if model else []
-        meant = self._catalog.aliases.get(name, "")
-        if (provider, name) not in self._catalog.models and meant.startswith(f"{provider}/"):
-            name = meant.removeprefix(f"{provider}/")
-        model = self._catalog.model(provider, name)
-        if (provider, name) not in self._catalog.models:  # taken for what is asked of it
-            model = structs.replace(model, mode="embedding" if needs.embedding else "chat")
-        return [model]
-
-    def _tier_model(self, provider: str, tier: str, needs: Needs) -> Model | None:
-        """The provider's model of a tier; where that one can't do what is needed or asked for,
-        the first of its other tiers that can."""
-        if needs.embedding:
-            id_ = self._catalog.providers[provider].embedding_model
-            return self._catalog.model(provider, id_) if id_ else None
-        first = self._catalog.tier_model(provider, tier)
-        if first is None:
-            return None
-        offered = (self._catalog.tier_model(provider, name) for name in (tier, *TIERS))
-        able = [model for model in offered if model and not needs.lacking(model)] or [first]
-        return next((model for model in able if not needs.missed_by(model)), able[0])
 
 
 class _Wanted(Struct, frozen=True):
@@ -368,16 +333,8 @@ class _Wanted(Struct, frozen=True):
     """Whether the caller named neither model nor provider."""
 
 
-def _is_open(routing: Routing) -> bool:
-    """Whether it names a tier and not a model."""
-    return routing.model.rpartition("/")[2] in TIERS
-
-
-def _barred(model: Model, grant: Grant) -> str | None:
-    """What the caller's key forbids of a model, in words."""
-    if grant.providers and model.provider not in grant.providers:
-        return f"use {model.provider}"
-    names = (model.id, f"{model.provider}/{model.id}")
-    if grant.models and not any(fnmatchcase(n, p) for n in names for p in grant.models):
-        return f"use {model.provider}/{model.id}"
-    return None
+def _label(target: Target) -> str:
+    """`provider/model`, and what is wished of a reseller: others answer then."""
+    wishes = target.model.send.get("provider")
+    name = f"{target.spec.name}/{target.model.id}"
+    return f"{name} {msgspec.json.encode(wishes, order='sorted').decode()}" if wishes else name

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.core.chat import (
     Answer,
@@ -39,7 +41,7 @@ from proxy.core.errors import (
     UnsupportedMediaType,
 )
 from proxy.core.sse import DONE, Parser, frame
-from proxy.dialects import openai
+from proxy.dialects import native, openai
 from proxy.dialects.contract import Dialect
 
 DIALECT: Dialect = openai
@@ -114,6 +116,58 @@ def test_the_proxys_fields_go_no_further(own: dict[str, Any]) -> None:
     chat = parse(model="gpt-4o", **own).chat
     assert chat.body is None
     assert chat.extra == {}
+
+
+LABELS = {
+    "team": "red",
+    "tags": ["a", "b c"],
+    "retries": 3,
+    "share": 0.5,
+    "beta": True,
+    "none": None,
+    "trace": {"id": "é", "at": [1, {}]},
+}
+
+
+@pytest.mark.parametrize("read", [openai.parse_chat, native.parse_chat])
+def test_metadata_of_any_json_becomes_labels(read: Any) -> None:
+    messages = [{"role": "user", "content": "hi"}]
+    call = read(json.dumps({"messages": messages, "metadata": LABELS}).encode())
+    assert call.metadata == {
+        "team": "red",
+        "tags": '["a","b c"]',
+        "retries": "3",
+        "share": "0.5",
+        "beta": "true",
+        "none": "null",
+        "trace": '{"id":"é","at":[1,{}]}',
+    }
+
+
+def test_metadata_of_embeddings_stays_here() -> None:
+    ask = openai.parse_embeddings(b'{"input":"a","metadata":{"tags":["x"]}}')
+    assert (ask.metadata, ask.extra) == ({"tags": '["x"]'}, {})
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=64),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        ),
+        max_size=18,
+    )
+)
+def test_whatever_metadata_is_its_labels_are_bounded(metadata: dict[str, Any]) -> None:
+    body = {"messages": [{"role": "user", "content": "hi"}], "metadata": metadata}
+    try:
+        call = openai.parse_chat(json.dumps(body).encode("utf-8", "surrogatepass"))
+    except InvalidRequest:
+        return
+    assert call.metadata.keys() == metadata.keys()
+    assert all(len(label) <= 512 for label in call.metadata.values())
+    assert len(call.metadata) <= 16
 
 
 def test_metadata_of_what_openai_stores_goes_to_openai() -> None:
@@ -250,6 +304,29 @@ def test_routing(fields: dict[str, Any], expected: Routing) -> None:
 )
 def test_inputs(given: Any, expected: Any) -> None:
     assert openai.parse_embeddings(json.dumps({"input": given}).encode()).input == expected
+
+
+@pytest.mark.parametrize(
+    ("provider", "vendors"),
+    [
+        ("groq", None),
+        ({"order": ["a"], "only": [], "zdr": None}, None),
+        ({"zdr": True, "data_collection": "deny"}, '{"data_collection":"deny","zdr":true}'),
+        ({"order": ["a"], "sort": {"by": "price"}}, '{"sort":{"by":"price"}}'),
+    ],
+)
+def test_what_is_for_openrouter_alone(provider: Any, vendors: str | None) -> None:
+    assert parse(provider=provider).chat.vendors == vendors
+    embed = json.dumps({"input": "a", "provider": provider}).encode()
+    assert openai.parse_embeddings(embed).vendors == vendors
+
+
+@pytest.mark.parametrize(
+    ("inputs", "listed"),
+    [("a", False), (["a"], True), ([1, 2], False), ([[1, 2]], True), (["a", "b"], True)],
+)
+def test_the_form_of_inputs_is_kept_in_mind(inputs: Any, listed: bool) -> None:
+    assert openai.parse_embeddings(json.dumps({"input": inputs}).encode()).listed == listed
 
 
 def test_embeddings_settings() -> None:

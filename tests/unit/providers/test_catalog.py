@@ -427,6 +427,7 @@ def alias(**names: str) -> Callable[[dict[str, Any]], None]:
         (alias(new="a"), ["alias new names a, which is not among the models"]),
         (alias(a="acme/a"), ["alias a hides the tier or model of that name"]),
         (alias(fast="acme/a"), ["alias fast hides the tier or model of that name"]),
+        ((alias(**{"acme/x": "acme/a"})), ["alias acme/x begins with a provider's name"]),
         (lambda file: file.update(alias={}), ["unknown field `alias`"]),
         (lambda file: file.pop("models"), ["missing required field `models`"]),
         (lambda file: file["aliases"].update(x=1), ["Expected `str`, got `int`", "aliases"]),

@@ -318,6 +318,27 @@ def test_the_call_for_embeddings() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("inputs", "listed", "sent"),
+    [
+        (("red",), False, "red"),
+        (("red",), True, ["red"]),
+        (((1, 2),), False, [1, 2]),
+        (((1, 2),), True, [[1, 2]]),
+        (("red", "green"), True, ["red", "green"]),
+    ],
+)
+def test_inputs_to_embed_keep_their_form(inputs: Any, listed: bool, sent: Any) -> None:
+    asked = structs.replace(ASK, input=inputs, listed=listed)
+    assert json.loads(openai.embedding_request(TO, asked).body or b"")["input"] == sent
+
+
+def test_what_a_model_is_to_be_sent_goes_with_embeddings_too() -> None:
+    to = structs.replace(TO, model=structs.replace(TO.model, send={"provider": {"zdr": True}}))
+    body = json.loads(openai.embedding_request(to, ASK).body or b"")
+    assert body["provider"] == {"zdr": True}
+
+
 def test_embeddings_may_be_served_elsewhere_and_with_fewer_fields() -> None:
     spec = structs.replace(TO.spec, drop=("encoding_format",), unknown_fields=False)
     to = structs.replace(TO, spec=spec, embeddings_url="http://127.0.0.1:9/v1/")

@@ -47,3 +47,12 @@ def test_an_embeddings_alternative_is_the_same_model_elsewhere() -> None:
     same = {(other.provider, other.id) for other in CATALOG.offers(model.id)}
     found = Market(CATALOG, tuple(CATALOG.providers)).alternatives(model.provider, model.id)
     assert set(found) == same - {(model.provider, model.id)}
+
+
+def test_a_snapshot_costs_what_its_model_costs() -> None:
+    market = Market(CATALOG, ["openai"])
+    tokens = {"input": 1000, "output": 1000, "cached": 0, "reasoning": 0}
+    dated = market.price("openai", "gpt-4o-2024-08-06", **tokens)
+    assert dated is not None
+    assert dated == market.price("openai", "gpt-4o", **tokens)
+    assert market.price("openai", "gpt-none-2024-08-06", **tokens) is None

@@ -4,14 +4,24 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from proxy.core.chat import ChatRequest, ImageURL, JSONSchema, Message, Part, ResponseFormat, Tool
+from proxy.core.chat import (
+    ChatRequest,
+    ImageURL,
+    JSONSchema,
+    Message,
+    ModelEntry,
+    Part,
+    ResponseFormat,
+    Tool,
+)
 from proxy.core.chat import Routing as Ask
 from proxy.core.config import read
 from proxy.core.errors import InvalidRequest, NoProviderAvailable, NotFound, PermissionDenied
 from proxy.core.principal import Grant
-from proxy.providers.catalog import Catalog
+from proxy.providers.catalog import Catalog, undated
 from proxy.routing.health import Check
-from proxy.routing.selection import Needs, Selection
+from proxy.routing.needs import Needs
+from proxy.routing.selection import Question, Selection
 from tests.unit.routing.conftest import CATALOG, ENV
 
 ANY = Grant()
@@ -48,11 +58,22 @@ def chosen(selection: Selection, ask: Ask, needs: Needs = TEXT) -> list[str]:
         (Ask(model="openai/gpt-old", fallback=False), ["openai/gpt"]),
         (Ask(provider="groq", model="gpt-old", fallback=False), ["groq/gpt-old"]),
         (Ask(model="openai/brand-new", fallback=False), ["openai/brand-new"]),
-        (Ask(model="openai/shared", fallback=False), ["groq/openai/shared"]),
+        (Ask(model="openai/shared", fallback=False), ["openai/shared"]),
+        (Ask(model="openai/shared", fallback=("gemini",)), ["openai/shared", "gemini/flash"]),
+        (Ask(model="groq/openai/shared", fallback=False), ["groq/openai/shared"]),
+        (Ask(provider="groq", model="openai/shared", fallback=False), ["groq/openai/shared"]),
+        (Ask(model="gemini/flash-old", fallback=False), ["gemini/flash"]),
+        (Ask(model="gemini/flash-old", only=("openrouter",)), ["openrouter/vendor/gpt"]),
+        (Ask(model="openrouter/gemini/flash-old", fallback=False), ["openrouter/gemini/flash-old"]),
         (
-            Ask(model="openai/shared", fallback=("gemini",)),
-            ["groq/openai/shared", "gemini/flash"],
+            Ask(model="gpt", models=("gemini/flash-old",), fallback=False),
+            ["openai/gpt"],
         ),
+        (
+            Ask(model="gpt", models=("gemini/flash-old",), fallback=()),
+            ["openai/gpt", "gemini/flash"],
+        ),
+        (Ask(model="vendor/gpt", fallback=False), ["openrouter/vendor/gpt"]),
         (
             Ask(model="gpt", fallback=("groq", "gemini")),
             ["openai/gpt", "groq/llama", "gemini/flash"],
@@ -70,6 +91,225 @@ def chosen(selection: Selection, ask: Ask, needs: Needs = TEXT) -> list[str]:
 )
 def test_names(selection: Selection, ask: Ask, expected: list[str]) -> None:
     assert chosen(selection, ask) == expected
+
+
+SHIPPED = Catalog.load()
+KEYS = {
+    f"{name.upper().replace('-', '_')}_API_KEY": "key"
+    for name in SHIPPED.providers
+    if name[0] != "w"
+}
+AMBIGUOUS = sorted(
+    {
+        name
+        for _, id_ in SHIPPED.models
+        for name in (id_, f"{id_}-2025-01-31")
+        if id_.partition("/")[0] in SHIPPED.providers and id_ != "openrouter/auto"
+    }
+)
+
+
+def shipped(*without: str) -> Selection:
+    env = {name: value for name, value in KEYS.items() if name not in without}
+    return Selection(SHIPPED, read(env, SHIPPED.providers), frozenset())
+
+
+@pytest.mark.parametrize("name", [*AMBIGUOUS, "deepseek/deepseek-v4-flash"])
+def test_a_provider_that_is_named_is_the_one_that_is_asked(name: str) -> None:
+    needs = EMBEDDING if "embedding" in name else TEXT
+    target = shipped().plan(Ask(model=name), needs, ANY).in_order()[0]
+    assert target.spec.name == name.partition("/")[0]
+
+
+def test_a_provider_without_its_key_is_not_replaced_by_who_sells_its_models() -> None:
+    selection = shipped("DEEPSEEK_API_KEY")
+    ask = Ask(model="deepseek/deepseek-v4-flash", fallback=False)
+    with pytest.raises(NoProviderAvailable, match=r"\(deepseek: DEEPSEEK_API_KEY is not set\)"):
+        selection.plan(ask, TEXT, ANY)
+    follow = chosen(selection, structs.replace(ask, fallback=True))
+    assert follow[0] == "gemini/gemini-3.8-flash"
+    assert "openrouter/deepseek/deepseek-v4-flash" not in follow
+
+
+def test_one_question_for_a_model_under_its_old_name_and_its_new(selection: Selection) -> None:
+    named = Ask(model="gemini/flash-old", fallback=False)
+    theirs = Ask(model="openrouter/gemini/flash-old", fallback=False)
+    assert selection.question(named, TEXT, ANY).names == ("gemini/flash",)
+    assert selection.question(theirs, TEXT, ANY).names == ("openrouter/gemini/flash-old",)
+
+
+def test_a_pattern_with_a_provider_is_about_that_provider(selection: Selection) -> None:
+    assert allowed(selection, Ask(model="groq/openai/shared"), models=("groq/*",))
+    for ask in (Ask(model="groq/openai/shared"), Ask(model="openrouter/openai/shared")):
+        with pytest.raises(PermissionDenied):
+            allowed(selection, ask, models=("openai/*",))
+    assert allowed(selection, Ask(model="vendor/gpt"), models=("vendor/*",))
+
+
+class TestSnapshots:
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [
+            ("gpt-4o-2024-08-06", "openai/gpt-4o-2024-08-06"),
+            ("openai/gpt-4o-mini-2024-07-18", "openai/gpt-4o-mini-2024-07-18"),
+            ("gemini-2.5-flash-001", "gemini/gemini-2.5-flash-001"),
+            ("gemini-2.5-flash-preview-05-20", "gemini/gemini-2.5-flash-preview-05-20"),
+            ("gemini-2.5-flash-preview-09-2025", "gemini/gemini-2.5-flash-preview-09-2025"),
+            (
+                "openrouter/anthropic/claude-sonnet-4.5-20250929",
+                "openrouter/anthropic/claude-sonnet-4.5-20250929",
+            ),
+            ("anthropic/claude-opus-5-20260801", "openrouter/anthropic/claude-opus-5-20260801"),
+        ],
+    )
+    def test_is_its_model_under_its_own_name(self, name: str, expected: str) -> None:
+        target = shipped().plan(Ask(model=name, fallback=False), TEXT, ANY).in_order()[0]
+        assert f"{target.spec.name}/{target.model.id}" == expected
+        assert target.model.wire_id == target.model.id
+        base = SHIPPED.models[target.spec.name, undated(target.model.id)]
+        assert target.model == structs.replace(base, id=target.model.id)
+        assert target.model.id != base.id
+
+    def test_of_a_name_that_is_gone_goes_where_the_name_goes(self) -> None:
+        for name in ("gpt-4-turbo-2024-04-09", "openai/gpt-4-turbo-2024-04-09"):
+            assert chosen(shipped(), Ask(model=name, fallback=False)) == ["openai/gpt-5.4"]
+
+    def test_is_followed_by_what_follows_its_model(self) -> None:
+        dated = chosen(shipped(), Ask(model="gemini-3.8-flash-001"))
+        own, *others = chosen(shipped(), Ask(model="gemini-3.8-flash"))
+        assert dated[1:] == [own, *others]
+
+    def test_may_be_used_by_who_may_use_its_model(self) -> None:
+        name = "gpt-4o-2024-08-06"
+        for pattern in ("gpt-4o", "openai/gpt-4o", name):
+            assert allowed(shipped(), Ask(model=name, fallback=False), models=(pattern,))
+        with pytest.raises(PermissionDenied):
+            allowed(shipped(), Ask(model="gpt-4o", fallback=False), models=(name,))
+
+    @pytest.mark.parametrize(
+        "name",
+        ["gpt-4o-0806", "gpt-4o-2024", "gpt-4o-2024-08", "gpt-4o-2024-13-46x", "gpt-4o-preview"],
+    )
+    def test_what_else_stands_behind_a_name_is_part_of_it(self, name: str) -> None:
+        with pytest.raises(NotFound):
+            shipped().plan(Ask(model=name), TEXT, ANY)
+
+
+class TestOpenRoutersOwnFields:
+    ALONE = Ask(model="openrouter/vendor/gpt", fallback=False)
+
+    def sent(self, selection: Selection, ask: Ask, **fields: object) -> object:
+        vendors = msgspec.json.encode(fields).decode() if fields else None
+        targets = selection.plan(ask, Needs(vendors=vendors), ANY).in_order()
+        assert {target.spec.name for target in targets} == {"openrouter"}
+        return targets[0].model.send.get("provider")
+
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            ALONE,
+            Ask(model="vendor/gpt", fallback=False),
+            Ask(model="auto", provider="openrouter", fallback=False),
+            Ask(model="auto", only=("openrouter",)),
+            Ask(model="gpt", ignore=("gemini", "groq", "openai")),
+        ],
+    )
+    def test_reach_it_where_it_alone_may_answer(self, selection: Selection, ask: Ask) -> None:
+        wish = {"data_collection": "deny", "max_price": {"prompt": 1}, "sort": "price"}
+        assert self.sent(selection, ask, **wish) == wish
+
+    @pytest.mark.parametrize("name", ["order", "only", "ignore"])
+    @pytest.mark.parametrize("vendors", [("anthropic",), ("groq", "together/fp8"), ("openai",)])
+    def test_vendors_reach_it(
+        self, selection: Selection, name: str, vendors: tuple[str, ...]
+    ) -> None:
+        ask = structs.replace(self.ALONE, **{name: ("openrouter", *vendors)})
+        assert self.sent(selection, ask) == {name: list(vendors)}
+
+    def test_lists_of_the_proxys_own_providers_stay_here(self, selection: Selection) -> None:
+        ask = Ask(model="auto", only=("openrouter",), order=("groq",))
+        assert self.sent(selection, ask, zdr=True) == {"zdr": True}
+        assert self.sent(selection, ask) is None
+
+    @pytest.mark.parametrize(
+        ("ask", "fields", "param", "reason"),
+        [
+            (Ask(), {"zdr": True}, "provider.zdr", "Only OpenRouter knows this"),
+            (Ask(model="vendor/gpt"), {"data_collection": "deny"}, "provider.data_collection", ""),
+            (Ask(), {"sort": {"by": "price"}}, "provider.sort", "Only OpenRouter"),
+            (Ask(order=("anthropic",)), {}, "provider.order", "'anthropic' is no provider; there"),
+            (Ask(only=("groq", "Together")), {}, "provider.only", "'Together' is no provider"),
+        ],
+    )
+    def test_are_refused_where_others_may_answer(
+        self,
+        selection: Selection,
+        ask: Ask,
+        fields: dict[str, object],
+        param: str,
+        reason: str,
+    ) -> None:
+        vendors = msgspec.json.encode(fields).decode() if fields else None
+        with pytest.raises(InvalidRequest, match=f"{param}: {reason}") as caught:
+            selection.plan(ask, Needs(vendors=vendors), ANY)
+        assert caught.value.param == param
+        assert "with fallback false" in caught.value.message
+
+    def test_what_both_understand_is_refused_nowhere(self, selection: Selection) -> None:
+        needs = Needs(vendors='{"allow_fallbacks":true,"sort":"price"}')
+        targets = selection.plan(Ask(), needs, ANY).in_order()
+        assert len(targets) == 4
+        assert not any(target.model.send for target in targets)
+
+    def test_make_another_question(self, selection: Selection) -> None:
+        questions = [
+            selection.question(structs.replace(self.ALONE, order=order), Needs(vendors=wish), ANY)
+            for order in ((), ("anthropic",))
+            for wish in (None, '{"zdr":true}')
+        ]
+        assert len({question.words() for question in questions}) == 4
+        target = selection.plan(self.ALONE, Needs(vendors='{"zdr":true}'), ANY).in_order()[0]
+        assert Question.about(target).words() == questions[1].words()
+
+
+class TestEntries:
+    """What is found by GET /v1/models/ID."""
+
+    @pytest.mark.parametrize(
+        ("name", "owner"),
+        [
+            ("gpt-4o", "openai"),
+            ("gpt-4", "openai"),
+            ("openai/gpt-4o", "openai"),
+            ("openai/gpt-4", "openai"),
+            ("gpt-4o-2024-08-06", "openai"),
+            ("openai/gpt-4o-2024-08-06", "openai"),
+            ("fast", "proxy"),
+            ("groq/fast", "groq"),
+            ("deepseek/deepseek-v4-flash", "deepseek"),
+            ("openrouter/deepseek/deepseek-v4-flash", "openrouter"),
+            ("text-embedding-3-small", "openai"),
+        ],
+    )
+    def test_a_name_that_a_request_may_call_it_by(self, name: str, owner: str) -> None:
+        assert shipped().entry(name, ANY) == ModelEntry(id=name, owned_by=owner)
+
+    @pytest.mark.parametrize(
+        "name", ["none", "openai/none", "local/fast", "openai/vision/fast", "deepseek/vision", ""]
+    )
+    def test_what_is_not_there(self, name: str) -> None:
+        assert shipped().entry(name, ANY) is None
+
+    def test_what_a_key_may_not_use(self) -> None:
+        grant = Grant(models=("gpt-4o",))
+        assert shipped().entry("gpt-4o-2024-08-06", grant)
+        assert shipped().entry("gpt-4", grant) is None
+        assert shipped("OPENAI_API_KEY").entry("gpt-4o", ANY) is None
+
+    def test_whatever_is_listed_is_found(self) -> None:
+        selection = shipped()
+        for entry in selection.listing(ANY):
+            assert selection.entry(entry.id, ANY) == entry
 
 
 def test_a_tier_gives_way_to_the_model_that_can(selection: Selection) -> None:
@@ -149,6 +389,14 @@ class TestReasoning:
         needs = structs.replace(REASONING, abilities=frozenset({"vision"}))
         asked = Ask(only=("groq",))
         assert chosen(selection, asked, needs) == ["groq/scout"]
+
+
+def test_an_unknown_model_is_met_with_the_one_that_may_be_meant() -> None:
+    for name in ("claude-sonnet-4-5-20250929", "anthropic/claude-sonnet-4-5"):
+        with pytest.raises(NotFound) as caught:
+            shipped().plan(Ask(model=name), TEXT, ANY)
+        assert "Do you mean openrouter/anthropic/claude-sonnet-4.5?" in caught.value.message
+        assert "openai/claude" not in caught.value.message
 
 
 def test_unknown_model_says_what_to_do(selection: Selection) -> None:

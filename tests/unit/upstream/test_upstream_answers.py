@@ -117,6 +117,9 @@ def test_json_images_and_reasoning(client: Client) -> None:
 
 
 def test_embeddings(client: Client) -> None:
+    for one in ("red", [1, 2, 3], [[1, 2]]):
+        answer = client.send("POST", "/openai/v1/embeddings", {"model": "m", "input": one})
+        assert len(answer.json["data"]) == 1
     body = {"model": "m", "input": ["red", "deep blue"], "dimensions": 4}
     answer = client.send("POST", "/openai/v1/embeddings", body).json
     assert [len(entry["embedding"]) for entry in answer["data"]] == [4, 4]

@@ -1,0 +1,84 @@
+"""Which models a name means.
+
+A name that begins with a provider's name and a slash is that provider's, whoever else sells a model
+under the same words: `deepseek/deepseek-v4-flash` is DeepSeek's, and OpenRouter's is
+`openrouter/deepseek/deepseek-v4-flash`.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from proxy.core.chat import TIERS
+from proxy.core.errors import NotFound
+from proxy.providers.catalog import Catalog, Model
+from proxy.routing.needs import Needs
+
+
+class Names:
+    """The names of models as the catalogue has them."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def tier(self, name: str) -> str | None:
+        """The tier that `name` (`fast`, `groq/fast`) names; None where it names a model."""
+        provider, _, tier = name.rpartition("/")
+        known = not provider or provider in self._catalog.providers
+        return tier if tier in TIERS and known else None
+
+    def models(
+        self, name: str, provider: str | None, needs: Needs, order: Sequence[str]
+    ) -> list[Model]:
+        """The models that a name means, those of the providers first in `order` first. provider:
+        where alone it is looked up. Raises NotFound for a name that nobody knows."""
+        if provider:
+            return self._at(provider, name.removeprefix(f"{provider}/"), needs)
+        if name in TIERS:
+            models = [self.tier_model(p, name, needs) for p in order]
+            return [model for model in models if model]
+        head, _, rest = name.partition("/")
+        if rest and head in self._catalog.providers:
+            return self._at(head, rest, needs)
+        if named := self._catalog.named(name):
+            return sorted(named, key=lambda model: order.index(model.provider))
+        alike = self._catalog.alike(name)
+        raise NotFound(
+            f"The model {name!r} is not known."
+            + (f" Do you mean {' or '.join(alike[:3])}?" if alike else "")
+            + f" Name a model of GET /v1/models, a tier ({', '.join(TIERS)}), or any model of a"
+            f" provider as provider/model; there are {', '.join(self._catalog.providers)}.",
+            param="model",
+            code="model_not_found",
+        )
+
+    def listed(self, name: str) -> list[Model]:
+        """The models of the catalogue that a name means, chat or embedding; none where the
+        catalogue lists none."""
+        head, _, rest = name.partition("/")
+        if not (rest and head in self._catalog.providers):
+            return self._catalog.named(name)
+        tier = self._catalog.tier_model(head, rest) if rest in TIERS else None
+        model = tier or self._catalog.find(head, rest)
+        return [model] if model else []
+
+    def tier_model(self, provider: str, tier: str, needs: Needs) -> Model | None:
+        """The provider's model of a tier; where that one can't do what is needed or asked for,
+        the first of its other tiers that can."""
+        if needs.embedding:
+            id_ = self._catalog.providers[provider].embedding_model
+            return self._catalog.models[provider, id_] if id_ else None
+        first = self._catalog.tier_model(provider, tier)
+        if first is None:
+            return None
+        offered = (self._catalog.tier_model(provider, name) for name in (tier, *TIERS))
+        able = [model for model in offered if model and not needs.lacking(model)] or [first]
+        return next((model for model in able if not needs.missed_by(model)), able[0])
+
+    def _at(self, provider: str, name: str, needs: Needs) -> list[Model]:
+        """The provider's model of that name; what the catalogue does not know is passed to the
+        provider as it is, and taken for a model of the kind that is asked for."""
+        if name in TIERS:
+            model = self.tier_model(provider, name, needs)
+            return [model] if model else []
+        mode: Literal["chat", "embedding"] = "embedding" if needs.embedding else "chat"
+        return [self._catalog.model(provider, name, mode)]

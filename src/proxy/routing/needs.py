@@ -1,0 +1,48 @@
+"""What a request demands of the model that answers it."""
+
+from msgspec import Struct
+
+from proxy.core.chat import ChatRequest
+from proxy.providers.catalog import Ability, Model
+
+
+class Needs(Struct, frozen=True):
+    """What a request demands of a model."""
+
+    abilities: frozenset[Ability] = frozenset()
+    embedding: bool = False
+    streaming: bool = False
+    reasoning: bool = False
+    """Asked for, and no demand: a model that can't answers without."""
+    vendors: str | None = None
+    """What is asked of OpenRouter alone: fields of its `provider` object, as JSON."""
+
+    @classmethod
+    def of(cls, chat: ChatRequest) -> "Needs":
+        """What a chat request demands."""
+        wanted: list[Ability] = []
+        if chat.wants_vision:
+            wanted.append("vision")
+        if chat.tools and chat.tool_choice != "none":
+            wanted.append("tools")
+        if chat.response_format and chat.response_format.type == "json_schema":
+            wanted.append("json")
+        return cls(
+            frozenset(wanted),
+            streaming=chat.stream,
+            reasoning=chat.reasoning_effort not in (None, "none"),
+            vendors=chat.vendors,
+        )
+
+    def lacking(self, model: Model) -> str | None:
+        """What `model` can't do of it, in words; None if it can do all or nothing is known."""
+        if (model.mode == "embedding") != self.embedding:
+            return f"{model.id} is {'an embedding' if self.embedding is False else 'a chat'} model"
+        missing = set[str](self.abilities - model.can if model.can is not None else ())
+        if self.streaming and not model.streams:
+            missing.add("streaming")
+        return f"{model.id} has no {' and no '.join(sorted(missing))}" if missing else None
+
+    def missed_by(self, model: Model) -> bool:
+        """Whether `model` would answer without the reasoning that is asked for."""
+        return self.reasoning and model.can is not None and "reasoning" not in model.can
