@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct, structs
 
-from proxy import batch, offers
+from proxy import absent, batch, offers
 from proxy.access.gate import authorization_of, require_admin
 from proxy.analytics.event import BATCH, Event
 from proxy.analytics.line import level, line
@@ -106,12 +106,12 @@ class App:
     # --- in and out -----------------------------------------------------------------------
 
     def _enter(self, exchange: Exchange, path: "Path") -> Reaction:
-        request = exchange.request
+        request, headers = exchange.request, exchange.request.headers
         method = "GET" if request.method == "HEAD" else request.method
-        if not path.methods:
-            raise NotFound(f"There is nothing at {request.path[:200]}.", code="unknown_url")
-        if method == "OPTIONS":
+        if method == "OPTIONS" and (path.methods or "access-control-request-method" in headers):
             return preflight(request, path.allow, self._config)
+        if not path.methods:
+            raise NotFound(absent.explain(request.path), code="unknown_url")
         if method not in path.methods:
             raise MethodNotAllowed(
                 f"{request.method} is not allowed here; {', '.join(path.allow)} is.",
@@ -119,8 +119,8 @@ class App:
             )
         if path.public:
             return path.methods[method](self._parts, exchange)
-        authorization = authorization_of(request.headers)
-        caller = self._parts.gate.admit(authorization, request.headers.get("cf-connecting-ip", ""))
+        authorization = authorization_of(headers)
+        caller = self._parts.gate.admit(authorization, headers.get("cf-connecting-ip", ""))
         if isinstance(caller, Principal):
             return self._within(exchange, path, method, caller)
         return self._let_in(exchange, path, method, caller)
@@ -235,15 +235,21 @@ class Path(Struct, frozen=True):
 
     @property
     def allow(self) -> tuple[str, ...]:
-        """The methods as the Allow header lists them (RFC 9110, 10.2.1)."""
+        """The methods as the Allow header lists them (RFC 9110, 10.2.1); a page may try any where
+        there is nothing, and read why it can't."""
+        if not self.methods:
+            return ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
         head = ("HEAD",) if "GET" in self.methods else ()
         return (*self.methods, *head, "OPTIONS")
 
 
-NOTHING = Path("", {})
-NOTHING_OF_OPENAI = Path("", {}, openai)
-"""What is not there under /v1, where OpenAI's clients ask."""
+NOTHING = Path("", {}, openai)
+"""Where there is nothing. In OpenAI's form, since it is its SDKs that look for other paths."""
+NOTHING_OWN = Path("", {})
+OWN = re.compile(r"/(?:admin|analytics|dashboard|health|metrics)/.*")
+"""Paths below the proxy's own, where its own form is read."""
 ALL_PATHS = (
+    Path("", {"GET": offers.home}, public=True),  # /, which is no traffic
     Path("/v1/generate", {"POST": offers.generate}),
     Path(BATCH, {"POST": offers.run_batch}),
     Path("/v1/chat/completions", {"POST": offers.chat_completions}, openai),
@@ -270,11 +276,18 @@ PATTERNS = (
     (re.compile(r"/admin/keys/[^/]+/rotate"), PATHS["/admin/keys/ID/rotate"]),
 )
 """Paths that name something."""
+WITHOUT_V1 = re.compile(r"/(?:chat/completions|embeddings|models(?:/.+)?)")
+"""Paths that clients of LiteLLM's proxy call without /v1; they mean the same."""
 
 
 def _find(path: str) -> Path:
     path = path.rstrip("/")
     if found := PATHS.get(path):
         return found
-    nothing = NOTHING_OF_OPENAI if f"{path}/".startswith("/v1/") else NOTHING
-    return next((found for pattern, found in PATTERNS if pattern.fullmatch(path)), nothing)
+    if WITHOUT_V1.fullmatch(path):
+        path = f"/v1{path}"
+    if absent.is_gemini(path):
+        return NOTHING
+    if found := PATHS.get(path) or next((p for r, p in PATTERNS if r.fullmatch(path)), None):
+        return found
+    return NOTHING_OWN if OWN.fullmatch(path) else NOTHING

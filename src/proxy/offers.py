@@ -161,6 +161,11 @@ def model(parts: Parts, exchange: Exchange) -> Response:
     )
 
 
+def home(parts: Parts, exchange: Exchange) -> Response:
+    """GET /: the web page is at /dashboard."""
+    return Response(status=302, headers={"location": "/dashboard", "cache-control": "no-store"})
+
+
 def alive(parts: Parts, exchange: Exchange) -> Response:
     """GET /health: this Worker is alive; no provider is asked."""
     state = {

@@ -23,13 +23,60 @@ def test_a_wrong_method_is_told_the_right_one(proxy: httpx.Client, method: str, 
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v2", "//", "/admin/more", "/%00", "/%ff%fe", "/" + "a" * 8000]
+    "path",
+    [
+        "/v2",
+        "/v1",
+        "/v1/generate/more",
+        "/v1/assist",
+        "/v1/%00",
+        "/%00",
+        "/%ff%fe",
+        f"/{8000 * 'a'}",
+    ],
 )
 def test_an_unknown_path_is_not_found(proxy: httpx.Client, path: str) -> None:
+    origin = {"origin": "https://app.example"}
     for method in ("GET", "POST"):
-        answer = proxy.request(method, path)
+        answer = proxy.request(method, path, headers=origin)
         assert answer.status_code == 404
-        assert answer.json()["error"]["type"] == "not_found"
+        error = answer.json()["error"]
+        assert (error["type"], error["code"]) == ("invalid_request_error", "unknown_url")
+        assert answer.headers["access-control-allow-origin"] == origin["origin"]
+        asked = origin | {"access-control-request-method": method}
+        assert proxy.options(path, headers=asked).status_code == 204
+
+
+def test_below_the_proxys_own_paths_an_unknown_one_is_told_in_its_form(proxy: httpx.Client) -> None:
+    answer = proxy.post("/admin/more", json={})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/v1/completions", "OpenAI's Completions API"),
+        ("/v1/audio/speech", "OpenAI's Audio API"),
+        ("/v1/images/generations", "OpenAI's Images API"),
+        ("/v1beta/models/gemini-2.5-flash:generateContent", "Gemini's own API"),
+        ("/v1/models/gemini-2.5-flash:streamGenerateContent", "Gemini's own API"),
+    ],
+)
+def test_an_endpoint_that_the_proxy_lacks_is_named(
+    proxy: httpx.Client, path: str, name: str
+) -> None:
+    answer = proxy.post(path, json={})
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"].startswith(f"{name} is not offered here")
+
+
+def test_the_root_leads_to_the_dashboard(proxy: httpx.Client, keyed: httpx.Client) -> None:
+    for client in (proxy, keyed):
+        for method in ("GET", "HEAD"):
+            answer = client.request(method, "/")
+            assert (answer.status_code, answer.headers["location"]) == (302, "/dashboard")
+    page = proxy.get("/", follow_redirects=True)
+    assert page.headers["content-type"].startswith("text/html")
 
 
 @pytest.mark.parametrize("path", ["/v1", "/v1/generate/more", "/v1/assistants", "/v1/%00"])

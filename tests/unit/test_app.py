@@ -213,6 +213,100 @@ async def test_models() -> None:
     assert (missing.status, json.loads(missing.body)["error"]["code"]) == (404, "model_not_found")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["gpt-4o", "gpt-4", "fast", "openai/fast", "openai/gpt-4o-2024-08-06", "gpt-4o-2024-08-06"],
+)
+@pytest.mark.parametrize("prefix", ["/v1/models/", "/models/"])
+async def test_a_model_is_found_by_any_name_that_a_request_may_use(name: str, prefix: str) -> None:
+    app, _ = made()
+    found = await ask(app, request("GET", prefix + name.replace("/", "%2F")))
+    assert json.loads(found.body)["id"] == name
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "endpoint"),
+    [
+        ("POST", "/chat/completions", "/v1/chat/completions"),
+        ("POST", "/embeddings/", "/v1/embeddings"),
+        ("GET", "/models", "/v1/models"),
+        ("GET", "/models/openai/gpt-4o", "/v1/models/ID"),
+    ],
+)
+async def test_openais_paths_without_v1(method: str, path: str, endpoint: str) -> None:
+    data = [{"index": 0, "embedding": [1.0]}]
+    answer = {"/embeddings/": FakeReply(json.dumps({"data": data}).encode())}
+    app, outside = made(lambda _: answer.get(path, whole("Hi!")))
+    body = {"messages": [{"role": "user", "content": "Hello"}], "input": "hi", "model": "auto"}
+    response = await ask(app, request(method, path, body if method == "POST" else b"", **JSON))
+    assert response.status == 200, response.body
+    assert lines(outside)[0]["http.route"] == endpoint
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_root_leads_to_the_dashboard(method: str) -> None:
+    app, _ = made(PROXY_API_KEY="the-key")
+    response = app.handle(request(method, "/"))
+    assert isinstance(response, Response)
+    assert (response.status, response.headers["location"]) == (302, "/dashboard")
+    refused = app.handle(request("POST", "/"))
+    assert isinstance(refused, Response)
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/v1/completions", "OpenAI's Completions API is not offered here"),
+        ("/completions", "OpenAI's Completions API is not offered here"),
+        ("/v1/audio/transcriptions", "OpenAI's Audio API"),
+        ("/v1/images/generations", "OpenAI's Images API"),
+        ("/v1/moderations", "OpenAI's Moderations API"),
+        ("/v1/files/file-1/content", "OpenAI's Files API"),
+        ("/v1/batches", "use POST /v1/batch."),
+        ("/v1/threads/t/runs", "OpenAI's Assistants API"),
+        ("/v1/fine_tuning/jobs", "OpenAI's Fine-tuning API"),
+        ("/v1/realtime", "OpenAI's Realtime API"),
+        ("/v1/vector_stores", "OpenAI's Vector Stores API"),
+        ("/v1beta/models/gemini-2.5-flash:generateContent", "Gemini's own API"),
+        ("/v1beta/models/gemini-2.5-flash:streamGenerateContent", "use POST /v1/chat/completions"),
+        ("/v1/models/gemini-2.5-flash:generateContent", "Gemini's own API"),
+        ("/models/gemini-2.5-flash:countTokens", "Gemini's own API"),
+        ("/v1beta/models", "Gemini's own API"),
+        ("/v1/nonsense", "There is nothing at /v1/nonsense."),
+        ("/v2/chat/completions", "There is nothing at"),
+        ("/nowhere", "There is nothing at /nowhere."),
+        ("/v1", "There is nothing at /v1."),
+        ("/v1/" + "a" * 9000, "There is nothing at"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_a_path_that_is_nowhere(method: str, path: str, said: str) -> None:
+    app, _ = made(CORS_ORIGINS="https://a.example", PROXY_API_KEY="the-key")
+    origin = {"origin": "https://a.example"}
+    response = app.handle(request(method, path, **origin))
+    assert isinstance(response, Response)
+    assert response.status == 404
+    error = json.loads(response.body)["error"]
+    assert (error["type"], error["code"]) == ("invalid_request_error", "not_found")
+    assert said in error["message"]
+    assert len(error["message"]) < 400
+    assert response.headers["access-control-allow-origin"] == "https://a.example"
+    asked = request("OPTIONS", path, access_control_request_method=method, **origin)
+    before = app.handle(asked)
+    assert isinstance(before, Response)
+    assert before.status == 204
+    assert method in before.headers["access-control-allow-methods"]
+
+
+@pytest.mark.parametrize("path", ["/v1/generate/more", "/admin/none", "/dashboard/none.js"])
+def test_nothing_below_the_proxys_own_paths(path: str) -> None:
+    app, _ = made()
+    response = app.handle(request("GET", path))
+    assert isinstance(response, Response)
+    assert (response.status, json.loads(response.body)["error"]["type"]) == (404, "not_found")
+
+
 async def test_provider_health_survives_its_board() -> None:
     app, outside = made()
     assert isinstance(outside.board, MemoryBoard)
