@@ -5,7 +5,6 @@ with its own model of the same tier. For every provider that is left out there i
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,9 +15,10 @@ from proxy.core.config import Config, variable
 from proxy.core.errors import InvalidRequest, NoProviderAvailable, PermissionDenied
 from proxy.core.principal import Grant
 from proxy.providers.adapter import Target
-from proxy.providers.catalog import Catalog, Model, undated
+from proxy.providers.catalog import Catalog, Model
 from proxy.routing.breaker import View
 from proxy.routing.health import Check
+from proxy.routing.license import License
 from proxy.routing.names import Names
 from proxy.routing.needs import Needs
 from proxy.routing.plan import Group, Plan
@@ -115,11 +115,12 @@ class Selection:
     def listing(self, grant: Grant) -> list[ModelEntry]:
         """The models on offer: tiers first, then every model of the configured providers that
         may be used."""
+        granted = License(grant, self._names, self._catalog.providers)
         tiers = [ModelEntry(id=tier, owned_by="proxy") for tier in TIERS]
         return tiers + [
             ModelEntry(id=f"{model.provider}/{model.id}", owned_by=model.provider)
             for model in self._catalog.models.values()
-            if model.provider not in self._reasons and not self._barred(model, grant)
+            if model.provider not in self._reasons and not granted.forbids(model)
         ]
 
     def entry(self, name: str, grant: Grant) -> ModelEntry | None:
@@ -127,8 +128,9 @@ class Selection:
         configured provider lists it, or the key may not use it."""
         if name in TIERS:
             return ModelEntry(id=name, owned_by="proxy")
+        granted = License(grant, self._names, self._catalog.providers)
         for model in self._names.listed(name):
-            if model.provider not in self._reasons and not self._barred(model, grant):
+            if model.provider not in self._reasons and not granted.forbids(model):
                 return ModelEntry(id=name, owned_by=model.provider)
         return None
 
@@ -166,6 +168,7 @@ class Selection:
     def _plan(self, routing: Routing, needs: Needs, grant: Grant) -> Plan:
         self._check_names(routing)
         routing, wishes = self._divided(routing, needs)
+        granted = License(grant, self._names, self._catalog.providers)
         excluded: dict[str, str] = {}
         barred: list[str] = []
         groups: list[tuple[list[Model], bool]] = []
@@ -175,7 +178,7 @@ class Selection:
                 reason = self._reason(model, routing, needs)
                 if reason:
                     excluded.setdefault(model.provider, reason)
-                elif why := self._barred(model, grant):
+                elif why := granted.forbids(model):
                     barred.append(why)
                 else:
                     usable.append(model)
@@ -263,20 +266,6 @@ class Selection:
     def _is_open(self, routing: Routing) -> bool:
         """Whether it names a tier and not a model."""
         return self._names.tier(routing.model) is not None
-
-    def _barred(self, model: Model, grant: Grant) -> str | None:
-        """What the caller's key forbids of a model, in words. What may be used may be used as any
-        of its snapshots; a pattern that begins with a provider's name is about that provider."""
-        if grant.providers and model.provider not in grant.providers:
-            return f"use {model.provider}"
-        for id_ in (model.id, undated(model.id)):
-            for pattern in grant.models:
-                if fnmatchcase(f"{model.provider}/{id_}", pattern):
-                    return None
-                head, slash, _ = pattern.partition("/")
-                if not (slash and head in self._catalog.providers) and fnmatchcase(id_, pattern):
-                    return None
-        return f"use {model.provider}/{model.id}" if grant.models else None
 
     def _check_names(self, routing: Routing) -> None:
         fallback = routing.fallback if isinstance(routing.fallback, tuple) else ()

@@ -146,6 +146,14 @@ def test_a_pattern_with_a_provider_is_about_that_provider(selection: Selection) 
     assert allowed(selection, Ask(model="vendor/gpt"), models=("vendor/*",))
 
 
+@pytest.mark.parametrize("name", ["gpt-4", "openai/gpt-4", "deepseek/deepseek-v4-flash"])
+def test_a_key_may_use_what_its_names_mean(name: str) -> None:
+    target = shipped().plan(Ask(model=name, fallback=False), TEXT, Grant(models=(name,)))
+    assert target.in_order()[0].spec.name in ("openai", "deepseek")
+    with pytest.raises(PermissionDenied):
+        allowed(shipped(), Ask(model="openai/gpt-4o"), models=(name,))
+
+
 class TestSnapshots:
     @pytest.mark.parametrize(
         ("name", "expected"),
