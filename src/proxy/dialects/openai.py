@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from proxy.core.chat import (
     Answer,
@@ -41,6 +42,8 @@ __all__ = [
     "writer",
 ]
 
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_NULL = Raw(b"null")
 _TYPES = {
     "budget_exceeded": "insufficient_quota",
     "permission_denied": "permission_error",
@@ -172,8 +175,8 @@ class Writer:
         until the end; of several the largest stands, as in Collector."""
         if not self._include_usage or chunk.usage is None:
             return b"" if chunk.usage_only else frame(raw)
-        event = msgspec.json.decode(raw)
-        told = event.get("usage")
+        event = _FIELDS.decode(raw)  # unread: a number may be any
+        told = event.get("usage", _NULL) != _NULL
         if told and chunk.usage.total >= self._closing_total:
             self._closing_total = chunk.usage.total
             self._closing = msgspec.json.encode({**event, "choices": []})

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-from proxy.core.chat import ChatRequest, EmbeddingRequest, Embeddings, Usage
+from proxy.core.chat import ChatRequest, EmbeddingRequest, Embeddings
 from proxy.core.errors import Fault, InvalidRequest
 from proxy.core.ports import Outgoing
 from proxy.providers import faults, gemini_answer
 from proxy.providers.adapter import Target
 from proxy.providers.gemini_answer import answer
 from proxy.providers.gemini_request import chat_body
+from proxy.providers.usage import UNREPORTED, believed, decoded
 from proxy.providers.wire import vectors
 
 __all__ = [
@@ -37,7 +38,7 @@ class _Vectors(Struct, rename="camel"):
 
     embeddings: list[_Vector] | None = None
     embedding: _Vector | None = None
-    usage_metadata: gemini_answer.Counts | None = None
+    usage_metadata: Raw = UNREPORTED
     error: object = None
 
 
@@ -90,11 +91,11 @@ def embeddings(target: Target, ask: EmbeddingRequest, body: bytes) -> Embeddings
     if told.error:
         raise faults.fault(target, faults.read(body))
     found = told.embeddings or ([told.embedding] if told.embedding else [])
-    counts = told.usage_metadata
+    counts = decoded(told.usage_metadata)
     return Embeddings(
         vectors=vectors(target, ask, [vector.values for vector in found], body),
         model=target.model.wire_id,
-        usage=Usage(input=counts.prompt_token_count or 0) if counts else None,
+        usage=believed(target, counts.get("promptTokenCount"), None, texts=len(ask.input)),
     )
 
 

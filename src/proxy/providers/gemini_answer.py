@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct, structs
 
 from proxy.core.chat import Answer, Chunk, FinishReason, ToolCallDelta, Usage
 from proxy.core.collect import Collector
@@ -12,6 +12,7 @@ from proxy.core.errors import Fault
 from proxy.core.sse import Event
 from proxy.providers import faults
 from proxy.providers.adapter import Target
+from proxy.providers.usage import UNREPORTED, believed, decoded, is_absent
 from proxy.providers.wire import StreamDecoder, call_id
 
 _FINISH: dict[str, FinishReason] = {
@@ -102,29 +103,19 @@ class Feedback(Struct, rename="camel"):
     block_reason_message: str | None = None
 
 
-class Counts(Struct, rename="camel"):
-    """Tokens. Thoughts are counted beside the candidates, not among them."""
-
-    prompt_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    cached_content_token_count: int | None = None
-
-
 class Response(Struct, rename="camel"):
     """A GenerateContentResponse."""
 
     candidates: list[Candidate] | None = None
     prompt_feedback: Feedback | None = None
-    usage_metadata: Counts | None = None
+    usage_metadata: Raw = UNREPORTED
     model_version: str | None = None
     response_id: str | None = None
     error: Any = None
 
 
 _RESPONSE = msgspec.json.Decoder(Response)
-_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[Raw])
 
 
 def answer(target: Target, body: bytes) -> Answer:
@@ -183,7 +174,7 @@ class Decoder(StreamDecoder):
             raise faults.garbage(self.target, str(error), data) from error
         if told.error:
             raise faults.fault(self.target, faults.read(data))
-        self._usage = _usage(told.usage_metadata) or self._usage
+        self._usage = _usage(self.target, told.usage_metadata) or self._usage
         feedback = told.prompt_feedback
         if told.candidates:
             self._read_candidate(told, told.candidates[0])
@@ -191,7 +182,7 @@ class Decoder(StreamDecoder):
             reason = f"The prompt was blocked: {feedback.block_reason}."
             refusal = " ".join(filter(None, (reason, feedback.block_reason_message)))
             self._add(told, refusal=refusal, finish_reason="content_filter")
-        elif told.usage_metadata is None and not self.finished:
+        elif is_absent(told.usage_metadata) and not self.finished:
             raise faults.garbage(self.target, "It has no candidates", data)
 
     def _read_candidate(self, told: Response, candidate: Candidate) -> None:
@@ -239,14 +230,20 @@ def _google(signature: str) -> dict[str, Any]:
     return {"google": {"thought_signature": signature}}
 
 
-def _usage(told: Counts | None) -> Usage | None:
-    if told is None:
+def _usage(target: Target, report: Raw) -> Usage | None:
+    """The tokens. Thoughts are counted beside the candidates, a tool's prompt beside the prompt;
+    a count of 0 is left out."""
+    told = decoded(report)
+    prompt, tool_prompt = told.get("promptTokenCount"), told.get("toolUsePromptTokenCount")
+    candidates, thoughts = told.get("candidatesTokenCount"), told.get("thoughtsTokenCount")
+    usage = believed(
+        target, prompt, candidates, cached=told.get("cachedContentTokenCount"), reasoning=thoughts
+    )
+    beside = believed(target, tool_prompt or 0, thoughts or 0)
+    if usage is None or beside is None:
         return None
-    return Usage(
-        input=(told.prompt_token_count or 0) + (told.tool_use_prompt_token_count or 0),
-        output=(told.candidates_token_count or 0) + (told.thoughts_token_count or 0),
-        cached=told.cached_content_token_count,
-        reasoning=told.thoughts_token_count,
+    return structs.replace(
+        usage, input=usage.input + beside.input, output=usage.output + beside.output
     )
 
 

@@ -10,10 +10,11 @@ from msgspec import Raw, Struct
 from proxy.core.chat import ChatRequest, EmbeddingRequest, Embeddings
 from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing
-from proxy.providers import faults, openai_answer, openai_stream
+from proxy.providers import faults, openai_stream
 from proxy.providers.adapter import Target
 from proxy.providers.openai_answer import answer
 from proxy.providers.openai_request import chat_body, fit
+from proxy.providers.usage import UNREPORTED, openai_usage
 from proxy.providers.wire import Vector, vectors
 
 __all__ = [
@@ -35,7 +36,7 @@ class _Vector(Struct):
 class _Vectors(Struct):
     data: list[_Vector] | None = None
     model: str | None = None
-    usage: dict[str, object] | None = None
+    usage: Raw = UNREPORTED
     error: object = None
 
 
@@ -100,7 +101,7 @@ def embeddings(target: Target, ask: EmbeddingRequest, body: bytes) -> Embeddings
     return Embeddings(
         vectors=vectors(target, ask, [item.embedding for item in data], body),
         model=told.model,
-        usage=openai_answer.usage(told.usage),
+        usage=openai_usage(target, told.usage, len(ask.input)),
     )
 
 

@@ -8,11 +8,12 @@ lists for content. Where the form is OpenAI's to the letter the bytes go on as t
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from proxy.core.chat import Answer, FinishReason, FunctionCall, ToolCall, ToolCallDelta, Usage
 from proxy.providers import faults
 from proxy.providers.adapter import Target
+from proxy.providers.usage import UNREPORTED, is_absent, member, openai_usage
 from proxy.providers.wire import call_id, split_thinking
 
 _FINISH: dict[str, FinishReason] = {
@@ -62,8 +63,8 @@ class Completion(Struct):
     object: Any = None
     created: Any = None
     model: Any = None
-    usage: Any = None
-    x_groq: Any = None
+    usage: Raw = UNREPORTED
+    x_groq: Raw = UNREPORTED
     error: Any = None
 
 
@@ -95,19 +96,20 @@ def answer(target: Target, body: bytes) -> Answer:
     message = read_message(choice.message or {})
     text, thought = split_thinking(message.text or "")
     native = message.native and bool(choice.message) and all(c.id for c in message.calls)
+    used = usage_of(target, told)
     return Answer(
         text=None if message.text is None else text,
         reasoning=message.reasoning + thought or None,
         refusal=message.refusal or None,
         tool_calls=tuple(whole_call(c, i, told.id) for i, c in enumerate(message.calls)),
         finish_reason=finish_of(choice, bool(message.calls)) or ended(bool(message.calls)),
-        usage=usage_of(told),
+        usage=used,
         model=text_of(told.model),
         id=text_of(told.id),
         created=told.created if isinstance(told.created, int) else None,
         logprobs=choice.logprobs,
         extra=message.extra,
-        raw=body if native and is_native(told, choice) else None,
+        raw=body if native and is_native(told, choice, used) else None,
     )
 
 
@@ -168,46 +170,15 @@ def whole_call(call: ToolCallDelta, index: int, answer_id: Any) -> ToolCall:
     )
 
 
-def usage_of(told: Completion) -> Usage | None:
-    """The tokens that a completion or a chunk tells."""
-    return usage(told.usage) or usage(_get(told.x_groq, "usage"))
-
-
-def usage(told: Any) -> Usage | None:
-    """The tokens, by whichever names a provider tells their parts, and OpenRouter's cost."""
-    if not isinstance(told, dict) or not told:
-        return None
-    prompt, completion = told.get("prompt_tokens_details"), told.get("completion_tokens_details")
-    cached = (
-        _get(prompt, "cached_tokens"),
-        told.get("prompt_cache_hit_tokens"),  # DeepSeek
-        told.get("cached_tokens"),  # Together
-    )
-    return Usage(
-        input=_count(told.get("prompt_tokens")) or 0,
-        output=_count(told.get("completion_tokens")) or 0,
-        cached=next((n for n in map(_count, cached) if n is not None), None),
-        cache_write=_count(_get(prompt, "cache_write_tokens")),
-        reasoning=_count(_get(completion, "reasoning_tokens")),
-        cost=_cost(told),
-    )
+def usage_of(target: Target, told: Completion) -> Usage | None:
+    """The tokens that a completion or a chunk reports."""
+    used = openai_usage(target, told.usage)
+    return used or openai_usage(target, member(told.x_groq, "usage"))
 
 
 def text_of(value: Any) -> str | None:
     """The value if it is a text."""
     return value if isinstance(value, str) else None
-
-
-def _cost(told: dict[str, Any]) -> int | None:
-    """Nano-dollars. With a key of one's own at the vendor (`is_byok`) `cost` is OpenRouter's
-    fee alone and the vendor bills the rest: the caller's request costs both."""
-    dollars = told.get("cost")
-    if not isinstance(dollars, int | float):
-        return None
-    vendor = _get(told.get("cost_details"), "upstream_inference_cost")
-    if told.get("is_byok") and isinstance(vendor, int | float):
-        dollars += vendor
-    return round(dollars * 1e9)
 
 
 def decoded(target: Target, data: bytes) -> Completion:
@@ -236,9 +207,10 @@ def finish_of(choice: Choice, calls: bool) -> FinishReason | None:
     return _FINISH.get(reason, ended(calls)) if reason else None
 
 
-def is_native(told: Completion, choice: Choice) -> bool:
-    """Whether the form around the message is OpenAI's own."""
-    return told.object in _NATIVE_OBJECTS and choice.finish_reason in _NATIVE_FINISH
+def is_native(told: Completion, choice: Choice, used: Usage | None) -> bool:
+    """Whether the form around the message is OpenAI's own. used: the usage that it reports."""
+    believed = used is not None or is_absent(told.usage)
+    return believed and told.object in _NATIVE_OBJECTS and choice.finish_reason in _NATIVE_FINISH
 
 
 def _content(content: Any) -> tuple[str | None, str, bool]:
@@ -257,11 +229,3 @@ def _content(content: Any) -> tuple[str | None, str, bool]:
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _get(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, dict) else None
-
-
-def _count(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) else None

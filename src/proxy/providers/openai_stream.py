@@ -22,6 +22,7 @@ from proxy.providers.openai_answer import (
     text_of,
     usage_of,
 )
+from proxy.providers.usage import is_absent
 from proxy.providers.wire import DONE_DATA, StreamDecoder, Thinking, as_chunk, call_id
 
 
@@ -55,7 +56,7 @@ class Decoder(StreamDecoder):
     def read_chunk(self, data: bytes) -> None:
         """Reads one chunk."""
         told = decoded(self.target, data)
-        used = usage_of(told)
+        used = usage_of(self.target, told)
         if told.error:
             if used:
                 self.out.append(Chunk(usage=used, usage_only=True))
@@ -63,7 +64,8 @@ class Decoder(StreamDecoder):
         elif told.choices:
             self.read_choice(told, told.choices[0], used, data)
         elif used or told.choices is not None:
-            self._add(told, data, usage=used, usage_only=used is not None)
+            kept = data if used or is_absent(told.usage) else None
+            self._add(told, kept, usage=used, usage_only=used is not None)
         else:
             raise faults.garbage(self.target, "A chunk has no choices", data)
 
@@ -78,7 +80,7 @@ class Decoder(StreamDecoder):
         """Reads the choice of a chunk. data: the chunk's bytes."""
         check(self.target, choice)
         if choice.index not in (None, 0):  # of several answers the first one counts
-            self._add(told, data, usage=used)
+            self._add(told, data if used or is_absent(told.usage) else None, usage=used)
             return
         message = read_message(choice.delta or choice.message or {})
         text, thought = self._thinking.feed(message.text or "")
@@ -89,7 +91,7 @@ class Decoder(StreamDecoder):
             self.finished = True
             rest, rest_thought = self._thinking.end()
             text, thought = text + rest, thought + rest_thought
-        native = message.native and placed and is_native(told, choice)
+        native = message.native and placed and is_native(told, choice, used)
         self._add(
             told,
             data if native else None,

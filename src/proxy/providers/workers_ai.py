@@ -25,6 +25,7 @@ from proxy.providers import faults, openai_answer, openai_stream
 from proxy.providers.adapter import Target
 from proxy.providers.openai_answer import ended, read_message, whole_call
 from proxy.providers.openai_request import adapt, said
+from proxy.providers.usage import UNREPORTED, openai_usage
 from proxy.providers.wire import DONE_DATA, as_chunk, split_thinking, vectors
 
 _CODES = {
@@ -63,14 +64,14 @@ class Inner(Struct):
     response: Any = None
     tool_calls: Any = None
     finish_reason: Any = None
-    usage: Any = None
+    usage: Raw = UNREPORTED
     errors: Any = None
     error: Any = None
 
 
 class _Vectors(Struct):
     data: list[tuple[float, ...]] | None = None
-    usage: Any = None
+    usage: Raw = UNREPORTED
 
 
 _INNER = msgspec.json.Decoder(Inner)
@@ -107,7 +108,7 @@ def answer(target: Target, body: bytes) -> Answer:
         reasoning=thought or None,
         tool_calls=calls,
         finish_reason=ended(bool(calls)),
-        usage=openai_answer.usage(told.usage),
+        usage=openai_usage(target, told.usage),
     )
 
 
@@ -140,7 +141,8 @@ class Decoder(openai_stream.Decoder):
         """Takes a native piece for the chunk that it would be in OpenAI's form."""
         message = {"content": _text(told.response), "tool_calls": told.tool_calls}
         choice = openai_answer.Choice(delta=message, finish_reason=told.finish_reason)
-        self.read_choice(openai_answer.Completion(), choice, openai_answer.usage(told.usage), b"")
+        used = openai_usage(self.target, told.usage)
+        self.read_choice(openai_answer.Completion(), choice, used, b"")
 
 
 def decoder(target: Target) -> Decoder:
@@ -174,7 +176,7 @@ def embeddings(target: Target, ask: EmbeddingRequest, body: bytes) -> Embeddings
     return Embeddings(
         vectors=vectors(target, ask, told.data or [], body),
         model=target.model.wire_id,
-        usage=openai_answer.usage(told.usage),
+        usage=openai_usage(target, told.usage, len(ask.input)),
     )
 
 
