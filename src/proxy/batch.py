@@ -256,7 +256,8 @@ def _works(requests: tuple[Raw, ...]) -> list[Work]:
             wrong.append(Work(call, raw, (index,)))
             continue
         alone = b"" if call.cache.mode == "default" else b"%d" % index
-        asked = msgspec.msgpack.encode(structs.replace(call, chat=_plain(call))) + alone
+        # JSON, since msgpack has no whole numbers beyond 64 bits.
+        asked = msgspec.json.encode(structs.replace(call, chat=_plain(call))) + alone
         places.setdefault(asked, []).append(index)
         read[asked] = call, raw
     return wrong + [Work(*read[asked], tuple(where)) for asked, where in places.items()]

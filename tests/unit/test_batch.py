@@ -302,3 +302,23 @@ async def test_each_is_counted_by_itself() -> None:
     assert len(told_of) == 5 + 1
     assert sum(map(is_batch, told_of)) == 1
     assert len({fields["proxy.request_id"] for fields in told_of}) == 6
+
+
+BEYOND = 18446744073709551616
+
+
+@pytest.mark.parametrize("number", [BEYOND, -(10**30), 1e308, 2**63])
+async def test_a_schema_may_hold_any_number(number: Any) -> None:
+    """In one item it is no matter of the others', and goes on to the provider as it is."""
+    house = House(by_host(openai=unlike()))
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": number}}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    requests = (ask("a", tools=[tool]), ask("b"), ask("a", tools=[tool]), ask("a"))
+    status, told = await batch(house, *requests)
+    assert status == 200
+    assert told["summary"] == {"total": 4, "succeeded": 4, "failed": 0}
+    answers = [result["response"]["data"] for result in told["results"]]
+    assert answers[0] == answers[2]  # identical ones are still asked once
+    assert len(house.sent) == 3
+    sent = [json.loads(outgoing.body or b"") for outgoing in house.upstream.sent]
+    assert [body["tools"] for body in sent if "tools" in body] == [[tool]]
