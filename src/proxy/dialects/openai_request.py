@@ -225,6 +225,8 @@ def _check(ask: _Chat, fields: dict[str, Raw]) -> None:
     check_messages(ask.messages)
     check_tools(ask.tools or ())
     check_format(ask.response_format, "response_format")
+    if "response_format" in fields:  # what is not known in it goes on too
+        reading.decode(_ANY, fields["response_format"], at="response_format")
 
 
 def _unknown(fields: dict[str, Raw], known: frozenset[str]) -> dict[str, Raw]:
