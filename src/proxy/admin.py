@@ -1,14 +1,16 @@
 """The operators' paths."""
 
 import asyncio
-from collections.abc import Awaitable, Collection
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from typing import TypeVar, get_args
 
 import msgspec
 
+from proxy.access.keys import Key, Page
+from proxy.access.ring import KeyRing
 from proxy.cache.answers import AnswerCache
 from proxy.cache.purge import Scope
-from proxy.core.errors import InternalError, InvalidRequest
+from proxy.core.errors import InternalError, InvalidRequest, NotFound
 from proxy.core.ports import Accounts, Buckets, Pools, Ports
 from proxy.core.web import Response
 from proxy.exchange import JSON, Exchange
@@ -21,6 +23,10 @@ SECONDS = 5.0
 """What an object may take, of whose work an operator wants to know the end."""
 LONGEST_NAME = 256
 """Characters of a user's name or a key's id."""
+PAGE = 500
+"""Keys that are asked for at a time."""
+_KEY = msgspec.json.Decoder(Key | None)
+_PAGE = msgspec.json.Decoder(Page)
 SCOPES = tuple(scope for scope in get_args(Scope) if scope != "all")
 
 
@@ -39,21 +45,30 @@ async def purge_cache(exchange: Exchange, cache: AnswerCache) -> Response:
     return Response(status=204)
 
 
-async def show_limits(exchange: Exchange, ports: Ports, providers: Collection[str]) -> Response:
-    """GET /admin/limits?provider=…[&user=…] | ?key=ID: how a provider's users share it, a user's
-    bucket there, or what a key has used. Raises InvalidRequest."""
-    limit, name = _limit(exchange, ports, providers)
-    told = await _done(exchange, limit.show(name), "limiter unreachable", _UNREACHABLE)
+async def show_limits(
+    exchange: Exchange, ports: Ports, providers: Collection[str], ring: KeyRing
+) -> Response:
+    """GET /admin/limits?provider=…[&user=…|&key=ID] | ?key=ID: how a provider's users share it, a
+    user's bucket there, that of a key with limits of its own, or what a key has used. Raises
+    InvalidRequest."""
+    limit, names = await _limits(exchange, ports, providers, ring)
+    told = await _done(exchange, limit.show(names[0]), "limiter unreachable", _UNREACHABLE)
     return Response(headers={**JSON, "cache-control": "no-store"}, body=told.encode())
 
 
 async def reset_limits(
-    exchange: Exchange, ports: Ports, providers: Collection[str], limiter: Limiter
+    exchange: Exchange,
+    ports: Ports,
+    providers: Collection[str],
+    ring: KeyRing,
+    limiter: Limiter,
 ) -> Response:
-    """DELETE /admin/limits with the same parameters: what was used is forgotten."""
-    limit, name = _limit(exchange, ports, providers)
-    await _done(exchange, limit.reset(name), "limiter unreachable", _UNREACHABLE)
-    limiter.reopen(name)
+    """DELETE /admin/limits with the same parameters: what was used is forgotten, with a user also
+    what its keys with limits of their own have used."""
+    limit, names = await _limits(exchange, ports, providers, ring)
+    for name in names:
+        await _done(exchange, limit.reset(name), "limiter unreachable", _UNREACHABLE)
+        limiter.reopen(name)
     return Response(status=204)
 
 
@@ -105,22 +120,41 @@ def _no_provider(name: str | None, providers: Collection[str]) -> InvalidRequest
     )
 
 
-def _limit(
-    exchange: Exchange, ports: Ports, providers: Collection[str]
-) -> tuple[Buckets | Accounts | Pools, str]:
+async def _limits(
+    exchange: Exchange, ports: Ports, providers: Collection[str], ring: KeyRing
+) -> tuple[Buckets | Accounts | Pools, Sequence[str]]:
+    """What is asked about, and its names: a user's own bucket before those of its keys."""
     query = exchange.request.query
     if unknown := sorted(query.keys() - {"provider", "user", "key"}):
         raise InvalidRequest(f"{unknown[0]}: Unknown parameter", param=unknown[0])
     provider, user, key = (query.get(name) for name in ("provider", "user", "key"))
-    if bool(key) == bool(provider) or (key and user):
-        raise InvalidRequest("Say which limit: provider=NAME, with user=NAME or not, or key=ID.")
+    if not (key or provider) or (key and user):
+        raise InvalidRequest(
+            "Say which limit: provider=NAME, with user=NAME or key=ID or neither, or key=ID."
+        )
     for param, value in (("user", user), ("key", key)):
         if len(value or "") > LONGEST_NAME:
             raise InvalidRequest(f"{param}: Must have 1 to {LONGEST_NAME} characters", param=param)
-    if key:
-        return ports.accounts, key
-    if provider not in providers:
+    if key and not provider:
+        return ports.accounts, [key]
+    if provider is None or provider not in providers:
         raise _no_provider(provider, providers)
     if user:
-        return ports.buckets, bucket_name(str(provider), user)
-    return ports.pools, str(provider)
+        own = [bucket_name(provider, user, k.id, k.limits) async for k in _keys_of(ring, user)]
+        return ports.buckets, list(dict.fromkeys([bucket_name(provider, user), *own]))
+    if key is None:
+        return ports.pools, [provider]
+    found = _KEY.decode(await ring.ask(ring.store.get_key(key)))
+    if found is None:
+        raise NotFound(f"There is no key {key[:100]}.")
+    return ports.buckets, [bucket_name(provider, found.user, found.id, found.limits)]
+
+
+async def _keys_of(ring: KeyRing, user: str) -> AsyncIterator[Key]:
+    after: int | None = 0
+    while after is not None:
+        page = _PAGE.decode(await ring.ask(ring.store.list_keys(after, PAGE)))
+        for key in page.keys:
+            if key.user == user:
+                yield key
+        after = page.next

@@ -1,17 +1,16 @@
 """What is settled of a request before providers are asked, and told of their answer after."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, structs
 
 from proxy.cache.flight import Terms
-from proxy.core.chat import Call, ChatRequest, Routing, Served, Usage
+from proxy.core.chat import Answer, Call, Cost, Routing, Served, Usage
 from proxy.core.errors import InvalidRequest
 from proxy.exchange import Exchange
-from proxy.limits.estimate import input_tokens, output_tokens
 from proxy.limits.limiter import Limiter, Meter
 from proxy.routing.failure import refused
 from proxy.routing.manager import Done
@@ -22,20 +21,6 @@ LABELS_KEPT = 2_000
 """Characters of a request's labels that are kept."""
 PROMPT_LOGGED = 50_000
 """Characters of a prompt that are logged; the platform keeps 256 KB of an invocation's lines."""
-
-
-def estimate(chat: ChatRequest) -> Callable[[int | None], Usage]:
-    """What an answer will use, by the longest output (tokens) of the model. Every candidate is
-    asked for it, so the prompt is gone through once, and not at all for a hit."""
-    prompt: int | None = None
-
-    def usage(max_output: int | None) -> Usage:
-        nonlocal prompt
-        if prompt is None:
-            prompt = input_tokens(chat)
-        return Usage(input=prompt, output=output_tokens(chat, max_output))
-
-    return usage
 
 
 def note_call(exchange: Exchange, call: Call) -> None:
@@ -111,8 +96,9 @@ async def admitted(exchange: Exchange, limiter: Limiter) -> Meter:
     return meter
 
 
-def seen(meter: Meter, characters: int) -> Usage:
-    """What an answer has used whose provider does not tell, or that broke off before."""
+def estimated_usage(meter: Meter, characters: int) -> Usage:
+    """What an answer of so many characters has used whose provider does not report it, or that
+    broke off before."""
     return Usage(input=meter.expected(None).input, output=-(-characters // 4))
 
 
@@ -127,20 +113,27 @@ def terms_of(plan: Plan, routing: Routing, retrying: Retrying, timeout: float) -
     )
 
 
+def characters(answer: Answer) -> int:
+    """How many characters the model has written."""
+    texts = (answer.text, answer.reasoning, answer.refusal)
+    arguments = (call.function.arguments for call in answer.tool_calls)
+    return sum(len(text or "") for text in (*texts, *arguments))
+
+
 def served_by(
     exchange: Exchange,
     done: Done,
-    usage: Usage | None,
+    cost: Cost,
     cache_status: Literal["miss", "bypass"] = "bypass",
 ) -> Served:
-    """What is told of an answer that a provider gave."""
+    """How an answer of a provider was served."""
     return Served(
         request_id=exchange.id,
         provider=done.target.spec.name,
         model=done.target.model.id,
         attempts=done.attempts,
         dropped=done.dropped,
-        cost=done.cost(usage),
+        cost=cost,
         cache_status=cache_status,
         ms=exchange.ms,
         created=int(exchange.began),

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from proxy.analytics.event import Event
 from proxy.analytics.trace import Trace
-from proxy.core.chat import Attempt, Cost, Served, Usage
+from proxy.core.chat import Attempt, Served, Usage
 from proxy.core.config import Config
 from proxy.core.errors import MethodNotAllowed, ProxyError
 from proxy.core.ports import Ports
@@ -205,11 +205,6 @@ class Exchange:
 def _bounded(told: int | None) -> int | None:
     """A number of a provider's, as far as it can be true: sums of it must not run over."""
     return None if told is None else min(max(told, 0), MOST_TOLD)
-
-
-def estimated_cost(cost: Cost) -> Cost:
-    """The cost of what was not told but is thought to have been used."""
-    return cost if cost.nano_usd is None else structs.replace(cost, origin="estimated")
 
 
 def cors(allowed: tuple[str, ...], origin: str | None) -> dict[str, str]:

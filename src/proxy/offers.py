@@ -8,13 +8,12 @@ from msgspec import structs
 from proxy import __version__, admin, batch, key_admin
 from proxy.analytics.prometheus import State
 from proxy.asking import admitted, note_asked, served_by
-from proxy.core.chat import Cost, Usage
 from proxy.core.errors import NotFound, UnsupportedMediaType
 from proxy.core.principal import Grant
 from proxy.core.web import Response
 from proxy.dialects import native, openai
-from proxy.exchange import JSON, Exchange, estimated_cost
-from proxy.limits.estimate import embedding_tokens
+from proxy.exchange import JSON, Exchange
+from proxy.limits.estimate import EmbeddingEstimate
 from proxy.parts import Parts
 
 
@@ -41,19 +40,15 @@ async def embeddings(parts: Parts, exchange: Exchange) -> Response:
     exchange.lap("parse")
     meter = await admitted(exchange, parts.limiter)
     exchange.lap("limit")
-    estimated = Usage(input=embedding_tokens(ask))
-    meter.estimate = lambda _: estimated
+    meter.estimate = EmbeddingEstimate(ask)
     try:
         vectors, done = await parts.manager.embed(ask, meter)
-    except BaseException:
-        meter.settle(None, Cost(0))
-        raise
-    usage = vectors.usage or estimated
-    served = served_by(exchange, done, usage)
-    meter.settle(usage, served.cost)
+        usage = vectors.usage or meter.expected(None)
+        served = served_by(exchange, done, done.cost(usage, estimated=vectors.usage is None))
+        done.reservation.settle(usage, served.cost)
+    finally:
+        meter.close()
     exchange.used(usage)
-    if not vectors.usage:
-        served = structs.replace(served, cost=estimated_cost(served.cost))
     return Response(headers=JSON | exchange.tell(served), body=openai.embeddings(vectors, served))
 
 
@@ -96,12 +91,13 @@ async def purge(parts: Parts, exchange: Exchange) -> Response:
 
 async def limits(parts: Parts, exchange: Exchange) -> Response:
     """GET /admin/limits."""
-    return await admin.show_limits(exchange, parts.ports, parts.catalog.providers)
+    return await admin.show_limits(exchange, parts.ports, parts.catalog.providers, parts.ring)
 
 
 async def reset_limits(parts: Parts, exchange: Exchange) -> Response:
     """DELETE /admin/limits."""
-    return await admin.reset_limits(exchange, parts.ports, parts.catalog.providers, parts.limiter)
+    providers, ring = parts.catalog.providers, parts.ring
+    return await admin.reset_limits(exchange, parts.ports, providers, ring, parts.limiter)
 
 
 async def breakers(parts: Parts, exchange: Exchange) -> Response:

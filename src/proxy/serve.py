@@ -10,7 +10,16 @@ from functools import partial
 
 from msgspec import Struct, structs
 
-from proxy.asking import admitted, estimate, log_prompt, note_call, seen, served_by, terms_of, timed
+from proxy.asking import (
+    admitted,
+    characters,
+    estimated_usage,
+    log_prompt,
+    note_call,
+    served_by,
+    terms_of,
+    timed,
+)
 from proxy.cache.answers import AnswerCache, Tier
 from proxy.cache.directives import Directives, directives
 from proxy.cache.entry import CacheEntry, ForeignEntry, Unstorable, replay
@@ -43,7 +52,8 @@ from proxy.core.errors import (
 )
 from proxy.core.ports import BlobStore, Ports, Write
 from proxy.core.web import Response
-from proxy.exchange import EVENTS, JSON, Exchange, estimated_cost
+from proxy.exchange import EVENTS, JSON, Exchange
+from proxy.limits.estimate import Estimate
 from proxy.limits.limiter import Limiter, Meter
 from proxy.routing.breaker import Outcome
 from proxy.routing.failure import as_proxy_error
@@ -131,7 +141,7 @@ class Chat:
         exchange.lap("limit")
         if self._config.log_prompts:
             log_prompt(exchange, call)
-        meter.estimate = estimate(call.chat)
+        meter.estimate = Estimate(call.chat)
         principal = meter.principal
         question = self._selection.question(call.routing, Needs.of(call.chat), meter.grant)
         shared = (principal.cache_scope or self._config.cache_scope) == "shared"
@@ -243,7 +253,7 @@ class Chat:
         try:
             return await self._asked(asked, leader)
         except BaseException:
-            asked.meter.settle(None, Cost(0))
+            asked.meter.close()
             raise
 
     async def _asked(self, asked: Asked, leader: Leader | None) -> Response:
@@ -253,7 +263,7 @@ class Chat:
                 call, asked.meter, exchange.began, asked.retrying
             )
             exchange.facts["first_ms"] = exchange.ms
-            served = self._served(asked, done, None)
+            served = self._served(asked, done, Cost(None))
             return Response(
                 headers=EVENTS | exchange.tell(served) | self._status(asked),
                 stream=partial(self._relay, asked, stream, done, leader),
@@ -261,8 +271,8 @@ class Chat:
         answer, done = await self._manager.complete(
             call, asked.meter, exchange.began, asked.retrying
         )
-        self._keep(asked, answer, done, leader)
-        served = self._settled(asked, done, answer.usage, len(answer.text or ""))
+        served = self._settled(asked, done, answer.usage, characters(answer))
+        self._keep(asked, answer, served.cost, done, leader)
         return Response(
             headers=JSON | exchange.tell(served) | self._status(asked),
             body=exchange.dialect.answer(answer, served),
@@ -273,7 +283,7 @@ class Chat:
     ) -> None:
         """Passes a stream on as it comes, and tells its end: done, or the error that broke it."""
         exchange, call = asked.exchange, asked.call
-        writer = exchange.dialect.writer(call, self._served(asked, done, None))
+        writer = exchange.dialect.writer(call, self._served(asked, done, Cost(None)))
         collector = Collector()
         outcome: Outcome = "ok"
         gone = False
@@ -298,10 +308,11 @@ class Chat:
                         collector.add(chunk)
                     await send(b"".join(map(writer.chunk, chunks)))
             answer = collector.answer()
+            served = self._settled(asked, done, collector.usage, collector.characters)
             try:  # the caller's last event goes first, and what is complete is kept all the same
-                await send(writer.done(answer, self._served(asked, done, answer.usage)))
+                await send(writer.done(answer, served))
             finally:
-                self._keep(asked, answer, done, leader)
+                self._keep(asked, answer, served.cost, done, leader)
                 leader = None
         except ClientGone:
             outcome = "gone"
@@ -320,18 +331,23 @@ class Chat:
             exchange.end(200, size)
             self._hand_over(asked, leader, None)
 
-    def _keep(self, asked: Asked, answer: Answer, done: Done, leader: Leader | None) -> None:
-        """Stores a complete answer and reports it to those who wait for it, after the answer."""
+    def _keep(
+        self, asked: Asked, answer: Answer, cost: Cost, done: Done, leader: Leader | None
+    ) -> None:
+        """Stores a complete answer and reports it to those who wait for it, after the answer.
+        One that a budget's limit has cut off is not what was asked for."""
         exchange, wanted = asked.exchange, asked.wanted
         empty = not (answer.text or answer.tool_calls or answer.refusal)
-        if not wanted.store or answer.finish_reason not in KEPT or empty:
+        own_limit = asked.meter.has_budget and asked.call.chat.max_tokens is None
+        cut_off = own_limit and answer.finish_reason == "length"
+        if not wanted.store or answer.finish_reason not in KEPT or empty or cut_off:
             self._hand_over(asked, leader, NOTHING)
             return
         entry = CacheEntry(
             answer=structs.replace(answer, raw=None),
             provider=done.target.spec.name,
             model=done.target.model.id,
-            cost=done.cost(answer.usage),
+            cost=cost,
             born=exchange.began,
             stored=exchange.ports.clock.now(),
             ttl=wanted.ttl,
@@ -349,17 +365,19 @@ class Chat:
             outcome = NOTHING
         await self._land(asked, leader, outcome)
 
-    def _settled(self, asked: Asked, done: Done, told: Usage | None, characters: int) -> Served:
-        """Counts what an answer used: `told` by the provider, or estimated by its length."""
-        usage = told or seen(asked.meter, characters)
-        served = self._served(asked, done, usage)
-        asked.meter.settle(usage, served.cost)
+    def _settled(self, asked: Asked, done: Done, told: Usage | None, length: int) -> Served:
+        """Counts what an answer used: `told` by the provider, or estimated by its length in
+        characters."""
+        usage = told or estimated_usage(asked.meter, length)
+        cost = done.cost(usage, estimated=told is None)
+        done.reservation.settle(usage, cost)
+        asked.meter.close()
         asked.exchange.used(usage)
-        return served if told else structs.replace(served, cost=estimated_cost(served.cost))
+        return self._served(asked, done, cost)
 
-    def _served(self, asked: Asked, done: Done, usage: Usage | None) -> Served:
+    def _served(self, asked: Asked, done: Done, cost: Cost) -> Served:
         kept = asked.wanted.read or asked.wanted.store
-        return served_by(asked.exchange, done, usage, "miss" if kept else "bypass")
+        return served_by(asked.exchange, done, cost, "miss" if kept else "bypass")
 
     def _status(self, asked: Asked) -> dict[str, str]:
         """The cache's headers of an answer that a provider gave (RFC 9211)."""

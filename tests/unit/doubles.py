@@ -12,11 +12,11 @@ from proxy.access.keys import Bound, Key, KeyBook
 from proxy.cache.flight import Flight
 from proxy.core.chat import Cost, Usage
 from proxy.core.errors import ClientGone, Fault
-from proxy.core.permit import Refusal
+from proxy.core.permit import Offer, Refusal, Reservation
 from proxy.core.ports import Outgoing, Ports
 from proxy.core.principal import Grant
 from proxy.limits.adaptive import ProviderPool, Signal
-from proxy.limits.budget import Account, Reserve
+from proxy.limits.budget import Account, Reserve, Settlement
 from proxy.limits.lease import Ask, LeasedBucket, Returns
 from proxy.routing.watch import Board
 from tests.unit.analytics.shards import MemoryStatistics
@@ -78,21 +78,25 @@ def in_no_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None
 
 
 class Unlimited:
-    """A permit (core.permit) without limits; `refusals` are given first, one a charge."""
+    """A permit (core.permit) without limits, and the reservation of each attempt; `refusals` are
+    given first, one a charge."""
 
     def __init__(self, *refusals: Refusal | None) -> None:
         self.grant = Grant()
         self.user = "ann"
         self.lost = 0
+        self.released = 0
         self.refusals = list(refusals)
         self.charged: list[str] = []
         self.observed: list[tuple[str, int]] = []
 
-    async def charge(
-        self, provider: str, price: Callable[[Usage], Cost], max_output: int | None
-    ) -> Refusal | None:
-        self.charged.append(provider)
-        return self.refusals.pop(0) if self.refusals else None
+    async def charge(self, offer: Offer) -> Refusal | Reservation:
+        self.charged.append(offer.provider)
+        refusal = self.refusals.pop(0) if self.refusals else None
+        return refusal or self
+
+    def output_limit(self, offer: Offer) -> int | None:
+        return None
 
     def defer(self, work: Coroutine[Any, Any, object]) -> None:
         work.close()
@@ -100,8 +104,14 @@ class Unlimited:
     def expected(self, max_output: int | None) -> Usage:
         return Usage(input=10, output=5)
 
-    def lose(self, price: Callable[[Usage], Cost]) -> None:
+    def lose(self) -> None:
         self.lost += 1
+
+    def release(self) -> None:
+        self.released += 1
+
+    def settle(self, usage: Usage, cost: Cost) -> None:
+        """Nothing was reserved."""
 
     def observe(self, provider: str, status: int, headers: Mapping[str, str]) -> None:
         self.observed.append((provider, status))
@@ -312,9 +322,10 @@ class MemoryAccounts(Objects[Account]):
         verdict = account.reserve(msgspec.json.decode(reserve_json, type=Reserve), now)
         return msgspec.json.encode(verdict).decode()
 
-    async def settle(self, key_id: str, request_id: str, tokens: int, nano_usd: int) -> None:
+    async def settle(self, key_id: str, settlements_json: str) -> None:
         account, now = await self.at(key_id)
-        account.settle(request_id, tokens, nano_usd, now)
+        for one in msgspec.json.decode(settlements_json, type=list[Settlement]):
+            account.settle(one.id, one.tokens, one.nano_usd, now)
 
 
 class MemoryPools(Objects[ProviderPool]):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
@@ -47,8 +48,16 @@ class Limited(House):
         issued = Key(id="key_1", user=user, created_at=0, **key or {})
         self.ports.keys.book.issue(issued, digest_of(SECRET))
 
-    async def keyed(self, path: str = NATIVE, **body: Any) -> Told:
-        headers = {"authorization": f"Bearer {SECRET}"}
+    def issue(self, id: str, user: str = "ann", **fields: Any) -> str:
+        """Another key."""
+        assert isinstance(self.ports.keys, MemoryKeys)
+        secret = secret_for("development", sha256(id.encode()).hexdigest())
+        key = Key(id=id, user=user, created_at=0, **fields)
+        self.ports.keys.book.issue(key, digest_of(secret))
+        return secret
+
+    async def keyed(self, path: str = NATIVE, key: str = SECRET, **body: Any) -> Told:
+        headers = {"authorization": f"Bearer {key}"}
         return await self.told(path, headers=headers, **body)
 
     def account(self) -> AccountView:
@@ -109,15 +118,18 @@ class TestBuckets:
         assert "x-ratelimit-limit-requests" not in (await limited.keyed()).headers
 
     async def test_a_users_keys_share_and_users_dont(self) -> None:
-        limited = house(key={"limits": Limits(burst=1, per_hour=1)})
+        limited = house(RATE_LIMIT_BURST="1", RATE_LIMIT_PER_HOUR="1")
+        other = limited.issue("key_2")
         assert (await limited.keyed(**OFF)).status == 200
+        assert (await limited.keyed(key=other, **OFF)).status == 429
         told = await limited.told(headers={"authorization": "Bearer admin"}, **OFF)
         assert told.status == 200
         assert set(limited.buckets.held) == {"openai:ann", "openai:admin"}
 
     @pytest.mark.parametrize("user", ["\U0001f600" * 256, "\u0906" * 256, "x" * 256, "\u674e"])
     async def test_users_of_any_length_and_script(self, user: str) -> None:
-        limited = house(key={"limits": Limits(burst=2, per_hour=1)}, user=user)
+        env = {"RATE_LIMIT_BURST": "2", "RATE_LIMIT_PER_HOUR": "1"}
+        limited = house(user=user, **env)
         assert [(await limited.keyed(**OFF)).status for _ in range(3)] == [200, 200, 429]
         [name] = limited.buckets.held
         assert len(name.encode()) <= 1024  # longer ones the platform does not tell an object
@@ -128,6 +140,17 @@ class TestBuckets:
     async def test_users_with_long_names_are_told_apart(self) -> None:
         names = {bucket_name("openai", "x" * 600 + end) for end in ("", "y", "z")}
         assert len(names) == 3
+
+    async def test_a_key_with_limits_of_its_own_shares_them_with_nobody(self) -> None:
+        """Whichever of the two asks first, and in whatever order: each gets its own."""
+        limited = house(key={"limits": Limits(burst=2, per_hour=1)})
+        wide = limited.issue("key_2", limits=Limits(burst=5))
+        plain = limited.issue("key_3")
+        turns = [wide, SECRET, wide, SECRET, SECRET, wide, wide, wide, wide, plain]
+        statuses = [(await limited.keyed(key=key, **OFF)).status for key in turns]
+        assert statuses == [200, 200, 200, 200, 429, 200, 200, 200, 429, 200]
+        told = await limited.keyed(key=wide, **OFF)
+        assert told.headers["ratelimit-policy"].startswith('"provider:openai";q=5;')
 
     async def test_requests_a_minute_count_the_caches_answers(self) -> None:
         limited = house(key={"limits": Limits(requests_per_minute=2)})
@@ -349,6 +372,7 @@ class TestGrants:
     ("query", "holds"),
     [
         ("provider=openai&user=ann", "level"),
+        ("provider=openai&key=key_1", "level"),
         ("key=key_1", "spentDay"),
         ("provider=openai", "users"),
     ],
@@ -367,7 +391,7 @@ async def test_operators_see_and_reset_limits(query: str, holds: str) -> None:
     assert shown.status == 200
     assert any(holds.lower() in name.lower().replace("_", "") for name in shown.json)
     assert (await operate("DELETE")).status == 204
-    if "user" in query:
+    if "&" in query:
         assert (await limited.keyed(**OFF, maxTokens=10)).status == 200
 
 

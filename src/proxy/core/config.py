@@ -30,6 +30,7 @@ CacheScope = Literal["tenant", "shared"]
 Environment = Literal["development", "staging", "production"]
 OnError = Literal["open", "closed"]
 OnClientGone = Literal["abort", "finish"]
+BudgetUnpriced = Literal["refuse", "tier_max"]
 RoutingStrategy = Literal["priority", "cheapest", "fastest", "reliable", "balanced", "weighted"]
 
 
@@ -74,6 +75,8 @@ class Config(Struct, frozen=True, kw_only=True):
     rate_limit_floor_per_hour: int
     rate_limit_lease: int
     rate_limit_adaptive: bool
+    budget_unpriced: BudgetUnpriced
+    budget_default_max_tokens: int
     limiter_on_error: OnError
     limiter_timeout_ms: int
     limiter_forget_seconds: int
@@ -231,6 +234,20 @@ SETTINGS = (
         "on",
         switch,
         "on: a provider's 429s and rate-limit headers shrink its buckets for a while.",
+    ),
+    Setting(
+        "BUDGET_UNPRICED",
+        "refuse",
+        one_of(BudgetUnpriced),
+        "refuse: a key with a budget may not ask a model without a known price; tier_max: such a"
+        " model counts at the highest price known of its provider's models.",
+    ),
+    Setting(
+        "BUDGET_DEFAULT_MAX_TOKENS",
+        "0",
+        whole(0, 10_000_000),
+        "Tokens that an answer to a key with a budget may have, where the request gives no limit;"
+        " 0: as many as the model can.",
     ),
     Setting(
         "LIMITER_ON_ERROR",

@@ -30,10 +30,37 @@ class Refusal(Struct, frozen=True, kw_only=True):
 
     limit: str
     """Which limit was hit: `provider:gemini`, `requests_per_minute`, `tokens_per_minute`,
-    `budget_day`, `budget_month`, or `limiter` where it could not be asked."""
+    `budget_day`, `budget_month`, `budget_unpriced` where a key with a budget may not ask a model
+    whose price is not known, or `limiter` where it could not be asked."""
     message: str
     retry_after: float | None = None
     """Seconds after which a caller that is alone is admitted."""
+
+
+class Offer(Struct, frozen=True, kw_only=True):
+    """The model of an attempt, as far as limits and budgets go by it."""
+
+    provider: str
+    model: str
+    most: Callable[[Usage], int] | None
+    """The most that a usage may cost, in nano-dollars; None: no price is known."""
+    max_output: int | None
+    """Tokens of its longest answer; None: not known."""
+    context: int | None
+    """Tokens of prompt and answer together; None: not known."""
+
+
+class Reservation(Protocol):
+    """What one attempt has reserved. The first of these calls counts, later ones do nothing."""
+
+    def settle(self, usage: Usage, cost: Cost) -> None:
+        """Replaces what was reserved by what was used."""
+
+    def lose(self) -> None:
+        """The attempt was given up though it may cost: its input counts."""
+
+    def release(self) -> None:
+        """The attempt has cost nothing."""
 
 
 class Permit(Protocol):
@@ -46,14 +73,12 @@ class Permit(Protocol):
     def expected(self, max_output: int | None) -> Usage:
         """What an answer will use, by the longest output (tokens) of the model."""
 
-    def lose(self, price: Callable[[Usage], Cost]) -> None:
-        """Counts an attempt that was given up though it may cost."""
+    def output_limit(self, offer: Offer) -> int | None:
+        """The most tokens that an answer may have, for the provider to hold; None: the request
+        goes as it is, since its key has no budget."""
 
-    async def charge(
-        self, provider: str, price: Callable[[Usage], Cost], max_output: int | None
-    ) -> Refusal | None:
-        """Charges an attempt at a provider and reserves what it may use, by the price and the
-        longest output (tokens) of the model. None: it may go."""
+    async def charge(self, offer: Offer) -> Refusal | Reservation:
+        """Charges an attempt and reserves what it may use. A Reservation: it may go."""
 
     def observe(self, provider: str, status: int, headers: Mapping[str, str]) -> None:
         """Takes note of a provider's answer: its 429s and what it says of its own limits."""

@@ -152,8 +152,8 @@ class Accounts(Protocol):
     async def reserve(self, key_id: str, reserve_json: str) -> str:
         """Reserves tokens and money: a Reserve, answered by a Verdict."""
 
-    async def settle(self, key_id: str, request_id: str, tokens: int, nano_usd: int) -> None:
-        """Replaces what was reserved by what was used."""
+    async def settle(self, key_id: str, settlements_json: str) -> None:
+        """Replaces what was reserved by what was used: a list of Settlements."""
 
     async def show(self, key_id: str) -> str:
         """How the account stands."""

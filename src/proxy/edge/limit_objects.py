@@ -18,7 +18,7 @@ from proxy.edge.clock import SystemClock
 from proxy.edge.log import log
 from proxy.limits import adaptive
 from proxy.limits.adaptive import Allocation, Demand, Signal
-from proxy.limits.budget import Account, Reserve
+from proxy.limits.budget import Account, Reserve, Settlement
 from proxy.limits.lease import Ask, LeasedBucket
 
 T = TypeVar("T")
@@ -30,6 +30,7 @@ SAVE_MS = 10_000
 _ASK = msgspec.json.Decoder(Ask)
 _RETURNS = msgspec.json.Decoder(tuple[tuple[int, int], ...])
 _RESERVE = msgspec.json.Decoder(Reserve)
+_SETTLEMENTS = msgspec.json.Decoder(tuple[Settlement, ...])
 _SIGNAL = msgspec.json.Decoder(Signal)
 _DEMAND = msgspec.json.Decoder(Demand)
 _ALLOCATION = msgspec.json.Decoder(Allocation)
@@ -90,18 +91,21 @@ class _Stateful(DurableObject):
         self._alarmed = not idle
         if idle:
             self._storage.sql.exec("DELETE FROM state")
-            log("info", "state dropped", object=type(self).__name__, name=self.ctx.id.name)
+            name, _, key = self.ctx.id.name.partition("\n")
+            log("info", "state dropped", object=type(self).__name__, name=name, key=key)
         else:
             self._set_alarm()
 
 
 class RateBucket(_Stateful):
-    """The token bucket of one `provider:user` or one key. See limits.lease."""
+    """The token bucket of one `provider:user`, or of one key (limits.limiter.bucket). See
+    limits.lease."""
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
         self._bucket = self._revived(partial(LeasedBucket, _now()))
-        self._provider, _, self._user = ctx.id.name.partition(":")
+        self._provider, _, user = ctx.id.name.partition(":")
+        self._user = user.replace("\n", " ")  # for eyes: a key with limits of its own follows
         self._next_report = 0
         self._reporting: asyncio.Task[None] | None = None
 
@@ -205,9 +209,11 @@ class KeyAccount(_Stateful):
         self._save(self._account.state())
         return msgspec.json.encode(verdict).decode()
 
-    async def settle(self, request_id: str, tokens: int, nano_usd: int) -> None:
+    async def settle(self, settlements_json: str) -> None:
         """core.ports.Accounts.settle of this key."""
-        self._account.settle(request_id, tokens, nano_usd, _now())
+        now = _now()
+        for one in _SETTLEMENTS.decode(settlements_json):
+            self._account.settle(one.id, one.tokens, one.nano_usd, now)
         self._save(self._account.state())
 
     async def show(self) -> str:
@@ -263,9 +269,9 @@ class AccountsStub:
         text: str = await self._namespace.getByName(key_id).reserve(reserve_json)
         return text
 
-    async def settle(self, key_id: str, request_id: str, tokens: int, nano_usd: int) -> None:
+    async def settle(self, key_id: str, settlements_json: str) -> None:
         """See core.ports.Accounts."""
-        await self._namespace.getByName(key_id).settle(request_id, tokens, nano_usd)
+        await self._namespace.getByName(key_id).settle(settlements_json)
 
     async def show(self, key_id: str) -> str:
         """See core.ports.Accounts."""

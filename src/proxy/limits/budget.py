@@ -52,7 +52,8 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Reserve(Struct, frozen=True, kw_only=True):
-    """What a request is estimated to use. `id` is its own, at each of its attempts."""
+    """What an attempt is estimated to use. `id` is its own; an attempt that has cost nothing may
+    leave it to the next one of the same request."""
 
     id: str
     tokens: Amount
@@ -60,6 +61,14 @@ class Reserve(Struct, frozen=True, kw_only=True):
     terms: Terms
     lifetime: Amount
     """How long the reservation stands if nobody settles it."""
+
+
+class Settlement(Struct, frozen=True, array_like=True):
+    """What a request has used in the place of what it reserved under `id`."""
+
+    id: str
+    tokens: int
+    nano_usd: int
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -200,7 +209,7 @@ class Account:
         books = self._advance(now)
         if id in books.settled:
             return
-        self._close(id, tokens)
+        self._close(id, max(0, tokens))
         books.day += max(0, nano_usd)
         books.month += max(0, nano_usd)
         books.settled[id] = books.at + SETTLED_MS

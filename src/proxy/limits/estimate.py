@@ -1,16 +1,20 @@
-"""How many tokens a request will use, told before it is asked for and without a tokenizer.
+"""How many tokens a request will use, said before it is sent and without a tokenizer.
 
-What is estimated is reserved; what was used replaces it. So it has to be cheap rather than right:
-no provider counts as another does, and some put prompts of their own before the caller's. How far
-off it is on recorded exchanges is what tests/unit/limits/test_estimate.py says.
+There are two answers. What a request is *expected* to use is what tokens a minute are reserved by
+and what candidates are compared by: cheap rather than right, since no provider counts as another
+does, and some put prompts of their own before the caller's. What it may use *at most* is what
+money is reserved by: a token is a byte of text at least. tests/unit/limits/test_estimate.py holds
+both against recorded exchanges.
 """
 
 from binascii import Error, a2b_base64
+from functools import cached_property
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
-from proxy.core.chat import ChatRequest, EmbeddingRequest, ImageURL, Message, Tool
+from proxy.core.chat import ChatRequest, EmbeddingRequest, ImageURL, Message, Tool, Usage
 
 # Hundredths of a token:
 _ASCII = 24
@@ -49,9 +53,84 @@ _HEADER = 4 * 24 * 1024
 _FRAMES = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}
 """The segments of a JPEG that begin with its size."""
 
+# Tokens at most:
+_LEAST_PROMPT = 100
+"""gpt-oss has 70 of its own before the shortest prompt."""
+_MOST_REQUEST = 32
+_MOST_MESSAGE = 8
+_MOST_CALL = 40
+_MOST_TOOLS = 600
+"""Claude and Llama 4 put 500 before the first tool."""
+_MOST_TOOL = 40
+_MOST_SCHEMA = 120
+_IMAGE_FACTOR = 34
+"""gpt-4o-mini counts an image 33 1/3 times by OpenAI's rule; nobody counts more."""
+_MOST_TILES = 8
+_MOST_FILE = 1_000_000
+"""A part whose size says nothing (a PDF, a file by its id), where no context bounds it."""
+_LONGEST_OUTPUT = 16_384
+"""What counts as the longest answer of a model where that is not known."""
+
 _TYPICAL_OUTPUT = 1000
 _REASONING_OUTPUT = {"low": 2000, "medium": 4000, "high": 12_000, "xhigh": 24_000, "max": 24_000}
 """Reasoning included, by effort; the efforts that are missing hardly reason."""
+
+
+class Estimate:
+    """What a chat request will use. The prompt is gone through once, when it is first needed."""
+
+    def __init__(self, chat: ChatRequest) -> None:
+        self._chat = chat
+
+    @cached_property
+    def input(self) -> int:
+        """Tokens of the prompt, as expected."""
+        return input_tokens(self._chat)
+
+    @cached_property
+    def _most_input(self) -> int:
+        return most_input_tokens(self._chat)
+
+    def expected(self, max_output: int | None) -> Usage:
+        """What is expected. max_output: the model's longest answer in tokens."""
+        return Usage(input=self.input, output=output_tokens(self._chat, max_output))
+
+    def most(self, context: int | None, output_limit: int) -> Usage:
+        """What is used at most, by the model's context and the limit that the provider holds."""
+        most = self._most_input
+        return Usage(input=most if context is None else min(most, context), output=output_limit)
+
+    def output_limit(self, max_output: int | None, context: int | None, default: int) -> int:
+        """The most tokens that the answer may have: as many as the caller allows, else `default`
+        (0: no such limit), else the model's longest answer. Of the last two there is as much as
+        the context has room for beside the prompt, which may be twice as long as expected: the
+        providers refuse a request whose two lengths exceed it."""
+        if self._chat.max_tokens is not None:
+            return min(self._chat.max_tokens, max_output or self._chat.max_tokens)
+        longest = max_output or _LONGEST_OUTPUT
+        limit = min(default or longest, longest)
+        if context and limit + 2 * self.input > context:
+            limit = min(limit, max(1, (context - self.input) // 2))
+        return limit
+
+
+class EmbeddingEstimate:
+    """What a request for embeddings will use: no output."""
+
+    def __init__(self, request: EmbeddingRequest) -> None:
+        self._request = request
+
+    def expected(self, max_output: int | None) -> Usage:
+        """What is expected."""
+        return Usage(input=embedding_tokens(self._request))
+
+    def most(self, context: int | None, output_limit: int) -> Usage:
+        """What is used at most: each text has its own context."""
+        return Usage(input=most_embedding_tokens(self._request))
+
+    def output_limit(self, max_output: int | None, context: int | None, default: int) -> int:
+        """There is no output."""
+        return 0
 
 
 def input_tokens(chat: ChatRequest) -> int:
@@ -80,6 +159,59 @@ def embedding_tokens(ask: EmbeddingRequest) -> int:
     return sum(
         -(-_text(entry) // 100) if isinstance(entry, str) else len(entry) for entry in ask.input
     )
+
+
+def most_input_tokens(chat: ChatRequest) -> int:
+    """Tokens that the prompt has at most, whatever the tokenizer, the provider's own prompts
+    included."""
+    raws = chat.raw_messages or (None,) * len(chat.messages)
+    messages = zip(chat.messages, raws, strict=True)
+    tokens = _MOST_REQUEST + sum(_most_message(message, raw) for message, raw in messages)
+    if chat.tools:
+        tools = chat.raw_tools or msgspec.json.encode(chat.tools)
+        tokens += _MOST_TOOLS + len(tools) + _MOST_TOOL * len(chat.tools)
+    if chat.response_format:
+        tokens += _MOST_SCHEMA + len(msgspec.json.encode(chat.response_format))
+    tokens += sum(len(name) + len(value) for name, value in chat.extra.items())
+    return max(_LEAST_PROMPT, tokens)
+
+
+def most_embedding_tokens(ask: EmbeddingRequest) -> int:
+    """Tokens to embed, at most: with each text come marks of its beginning and its end."""
+    return sum(
+        _MOST_MESSAGE + (_bytes(entry) if isinstance(entry, str) else len(entry))
+        for entry in ask.input
+    )
+
+
+def _most_message(message: Message, raw: Raw | None) -> int:
+    """By the message's own bytes, in which also stands what the proxy does not know."""
+    calls = message.tool_calls or ()
+    images = [part.image_url for part in message.parts if part.image_url]
+    tokens = _MOST_MESSAGE + _MOST_CALL * len(calls) + sum(map(_most_image, images))
+    if any(not part.image_url and part.type != "text" for part in message.parts):
+        tokens += _MOST_FILE
+    if raw is not None:
+        return tokens + len(raw) - sum(len(image.url) for image in images)
+    texts = [part.text for part in message.parts] + [message.name, message.reasoning_content]
+    texts += [text for call in calls for text in (call.function.name, call.function.arguments)]
+    signed = (message.extra_content, *(call.extra_content for call in calls))
+    tokens += sum(len(msgspec.json.encode(extra)) for extra in signed if extra)
+    return tokens + sum(map(_bytes, texts))
+
+
+def _most_image(image: ImageURL) -> int:
+    """`low` counts for nothing here: some providers don't know it."""
+    size = _pixels(image.url)
+    tiles = _tiles(*size) if size else _MOST_TILES
+    return _IMAGE_FACTOR * (_THUMBNAIL + _TILE * tiles)
+
+
+def _bytes(text: str | None) -> int:
+    """Bytes of UTF-8."""
+    if not text:
+        return 0
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def _text(text: str | None) -> int:
@@ -130,10 +262,12 @@ def _image(image: ImageURL) -> int:
     size = _pixels(image.url)
     if size is None:
         return _TYPICAL_IMAGE
-    width, height = size
-    scale = min(1.0, 2048 / max(size), 768 / min(size))
-    tiles = -(-width * scale // 512) * -(-height * scale // 512)
-    return _THUMBNAIL + _TILE * int(tiles)
+    return _THUMBNAIL + _TILE * _tiles(*size)
+
+
+def _tiles(width: int, height: int) -> int:
+    scale = min(1.0, 2048 / max(width, height), 768 / min(width, height))
+    return int(-(-width * scale // 512) * -(-height * scale // 512))
 
 
 def _pixels(url: str) -> tuple[int, int] | None:

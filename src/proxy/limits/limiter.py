@@ -13,20 +13,19 @@ from typing import Any
 
 import msgspec
 
-from proxy.core.chat import Cost, Usage
+from proxy.core.chat import Usage
 from proxy.core.circuit import Circuit
 from proxy.core.config import Config
-from proxy.core.permit import Refusal, Standing
+from proxy.core.permit import Offer, Refusal, Reservation, Standing
 from proxy.core.ports import Defer, Ports
-from proxy.core.principal import Principal
+from proxy.core.principal import Limits, Principal
 from proxy.limits.adaptive import signal_of
-from proxy.limits.budget import Reserve, Terms, Verdict
+from proxy.limits.budget import Reserve, Settlement, Terms, Verdict
 from proxy.limits.lease import Grant
 from proxy.limits.lessee import Lessee
+from proxy.limits.reservations import Estimate, Reservations
 from proxy.limits.token_bucket import Rate
 
-RESERVED_MS = 900_000
-"""How long a reservation stands that nobody settles: longer than most answers take."""
 TIDY_MS = 12_000
 """How long after a lease was granted what is left of it is looked after."""
 SIGNAL_SECONDS = 5.0
@@ -58,10 +57,10 @@ class Limiter:
 
     def meter(self, principal: Principal, defer: Defer) -> "Meter":
         """The limits for one request. defer: has work done after the answer."""
-        return Meter(self, principal, defer)
+        return Meter(self, principal, self._config.budget_default_max_tokens, defer)
 
     def ticket(self) -> str:
-        """A reservation's id: the proxy's own, since a caller's request id may come again."""
+        """A reservation's id: of the proxy's making, since a caller's request id may come again."""
         return self._ports.random.token(8)
 
     @property
@@ -125,12 +124,12 @@ class Limiter:
         if told is None:
             return self._unreachable(), None
         verdict = _VERDICT.decode(told)
-        return _refusal(verdict), _tokens(verdict, ask.terms)
+        return _refusal(verdict, ask), _tokens(verdict, ask.terms)
 
-    async def settle(self, key_id: str, ticket: str, tokens: int, nano_usd: int) -> None:
-        """What was used in the place of what was reserved."""
-        work = self._ports.accounts.settle(key_id, ticket, tokens, nano_usd)
-        await self._call(_told(work))
+    async def settle(self, key_id: str, settlements: tuple[Settlement, ...]) -> None:
+        """Reports what was used in the place of what was reserved."""
+        text = msgspec.json.encode(settlements).decode()
+        await self._call(_told(self._ports.accounts.settle(key_id, text)))
 
     def closed(self, provider: str) -> Refusal | None:
         """Whether the provider itself asked for quiet, as far as this isolate knows."""
@@ -200,18 +199,18 @@ class Limiter:
 class Meter:
     """core.permit.Permit: the limits for one request of one caller."""
 
-    def __init__(self, limiter: Limiter, principal: Principal, defer: Defer) -> None:
+    def __init__(
+        self, limiter: Limiter, principal: Principal, default_max_tokens: int, defer: Defer
+    ) -> None:
         self.principal = principal
         self._limiter = limiter
-        self._ticket: str | None = None
+        self._reservations = Reservations(limiter, principal, default_max_tokens, defer)
         self._standings: dict[str, Callable[[], Standing | None]] = {}
         self.grant = principal.grant
         self.user = principal.user
         self.defer = defer
-        self.estimate: Callable[[int | None], Usage] = lambda _: Usage()
-        """What `expected` gives."""
-        self._lost_tokens = 0
-        self._lost_nano_usd = 0
+        self.estimate: Estimate
+        """What the request will use; it is set before providers are."""
 
     @property
     def standings(self) -> tuple[Standing, ...]:
@@ -227,17 +226,27 @@ class Meter:
         rate = Rate(burst=per_minute, per_hour=per_minute * 60)
         return await self._take(f"key:{self.principal.key_id}", "requests_per_minute", rate)
 
-    async def charge(
-        self, provider: str, price: Callable[[Usage], Cost], max_output: int | None
-    ) -> Refusal | None:
+    async def charge(self, offer: Offer) -> Refusal | Reservation:
         """See core.permit.Permit."""
-        limiter = self._limiter
-        refusal = limiter.closed(provider) or await self._reserve(price, max_output)
-        if refusal:
+        limiter, provider = self._limiter, offer.provider
+        if refusal := limiter.closed(provider):
             return refusal
+        reserved, standing = await self._reservations.reserve(self.estimate, offer)
+        if standing:
+            self._standings[standing.limit] = lambda: standing
+        if isinstance(reserved, Refusal):
+            return reserved
         rate = limiter.rate(self.principal, provider)
-        name = bucket_name(provider, self.principal.user)
-        return await self._take(name, f"provider:{provider}", rate)
+        principal = self.principal
+        name = bucket_name(provider, principal.user, principal.key_id, principal.limits)
+        try:
+            refusal = await self._take(name, f"provider:{provider}", rate)
+        except BaseException:
+            reserved.release()
+            raise
+        if refusal:
+            reserved.release()
+        return refusal or reserved
 
     def observe(self, provider: str, status: int, headers: Mapping[str, str]) -> None:
         """See core.permit.Permit."""
@@ -245,61 +254,39 @@ class Meter:
 
     def expected(self, max_output: int | None) -> Usage:
         """See core.permit.Permit."""
-        return self.estimate(max_output)
+        return self.estimate.expected(max_output)
 
-    def lose(self, price: Callable[[Usage], Cost]) -> None:
-        """See core.permit.Permit. At least the input was used."""
-        usage = Usage(input=self.expected(0).input)
-        self._lost_tokens += usage.total
-        self._lost_nano_usd += price(usage).nano_usd or 0
+    def output_limit(self, offer: Offer) -> int | None:
+        """See core.permit.Permit."""
+        if not self._reservations.has_budget:
+            return None
+        return self._reservations.output_limit(self.estimate, offer)
 
-    def settle(self, usage: Usage | None, cost: Cost) -> None:
-        """Replaces what was reserved by what was used, after the answer; the first call
-        counts."""
-        ticket, self._ticket = self._ticket, None
-        if ticket and self.principal.key_id:
-            tokens = self._lost_tokens + (usage.total if usage else 0)
-            nano_usd = self._lost_nano_usd + (cost.nano_usd or 0)
-            self.defer(self._limiter.settle(self.principal.key_id, ticket, tokens, nano_usd))
+    @property
+    def has_budget(self) -> bool:
+        """Whether the key's money is limited."""
+        return self._reservations.has_budget
+
+    def close(self) -> None:
+        """Reports what was settled, after the answer. No attempt may follow."""
+        self._reservations.close()
 
     async def _take(self, name: str, limit: str, rate: Rate) -> Refusal | None:
         self._standings[limit] = lambda: self._limiter.standing(name, limit, rate)
         return await self._limiter.take(name, limit, rate, self.defer)
 
-    async def _reserve(
-        self, price: Callable[[Usage], Cost], max_output: int | None
-    ) -> Refusal | None:
-        principal = self.principal
-        limits, budget = principal.limits, principal.budget
-        terms = Terms(
-            tokens_per_minute=limits.tokens_per_minute, day=budget.day, month=budget.month
-        )
-        if principal.key_id is None or terms == Terms():
-            return None
-        usage = self.expected(max_output)
-        ticket = self._ticket or self._limiter.ticket()
-        ask = Reserve(
-            id=ticket,
-            tokens=usage.total,
-            nano_usd=price(usage).nano_usd or 0,
-            terms=terms,
-            lifetime=RESERVED_MS,
-        )
-        refusal, standing = await self._limiter.reserve(principal.key_id, ask)
-        if standing:
-            self._standings[standing.limit] = lambda: standing
-        if refusal is None:
-            self._ticket = ticket
-        return refusal
 
-
-def bucket_name(provider: str, user: str) -> str:
-    """The name of the object that limits a user at a provider. A long name of a user is cut and
-    told apart by its SHA-256; no user's own name begins with a space."""
+def bucket_name(
+    provider: str, user: str, key_id: str | None = None, limits: Limits | None = None
+) -> str:
+    """The name of the object that limits a user at a provider. A key with limits of its own has an
+    object of its own; no user has a line break in its name. A long name of a user is cut and told
+    apart by its SHA-256; no user's own name begins with a space."""
     data = user.encode(errors="surrogatepass")
     if len(data) > LONGEST_USER:
         user = f" {user[:40]} {hashlib.sha256(data).hexdigest()}"
-    return f"{provider}:{user}"
+    own = key_id and limits and (limits.per_hour, limits.burst) != (None, None)
+    return f"{provider}:{user}\n{key_id}" if own else f"{provider}:{user}"
 
 
 async def _told(work: Awaitable[None]) -> str:
@@ -311,7 +298,7 @@ def _first(*values: int | None) -> int:
     return next(value for value in values if value is not None)
 
 
-def _refusal(verdict: Verdict) -> Refusal | None:
+def _refusal(verdict: Verdict, ask: Reserve) -> Refusal | None:
     """What the account's verdict is to the caller; None: granted."""
     if verdict.limit is None:
         return None
@@ -321,7 +308,8 @@ def _refusal(verdict: Verdict) -> Refusal | None:
         return Refusal(
             limit=verdict.limit,
             message=f"The key's budget of ${quota:g} a {period} does not allow this: ${left:.6f}"
-            f" are left. It is renewed at {_moment(verdict.resets_at)}.",
+            f" are left, and the answer may cost ${ask.nano_usd / DOLLAR:.6f}. A lower limit of its"
+            f" tokens reserves less. The budget is renewed at {_moment(verdict.resets_at)}.",
             retry_after=wait,
         )
     return Refusal(

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from proxy.core.chat import Answer, ChatRequest, Chunk, EmbeddingRequest, Embeddings
 from proxy.core.errors import Fault
+from proxy.core.permit import Offer
 from proxy.core.ports import Outgoing
 from proxy.providers.catalog import Model, ProviderSpec
 
@@ -23,6 +24,21 @@ class Target(Struct, frozen=True):
     """Where embeddings are served, if not under base_url."""
     listed: bool = True
     """Whether the catalogue has the model."""
+    stand_in: Model | None = None
+    """The model by whose price a budget counts this one, where it has no price of its own."""
+
+    @property
+    def offer(self) -> Offer:
+        """The model as limits and budgets see it."""
+        model = self.model
+        priced = model if model.is_priced else self.stand_in
+        return Offer(
+            provider=self.spec.name,
+            model=model.id,
+            most=priced.most if priced else None,
+            max_output=model.max_output,
+            context=model.context,
+        )
 
 
 class Decoder(Protocol):

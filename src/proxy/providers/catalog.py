@@ -135,6 +135,18 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         )
         return Cost((pico + 500) // 1000, "computed")
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether the cost of any usage is known."""
+        return self.input is not None and (self.output is not None or self.mode == "embedding")
+
+    def most(self, usage: Usage) -> int:
+        """The most that `usage` may cost by the price list, in nano-dollars: all of the input
+        at the highest of its prices. For a model that is priced."""
+        dearest = max(self.input or 0, self.cached or 0, self.cache_write or 0)
+        pico = usage.input * _pico(dearest) + usage.output * _pico(self.output or 0)
+        return -(-pico // 1000)
+
 
 def _pico(dollars_per_million: float) -> int:
     """A price as whole pico-dollars a token, so that sums are exact."""
@@ -251,6 +263,17 @@ class Catalog:
         """The model that `find` finds, or else one of that mode that nothing is known of: it is
         passed to the provider as it is, at an unknown price."""
         return self.find(provider, name) or Model(provider=provider, id=name, mode=mode)
+
+    def dearest(self, provider: str, mode: str) -> Model:
+        """A model at the highest prices for input and for output that are known: of the
+        provider's models of that mode or, where none of them has a price, of all."""
+        priced = [m for m in self.models.values() if m.mode == mode and m.is_priced]
+        priced = [m for m in priced if m.provider == provider] or priced
+        inputs = [max(m.input or 0, m.cached or 0, m.cache_write or 0) for m in priced]
+        outputs = [m.output or 0 for m in priced]
+        return Model(
+            provider=provider, id="", input=max(inputs, default=0), output=max(outputs, default=0)
+        )
 
     def offers(self, id_: str) -> list[Model]:
         """The providers' models of that very name."""

@@ -41,6 +41,8 @@ _KNOWN = frozenset(_PLAIN) | {
     "response_format",
     "max_completion_tokens",
 }
+_LIMITS = ("max_tokens", "max_completion_tokens")
+_NULL = Raw(b"null")
 _TRUE = Raw(b"true")
 _SCHEMA_PROMPT = "Answer with JSON only, and let it follow this JSON Schema: "
 
@@ -53,6 +55,7 @@ def chat_body(target: Target, chat: ChatRequest) -> tuple[bytes, tuple[str, ...]
         given = said(chat, chat.raw_messages or tuple(map(_message, chat.messages)))
     fields = dict(given)
     fields["model"] = _raw(target.model.wire_id)
+    _limit(chat, fields)
     _stream(target, chat, fields)
     _messages(target, chat, fields)
     dropped = adapt(target, chat, fields)
@@ -107,8 +110,18 @@ def fit(target: Target, fields: Fields, known: frozenset[str]) -> tuple[str, ...
     for name, other in {**spec.rename, **model.rename}.items():
         if name in fields:
             value = fields.pop(name)
-            fields.setdefault(other, value)
+            if fields.get(other, _NULL) == _NULL:
+                fields[other] = value
     return dropped
+
+
+def _limit(chat: ChatRequest, fields: Fields) -> None:
+    """Adds the limit of the answer that is not the caller's but its budget's."""
+    given = any(fields.get(name, _NULL) != _NULL for name in _LIMITS)
+    if chat.max_tokens is not None and not given:
+        for name in _LIMITS:
+            fields.pop(name, None)
+        fields["max_tokens"] = _raw(chat.max_tokens)
 
 
 def _stream(target: Target, chat: ChatRequest, fields: Fields) -> None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from proxy.core.chat import Attempt
 from proxy.core.errors import Fault, FaultKind
-from proxy.core.permit import Permit, Refusal
+from proxy.core.permit import Permit, Refusal, Reservation
 from proxy.core.ports import Clock, Outgoing, Random
 from proxy.providers.adapter import Target
 from proxy.routing.failure import as_proxy_error, limited, passed_over, refused, told
@@ -33,6 +33,7 @@ class Won(Struct, Generic[T], frozen=True):
     target: Target
     dropped: tuple[str, ...]
     call: Call
+    reservation: Reservation
 
 
 class Terms(Struct, frozen=True):
@@ -119,25 +120,25 @@ class Run(Generic[T]):
             if isinstance(result, Won):
                 result.call.end("gone")
                 self._discard(result.result)
-                self._permit.lose(result.target.model.cost)
+                result.reservation.lose()
 
     async def _at(self, target: Target) -> Won[T] | None:
         """One candidate, again where that may help."""
         tries = 0
-        model = target.model
         while (left := self._left()) > 0:
             if self._is_closed_to(target):
                 return None
-            refusal = await self._permit.charge(target.spec.name, model.cost, model.max_output)
-            if refusal:
-                self._refusals.append(refusal)
-                self.attempts.append(limited(target, refusal))
+            charged = await self._permit.charge(target.offer)
+            if isinstance(charged, Refusal):
+                self._refusals.append(charged)
+                self.attempts.append(limited(target, charged))
                 return None
             if self._is_closed_to(target):
+                charged.release()
                 return None
             if tries == 0:
                 self._watch.budget.deposit(target.spec.name)
-            tried = await self._try(target, left)
+            tried = await self._try(target, left, charged)
             if isinstance(tried, Won):
                 return tried
             tries += 1
@@ -154,7 +155,7 @@ class Run(Generic[T]):
         self.attempts.append(passed_over(target))
         return True
 
-    async def _try(self, target: Target, left: float) -> Won[T] | Fault:
+    async def _try(self, target: Target, left: float, reservation: Reservation) -> Won[T] | Fault:
         start = self._clock.now()
         call = self._watch.begin(target)
         self._tried = True
@@ -167,16 +168,21 @@ class Run(Generic[T]):
             fault = error
         except asyncio.CancelledError:  # another was faster, or the caller is gone
             call.end("gone")
-            self._permit.lose(target.model.cost)
+            reservation.lose()
             raise
         except BaseException:
             call.end("gone")
+            reservation.release()
             raise
         else:
             call.first()
             self.attempts.append(told(target, None, start, self._clock.now()))
-            return Won(result, target, outgoing.dropped, call)
+            return Won(result, target, outgoing.dropped, call, reservation)
         call.end(fault.kind)
+        if fault.kind == "timeout" and fault.status is None:  # it may be at work all the same
+            reservation.lose()
+        else:
+            reservation.release()
         self._fault = fault
         self.attempts.append(told(target, fault, start, self._clock.now()))
         if fault.kind in PROVIDER_WIDE:

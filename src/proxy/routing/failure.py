@@ -12,6 +12,7 @@ from proxy.core.errors import (
     NoProviderAvailable,
     NotFound,
     PayloadTooLarge,
+    PermissionDenied,
     ProviderError,
     ProviderTimeout,
     ProxyError,
@@ -89,7 +90,9 @@ def refused(refusals: Sequence[Refusal], attempts: tuple[Attempt, ...] = ()) -> 
     """The caller's error where the limits let nothing out: that of the first to give way."""
     first = min(refusals, key=lambda r: math.inf if r.retry_after is None else r.retry_after)
     kind: type[ProxyError] = RateLimitExceeded
-    if first.limit.startswith("budget_"):
+    if first.limit == "budget_unpriced":
+        kind = PermissionDenied
+    elif first.limit.startswith("budget_"):
         kind = BudgetExceeded
     elif first.limit == "limiter":
         kind = NoProviderAvailable

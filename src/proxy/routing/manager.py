@@ -25,7 +25,7 @@ from proxy.core.chat import (
 from proxy.core.config import Config
 from proxy.core.errors import Fault, InvalidRequest
 from proxy.core.nesting import MAX_VALUES, excess
-from proxy.core.permit import Permit
+from proxy.core.permit import Permit, Reservation
 from proxy.core.ports import Outgoing, Ports, Reply, Upstream
 from proxy.providers.adapter import Adapter, Target
 from proxy.providers.registry import ADAPTERS
@@ -55,12 +55,16 @@ class Done(Struct, frozen=True):
     dropped: tuple[str, ...]
     call: Watched
     """Has to be ended when the answer has."""
+    reservation: Reservation
+    """Has to be settled by what the answer used."""
     explain: Callable[[], list[Order]] = list
     """How the candidates were ordered, group by group, for who asks."""
 
-    def cost(self, usage: Usage | None) -> Cost:
-        """What the answer cost, by the model that gave it."""
-        return self.target.model.cost(usage)
+    def cost(self, usage: Usage, *, estimated: bool) -> Cost:
+        """What the answer cost, by the model that gave it. estimated: whether the provider has
+        not reported what it used."""
+        cost = self.target.model.cost(usage)
+        return Cost(cost.nano_usd, "estimated") if estimated and cost.origin else cost
 
 
 class Manager:
@@ -85,7 +89,7 @@ class Manager:
     ) -> tuple[Answer, Done]:
         """A whole answer. began: when its time began to count, if not now; retrying: if not as
         the deployment wants it. Raises ProxyError."""
-        fitting = _Fitting(call.chat, self._upstream)
+        fitting = _Fitting(call.chat, self._upstream, permit)
 
         async def attempt(target: Target, first_byte: float) -> tuple[Answer, Outgoing]:
             adapter = ADAPTERS[target.spec.dialect]
@@ -109,7 +113,7 @@ class Manager:
     ) -> tuple[Stream, Done]:
         """An answer that has begun; the rest as in `complete`. Who takes it has to end
         `Done.call`. Raises ProxyError."""
-        fitting = _Fitting(call.chat, self._upstream)
+        fitting = _Fitting(call.chat, self._upstream, permit)
 
         async def attempt(target: Target, first_byte: float) -> tuple[Stream, Outgoing]:
             adapter = ADAPTERS[target.spec.dialect]
@@ -159,7 +163,8 @@ class Manager:
         run = Run(targets, terms, permit, self._watch, self._clock, self._random, attempt, discard)
         won = await run.won()
         attempts = tuple(run.attempts)
-        return won.result, Done(won.target, attempts, won.dropped, won.call, explain)
+        done = Done(won.target, attempts, won.dropped, won.call, won.reservation, explain)
+        return won.result, done
 
     def _ordered(
         self, plan: Plan, asked: "_Asked", permit: Permit
@@ -239,16 +244,24 @@ class _Asked(Struct, frozen=True):
 
 
 class _Fitting:
-    """A chat request as each provider can take it: images by value for those who fetch none.
-    They are fetched once, whoever wants them."""
+    """A chat request as each provider can take it: images by value for those who fetch none,
+    fetched once, whoever wants them; and a limit of the answer where a budget wants one."""
 
-    def __init__(self, chat: ChatRequest, upstream: Upstream) -> None:
+    def __init__(self, chat: ChatRequest, upstream: Upstream, permit: Permit) -> None:
         self._chat = chat
         self._upstream = upstream
+        self._permit = permit
         self._inlined: ChatRequest | None = None
 
     async def chat_for(self, target: Target) -> ChatRequest:
         """Raises InvalidRequest for an image that can't be had; no other provider shall try."""
+        chat = await self._with_images(target)
+        limit = self._permit.output_limit(target.offer)
+        if limit is None or chat.max_tokens is not None:
+            return chat
+        return structs.replace(chat, max_tokens=limit)
+
+    async def _with_images(self, target: Target) -> ChatRequest:
         if target.spec.fetches_images or not self._chat.wants_vision:
             return self._chat
         if self._inlined is None:

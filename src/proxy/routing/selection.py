@@ -66,6 +66,7 @@ class Selection:
         self._catalog = catalog
         self._names = Names(catalog)
         self._access = config.providers
+        self._counts_unpriced = config.budget_unpriced == "tier_max"
         self._reasons = {
             name: reason
             for name in catalog.providers
@@ -106,7 +107,13 @@ class Selection:
             key=access.key,
             embeddings_url=access.embeddings_url,
             listed=(model.provider, model.id) in self._catalog.models,
+            stand_in=self._stand_in(model),
         )
+
+    def _stand_in(self, model: Model) -> Model | None:
+        if model.is_priced or not self._counts_unpriced:
+            return None
+        return self._catalog.dearest(model.provider, model.mode)
 
     def probe_target(self, provider: str) -> Target:
         """The provider itself, for a call that concerns no model."""

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw, structs
 
 from proxy.core.chat import (
     ChatRequest,
@@ -19,8 +20,16 @@ from proxy.core.chat import (
     Message,
     Part,
     Routing,
+    Usage,
 )
-from proxy.limits.estimate import embedding_tokens, input_tokens, output_tokens
+from proxy.limits.estimate import (
+    EmbeddingEstimate,
+    Estimate,
+    embedding_tokens,
+    input_tokens,
+    most_input_tokens,
+    output_tokens,
+)
 
 COUNTS = Path(__file__).parents[2] / "fixtures" / "token_counts.json"
 
@@ -34,14 +43,17 @@ def unrolled(value: Any) -> Any:
     return [unrolled(entry) for entry in value] if isinstance(value, list) else value
 
 
-def recorded(wanted: Callable[[ChatRequest], bool]) -> list[tuple[int, int]]:
+def recorded(
+    wanted: Callable[[ChatRequest], bool],
+    estimate: Callable[[ChatRequest], int] = input_tokens,
+) -> list[tuple[int, int]]:
     """What was estimated and what the provider counted."""
     exchanges = msgspec.json.decode(COUNTS.read_bytes())
     chats = [
         (msgspec.convert(unrolled(exchange["request"]), ChatRequest), exchange["prompt_tokens"])
         for exchange in exchanges
     ]
-    return [(input_tokens(chat), counted) for chat, counted in chats if wanted(chat)]
+    return [(estimate(chat), counted) for chat, counted in chats if wanted(chat)]
 
 
 def has_schema(chat: ChatRequest) -> bool:
@@ -88,6 +100,11 @@ class TestRecorded:
         pairs = [pair for pair in recorded(lambda _: True) if pair[1] >= 900]
         assert len(pairs) >= 5
         assert all(0.95 * counted <= estimate <= 1.6 * counted for estimate, counted in pairs)
+
+    def test_none_counts_more_than_the_most(self) -> None:
+        pairs = recorded(lambda _: True, most_input_tokens)
+        assert [(most, counted) for most, counted in pairs if most < counted] == []
+        assert median(most / counted for most, counted in pairs) <= 7
 
     def test_no_request_is_nothing(self) -> None:
         assert input_tokens(ChatRequest(messages=())) >= 1
@@ -280,6 +297,97 @@ class TestOutput:
     ) -> None:
         chat = ChatRequest(messages=(), max_tokens=max_tokens, reasoning_effort=effort)
         assert output_tokens(chat, max_output) == tokens
+
+
+class TestMost:
+    """What is used at most: no tokenizer makes more of it."""
+
+    @given(st.text(max_size=200), st.text(max_size=200))
+    def test_each_byte_may_be_a_token(self, one: str, other: str) -> None:
+        messages = (Message("system", one), Message("user", other))
+        size = len((one + other).encode("utf-8", "surrogatepass"))
+        most = most_input_tokens(ChatRequest(messages=messages))
+        assert most >= max(size, input_tokens(ChatRequest(messages=messages)))
+
+    def test_all_that_is_sent_counts(self) -> None:
+        word = "word " * 100
+        message = {"role": "user", "content": "Hi", "unknown": word}
+        call = {"id": "1", "function": {"name": "f", "arguments": word}}
+        signed = {"google": {"thought_signature": word}}
+        tool = {"type": "function", "function": {"name": "f", "description": word}}
+        base = msgspec.convert({"messages": [{"role": "user", "content": "Hi"}]}, ChatRequest)
+        longer = [
+            structs.replace(base, raw_messages=(Raw(msgspec.json.encode(message)),)),
+            structs.replace(base, extra={"documents": Raw(msgspec.json.encode(word))}),
+            structs.replace(base, messages=(Message("user", word),)),
+            *(
+                msgspec.convert(body, ChatRequest)
+                for body in (
+                    {"messages": [{"role": "user", "content": [{"type": "text", "text": word}]}]},
+                    {"messages": [{"role": "assistant", "reasoning_content": word}]},
+                    {"messages": [{"role": "assistant", "tool_calls": [call]}]},
+                    {"messages": [{"role": "assistant", "extra_content": signed}]},
+                    {"messages": [], "tools": [tool]},
+                    {
+                        "messages": [],
+                        "response_format": {
+                            "type": "json_schema",
+                            "json_schema": {"schema": {"description": word}},
+                        },
+                    },
+                )
+            ),
+        ]
+        assert [most for most in map(most_input_tokens, longer) if most < 500] == []
+
+    @pytest.mark.parametrize("detail", ["low", "high", None])
+    def test_an_image_is_bound_by_its_size_and_not_by_its_bytes(self, detail: str | None) -> None:
+        part = Part("image_url", image_url=ImageURL(png(512, 512), detail))
+        chat = ChatRequest(messages=(Message("user", (part,)),))
+        assert 8500 <= most_input_tokens(chat) <= 10_000  # gpt-4o-mini counts 8,500
+        raw = structs.replace(chat, raw_messages=(Raw(msgspec.json.encode(chat.messages[0])),))
+        assert most_input_tokens(raw) <= 10_000
+        far = Part("image_url", image_url=ImageURL("https://example.com/a.png", detail))
+        assert most_input_tokens(ChatRequest(messages=(Message("user", (far,)),))) >= 48_000
+
+    def test_a_file_may_fill_the_context(self) -> None:
+        chat = ChatRequest(messages=(Message("user", (Part("file"),)),))
+        assert Estimate(chat).most(128_000, 5) == Usage(input=128_000, output=5)
+
+    @pytest.mark.parametrize(
+        ("max_tokens", "max_output", "context", "default", "limit"),
+        [
+            (300, 8192, 128_000, 0, 300),
+            (9000, 8192, 128_000, 0, 8192),
+            (9000, None, None, 500, 9000),
+            (None, 8192, 128_000, 0, 8192),
+            (None, 8192, 128_000, 500, 500),
+            (None, 8192, 128_000, 9000, 8192),
+            (None, None, 128_000, 0, 16_384),
+            (None, None, None, 500, 500),
+            (None, 128_000, 128_000, 0, 63_993),  # the prompt must have room beside it
+            (None, None, 24, 0, 5),
+            (None, 8192, 10, 0, 1),
+        ],
+    )
+    def test_the_limit_of_an_answer(
+        self,
+        max_tokens: int | None,
+        max_output: int | None,
+        context: int | None,
+        default: int,
+        limit: int,
+    ) -> None:
+        chat = ChatRequest(messages=(), max_tokens=max_tokens)
+        estimate = Estimate(structs.replace(chat, messages=(Message("user", ""),)))
+        assert estimate.input == 13
+        assert estimate.output_limit(max_output, context, default) == limit
+
+    def test_each_text_to_embed(self) -> None:
+        ask = EmbeddingRequest(input=("1234567890",) * 3, routing=Routing())
+        assert EmbeddingEstimate(ask).most(8192, 0).input >= 30
+        tokens = EmbeddingRequest(input=((1, 2, 3), (4,)), routing=Routing())
+        assert EmbeddingEstimate(tokens).most(8192, 0).input >= 4
 
 
 class TestEmbeddings:
