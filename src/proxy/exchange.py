@@ -131,17 +131,17 @@ class Exchange:
             model=served.model,
             cache=served.cache_status,
             tier=served.cache_tier or "",
-            cost=_bounded(served.cost.nano_usd),
+            cost=bounded(served.cost.nano_usd),
             cost_origin=served.cost.origin or "",
         )
 
     def used(self, usage: Usage) -> None:
         """Keeps what an answer used."""
         self.facts.update(
-            input=_bounded(usage.input),
-            output=_bounded(usage.output),
-            cached=_bounded(usage.cached),
-            reasoning=_bounded(usage.reasoning),
+            input=bounded(usage.input),
+            output=bounded(usage.output),
+            cached=bounded(usage.cached),
+            reasoning=bounded(usage.reasoning),
         )
 
     def attempted(self, attempts: tuple[Attempt, ...]) -> None:
@@ -202,7 +202,7 @@ class Exchange:
         )
 
 
-def _bounded(told: int | None) -> int | None:
+def bounded(told: int | None) -> int | None:
     """A number of a provider's, as far as it can be true: sums of it must not run over."""
     return None if told is None else min(max(told, 0), MOST_TOLD)
 

@@ -52,7 +52,7 @@ from proxy.core.errors import (
 )
 from proxy.core.ports import BlobStore, Ports, Write
 from proxy.core.web import Response
-from proxy.exchange import EVENTS, JSON, Exchange
+from proxy.exchange import EVENTS, JSON, Exchange, bounded
 from proxy.limits.estimate import Estimate
 from proxy.limits.limiter import Limiter, Meter
 from proxy.routing.breaker import Outcome
@@ -412,7 +412,7 @@ class Chat:
             created=int(entry.stored),
         )
         exchange.used(Usage())
-        exchange.facts["saved"] = entry.cost.nano_usd or 0
+        exchange.facts["saved"] = bounded(entry.cost.nano_usd) or 0
         told = f"proxy-{tier}; hit; ttl={entry.remaining(now)}"
         if tier is None:
             told = "proxy-memory; fwd=miss; collapsed"

@@ -257,6 +257,17 @@ class TestAttempts:
         assert winner < view.spent_day < winner + 100_000  # the loser's input
 
     @in_no_time
+    async def test_of_two_that_answer_at_once_both_count(self) -> None:
+        first, second = whole("one").pieces, whole("one").pieces
+        limited = self.raced(
+            FakeReply(2.0, *first), FakeReply(1.0, *second), DOLLAR, HEDGE_AFTER_MS="1000"
+        )
+        told = await limited.keyed(**OFF | {"fallback": ["groq"]})
+        view = limited.account()
+        assert view.reservations == 0
+        assert view.spent_day > round(told.json["metadata"]["cost"] * DOLLAR)
+
+    @in_no_time
     async def test_the_refusal_of_the_second_frees_nothing_of_the_first(self) -> None:
         slow = whole("slow").pieces
         limited = self.raced(FakeReply(9.0, *slow), whole("fast"), 1_290_000)

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy.core.chat import Answer, FinishReason, FunctionCall, ToolCall, ToolCallDelta, Usage
+from proxy.core.chat import Answer, FinishReason, FunctionCall, ToolCall, ToolCallDelta
 from proxy.providers import faults
 from proxy.providers.adapter import Target
-from proxy.providers.usage import UNREPORTED, is_absent, member, openai_usage
+from proxy.providers.usage import UNREPORTED, Report, is_absent, member, read_openai
 from proxy.providers.wire import call_id, split_thinking
 
 _FINISH: dict[str, FinishReason] = {
@@ -96,20 +96,20 @@ def answer(target: Target, body: bytes) -> Answer:
     message = read_message(choice.message or {})
     text, thought = split_thinking(message.text or "")
     native = message.native and bool(choice.message) and all(c.id for c in message.calls)
-    used = usage_of(target, told)
+    report = usage_of(target, told)
     return Answer(
         text=None if message.text is None else text,
         reasoning=message.reasoning + thought or None,
         refusal=message.refusal or None,
         tool_calls=tuple(whole_call(c, i, told.id) for i, c in enumerate(message.calls)),
         finish_reason=finish_of(choice, bool(message.calls)) or ended(bool(message.calls)),
-        usage=used,
+        usage=report.usage,
         model=text_of(told.model),
         id=text_of(told.id),
         created=told.created if isinstance(told.created, int) else None,
         logprobs=choice.logprobs,
         extra=message.extra,
-        raw=body if native and is_native(told, choice, used) else None,
+        raw=body if native and is_native(told, choice, report) else None,
     )
 
 
@@ -170,10 +170,13 @@ def whole_call(call: ToolCallDelta, index: int, answer_id: Any) -> ToolCall:
     )
 
 
-def usage_of(target: Target, told: Completion) -> Usage | None:
-    """The tokens that a completion or a chunk reports."""
-    used = openai_usage(target, told.usage)
-    return used or openai_usage(target, member(told.x_groq, "usage"))
+def usage_of(target: Target, told: Completion) -> Report:
+    """What a completion or a chunk reports of usage, Groq's in a place of its own."""
+    report = read_openai(target, told.usage)
+    if report.usage or is_absent(told.x_groq):
+        return report
+    own = read_openai(target, member(told.x_groq, "usage"))
+    return Report(own.usage, report.is_sound and own.is_sound)
 
 
 def text_of(value: Any) -> str | None:
@@ -207,10 +210,13 @@ def finish_of(choice: Choice, calls: bool) -> FinishReason | None:
     return _FINISH.get(reason, ended(calls)) if reason else None
 
 
-def is_native(told: Completion, choice: Choice, used: Usage | None) -> bool:
-    """Whether the form around the message is OpenAI's own. used: the usage that it reports."""
-    believed = used is not None or is_absent(told.usage)
-    return believed and told.object in _NATIVE_OBJECTS and choice.finish_reason in _NATIVE_FINISH
+def is_native(told: Completion, choice: Choice, report: Report) -> bool:
+    """Whether the form around the message is OpenAI's own."""
+    return (
+        report.is_sound
+        and told.object in _NATIVE_OBJECTS
+        and choice.finish_reason in _NATIVE_FINISH
+    )
 
 
 def _content(content: Any) -> tuple[str | None, str, bool]:

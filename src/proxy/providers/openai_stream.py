@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import structs
 
-from proxy.core.chat import Chunk, ToolCallDelta, Usage
+from proxy.core.chat import Chunk, ToolCallDelta
 from proxy.core.sse import Event
 from proxy.providers import faults
 from proxy.providers.adapter import Target
@@ -22,7 +22,7 @@ from proxy.providers.openai_answer import (
     text_of,
     usage_of,
 )
-from proxy.providers.usage import is_absent
+from proxy.providers.usage import Report
 from proxy.providers.wire import DONE_DATA, StreamDecoder, Thinking, as_chunk, call_id
 
 
@@ -56,15 +56,16 @@ class Decoder(StreamDecoder):
     def read_chunk(self, data: bytes) -> None:
         """Reads one chunk."""
         told = decoded(self.target, data)
-        used = usage_of(self.target, told)
+        report = usage_of(self.target, told)
+        used = report.usage
         if told.error:
             if used:
                 self.out.append(Chunk(usage=used, usage_only=True))
             self._fail(data)
         elif told.choices:
-            self.read_choice(told, told.choices[0], used, data)
+            self.read_choice(told, told.choices[0], report, data)
         elif used or told.choices is not None:
-            kept = data if used or is_absent(told.usage) else None
+            kept = data if report.is_sound else None
             self._add(told, kept, usage=used, usage_only=used is not None)
         else:
             raise faults.garbage(self.target, "A chunk has no choices", data)
@@ -74,13 +75,11 @@ class Decoder(StreamDecoder):
         """Whether the model has called a tool."""
         return self._last_call >= 0
 
-    def read_choice(
-        self, told: Completion, choice: Choice, used: Usage | None, data: bytes
-    ) -> None:
+    def read_choice(self, told: Completion, choice: Choice, report: Report, data: bytes) -> None:
         """Reads the choice of a chunk. data: the chunk's bytes."""
         check(self.target, choice)
         if choice.index not in (None, 0):  # of several answers the first one counts
-            self._add(told, data if used or is_absent(told.usage) else None, usage=used)
+            self._add(told, data if report.is_sound else None, usage=report.usage)
             return
         message = read_message(choice.delta or choice.message or {})
         text, thought = self._thinking.feed(message.text or "")
@@ -91,7 +90,7 @@ class Decoder(StreamDecoder):
             self.finished = True
             rest, rest_thought = self._thinking.end()
             text, thought = text + rest, thought + rest_thought
-        native = message.native and placed and is_native(told, choice, used)
+        native = message.native and placed and is_native(told, choice, report)
         self._add(
             told,
             data if native else None,
@@ -100,7 +99,7 @@ class Decoder(StreamDecoder):
             refusal=message.refusal,
             tool_calls=calls,
             finish_reason=finish,
-            usage=used,
+            usage=report.usage,
             logprobs=choice.logprobs,
             extra=message.extra,
         )

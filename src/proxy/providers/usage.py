@@ -9,13 +9,14 @@ import math
 from typing import Any
 
 import msgspec
-from msgspec import Raw, structs
+from msgspec import Raw, Struct, structs
 
 from proxy.core.chat import Usage
 from proxy.providers import faults
 from proxy.providers.adapter import Target
 
 UNREPORTED = Raw(b"null")
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 MARGIN = 2
 """So many times its context a model's prompt or answer may be reported at: the catalogue may be
@@ -53,12 +54,27 @@ def is_absent(report: Raw) -> bool:
     return not report or report == UNREPORTED or report == b"{}"
 
 
+class Report(Struct, frozen=True):
+    """A report of OpenAI's form, read."""
+
+    usage: Usage | None = None
+    """None: nothing is reported, or nothing that is to be believed."""
+    is_sound: bool = True
+    """Whether all that it says of usage is believed, so that it may go on as it came."""
+
+
 def openai_usage(target: Target, report: Raw, texts: int = 1) -> Usage | None:
-    """The usage in a report of OpenAI's form, by whichever names a provider gives its parts, and
-    OpenRouter's cost. texts: how many there are, each with a context for itself."""
+    """The usage in a report of OpenAI's form. texts: how many there are, each with a context for
+    itself."""
+    return read_openai(target, report, texts).usage
+
+
+def read_openai(target: Target, report: Raw, texts: int = 1) -> Report:
+    """Reads a report of OpenAI's form, by whichever names a provider gives its parts, and
+    OpenRouter's cost."""
     told = decoded(report)
     if not told:
-        return None
+        return Report(None, is_absent(report))
     prompt = _object(told, "prompt_tokens_details")
     completion = _object(told, "completion_tokens_details")
     most = _most_tokens(target, texts)
@@ -67,22 +83,26 @@ def openai_usage(target: Target, report: Raw, texts: int = 1) -> Usage | None:
         told.get("prompt_cache_hit_tokens"),  # DeepSeek
         told.get("cached_tokens"),  # Together
     )
+    cost = _cost(target, told, most)
+    parts = (prompt.get("cache_write_tokens"), completion.get("reasoning_tokens"))
+    counts = (*cached, *parts, *(told.get(name) for name in _COUNTS))
+    is_sound = all(count is None or _is_whole(count, most) for count in counts)
+    is_sound = is_sound and (cost is not None or told.get("cost") is None)
     usage = believed(
         target,
         0 if told.get("prompt_tokens") is None else told["prompt_tokens"],
         told.get("completion_tokens"),
         texts=texts,
         cached=next((n for n in cached if tokens(n, most) is not None), None),
-        cache_write=prompt.get("cache_write_tokens"),
-        reasoning=completion.get("reasoning_tokens"),
+        cache_write=parts[0],
+        reasoning=parts[1],
     )
-    cost = _cost(target, told, most)
     if usage is None or (cost is None and told.get("cost") is not None and not usage.total):
-        return None
+        return Report(None, False)
     # xAI counts the reasoning beside the answer, and both in the total.
     total = tokens(told.get("total_tokens"), most) or 0
     beside = max(0, total - usage.total) if usage.reasoning else 0
-    return structs.replace(usage, output=usage.output + beside, cost=cost)
+    return Report(structs.replace(usage, output=usage.output + beside, cost=cost), is_sound)
 
 
 def believed(
@@ -115,6 +135,10 @@ def believed(
 def tokens(value: Any, most: int) -> int | None:
     """A count of tokens; None for what is no number from 0 to `most`."""
     return math.ceil(value) if _is_number(value) and 0 <= value <= most else None
+
+
+def _is_whole(value: Any, most: int) -> bool:
+    return bool(tokens(value, most) == value)
 
 
 def _most_tokens(target: Target, texts: int) -> int:

@@ -25,7 +25,7 @@ from proxy.providers import faults, openai_answer, openai_stream
 from proxy.providers.adapter import Target
 from proxy.providers.openai_answer import ended, read_message, whole_call
 from proxy.providers.openai_request import adapt, said
-from proxy.providers.usage import UNREPORTED, openai_usage
+from proxy.providers.usage import UNREPORTED, openai_usage, read_openai
 from proxy.providers.wire import DONE_DATA, as_chunk, split_thinking, vectors
 
 _CODES = {
@@ -141,8 +141,8 @@ class Decoder(openai_stream.Decoder):
         """Takes a native piece for the chunk that it would be in OpenAI's form."""
         message = {"content": _text(told.response), "tool_calls": told.tool_calls}
         choice = openai_answer.Choice(delta=message, finish_reason=told.finish_reason)
-        used = openai_usage(self.target, told.usage)
-        self.read_choice(openai_answer.Completion(), choice, used, b"")
+        report = read_openai(self.target, told.usage)
+        self.read_choice(openai_answer.Completion(), choice, report, b"")
 
 
 def decoder(target: Target) -> Decoder:
