@@ -274,7 +274,7 @@ class TestFaults:
         async def check() -> None:
             replies = by_host(openai=lambda _: whole("Hi!"), groq=lambda _: whole("Hi!"))
             settings = GROQ | {"LIMITER_ON_ERROR": choice, "ADMIN_TOKEN": "admin"}
-            key = {"budget": Budget(day=10**9)}
+            key = {"budget": Budget(day=10**12)}
             limited = Limited(replies, LoopClock(), key=key, **settings)
             await limited.keyed(**ANYONE)
             objects = getattr(limited, part)

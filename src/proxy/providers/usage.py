@@ -17,6 +17,7 @@ from proxy.providers.adapter import Target
 
 UNREPORTED = Raw(b"null")
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_ANY = msgspec.json.Decoder(float_hook=float)  # 1e999 is infinite, and no error
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 MARGIN = 2
 """So many times its context a model's prompt or answer may be reported at: the catalogue may be
@@ -33,7 +34,7 @@ def decoded(report: Raw) -> dict[str, Any]:
     if not report or report == UNREPORTED:
         return {}
     try:
-        value = msgspec.json.decode(report)
+        value = _ANY.decode(report)
     except faults.UNREADABLE:
         return {}
     return value if isinstance(value, dict) else {}

@@ -80,7 +80,7 @@ def check(provider: str, model: str | None, usage: Usage | None) -> None:
 
 def check_passed_on(provider: str, model: str | None, raw: bytes) -> None:
     """A caller of OpenAI's dialect gets a usage that was believed, or none."""
-    usage = msgspec.json.decode(raw).get("usage")
+    usage = json.loads(raw).get("usage")
     if not usage:
         return
     named = [usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
@@ -187,6 +187,8 @@ def read(usage: Any, provider: str = "openai", model: str | None = None) -> str:
         ({"prompt_tokens": 5, "completion_tokens": 7, "cost": -1}, "tokens=5+7"),
         ({"prompt_tokens": 5, "completion_tokens": 7, "cost": 101}, "tokens=5+7"),
         ({"prompt_tokens": 5, "completion_tokens": 7, "cost": 99}, "tokens=5+7 cost=99000000000"),
+        ('{"prompt_tokens":5,"completion_tokens":7,"cost":1e999}', "tokens=5+7"),
+        ('{"prompt_tokens":5,"completion_tokens":7,"total_time":1e999}', "tokens=5+7"),
         ({"cost": 1e308}, "tokens=?"),
     ],
 )
