@@ -5,6 +5,7 @@ import functools
 import selectors
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
@@ -13,7 +14,7 @@ from proxy.cache.flight import Flight
 from proxy.core.chat import Cost, Usage
 from proxy.core.errors import ClientGone, Fault
 from proxy.core.permit import Offer, Refusal, Reservation
-from proxy.core.ports import Outgoing, Ports
+from proxy.core.ports import URL, Outgoing, Ports
 from proxy.core.principal import Grant
 from proxy.limits.adaptive import ProviderPool, Signal
 from proxy.limits.budget import Account, Reserve, Settlement
@@ -129,6 +130,25 @@ class CountingRandom:
 
     def fraction(self) -> float:
         return 0.5
+
+
+def parse_url(text: str, base: str | None) -> URL | None:
+    """The platform's URL, as far as plain addresses go."""
+    try:
+        parts = urlsplit(urljoin(base, text) if base else text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not parts.scheme or not host:
+        return None
+    host = f"[{host}]" if ":" in host else host
+    return URL(
+        href=parts.geturl(),
+        scheme=parts.scheme,
+        host=host,
+        has_credentials="@" in parts.netloc,
+        shown=f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}",
+    )
 
 
 class FakeReply:
@@ -546,5 +566,6 @@ def ports(
         random=CountingRandom(),
         board=MemoryBoard(clock),
         log=Logbook(),
+        parse_url=parse_url,
         bindings=bindings,
     )

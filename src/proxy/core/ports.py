@@ -53,6 +53,25 @@ class Upstream(Protocol):
         """
 
 
+class URL(Struct, frozen=True, kw_only=True):
+    """An address as the platform reads it, and so as it would be fetched (WHATWG URL)."""
+
+    href: str
+    scheme: str
+    """`https`: lower case, without its colon."""
+    host: str
+    """Lower case, in punycode; IPv4 in dotted decimals whatever it was written in, IPv6 in
+    brackets. Without the port."""
+    has_credentials: bool
+    """Whether it holds a user or a password."""
+    shown: str
+    """Origin and path: what may be told, without user, password, query and fragment."""
+
+
+ParseURL: TypeAlias = Callable[[str, str | None], URL | None]
+"""`parse_url(text, base)`: the URL that `text` is, by itself or relative to `base`; None: none."""
+
+
 class Clock(Protocol):
     """Time, injected so that tests can turn it."""
 
@@ -279,6 +298,8 @@ class Ports(Struct, frozen=True, kw_only=True):
     kv: BlobStore | None = None
     r2: PrunableStore | None = None
     points: Points | None = None
+    parse_url: ParseURL = lambda text, base: None
+    """Without one no text is a URL, and no image is fetched."""
     heap: Callable[[], int | None] = lambda: None
     """Bytes of memory that the isolate's Python holds; None: not known."""
     bindings: frozenset[str] = frozenset()

@@ -7,7 +7,7 @@ import js
 from pyodide.ffi import JsException, jsnull, to_js
 
 from proxy.core.errors import Fault
-from proxy.core.ports import Outgoing, Reply
+from proxy.core.ports import URL, Outgoing, Reply
 from proxy.edge.ai import run_ai
 from proxy.edge.convert import headers_of, js_object
 from proxy.edge.streams import StreamReply
@@ -42,3 +42,18 @@ class FetchUpstream:
             raise
         stream = None if response.body is jsnull else response.body
         return StreamReply(response.status, headers_of(response), stream, idle, controller.abort)
+
+
+def parse_url(text: str, base: str | None) -> URL | None:
+    """core.ports.ParseURL: what `fetch` makes of an address is the platform's to say."""
+    try:
+        url = js.URL.new(text) if base is None else js.URL.new(text, base)
+    except JsException:
+        return None
+    return URL(
+        href=url.href,
+        scheme=url.protocol.removesuffix(":"),
+        host=url.hostname,
+        has_credentials=bool(url.username or url.password),
+        shown=url.origin + url.pathname,
+    )

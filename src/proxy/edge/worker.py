@@ -8,7 +8,7 @@ from proxy.core.web import Response
 from proxy.edge.analytics_objects import StatisticsStub
 from proxy.edge.batches import BatchesStub
 from proxy.edge.clock import SystemClock, SystemRandom
-from proxy.edge.fetch import FetchUpstream
+from proxy.edge.fetch import FetchUpstream, parse_url
 from proxy.edge.http import discard, is_unread, response_to
 from proxy.edge.key_objects import KeyStoreStub
 from proxy.edge.kv import KVStore
@@ -53,6 +53,7 @@ def ports(env: Any) -> Ports:
         kv=KVStore(env.CACHE_KV) if hasattr(env, "CACHE_KV") else None,
         r2=R2Store(env.CACHE_R2) if hasattr(env, "CACHE_R2") else None,
         points=EnginePoints(env.METRICS) if hasattr(env, "METRICS") else None,
+        parse_url=parse_url,
         heap=heap_bytes,
         log=log,
         bindings=frozenset({"workers-ai"} if ai else ()),

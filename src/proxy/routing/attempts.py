@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from proxy.core.chat import Attempt
-from proxy.core.errors import Fault, FaultKind
+from proxy.core.errors import Fault, FaultKind, ProxyError
 from proxy.core.permit import Permit, Refusal, Reservation
 from proxy.core.ports import Clock, Outgoing, Random
 from proxy.providers.adapter import Target
@@ -48,7 +48,9 @@ class Terms(Struct, frozen=True):
 
 class Run(Generic[T]):
     """The attempts of one request. attempt: makes one, given the seconds to its first byte, and
-    raises Fault; discard: what to do with a result that came too late."""
+    raises Fault; discard: what to do with a result that came too late; prepare: what a candidate
+    needs before it is tried, given the seconds left. What fails there is the caller's: it raises
+    ProxyError, and no provider answers for it."""
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class Run(Generic[T]):
         random: Random,
         attempt: Callable[[Target, float], Awaitable[tuple[T, Outgoing]]],
         discard: Callable[[T], None],
+        prepare: Callable[[Target, float], Awaitable[None]] | None = None,
     ) -> None:
         self.attempts: list[Attempt] = []
         self._terms = terms
@@ -69,6 +72,7 @@ class Run(Generic[T]):
         self._random = random
         self._attempt = attempt
         self._discard = discard
+        self._prepare = prepare
         self._refusals: list[Refusal] = []
         self._tried = False
         self._fault = Fault("timeout", "No time was left for an attempt.")
@@ -103,13 +107,20 @@ class Run(Generic[T]):
             await self._call_off(racing)
 
     async def _first_of(self, racing: set[asyncio.Task[Won[T] | None]]) -> Won[T] | None:
-        """The first result; who is taken leaves `racing`."""
+        """The first result; who is taken leaves `racing`. Raises ProxyError where there is none
+        and the request could not be prepared for one of them."""
+        refusal: ProxyError | None = None
         while racing:
             done, _ = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 racing.discard(task)
-                if won := task.result():
-                    return won
+                try:
+                    if won := task.result():
+                        return won
+                except ProxyError as error:
+                    refusal = error
+        if refusal:
+            raise refusal
         return None
 
     async def _call_off(self, racing: set[asyncio.Task[Won[T] | None]]) -> None:
@@ -128,6 +139,7 @@ class Run(Generic[T]):
         while (left := self._left()) > 0:
             if self._is_closed_to(target):
                 return None
+            await self._prepare_for(target, left)
             charged = await self._permit.charge(target.offer)
             if isinstance(charged, Refusal):
                 self._refusals.append(charged)
@@ -138,6 +150,9 @@ class Run(Generic[T]):
                 return None
             if tries == 0:
                 self._watch.budget.deposit(target.spec.name)
+            if (left := self._left()) <= 0:
+                charged.release()
+                return None
             tried = await self._try(target, left, charged)
             if isinstance(tried, Won):
                 return tried
@@ -147,6 +162,16 @@ class Run(Generic[T]):
                 break
             await asyncio.sleep(pause)
         return None
+
+    async def _prepare_for(self, target: Target, left: float) -> None:
+        """Has the request prepared for a candidate. Raises ProxyError."""
+        if self._prepare is None:
+            return
+        try:
+            await self._prepare(target, left)
+        except ProxyError as error:
+            error.attempts = tuple(self.attempts)
+            raise
 
     def _is_closed_to(self, target: Target) -> bool:
         """Whether the breaker stands before it. Nothing is awaited between this and the try."""

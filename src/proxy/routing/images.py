@@ -1,41 +1,145 @@
 """Fetches the images of a request for providers that take only bytes.
 
-Promises: https only, no private or loopback address, also not by a redirect, at most 20 MB
-together. A name that resolves to a private address is the platform's to refuse: Workers
-on Cloudflare's edge reach public addresses only.
+Promises: https only, no private or loopback address, also not by a redirect, at most 20 MB and
+20 s together, once a request. A host is judged as the platform reads it, and what was judged is
+what is fetched. A name that resolves to a private address is the platform's to refuse: Workers on
+Cloudflare's edge reach public addresses only.
 """
 
+import asyncio
 import base64
 import ipaddress
-from urllib.parse import urljoin, urlsplit
+import re
 
-from msgspec import structs
+import msgspec
+from msgspec import Raw, structs
 
-from proxy.core.chat import ChatRequest, ImageURL, Message, Part
+from proxy.core.chat import ChatRequest, Message, Part
 from proxy.core.errors import Fault, InvalidRequest
-from proxy.core.ports import Outgoing, Reply, Upstream
+from proxy.core.ports import URL, Outgoing, ParseURL, Reply, Upstream
+from proxy.providers.adapter import Target
 
 LIMIT = 20 * 1024 * 1024
 """Bytes of images in one request."""
+SECONDS = 20.0
+"""What all images of a request may take together."""
 REDIRECTS = 3
 IDLE = 10.0
 """Seconds of silence borne from a host of images."""
 
+_KIND = re.compile(r"image/[a-z0-9.+-]{1,64}")
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_LIST = msgspec.json.Decoder(list[Raw])
 
-async def with_inline_images(chat: ChatRequest, upstream: Upstream) -> ChatRequest:
-    """`chat` with every https image replaced by a `data:` URL. Raises InvalidRequest."""
-    left = LIMIT - sum(_inline_size(part) for m in chat.messages for part in m.parts)
-    messages = []
-    for message in chat.messages:
-        parts: list[Part] = []
-        for part in message.parts:
-            if part.image_url and not part.image_url.url.startswith("data:"):
-                image, size = await _fetch(part.image_url.url, upstream, left)
-                left -= size
-                part = structs.replace(part, image_url=ImageURL(image, part.image_url.detail))
-            parts.append(part)
-        messages.append(_replaced(message, parts))
-    return structs.replace(chat, messages=tuple(messages), raw_messages=(), body=None)
+
+class Fitting:
+    """A chat request as each provider can take it: images by value for those that fetch none."""
+
+    def __init__(self, chat: ChatRequest, upstream: Upstream, parse_url: ParseURL) -> None:
+        self._chat = chat
+        self._upstream = upstream
+        self._parse_url = parse_url
+        self._fetching: asyncio.Task[dict[str, str]] | None = None
+
+    async def prepare(self, target: Target, seconds: float) -> None:
+        """Fetches the images that `target` needs by value, within `seconds` at most. Several may
+        wait for them at once. Raises InvalidRequest for an image that can't be fetched."""
+        if target.spec.fetches_images:
+            return
+        if self._fetching is None:
+            if not any(map(_remote, _parts(self._chat))):
+                return
+            fetching = fetch_images(self._chat, self._upstream, self._parse_url, seconds)
+            self._fetching = asyncio.ensure_future(fetching)
+        await asyncio.shield(self._fetching)
+
+    def chat_for(self, target: Target) -> ChatRequest:
+        """The request for `target`, which must be prepared for."""
+        if target.spec.fetches_images or self._fetching is None:
+            return self._chat
+        return inlined(self._chat, self._fetching.result(), raw=target.spec.dialect == "openai")
+
+    def close(self) -> None:
+        """Ends a fetch that nobody waits for any more."""
+        if self._fetching and not self._fetching.cancel() and not self._fetching.cancelled():
+            self._fetching.exception()  # asyncio logs an exception that nobody has looked at
+
+
+async def fetch_images(
+    chat: ChatRequest, upstream: Upstream, parse_url: ParseURL, seconds: float = SECONDS
+) -> dict[str, str]:
+    """The `data:` URL of each address at which `chat` has an image. Raises InvalidRequest."""
+    until = asyncio.get_running_loop().time() + min(seconds, SECONDS)
+    left = LIMIT - sum(map(_inline_size, _parts(chat)))
+    images: dict[str, str] = {}
+    for number, message in enumerate(chat.messages):
+        for place, part in enumerate(message.parts):
+            address = _remote(part)
+            if address is None or address in images:
+                continue
+            param = f"messages[{number}].content[{place}].image_url.url"
+            images[address], size = await _Fetch(upstream, parse_url, param).run(
+                address, left, until
+            )
+            left -= size
+    return images
+
+
+def inlined(chat: ChatRequest, images: dict[str, str], *, raw: bool) -> ChatRequest:
+    """`chat` with `images` in place of their addresses, and all else as it was: in the bytes of
+    its messages, which OpenAI's dialect sends on (`raw`), or in the messages as they were read.
+    Only one of the two, since each copy takes up to 27 MB."""
+    if not raw:
+        messages = tuple(_inlined(message, images) for message in chat.messages)
+        return structs.replace(chat, messages=messages, raw_messages=(), body=None)
+    raws = tuple(
+        _inlined_raw(text, images) if any(map(_remote, message.parts)) else text
+        for text, message in zip(chat.raw_messages, chat.messages, strict=True)
+    )
+    if chat.body is None:
+        return structs.replace(chat, raw_messages=raws)
+    fields = _FIELDS.decode(chat.body) | {"messages": raws}
+    body = msgspec.json.encode(fields)
+    del fields, raws
+    views = tuple(_LIST.decode(_FIELDS.decode(body)["messages"]))
+    return structs.replace(chat, raw_messages=views, body=body)
+
+
+def _inlined(message: Message, images: dict[str, str]) -> Message:
+    if not any(map(_remote, message.parts)):
+        return message
+    parts = (
+        structs.replace(part, image_url=structs.replace(part.image_url, url=images[address]))
+        if part.image_url and (address := _remote(part))
+        else part
+        for part in message.parts
+    )
+    return structs.replace(message, content=tuple(parts))
+
+
+def _inlined_raw(message: Raw, images: dict[str, str]) -> Raw:
+    fields = _FIELDS.decode(message)
+    parts = [_inlined_part(part, images) for part in _LIST.decode(fields["content"])]
+    return Raw(msgspec.json.encode(fields | {"content": parts}))
+
+
+def _inlined_part(raw: Raw, images: dict[str, str]) -> Raw:
+    address = _remote(msgspec.json.decode(raw, type=Part))
+    if address is None:
+        return raw
+    part = _FIELDS.decode(raw)
+    image = _FIELDS.decode(part["image_url"]) | {"url": images[address]}
+    return Raw(msgspec.json.encode(part | {"image_url": image}))
+
+
+def _parts(chat: ChatRequest) -> list[Part]:
+    return [part for message in chat.messages for part in message.parts]
+
+
+def _remote(part: Part) -> str | None:
+    """The address of an image that is not there by value."""
+    url = part.image_url.url if part.type == "image_url" and part.image_url else ""
+    return None if not url or url.startswith("data:") else url
 
 
 def _inline_size(part: Part) -> int:
@@ -45,64 +149,117 @@ def _inline_size(part: Part) -> int:
     return len(part.image_url.url) * 3 // 4
 
 
-def _replaced(message: Message, parts: list[Part]) -> Message:
-    if isinstance(message.content, str) or message.content is None:
-        return message
-    return structs.replace(message, content=tuple(parts))
+class _Fetch:
+    """Fetches one image. param: where in the request its address stands."""
 
+    def __init__(self, upstream: Upstream, parse_url: ParseURL, param: str) -> None:
+        self._upstream = upstream
+        self._parse_url = parse_url
+        self._param = param
+        self._url: URL | None = None
 
-async def _fetch(url: str, upstream: Upstream, left: int) -> tuple[str, int]:
-    """The image as a `data:` URL and its size in bytes."""
-    for _ in range(REDIRECTS + 1):
-        check_public(url)
+    async def run(self, address: str, left: int, until: float) -> tuple[str, int]:
+        """The image as a `data:` URL and its size in bytes. left: bytes that it may have; until:
+        the running loop's time. Raises InvalidRequest."""
         try:
-            reply = await upstream.send(
-                Outgoing(url=url, method="GET", headers={"accept": "image/*"}), idle=IDLE
-            )
-            location = reply.headers.get("location")
-            if 300 <= reply.status < 400 and location:
-                reply.abort()
-                url = urljoin(url, location)
-                continue
-            return await _read(url, reply, left)
+            async with asyncio.timeout_at(until):
+                return await self._follow(address, left)
+        except TimeoutError:
+            raise self._refusal("it did not come in time") from None
         except Fault as fault:
-            raise _refusal(url, fault.message) from fault
-    raise _refusal(url, f"it redirects more than {REDIRECTS} times")
+            silent = fault.kind == "timeout"
+            raise self._refusal("its host was silent" if silent else _UNREACHABLE) from fault
+
+    async def _follow(self, address: str, left: int) -> tuple[str, int]:
+        for _ in range(REDIRECTS + 1):
+            self._url = url = self._judged(address)
+            reply = await self._upstream.send(
+                Outgoing(url=url.href, method="GET", headers={"accept": "image/*"}), idle=IDLE
+            )
+            try:
+                location = reply.headers.get("location")
+                if not (300 <= reply.status < 400 and location):
+                    return await self._read(reply, left)
+                address = location
+            finally:
+                reply.abort()
+        raise self._refusal(f"it redirects more than {REDIRECTS} times")
+
+    def _judged(self, address: str) -> URL:
+        """What is to be fetched: exactly what was judged."""
+        found = self._parse_url(address, self._url.href if self._url else None)
+        if found is None:
+            raise self._refusal("its address is no URL")
+        self._url = found
+        if found.scheme != "https":
+            raise self._refusal("only https:// is fetched")
+        if found.has_credentials:
+            raise self._refusal("its address holds a user or a password; leave them out")
+        if not is_public(found.host):
+            raise self._refusal("its host is not public")
+        return found
+
+    async def _read(self, reply: Reply, left: int) -> tuple[str, int]:
+        kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if reply.status != 200 or not _KIND.fullmatch(kind):
+            raise self._refusal(f"it answered {reply.status} with {kind[:80] or 'no content type'}")
+        data = bytearray()
+        async for piece in reply.chunks():
+            data += piece
+            if len(data) > left:
+                raise self._refusal(f"the images are over {LIMIT} bytes together")
+        return f"data:{kind};base64,{base64.b64encode(data).decode()}", len(data)
+
+    def _refusal(self, reason: str) -> InvalidRequest:
+        where = f" at {self._url.shown[:200]}" if self._url else ""
+        return InvalidRequest(
+            f"{self._param}: The image{where} can't be fetched: {reason}.", param=self._param
+        )
 
 
-async def _read(url: str, reply: Reply, left: int) -> tuple[str, int]:
-    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if reply.status != 200 or not kind.startswith("image/"):
-        reply.abort()
-        raise _refusal(url, f"it answered {reply.status} with {kind or 'no content type'}")
-    data = bytearray()
-    async for piece in reply.chunks():
-        data += piece
-        if len(data) > left:
-            reply.abort()
-            raise _refusal(url, f"the images are over {LIMIT} bytes together")
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}", len(data)
+_UNREACHABLE = "its host can't be reached, or the connection broke"
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_TUNNELS = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/23"))
+"""6to4 and Teredo with what is reserved around it: an IPv4 address may stand in them."""
+_SPECIAL = tuple(map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32")))
+"""Protocols' own (metadata at 192.0.0.192 in Oracle's cloud), 6to4's relays, and Azure's platform:
+not global to every release of Python, or to none."""
+_LOCAL_NAMES = (
+    ".localhost",
+    ".localdomain",
+    ".local",
+    ".internal",
+    ".intranet",
+    ".private",
+    ".lan",
+    ".home",
+    ".corp",
+    ".home.arpa",
+)
 
 
-def check_public(url: str) -> None:
-    """Raises InvalidRequest for a URL that is not https to a public host."""
-    host = urlsplit(url).hostname or ""
-    if urlsplit(url).scheme != "https" or not host:
-        raise _refusal(url, "only https:// is fetched")
+def is_public(host: str) -> bool:
+    """Whether a host, as the platform normalises it (URL.host), is a public address or a name
+    that can be one's."""
     name = host.rstrip(".").lower()
+    if name.startswith("["):
+        return _is_public_v6(name.strip("[]"))
     try:
-        public = ipaddress.ip_address(name).is_global
+        address = ipaddress.IPv4Address(name)
     except ValueError:
-        # Numbers in other bases (0x7f.1, 2130706433) are addresses to some resolvers.
-        public = "." in name and not name.rsplit(".", 1)[1].isdigit() and not _is_local(name)
-        public = public and not name.rsplit(".", 1)[1].startswith("0x")
-    if not public:
-        raise _refusal(url, "its host is not public")
+        last = name.rpartition(".")[2]
+        is_number = last[:1].isdigit()  # the platform would have made an address of it
+        return "." in name and not is_number and not f".{name}".endswith(_LOCAL_NAMES)
+    reserved = address.is_multicast or address.is_reserved
+    return address.is_global and not reserved and not any(address in net for net in _SPECIAL)
 
 
-def _is_local(name: str) -> bool:
-    return name.endswith((".localhost", ".local", ".internal", ".home.arpa"))
-
-
-def _refusal(url: str, reason: str) -> InvalidRequest:
-    return InvalidRequest(f"The image {url[:200]} can't be fetched: {reason}.", param="messages")
+def _is_public_v6(text: str) -> bool:
+    """Global unicast alone: all that stands for an IPv4 address (`::ffff:`, `64:ff9b::`) or for
+    a network's own lies outside or in `_TUNNELS`."""
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    tunnel = any(address in network for network in _TUNNELS)
+    return address in _GLOBAL_UNICAST and address.is_global and not tunnel

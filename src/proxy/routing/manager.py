@@ -15,7 +15,6 @@ from proxy.core.chat import (
     Answer,
     Attempt,
     Call,
-    ChatRequest,
     Cost,
     EmbeddingRequest,
     Embeddings,
@@ -26,11 +25,11 @@ from proxy.core.config import Config
 from proxy.core.errors import Fault, InvalidRequest
 from proxy.core.nesting import MAX_VALUES, excess
 from proxy.core.permit import Permit, Reservation
-from proxy.core.ports import Outgoing, Ports, Reply, Upstream
+from proxy.core.ports import Outgoing, Ports, Reply
 from proxy.providers.adapter import Adapter, Target
 from proxy.providers.registry import ADAPTERS
 from proxy.routing.attempts import Run, Terms
-from proxy.routing.images import with_inline_images
+from proxy.routing.images import Fitting
 from proxy.routing.needs import Needs
 from proxy.routing.plan import Plan, roomy
 from proxy.routing.retry import Retrying
@@ -75,6 +74,7 @@ class Manager:
         self._selection = selection
         self._watch = watch
         self._upstream = ports.upstream
+        self._parse_url = ports.parse_url
         self._clock = ports.clock
         self._random = ports.random
         self.retrying = Retrying(config.retry_attempts, config.retry_delay_ms)
@@ -89,18 +89,18 @@ class Manager:
     ) -> tuple[Answer, Done]:
         """A whole answer. began: when its time began to count, if not now; retrying: if not as
         the deployment wants it. Raises ProxyError."""
-        fitting = _Fitting(call.chat, self._upstream, permit)
+        fitting = Fitting(call.chat, self._upstream, self._parse_url)
 
         async def attempt(target: Target, first_byte: float) -> tuple[Answer, Outgoing]:
             adapter = ADAPTERS[target.spec.dialect]
-            chat = await fitting.chat_for(target)
+            chat = _limited(fitting.chat_for(target), permit, target)
             outgoing = _outgoing(adapter.request, target, chat, call.passed_on)
             # Unstreamed, a provider may think for long between its headers and its answer.
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
             return adapter.answer(target, await _read(reply)), outgoing
 
         asked = _Asked(call.routing, Needs.of(call.chat), call.user, began, retrying)
-        answer, done = await self._run(asked, permit, attempt)
+        answer, done = await self._run(asked, permit, attempt, fitting)
         done.call.end("ok", answer.usage)
         return answer, done
 
@@ -113,11 +113,11 @@ class Manager:
     ) -> tuple[Stream, Done]:
         """An answer that has begun; the rest as in `complete`. Who takes it has to end
         `Done.call`. Raises ProxyError."""
-        fitting = _Fitting(call.chat, self._upstream, permit)
+        fitting = Fitting(call.chat, self._upstream, self._parse_url)
 
         async def attempt(target: Target, first_byte: float) -> tuple[Stream, Outgoing]:
             adapter = ADAPTERS[target.spec.dialect]
-            chat = await fitting.chat_for(target)
+            chat = _limited(fitting.chat_for(target), permit, target)
             outgoing = _outgoing(adapter.request, target, chat, call.passed_on)
             first_byte = min(first_byte, self._config.first_byte_timeout_ms / 1000)
             idle = self._config.idle_timeout_ms / 1000
@@ -127,7 +127,7 @@ class Manager:
             return stream, outgoing
 
         asked = _Asked(call.routing, Needs.of(call.chat), call.user, began, retrying)
-        return await self._run(asked, permit, attempt, Stream.abort)
+        return await self._run(asked, permit, attempt, fitting, Stream.abort)
 
     async def embed(self, ask: EmbeddingRequest, permit: Permit) -> tuple[Embeddings, Done]:
         """Vectors for texts. Raises ProxyError."""
@@ -148,9 +148,10 @@ class Manager:
         asked: "_Asked",
         permit: Permit,
         attempt: Callable[[Target, float], Awaitable[tuple[T, Outgoing]]],
+        fitting: Fitting | None = None,
         discard: Callable[[T], None] = lambda _: None,
     ) -> tuple[T, Done]:
-        """Tries the candidates until one answers."""
+        """Tries the candidates until one answers. fitting: what prepares the request for each."""
         plan = self._selection.plan(asked.routing, asked.needs, permit.grant)
         await self._watch.start(permit.defer)
         targets, explain = self._ordered(plan, asked, permit)
@@ -160,8 +161,23 @@ class Manager:
             retrying=asked.retrying or self.retrying,
             hedge_after=self._config.hedge_after_ms / 1000,
         )
-        run = Run(targets, terms, permit, self._watch, self._clock, self._random, attempt, discard)
-        won = await run.won()
+        prepare = fitting.prepare if fitting else None
+        run = Run(
+            targets,
+            terms,
+            permit,
+            self._watch,
+            self._clock,
+            self._random,
+            attempt,
+            discard,
+            prepare,
+        )
+        try:
+            won = await run.won()
+        finally:
+            if fitting:
+                fitting.close()
         attempts = tuple(run.attempts)
         done = Done(won.target, attempts, won.dropped, won.call, won.reservation, explain)
         return won.result, done
@@ -243,30 +259,12 @@ class _Asked(Struct, frozen=True):
     retrying: Retrying | None = None
 
 
-class _Fitting:
-    """A chat request as each provider can take it: images by value for those who fetch none,
-    fetched once, whoever wants them; and a limit of the answer where a budget wants one."""
-
-    def __init__(self, chat: ChatRequest, upstream: Upstream, permit: Permit) -> None:
-        self._chat = chat
-        self._upstream = upstream
-        self._permit = permit
-        self._inlined: ChatRequest | None = None
-
-    async def chat_for(self, target: Target) -> ChatRequest:
-        """Raises InvalidRequest for an image that can't be had; no other provider shall try."""
-        chat = await self._with_images(target)
-        limit = self._permit.output_limit(target.offer)
-        if limit is None or chat.max_tokens is not None:
-            return chat
-        return structs.replace(chat, max_tokens=limit)
-
-    async def _with_images(self, target: Target) -> ChatRequest:
-        if target.spec.fetches_images or not self._chat.wants_vision:
-            return self._chat
-        if self._inlined is None:
-            self._inlined = await with_inline_images(self._chat, self._upstream)
-        return self._inlined
+def _limited(chat: ChatRequest, permit: Permit, target: Target) -> ChatRequest:
+    """The request with a limit of the answer, where a budget wants one."""
+    limit = permit.output_limit(target.offer)
+    if limit is None or chat.max_tokens is not None:
+        return chat
+    return structs.replace(chat, max_tokens=limit)
 
 
 def _outgoing(

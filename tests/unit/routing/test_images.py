@@ -1,13 +1,36 @@
 """Fetching images: by value for those who can't fetch, and never from inside."""
 
-import pytest
+import asyncio
+import json
+from typing import Any
 
-from proxy.core.chat import ChatRequest, ImageURL, Message, Part
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw, structs
+
+from proxy.core.chat import Call, ChatRequest, ImageURL, Message, Part, Routing
 from proxy.core.errors import Fault, InvalidRequest
+from proxy.core.ports import Outgoing, Ports
+from proxy.dialects import native, openai
+from proxy.providers.openai_request import chat_body
 from proxy.routing import images
-from tests.unit.doubles import Answerer, FakeReply, FakeUpstream
+from tests.unit.doubles import (
+    Answerer,
+    FakeReply,
+    FakeUpstream,
+    Unlimited,
+    in_no_time,
+    parse_url,
+)
+from tests.unit.providers import replay
+from tests.unit.routing.test_attempts import Isolate, made_catalog, outside, sent
+from tests.unit.routing.test_manager import error, whole
 
 PNG = {"content-type": "image/png; charset=binary"}
+HERE = "https://a.test/x.png"
+PARAM = "messages[1].content[1].image_url.url"
 
 
 def asking(*urls: str) -> ChatRequest:
@@ -18,23 +41,31 @@ def asking(*urls: str) -> ChatRequest:
 
 
 async def fetched(chat: ChatRequest, answer: Answerer) -> list[str]:
-    result = await images.with_inline_images(chat, FakeUpstream(answer))
+    found = await images.fetch_images(chat, FakeUpstream(answer), parse_url)
+    result = images.inlined(chat, found, raw=False)
     return [part.image_url.url for m in result.messages for part in m.parts if part.image_url]
 
 
 async def test_https_images_become_data_urls() -> None:
-    chat = asking("https://a.test/x.png", "data:image/gif;base64,R0lG")
+    chat = asking(HERE, "data:image/gif;base64,R0lG")
     urls = await fetched(chat, lambda _: FakeReply(b"\x89P", b"NG", headers=PNG))
     assert urls == ["data:image/png;base64,iVBORw==", "data:image/gif;base64,R0lG"]
 
 
+async def test_an_address_is_fetched_once_however_often_it_stands_there() -> None:
+    upstream = FakeUpstream(lambda _: FakeReply(b"x", headers=PNG))
+    found = await images.fetch_images(asking(HERE, HERE), upstream, parse_url)
+    assert len(upstream.sent) == len(found) == 1
+
+
 async def test_redirects_are_followed_to_public_hosts_only() -> None:
-    def answer(request: images.Outgoing) -> FakeReply:
-        if request.url == "https://a.test/x":
-            return FakeReply(status=302, headers={"location": "/y"})
-        return FakeReply(b"x", headers=PNG)
+    hop = FakeReply(status=302, headers={"location": "/y"})
+
+    def answer(request: Outgoing) -> FakeReply:
+        return hop if request.url == "https://a.test/x" else FakeReply(b"x", headers=PNG)
 
     assert await fetched(asking("https://a.test/x"), answer) == ["data:image/png;base64,eA=="]
+    assert hop.aborted
     inside = {"location": "https://169.254.169.254/latest"}
     with pytest.raises(InvalidRequest, match="its host is not public"):
         await fetched(asking("https://a.test/"), lambda _: FakeReply(status=301, headers=inside))
@@ -44,35 +75,97 @@ async def test_redirects_are_followed_to_public_hosts_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
+    "host",
     [
-        "http://a.test/x.png",
-        "https://127.0.0.1/x",
-        "https://localhost/x",
-        "https://10.0.0.8/x",
-        "https://192.168.1.1/x",
-        "https://[::1]/x",
-        "https://[fd00::1]/x",
-        "https://[::ffff:127.0.0.1]/x",
-        "https://2130706433/x",
-        "https://0x7f.0.0.1/x",
-        "https://127.1/x",
-        "https://0x7f000001/x",
-        "https://a.localhost/x",
-        "https://printer.local./x",
-        "https://db.internal/x",
-        "https:///x",
-        "file:///etc/passwd",
+        "127.0.0.1",
+        "127.8.9.1",
+        "0.0.0.0",
+        "10.0.0.8",
+        "172.16.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+        "100.100.100.200",
+        "169.254.169.254",
+        "168.63.129.16",
+        "192.0.0.192",
+        "192.88.99.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "239.255.255.250",
+        "240.0.0.1",
+        "255.255.255.255",
+        "127.0.0.1.",
+        "[::]",
+        "[::1]",
+        "[::7f00:1]",
+        "[::ffff:7f00:1]",
+        "[::ffff:808:808]",
+        "[64:ff9b::7f00:1]",
+        "[64:ff9b:1::7f00:1]",
+        "[2001:0:7f00:1::1]",
+        "[2001:db8::1]",
+        "[2002:7f00:1::]",
+        "[fc00::1]",
+        "[fd00:ec2::254]",
+        "[fe80::1]",
+        "[fec0::1]",
+        "[ff02::1]",
+        "[no]",
+        "localhost",
+        "localhost.",
+        "LOCALHOST",
+        "a.localhost",
+        "a.localhost.",
+        "metadata",
+        "printer.local",
+        "printer.local.",
+        "metadata.google.internal",
+        "router.home.arpa",
+        "nas.lan",
+        "2130706433",
+        "127.1",
+        "0x7f.0.0.1",
+        "a.0x7f000001",
+        "",
+        ".",
     ],
 )
-def test_what_is_not_public_is_refused(url: str) -> None:
-    with pytest.raises(InvalidRequest, match="can't be fetched"):
-        images.check_public(url)
+def test_what_is_not_public(host: str) -> None:
+    assert not images.is_public(host)
 
 
-@pytest.mark.parametrize("url", ["https://a.test/x", "https://8.8.8.8/x", "https://b.de:8443/x"])
-def test_what_is_public_is_let_through(url: str) -> None:
-    images.check_public(url)
+@pytest.mark.parametrize(
+    "host", ["a.test", "a.test.", "8.8.8.8", "xn--bcher-kva.de", "[2606:4700::1111]", "local.de"]
+)
+def test_what_is_public(host: str) -> None:
+    assert images.is_public(host)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("https://127.0.0.1/x", "its host is not public"),
+        ("http://a.test/x", "only https"),
+        ("file:///etc/passwd", "no URL"),
+        ("https://[", "no URL"),
+        ("https://ann:secret@a.test/x", "holds a user"),
+    ],
+)
+async def test_an_address_that_is_not_fetched(address: str, reason: str) -> None:
+    upstream = FakeUpstream(lambda _: FakeReply(b"x", headers=PNG))
+    with pytest.raises(InvalidRequest, match=reason) as caught:
+        await images.fetch_images(asking(address), upstream, parse_url)
+    assert caught.value.param == PARAM
+    assert not upstream.sent
+
+
+async def test_an_address_is_told_without_its_secrets() -> None:
+    chat = asking("https://ann:secret@a.test/x?token=secret#secret")
+    for address in (chat, asking("https://a.test/x?token=secret#secret")):
+        with pytest.raises(InvalidRequest) as caught:
+            await fetched(address, lambda _: FakeReply(b"no", status=404, headers=PNG))
+        assert "https://a.test/x can't be fetched" in caught.value.message
+        assert "secret" not in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -80,18 +173,202 @@ def test_what_is_public_is_let_through(url: str) -> None:
     [
         (FakeReply(b"no", status=404, headers=PNG), "answered 404 with image/png"),
         (FakeReply(b"<p>", headers={"content-type": "text/html"}), "answered 200 with text/html"),
+        (FakeReply(b"?", headers={"content-type": 'image/"'}), 'answered 200 with image/"'),
         (FakeReply(b"?", headers={"x": "y"}), "no content type"),
-        (FakeReply(Fault("network", "The connection broke."), headers=PNG), "connection broke"),
+        (FakeReply(Fault("network", "Broke."), headers=PNG), "the connection broke"),
+        (FakeReply(Fault("timeout", "Silent."), headers=PNG), "its host was silent"),
     ],
 )
 async def test_what_is_no_image_is_refused(reply: FakeReply, reason: str) -> None:
     with pytest.raises(InvalidRequest, match=reason):
-        await fetched(asking("https://a.test/x"), lambda _: reply)
+        await fetched(asking(HERE), lambda _: reply)
+    assert reply.aborted
 
 
 async def test_the_limit_holds_for_all_images_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "LIMIT", 10)
     chat = asking("https://a.test/1", "https://a.test/2")
-    replies = [FakeReply(b"123456", headers=PNG), FakeReply(b"12345", headers=PNG)]
+    first, second = FakeReply(b"123456", headers=PNG), FakeReply(b"12345", headers=PNG)
+    replies = [first, second]
     with pytest.raises(InvalidRequest, match="over 10 bytes together"):
         await fetched(chat, lambda _: replies.pop(0))
+    assert second.aborted
+
+
+# --- nothing but the address changes --------------------------------------------------------
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+MARKS = st.dictionaries(
+    st.sampled_from(["cache_control", "prefix", "reasoning", "reasoning_details", "x"]), ANY_JSON
+)
+TEXT = st.fixed_dictionaries({"type": st.just("text"), "text": st.text(min_size=1)})
+AUDIO = st.fixed_dictionaries({"type": st.just("input_audio"), "input_audio": ANY_JSON})
+FILE = st.fixed_dictionaries({"type": st.just("file"), "file": ANY_JSON})
+OTHERS = st.lists(st.builds(lambda part, marks: marks | part, TEXT | AUDIO | FILE, MARKS))
+
+
+@given(before=OTHERS, after=OTHERS, marks=MARKS, top=MARKS, own=st.booleans())
+def test_all_but_the_address_stays_as_it_was(
+    before: list[Any], after: list[Any], marks: dict[str, Any], top: dict[str, Any], own: bool
+) -> None:
+    def body(url: str) -> dict[str, Any]:
+        image = {"type": "image_url", "image_url": {"url": url, "detail": "low", "x": 1}, **marks}
+        turn = {**marks, "role": "user", "content": [*before, image, *after]}
+        past = {**marks, "role": "assistant", "content": "Yes."}
+        labels = {"user": "ann"} | ({"fallback": False} if own else {})
+        return {**top, **labels, "messages": [past, turn], "model": "m"}
+
+    chat = openai.parse_chat(json.dumps(body(HERE)).encode()).chat
+    inlined = images.inlined(chat, {HERE: "data:image/png;base64,eA=="}, raw=True)
+    target = replay.target("local")
+    target = structs.replace(target, spec=structs.replace(target.spec, unknown_fields=True))
+    sent_on, _ = chat_body(target, inlined)
+    wanted, _ = chat_body(
+        target, openai.parse_chat(json.dumps(body("data:image/png;base64,eA==")).encode()).chat
+    )
+    assert json.loads(sent_on) == json.loads(wanted)
+    assert inlined.raw_messages[0] == chat.raw_messages[0]
+
+
+def test_an_instruction_before_native_messages_stays() -> None:
+    image = {"type": "image_url", "image_url": {"url": HERE}}
+    ask = {"system": "Look.", "messages": [{"role": "user", "content": [image], "x": 1}]}
+    chat = native.parse_chat(json.dumps(ask).encode()).chat
+    inlined = images.inlined(chat, {HERE: "data:image/png;base64,eA=="}, raw=True)
+    system, user = map(msgspec.json.decode, inlined.raw_messages)
+    assert system == {"role": "system", "content": "Look."}
+    assert user["x"] == 1
+    assert user["content"][0]["image_url"]["url"].startswith("data:")
+
+
+async def test_what_is_there_by_value_goes_on_untouched() -> None:
+    chat = structs.replace(asking("data:image/gif;base64,R0lG"), raw_messages=(Raw(b"1"),) * 2)
+    upstream = FakeUpstream(lambda _: 1.0)
+    fitting = images.Fitting(chat, upstream, parse_url)
+    target = Isolate(made_catalog(), outside(lambda _: 1.0)).manager._selection.probe_target(
+        "gemini"
+    )
+    await fitting.prepare(target, 1)
+    assert fitting.chat_for(target) is chat
+    assert not upstream.sent
+
+
+# --- beside the attempts ---------------------------------------------------------------------
+
+
+def picture(model: str, *fallback: str, **routing: Any) -> Call:
+    routing = {"model": model, "fallback": fallback} | routing
+    return Call(
+        chat=asking("https://pictures.test/cat.png?token=secret"), routing=Routing(**routing)
+    )
+
+
+def world(pictures: Any, **hosts: Any) -> Ports:
+    def answer(request: Outgoing) -> Any:
+        host = request.url.split("/")[2].removesuffix(".test")
+        return (hosts | {"pictures": pictures})[host]
+
+    return outside(answer)
+
+
+def gemini() -> FakeReply:
+    candidate = {"content": {"parts": [{"text": "A cat."}]}, "finishReason": "STOP"}
+    return FakeReply(json.dumps({"candidates": [candidate]}).encode())
+
+
+IMAGE_FAILURES: dict[str, Any] = {
+    "silent": 600.0,
+    "out of reach": Fault("network", "The provider can't be reached."),
+    "refusing": FakeReply(status=503),
+    "stalled": FakeReply(b"x", 600.0, headers=PNG),
+    "dripping": FakeReply(*[b"x", 9.0] * 100, headers=PNG),
+}
+
+
+@pytest.mark.parametrize("failure", IMAGE_FAILURES)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_host_of_images_is_no_provider(failure: str, stream: bool) -> None:
+    @in_no_time
+    async def check() -> None:
+        out = world(IMAGE_FAILURES[failure], gemini=gemini())
+        isolate = Isolate(made_catalog(), out)
+        for _ in range(30):
+            with pytest.raises(InvalidRequest, match=r"https://pictures\.test/cat\.png can't be"):
+                manager = isolate.manager
+                asked = picture("gemini/flash", "openai")
+                await (manager.stream if stream else manager.complete)(asked, isolate.permit)
+        assert set(sent(out)) == {"pictures"}
+        assert not isolate.permit.charged
+        assert all(view.phase == "closed" for view in isolate.watch.views().values())
+        assert not any(view.failures for view in isolate.watch.views().values())
+
+    check()
+
+
+@in_no_time
+async def test_a_host_of_images_is_waited_for_no_longer_than_the_caller_wants() -> None:
+    isolate = Isolate(made_catalog(), world(600.0))
+    with pytest.raises(InvalidRequest, match="did not come in time"):
+        await isolate.manager.complete(picture("gemini/flash", timeout_ms=700), isolate.permit)
+    assert asyncio.get_running_loop().time() == pytest.approx(0.7)
+
+
+@in_no_time
+async def test_images_are_fetched_once_for_all_candidates() -> None:
+    image = FakeReply(b"x", headers=PNG)
+    out = world(image, gemini=error(503), openai=whole("A cat."))
+    isolate = Isolate(made_catalog(), out)
+    answer, _ = await isolate.manager.complete(
+        picture("gemini/flash", models=("gemini/pro", "openai/gpt")), isolate.permit
+    )
+    assert answer.text == "A cat."
+    assert sent(out).count("pictures") == 1
+    assert sent(out).count("gemini") >= 2
+    assert image.aborted  # the connection is given back
+
+
+@in_no_time
+async def test_who_fetches_images_itself_needs_no_fetch() -> None:
+    out = world(600.0, openai=whole("A cat."), gemini=gemini())
+    isolate = Isolate(made_catalog(), out)
+    await isolate.manager.complete(picture("openai/gpt", "gemini"), isolate.permit)
+    assert sent(out) == ["openai"]
+
+
+@in_no_time
+async def test_the_error_tells_what_was_tried_before() -> None:
+    isolate = Isolate(made_catalog(), world(FakeReply(status=404), openai=error(503)))
+    with pytest.raises(InvalidRequest) as caught:
+        await isolate.manager.complete(picture("openai/gpt", "gemini"), isolate.permit)
+    assert {attempt.provider for attempt in caught.value.attempts} == {"openai"}
+
+
+@in_no_time
+async def test_a_hedge_that_lacks_its_image_leaves_the_first_alone() -> None:
+    slow = FakeReply(2.0, *whole("A cat.").pieces)
+
+    def answer(request: Outgoing) -> Any:
+        return FakeReply(status=404) if "pictures" in request.url else slow
+
+    out = outside(answer)
+    isolate = Isolate(made_catalog(), out, HEDGE_AFTER_MS="200")
+    answered, _ = await isolate.manager.complete(picture("openai/gpt", "gemini"), isolate.permit)
+    assert answered.text == "A cat."
+
+
+@in_no_time
+async def test_a_caller_who_leaves_ends_the_fetch() -> None:
+    image = FakeReply(b"x", 600.0, headers=PNG)
+    isolate = Isolate(made_catalog(), world(image))
+    asked = isolate.manager.complete(picture("gemini/flash"), Unlimited())
+    running = asyncio.ensure_future(asked)
+    await asyncio.sleep(1)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await asyncio.sleep(0)
+    assert image.aborted
