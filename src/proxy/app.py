@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from proxy import absent, batch, offers
 from proxy.access.gate import authorization_of, require_admin
-from proxy.analytics.event import BATCH, Event
+from proxy.analytics.event import BATCH, Event, without_quotes
 from proxy.analytics.line import level, line
 from proxy.analytics.trace import begin
 from proxy.cache.tiers import prune_prefix
@@ -173,6 +173,8 @@ class App:
         """Takes the event of a request that is over. What is not named in PATHS, and questions
         whether the proxy is alive, are no traffic."""
         counted = exchange.endpoint not in ("", "/health") and event.method != "OPTIONS"
+        if not self._config.log_prompts:
+            event = without_quotes(event)
         self._parts.recorder.record(event, exchange.request.defer, counted=counted)
         if self._config.profile:
             exchange.lap("answer")

@@ -30,7 +30,7 @@ EXPOSED = (
 SENT = "authorization, x-api-key, api-key, content-type"
 """The headers that a page may send, where it does not say which it wants to."""
 MESSAGE_KEPT = 100
-"""Characters of a provider's message that an event keeps."""
+"""Characters of a provider's message that an event keeps, where it may."""
 MOST_TOLD = 10**13
 """Tokens of an answer, or nano-dollars: ten thousand dollars."""
 TOLD_STAGES = ("auth", "limit", "cache")
@@ -72,6 +72,11 @@ class Exchange:
         self.passed_on: dict[str, str] = {}
         """Headers for the providers."""
         self._lapped = self.began
+
+    @property
+    def caller_key(self) -> str:
+        """The key that the caller sent."""
+        return self.request.headers.get("authorization", "").partition(" ")[2].strip()
 
     @property
     def ms(self) -> int:

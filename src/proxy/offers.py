@@ -35,7 +35,7 @@ async def run_batch(parts: Parts, exchange: Exchange) -> Response:
 async def embeddings(parts: Parts, exchange: Exchange) -> Response:
     """POST /v1/embeddings."""
     ask = openai.parse_embeddings(await _body(parts, exchange))
-    ask = structs.replace(ask, passed_on=exchange.passed_on)
+    ask = structs.replace(ask, passed_on=exchange.passed_on, caller_key=exchange.caller_key)
     note_asked(exchange, ask.routing, ask.metadata)
     exchange.lap("parse")
     meter = await admitted(exchange, parts.limiter)

@@ -134,8 +134,7 @@ class Chat:
         """The response to a chat request. Raises ProxyError."""
         note_call(exchange, call)
         call = timed(call, exchange.request.headers)
-        if exchange.passed_on:
-            call = structs.replace(call, passed_on=exchange.passed_on)
+        call = structs.replace(call, passed_on=exchange.passed_on, caller_key=exchange.caller_key)
         exchange.lap("parse")
         meter = await admitted(exchange, self._limiter)
         exchange.lap("limit")

@@ -11,8 +11,8 @@ from proxy.app import App, start
 from proxy.core.ports import Ports
 from proxy.core.web import Response
 from tests.unit.analytics.shards import MemoryStatistics
-from tests.unit.doubles import Logbook, LoopClock, in_no_time, ports
-from tests.unit.test_app import ENV, JSON, ask, request, whole
+from tests.unit.doubles import FakeReply, Logbook, LoopClock, in_no_time, ports
+from tests.unit.test_app import ENV, JSON, ask, error, request, whole
 
 ADMIN = "the-admin-token"
 CALLER = "a-callers-key"
@@ -21,8 +21,9 @@ CALLER = "a-callers-key"
 class Deployment:
     """An isolate with two kinds of callers."""
 
-    def __init__(self, **env: str) -> None:
-        self.ports: Ports = ports(lambda _: whole("Hi!"), clock=LoopClock())
+    def __init__(self, reply: FakeReply | None = None, **env: str) -> None:
+        reply = reply or whole("Hi!")
+        self.ports: Ports = ports(lambda _: reply, clock=LoopClock())
         keys = {"ADMIN_TOKEN": ADMIN, "PROXY_API_KEY": CALLER}
         app = start(ENV | keys | env, self.ports)
         assert isinstance(app, App)
@@ -228,6 +229,74 @@ async def test_a_prompt_that_shall_not_be_logged_is_not() -> None:
     await ask(deployment.app, request("POST", "/v1/generate", {"prompt": "Secret."}, **headers))
     assert isinstance(deployment.ports.log, Logbook)
     assert deployment.ports.log.lines == []
+
+
+@pytest.mark.parametrize("switch", ["on", "off"])
+@pytest.mark.parametrize("path", ["/v1/generate", "/v1/batch", "/v1/embeddings"])
+def test_what_a_provider_quotes_of_the_prompt_is_the_callers_alone(path: str, switch: str) -> None:
+    @in_no_time
+    async def play() -> None:
+        deployment = Deployment(error(400, "No answer to: A secret question."), LOG_PROMPTS=switch)
+        ask_one = {"prompt": "A secret question.", "model": "openai/gpt-4o-mini"}
+        bodies = {
+            "/v1/generate": ask_one,
+            "/v1/batch": {"requests": [ask_one]},
+            "/v1/embeddings": {
+                "input": "A secret question.",
+                "model": "openai/text-embedding-3-small",
+            },
+        }
+        headers = JSON | {"authorization": f"Bearer {CALLER}"}
+        response = await ask(deployment.app, request("POST", path, bodies[path], **headers))
+        assert response.body.count(b"A secret question.") >= 2  # in the error, and its attempt
+        assert isinstance(deployment.ports.log, Logbook)
+        lines = [line for line in deployment.ports.log.lines if line[1] != "prompt"]
+        assert "secret" not in str(lines)
+        rows = (await deployment.told("/analytics/requests"))["requests"]
+        [attempt] = next(row["attempts"] for row in rows if row["attempts"])
+        assert (attempt["outcome"], attempt["status"]) == ("bad_request", 400)
+        assert ("A secret question." in str(rows)) == (switch == "on")
+        await asyncio.sleep(1)
+
+    play()
+
+
+@in_no_time
+async def test_a_word_that_a_provider_has_for_its_error_is_kept() -> None:
+    for code, kept in (("context_length_exceeded", True), ("what you asked: secret", False)):
+        body = json.dumps({"error": {"message": "secret", "code": code}}).encode()
+        deployment = Deployment(FakeReply(body, status=400))
+        told = json.loads((await deployment.chat()).body)
+        assert told["metadata"]["attempts"][0]["code"] == code
+        [row] = (await deployment.told("/analytics/requests"))["requests"]
+        assert row["attempts"][0].get("code") == (code if kept else None)
+        await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("secret", [CALLER, ADMIN, "key-of-openai", "key-of-groq"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/generate"])
+def test_no_key_is_shown_anybody(path: str, secret: str) -> None:
+    @in_no_time
+    async def play() -> None:
+        reply = error(400, f"Wrong: authorization: Bearer {secret}; {secret.upper()}?")
+        deployment = Deployment(reply, LOG_PROMPTS="on", GROQ_API_KEY="key-of-groq")
+        for stream in (False, True):
+            body = {
+                "messages": [{"role": "user", "content": "Hello"}],
+                "model": "openai/gpt-4o-mini",
+                "stream": stream,
+            }
+            headers = JSON | {"authorization": f"Bearer {CALLER}"}
+            response = await ask(deployment.app, request("POST", path, body, **headers))
+            assert response.status == 400
+            assert b"Wrong: authorization: Bearer ***; ***?" in response.body
+        told = str((await deployment.get("/analytics/requests")).body)
+        assert isinstance(deployment.ports.log, Logbook)
+        for text in (told, str(deployment.ports.log.lines)):
+            assert secret not in text.lower()
+        await asyncio.sleep(1)
+
+    play()
 
 
 @in_no_time

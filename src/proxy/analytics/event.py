@@ -1,8 +1,9 @@
 """One event a request: the only source of every figure, line and span that tells of it."""
 
+import re
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proxy.core.chat import Attempt
 
@@ -88,3 +89,24 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
         """Whether another provider or model answered than the first that was tried."""
         first = self.attempts[0] if self.attempts else None
         return first is not None and (first.provider, first.model) != (self.provider, self.model)
+
+
+_WORD = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_NOT_SENT = ("limited", "breaker_open")
+"""Outcomes of attempts whose message is the proxy's own."""
+
+
+def without_quotes(event: Event) -> Event:
+    """The event without the words of providers, which may quote the prompt: of a failed attempt
+    the outcome, the status and the code stay."""
+    if not any(attempt.message or attempt.code for attempt in event.attempts):
+        return event
+    return structs.replace(event, attempts=tuple(map(_unquoted, event.attempts)))
+
+
+def _unquoted(attempt: Attempt) -> Attempt:
+    return structs.replace(
+        attempt,
+        code=attempt.code if attempt.code and _WORD.fullmatch(attempt.code) else None,
+        message=attempt.message if attempt.outcome in _NOT_SENT else None,
+    )

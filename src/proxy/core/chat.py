@@ -193,6 +193,8 @@ class Call(Struct, frozen=True, kw_only=True):
     """OpenAI's `stream_options.include_usage`."""
     passed_on: dict[str, str] = {}
     """Headers for the provider: the trace that the request belongs to."""
+    caller_key: str = ""
+    """The caller's own key, which no error may show."""
 
 
 class EmbeddingRequest(Struct, frozen=True, kw_only=True):
@@ -213,7 +215,8 @@ class EmbeddingRequest(Struct, frozen=True, kw_only=True):
     extra: dict[str, Raw] = {}
     """OpenAI's fields that the proxy does not know, for a provider of that dialect."""
     passed_on: dict[str, str] = {}
-    """As in Call."""
+    caller_key: str = ""
+    """Both as in Call."""
 
 
 class Usage(Struct, frozen=True, kw_only=True):
@@ -304,6 +307,8 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`ok`, or the kind of the fault (core.errors.FaultKind)."""
     ms: int
     status: int | None = None
+    code: str | None = None
+    """The provider's own word for its error."""
     message: str | None = None
 
 

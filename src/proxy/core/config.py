@@ -106,6 +106,13 @@ class Config(Struct, frozen=True, kw_only=True):
         """Whether callers need no key: in development, as long as none is set."""
         return self.environment == "development" and not (self.proxy_api_key or self.admin_token)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All that is set and is to be shown nobody."""
+        keys = (access.key for access in self.providers.values())
+        own = (self.proxy_api_key, self.admin_token, *self.otel_exporter_otlp_headers.values())
+        return tuple(filter(None, (*keys, *own)))
+
 
 class Setting(NamedTuple):
     """A variable: its default as one would write it, how it is read, what it is for."""

@@ -24,6 +24,8 @@ class Target(Struct, frozen=True):
     """Where embeddings are served, if not under base_url."""
     listed: bool = True
     """Whether the catalogue has the model."""
+    secrets: tuple[str, ...] = ()
+    """What no error of the provider's may show, beside `key`."""
     stand_in: Model | None = None
     """The model by whose price a budget counts this one, where it has no price of its own."""
 

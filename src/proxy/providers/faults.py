@@ -9,19 +9,22 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proxy.core.errors import Fault, FaultKind
+from proxy.core.redaction import redacted
 from proxy.providers.adapter import Target
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are not the JSON that was expected."""
 HEAD = 1000
 """Bytes that are kept of an answer that cannot be read, to tell what came."""
+LOOKED_AT = 4096
+"""Characters of each text in an error that are looked at: the time that takes has a bound, however
+much comes. No expression here repeats anything without a limit."""
 _SHOWN = 200
 _LONGEST = 500
-_KEY = re.compile(r"\b(?:sk-|gsk_|hf_|AIza)[\w-]{16,}")
-_TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,500})", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,9}(\.\d+)?")
 _DURATION = re.compile(
     r"(?:(\d{1,9})h)?(?:(\d{1,9})m(?!s))?"
@@ -86,7 +89,7 @@ _MEANINGS = (
     _meaning("429", r"request too large", "too_large"),
     _meaning(
         "400 413 422 500",
-        r"context.(length|window|size)|token count.*exceeds|prompt is too long"
+        r"context.(length|window|size)|token count.{0,80}exceeds|prompt is too long"
         r"|reduce the length|`max_new_tokens` must be",
         "bad_request",
         lacks=True,
@@ -131,7 +134,15 @@ _STATUSES = tuple(
 
 
 def read(body: bytes) -> Told:
-    """What an error body says. Never raises."""
+    """What an error body says, LOOKED_AT characters of each text. Never raises."""
+    told = _read(body)
+    texts = {"message": told.message, "code": told.code, "type": told.type, "param": told.param}
+    return structs.replace(
+        told, **{name: text and text[:LOOKED_AT] for name, text in texts.items()}
+    )
+
+
+def _read(body: bytes) -> Told:
     try:
         value = msgspec.json.decode(body)
     except UNREADABLE:
@@ -158,8 +169,8 @@ def fault(
         meant.kind if meant else _KINDS.get(level, "unavailable"),
         clean(target, message),
         status=known,
-        code=_masked(target, (meant and meant.code) or told.code),
-        param=_masked(target, told.param),
+        code=_word(target, (meant and meant.code) or told.code),
+        param=_word(target, told.param),
         retry_after=_retry_after(level, headers, told),
         lacks=meant is not None and meant.lacks,
     )
@@ -167,25 +178,35 @@ def fault(
 
 def garbage(target: Target, why: str, body: bytes) -> Fault:
     """The fault of an answer that cannot be read; it shows how the answer begins."""
-    beginning = (_masked(target, _plain(body[:HEAD])) or "")[:_SHOWN] or "(nothing)"
-    return Fault("garbage", clean(target, f"The answer cannot be read. {why}: {beginning}"))
+    secrets = _secrets(target)
+    beginning = redacted(_plain(body[:HEAD]), secrets, cut=len(body) >= HEAD)[:_SHOWN]
+    message = f"The answer cannot be read. {why}: {beginning or '(nothing)'}"
+    return Fault("garbage", clean(target, message))
 
 
 def clean(target: Target, message: str) -> str:
-    """A message without any key and of bearable length."""
+    """A message without any secret and of bearable length."""
     text = _masked(target, message) or ""
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _masked(target: Target, text: str | None) -> str | None:
-    if text and target.key:
-        text = text.replace(target.key, "***")
-    return text and _KEY.sub("***", text)
+    cut = text is not None and len(text) >= LOOKED_AT
+    return text and redacted(text[:LOOKED_AT], _secrets(target), cut=cut)
+
+
+def _word(target: Target, text: str | None) -> str | None:
+    masked = _masked(target, text)
+    return masked and masked[:_SHOWN]
+
+
+def _secrets(target: Target) -> tuple[str, ...]:
+    return (target.key or "", *target.secrets)
 
 
 def _plain(body: bytes) -> str:
     """A body that is not JSON as one readable line."""
-    text = " ".join(body.decode("utf-8", "replace").split())
+    text = " ".join(body[: 4 * LOOKED_AT].decode("utf-8", "replace").split())
     if not text.startswith("<"):
         return text
     title = _TITLE.search(text)

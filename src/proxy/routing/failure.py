@@ -38,6 +38,7 @@ def told(target: Target, fault: Fault | None, start: float, end: float) -> Attem
         outcome=fault.kind if fault else "ok",
         ms=max(0, round((end - start) * 1000)),  # the platform's clock may step
         status=fault.status if fault else None,
+        code=fault.code if fault else None,
         message=fault.message if fault else None,
     )
 

@@ -15,6 +15,7 @@ from proxy.core.chat import (
     Answer,
     Attempt,
     Call,
+    ChatRequest,
     Cost,
     EmbeddingRequest,
     Embeddings,
@@ -99,7 +100,7 @@ class Manager:
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
             return adapter.answer(target, await _read(reply)), outgoing
 
-        asked = _Asked(call.routing, Needs.of(call.chat), call.user, began, retrying)
+        asked = _Asked.of(call, began, retrying)
         answer, done = await self._run(asked, permit, attempt, fitting)
         done.call.end("ok", answer.usage)
         return answer, done
@@ -126,7 +127,7 @@ class Manager:
             await stream.begin()
             return stream, outgoing
 
-        asked = _Asked(call.routing, Needs.of(call.chat), call.user, began, retrying)
+        asked = _Asked.of(call, began, retrying)
         return await self._run(asked, permit, attempt, fitting, Stream.abort)
 
     async def embed(self, ask: EmbeddingRequest, permit: Permit) -> tuple[Embeddings, Done]:
@@ -138,7 +139,9 @@ class Manager:
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
             return adapter.embeddings(target, ask, await _read(reply, VECTOR_VALUES)), outgoing
 
-        asked = _Asked(ask.routing, Needs(embedding=True, vendors=ask.vendors), ask.user)
+        asked = _Asked(
+            ask.routing, Needs(embedding=True, vendors=ask.vendors), ask.user, ask.caller_key
+        )
         vectors, done = await self._run(asked, permit, attempt)
         done.call.end("ok")
         return vectors, done
@@ -155,6 +158,10 @@ class Manager:
         plan = self._selection.plan(asked.routing, asked.needs, permit.grant)
         await self._watch.start(permit.defer)
         targets, explain = self._ordered(plan, asked, permit)
+        targets = tuple(
+            structs.replace(target, secrets=(*target.secrets, asked.caller_key))
+            for target in targets
+        )
         began = self._clock.now() if asked.began is None else asked.began
         terms = Terms(
             deadline=began + self.timeout(asked.routing),
@@ -255,8 +262,15 @@ class _Asked(Struct, frozen=True):
     routing: Routing
     needs: Needs
     user: str | None
+    caller_key: str
     began: float | None = None
     retrying: Retrying | None = None
+
+    @classmethod
+    def of(cls, call: Call, began: float | None, retrying: Retrying | None) -> "_Asked":
+        """What a chat request's choice goes by."""
+        needs = Needs.of(call.chat)
+        return cls(call.routing, needs, call.user, call.caller_key, began, retrying)
 
 
 def _limited(chat: ChatRequest, permit: Permit, target: Target) -> ChatRequest:

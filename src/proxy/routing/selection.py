@@ -67,6 +67,7 @@ class Selection:
         self._names = Names(catalog)
         self._access = config.providers
         self._counts_unpriced = config.budget_unpriced == "tier_max"
+        self._secrets = config.secrets
         self._reasons = {
             name: reason
             for name in catalog.providers
@@ -108,6 +109,7 @@ class Selection:
             embeddings_url=access.embeddings_url,
             listed=(model.provider, model.id) in self._catalog.models,
             stand_in=self._stand_in(model),
+            secrets=self._secrets,
         )
 
     def _stand_in(self, model: Model) -> Model | None:

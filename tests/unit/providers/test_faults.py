@@ -1,12 +1,15 @@
 """What refusals mean: their forms, their phrases, when to come back, and that no key is told."""
 
 import json
+import re
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from proxy.core.errors import Fault
 from proxy.providers import faults
@@ -268,9 +271,77 @@ def test_no_key_is_told() -> None:
 
 
 def test_no_beginning_of_a_key_is_told_where_garbage_is_cut() -> None:
-    for spaces in range(150, 230):
-        message = faults.garbage(TO, "Why", b"x" * spaces + replay.KEY.encode()).message
+    for spaces in (*range(150, 230), *range(970, 1000)):
+        body = b"x" * (spaces - 150) + b" " * 150 + replay.KEY.encode()
+        message = faults.garbage(TO, "Why", body).message
         assert replay.KEY[:6] not in message
+
+
+def test_no_beginning_of_a_key_is_told_where_a_message_is_cut() -> None:
+    keys = replay.KEY * (faults.LOOKED_AT // len(replay.KEY) + 1)
+    assert replay.KEY[:3] not in fault(401, {"message": keys}).message
+
+
+def test_nobodys_key_is_told() -> None:
+    to = structs.replace(TO, secrets=("k-2", 'ad/min"'))
+    body = {"error": {"message": r"k-2, ad%2Fmin%22 and ad/min\" are wrong", "code": "k-2"}}
+    told = replay.adapter("openai").fault(to, 401, {}, json.dumps(body).encode())
+    assert (told.message, told.code) == ("***, *** and *** are wrong", "***")
+
+
+HUGE = 3_000_000
+FRAGMENTS = (
+    "token count ",
+    "model ",
+    "model does not",
+    "location ",
+    "country region ",
+    "context ",
+    "<title",
+    "<title>",
+    "unknown ",
+    "`max_new_tokens` ",
+    "sk-",
+    "bearer ",
+    "Error: ",
+    "limit: 1 ",
+    "1h",
+    " ",
+    "\\",
+    "{",
+)
+
+
+@pytest.mark.parametrize("fragment", FRAGMENTS)
+@pytest.mark.parametrize("provider", ["openai", "gemini", "workers-ai"])
+def test_an_error_is_read_in_no_time_however_long_it_is(provider: str, fragment: str) -> None:
+    text = fragment * (HUGE // len(fragment))
+    error = {"message": text, "code": text, "type": text, "param": text}
+    bodies = [text.encode(), b"<" + text.encode(), json.dumps({"error": error}).encode()]
+    began = time.perf_counter()
+    for status in (400, 403, 404, 422, 429, 500):
+        for body in bodies:
+            told = replay.adapter(provider).fault(replay.target(provider), status, {}, body)
+            assert len(told.message) <= 500
+            assert len(told.code or "") <= 200
+            assert len(told.param or "") <= 200
+    assert time.perf_counter() - began < 5  # quadratic ones take minutes
+
+
+def _patterns(value: Any) -> Iterator[re.Pattern[str]]:
+    if isinstance(value, re.Pattern):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _patterns(item)
+
+
+def test_no_phrase_repeats_without_a_limit() -> None:
+    tables = [value for value in vars(faults).values() if isinstance(value, tuple)]
+    found = [*_patterns(tuple(tables)), *_patterns(faults._TITLE)]
+    assert len(found) > 10
+    for pattern in found:
+        assert not re.search(r"(?<!\\)[*+]|,\}", re.sub(r"\[[^]]*\]", "", pattern.pattern)), pattern
 
 
 @given(status=st.integers(0, 999), body=st.binary() | JSON, header=st.text())
