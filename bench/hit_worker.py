@@ -32,7 +32,7 @@ def on_fetch(request, env, ctx):  # type: ignore[no-untyped-def]
         apps[how] = start(texts(env) | {"ANALYTICS": how}, ports(env))
     if "x-times" in told.headers:
         return repeat(apps[how], told, int(told.headers["x-times"]), ctx)
-    return respond(apps[how].handle(told), request, ctx)
+    return respond(apps[how], request, ctx)
 
 
 async def repeat(app, told, times, ctx):  # type: ignore[no-untyped-def]

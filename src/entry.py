@@ -5,7 +5,6 @@ from typing import Any
 import packed as packed  # the first: it leads to the others
 from proxy.edge.analytics_objects import Analytics
 from proxy.edge.batch_objects import BatchRunner
-from proxy.edge.http import request_from
 from proxy.edge.isolate import started
 from proxy.edge.key_objects import AccessKeys
 from proxy.edge.limit_objects import KeyAccount, ProviderPool, RateBucket
@@ -29,7 +28,7 @@ __all__ = [
 
 def on_fetch(request: Any, env: Any, ctx: Any) -> Any:
     """Answers one HTTP request."""
-    return respond(started(env).handle(request_from(request, ctx)), request, ctx)
+    return respond(started(env), request, ctx)
 
 
 async def on_scheduled(controller: Any, env: Any, ctx: Any) -> None:

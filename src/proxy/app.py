@@ -6,7 +6,7 @@ from the settings; nothing here knows the platform.
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -20,6 +20,7 @@ from proxy.analytics.trace import begin
 from proxy.cache.tiers import prune_prefix
 from proxy.core import config as settings
 from proxy.core.errors import (
+    ClientGone,
     InternalError,
     MethodNotAllowed,
     NotFound,
@@ -27,7 +28,7 @@ from proxy.core.errors import (
 )
 from proxy.core.ports import Defer, Ports, Write
 from proxy.core.principal import Principal
-from proxy.core.web import Request, Response
+from proxy.core.web import Build, Request, Response
 from proxy.dialects import native, openai
 from proxy.dialects.contract import Dialect
 from proxy.exchange import Exchange, preflight
@@ -36,6 +37,11 @@ from proxy.routing import health
 
 Reaction: TypeAlias = Response | Coroutine[Any, Any, Response]
 """An answer, or the coroutine that gives it where it must wait."""
+
+
+def as_it_is(response: Response) -> Response:
+    """The Build of who wants the response itself."""
+    return response
 
 
 class App:
@@ -48,8 +54,9 @@ class App:
         self._ports = ports
         self._config = parts.config
 
-    def handle(self, request: Request) -> Reaction:
-        """Answers a request, whatever it is: at once, or by a coroutine where it must wait."""
+    def handle(self, request: Request, build: Build = as_it_is) -> Any:
+        """Answers a request, whatever it is, with what `build` makes of the response: at once, or
+        by a coroutine where it must wait. What can't be built becomes an error like any other."""
         path = _find(request.path)
         exchange = Exchange(request, self._ports, self._record, path.name, path.dialect)
         if self._parts.exporter or "traceparent" in request.headers:
@@ -57,10 +64,10 @@ class App:
         try:
             reaction = self._enter(exchange, path)
         except Exception as error:
-            return self._end(exchange, self._refuse(exchange, error))
+            return self._end(exchange, self._refuse(exchange, error), build)
         if isinstance(reaction, Response):
-            return self._end(exchange, reaction)
-        return self._wait(exchange, reaction)
+            return self._end(exchange, reaction, build)
+        return self._wait(exchange, reaction, build)
 
     async def run_chunk(self, told: bytes, defer: Defer, write: Write) -> None:
         """The part of a batch that comes from another invocation. Raises ValueError for what is
@@ -145,23 +152,36 @@ class App:
         reaction = self._within(exchange, path, method, await caller)
         return reaction if isinstance(reaction, Response) else await reaction
 
-    async def _wait(self, exchange: Exchange, reaction: Coroutine[Any, Any, Response]) -> Response:
+    async def _wait(
+        self, exchange: Exchange, reaction: Coroutine[Any, Any, Response], build: Build
+    ) -> Any:
         try:
             response = await reaction
         except Exception as error:
             response = self._refuse(exchange, error)
-        return self._end(exchange, response)
+        return self._end(exchange, response, build)
 
     def _refuse(self, exchange: Exchange, error: Exception) -> Response:
-        if not isinstance(error, ProxyError):
-            self._ports.log("error", "bug", request_id=exchange.id, error=repr(error)[:500])
-            error = InternalError("The proxy made a mistake; it has been logged.")
-        return exchange.refusal(error)
+        if isinstance(error, ProxyError):
+            try:
+                return exchange.refusal(error)
+            except Exception as bug:
+                error = bug
+        self._ports.log("error", "bug", request_id=exchange.id, error=repr(error)[:500])
+        return exchange.refusal(InternalError("The proxy made a mistake; it has been logged."))
 
-    def _end(self, exchange: Exchange, response: Response) -> Response:
+    def _end(self, exchange: Exchange, response: Response, build: Build) -> Any:
+        origins = self._config.cors_origins
+        try:
+            built = build(exchange.finish(response, origins))
+        except Exception as error:
+            if response.stream:
+                exchange.request.defer(_abandon(response.stream))
+            response = self._refuse(exchange, error)
+            built = build(exchange.finish(response, origins))
         if response.stream is None:
             exchange.end(response.status, len(response.body))
-        return exchange.finish(response, self._config.cors_origins)
+        return built
 
     def _trace(self, exchange: Exchange) -> None:
         """Makes the request part of the caller's trace, or of one that begins with it."""
@@ -189,13 +209,13 @@ class Misconfigured:
         self._error = InternalError(reason, code="misconfigured")
         self._ports = ports
 
-    def handle(self, request: Request) -> Response:
+    def handle(self, request: Request, build: Build = as_it_is) -> Any:
         """The same error for all."""
         path = _find(request.path)
         exchange = Exchange(request, self._ports, self._record, path.name, path.dialect)
         response = exchange.refusal(self._error)
         exchange.end(response.status, len(response.body))
-        return exchange.finish(response, ())
+        return build(exchange.finish(response, ()))
 
     def _record(self, exchange: Exchange, event: Event) -> None:
         self._ports.log(level(event), "request", line(event))
@@ -280,6 +300,15 @@ PATTERNS = (
 """Paths that name something."""
 WITHOUT_V1 = re.compile(r"/(?:chat/completions|embeddings|models(?:/.+)?)")
 """Paths that clients of LiteLLM's proxy call without /v1; they mean the same."""
+
+
+async def _abandon(stream: Callable[[Write], Awaitable[Any]]) -> None:
+    """Ends a stream whose response could not be built, so that it frees what it holds."""
+
+    async def write(data: bytes) -> None:
+        raise ClientGone
+
+    await stream(write)
 
 
 def _find(path: str) -> Path:

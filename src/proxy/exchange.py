@@ -14,7 +14,7 @@ from proxy.core.config import Config
 from proxy.core.errors import MethodNotAllowed, ProxyError
 from proxy.core.ports import Ports
 from proxy.core.principal import Principal
-from proxy.core.web import Request, Response
+from proxy.core.web import Request, Response, check_headers, encoded, listed
 from proxy.dialects import openai
 from proxy.dialects.contract import Dialect
 from proxy.limits.headers import limit_headers
@@ -37,6 +37,8 @@ TOLD_STAGES = ("auth", "limit", "cache")
 """The stages that Server-Timing tells beside `upstream` and `total`."""
 _LENGTH = re.compile(r"[0-9]{1,10}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_ORIGIN = re.compile(r"[!-~]{1,512}")
+_HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,2000}")
 
 
 class Exchange:
@@ -72,6 +74,7 @@ class Exchange:
         self.passed_on: dict[str, str] = {}
         """Headers for the providers."""
         self._lapped = self.began
+        self._over = False
 
     @property
     def caller_key(self) -> str:
@@ -117,7 +120,7 @@ class Exchange:
         self.note(served)
         headers = {
             "x-proxy-provider": served.provider,
-            "x-proxy-model": served.model,
+            "x-proxy-model": encoded(served.model),
         }
         if served.attempts:
             headers["cf-aig-step"] = str(len(served.attempts) - 1)
@@ -125,7 +128,7 @@ class Exchange:
             headers["x-proxy-cost"] = f"{served.cost.usd:.9f}"
             headers["x-proxy-cost-origin"] = served.cost.origin
         if served.dropped:
-            headers["x-proxy-dropped"] = ", ".join(served.dropped)
+            headers["x-proxy-dropped"] = listed(served.dropped)
         return headers
 
     def note(self, served: Served) -> None:
@@ -160,7 +163,8 @@ class Exchange:
             )
 
     def finish(self, response: Response, origins: tuple[str, ...]) -> Response:
-        """The answer with the headers that all answers carry. origins: those of CORS_ORIGINS."""
+        """The answer with the headers that all answers carry. origins: those of CORS_ORIGINS.
+        Raises ValueError for a header that can't be sent."""
         headers = response.headers
         if self.meter:
             headers |= limit_headers(self.meter.standings, openai=self.dialect is openai)
@@ -169,6 +173,7 @@ class Exchange:
         headers["server-timing"] = self._timing()
         if origins:
             headers.update(cors(origins, self.request.headers.get("origin")))
+        check_headers(headers)
         return response
 
     def _timing(self) -> str:
@@ -178,8 +183,11 @@ class Exchange:
         return ", ".join(f"{name};dur={round(ms, 1)}" for name, ms in told.items())
 
     def end(self, status: int, size: int) -> None:
-        """The answer of `size` bytes is over: the request's event is recorded. What goes wrong
-        with that costs a line in the log, and no answer."""
+        """The answer of `size` bytes is over: the request's event is recorded, the first time.
+        What goes wrong with that costs a line in the log, and no answer."""
+        if self._over:
+            return
+        self._over = True
         try:
             self.record(self, self._event(status, size))
         except Exception as error:
@@ -215,7 +223,7 @@ def bounded(told: int | None) -> int | None:
 def cors(allowed: tuple[str, ...], origin: str | None) -> dict[str, str]:
     """The headers by which a browser lets a page of an allowed origin read the answer
     (Fetch standard, 3.3)."""
-    if not origin or not ("*" in allowed or origin in allowed):
+    if not origin or not ("*" in allowed or origin in allowed) or not _ORIGIN.fullmatch(origin):
         return {"vary": "Origin"}
     return {
         "access-control-allow-origin": origin,
@@ -232,6 +240,7 @@ def preflight(request: Request, allow: tuple[str, ...], config: Config) -> Respo
         headers |= granted
         headers["access-control-allow-methods"] = ", ".join(allow)
         wanted = request.headers.get("access-control-request-headers", "")
-        headers["access-control-allow-headers"] = wanted or SENT
+        known = _HEADER_NAMES.fullmatch(wanted)
+        headers["access-control-allow-headers"] = wanted if known else SENT
         headers["access-control-max-age"] = "86400"
     return Response(status=204, headers=headers)

@@ -1,7 +1,13 @@
-"""HTTP as the pure rooms see it: a request that is read on demand, an answer that may stream."""
+"""HTTP as the pure rooms see it: a request that is read on demand, an answer that may stream.
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+Header values are visible ASCII and spaces: what is made of others' text goes through `encoded` or
+`listed`, and `check_headers` holds it.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -30,3 +36,34 @@ class Response(Struct, kw_only=True):
     headers: dict[str, str] = {}
     body: bytes = b""
     stream: Callable[[Write], Awaitable[Any]] | None = None
+
+
+Build: TypeAlias = Callable[[Response], Any]
+"""Makes the platform's response of one. May raise."""
+
+_NAME = re.compile(r"[a-z0-9-]{1,64}")
+_VALUE = re.compile(r"[ -~]{0,4096}")
+_LISTABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_LISTED = 32
+
+
+def encoded(text: str) -> str:
+    """A text as a header's value: all but ASCII letters, digits and `_.-~/:@+` is
+    percent-encoded."""
+    return quote(text[:256], safe="/:@+", errors="replace")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a header's value: up to 32 of up to 64 letters, digits and `_.-`, and how many
+    others there are (`a, b, +3`)."""
+    known = list(names)
+    told = [name for name in known if _LISTABLE.fullmatch(name)][:_LISTED]
+    others = len(known) - len(told)
+    return ", ".join((*told, f"+{others}") if others else told)
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raises ValueError for a header that could not be sent, naming it."""
+    for name, value in headers.items():
+        if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
+            raise ValueError(f"the header {name[:64]!r} can't be sent")

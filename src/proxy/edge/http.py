@@ -41,14 +41,20 @@ def request_from(request: Any, ctx: Any) -> Request:
 
 
 def response_to(response: Response, ctx: Any) -> Any:
-    """The answer as the platform wants it. A stream is written after this returns."""
+    """The answer as the platform wants it. A stream is written after this returns. Raises
+    JsException for one that the platform does not take."""
     init = js_object({"status": response.status, "headers": response.headers})
-    if response.stream is not None:
-        body, writing = readable(response.stream)
-        wait_until(ctx, writing)
-    else:
+    if response.stream is None:
         body = None if response.status in NULL_BODY else to_js(response.body)
-    return js.Response.new(body, init)
+        return js.Response.new(body, init)
+    body, writing = readable(response.stream)
+    try:
+        built = js.Response.new(body, init)
+    except JsException:
+        writing.close()
+        raise
+    wait_until(ctx, writing)
+    return built
 
 
 async def _read(request: Any, length: str | None, limit: int) -> bytes:

@@ -1,15 +1,15 @@
 """The Worker's environment as the app wants it, the app's answers as the platform does."""
 
-from collections.abc import Coroutine
+from inspect import iscoroutine
 from typing import Any
 
+from proxy.app import App, Misconfigured
 from proxy.core.ports import Ports
-from proxy.core.web import Response
 from proxy.edge.analytics_objects import StatisticsStub
 from proxy.edge.batches import BatchesStub
 from proxy.edge.clock import SystemClock, SystemRandom
 from proxy.edge.fetch import FetchUpstream, parse_url
-from proxy.edge.http import discard, is_unread, response_to
+from proxy.edge.http import discard, is_unread, request_from, response_to
 from proxy.edge.key_objects import KeyStoreStub
 from proxy.edge.kv import KVStore
 from proxy.edge.limit_objects import AccountsStub, BucketsStub, PoolsStub
@@ -61,18 +61,17 @@ def ports(env: Any) -> Ports:
     )
 
 
-def respond(reaction: Response | Coroutine[Any, Any, Response], request: Any, ctx: Any) -> Any:
-    """The platform's response, at once where neither the app nor the caller's body must be
-    waited for."""
-    if isinstance(reaction, Response) and not is_unread(request):
-        return response_to(reaction, ctx)
-    return _respond_later(reaction, request, ctx)
+def respond(app: App | Misconfigured, request: Any, ctx: Any) -> Any:
+    """The platform's response to a request, at once where neither the app nor the caller's body
+    must be waited for."""
+    reaction = app.handle(request_from(request, ctx), lambda response: response_to(response, ctx))
+    if not iscoroutine(reaction) and not is_unread(request):
+        return reaction
+    return _respond_later(reaction, request)
 
 
-async def _respond_later(
-    reaction: Response | Coroutine[Any, Any, Response], request: Any, ctx: Any
-) -> Any:
-    response = reaction if isinstance(reaction, Response) else await reaction
+async def _respond_later(reaction: Any, request: Any) -> Any:
+    response = await reaction if iscoroutine(reaction) else reaction
     if is_unread(request):
         await discard(request)
-    return response_to(response, ctx)
+    return response
