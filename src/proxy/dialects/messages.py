@@ -20,7 +20,7 @@ Tools = Annotated[tuple[Tool, ...], Meta(max_length=512)]
 _RAWS = msgspec.json.Decoder(tuple[Raw, ...])
 _FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _DATA_URL = re.compile(
-    r"data:image/[a-zA-Z0-9.+-]+(?:;[a-zA-Z0-9=.+-]+)*;base64,(?=[a-zA-Z0-9+/]{2}[a-zA-Z0-9+/=]{2})"
+    r"data:image/[a-zA-Z0-9.+-]{1,64}(?:;[a-zA-Z0-9=.+-]{1,64}){0,4};base64,(?=[a-zA-Z0-9+/]{2}[a-zA-Z0-9+/=]{2})"
 )
 _HTTPS_URL = re.compile(r"https://[^\s\x00-\x1f/?#][^\s\x00-\x1f]{0,8000}")
 

@@ -80,6 +80,8 @@ class _Raws(Struct, frozen=True):
     tools: Raw = Raw()
 
 
+_REASONING = b"reasoningDetails"
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _ASK = msgspec.json.Decoder(_Ask)
 _RAWS = msgspec.json.Decoder(_Raws)
 
@@ -93,6 +95,8 @@ def parse_chat(body: bytes) -> Call:
     check_tools(tools)
     check_format(ask.response_format, "responseFormat")
     messages, raw = _conversation(ask, raws.messages)
+    if _REASONING in body:
+        raw = tuple(map(_as_openai, raw))
     cache = ask.cache or _Cache()
     return Call(
         chat=ChatRequest(
@@ -138,6 +142,15 @@ def _conversation(ask: _Ask, raw: Raw) -> tuple[tuple[Message, ...], tuple[Raw, 
     return (*system, Message(role="user", content=ask.prompt)), ()
 
 
+def _as_openai(message: Raw) -> Raw:
+    """A message with `reasoningDetails`, as answers call them, under OpenRouter's name for them."""
+    fields = _FIELDS.decode(message)
+    details = fields.pop(_REASONING.decode(), None)
+    if details is None:
+        return message
+    return Raw(msgspec.json.encode({"reasoning_details": details} | fields))
+
+
 class _Usage(Struct, frozen=True, rename="camel"):
     input_tokens: int
     output_tokens: int
@@ -165,7 +178,9 @@ class _Response(Struct, frozen=True, kw_only=True, rename="camel"):
     data: str | UnsetType
     refusal: str | UnsetType
     reasoning: str | UnsetType
+    reasoning_details: Any
     tool_calls: list[dict[str, Any]] | UnsetType
+    annotations: Any
     extra: dict[str, Any] | UnsetType
     provider: str
     model: str
@@ -175,7 +190,8 @@ class _Response(Struct, frozen=True, kw_only=True, rename="camel"):
 
 def answer(answer: Answer, served: Served) -> bytes:
     """The body of a complete answer. `data` is its text, "" where it has none; tool calls,
-    reasoning, a refusal and `extra`, the provider's other fields of the message, stand beside."""
+    reasoning with what goes back of it (`reasoningDetails`), annotations, a refusal and `extra`,
+    the provider's other fields of the message, stand beside."""
     return msgspec.json.encode(_response(answer, served, data=answer.text or ""))
 
 
@@ -245,12 +261,15 @@ def _tool_call_delta(delta: ToolCallDelta) -> dict[str, Any]:
 
 
 def _response(answer: Answer, served: Served, *, data: str | UnsetType) -> _Response:
+    extra = dict(answer.extra)
     return _Response(
         data=data,
         refusal=answer.refusal or UNSET,
         reasoning=answer.reasoning or UNSET,
+        reasoning_details=extra.pop("reasoning_details", UNSET),
         tool_calls=[tool_call(call) for call in answer.tool_calls] or UNSET,
-        extra=answer.extra or UNSET,
+        annotations=extra.pop("annotations", UNSET),
+        extra=extra or UNSET,
         provider=served.provider,
         model=served.model,
         usage=_usage(answer.usage) if answer.usage else None,

@@ -172,6 +172,7 @@ BAD_URLS = [
     "data:image/png,rawbytes",
     "data:image/png;base64,",
     "data:image/png;base64,aGk",
+    "data:image/png" + ";a" * 500_000 + ";base64,iVBORw0KGgo=",
     "data:image/png;base64,<svg onload=x>",
 ]
 

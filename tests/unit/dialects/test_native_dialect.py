@@ -222,6 +222,32 @@ def test_an_answer_with_all_there_is() -> None:
     assert body["metadata"]["finishReason"] == "tool_calls"
 
 
+DETAILS = [{"type": "reasoning.text", "text": "Hm.", "signature": "c2ln", "index": 0}]
+CITED = [{"type": "url_citation", "url_citation": {"url": "https://a.test"}}]
+
+
+def test_what_goes_back_and_what_is_cited_has_its_place() -> None:
+    extra = {"reasoning_details": DETAILS, "annotations": CITED, "extra_content": {"google": {}}}
+    served = Served(request_id="r", provider="p", model="m", ms=0)
+    answer = Answer(text="Hi.", extra=extra)
+    event = native.Writer().done(answer, served).partition(b"data: ")[2]
+    for body in (answered(answer, served), json.loads(event)):
+        assert body["reasoningDetails"] == DETAILS
+        assert body["annotations"] == CITED
+        assert body["extra"] == {"extra_content": {"google": {}}}
+    assert not {"reasoningDetails", "annotations", "extra"} & answered(Answer(), served).keys()
+
+
+@pytest.mark.parametrize("name", ["reasoningDetails", "reasoning_details"])
+def test_reasoning_goes_back_under_either_name(name: str) -> None:
+    turn = {"role": "assistant", "content": "Hi.", name: DETAILS, "x": 1}
+    asked = {"role": "user", "content": "reasoningDetails"}
+    chat = native.parse_chat(json.dumps({"messages": [asked, turn]}).encode()).chat
+    assert bytes(chat.raw_messages[0]) == json.dumps(asked).encode()
+    told = json.loads(bytes(chat.raw_messages[1]))
+    assert told == {"role": "assistant", "content": "Hi.", "reasoning_details": DETAILS, "x": 1}
+
+
 def test_tool_calls_can_go_back_as_they_are() -> None:
     calls = answered(Answer(tool_calls=(ToolCall("c", FunctionCall("f")),)))["toolCalls"]
     turn = {"role": "assistant", "content": None, "tool_calls": calls}
