@@ -53,7 +53,7 @@ def test_what_can_be_named_is(names: list[str], value: str) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"x": "a\r\nb"}, {"x": "é"}, {"x": "a\0"}, {"x": "y" * 5000}, {"x y": "a"}, {"": "a"}],
+    [{"x": "a\r\nb"}, {"x": "é"}, {"x": "a\0"}, {"x": "a\x7f"}, {"x": "y" * 20_000}],
 )
 def test_what_can_not_be_sent_is_no_header(headers: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="can't be sent"):
