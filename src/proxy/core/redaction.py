@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus
 MASK = "***"
 _SHORT = 8
 """Characters below which a form is taken out only where it stands as a word of its own."""
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
 _KEYS = re.compile(r"\b(?:sk-|gsk_|hf_|AIza|aep_)[\w-]{16,}")
 """Keys that are nobody's here: other deployments', the vendors' behind a provider."""
 _CREDENTIALS = re.compile(
@@ -51,10 +52,13 @@ def _begun(text: str, form: str) -> int:
 def _forms(secret: str) -> set[str]:
     """The spellings of a secret in URLs, JSON (also within JSON), HTML, hexadecimal and base64."""
     data = secret.encode(errors="replace")
+    forms = {secret, data.hex(), *_base64(data)}
+    if _PLAIN.fullmatch(secret):  # as most keys are: nothing escapes it
+        return forms
     escaped = json.dumps(secret)[1:-1]
-    forms = {secret, escaped, escaped.replace("/", "\\/"), json.dumps(escaped)[1:-1]}
+    forms |= {escaped, escaped.replace("/", "\\/"), json.dumps(escaped)[1:-1]}
     forms |= {quote(data), quote(data, safe=""), quote(data, safe="!'()*"), quote_plus(data)}
-    return forms | {html.escape(secret), data.hex()} | set(_base64(data))
+    return forms | {html.escape(secret)}
 
 
 def _base64(data: bytes) -> Iterable[str]:
