@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import structs
 
+from proxy.access.gate import authorization_of
 from proxy.analytics.event import Event
 from proxy.analytics.trace import Trace
 from proxy.core.chat import Attempt, Served, Usage
@@ -78,8 +79,8 @@ class Exchange:
 
     @property
     def caller_key(self) -> str:
-        """The key that the caller sent."""
-        return self.request.headers.get("authorization", "").partition(" ")[2].strip()
+        """The key that the caller sent, in whichever header."""
+        return (authorization_of(self.request.headers) or "").partition(" ")[2].strip()
 
     @property
     def ms(self) -> int:
