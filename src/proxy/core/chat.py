@@ -298,6 +298,11 @@ class Embeddings(Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
 
 
+Blame = Literal["provider", "model", "caller", "proxy"]
+"""Who caused the failure of an attempt. Only the provider's and the model's own failures are held
+against them."""
+
+
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One try at one provider; `ms` to its answer's first content or to its failure."""
 
@@ -310,6 +315,8 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str | None = None
     """The provider's own word for its error."""
     message: str | None = None
+    blame: Blame | None = None
+    """Who caused the failure; None where the attempt did not fail or was not made."""
 
 
 class Cost(Struct, frozen=True):

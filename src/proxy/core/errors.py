@@ -11,12 +11,14 @@ ClientGone: the caller hung up while its answer was being written.
 
 from typing import ClassVar, Literal
 
-from proxy.core.chat import Attempt
+from msgspec import Struct
+
+from proxy.core.chat import Attempt, Blame
 
 Source = Literal["proxy", "provider"]
 FaultKind = Literal[
     "bad_request",  # 400, 422: the request itself is refused
-    "unauthorized",  # 401, 402, 403: the proxy's own key or account
+    "unauthorized",  # 401, 402, 403: the proxy's own key or account, or what it may not do
     "not_found",  # 404: the model is not there
     "too_large",  # 413
     "rate_limited",  # 429
@@ -25,6 +27,31 @@ FaultKind = Literal[
     "network",  # no connection, or it broke
     "garbage",  # an answer that cannot be read
 ]
+BLAMED: dict[FaultKind, Blame] = {
+    "bad_request": "caller",
+    "unauthorized": "provider",
+    "not_found": "model",
+    "too_large": "caller",
+    "rate_limited": "provider",
+    "unavailable": "model",
+    "timeout": "provider",
+    "network": "provider",
+    "garbage": "model",
+}
+"""Who causes a fault of each kind, where nothing says otherwise."""
+
+
+class Outcome(Struct, frozen=True):
+    """How an attempt ended; `gone`: it was given up. `blame`: who caused it, None for `ok` only."""
+
+    kind: FaultKind | Literal["ok", "gone"]
+    blame: Blame | None = None
+
+
+OK = Outcome("ok")
+CALLER_GONE = Outcome("gone", "caller")
+GIVEN_UP = Outcome("gone", "proxy")
+"""Another attempt was faster, or the proxy itself failed."""
 
 
 class ProxyError(Exception):
@@ -163,7 +190,8 @@ class Fault(Exception):
     `status` is the provider's HTTP status (None: it gave none), `kind` what it means:
     adapters map a provider's odd choices (Gemini's 400 for a bad key) to the kind.
     `lacks`: a bad_request that says that this model can't do what was asked, so that
-    another one may. `retry_after` in seconds. `source`: who says so.
+    another one may. `retry_after` in seconds. `source`: who says so. `blame`: who caused it,
+    BLAMED if not given.
     """
 
     def __init__(
@@ -177,16 +205,23 @@ class Fault(Exception):
         retry_after: float | None = None,
         lacks: bool = False,
         source: Source = "provider",
+        blame: Blame | None = None,
     ) -> None:
         super().__init__(message)
         self.source: Source = source
         self.kind: FaultKind = kind
+        self.blame: Blame = blame or BLAMED[kind]
         self.message = message
         self.status = status
         self.code = code
         self.param = param
         self.retry_after = retry_after
         self.lacks = lacks
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the attempt that it ended has ended."""
+        return Outcome(self.kind, self.blame)
 
     @property
     def falls_over(self) -> bool:

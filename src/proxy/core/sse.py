@@ -58,7 +58,8 @@ class Parser:
 
     def _check(self) -> None:
         if self._size > self._limit:
-            raise Fault("garbage", f"The stream held an event of over {self._limit} bytes.")
+            why = f"The stream held an event of over {self._limit} bytes."
+            raise Fault("garbage", why, source="proxy", blame="proxy")
 
     def _line(self, line: bytes) -> Event | None:
         if not self._begun:

@@ -6,6 +6,7 @@ from typing import Any
 import js
 from pyodide.ffi import JsException, jsnull, to_js
 
+from proxy.core.chat import Blame
 from proxy.core.errors import Fault
 from proxy.core.ports import URL, Outgoing, Reply
 from proxy.edge.ai import run_ai
@@ -36,7 +37,9 @@ class FetchUpstream:
         try:
             response = await js.fetch(request.url, js_object(options))
         except JsException as error:
-            raise Fault("network", "The provider can't be reached.") from error
+            # The platform's bound on subrequests is no silence of the provider's.
+            blame: Blame = "proxy" if "subrequest" in str(error) else "provider"
+            raise Fault("network", "The provider can't be reached.", blame=blame) from error
         except asyncio.CancelledError:
             controller.abort()
             raise

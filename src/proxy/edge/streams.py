@@ -136,7 +136,8 @@ class StreamReply:
             size += len(piece)
             if size > BODY_LIMIT:
                 self.abort()
-                raise Fault("garbage", f"The answer is over {BODY_LIMIT} bytes.")
+                why = f"The answer is over {BODY_LIMIT} bytes."
+                raise Fault("garbage", why, source="proxy", blame="proxy")
         return b"".join(pieces)
 
     def abort(self) -> None:

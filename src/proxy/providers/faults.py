@@ -4,6 +4,7 @@ and one table of the phrases by which providers tell what their status does not.
 Promises: reading never raises, a message is short and readable, and no key is ever in it.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -11,7 +12,8 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct, structs
 
-from proxy.core.errors import Fault, FaultKind
+from proxy.core.chat import Blame
+from proxy.core.errors import BLAMED, Fault, FaultKind, Source
 from proxy.core.redaction import redacted
 from proxy.providers.adapter import Target
 
@@ -22,6 +24,8 @@ HEAD = 1000
 LOOKED_AT = 4096
 """Characters of each text in an error that are looked at: the time that takes has a bound, however
 much comes. No expression here repeats anything without a limit."""
+LENIENT = 1_000_000
+"""Bytes up to which it is found out whether JSON that can't be read is well formed all the same."""
 _SHOWN = 200
 _LONGEST = 500
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,500})", re.IGNORECASE)
@@ -55,6 +59,8 @@ class Told(Struct, frozen=True, kw_only=True):
     status: int | None = None
     number: int | None = None
     retry_after: float | None = None
+    vendor: bool = False
+    """Whether a vendor behind the provider says so: OpenRouter's."""
 
     @property
     def words(self) -> str:
@@ -83,9 +89,17 @@ _MEANINGS = (
     _meaning("400", r"api_key_invalid|invalid.api.key|api key (not valid|expired)", "unauthorized"),
     # The place that the proxy calls from, not the caller's: nothing the caller could mend.
     _meaning(
-        "400 403", r"(location|country|region|territory).{0,20} not supported", "unauthorized"
+        "400 403",
+        r"(location|country|region|territory).{0,20} not supported"
+        r"|(available|supported|allowed) in your (location|country|region|territory)",
+        "unauthorized",
     ),
-    _meaning("403", r"flagged|moderation", "bad_request", code="content_filter"),
+    _meaning(
+        "403",
+        r"flagged|moderation|content.?(policy|filter)|guardrail",
+        "bad_request",
+        code="content_filter",
+    ),
     _meaning("429", r"request too large", "too_large"),
     _meaning(
         "400 413 422 500",
@@ -119,11 +133,32 @@ _MEANINGS = (
     _meaning("500 501", r"not support", "bad_request", lacks=True),
 )
 
+_MODEL = re.compile(r"\bmodels?\b(?!\.\w)|\bmodel_", re.IGNORECASE)
+_CREDENTIALS = re.compile(
+    r"api.?key|credential|authenti|authori[sz]|unregistered|permission|\bscopes?\b"
+    r"|(access|auth|bearer|api|security) token|\btoken (is|was|has)\b"
+    r"|billing|credits?\b|balance|payment|quota|limit exceeded"
+    r"|\baccount|organi[sz]ation|\bproject\b|suspended|deactivated|service.disabled",
+    re.IGNORECASE,
+)
+"""Words of a 403 for a key or an account that may not do what any request needs."""
+_THINGS = re.compile(
+    r"\b(files?(?! not found)|cached ?contents?|images?|urls?|documents?|videos?|resource"
+    r"|responses?|conversations?|items?)\b",
+    re.IGNORECASE,
+)
+"""Words for what a request refers to: that it is missing or forbidden says nothing of the rest."""
+_TOO_DEAR = re.compile(r"fewer max_tokens|can only afford", re.IGNORECASE)
+"""Words of a 402 that a smaller request would not meet."""
+_REQUESTS = frozenset({409, 411, 414, 415, 417, 428, 431})
+"""Other statuses that speak of the request."""
+
 _STATUSES = tuple(
     (re.compile(words, re.IGNORECASE), status)
     for words, status in (
         (r"context_length|invalid_request|validation|tool_use_failed|invalid_argument", 400),
-        (r"authentication|api_key|unauthorized|permission", 401),
+        (r"authentication|api_key|unauthorized", 401),
+        (r"permission|forbidden", 403),
         (r"not_found|invalid_model\b", 404),
         (r"timeout|deadline", 408),
         (r"rate_limit|quota|exhausted|too_many", 429),
@@ -165,29 +200,77 @@ def fault(
         (m for m in _MEANINGS if level in m.statuses and m.phrase.search(told.words)), None
     )
     message = told.message or f"The provider answered with status {known} and no message."
+    kind = meant.kind if meant else _KINDS.get(level, "unavailable")
     return Fault(
-        meant.kind if meant else _KINDS.get(level, "unavailable"),
+        kind,
         clean(target, message),
         status=known,
         code=_word(target, (meant and meant.code) or told.code),
         param=_word(target, told.param),
         retry_after=_retry_after(level, headers, told),
         lacks=meant is not None and meant.lacks,
+        blame=_blamed(target, told, level, kind, plain=meant is None),
     )
 
 
-def garbage(target: Target, why: str, body: bytes) -> Fault:
+def unread(target: Target, error: Exception, body: bytes) -> Fault:
+    """The fault of an answer that the proxy failed to decode. Well-formed JSON in a form that it
+    does not know is its own fault, a page or half an answer the provider's."""
+    known = isinstance(error, msgspec.ValidationError) or _is_json(body)
+    return garbage(target, str(error), body, "proxy" if known else "model")
+
+
+def garbage(target: Target, why: str, body: bytes, blame: Blame = "model") -> Fault:
     """The fault of an answer that cannot be read; it shows how the answer begins."""
     secrets = _secrets(target)
     beginning = redacted(_plain(body[:HEAD]), secrets, cut=len(body) >= HEAD)[:_SHOWN]
-    message = f"The answer cannot be read. {why}: {beginning or '(nothing)'}"
-    return Fault("garbage", clean(target, message))
+    message = clean(target, f"The answer cannot be read. {why}: {beginning or '(nothing)'}")
+    source: Source = "proxy" if blame == "proxy" else "provider"
+    return Fault("garbage", message, source=source, blame=blame)
 
 
 def clean(target: Target, message: str) -> str:
     """A message without any secret and of bearable length."""
     text = _masked(target, message) or ""
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _blamed(target: Target, told: Told, level: int, kind: FaultKind, *, plain: bool) -> Blame:
+    """Who caused a refusal. plain: whether its status alone says what it means.
+
+    A provider's key or account is at fault only where the refusal says so: a 403 may as well
+    speak of the request, which says nothing of others' requests.
+    """
+    names_model = _names_model(target, told)
+    refers = bool(_THINGS.search(told.message)) and not names_model
+    if kind == "not_found" or (kind == "unauthorized" and level in (400, 403) and names_model):
+        return "model" if target.listed and not refers else "caller"
+    worded = bool(_CREDENTIALS.search(f"{told.type} {told.message}")) and not refers
+    if kind == "unauthorized" and level == 403 and plain and not worded:
+        return "caller"
+    if (level == 402 and _TOO_DEAR.search(told.message)) or level in _REQUESTS:
+        return "caller"
+    blame = BLAMED[kind]
+    return "model" if blame == "provider" and told.vendor else blame
+
+
+def _names_model(target: Target, told: Told) -> bool:
+    """Whether a refusal is about the model."""
+    name = re.escape(target.model.wire_id)
+    return (
+        told.param == "model"
+        or _MODEL.search(told.words) is not None
+        or re.search(rf"(?<![\w/.-]){name}(?![\w/-])", told.message) is not None
+    )
+
+
+def _is_json(body: bytes) -> bool:
+    """Whether a lenient reader takes it: lone surrogates and NaN are more than msgspec does."""
+    try:
+        json.loads(body[: LENIENT + 1])
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _masked(target: Target, text: str | None) -> str | None:
@@ -238,6 +321,7 @@ def _fields(error: dict[str, Any]) -> Told:
         status=next((n for n in numbers if isinstance(n, int) and 400 <= n < 600), None),
         number=code if isinstance(code, int) else None,
         retry_after=_seconds(details.get("retryDelay")) or _seconds(error.get("estimated_time")),
+        vendor=nested != Told(),
     )
 
 

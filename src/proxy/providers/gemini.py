@@ -87,7 +87,7 @@ def embeddings(target: Target, ask: EmbeddingRequest, body: bytes) -> Embeddings
     try:
         told = _VECTORS.decode(body)
     except faults.UNREADABLE as error:
-        raise faults.garbage(target, str(error), body) from error
+        raise faults.unread(target, error, body) from error
     if told.error:
         raise faults.fault(target, faults.read(body))
     found = told.embeddings or ([told.embedding] if told.embedding else [])

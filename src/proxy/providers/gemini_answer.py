@@ -41,7 +41,8 @@ _BROKEN_OFF = frozenset(
         "OTHER",
     }
 )
-"""Reasons which say that there is no answer, or none that is whole."""
+"""Reasons which say that there is no answer to this request, or none that is whole. Another
+model may have one; it says nothing of what this one does with others."""
 
 
 class FunctionCall(Struct):
@@ -155,7 +156,7 @@ class Decoder(StreamDecoder):
         try:
             responses = _LIST.decode(body)
         except faults.UNREADABLE as error:
-            raise faults.garbage(self.target, str(error), body) from error
+            raise faults.unread(self.target, error, body) from error
         for response in responses:
             self.read(bytes(response))
 
@@ -171,7 +172,7 @@ class Decoder(StreamDecoder):
         try:
             told = _RESPONSE.decode(data)
         except faults.UNREADABLE as error:
-            raise faults.garbage(self.target, str(error), data) from error
+            raise faults.unread(self.target, error, data) from error
         if told.error:
             raise faults.fault(self.target, faults.read(data))
         self._usage = _usage(self.target, told.usage_metadata) or self._usage
@@ -190,7 +191,7 @@ class Decoder(StreamDecoder):
         if reason in _BROKEN_OFF:
             message = candidate.finish_message or f"The answer broke off: {reason}."
             message = faults.clean(self.target, message)
-            raise Fault("unavailable", message, code=reason.lower())
+            raise Fault("unavailable", message, code=reason.lower(), blame="caller")
         parts = (candidate.content and candidate.content.parts) or []
         texts = [part for part in parts if part.text is not None and not part.thought]
         calls = [self._call(part, part.function_call, told) for part in parts if part.function_call]

@@ -189,7 +189,7 @@ def decoded(target: Target, data: bytes) -> Completion:
     try:
         return _COMPLETION.decode(data)
     except faults.UNREADABLE as error:
-        raise faults.garbage(target, str(error), data) from error
+        raise faults.unread(target, error, data) from error
 
 
 def check(target: Target, choice: Choice) -> None:

@@ -70,7 +70,7 @@ class StreamDecoder(ABC):
         if self._plain is not None:
             body = bytes(self._plain)
             if why := excess(body):
-                raise faults.garbage(self.target, f"It is too much: {why}", b"")
+                raise faults.garbage(self.target, f"It is too much: {why}", b"", "proxy")
             self.whole(body)
             return self._taken()
         for event in self._parser.feed(b"\n\n"):  # some servers forget the last empty line
@@ -93,12 +93,14 @@ class StreamDecoder(ABC):
             return
         self._plain += data
         if len(self._plain) > EVENT_LIMIT:
-            raise faults.garbage(self.target, f"It is over {EVENT_LIMIT} bytes", self._head)
+            raise faults.garbage(
+                self.target, f"It is over {EVENT_LIMIT} bytes", self._head, "proxy"
+            )
 
     def _pass(self, event: Event) -> None:
         self._any_event = True
         if why := excess(event.data):
-            raise faults.garbage(self.target, f"An event is too much: {why}", b"")
+            raise faults.garbage(self.target, f"An event is too much: {why}", b"", "proxy")
         self.event(event)
 
     def _taken(self) -> list[Chunk]:

@@ -172,7 +172,7 @@ def embeddings(target: Target, ask: EmbeddingRequest, body: bytes) -> Embeddings
     try:
         told = _VECTORS.decode(body)
     except faults.UNREADABLE as error:
-        raise faults.garbage(target, str(error), body) from error
+        raise faults.unread(target, error, body) from error
     return Embeddings(
         vectors=vectors(target, ask, told.data or [], body),
         model=target.model.wire_id,
@@ -239,7 +239,7 @@ def _decoded(target: Target, data: bytes) -> Inner:
     try:
         told = _INNER.decode(data)
     except faults.UNREADABLE as error:
-        raise faults.garbage(target, str(error), data) from error
+        raise faults.unread(target, error, data) from error
     if told.errors or told.error:
         raise _fault(target, data)
     return told

@@ -40,6 +40,7 @@ def told(target: Target, fault: Fault | None, start: float, end: float) -> Attem
         status=fault.status if fault else None,
         code=fault.code if fault else None,
         message=fault.message if fault else None,
+        blame=fault.blame if fault else None,
     )
 
 

@@ -57,4 +57,4 @@ class Stream:
 
 
 def _unfinished() -> Fault:
-    return Fault("network", "The stream ended without its finish reason.")
+    return Fault("network", "The stream ended without its finish reason.", blame="model")

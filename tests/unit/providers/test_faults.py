@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from proxy.core.errors import Fault
+from proxy.core.errors import Fault, Outcome
 from proxy.providers import faults
 from tests.unit.providers import replay
 
@@ -183,6 +183,66 @@ def test_the_phrases_are_looked_for_in_linear_time() -> None:
     for word in ("model ", "model: ", "no such ", "invalid model"):
         fault(400, {"error": {"message": word * 5_000}})
     assert time.perf_counter() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "blame"),
+    [
+        # A key or an account, by the status or by words for it.
+        (401, {"message": "x"}, "provider"),
+        (402, {"message": "Insufficient Balance"}, "provider"),
+        (400, {"message": "API key not valid. Please pass a valid API key."}, "provider"),
+        (403, {"message": "Your API key was reported as leaked."}, "provider"),
+        (403, {"message": "The caller does not have permission"}, "provider"),
+        (403, {"message": "Permission denied: Consumer has been suspended."}, "provider"),
+        (403, {"message": "This API method requires billing to be enabled."}, "provider"),
+        (403, {"message": "Key limit exceeded (total limit)."}, "provider"),
+        (403, {"message": "Missing scopes: model.request. Check your key."}, "provider"),
+        (403, {"message": "x", "type": "authentication_error"}, "provider"),
+        (403, {"message": "Country, region, or territory not supported"}, "provider"),
+        (403, {"message": "Not available in your region."}, "provider"),
+        # The model.
+        (403, {"message": "Project `p` does not have access to model `m`"}, "model"),
+        (403, {"message": "x", "code": "model_not_found"}, "model"),
+        (403, {"message": "You are not allowed to sample from this model."}, "model"),
+        (403, {"message": "The model `m` is blocked at the project level"}, "model"),
+        (403, {"message": "Your API key has no access to test-model"}, "model"),
+        (403, {"message": "Access denied", "param": "model"}, "model"),
+        (403, {"message": "This model is not available in your country."}, "model"),
+        (404, {"message": "The model `m` does not exist"}, "model"),
+        (404, {"message": "File Not Found"}, "model"),
+        (401, {"message": "x", "metadata": {"raw": "Unauthorized"}}, "model"),
+        (503, {"message": "x"}, "model"),
+        # The request.
+        (403, {"message": "x"}, "caller"),
+        (403, {"message": "Forbidden"}, "caller"),
+        (403, {"message": "Your prompt was flagged"}, "caller"),
+        (403, {"message": "CachedContent not found (or permission denied)"}, "caller"),
+        (403, {"message": "You do not have permission to access the File abc"}, "caller"),
+        (404, {"message": "Previous response with id 'resp_1' not found."}, "caller"),
+        (402, {"message": "Requires more credits, or fewer max_tokens."}, "caller"),
+        (400, {"message": "x"}, "caller"),
+        (413, {"message": "x"}, "caller"),
+        (431, {"message": "x"}, "caller"),
+    ],
+)
+def test_who_caused_a_refusal(status: int, error: dict[str, Any], blame: str) -> None:
+    assert fault(status, {"error": error}).blame == blame
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_model_that_the_catalogue_does_not_list_is_the_callers_choice(status: int) -> None:
+    target = structs.replace(TO, listed=False)
+    body = json.dumps({"error": {"message": "No access to model `tpyo`"}}).encode()
+    told = replay.adapter("openai").fault(target, status, {}, body)
+    assert (told.blame, told.kind) == ("caller", "unauthorized" if status == 403 else "not_found")
+
+
+def test_a_permission_under_status_200_is_read_as_a_403() -> None:
+    body = {"error": {"type": "permission_error", "message": "No access to this model"}}
+    with pytest.raises(Fault) as raised:
+        replay.adapter("openai").answer(TO, json.dumps(body).encode())
+    assert raised.value.outcome == Outcome("unauthorized", "model")
 
 
 @pytest.mark.parametrize(
