@@ -160,18 +160,19 @@ def _close(scores: Sequence[float | None], best: float | None, strategy: str) ->
 
 def _first_ms(candidates: Sequence[Candidate]) -> list[float] | list[None]:
     """Times to the first token, drawn to the median of all samples, the more so the fewer there
-    are: who was not measured has the median and neither wins nor loses by it. None for all where
-    nobody was measured."""
+    are: who was not measured has the median and neither wins nor loses by it. Where nobody has
+    streamed, the times of whole answers; None for all where nobody was measured."""
     measures = [candidate.measure for candidate in candidates]
-    seen = [(m.first_ms, m.first_weight) for m in measures if m.first_ms is not None]
+    times = [(m.first_ms, m.first_weight) for m in measures]
+    if all(time is None for time, _ in times):
+        times = [(m.total_ms, m.weight) for m in measures]
+    seen = [(time, weight) for time, weight in times if time is not None]
     if not seen:
         return [None] * len(measures)
     median = _median(seen)
     return [
-        median
-        if m.first_ms is None
-        else (m.first_weight * m.first_ms + MEASURED * median) / (m.first_weight + MEASURED)
-        for m in measures
+        median if time is None else (weight * time + MEASURED * median) / (weight + MEASURED)
+        for time, weight in times
     ]
 
 

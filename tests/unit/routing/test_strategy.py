@@ -144,6 +144,13 @@ def test_the_median_is_that_of_the_samples() -> None:
     assert scores(result)["new"] == 500
 
 
+def test_fastest_goes_by_whole_answers_where_nobody_has_streamed() -> None:
+    whole = [candidate("slow", total_ms=900.0), candidate("new"), candidate("quick", total_ms=90.0)]
+    assert names(ordered(whole, "fastest")) == "new quick slow"
+    streamed = candidate("streamed", first_ms=500.0, total_ms=9000.0)
+    assert names(ordered([*whole, streamed], "fastest")) == "slow new quick streamed"
+
+
 def test_fastest_without_any_measurement_keeps_the_given_order() -> None:
     result = ordered([candidate("b"), candidate("a", weight=9.0)], "fastest")
     assert names(result) == "b a"
