@@ -22,7 +22,7 @@ from proxy.analytics.insights import (
 from proxy.analytics.insights.model import Market, Opening, Pair, Seen
 from proxy.analytics.insights.sampling import LEAST_PARTS, PARTS, Log
 from proxy.analytics.totals import Totals
-from proxy.core.chat import Attempt
+from proxy.core.chat import Attempt, Blame
 from tests.unit.analytics.traffic import DAY, NOW, TTL, A, B, C, Prices
 
 Make = Callable[[int], dict[str, Any]]
@@ -173,6 +173,19 @@ def test_what_is_no_fault_of_a_providers_is_not_held_against_it(outcome: str) ->
     passed = Attempt(provider=B[0], model=B[1], outcome=outcome, ms=0)
     events = spread_out(500, lambda n: {**by(A), "attempts": (passed, *by(A)["attempts"])})
     assert rules(seen(events, spread_out(500, lambda n: by(B, id=f"b{n}")))) == set()
+
+
+@pytest.mark.parametrize("blame", ["caller", "proxy"])
+def test_nor_is_what_the_caller_or_the_proxy_caused(blame: Blame) -> None:
+    hasty = Attempt(provider=B[0], model=B[1], outcome="timeout", ms=9, blame=blame)
+    events = spread_out(500, lambda n: {**by(A), "attempts": (hasty, *by(A)["attempts"])})
+    assert rules(seen(events, spread_out(500, lambda n: by(B, id=f"b{n}")))) == set()
+
+
+def test_nor_is_a_stream_that_the_callers_deadline_cut_off() -> None:
+    cut = by(B, stream=True, ended="timeout", error="provider_timeout", source="proxy")
+    events = spread_out(200, lambda n: {**cut, "id": f"b{n}"})
+    assert "provider.success" not in rules(seen(events, spread_out(200, lambda n: by(A))))
 
 
 def test_a_stream_that_broke_is_held_against_its_provider() -> None:

@@ -41,7 +41,7 @@ LEAST_MS = 50
 ALIKE = 1.5
 """The factor within which the traffic of both must be alike, in median tokens."""
 NO_WORD = frozenset({"bad_request", "too_large", "limited", "breaker_open"})
-"""Outcomes that say nothing about the provider."""
+"""Outcomes that say nothing about the provider, as what the caller or the proxy caused."""
 
 
 class _Value(Struct, frozen=True):
@@ -104,10 +104,12 @@ def _tries(log: Log) -> dict[Pair, Tally]:
     for event in log.events:
         outcomes: dict[Pair, bool] = {}
         for attempt in event.attempts:
-            if attempt.outcome not in NO_WORD:
+            if attempt.outcome not in NO_WORD and attempt.blame not in ("caller", "proxy"):
                 outcomes[attempt.provider, attempt.model] = attempt.outcome == "ok"
+        cut_off = event.failed and event.source == "proxy"  # by the caller's own deadline
         for pair, ok in outcomes.items():
-            marks[pair].append((log.part(event), ok and not event.failed))
+            if not (ok and cut_off):
+                marks[pair].append((log.part(event), ok and not event.failed))
     return {
         pair: Tally(sum(ok for _, ok in of), len(of), scatter)
         for pair, of in marks.items()
