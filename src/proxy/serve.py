@@ -42,6 +42,9 @@ from proxy.core.chat import Answer, Call, Cost, Served, Usage
 from proxy.core.collect import Collector
 from proxy.core.config import Config
 from proxy.core.errors import (
+    CALLER_GONE,
+    GIVEN_UP,
+    OK,
     ClientGone,
     Fault,
     NoProviderAvailable,
@@ -55,7 +58,7 @@ from proxy.core.web import Response
 from proxy.exchange import EVENTS, JSON, Exchange, bounded
 from proxy.limits.estimate import Estimate
 from proxy.limits.limiter import Limiter, Meter
-from proxy.routing.breaker import Outcome
+from proxy.routing.allowance import out_of_time
 from proxy.routing.failure import as_proxy_error
 from proxy.routing.manager import Done, Manager
 from proxy.routing.needs import Needs
@@ -284,7 +287,7 @@ class Chat:
         exchange, call = asked.exchange, asked.call
         writer = exchange.dialect.writer(call, self._served(asked, done, Cost(None)))
         collector = Collector()
-        outcome: Outcome = "ok"
+        outcome = GIVEN_UP
         gone = False
         size = 0
 
@@ -306,7 +309,7 @@ class Chat:
                     for chunk in chunks:
                         collector.add(chunk)
                     await send(b"".join(map(writer.chunk, chunks)))
-            answer = collector.answer()
+            answer, outcome = collector.answer(), OK
             served = self._settled(asked, done, collector.usage, collector.characters)
             try:  # the caller's last event goes first, and what is complete is kept all the same
                 await send(writer.done(answer, served))
@@ -314,10 +317,10 @@ class Chat:
                 self._keep(asked, answer, served.cost, done, leader)
                 leader = None
         except ClientGone:
-            outcome = "gone"
+            outcome = CALLER_GONE
         except (Fault, TimeoutError) as error:
-            fault = error if isinstance(error, Fault) else Fault("timeout", "Time is up.")
-            outcome = fault.kind
+            fault = error if isinstance(error, Fault) else out_of_time()
+            outcome = fault.outcome
             refusal = as_proxy_error(fault, done.attempts, begun=True)
             exchange.facts.update(error=refusal.type, source=refusal.source)
             with suppress(ClientGone):
@@ -326,7 +329,9 @@ class Chat:
             stream.abort()
             done.call.end(outcome, collector.usage)
             exchange.note(self._settled(asked, done, collector.usage, collector.characters))
-            exchange.facts["ended"] = "client_gone" if gone or outcome == "gone" else outcome
+            exchange.facts["ended"] = (
+                "client_gone" if gone or outcome == CALLER_GONE else outcome.kind
+            )
             exchange.end(200, size)
             self._hand_over(asked, leader, None)
 

@@ -78,6 +78,7 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
             "SUBREQUEST_LIMIT": "50",
         },
     ),
+    "hasty": ("development", {"BREAKER_SLOW_MS": "300", "FIRST_BYTE_TIMEOUT_MS": "1000"}),
     "restarted": ("development", {"CACHE_SCOPE": "shared"}),
     "faulty": ("development", {}),
     "hanging": (

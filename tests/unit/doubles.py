@@ -190,9 +190,11 @@ class FakeUpstream:
     def __init__(self, answer: Answerer) -> None:
         self.answer = answer
         self.sent: list[Outgoing] = []
+        self.idles: list[float] = []
 
     async def send(self, request: Outgoing, *, idle: float) -> FakeReply:
         self.sent.append(request)
+        self.idles.append(idle)
         answer = self.answer(request)
         if isinstance(answer, Fault):
             raise answer

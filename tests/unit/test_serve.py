@@ -406,6 +406,43 @@ class TestReplay:
         assert Told(200, response.headers, response.body).text == text
 
 
+class TestBlame:
+    async def test_a_callers_deadline_in_a_running_stream_is_nobodys_fault(self) -> None:
+        house = House(by_host(openai=lambda _: stream_of(HELLO, 10.0, STOP, DONE)))
+        for _ in range(6):
+            told = await house.told(stream=True, timeout=20, fallback=False)
+            met = told.events[-1]["error"]
+            assert (met["type"], met["code"], met["source"]) == ("provider_timeout", 504, "proxy")
+            assert "The request's own time was up" in met["message"]
+        assert await phases(house) == {"openai": "closed", GPT: "closed"}
+
+    async def test_a_stream_that_falls_silent_is_the_providers(self) -> None:
+        silent = Fault("timeout", "silent")
+        house = House(by_host(openai=lambda _: stream_of(HELLO, silent)))
+        for _ in range(5):
+            told = await house.told(stream=True, timeout=60_000, fallback=False)
+            assert told.events[-1]["error"]["source"] == "provider"
+        assert await phases(house) == {"openai": "open", GPT: "open"}
+
+    async def test_a_caller_who_leaves_is_no_failure(self) -> None:
+        house = House(by_host(openai=lambda _: stream_of(HELLO, HELLO, STOP, DONE)))
+        for _ in range(6):
+            await streamed(await house.begin(stream=True), gone_after=1)
+            await house.settle()
+        assert set((await phases(house)).values()) == {"closed"}
+
+
+async def phases(house: House) -> dict[str, str]:
+    """How the breakers stand, as the operator sees them."""
+    reaction = house.app.handle(
+        structs.replace(request("GET", "/admin/breakers"), defer=house.defer)
+    )
+    assert not isinstance(reaction, Response)
+    shown = await reaction
+    breakers = json.loads(shown.body)["breakers"]
+    return {name: view["phase"] for name, view in breakers.items()}
+
+
 class TestNotStored:
     async def never(self, reply: FakeReply, stream: bool, **env: str) -> None:
         """The answer leaves nothing behind, and the next caller asks the provider."""

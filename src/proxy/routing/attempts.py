@@ -10,18 +10,22 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from proxy.core.chat import Attempt
-from proxy.core.errors import Fault, FaultKind, ProxyError
+from proxy.core.errors import GIVEN_UP, Fault, FaultKind, ProxyError
 from proxy.core.permit import Permit, Refusal, Reservation
 from proxy.core.ports import Clock, Outgoing, Random
 from proxy.providers.adapter import Target
+from proxy.routing.allowance import Allowance, out_of_time
 from proxy.routing.failure import as_proxy_error, limited, passed_over, refused, told
 from proxy.routing.retry import Retrying, delay
 from proxy.routing.watch import Call, Watch
 
 T = TypeVar("T")
 
-PROVIDER_WIDE: frozenset[FaultKind] = frozenset({"unauthorized", "timeout", "network"})
-"""Faults after which no other model of the same provider is tried for this request."""
+PROVIDER_WIDE: frozenset[FaultKind] = frozenset({"timeout", "network"})
+"""Faults after which no other model of the same provider is tried for this request, as after a
+refusal of the proxy's own key."""
+MAY_COST: frozenset[FaultKind] = frozenset({"timeout", "garbage", "unavailable"})
+"""Faults for which the provider may bill the request, unless its status says that it failed."""
 WORTH_WAITING = 2.0
 """Seconds that a retry may wait while another candidate could be asked at once."""
 
@@ -37,20 +41,30 @@ class Won(Struct, Generic[T], frozen=True):
 
 
 class Terms(Struct, frozen=True):
-    """What holds for all attempts of a request."""
+    """What holds for all attempts of a request. Moments in seconds since 1970."""
 
     deadline: float
-    """Seconds since 1970."""
+    own_deadline: float
+    """The deadline that the deployment gives a request which names none."""
+    least: float
+    """Seconds; an attempt that had less says nothing of its provider."""
+    providers: int
+    """How many the deployment has: by itself it lets no more candidates share the time."""
     retrying: Retrying
     hedge_after: float
     """Seconds after which the next candidate is asked too; 0: never."""
+    streamed: bool
+    """Whether a result is a stream's first content."""
 
 
 class Run(Generic[T]):
-    """The attempts of one request. attempt: makes one, given the seconds to its first byte, and
-    raises Fault; discard: what to do with a result that came too late; prepare: what a candidate
-    needs before it is tried, given the seconds left. What fails there is the caller's: it raises
-    ProxyError, and no provider answers for it."""
+    """The attempts of one request.
+
+    prepare: makes a candidate's call within so many seconds; it raises Fault where this candidate
+    can't be called so, and ProxyError where none can, for which no provider answers. attempt:
+    makes the attempt, given what it may take to its first byte, and raises Fault. discard:
+    what to do with a result that came too late.
+    """
 
     def __init__(
         self,
@@ -60,9 +74,9 @@ class Run(Generic[T]):
         watch: Watch,
         clock: Clock,
         random: Random,
-        attempt: Callable[[Target, float], Awaitable[tuple[T, Outgoing]]],
+        prepare: Callable[[Target, float], Awaitable[Outgoing]],
+        attempt: Callable[[Target, Outgoing, Allowance], Awaitable[T]],
         discard: Callable[[T], None],
-        prepare: Callable[[Target, float], Awaitable[None]] | None = None,
     ) -> None:
         self.attempts: list[Attempt] = []
         self._terms = terms
@@ -70,27 +84,43 @@ class Run(Generic[T]):
         self._watch = watch
         self._clock = clock
         self._random = random
+        self._prepare = prepare
         self._attempt = attempt
         self._discard = discard
-        self._prepare = prepare
         self._refusals: list[Refusal] = []
-        self._tried = False
-        self._fault = Fault("timeout", "No time was left for an attempt.")
+        self._fault: Fault | None = None
+        """That of the last candidate that failed."""
+        self._sent = False
+        """Whether any attempt has gone out."""
         self._waiting = list(targets)
+        self._passed: list[Target] = []
+        """Those that their breakers kept out."""
         self._least_bad: Target | None = None
-        if all(map(watch.openness, targets)):  # better the least bad than a blank refusal
-            self._least_bad = min(targets, key=watch.openness)
 
     async def won(self) -> Won[T]:
         """The first result. Raises ProxyError where there is none."""
         while self._waiting and self._left() > 0:
             if won := await self._next():
                 return won
-            if self._tried and not self._fault.falls_over:
+            if self._fault and not self._fault.falls_over:
                 break
-        if self._refusals and not self._tried:
-            raise refused(self._refusals, tuple(self.attempts))
-        raise as_proxy_error(self._fault, tuple(self.attempts))
+            if not self._waiting and not self._sent:
+                self._admit_least_bad()
+        attempts = tuple(self.attempts)
+        if self._fault:
+            raise as_proxy_error(self._fault, attempts)
+        if self._refusals:
+            raise refused(self._refusals, attempts)
+        raise as_proxy_error(out_of_time("The request's own time was up at once."), attempts)
+
+    def _admit_least_bad(self) -> None:
+        """Has the least bad of those tried that their breakers kept out, where that is all there
+        is: better than a blank refusal."""
+        if self._passed:
+            self._least_bad = min(self._passed, key=self._watch.openness)
+            self._passed.remove(self._least_bad)
+            self.attempts.remove(passed_over(self._least_bad))
+            self._waiting.append(self._least_bad)
 
     async def _next(self) -> Won[T] | None:
         """The next candidate, and the one after it where the first takes long."""
@@ -129,17 +159,18 @@ class Run(Generic[T]):
             task.cancel()
         for result in await asyncio.gather(*racing, return_exceptions=True):
             if isinstance(result, Won):
-                result.call.end("gone")
+                result.call.end(GIVEN_UP)
                 self._discard(result.result)
                 result.reservation.lose()
 
     async def _at(self, target: Target) -> Won[T] | None:
         """One candidate, again where that may help."""
+        if self._is_closed_to(target) or (outgoing := await self._prepared(target)) is None:
+            return None
         tries = 0
-        while (left := self._left()) > 0:
-            if self._is_closed_to(target):
+        while self._left() > 0:
+            if tries and self._is_closed_to(target):
                 return None
-            await self._prepare_for(target, left)
             charged = await self._permit.charge(target.offer)
             if isinstance(charged, Refusal):
                 self._refusals.append(charged)
@@ -150,10 +181,10 @@ class Run(Generic[T]):
                 return None
             if tries == 0:
                 self._watch.budget.deposit(target.spec.name)
-            if (left := self._left()) <= 0:
+            if self._left() <= 0:
                 charged.release()
                 return None
-            tried = await self._try(target, left, charged)
+            tried = await self._try(target, outgoing, charged)
             if isinstance(tried, Won):
                 return tried
             tries += 1
@@ -163,65 +194,81 @@ class Run(Generic[T]):
             await asyncio.sleep(pause)
         return None
 
-    async def _prepare_for(self, target: Target, left: float) -> None:
-        """Has the request prepared for a candidate. Raises ProxyError."""
-        if self._prepare is None:
-            return
-        try:
-            await self._prepare(target, left)
-        except ProxyError as error:
-            error.attempts = tuple(self.attempts)
-            raise
-
     def _is_closed_to(self, target: Target) -> bool:
         """Whether the breaker stands before it. Nothing is awaited between this and the try."""
         if target is self._least_bad or not self._watch.openness(target):
             return False
+        self._passed.append(target)
         self.attempts.append(passed_over(target))
         return True
 
-    async def _try(self, target: Target, left: float, reservation: Reservation) -> Won[T] | Fault:
+    async def _prepared(self, target: Target) -> Outgoing | None:
+        """The call, None where it can't be made: no word about the provider, and no charge. Raises
+        ProxyError where no candidate's can."""
         start = self._clock.now()
-        call = self._watch.begin(target)
-        self._tried = True
         try:
-            async with asyncio.timeout(self._spendable(target, left)):
-                result, outgoing = await self._attempt(target, left / (1 + len(self._waiting)))
+            return await self._prepare(target, self._allowances(target, start)[1].seconds)
+        except Fault as fault:
+            self._fail(target, fault, start)
+            return None
+        except ProxyError as error:
+            error.attempts = tuple(self.attempts)
+            raise
+
+    async def _try(
+        self, target: Target, outgoing: Outgoing, reservation: Reservation
+    ) -> Won[T] | Fault:
+        start = self._clock.now()
+        first_byte, whole = self._allowances(target, start)
+        call = self._watch.begin(target)
+        self._sent = True
+        try:
+            async with asyncio.timeout(whole.seconds):
+                result = await self._attempt(target, outgoing, first_byte)
         except TimeoutError:
-            fault = Fault("timeout", "The answer did not come in time.")
+            fault = whole.run_out()
         except Fault as error:
             fault = error
-        except asyncio.CancelledError:  # another was faster, or the caller is gone
-            call.end("gone")
+        except BaseException:  # another was faster, the caller is gone, or the proxy has a bug
+            call.end(GIVEN_UP)
             reservation.lose()
             raise
-        except BaseException:
-            call.end("gone")
-            reservation.release()
-            raise
         else:
-            call.first()
+            if self._terms.streamed:
+                call.first()
             self.attempts.append(told(target, None, start, self._clock.now()))
             return Won(result, target, outgoing.dropped, call, reservation)
-        call.end(fault.kind)
-        if fault.kind == "timeout" and fault.status is None:  # it may be at work all the same
+        call.end(fault.outcome)
+        if fault.status is None and fault.kind in MAY_COST:
             reservation.lose()
         else:
             reservation.release()
-        self._fault = fault
-        self.attempts.append(told(target, fault, start, self._clock.now()))
-        if fault.kind in PROVIDER_WIDE:
-            self._waiting = [t for t in self._waiting if t.spec.name != target.spec.name]
+        self._fail(target, fault, start)
         return fault
 
-    def _spendable(self, target: Target, left: float) -> float:
-        """Seconds that an attempt may take whole: a fair share of what is left is kept for those
-        who could still be asked after it, so that one of them always gets its turn."""
+    def _fail(self, target: Target, fault: Fault, start: float) -> None:
+        """Takes note of a candidate that failed, and of who need not be asked after it."""
+        self._fault = fault
+        self.attempts.append(told(target, fault, start, self._clock.now()))
+        refused_key = fault.kind == "unauthorized" and fault.blame == "provider"
+        if refused_key or fault.kind in PROVIDER_WIDE:
+            self._waiting = [t for t in self._waiting if t.spec.name != target.spec.name]
+
+    def _allowances(self, target: Target, now: float) -> tuple[Allowance, Allowance]:
+        """What an attempt may take to its first byte, and whole: a fair share of what is left is
+        kept for those who could still be asked after it, so that one of them always gets its
+        turn."""
+        terms = self._terms
+        left, own = terms.deadline - now, terms.own_deadline - now
+        waiting = len(self._waiting)
+        usual = min(waiting, terms.providers - 1)
+        first_byte = Allowance(left / (1 + waiting), max(own / (1 + usual), terms.least))
         others = sum(
             other.spec.name != target.spec.name and not self._watch.openness(other)
             for other in self._waiting
         )
-        return left - left / (1 + others) if others else left
+        part = others / (1 + others) if others else 1.0
+        return first_byte, Allowance(left * part, max(own * part, terms.least))
 
     def _pause(self, target: Target, fault: Fault, tries: int) -> float | None:
         """Seconds until the same provider is tried again; None: it is not."""

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from proxy.core.errors import FaultKind
+from proxy.core.errors import FaultKind, Outcome
 
 MODELS = 1_000
 """Names that are kept at most of each sort; callers may name models that don't exist."""
@@ -31,26 +31,31 @@ Phase = Literal["closed", "open", "half_open"]
 Reason = Literal["failed", "slow", "misconfigured", "not_found"]
 Verdict = Reason | Literal["ok", "neutral"]
 """What a call says of health; `neutral` says nothing, and those of LASTING open at once."""
-Outcome = FaultKind | Literal["ok", "gone"]
-"""How a call ended; `gone`: it was given up for no fault of the provider's."""
 LASTING: frozenset[Reason | None] = frozenset({"misconfigured", "not_found"})
 """What no time alone heals."""
-VERDICTS: dict[Outcome | Literal["slow", "unlisted"], tuple[Verdict, Verdict]] = {
-    #               of the provider, of the model
-    "ok": ("ok", "ok"),
-    "slow": ("ok", "slow"),
-    "unauthorized": ("misconfigured", "neutral"),
-    "not_found": ("neutral", "not_found"),
-    "unlisted": ("neutral", "neutral"),  # not_found, of a model that the catalogue doesn't list
-    "network": ("failed", "neutral"),
-    "timeout": ("failed", "failed"),  # who of them hangs can't be told from one call
-    "unavailable": ("neutral", "failed"),
-    "garbage": ("neutral", "failed"),
-    "rate_limited": ("neutral", "neutral"),  # the limiter's business
-    "bad_request": ("neutral", "neutral"),
-    "too_large": ("neutral", "neutral"),
-    "gone": ("neutral", "neutral"),
+VERDICTS: dict[FaultKind, Verdict] = {
+    "unauthorized": "misconfigured",
+    "not_found": "not_found",
+    "network": "failed",
+    "timeout": "failed",
+    "unavailable": "failed",
+    "garbage": "failed",
 }
+"""What a fault says of the provider or the model that caused it; any other says nothing."""
+
+
+def judge(outcome: Outcome, *, slow: bool = False) -> tuple[Verdict, Verdict]:
+    """What an attempt's end says of the provider and of the model. slow: whether its first content
+    took too long. What the caller or the proxy caused says nothing of either."""
+    if outcome.kind == "ok":
+        return "ok", "slow" if slow else "ok"
+    if outcome.kind == "gone" or outcome.blame not in ("provider", "model"):
+        return "neutral", "neutral"
+    verdict = VERDICTS.get(outcome.kind, "neutral")
+    if outcome.blame == "model":
+        return "neutral", verdict
+    # Which of the two hangs can't be seen from one call.
+    return verdict, verdict if outcome.kind == "timeout" else "neutral"
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -63,7 +68,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     ratio: float = 0.5
     """The share of bad ones from which on it opens."""
     slow_ms: int | None = None
-    """From how long on a good call is a bad one; None: never."""
+    """From how long on a good call's first content is a bad one; None: never."""
     first_open_ms: int = 10_000
     """The first open time; each that follows is twice the one before, until it has been closed
     for `longest_open_ms`."""
@@ -338,19 +343,14 @@ class Breakers:
         ours, theirs = self._used(provider), self._used(f"{provider}/{model}")
         return Pass(provider, model, (ours.begin(now), theirs.begin(now)))
 
-    def report(
-        self, call: Pass, outcome: Outcome, now: int, *, ms: int | None = None, listed: bool = False
-    ) -> None:
-        """A call has ended. ms: what it took as far as that may be slow; listed: whether the
-        catalogue lists the model, so that it not being there is no typo of the caller's."""
-        key: Outcome | Literal["slow", "unlisted"] = outcome
+    def report(self, call: Pass, outcome: Outcome, now: int, *, ms: int | None = None) -> None:
+        """A call has ended. ms: until a stream's first content, None for any other call."""
         slow_ms = self._policy.slow_ms
-        if outcome == "ok" and ms is not None and slow_ms is not None and ms >= slow_ms:
-            key = "slow"
-        elif outcome == "not_found" and not listed:
-            key = "unlisted"
+        slow = ms is not None and slow_ms is not None and ms >= slow_ms
         names = (call.provider, f"{call.provider}/{call.model}")
-        for name, ticket, verdict in zip(names, call.tickets, VERDICTS[key], strict=True):
+        for name, ticket, verdict in zip(
+            names, call.tickets, judge(outcome, slow=slow), strict=True
+        ):
             breaker = self._table(name).get(name)
             if breaker and breaker.report(ticket, verdict, now):
                 self._changed[name] = None

@@ -23,12 +23,13 @@ from proxy.core.chat import (
     Usage,
 )
 from proxy.core.config import Config
-from proxy.core.errors import Fault, InvalidRequest
+from proxy.core.errors import OK, Fault, InvalidRequest
 from proxy.core.nesting import MAX_VALUES, excess
 from proxy.core.permit import Permit, Reservation
 from proxy.core.ports import Outgoing, Ports, Reply
 from proxy.providers.adapter import Adapter, Target
 from proxy.providers.registry import ADAPTERS
+from proxy.routing.allowance import Allowance
 from proxy.routing.attempts import Run, Terms
 from proxy.routing.images import Fitting
 from proxy.routing.needs import Needs
@@ -78,6 +79,7 @@ class Manager:
         self._parse_url = ports.parse_url
         self._clock = ports.clock
         self._random = ports.random
+        self._providers = len(selection.configured)
         self.retrying = Retrying(config.retry_attempts, config.retry_delay_ms)
         """What the deployment wants; a request may want another."""
 
@@ -90,19 +92,16 @@ class Manager:
     ) -> tuple[Answer, Done]:
         """A whole answer. began: when its time began to count, if not now; retrying: if not as
         the deployment wants it. Raises ProxyError."""
-        fitting = Fitting(call.chat, self._upstream, self._parse_url)
 
-        async def attempt(target: Target, first_byte: float) -> tuple[Answer, Outgoing]:
+        async def attempt(target: Target, outgoing: Outgoing, first_byte: Allowance) -> Answer:
             adapter = ADAPTERS[target.spec.dialect]
-            chat = _limited(fitting.chat_for(target), permit, target)
-            outgoing = _outgoing(adapter.request, target, chat, call.passed_on)
             # Unstreamed, a provider may think for long between its headers and its answer.
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
-            return adapter.answer(target, await _read(reply)), outgoing
+            return adapter.answer(target, await _read(reply))
 
         asked = _Asked.of(call, began, retrying)
-        answer, done = await self._run(asked, permit, attempt, fitting)
-        done.call.end("ok", answer.usage)
+        answer, done = await self._run_chat(call, asked, permit, attempt)
+        done.call.end(OK, answer.usage)
         return answer, done
 
     async def stream(
@@ -114,47 +113,68 @@ class Manager:
     ) -> tuple[Stream, Done]:
         """An answer that has begun; the rest as in `complete`. Who takes it has to end
         `Done.call`. Raises ProxyError."""
-        fitting = Fitting(call.chat, self._upstream, self._parse_url)
 
-        async def attempt(target: Target, first_byte: float) -> tuple[Stream, Outgoing]:
+        async def attempt(target: Target, outgoing: Outgoing, first_byte: Allowance) -> Stream:
             adapter = ADAPTERS[target.spec.dialect]
-            chat = _limited(fitting.chat_for(target), permit, target)
-            outgoing = _outgoing(adapter.request, target, chat, call.passed_on)
-            first_byte = min(first_byte, self._config.first_byte_timeout_ms / 1000)
+            first_byte = first_byte.at_most(self._config.first_byte_timeout_ms / 1000)
             idle = self._config.idle_timeout_ms / 1000
             reply = await self._send(adapter, target, outgoing, permit, first_byte, idle)
             stream = Stream(reply, adapter.decoder(target))
             await stream.begin()
-            return stream, outgoing
+            return stream
 
         asked = _Asked.of(call, began, retrying)
-        return await self._run(asked, permit, attempt, fitting, Stream.abort)
+        return await self._run_chat(call, asked, permit, attempt, Stream.abort)
+
+    async def _run_chat(
+        self,
+        call: Call,
+        asked: "_Asked",
+        permit: Permit,
+        attempt: Callable[[Target, Outgoing, Allowance], Awaitable[T]],
+        discard: Callable[[T], None] = lambda _: None,
+    ) -> tuple[T, Done]:
+        """Runs a chat request, whose images are fetched for candidates that fetch none."""
+        fitting = Fitting(call.chat, self._upstream, self._parse_url)
+
+        async def prepare(target: Target, seconds: float) -> Outgoing:
+            await fitting.prepare(target, seconds)
+            chat = _limited(fitting.chat_for(target), permit, target)
+            return _outgoing(ADAPTERS[target.spec.dialect].request, target, chat, call.passed_on)
+
+        try:
+            return await self._run(asked, permit, prepare, attempt, discard)
+        finally:
+            fitting.close()
 
     async def embed(self, ask: EmbeddingRequest, permit: Permit) -> tuple[Embeddings, Done]:
         """Vectors for texts. Raises ProxyError."""
 
-        async def attempt(target: Target, first_byte: float) -> tuple[Embeddings, Outgoing]:
+        async def prepare(target: Target, _: float) -> Outgoing:
             adapter = ADAPTERS[target.spec.dialect]
-            outgoing = _outgoing(adapter.embedding_request, target, ask, ask.passed_on)
+            return _outgoing(adapter.embedding_request, target, ask, ask.passed_on)
+
+        async def attempt(target: Target, outgoing: Outgoing, first_byte: Allowance) -> Embeddings:
+            adapter = ADAPTERS[target.spec.dialect]
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
-            return adapter.embeddings(target, ask, await _read(reply, VECTOR_VALUES)), outgoing
+            return adapter.embeddings(target, ask, await _read(reply, VECTOR_VALUES))
 
         asked = _Asked(
             ask.routing, Needs(embedding=True, vendors=ask.vendors), ask.user, ask.caller_key
         )
-        vectors, done = await self._run(asked, permit, attempt)
-        done.call.end("ok")
+        vectors, done = await self._run(asked, permit, prepare, attempt)
+        done.call.end(OK)
         return vectors, done
 
     async def _run(
         self,
         asked: "_Asked",
         permit: Permit,
-        attempt: Callable[[Target, float], Awaitable[tuple[T, Outgoing]]],
-        fitting: Fitting | None = None,
+        prepare: Callable[[Target, float], Awaitable[Outgoing]],
+        attempt: Callable[[Target, Outgoing, Allowance], Awaitable[T]],
         discard: Callable[[T], None] = lambda _: None,
     ) -> tuple[T, Done]:
-        """Tries the candidates until one answers. fitting: what prepares the request for each."""
+        """Tries the candidates until one answers."""
         plan = self._selection.plan(asked.routing, asked.needs, permit.grant)
         await self._watch.start(permit.defer)
         targets, explain = self._ordered(plan, asked, permit)
@@ -163,12 +183,16 @@ class Manager:
             for target in targets
         )
         began = self._clock.now() if asked.began is None else asked.began
+        own = self._config.request_timeout_ms / 1000
         terms = Terms(
             deadline=began + self.timeout(asked.routing),
+            own_deadline=began + own,
+            least=own / min(len(targets), self._providers) / 2,
+            providers=self._providers,
             retrying=asked.retrying or self.retrying,
             hedge_after=self._config.hedge_after_ms / 1000,
+            streamed=asked.needs.streaming,
         )
-        prepare = fitting.prepare if fitting else None
         run = Run(
             targets,
             terms,
@@ -176,15 +200,11 @@ class Manager:
             self._watch,
             self._clock,
             self._random,
+            prepare,
             attempt,
             discard,
-            prepare,
         )
-        try:
-            won = await run.won()
-        finally:
-            if fitting:
-                fitting.close()
+        won = await run.won()
         attempts = tuple(run.attempts)
         done = Done(won.target, attempts, won.dropped, won.call, won.reservation, explain)
         return won.result, done
@@ -239,13 +259,18 @@ class Manager:
         target: Target,
         outgoing: Outgoing,
         permit: Permit,
-        first_byte: float,
+        first_byte: Allowance,
         idle: float | None = None,
     ) -> Reply:
         """Sends, and raises the Fault that an answer of another status than 2xx means. idle:
-        seconds of silence that are borne later, if not `first_byte`."""
-        async with asyncio.timeout(first_byte):
-            reply = await self._upstream.send(outgoing, idle=idle or first_byte)
+        seconds of silence that are borne later, if not as long as the deployment would wait for
+        the first byte."""
+        idle = idle or max(first_byte.seconds, first_byte.own)
+        try:
+            async with asyncio.timeout(first_byte.seconds):
+                reply = await self._upstream.send(outgoing, idle=idle)
+        except TimeoutError:
+            raise first_byte.run_out() from None
         permit.observe(target.spec.name, reply.status, reply.headers)
         if 200 <= reply.status < 300:
             return reply
@@ -298,5 +323,6 @@ async def _read(reply: Reply, max_values: int = MAX_VALUES) -> bytes:
     """The whole body. Raises Fault, also for JSON that would take the isolate down."""
     body = await reply.read()
     if why := excess(body, max_values):
-        raise Fault("garbage", f"The answer cannot be read: {why}.")
+        message = f"The answer cannot be read: {why}."
+        raise Fault("garbage", message, source="proxy", blame="proxy")
     return body

@@ -11,9 +11,10 @@ from msgspec import Raw, Struct, structs
 
 from proxy.core.chat import Usage
 from proxy.core.config import Config
+from proxy.core.errors import OK, Outcome
 from proxy.core.ports import Clock, Defer, Log, ProviderBoard, Random
 from proxy.providers.adapter import Target
-from proxy.routing.breaker import Breakers, Outcome, Pass, Policy, Transition, View
+from proxy.routing.breaker import Breakers, Pass, Policy, Transition, View, judge
 from proxy.routing.measures import Measure, Measures, Picture, Sample
 from proxy.routing.retry import RetryBudget
 
@@ -119,7 +120,7 @@ class Call:
         self._first: int | None = None
 
     def first(self) -> None:
-        """The first content has come."""
+        """A stream's first content has come."""
         self._first = max(0, self._watch.now - self._began)
 
     def end(self, outcome: Outcome, usage: Usage | None = None) -> None:
@@ -172,15 +173,15 @@ class Watch:
         ms: int,
         usage: Usage | None,
     ) -> None:
-        """Takes note of an attempt's end. Durations in milliseconds."""
-        listed = target.listed
-        self.breakers.report(ticket, outcome, self.now, ms=first, listed=listed)
-        if outcome in ("bad_request", "gone", "too_large", "rate_limited"):
-            return  # no word about the provider's health
+        """Takes note of an attempt's end. first: until a stream's first content, None for any
+        other attempt. Durations in milliseconds."""
+        self.breakers.report(ticket, outcome, self.now, ms=first)
+        if judge(outcome) == ("neutral", "neutral"):
+            return  # no word about health
         sample = Sample(
             provider=target.spec.name,
             model=target.model.id,
-            ok=outcome == "ok",
+            ok=outcome == OK,
             first_ms=first,
             total_ms=ms,
             tokens=usage.output if usage else None,

@@ -11,6 +11,7 @@ from msgspec import structs
 from proxy.core.chat import EmbeddingRequest, Routing
 from proxy.core.config import read
 from proxy.core.errors import (
+    OK,
     InvalidRequest,
     NotFound,
     ProviderError,
@@ -411,7 +412,7 @@ async def streamed(isolate: Isolate, **routing: Any) -> str:
     stream, done = await isolate.manager.stream(call(stream=True, **routing), isolate.permit)
     async for _ in stream.chunks():
         pass
-    done.call.end("ok")
+    done.call.end(OK)
     return done.target.spec.name
 
 

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from proxy.core.errors import FaultKind
+from proxy.core.chat import Blame
+from proxy.core.errors import BLAMED, CALLER_GONE, GIVEN_UP, OK, Fault, FaultKind, Outcome
 from proxy.routing.breaker import (
     LONGEST,
     MODELS,
     Breaker,
     Breakers,
-    Outcome,
     Policy,
     Reason,
     Ticket,
@@ -23,6 +23,9 @@ from proxy.routing.breaker import (
     Verdict,
 )
 
+UNAUTHORIZED = Outcome("unauthorized", "provider")
+NETWORK = Outcome("network", "provider")
+TIMEOUT = Outcome("timeout", "provider")
 NOW = 1_700_000_000_000
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -232,9 +235,7 @@ class Isolates(RuleBasedStateMachine):
 
     @rule(
         who=st.integers(0, 1),
-        outcomes=st.lists(
-            st.sampled_from(["ok", "timeout", "unauthorized", "network"]), max_size=6
-        ),
+        outcomes=st.lists(st.sampled_from([OK, TIMEOUT, UNAUTHORIZED, NETWORK]), max_size=6),
     )
     def calls(self, who: int, outcomes: list[Outcome]) -> None:
         isolate, now = self.isolates[who], self.clocks[who]
@@ -505,7 +506,7 @@ def run(
     breakers: Breakers, outcome: Outcome, model: str = "m", provider: str = "p", times: int = 5
 ) -> None:
     for _ in range(times):
-        breakers.report(breakers.begin(provider, model, NOW), outcome, NOW, listed=True)
+        breakers.report(breakers.begin(provider, model, NOW), outcome, NOW)
 
 
 def reasons(breakers: Breakers) -> dict[str, Reason | None]:
@@ -513,82 +514,99 @@ def reasons(breakers: Breakers) -> dict[str, Reason | None]:
     return {name: view.reason for name, view in views.items() if view.phase != "closed"}
 
 
-EXPECTED: dict[Outcome, tuple[int, dict[str, Reason]]] = {
-    "ok": (20, {}),
-    "gone": (20, {}),
-    "bad_request": (20, {}),
-    "too_large": (20, {}),
-    "rate_limited": (20, {}),
+PROVIDERS: dict[FaultKind, tuple[int, dict[str, Reason]]] = {
     "unauthorized": (1, {"p": "misconfigured"}),
-    "not_found": (1, {"p/m": "not_found"}),
-    "unavailable": (5, {"p/m": "failed"}),
-    "garbage": (5, {"p/m": "failed"}),
+    "not_found": (1, {"p": "not_found"}),
+    "unavailable": (5, {"p": "failed"}),
+    "garbage": (5, {"p": "failed"}),
     "network": (5, {"p": "failed"}),
     "timeout": (5, {"p": "failed", "p/m": "failed"}),
 }
+"""After how many faults of the provider's own what opens, and why."""
+MODELS_OWN = {
+    kind: (times, {"p/m": next(iter(opened.values()))})
+    for kind, (times, opened) in PROVIDERS.items()
+}
 
 
-@pytest.mark.parametrize("outcome", [*get_args(FaultKind), "ok", "gone"])
+def expected(outcome: Outcome) -> tuple[int, dict[str, Reason]]:
+    if outcome.kind == "ok" or outcome.kind == "gone":
+        return 20, {}
+    by_blame = {"provider": PROVIDERS, "model": MODELS_OWN}
+    return by_blame.get(outcome.blame or "", {}).get(outcome.kind, (20, {}))
+
+
+OUTCOMES = [
+    *(Outcome(kind, blame) for kind in get_args(FaultKind) for blame in get_args(Blame)),
+    OK,
+    CALLER_GONE,
+    GIVEN_UP,
+]
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda one: f"{one.kind}-{one.blame}")
 def test_what_each_outcome_opens_and_after_how_many(outcome: Outcome) -> None:
-    times, expected = EXPECTED[outcome]
+    times, opened = expected(outcome)
     breakers = some_breakers()
     run(breakers, outcome, times=times - 1)
     assert reasons(breakers) == {}
     run(breakers, outcome, times=1)
-    assert reasons(breakers) == expected
-    assert breakers.admits("p", "m", NOW) == (not expected)
-    assert breakers.admits("p", "other", NOW) == ("p" not in expected)
+    assert reasons(breakers) == opened
+    assert breakers.admits("p", "m", NOW) == (not opened)
+    assert breakers.admits("p", "other", NOW) == ("p" not in opened)
     assert breakers.admits("other", "m", NOW)
 
 
-@pytest.mark.parametrize("outcome", ["gone", "bad_request", "too_large", "rate_limited"])
+def test_every_kind_of_fault_has_somebody_to_blame() -> None:
+    blamed = {kind: Fault(kind, "told").outcome.blame for kind in get_args(FaultKind)}
+    assert blamed == BLAMED
+    assert Fault("timeout", "told", blame="caller").outcome == Outcome("timeout", "caller")
+
+
+NEUTRAL = [one for one in OUTCOMES if one != OK and expected(one)[1] == {}]
+
+
+@pytest.mark.parametrize("outcome", NEUTRAL, ids=lambda one: f"{one.kind}-{one.blame}")
 def test_what_says_nothing_is_not_counted_and_closes_nothing(outcome: Outcome) -> None:
     breakers, now = some_breakers(), NOW + 10_000
     run(breakers, outcome)
     assert {view.calls for view in breakers.views(NOW).values()} == {0}
-    run(breakers, "timeout")
+    run(breakers, TIMEOUT)
     breakers.report(breakers.begin("p", "m", now), outcome, now)
     assert {view.phase for view in breakers.views(now).values()} == {"half_open"}
     assert breakers.admits("p", "m", now)
-
-
-def test_a_typo_of_the_callers_harms_nobody() -> None:
-    breakers = some_breakers()
-    for _ in range(20):
-        breakers.report(breakers.begin("p", "tpyo", NOW), "not_found", NOW, listed=False)
-    assert reasons(breakers) == {}
 
 
 @pytest.mark.parametrize(("ms", "slow"), [(None, False), (19_999, False), (20_000, True)])
 def test_slow_successes_open_the_model(ms: int | None, slow: bool) -> None:
     breakers = some_breakers()
     for _ in range(5):
-        breakers.report(breakers.begin("p", "m", NOW), "ok", NOW, ms=ms)
+        breakers.report(breakers.begin("p", "m", NOW), OK, NOW, ms=ms)
     assert reasons(breakers) == ({"p/m": "slow"} if slow else {})
     unlimited = Breakers(Policy(), lambda: 0.0)
     for _ in range(5):
-        unlimited.report(unlimited.begin("p", "m", NOW), "ok", NOW, ms=ms)
+        unlimited.report(unlimited.begin("p", "m", NOW), OK, NOW, ms=ms)
     assert reasons(unlimited) == {}
 
 
 def test_a_provider_that_is_due_lets_one_call_go_whatever_the_model() -> None:
     breakers, now = some_breakers(), NOW + 10_000
-    run(breakers, "network")
+    run(breakers, Fault("network", "told").outcome)
     assert breakers.admits("p", "a", now)
     probe = breakers.begin("p", "a", now)
     assert not breakers.admits("p", "b", now)
-    breakers.report(probe, "ok", now)
+    breakers.report(probe, OK, now)
     assert breakers.admits("p", "b", now)
 
 
 def test_the_least_bad_is_the_one_that_waits_least_and_is_not_misconfigured() -> None:
     breakers = some_breakers()
-    run(breakers, "unauthorized", provider="key", times=1)
-    run(breakers, "network", provider="net")
-    run(breakers, "network", provider="probed")
+    run(breakers, UNAUTHORIZED, provider="key", times=1)
+    run(breakers, Fault("network", "told").outcome, provider="net")
+    run(breakers, Fault("network", "told").outcome, provider="probed")
     breakers.begin("probed", "m", NOW + 10_000)
-    breakers.report(breakers.begin("net", "m", NOW + 10_000), "network", NOW + 10_000)
-    breakers.report(breakers.begin("key", "m", NOW + 10_000), "unauthorized", NOW + 10_000)
+    breakers.report(breakers.begin("net", "m", NOW + 10_000), NETWORK, NOW + 10_000)
+    breakers.report(breakers.begin("key", "m", NOW + 10_000), UNAUTHORIZED, NOW + 10_000)
     order = sorted(
         ["key", "net", "probed", "well"], key=lambda p: breakers.openness(p, "m", NOW + 10_001)
     )
@@ -597,12 +615,12 @@ def test_the_least_bad_is_the_one_that_waits_least_and_is_not_misconfigured() ->
 
 def test_a_flood_of_names_leaves_what_is_open_and_what_is_in_use() -> None:
     breakers = some_breakers()
-    run(breakers, "unavailable", "broken")
-    run(breakers, "unavailable", "in use", times=1)
+    run(breakers, Fault("unavailable", "told").outcome, "broken")
+    run(breakers, Fault("unavailable", "told").outcome, "in use", times=1)
     for i in range(3 * MODELS):
         if i % 500 == 0:
-            run(breakers, "ok", "in use", times=1)
-        run(breakers, "ok", f"name {i}", times=1)
+            run(breakers, OK, "in use", times=1)
+        run(breakers, OK, f"name {i}", times=1)
     assert reasons(breakers) == {"p/broken": "failed"}
     assert breakers.views(NOW)["p/in use"].failures == 1
     assert len(breakers.views(NOW)) == MODELS + 1
@@ -611,7 +629,7 @@ def test_a_flood_of_names_leaves_what_is_open_and_what_is_in_use() -> None:
 def test_where_all_are_open_the_oldest_gives_way() -> None:
     breakers = some_breakers()
     for i in range(MODELS + 5):
-        run(breakers, "not_found", f"m{i}", times=1)
+        run(breakers, Fault("not_found", "told").outcome, f"m{i}", times=1)
     views = breakers.views(NOW)
     assert len(views) == MODELS + 1
     assert "p/m4" not in views
@@ -628,15 +646,15 @@ def test_a_flood_that_is_adopted_is_bounded_too() -> None:
 
 def test_a_name_that_is_too_long_is_not_kept() -> None:
     breakers = some_breakers()
-    run(breakers, "not_found", "x" * (LONGEST - 2))
-    run(breakers, "not_found", "y" * (LONGEST - 1))
+    run(breakers, Fault("not_found", "told").outcome, "x" * (LONGEST - 2))
+    run(breakers, Fault("not_found", "told").outcome, "y" * (LONGEST - 1))
     assert list(reasons(breakers)) == ["p/" + "x" * (LONGEST - 2)]
     assert breakers.admits("p", "y" * (LONGEST - 1), NOW)
 
 
 def test_changes_are_told_once_and_adopted_elsewhere_without_an_echo() -> None:
     here, there = some_breakers(), some_breakers()
-    run(here, "timeout")
+    run(here, TIMEOUT)
     told = here.changes()
     assert set(told) == {"p", "p/m"}
     assert here.changes() == {}
@@ -644,7 +662,7 @@ def test_changes_are_told_once_and_adopted_elsewhere_without_an_echo() -> None:
     assert there.changes() == {}
     assert not there.admits("p", "m", NOW + 9_999)
     probe = there.begin("p", "m", NOW + 10_000)
-    there.report(probe, "ok", NOW + 10_000)
+    there.report(probe, OK, NOW + 10_000)
     here.adopt(there.changes(), NOW + 10_000)
     assert here.admits("p", "m", NOW + 10_000)
     assert here.changes() == {}
@@ -652,7 +670,7 @@ def test_changes_are_told_once_and_adopted_elsewhere_without_an_echo() -> None:
 
 def test_an_own_change_that_is_overtaken_is_not_told() -> None:
     breakers = some_breakers()
-    run(breakers, "network")
+    run(breakers, Fault("network", "told").outcome)
     breakers.adopt({"p": Transition(NOW + 1)}, NOW + 1)
     assert breakers.changes() == {}
 
@@ -667,8 +685,8 @@ def test_that_an_unknown_one_closed_is_no_news() -> None:
 def test_reset_closes_and_tells_the_others(provider: str | None, left: set[str]) -> None:
     here, there = some_breakers(), some_breakers()
     for name in ("p", "q", "pp"):
-        run(here, "unauthorized", provider=name, times=1)
-    run(here, "unavailable", "m/2", provider="p")
+        run(here, UNAUTHORIZED, provider=name, times=1)
+    run(here, Fault("unavailable", "told").outcome, "m/2", provider="p")
     there.adopt(here.changes(), NOW)
     there.reset(NOW, provider)
     assert set(reasons(there)) == left
@@ -679,7 +697,7 @@ def test_reset_closes_and_tells_the_others(provider: str | None, left: set[str])
 
 def test_a_view_is_shown_in_the_proxys_own_spelling() -> None:
     breakers = some_breakers()
-    run(breakers, "network")
+    run(breakers, Fault("network", "told").outcome)
     assert msgspec.to_builtins(breakers.views(NOW + 1)["p"]) == {
         "phase": "open",
         "reason": "failed",
