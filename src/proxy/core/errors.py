@@ -52,6 +52,13 @@ OK = Outcome("ok")
 CALLER_GONE = Outcome("gone", "caller")
 GIVEN_UP = Outcome("gone", "proxy")
 """Another attempt was faster, or the proxy itself failed."""
+Quota = Literal[
+    "model",  # that of the one model
+    "free_models",  # that which all models share whose id ends in `:free`
+    "account",  # that of the proxy's own key or account, whatever the model
+    "exhausted",  # the same, and it does not come back within minutes
+]
+"""What a provider's 429 says is used up."""
 
 
 class ProxyError(Exception):
@@ -190,8 +197,8 @@ class Fault(Exception):
     `status` is the provider's HTTP status (None: it gave none), `kind` what it means:
     adapters map a provider's odd choices (Gemini's 400 for a bad key) to the kind.
     `lacks`: a bad_request that says that this model can't do what was asked, so that
-    another one may. `retry_after` in seconds. `source`: who says so. `blame`: who caused it,
-    BLAMED if not given.
+    another one may. `retry_after` in seconds. `quota`: what a rate_limited one says is used
+    up. `source`: who says so. `blame`: who caused it, BLAMED if not given.
     """
 
     def __init__(
@@ -204,6 +211,7 @@ class Fault(Exception):
         param: str | None = None,
         retry_after: float | None = None,
         lacks: bool = False,
+        quota: Quota = "model",
         source: Source = "provider",
         blame: Blame | None = None,
     ) -> None:
@@ -217,6 +225,7 @@ class Fault(Exception):
         self.param = param
         self.retry_after = retry_after
         self.lacks = lacks
+        self.quota: Quota = quota
 
     @property
     def outcome(self) -> Outcome:

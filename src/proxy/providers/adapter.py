@@ -70,8 +70,16 @@ class Adapter(Protocol):
     def decoder(self, target: Target) -> Decoder:
         """A reader for one streamed answer."""
 
-    def fault(self, target: Target, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-        """What an answer of another status means. Never raises, whatever the body is."""
+    def fault(
+        self,
+        target: Target,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        now: float | None = None,
+    ) -> Fault:
+        """What an answer of another status means. now: seconds since 1970; without it no moment
+        that the answer names is read as a wait. Never raises, whatever the body is."""
 
     def embedding_request(self, target: Target, ask: EmbeddingRequest) -> Outgoing:
         """The call for embeddings. Raises InvalidRequest where the provider has none."""

@@ -7,14 +7,16 @@ Promises: reading never raises, a message is short and readable, and no key is e
 import json
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct, structs
 
 from proxy.core.chat import Blame
-from proxy.core.errors import BLAMED, Fault, FaultKind, Source
+from proxy.core.errors import BLAMED, Fault, FaultKind, Quota, Source
 from proxy.core.redaction import redacted
+from proxy.core.waits import renewed_after, retry_after, seconds_until
 from proxy.providers.adapter import Target
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -26,16 +28,11 @@ LOOKED_AT = 4096
 much comes. No expression here repeats anything without a limit."""
 LENIENT = 1_000_000
 """Bytes up to which it is found out whether JSON that can't be read is well formed all the same."""
+MOST = 100
+"""Headers, or quotas, of an error body that are looked at."""
 _SHOWN = 200
 _LONGEST = 500
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,500})", re.IGNORECASE)
-_NUMBER = re.compile(r"\d{1,9}(\.\d+)?")
-_DURATION = re.compile(
-    r"(?:(\d{1,9})h)?(?:(\d{1,9})m(?!s))?"
-    r"(?:(\d{1,9}(?:\.\d+)?)s)?(?:(\d{1,9}(?:\.\d+)?)ms)?"
-)
-_UNITS = (3600, 60, 1, 0.001)
-
 _KINDS: dict[int, FaultKind] = {
     400: "bad_request",
     401: "unauthorized",
@@ -58,9 +55,14 @@ class Told(Struct, frozen=True, kw_only=True):
     param: str | None = None
     status: int | None = None
     number: int | None = None
-    retry_after: float | None = None
-    vendor: bool = False
-    """Whether a vendor behind the provider says so: OpenRouter's."""
+    delay: Any = None
+    """When the error says to come back, in any form."""
+    headers: Mapping[str, str] = {}
+    """Rate-limit headers that stand in the error (OpenRouter)."""
+    quotas: tuple[str, ...] = ()
+    """The quotas that are used up, by Google's names."""
+    relayed: bool = False
+    """Whether a vendor behind the provider says it (OpenRouter)."""
 
     @property
     def words(self) -> str:
@@ -189,11 +191,36 @@ def _read(body: bytes) -> Told:
     return Told(message=value if isinstance(value, str) else _plain(body))
 
 
+_OVERSIZED = re.compile(
+    r"\blimit:? ([\d,]{1,15})\b.{0,40}\brequested:? ([\d,]{1,15})", re.IGNORECASE
+)
+"""How OpenAI and Groq say how large a request is; where it exceeds the limit by itself, no waiting
+helps."""
+_QUOTAS: tuple[tuple[Quota, str], ...] = (
+    ("exhausted", r"\binsufficient_quota\b|daily (free )?allocation|^(3036|4006) "),
+    ("free_models", r"\bfree-models-per-"),
+    ("model", r"\bmodel\b|\btokens per min"),
+    (
+        "account",
+        r"\b(your|this|the) (account|organi[sz]ation|workspace|team|project|(api.?)?key|user)\b"
+        r"|\b(account|organi[sz]ation|workspace|key)(-| )(wide|level|rate.limit|limit|quota)"
+        r"|\ball models\b|\blog in or use\b",
+    ),
+)
+"""By which words a 429 says whose quota is used up; the first that fits is taken, else it is the
+model's. Most name the organization and mean its quota of one model; token rates are a model's
+everywhere."""
+
+
 def fault(
-    target: Target, told: Told, status: int | None = None, headers: Mapping[str, str] = {}
+    target: Target,
+    told: Told,
+    status: int | None = None,
+    headers: Mapping[str, str] = {},
+    now: float | None = None,
 ) -> Fault:
     """The fault that an error means. status: the answer's, None for an error that was told
-    under status 200."""
+    under status 200. now: seconds since 1970; without it no moment is read as a wait."""
     known = status or told.status
     level = known or _status_of(told)
     meant = next(
@@ -201,14 +228,17 @@ def fault(
     )
     message = told.message or f"The provider answered with status {known} and no message."
     kind = meant.kind if meant else _KINDS.get(level, "unavailable")
+    if kind == "rate_limited" and _is_oversized(told.message):
+        kind = "too_large"
     return Fault(
         kind,
         clean(target, message),
         status=known,
         code=_word(target, (meant and meant.code) or told.code),
         param=_word(target, told.param),
-        retry_after=_retry_after(level, headers, told),
+        retry_after=_retry_after(level, {**told.headers, **headers}, told, now),
         lacks=meant is not None and meant.lacks,
+        quota=_quota(target, told) if kind == "rate_limited" else "model",
         blame=_blamed(target, told, level, kind, plain=meant is None),
     )
 
@@ -251,7 +281,7 @@ def _blamed(target: Target, told: Told, level: int, kind: FaultKind, *, plain: b
     if (level == 402 and _TOO_DEAR.search(told.message)) or level in _REQUESTS:
         return "caller"
     blame = BLAMED[kind]
-    return "model" if blame == "provider" and told.vendor else blame
+    return "model" if blame == "provider" and told.relayed else blame
 
 
 def _names_model(target: Target, told: Told) -> bool:
@@ -320,8 +350,10 @@ def _fields(error: dict[str, Any]) -> Told:
         param=_text(error.get("param")) or nested.param,
         status=next((n for n in numbers if isinstance(n, int) and 400 <= n < 600), None),
         number=code if isinstance(code, int) else None,
-        retry_after=_seconds(details.get("retryDelay")) or _seconds(error.get("estimated_time")),
-        vendor=nested != Told(),
+        delay=details.get("retryDelay") or error.get("estimated_time"),
+        headers=_headers(error),
+        quotas=_quotas(details),
+        relayed=nested != Told(),
     )
 
 
@@ -351,6 +383,26 @@ def _details(error: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _headers(error: dict[str, Any]) -> dict[str, str]:
+    """OpenRouter's `metadata.headers`: those of a rate limit. Names in lower case."""
+    metadata = error.get("metadata")
+    headers = metadata.get("headers") if isinstance(metadata, dict) else None
+    pairs = headers.items() if isinstance(headers, dict) else ()
+    return {
+        name.lower(): str(value)
+        for name, value in islice(pairs, MOST)
+        if len(name) <= _SHOWN and isinstance(value, str | int | float)
+    }
+
+
+def _quotas(details: dict[str, Any]) -> tuple[str, ...]:
+    """The names in Google's QuotaFailure."""
+    violations = details.get("violations")
+    entries = violations if isinstance(violations, list) else ()
+    names = (entry.get("quotaId") for entry in entries if isinstance(entry, dict))
+    return tuple(name[:_SHOWN] for name in islice(names, MOST) if isinstance(name, str))
+
+
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
@@ -360,40 +412,31 @@ def _status_of(told: Told) -> int:
     return next((status for phrase, status in _STATUSES if phrase.search(words)), 500)
 
 
-def _retry_after(status: int, headers: Mapping[str, str], told: Told) -> float | None:
-    """Seconds to wait, where waiting can help. A date in `retry-after` would need a clock."""
+def _retry_after(
+    status: int, headers: Mapping[str, str], told: Told, now: float | None
+) -> float | None:
+    """Seconds to wait, where waiting can help."""
     if (status != 429 and status < 500) or told.code == "insufficient_quota":
         return None
-    if (ms := _seconds(headers.get("retry-after-ms"))) is not None:
-        return ms / 1000
-    if (seconds := _seconds(headers.get("retry-after"))) is not None:
-        return seconds
-    if told.retry_after is not None or status != 429:
-        return told.retry_after
-    return _reset(headers)
+    waits = (retry_after(headers, now), seconds_until(told.delay, now))
+    wait = next((wait for wait in waits if wait is not None), None)
+    return renewed_after(headers, now) if wait is None and status == 429 else wait
 
 
-def _reset(headers: Mapping[str, str]) -> float | None:
-    """When the limits that are used up are renewed, by `x-ratelimit-reset-*`."""
-    resets = [
-        seconds
-        for name, value in headers.items()
-        if name.startswith("x-ratelimit-reset-")
-        and headers.get(name.replace("-reset-", "-remaining-"), "").strip() in ("0", "0.0")
-        and (seconds := _seconds(value)) is not None
-    ]
-    return max(resets, default=None)
+def _is_oversized(message: str) -> bool:
+    """Whether the request alone exceeds the limit that refused it."""
+    sizes = _OVERSIZED.search(message)
+    limit, requested = (
+        (int(size.replace(",", "") or 0) for size in sizes.groups()) if sizes else (0, 0)
+    )
+    return requested > limit
 
 
-def _seconds(told: Any) -> float | None:
-    """A number of seconds, or a duration such as `6m0s`, `12ms` and `48s`."""
-    if isinstance(told, int | float):
-        return float(min(max(told, 0), 10**9))
-    if not isinstance(told, str):
-        return None
-    if _NUMBER.fullmatch(told.strip()):
-        return float(told)
-    units = _DURATION.fullmatch(told.strip())
-    if not units or not any(units.groups()):
-        return None
-    return sum(float(n) * unit for n, unit in zip(units.groups(), _UNITS, strict=True) if n)
+def _quota(target: Target, told: Told) -> Quota:
+    """Whose quota a 429 says is used up."""
+    if told.quotas:
+        return "model" if all("PerModel" in name for name in told.quotas) else "account"
+    found = (q for q, words in _QUOTAS if re.search(words, told.words, re.IGNORECASE))
+    quota: Quota = next(found, "model")
+    named = quota == "account" and target.model.wire_id in told.message
+    return "model" if told.relayed or named else quota

@@ -61,9 +61,15 @@ def decoder(target: Target) -> openai_stream.Decoder:
     return openai_stream.Decoder(target)
 
 
-def fault(target: Target, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+def fault(
+    target: Target,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float | None = None,
+) -> Fault:
     """What an answer of another status than 2xx means."""
-    return faults.fault(target, faults.read(body), status, headers)
+    return faults.fault(target, faults.read(body), status, headers, now)
 
 
 def embedding_request(target: Target, ask: EmbeddingRequest) -> Outgoing:

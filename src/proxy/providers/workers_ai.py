@@ -150,9 +150,15 @@ def decoder(target: Target) -> Decoder:
     return Decoder(target)
 
 
-def fault(target: Target, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+def fault(
+    target: Target,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float | None = None,
+) -> Fault:
     """What an answer of another status than 2xx means, or what the binding threw."""
-    return _fault(target, body, status, headers)
+    return _fault(target, body, status, headers, now)
 
 
 def embedding_request(target: Target, ask: EmbeddingRequest) -> Outgoing:
@@ -246,7 +252,11 @@ def _decoded(target: Target, data: bytes) -> Inner:
 
 
 def _fault(
-    target: Target, body: bytes, status: int | None = None, headers: Mapping[str, str] = {}
+    target: Target,
+    body: bytes,
+    status: int | None = None,
+    headers: Mapping[str, str] = {},
+    now: float | None = None,
 ) -> Fault:
     told = faults.read(body)
     prefix = _CODE.match(told.message)
@@ -255,7 +265,7 @@ def _fault(
     if known:
         message = told.message[prefix.end() :] if prefix else told.message
         told = structs.replace(told, message=message, code=str(number))
-    return faults.fault(target, told, known or status, headers)
+    return faults.fault(target, told, known or status, headers, now)
 
 
 def _url(target: Target) -> str:

@@ -39,7 +39,7 @@ class Retrying(Struct, frozen=True):
 def retried(fault: Fault) -> bool:
     """Whether the same provider may be tried again after that. A quota that is used up comes as a
     429 but not back."""
-    if fault.code == "insufficient_quota":
+    if fault.quota == "exhausted" or fault.code == "insufficient_quota":
         return False
     return fault.kind in RETRIED or fault.status == 408
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from proxy.core.errors import Fault, Outcome
+from proxy.core.waits import LONGEST
 from proxy.providers import faults
 from tests.unit.providers import replay
 
@@ -21,6 +22,7 @@ WORDS = (
     "error errors message code type param metadata raw details status estimated_time"
     " internalCode detail"
 )
+NOW = 1_792_567_680.0  # 2026-10-21T07:28:00Z
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(WORDS.split()), inner),
@@ -29,7 +31,7 @@ JSON = st.recursive(
 
 def fault(status: int, body: Any, headers: dict[str, str] | None = None) -> Fault:
     told = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return replay.adapter("openai").fault(TO, status, headers or {}, told)
+    return replay.adapter("openai").fault(TO, status, headers or {}, told, NOW)
 
 
 @pytest.mark.parametrize(
@@ -266,6 +268,13 @@ def test_an_error_under_status_200(error: dict[str, Any], kind: str, status: int
     assert (raised.value.kind, raised.value.status) == (kind, status)
 
 
+OPENROUTER = {
+    "X-RateLimit-Limit": "50",
+    "X-RateLimit-Remaining": "0",
+    "X-RateLimit-Reset": f"{NOW * 1000 + 7000:.0f}",
+}
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "body", "seconds"),
     [
@@ -273,7 +282,16 @@ def test_an_error_under_status_200(error: dict[str, Any], kind: str, status: int
         (429, {"retry-after": "6.5"}, {}, 6.5),
         (429, {"retry-after": "7", "retry-after-ms": "120"}, {}, 0.12),
         (503, {"retry-after": "2"}, {}, 2.0),
-        (429, {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, {}, None),
+        (429, {"retry-after": "Wed, 21 Oct 2026 07:28:07 GMT"}, {}, 7.0),
+        (503, {"retry-after": "Wednesday, 21-Oct-26 07:28:07 GMT"}, {}, 7.0),
+        (429, {"retry-after": "Wed Oct 21 07:28:07 2026"}, {}, 7.0),
+        (429, {"retry-after": "2026-10-21T07:28:07Z"}, {}, 7.0),
+        (429, {"retry-after": "Wed, 21 Oct 2026 07:27:00 GMT"}, {}, 0.0),
+        (429, {"retry-after": "1e999"}, {}, None),
+        (429, {"retry-after": "9" * 31}, {}, LONGEST),
+        (429, {}, {"error": {"metadata": {"headers": OPENROUTER}}}, 7.0),
+        (429, {k.lower(): v for k, v in OPENROUTER.items()}, {}, 7.0),
+        (429, {"retry-after": "3"}, {"error": {"metadata": {"headers": OPENROUTER}}}, 3.0),
         (429, {"retry-after": "-1"}, {}, None),
         (429, {"retry-after": "nan"}, {}, None),
         (400, {"retry-after": "7"}, {}, None),
@@ -319,6 +337,73 @@ def test_the_last_limit_to_be_renewed_counts() -> None:
         "x-ratelimit-reset-tokens": "9s",
     }
     assert fault(429, {}, headers).retry_after == 9.0
+
+
+def google(*quotas: str) -> dict[str, Any]:
+    violations = [{"quotaId": quota, "quotaMetric": "m"} for quota in quotas]
+    message = "You exceeded your current quota, please check your plan and billing details."
+    details = [{"violations": violations}, {"retryDelay": "48s"}]
+    return {"message": message, "status": "RESOURCE_EXHAUSTED", "details": details}
+
+
+DAY, EACH = "GenerateRequestsPerDayPerProject", "PerModel-FreeTier"
+ORG = "organization `org-1` service tier `on_demand`"
+
+
+@pytest.mark.parametrize(
+    ("error", "quota"),
+    [
+        ({"message": ""}, "model"),
+        ({"message": f"Rate limit reached for model `model-1` in {ORG}"}, "model"),
+        ({"message": "Rate limit reached for model-1 in your organization"}, "model"),
+        (
+            {"message": "the rate limit for your organization of 50,000 input tokens per minute"},
+            "model",
+        ),
+        ({"message": "Your current concurrency exceeds your concurrency limit of 39"}, "model"),
+        ({"code": "1300", "message": "Rate limit exceeded"}, "model"),
+        ({"message": "Rate limit reached for your organization on requests per day"}, "account"),
+        ({"message": "The rate limit of this API key is reached"}, "account"),
+        ({"message": "Account-wide limit across all models"}, "account"),
+        ({"message": "Rate limit reached. Please log in or use a HF access token"}, "account"),
+        ({"code": "insufficient_quota", "message": "for model-1"}, "exhausted"),
+        ({"message": "you have used up your daily free allocation of 10,000"}, "exhausted"),
+        ({"code": 429, "message": "Rate limit exceeded: free-models-per-day. Add"}, "free_models"),
+        ({"code": 429, "message": "Rate limit exceeded: free-models-per-min."}, "free_models"),
+        (google(DAY + EACH), "model"),
+        (google(DAY + EACH, DAY), "account"),
+        (google(DAY), "account"),
+        (google(), "model"),
+        (  # what a vendor behind OpenRouter says is about OpenRouter's account there
+            {"message": "x", "metadata": {"raw": '{"error": {"code": "insufficient_quota"}}'}},
+            "model",
+        ),
+    ],
+)
+def test_whose_quota_is_used_up(error: dict[str, Any], quota: str) -> None:
+    told = fault(429, {"error": error})
+    assert (told.kind, told.quota) == ("rate_limited", quota)
+
+
+@pytest.mark.parametrize("code", ["3036", "4006"])
+def test_a_days_allocation_is_the_accounts(code: str) -> None:
+    to = replay.target("workers-ai")
+    body = f"{code}: Used up".encode()
+    assert replay.adapter("workers-ai").fault(to, 429, {}, body).quota == "exhausted"
+    assert replay.adapter("workers-ai").fault(to, 429, {}, b"3040: Full").quota == "model"
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("on tokens per min (TPM): Limit 6000, Used 5950, Requested 709.", "rate_limited"),
+        ("on tokens per min (TPM): Limit 6000, Requested 6001.", "too_large"),
+        ("Limit: 30,000 / min. Current: 1 / min. Requested: 40,000", "too_large"),
+        ("Request too large for gpt-4o", "too_large"),
+    ],
+)
+def test_a_request_that_exceeds_the_limit_alone_is_no_rate_limit(message: str, kind: str) -> None:
+    assert fault(429, {"error": {"message": message}}).kind == kind
 
 
 def test_no_key_is_told() -> None:
@@ -408,6 +493,14 @@ def test_no_phrase_repeats_without_a_limit() -> None:
 @example(status=429, body=b"[" * 100_000, header="9" * 400)
 @example(status=429, body=b'"\xff"', header="")
 @example(status=503, body={"error": "x", "estimated_time": 10**300}, header="")
+@example(
+    status=429,
+    body={
+        "error": {"metadata": {"headers": [1]}, "details": [{"violations": [1, {"quotaId": 2}]}]}
+    },
+    header="",
+)
+@example(status=429, body={"error": {"message": "Limit ,,, Requested ,,,"}}, header="")
 @example(status=0, body={"error": {"code": [], "message": {}, "details": [{"a": 1}]}}, header="")
 def test_reading_a_refusal_never_fails(status: int, body: Any, header: str) -> None:
     told = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -46,6 +46,7 @@ def test_a_408_is_retried_and_silence_is_not() -> None:
 
 def test_a_quota_that_is_used_up_is_not_retried() -> None:
     assert not retried(Fault("rate_limited", "x", status=429, code="insufficient_quota"))
+    assert not retried(Fault("rate_limited", "x", status=429, quota="exhausted"))
 
 
 @given(wishes, st.integers(1, 5), st.none() | st.floats(0, 30), st.floats(-1, 60), fractions)
