@@ -110,7 +110,7 @@ export function showLimits(panel, pools) {
   const known = pools.filter(
     (pool) => pool.capacity !== null || pool.users.length || pool.closed_until > now,
   );
-  const pressed = pools.filter((pool) => pool.capacity !== null).length;
+  const pressed = pools.filter((pool) => isPressed(pool) || scopesOf(pool).some(isPressed)).length;
   if (!known.length) {
     fillPanel(panel, "", nothing("No provider is under pressure and nobody uses a bucket now."));
     return;
@@ -128,12 +128,30 @@ export function showLimits(panel, pools) {
   );
 }
 
-function bears({ capacity, closed_until: closedUntil }, now) {
-  if (closedUntil > now) return badge("bad", `closed until ${clock(closedUntil)}`);
-  if (capacity === null) return badge("ok", "as configured");
+function isPressed(scope) {
+  return scope.capacity !== null;
+}
+
+/** The models of a pool that are short or closed by themselves. */
+function scopesOf(pool) {
+  return pool.scopes ?? [];
+}
+
+function bears(pool, now) {
+  const { capacity, closed_until: closedUntil } = pool;
+  const scopes = scopesOf(pool);
+  const own = scopes.map(({ scope, ...each }) => [
+    h("span", { class: "under" }, h("b", {}, name(scope))),
+    bears(each, now),
+  ]);
+  // A pool's closed_until is the last of its models', too.
+  const apart = scopes.some((scope) => scope.closed_until === closedUntil);
+  if (closedUntil > now && !apart) return [badge("bad", `closed until ${clock(closedUntil)}`), own];
+  if (capacity === null) return [badge("ok", "as configured"), own];
   return [
     badge("warn", "shared out"),
     h("span", { class: "under" }, `${count(capacity)} requests an hour`),
+    own,
   ];
 }
 

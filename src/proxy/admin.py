@@ -68,7 +68,7 @@ async def reset_limits(
     limit, names = await _limits(exchange, ports, providers, ring)
     for name in names:
         await _done(exchange, limit.reset(name), "limiter unreachable", _UNREACHABLE)
-        limiter.reopen(name)
+        limiter.quiet.reopen(name)
     return Response(status=204)
 
 

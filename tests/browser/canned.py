@@ -262,10 +262,11 @@ def limits(provider: str) -> Json:
             {"user": "nightly-eval", "demand": 3_412, "rate": squeezed},
             {"user": "ann", "demand": 61, "rate": None},
         ]
-        return {"capacity": 620, "closed_until": 0, "users": users}
+        pro = {"scope": "deepseek-v4-pro", "capacity": 120, "closed_until": 0, "users": users}
+        return {"capacity": 620, "closed_until": 0, "users": users, "scopes": [pro]}
     demand = {"gemini": 812, "groq": 402}.get(provider)
     users = [{"user": "billing-service", "demand": demand, "rate": None}] if demand else []
-    return {"capacity": None, "closed_until": 0, "users": users}
+    return {"capacity": None, "closed_until": 0, "users": users, "scopes": []}
 
 
 def models() -> Json:

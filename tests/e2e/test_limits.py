@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
@@ -127,6 +128,14 @@ class TestBucket:
         assert [answer.status_code for answer in again] == [429, 429]
 
 
+NOTHING_LEFT = {
+    "retry-after": "1",
+    "x-ratelimit-limit-requests": "500",
+    "x-ratelimit-remaining-requests": "0",
+    "x-ratelimit-reset-requests": "1s",
+}
+
+
 class TestAdaptive:
     def test_a_provider_that_asks_for_quiet_gets_it(
         self, admin: httpx.Client, issue: Issue, script: Script, received: Any
@@ -149,6 +158,82 @@ class TestAdaptive:
         assert pool["closed_until"] > 0
         time.sleep(max(0, 3.1 - (time.monotonic() - began)))
         assert ask(admin, other, limited, **at).status_code == 200
+
+    @pytest.fixture
+    def groq(self, admin: httpx.Client) -> Iterator[dict[str, str]]:
+        """A provider whose limits are forgotten before and after."""
+        where = {"provider": "groq"}
+        assert admin.delete("/admin/limits", params=where).status_code == 204
+        yield where
+        assert admin.delete("/admin/limits", params=where).status_code == 204
+
+    def test_one_models_429_leaves_the_providers_other_models_alone(
+        self, admin: httpx.Client, issue: Issue, script: Script, groq: dict[str, str]
+    ) -> None:
+        key, other = issue(), issue(user="who asks for another model")
+        one, two = {"model": "groq/openai/gpt-oss-120b"}, {"model": "groq/openai/gpt-oss-20b"}
+        limited = script(groq={"status": 429, "times": 1, "headers": {"retry-after": "3000"}})
+        assert ask(admin, key, limited, **one).status_code == 429
+        for who in (key, other):
+            refused = ask(admin, who, script(), **one)
+            assert refused.json()["error"]["source"] == "proxy"
+            assert "groq has asked for quiet for openai/gpt-oss-120b" in refused.text
+            assert 2990 <= int(refused.headers["retry-after"]) <= 3000
+        for who in (key, other):
+            assert ask(admin, who, script(), **two).status_code == 200
+        shown = eventually_shown(admin, groq, lambda pool: bool(pool["scopes"]))
+        assert [scope["scope"] for scope in shown["scopes"]] == ["openai/gpt-oss-120b"]
+        assert admin.delete("/admin/limits", params=groq).status_code == 204
+        assert admin.get("/admin/limits", params=groq).json()["scopes"] == []
+        assert ask(admin, key, script(), **one).status_code == 200
+
+    def test_an_accounts_429_closes_all_its_models(
+        self, admin: httpx.Client, issue: Issue, script: Script, groq: dict[str, str]
+    ) -> None:
+        key, other = issue(), issue(user="who asks for another model")
+        used_up = script(
+            groq={
+                "status": 429,
+                "times": 1,
+                "headers": {"retry-after": "3000"},
+                "message": "Rate limit reached for your organization on requests per day",
+            }
+        )
+        assert ask(admin, key, used_up, model="groq/openai/gpt-oss-120b").status_code == 429
+        for who in (key, other):
+            refused = ask(admin, who, script(), model="groq/openai/gpt-oss-20b")
+            assert refused.status_code == 429
+            assert "groq has asked for quiet. Try again" in refused.json()["error"]["message"]
+
+    def test_a_date_of_retry_after_is_obeyed(
+        self, admin: httpx.Client, issue: Issue, script: Script, groq: dict[str, str]
+    ) -> None:
+        until = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+        limited = script(groq={"status": 429, "times": 1, "headers": {"retry-after": until}})
+        key = issue()
+        first = ask(admin, key, limited, model="groq/openai/gpt-oss-120b")
+        assert 90 <= first.json()["error"]["retryAfter"] <= 100
+        refused = ask(admin, key, script(), model="groq/openai/gpt-oss-120b")
+        assert refused.json()["error"]["source"] == "proxy"
+        assert 90 <= int(refused.headers["retry-after"]) <= 100
+
+    @pytest.mark.parametrize("headers", [{}, NOTHING_LEFT])
+    def test_a_lone_429_costs_nothing_when_its_time_is_over(
+        self,
+        headers: dict[str, str],
+        admin: httpx.Client,
+        issue: Issue,
+        script: Script,
+        groq: dict[str, str],
+    ) -> None:
+        key = issue(limits={"perHour": 100_000, "burst": 1000})
+        at = {"model": "groq/openai/gpt-oss-120b"}
+        limited = script(groq={"status": 429, "times": 1, "headers": headers})
+        assert ask(admin, key, limited, **at).status_code == 429
+        time.sleep(int(headers.get("retry-after", 0)) * 1.1)
+        statuses = [ask(admin, key, script(f"{n}"), **at).status_code for n in range(60)]
+        assert statuses == [200] * 60
+        assert admin.get("/admin/limits", params=groq).json()["capacity"] is None
 
 
 class TestTokensAndMoney:
@@ -325,6 +410,18 @@ def test_openais_clients_see_its_headers(admin: httpx.Client, issue: Issue, scri
     assert answer.headers["x-ratelimit-limit-requests"] == str(ALLOWANCE)
     assert 0 <= int(answer.headers["x-ratelimit-remaining-requests"]) < ALLOWANCE
     assert answer.headers["x-ratelimit-reset-requests"].endswith("s")
+
+
+def eventually_shown(
+    admin: httpx.Client, limit: dict[str, str], what: Callable[[Any], bool]
+) -> Any:
+    """What GET /admin/limits shows once it is `what`, or after some seconds."""
+    for _ in range(40):
+        shown = admin.get("/admin/limits", params=limit).json()
+        if what(shown):
+            break
+        time.sleep(0.1)
+    return shown
 
 
 def eventually(attempt: Callable[[], httpx.Response], status: int) -> httpx.Response:

@@ -12,13 +12,15 @@ import msgspec
 from proxy.access.keys import Bound, Key, KeyBook
 from proxy.cache.flight import Flight
 from proxy.core.chat import Cost, Usage
-from proxy.core.errors import ClientGone, Fault
+from proxy.core.errors import ClientGone, Fault, FaultKind
 from proxy.core.permit import Offer, Refusal, Reservation
 from proxy.core.ports import URL, Outgoing, Ports
 from proxy.core.principal import Grant
-from proxy.limits.adaptive import ProviderPool, Signal
+from proxy.limits.adaptive import ProviderPool
 from proxy.limits.budget import Account, Reserve, Settlement
-from proxy.limits.lease import Ask, LeasedBucket, Returns
+from proxy.limits.capacity import Signal
+from proxy.limits.lease import LeasedBucket
+from proxy.limits.lease_messages import Ask, Returns
 from proxy.routing.watch import Board
 from tests.unit.analytics.shards import MemoryStatistics
 
@@ -89,7 +91,7 @@ class Unlimited:
         self.released = 0
         self.refusals = list(refusals)
         self.charged: list[str] = []
-        self.observed: list[tuple[str, int]] = []
+        self.observed: list[tuple[str, str, FaultKind | None]] = []
 
     async def charge(self, offer: Offer) -> Refusal | Reservation:
         self.charged.append(offer.provider)
@@ -114,8 +116,10 @@ class Unlimited:
     def settle(self, usage: Usage, cost: Cost) -> None:
         """Nothing was reserved."""
 
-    def observe(self, provider: str, status: int, headers: Mapping[str, str]) -> None:
-        self.observed.append((provider, status))
+    def observe(
+        self, provider: str, model: str, headers: Mapping[str, str], fault: Fault | None = None
+    ) -> None:
+        self.observed.append((provider, model, fault.kind if fault else None))
 
 
 class CountingRandom:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +15,8 @@ from proxy.access.keys import Key
 from proxy.core.principal import Budget, Grant, Limits
 from proxy.limits.budget import View as AccountView
 from proxy.limits.limiter import bucket_name
+from proxy.limits.quiet import CLOSED, _keep
+from proxy.limits.token_bucket import Rate
 from tests.unit.doubles import (
     FakeReply,
     LoopClock,
@@ -67,6 +71,11 @@ class Limited(House):
 def house(*replies: Any, key: Any = None, user: str = "ann", **env: str) -> Limited:
     answers = by_host(openai=in_turn(*replies or (whole("Hi!"),)))
     return Limited(answers, key=key, user=user, **env)
+
+
+def refused(code: str, message: str = "No.", /, **headers: str) -> FakeReply:
+    body = {"error": {"message": message, "type": "x", "code": code}}
+    return FakeReply(json.dumps(body).encode(), status=429, headers=headers)
 
 
 class TestBuckets:
@@ -332,6 +341,87 @@ class TestFaults:
         await limited.keyed(**OFF)
         assert len(limited.sent) == 2
 
+    @pytest.mark.parametrize(
+        ("code", "closed"), [("rate_limit_exceeded", False), ("insufficient_quota", True)]
+    )
+    async def test_only_what_the_provider_limits_is_closed(self, code: str, closed: bool) -> None:
+        refusal = refused(code, **{"retry-after": "3000"})
+        limited = house(refusal, whole("Hi!"), whole("Hi!"))
+        await limited.keyed(**OFF)
+        assert (await limited.keyed(**OFF)).json["error"]["source"] == "proxy"
+        other = await limited.keyed(**OFF, model="openai/gpt-4o-mini")
+        assert other.status == (429 if closed else 200)
+        if closed:
+            assert other.json["error"]["message"].startswith("openai has asked for quiet. ")
+            assert other.headers["retry-after"] == "3000"
+
+    async def test_a_shorter_wait_does_not_end_a_longer_one(self) -> None:
+        slow = FakeReply(0.1, status=429, headers={"retry-after": "1"})
+        limited = house(slow, refused("x", **{"retry-after": "3000"}))
+        await asyncio.gather(limited.keyed(**OFF), limited.keyed(**OFF))
+        assert (await limited.keyed(**OFF)).headers["retry-after"] == "3000"
+
+    async def test_an_account_that_is_used_up_gets_quiet_without_a_time(self) -> None:
+        limited = house(refused("insufficient_quota"), whole("Hi!"))
+        first = await limited.keyed(**OFF)
+        assert "retry-after" not in first.headers
+        told = await limited.keyed(**OFF, model="openai/gpt-4o-mini")
+        assert (told.status, told.headers["retry-after"]) == (429, "60")
+        limited.clock.time += 60
+        assert (await limited.keyed(**OFF)).status == 200
+
+    async def test_a_free_quota_closes_the_free_models_alone(self) -> None:
+        message = "Rate limit exceeded: free-models-per-day. Add 10 credits"
+        body = {"error": {"code": 429, "message": message}}
+        reset = f"{(house().clock.now() + 90) * 1000:.0f}"
+        at = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset}
+        answers = in_turn(
+            FakeReply(json.dumps(body).encode(), status=429, headers=at), whole("Hi!")
+        )
+        limited = Limited(by_host(openrouter=answers), OPENROUTER_API_KEY="k")
+        free, other, paid = "openai/gpt-oss-20b:free", "a/b:free", "openai/gpt-4o-mini"
+        ask = [
+            await limited.keyed(**OFF, model=f"openrouter/{model}") for model in (free, other, paid)
+        ]
+        assert [told.status for told in ask] == [429, 429, 200]
+        assert [told.json["error"]["retryAfter"] for told in ask[:2]] == [90, 90]
+        assert "for its free models" in ask[1].json["error"]["message"]
+
+    async def test_a_refusal_in_an_answer_of_status_200_counts(self) -> None:
+        error_body = {"error": {"code": 429, "message": "Slow down", "metadata": {"raw": "x"}}}
+        limited = house(FakeReply(json.dumps(error_body).encode()))
+        assert (await limited.keyed(**OFF)).status == 429
+        assert limited.pools.calls == ["openai"]
+
+    async def test_a_request_that_is_too_large_is_no_pressure(self) -> None:
+        limited = house(refused("x", "Request too large for gpt-4o"), whole("Hi!"))
+        assert (await limited.keyed(**OFF)).status == 413
+        assert limited.pools.calls == []
+
+    async def test_a_date_is_a_time_to_wait(self) -> None:
+        at = datetime.fromtimestamp(house().clock.now() + 20, UTC)
+        limited = house(refused("x", **{"retry-after": format_datetime(at, usegmt=True)}))
+        assert (await limited.keyed(**OFF)).headers["retry-after"] == "20"
+        assert (await limited.keyed(**OFF)).headers["retry-after"] == "20"
+
+    async def test_a_share_tells_its_own_figures(self) -> None:
+        limited = house(RATE_LIMIT_BURST="50", RATE_LIMIT_PER_HOUR="1000")
+        told = await limited.keyed(**OFF)
+        bucket, now = limited.buckets.held["openai:ann"], round(limited.clock.now() * 1000)
+        model = told.json["model"]
+        bucket.squeeze(Rate(1, 61), 0, now, model)
+        refusal = await limited.keyed(**OFF)
+        assert refusal.json["error"]["limit"] == "provider:openai"
+        message = refusal.json["error"]["message"]
+        assert f"openai bears less for {model} now" in message
+        assert "61 requests an hour, 1 at once, all of it used up" in message
+        assert "the configured 1000 requests an hour, 50 at once." in message
+        assert message.endswith(f"Try again in {refusal.json['error']['retryAfter']} s.")
+        assert refusal.headers["ratelimit-policy"] == '"provider:openai";q=1;w=60'
+        bucket.squeeze(None, now + 900_000, now)
+        message = (await limited.keyed(**OFF)).json["error"]["message"]
+        assert message == "openai has asked for quiet. Try again in 900 s."
+
     async def test_until_an_operator_says_otherwise(self) -> None:
         limited = house(error(429, **{"retry-after": "20"}), whole("Hi!"))
         await limited.keyed(**OFF)
@@ -430,3 +520,11 @@ async def test_a_name_that_nobody_can_have_is_refused(name: str) -> None:
     response: Any = await limited.app.handle(asked)  # type: ignore[misc]
     assert response.status == 400
     assert json.loads(response.body)["error"]["message"].startswith(f"{name}:")
+
+
+def test_an_isolate_remembers_no_more_closed_models_than_there_is_room_for() -> None:
+    moments: dict[tuple[str, str], float] = {}
+    for number in range(2 * CLOSED):
+        _keep(moments, ("openai", f"{number}"), number)
+    assert len(moments) <= CLOSED
+    assert ("openai", f"{2 * CLOSED - 1}") in moments

@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from proxy.core.chat import Cost, Usage
+from proxy.core.errors import Fault
 from proxy.core.ports import Defer
 from proxy.core.principal import Grant
 
@@ -80,5 +81,8 @@ class Permit(Protocol):
     async def charge(self, offer: Offer) -> Refusal | Reservation:
         """Charges an attempt and reserves what it may use. A Reservation: it may go."""
 
-    def observe(self, provider: str, status: int, headers: Mapping[str, str]) -> None:
-        """Takes note of a provider's answer: its 429s and what it says of its own limits."""
+    def observe(
+        self, provider: str, model: str, headers: Mapping[str, str], fault: Fault | None = None
+    ) -> None:
+        """Takes note of what a provider says of its own limits. headers: of its answer, their names
+        in lower case; fault: what the answer means, if it is no success."""

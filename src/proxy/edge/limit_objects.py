@@ -17,9 +17,10 @@ from proxy.core.config import read_one
 from proxy.edge.clock import SystemClock
 from proxy.edge.log import log
 from proxy.limits import adaptive
-from proxy.limits.adaptive import Allocation, Demand, Signal
 from proxy.limits.budget import Account, Reserve, Settlement
-from proxy.limits.lease import Ask, LeasedBucket
+from proxy.limits.capacity import Allocation, Demand, Signal
+from proxy.limits.lease import LeasedBucket
+from proxy.limits.lease_messages import Ask
 
 T = TypeVar("T")
 
@@ -32,8 +33,8 @@ _RETURNS = msgspec.json.Decoder(tuple[tuple[int, int], ...])
 _RESERVE = msgspec.json.Decoder(Reserve)
 _SETTLEMENTS = msgspec.json.Decoder(tuple[Settlement, ...])
 _SIGNAL = msgspec.json.Decoder(Signal)
-_DEMAND = msgspec.json.Decoder(Demand)
-_ALLOCATION = msgspec.json.Decoder(Allocation)
+_DEMANDS = msgspec.json.Decoder(tuple[Demand, ...])
+_ALLOCATIONS = msgspec.json.Decoder(tuple[Allocation, ...])
 
 
 def _now() -> int:
@@ -137,25 +138,34 @@ class RateBucket(_Stateful):
         """Drops the state of a bucket that is full. A squeeze ends where nobody asks."""
         now = _now()
         if self._next_report < now - self._forget_after_ms:
-            self._bucket.squeeze(None, 0, now)
+            for scope in self._bucket.scopes():
+                self._bucket.squeeze(None, 0, now, scope)
         self._forget_or_wait(self._bucket.idle(now))
 
     def _idle_at(self, now: int) -> int:
         return self._bucket.next_idle(now) or 0
 
     async def _report(self, ask: Ask) -> None:
-        """Tells the provider's pool what was asked for, and takes the share that it gives."""
-        taken, refused = self._bucket.demand()
-        demand = Demand(user=self._user, taken=taken, refused=refused, rate=ask.rate)
+        """Reports to the provider's pool what was asked for, and takes the shares that it gives."""
+        scopes = self._bucket.scopes()
+        demands = [
+            Demand(
+                user=self._user, scope=scope, taken=each.taken, refused=each.refused, rate=ask.rate
+            )
+            for scope in scopes
+            for each in [self._bucket.demand(scope)]
+        ]
         try:
             stub = self.env.PROVIDER_POOL.getByName(self._provider)
-            told = _ALLOCATION.decode(await stub.report(msgspec.json.encode(demand).decode()))
-        except Exception as error:  # the share stays as it is until the next report
+            told = await stub.report(msgspec.json.encode(demands).decode())
+            allocations = _ALLOCATIONS.decode(told)
+        except Exception as error:  # the shares stay as they are until the next report
             log("error", "pool unreachable", error=repr(error)[:500])
             return
         now = _now()
-        self._next_report = now + told.next_report
-        self._bucket.squeeze(told.rate, told.closed_until, now)
+        self._next_report = now + min(each.next_report for each in allocations)
+        for scope, each in zip(scopes, allocations, strict=True):
+            self._bucket.squeeze(each.rate, each.closed_until, now, scope)
         self._save(self._bucket.state())
 
 
@@ -168,14 +178,14 @@ class ProviderPool(_Stateful):
         self._pool = self._revived(partial(adaptive.ProviderPool, floor))
         self._saved = 0
 
-    async def report(self, demand_json: str) -> str:
-        """A bucket's Demand, answered by its Allocation."""
+    async def report(self, demands_json: str) -> str:
+        """A bucket's Demands, one for each scope, answered by as many Allocations."""
         now = _now()
-        allocation = self._pool.report(_DEMAND.decode(demand_json), now)
+        allocations = [self._pool.report(each, now) for each in _DEMANDS.decode(demands_json)]
         if abs(now - self._saved) >= SAVE_MS:  # an older state does little harm
             self._saved = now
             self._save(self._pool.state())
-        return msgspec.json.encode(allocation).decode()
+        return msgspec.json.encode(allocations).decode()
 
     async def signal(self, signal_json: str) -> None:
         """core.ports.Pools.signal of this provider."""

@@ -16,82 +16,45 @@ are on their way or forgotten do not refill, so a bucket whose burst comes in wi
 MARGIN is not used to the full by many isolates.
 """
 
-from typing import Annotated, NamedTuple
+import math
+from functools import reduce
+from typing import NamedTuple
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from proxy.limits.lease_messages import (
+    LATELY,
+    MARGIN,
+    SHORT_TERM,
+    TERM,
+    Ask,
+    Count,
+    Demand,
+    Grant,
+    Limit,
+    Returns,
+    Squeeze,
+    View,
+)
+from proxy.limits.scopes import PROVIDER, scopes_of
 from proxy.limits.token_bucket import STEP, UNIT, Fill, Rate, TokenBucket
 
-TERM = 10_000
-"""Milliseconds for which an isolate may spend from a lease, since it asked."""
-SHORT_TERM = 2_000
-"""The same of a lease that has no more than the request that asked for it needs."""
-MARGIN = 1_000
-"""Milliseconds after the term until the object counts an unreturned lease as spent."""
-LATELY = 10_000
-"""Milliseconds for which an isolate that asked counts as one to share with."""
-
-Count = Annotated[int, Meta(ge=1)]
-Returns = tuple[tuple[int, int], ...]
-"""Leases that an isolate has done with: each one's id and how many tokens it left unused."""
-
-
-class Ask(Struct, frozen=True, omit_defaults=True):
-    """An isolate's request for tokens: `need` or nothing, and `want` where there is plenty."""
-
-    isolate: str
-    want: Count
-    rate: Rate
-    need: Count = 1
-    returns: Returns = ()
-
-
-class Grant(Struct, frozen=True, omit_defaults=True):
-    """The answer. Durations are milliseconds."""
-
-    lease: int
-    """Its id; 0 where nothing was granted."""
-    tokens: int
-    """At least what was needed, or 0."""
-    term: int
-    """For how long they may be spent, counted from when the isolate asked."""
-    wait: int | None
-    """Until `need` would be granted to a caller that is alone, if no lease is returned before it
-    lapses. None: never, at the rate of now."""
-    level: int
-    """Whole tokens left in the bucket."""
-    reset: int | None
-    """Until the bucket is full, if nobody asks. None: never."""
-
-
-class Demand(NamedTuple):
-    """Tokens that were granted, and that were needed and refused."""
-
-    taken: int
-    refused: int
-
-
-class View(Struct, frozen=True):
-    """A bucket as an operator sees it. Moments and durations are milliseconds."""
-
-    rate: Rate | None
-    """The one in effect; None: nobody has asked yet."""
-    squeezed: Rate | None
-    closed_until: int
-    level: int
-    held: int
-    """Tokens in leases that have not ended."""
-    leases: int
-    isolates: int
-    """How many asked lately."""
-    reset: int | None
-    """Until it is full; None: never."""
+SCOPES = 100
+"""How many scopes are told apart between two reports; what is asked for in others counts for the
+whole provider alone."""
 
 
 class _Lent(Struct, frozen=True, array_like=True):
     tokens: Count
     lapse: int
+    model: str = ""
+
+
+class _Stored(Struct, frozen=True, array_like=True):
+    rate: Rate | None
+    fill: Fill | None
+    closed_until: int
 
 
 class _State(Struct, frozen=True):
@@ -101,9 +64,30 @@ class _State(Struct, frozen=True):
     leases: dict[int, _Lent]
     squeezed: Rate | None
     closed_until: int
+    scopes: dict[str, _Stored] = {}
 
 
 _STATE = msgspec.msgpack.Decoder(_State)
+
+
+class _Scope(NamedTuple):
+    """How the bucket's user is limited in one scope."""
+
+    name: str
+    bucket: TokenBucket | None
+    """None: no rate but that of the wider scopes."""
+    closed_until: int
+
+
+class _Refusal(NamedTuple):
+    """Which limit refuses, and for how many milliseconds. None: for ever."""
+
+    wait: int | None
+    limit: Limit
+    scope: str
+
+
+_NONE = _Refusal(0, "configured", PROVIDER)
 
 
 class LeasedBucket:
@@ -125,11 +109,11 @@ class LeasedBucket:
         self._closed_until = stored.closed_until
         self._bucket: TokenBucket | None = None
         if stored.rate and stored.fill:
-            held = sum(lent.tokens for lent in stored.leases.values())
             rate = stored.rate.lowest(stored.squeezed)
-            self._bucket = TokenBucket(rate, now, stored.fill, held)
+            self._bucket = TokenBucket(rate, now, stored.fill, self._held(PROVIDER))
+        self._scopes = {name: self._restored(name, s, now) for name, s in stored.scopes.items()}
         self._seen: dict[str, int] = {}
-        self._taken = self._refused = 0
+        self._demands: dict[str, Demand] = {}
 
     def ask(self, ask: Ask, now: int) -> Grant:
         """Grants `need` tokens up to `want`, or none. Takes the returns in first."""
@@ -137,32 +121,59 @@ class LeasedBucket:
         self.give_back(ask.returns, now)
         self._seen.pop(ask.isolate, None)
         self._seen[ask.isolate] = bucket.at
-        tokens = self._portion(ask, bucket, now)
-        lease, term, wait = 0, 0, self._wait(bucket, ask.need, now)
+        scopes = self._met(ask.model)
+        buckets = [scope.bucket for scope in scopes if scope.bucket]
+        level = min(each.peek(now) for each in buckets)
+        tokens = self._portion(ask, level, max(scope.closed_until for scope in scopes), now)
+        lease, term, refusal = 0, 0, _NONE
         if tokens:
-            lease, wait = self._next_lease, 0
+            lease = self._next_lease
             term = SHORT_TERM if tokens <= ask.need else TERM
-            bucket.lend(tokens, now)
-            self._leases[lease] = _Lent(tokens, bucket.at + term + MARGIN)
+            for each in buckets:
+                each.lend(tokens, now)
+            self._leases[lease] = _Lent(tokens, bucket.at + term + MARGIN, ask.model)
             self._next_lease += 1
-            self._taken += tokens
         else:
-            self._refused += ask.need
-        reset = self._until(bucket, bucket.rate.burst, now)
-        return Grant(lease, tokens, term, wait, bucket.peek(now), reset)
+            refusal = self._refusal(scopes, ask.need, now)
+        self._count(ask.model, tokens, 0 if tokens else ask.need)
+        rate = reduce(Rate.lowest, (each.rate for each in buckets), ask.rate)
+        return Grant(
+            lease,
+            tokens,
+            term,
+            refusal.wait,
+            level - tokens,
+            self._until(bucket, bucket.rate.burst, PROVIDER, now),
+            rate=None if rate == ask.rate else rate,
+            limit=refusal.limit,
+            scope=refusal.scope,
+        )
 
     def give_back(self, returns: Returns, now: int) -> None:
         """Ends leases. Those that it does not know have lapsed or were returned: ignored."""
-        bucket = self._advance(now)
-        for lease, unused in returns:
-            lent = self._leases.pop(lease, None)
-            if bucket and lent:
-                bucket.settle(lent.tokens, min(max(0, unused), lent.tokens), now)
-
-    def squeeze(self, rate: Rate | None, closed_until: int, now: int) -> None:
-        """Holds the rate down to `rate` (None: no more) and grants nothing before `closed_until`
-        (0: open). Leases that are out may still be spent."""
         self._advance(now)
+        for lease, unused in returns:
+            if lent := self._leases.pop(lease, None):
+                self._settle(lent, min(max(0, unused), lent.tokens), now)
+
+    def squeeze(
+        self, rate: Rate | None, closed_until: int, now: int, scope: str = PROVIDER
+    ) -> None:
+        """Holds the rate in a scope down to `rate` (None: no more) and grants nothing there before
+        `closed_until` (0: open). Leases that are out may still be spent."""
+        main = self._advance(now)
+        if scope != PROVIDER:
+            bucket = self._scopes[scope].bucket if scope in self._scopes else None
+            if rate is None:
+                bucket = None
+            elif bucket:
+                bucket.set_rate(rate, now)
+            else:
+                bucket = TokenBucket(rate, now, main.fill() if main else None, self._held(scope))
+            self._scopes[scope] = _Scope(scope, bucket, closed_until)
+            if bucket is None and closed_until <= now:
+                del self._scopes[scope]
+            return
         self._squeezed = rate
         self._closed_until = closed_until
         if self._rate:
@@ -175,18 +186,28 @@ class LeasedBucket:
         self._leases = {}
         if bucket:
             self._bucket = TokenBucket(bucket.rate, bucket.at)
+        for name, scope in self._scopes.items():
+            if scope.bucket:
+                self._scopes[name] = scope._replace(bucket=TokenBucket(scope.bucket.rate, now))
 
     def state(self) -> bytes:
         """What to store."""
-        fill = self._bucket.fill() if self._bucket else None
         return msgspec.msgpack.encode(
             _State(
                 self._next_lease,
                 self._rate,
-                fill,
+                self._bucket.fill() if self._bucket else None,
                 self._leases,
                 self._squeezed,
                 self._closed_until,
+                {
+                    scope.name: _Stored(
+                        scope.bucket.rate if scope.bucket else None,
+                        scope.bucket.fill() if scope.bucket else None,
+                        scope.closed_until,
+                    )
+                    for scope in self._scopes.values()
+                },
             )
         )
 
@@ -198,16 +219,20 @@ class LeasedBucket:
         """The earliest moment at which it will be idle if nobody asks. None: not as it stands,
         since it is squeezed or does not refill."""
         bucket = self._advance(now)
-        if self._squeezed:
+        scopes = self._scopes.values()
+        if self._squeezed or any(scope.bucket for scope in scopes):
             return None
-        full = self._until(bucket, bucket.rate.burst, now) if bucket else 0
-        return None if full is None else max(now + full, self._closed_until)
+        full = self._until(bucket, bucket.rate.burst, PROVIDER, now) if bucket else 0
+        closed = max((scope.closed_until for scope in scopes), default=0)
+        return None if full is None else max(now + full, self._closed_until, closed)
 
-    def demand(self) -> Demand:
-        """What was asked of it since this was last called; a restart forgets it."""
-        demand = Demand(self._taken, self._refused)
-        self._taken = self._refused = 0
-        return demand
+    def scopes(self) -> tuple[str, ...]:
+        """Those in which it was asked or is squeezed."""
+        return tuple(dict.fromkeys((PROVIDER, *self._demands, *self._scopes)))
+
+    def demand(self, scope: str = PROVIDER) -> Demand:
+        """What was asked of it in a scope since this was last called; a restart forgets it."""
+        return self._demands.pop(scope, Demand(0, 0))
 
     def show(self, now: int) -> View:
         """For an operator."""
@@ -220,8 +245,18 @@ class LeasedBucket:
             held=bucket.held if bucket else 0,
             leases=len(self._leases),
             isolates=len(self._seen),
-            reset=self._until(bucket, bucket.rate.burst, now) if bucket else 0,
+            reset=self._until(bucket, bucket.rate.burst, PROVIDER, now) if bucket else 0,
+            scopes={
+                scope.name: Squeeze(scope.bucket.rate if scope.bucket else None, scope.closed_until)
+                for scope in self._scopes.values()
+            },
         )
+
+    def _restored(self, name: str, stored: _Stored, now: int) -> _Scope:
+        bucket = None
+        if stored.rate:
+            bucket = TokenBucket(stored.rate, now, stored.fill, self._held(name))
+        return _Scope(name, bucket, stored.closed_until)
 
     def _rated(self, asked: Rate, now: int) -> TokenBucket:
         """The bucket at the rate that is in effect when `asked` is what is allowed."""
@@ -234,10 +269,31 @@ class LeasedBucket:
             bucket.set_rate(rate, now)
         return bucket
 
-    def _portion(self, ask: Ask, bucket: TokenBucket, now: int) -> int:
+    def _met(self, model: str) -> list[_Scope]:
+        """The scopes that limit requests for a model."""
+        narrower = (self._scopes.get(name) for name in scopes_of(model)[1:])
+        whole = _Scope(PROVIDER, self._bucket, self._closed_until)
+        return [whole, *(scope for scope in narrower if scope)]
+
+    def _held(self, scope: str) -> int:
+        """Tokens in leases of a scope."""
+        leases = self._leases.values()
+        return sum(lent.tokens for lent in leases if scope in scopes_of(lent.model))
+
+    def _settle(self, lent: _Lent, unused: int, at: int) -> None:
+        for scope in self._met(lent.model):
+            if scope.bucket:
+                scope.bucket.settle(lent.tokens, unused, at)
+
+    def _count(self, model: str, taken: int, refused: int) -> None:
+        for scope in scopes_of(model):
+            if scope in self._demands or len(self._demands) < SCOPES:
+                known = self._demands.get(scope, Demand(0, 0))
+                self._demands[scope] = Demand(known.taken + taken, known.refused + refused)
+
+    def _portion(self, ask: Ask, level: int, closed_until: int, now: int) -> int:
         """The fewer tokens the nearer the limit, so that none lie idle while others are refused."""
-        level = bucket.peek(now)
-        if level < ask.need or now < self._closed_until:
+        if level < ask.need or now < closed_until:
             return 0
         share = level // (2 * len(self._seen))
         return max(ask.need, min(ask.want, share))
@@ -252,24 +308,39 @@ class LeasedBucket:
             return None
         step = bucket.at - now
         if step > STEP:
-            self._closed_until -= step
-            self._seen = {}
-            self._leases = {
-                lease: _Lent(lent.tokens, lent.lapse - step) for lease, lent in self._leases.items()
-            }
+            self._step_back(step)
         lapsed = [lease for lease, lent in self._leases.items() if lent.lapse <= now]
         for lease in sorted(lapsed, key=lambda lease: self._leases[lease].lapse):
             lent = self._leases.pop(lease)
-            bucket.settle(lent.tokens, 0, lent.lapse)
+            self._settle(lent, 0, lent.lapse)
         bucket.refill(now)
         self._seen = {who: at for who, at in self._seen.items() if at > bucket.at - LATELY}
         return bucket
 
-    def _wait(self, bucket: TokenBucket, n: int, now: int) -> int | None:
-        until = self._until(bucket, n, now)
-        return None if until is None else max(until, self._closed_until - now)
+    def _step_back(self, step: int) -> None:
+        self._closed_until -= step
+        self._scopes = {
+            name: scope._replace(closed_until=scope.closed_until - step)
+            for name, scope in self._scopes.items()
+        }
+        self._seen = {}
+        self._leases = {
+            lease: _Lent(lent.tokens, lent.lapse - step, lent.model)
+            for lease, lent in self._leases.items()
+        }
 
-    def _until(self, bucket: TokenBucket, n: int, now: int) -> int | None:
+    def _refusal(self, scopes: list[_Scope], n: int, now: int) -> _Refusal:
+        """Which of the scopes' limits refuses `n` tokens for longest."""
+        refusals = []
+        for name, bucket, closed_until in scopes:
+            refusals.append(_Refusal(max(0, closed_until - now), "closed", name))
+            if bucket:
+                configured = name == PROVIDER and bucket.rate == self._rate
+                limit: Limit = "configured" if configured else "share"
+                refusals.append(_Refusal(self._until(bucket, n, name, now), limit, name))
+        return max(refusals, key=lambda each: math.inf if each.wait is None else each.wait)
+
+    def _until(self, bucket: TokenBucket, n: int, scope: str, now: int) -> int | None:
         """Milliseconds until `n` tokens are there. While a lease keeps the room that the last of
         them need, these can only begin to come when it has lapsed."""
         until = bucket.wait(n, now)
@@ -280,8 +351,9 @@ class LeasedBucket:
             short = min(n, n + held - bucket.rate.burst)
             if short <= 0:
                 break
-            until = max(until, lent.lapse - now - (-short * UNIT // bucket.rate.per_hour))
-            held -= lent.tokens
+            if scope in scopes_of(lent.model):
+                until = max(until, lent.lapse - now - (-short * UNIT // bucket.rate.per_hour))
+                held -= lent.tokens
         return until
 
 

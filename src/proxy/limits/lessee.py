@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 from msgspec import Struct
 
-from proxy.limits.lease import MARGIN, TERM, Ask, Grant, Returns
+from proxy.limits.lease_messages import MARGIN, TERM, Ask, Grant, Returns
 from proxy.limits.token_bucket import Rate
 
 NAMES = 10_000
@@ -30,6 +30,8 @@ class Known(Struct, frozen=True):
     """Tokens: its own and those that were left in the bucket."""
     reset: int | None
     """Milliseconds until it is full. None: never."""
+    rate: Rate | None = None
+    """The share that is in effect; None: the configured rate is."""
 
 
 class _Lease(Struct):
@@ -101,54 +103,55 @@ class _Pool:
 
 class Lessee:
     """All buckets of one isolate. `max_size`: tokens that it asks for at once at the most, unless
-    one request needs more; with 1 it asks for each request. Moments are whole milliseconds of the
-    isolate's clock; where this steps back, leases end the sooner.
+    one request needs more; with 1 it asks for each request. What is leased for one model is not
+    spent on another. Moments are whole milliseconds of the isolate's clock; where this steps back,
+    leases end the sooner.
     """
 
     def __init__(self, isolate: str, max_size: int) -> None:
         self._isolate = isolate
         self._max_size = max_size
-        self._pools: OrderedDict[str, _Pool] = OrderedDict()
+        self._pools: OrderedDict[tuple[str, str], _Pool] = OrderedDict()
         self._last = 0
 
-    def spend(self, name: str, n: int, now: int) -> bool:
+    def spend(self, name: str, n: int, now: int, model: str = "") -> bool:
         """Spends `n` tokens from what it holds; False, and none is spent, if they aren't there."""
-        pool = self._pool(name, now)
+        pool = self._pool(name, model, now)
         if pool.left(now) < n:
             return False
         pool.spend(n, now)
         return True
 
-    def ask_for(self, name: str, rate: Rate, n: int, now: int) -> Ask:
+    def ask_for(self, name: str, rate: Rate, n: int, now: int, model: str = "") -> Ask:
         """What to ask the object for, at once, when `n` could not be spent. All that is held of
         the bucket goes back with it, so it has to be sent or is lost."""
-        pool = self._pool(name, now)
+        pool = self._pool(name, model, now)
         want = n
         if pool.asked is None or not 0 <= now - pool.asked < PATIENCE:
             want = max(n, min(pool.demand(now), self._max_size))
         if want > n:
             pool.asked = now
-        return Ask(self._isolate, want, rate, n, pool.end(list(pool.leases), now))
+        return Ask(self._isolate, want, rate, n, pool.end(list(pool.leases), now), model)
 
-    def granted(self, name: str, grant: Grant, sent_at: int, now: int) -> None:
+    def granted(self, name: str, grant: Grant, sent_at: int, now: int, model: str = "") -> None:
         """Takes in the answer to what was asked at `sent_at`. One that is late or doubled adds
         nothing that could be spent."""
-        pool = self._pool(name, now)
+        pool = self._pool(name, model, now)
         pool.told, pool.told_at = grant, now
         pool.asked = None
         if grant.tokens and grant.lease not in pool.leases and grant.lease not in pool.ended:
             until = min(sent_at, now) + grant.term
             pool.leases[grant.lease] = _Lease(grant.tokens, until)
 
-    def standing(self, name: str, now: int) -> Known | None:
+    def standing(self, name: str, now: int, model: str = "") -> Known | None:
         """How the bucket stands, as far as is known. None: the object has not told yet."""
-        pool = self._pool(name, now)
+        pool = self._pool(name, model, now)
         if pool.told is None:
             return None
         reset = pool.told.reset
         if reset is not None:
             reset = max(0, reset - (now - pool.told_at))
-        return Known(pool.left(now) + pool.told.level, reset)
+        return Known(pool.left(now) + pool.told.level, reset, pool.told.rate)
 
     def idle_returns(self, now: int) -> list[tuple[str, Returns]]:
         """What to give back, by bucket: leases that are about to end with tokens unused. To be
@@ -156,18 +159,20 @@ class Lessee:
         self._see(now)
         while self._pools and now - next(iter(self._pools.values())).used > FORGET:
             self._pools.popitem(last=False)
-        returns = ((name, pool.end(pool.ending(now), now)) for name, pool in self._pools.items())
+        pools = self._pools.items()
+        returns = ((name, pool.end(pool.ending(now), now)) for (name, _), pool in pools)
         return [(name, unused) for name, unused in returns if unused]
 
-    def _pool(self, name: str, now: int) -> _Pool:
+    def _pool(self, name: str, model: str, now: int) -> _Pool:
         self._see(now)
-        pool = self._pools.get(name)
+        key = name, model
+        pool = self._pools.get(key)
         if pool is None:
-            pool = self._pools[name] = _Pool(now)
+            pool = self._pools[key] = _Pool(now)
             if len(self._pools) > NAMES:
                 self._pools.popitem(last=False)
         pool.used = now
-        self._pools.move_to_end(name)
+        self._pools.move_to_end(key)
         return pool
 
     def _see(self, now: int) -> None:

@@ -16,25 +16,23 @@ import msgspec
 from proxy.core.chat import Usage
 from proxy.core.circuit import Circuit
 from proxy.core.config import Config
+from proxy.core.errors import Fault
 from proxy.core.permit import Offer, Refusal, Reservation, Standing
 from proxy.core.ports import Defer, Ports
 from proxy.core.principal import Limits, Principal
-from proxy.limits.adaptive import signal_of
 from proxy.limits.budget import Reserve, Settlement, Terms, Verdict
-from proxy.limits.lease import Grant
+from proxy.limits.lease_messages import Grant
 from proxy.limits.lessee import Lessee
+from proxy.limits.quiet import Quiet, signal_from
 from proxy.limits.reservations import Estimate, Reservations
 from proxy.limits.token_bucket import Rate
+from proxy.limits.wording import again, refused
 
 TIDY_MS = 12_000
 """How long after a lease was granted what is left of it is looked after."""
-SIGNAL_SECONDS = 5.0
-"""How often an isolate tells a provider's pool what is no 429."""
 LONGEST_USER = 512
 """Bytes of a user's name that stand in the name of its buckets; the platform lets an object know
 its name up to 1,024 bytes."""
-LONGEST_CLOSED = 3600.0
-"""Seconds for which a provider's Retry-After is believed at most."""
 DOLLAR = 1_000_000_000
 
 _GRANT = msgspec.json.Decoder(Grant)
@@ -52,8 +50,7 @@ class Limiter:
         self._buckets = Circuit(ports.clock)
         self._accounts = Circuit(ports.clock)
         self._tidying = -TIDY_MS
-        self._closed: dict[str, float] = {}
-        self._signalled: dict[str, float] = {}
+        self.quiet = Quiet(ports.clock)
 
     def meter(self, principal: Principal, defer: Defer) -> "Meter":
         """The limits for one request. defer: has work done after the answer."""
@@ -77,36 +74,35 @@ class Limiter:
             per_hour=_first(limits.per_hour, there.per_hour, defaults.rate_limit_per_hour),
         )
 
-    async def take(self, name: str, limit: str, rate: Rate, defer: Defer) -> Refusal | None:
-        """One token of a bucket; None: it may go. limit: what callers know the bucket as."""
-        if self._lessee.spend(name, 1, self.now):
+    async def take(
+        self, name: str, limit: str, rate: Rate, defer: Defer, model: str = ""
+    ) -> Refusal | None:
+        """One token of a bucket; None: it may go. limit: what callers know the bucket as; model:
+        what it is for, of a provider's bucket."""
+        if self._lessee.spend(name, 1, self.now, model):
             return None
         sent = self.now
-        ask = msgspec.json.encode(self._lessee.ask_for(name, rate, 1, sent)).decode()
+        ask = msgspec.json.encode(self._lessee.ask_for(name, rate, 1, sent, model)).decode()
         user = name.partition(":")[2]
         told = await self._reach(self._buckets, user, self._ports.buckets.ask(name, ask))
         if told is None:
             return self._unreachable()
         grant = _GRANT.decode(told)
-        self._lessee.granted(name, grant, sent, self.now)
+        self._lessee.granted(name, grant, sent, self.now, model)
         if grant.tokens > 1 and sent - self._tidying >= TIDY_MS // 2:
             self._tidying = sent
             defer(self._tidy())
-        if self._lessee.spend(name, 1, self.now):
+        if self._lessee.spend(name, 1, self.now, model):
             return None
         wait = None if grant.wait is None else grant.wait / 1000
-        return Refusal(
-            limit=limit,
-            message=f"Rate limit exceeded: {_words(limit)} ({rate.per_hour} requests an hour,"
-            f" {rate.burst} at once). {_again(wait)}",
-            retry_after=wait,
-        )
+        return Refusal(limit=limit, message=refused(limit, rate, grant, wait), retry_after=wait)
 
-    def standing(self, name: str, limit: str, rate: Rate) -> Standing | None:
+    def standing(self, name: str, limit: str, rate: Rate, model: str = "") -> Standing | None:
         """How a bucket stands, as far as this isolate knows."""
-        known = self._lessee.standing(name, self.now)
+        known = self._lessee.standing(name, self.now, model)
         if known is None or known.reset is None:
             return None
+        rate = known.rate or rate
         return Standing(
             limit=limit,
             quota=rate.burst,
@@ -131,33 +127,19 @@ class Limiter:
         text = msgspec.json.encode(settlements).decode()
         await self._call(_told(self._ports.accounts.settle(key_id, text)))
 
-    def closed(self, provider: str) -> Refusal | None:
-        """Whether the provider itself asked for quiet, as far as this isolate knows."""
-        left = self._closed.get(provider, 0) - self._ports.clock.now()
-        if left <= 0:
-            return None
-        return Refusal(
-            limit=f"provider:{provider}",
-            message=f"{provider} has asked for quiet. {_again(left)}",
-            retry_after=left,
-        )
-
-    def reopen(self, provider: str) -> None:
-        """Forgets that a provider asked for quiet."""
-        self._closed.pop(provider, None)
-
-    def observe(self, provider: str, status: int, headers: Mapping[str, str], defer: Defer) -> None:
+    def observe(
+        self,
+        provider: str,
+        model: str,
+        headers: Mapping[str, str],
+        fault: Fault | None,
+        defer: Defer,
+    ) -> None:
         """Obeys what a provider says of its own limits, and has all isolates told."""
         if not self._config.rate_limit_adaptive:
             return
-        signal = signal_of(status, headers, self.now)
-        if signal is None:
-            return
-        now = self._ports.clock.now()
-        if signal.limited and signal.retry_after:
-            self._closed[provider] = now + min(signal.retry_after, LONGEST_CLOSED)
-        if signal.limited or now - self._signalled.get(provider, 0) >= SIGNAL_SECONDS:
-            self._signalled[provider] = now
+        signal = signal_from(model, headers, fault, self.now)
+        if signal and self.quiet.note(provider, signal):
             text = msgspec.json.encode(signal).decode()
             defer(self._call(_told(self._ports.pools.signal(provider, text))))
 
@@ -229,7 +211,7 @@ class Meter:
     async def charge(self, offer: Offer) -> Refusal | Reservation:
         """See core.permit.Permit."""
         limiter, provider = self._limiter, offer.provider
-        if refusal := limiter.closed(provider):
+        if refusal := limiter.quiet.closed(provider, offer.model):
             return refusal
         reserved, standing = await self._reservations.reserve(self.estimate, offer)
         if standing:
@@ -240,7 +222,7 @@ class Meter:
         principal = self.principal
         name = bucket_name(provider, principal.user, principal.key_id, principal.limits)
         try:
-            refusal = await self._take(name, f"provider:{provider}", rate)
+            refusal = await self._take(name, f"provider:{provider}", rate, offer.model)
         except BaseException:
             reserved.release()
             raise
@@ -248,9 +230,11 @@ class Meter:
             reserved.release()
         return refusal or reserved
 
-    def observe(self, provider: str, status: int, headers: Mapping[str, str]) -> None:
+    def observe(
+        self, provider: str, model: str, headers: Mapping[str, str], fault: Fault | None = None
+    ) -> None:
         """See core.permit.Permit."""
-        self._limiter.observe(provider, status, headers, self.defer)
+        self._limiter.observe(provider, model, headers, fault, self.defer)
 
     def expected(self, max_output: int | None) -> Usage:
         """See core.permit.Permit."""
@@ -271,9 +255,9 @@ class Meter:
         """Reports what was settled, after the answer. No attempt may follow."""
         self._reservations.close()
 
-    async def _take(self, name: str, limit: str, rate: Rate) -> Refusal | None:
-        self._standings[limit] = lambda: self._limiter.standing(name, limit, rate)
-        return await self._limiter.take(name, limit, rate, self.defer)
+    async def _take(self, name: str, limit: str, rate: Rate, model: str = "") -> Refusal | None:
+        self._standings[limit] = lambda: self._limiter.standing(name, limit, rate, model)
+        return await self._limiter.take(name, limit, rate, self.defer, model)
 
 
 def bucket_name(
@@ -315,7 +299,7 @@ def _refusal(verdict: Verdict, ask: Reserve) -> Refusal | None:
     return Refusal(
         limit=verdict.limit,
         message=f"Rate limit exceeded: the key's {verdict.quota} tokens a minute, of which"
-        f" {max(0, verdict.left)} are left. {_again(wait)}",
+        f" {max(0, verdict.left)} are left. {again(wait)}",
         retry_after=wait,
     )
 
@@ -338,16 +322,3 @@ def _tokens(verdict: Verdict, terms: Terms) -> Standing | None:
 def _moment(ms: int) -> str:
     """RFC 3339, to the second."""
     return f"{datetime.fromtimestamp(ms // 1000, UTC).replace(tzinfo=None).isoformat()}Z"
-
-
-def _words(limit: str) -> str:
-    _, _, provider = limit.partition(":")
-    return f"the requests of this user at {provider}" if provider else "the requests of this key"
-
-
-def _again(wait: float | None) -> str:
-    return (
-        "It will not be admitted later either."
-        if wait is None
-        else (f"Try again in {max(1, -(-wait // 1)):.0f} s.")
-    )

@@ -5,7 +5,8 @@ there, never after. What each attempt met is kept, and told whatever the end.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -97,7 +98,8 @@ class Manager:
             adapter = ADAPTERS[target.spec.dialect]
             # Unstreamed, a provider may think for long between its headers and its answer.
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
-            return adapter.answer(target, await _read(reply))
+            with _observed(target, permit):
+                return adapter.answer(target, await _read(reply))
 
         asked = _Asked.of(call, began, retrying)
         answer, done = await self._run_chat(call, asked, permit, attempt)
@@ -120,7 +122,8 @@ class Manager:
             idle = self._config.idle_timeout_ms / 1000
             reply = await self._send(adapter, target, outgoing, permit, first_byte, idle)
             stream = Stream(reply, adapter.decoder(target))
-            await stream.begin()
+            with _observed(target, permit):
+                await stream.begin()
             return stream
 
         asked = _Asked.of(call, began, retrying)
@@ -157,7 +160,8 @@ class Manager:
         async def attempt(target: Target, outgoing: Outgoing, first_byte: Allowance) -> Embeddings:
             adapter = ADAPTERS[target.spec.dialect]
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
-            return adapter.embeddings(target, ask, await _read(reply, VECTOR_VALUES))
+            with _observed(target, permit):
+                return adapter.embeddings(target, ask, await _read(reply, VECTOR_VALUES))
 
         asked = _Asked(
             ask.routing, Needs(embedding=True, vendors=ask.vendors), ask.user, ask.caller_key
@@ -271,14 +275,26 @@ class Manager:
                 reply = await self._upstream.send(outgoing, idle=idle)
         except TimeoutError:
             raise first_byte.run_out() from None
-        permit.observe(target.spec.name, reply.status, reply.headers)
         if 200 <= reply.status < 300:
+            permit.observe(target.spec.name, target.model.id, reply.headers)
             return reply
         try:
             body = await _read(reply)
         except Fault:
             body = b""  # the status alone tells enough
-        raise adapter.fault(target, reply.status, reply.headers, body)
+        fault = adapter.fault(target, reply.status, reply.headers, body, self._clock.now())
+        permit.observe(target.spec.name, target.model.id, reply.headers, fault)
+        raise fault
+
+
+@contextmanager
+def _observed(target: Target, permit: Permit) -> Iterator[None]:
+    """Has the limits take note of a refusal that comes in an answer of status 200."""
+    try:
+        yield
+    except Fault as fault:
+        permit.observe(target.spec.name, target.model.id, {}, fault)
+        raise
 
 
 class _Asked(Struct, frozen=True):

@@ -10,7 +10,8 @@ from random import Random
 
 from msgspec import Struct
 
-from proxy.limits.adaptive import Demand, ProviderPool, signal_of
+from proxy.limits.adaptive import ProviderPool, signal_of
+from proxy.limits.capacity import Demand
 from proxy.limits.token_bucket import Rate, TokenBucket
 
 HOUR = 3_600_000
@@ -88,7 +89,9 @@ class Tally(Struct):
     """Requests whose last try ended in that."""
 
 
-class _User:
+class User:
+    """One who asks, with the bucket of its own."""
+
     def __init__(self, name: str, rate: Rate) -> None:
         self.name = name
         self.rate = rate
@@ -168,7 +171,7 @@ def run(
 ) -> dict[str, Tally]:
     """What became of each group's requests."""
     provider, pool = _Provider(telling), ProviderPool(FLOOR)
-    users = {(g.name, n): _User(f"{g.name} {n}", g.rate) for g in GROUPS for n in range(g.users)}
+    users = {(g.name, n): User(f"{g.name} {n}", g.rate) for g in GROUPS for n in range(g.users)}
     tallies = {group.name: Tally() for group in GROUPS}
     heapify(coming := requests(hours, seed))
     while coming:

@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.limits.lease import (
+from proxy.limits.lease import SCOPES, LeasedBucket
+from proxy.limits.lease_messages import (
     LATELY,
     MARGIN,
     SHORT_TERM,
     TERM,
     Ask,
     Grant,
-    LeasedBucket,
     Returns,
+    Squeeze,
     View,
 )
 from proxy.limits.token_bucket import STEP, Rate
@@ -33,8 +34,16 @@ class Object:
         self.rate = rate
         self.now = NOW
 
-    def ask(self, need: int = 1, want: int = 0, who: str = "a", returns: Returns = ()) -> Grant:
-        return self.bucket.ask(Ask(who, max(want, need), self.rate, need, returns), self.now)
+    def ask(
+        self,
+        need: int = 1,
+        want: int = 0,
+        who: str = "a",
+        returns: Returns = (),
+        model: str = "m",
+    ) -> Grant:
+        ask = Ask(who, max(want, need), self.rate, need, returns, model)
+        return self.bucket.ask(ask, self.now)
 
     def empty(self) -> Grant:
         grant = self.ask(need=self.rate.burst)
@@ -47,7 +56,7 @@ class Object:
     def later(self, state: bytes, after: int, need: int) -> int:
         """What it would grant to one who asks for `need` then."""
         other = LeasedBucket(self.now, state)
-        return other.ask(Ask("other", need, self.rate, need), self.now + after).tokens
+        return other.ask(Ask("other", need, self.rate, need, (), "m"), self.now + after).tokens
 
 
 @pytest.fixture
@@ -171,6 +180,7 @@ STEPS = st.lists(
     st.integers(0, 20_000),
     st.integers(0, 12_000),
     st.none() | st.builds(Rate, burst=st.integers(1, 12), per_hour=st.integers(0, 20_000)),
+    st.sampled_from(["", "m"]),
 )
 def test_to_wait_that_long_is_granted_and_a_millisecond_less_is_not(
     steps: list[tuple[int, int, int, int, str]],
@@ -178,20 +188,20 @@ def test_to_wait_that_long_is_granted_and_a_millisecond_less_is_not(
     per_hour: int,
     closed: int,
     squeezed: Rate | None,
+    scope: str,
 ) -> None:
     it = Object(Rate(10, per_hour))
     lease = 0
     for gap, some, want, unused, who in steps:
         it.now += gap
         lease = it.ask(some, want, who, ((lease, unused),)).lease
-    it.bucket.squeeze(squeezed, it.now + closed, it.now)
+    it.bucket.squeeze(squeezed, it.now + closed, it.now, scope)
     state = it.bucket.state()
     grant = it.ask(need)
     if grant.tokens:
         return
     if grant.wait is None:
-        rate = it.bucket.show(it.now).rate
-        assert rate
+        rate = it.rate.lowest(squeezed)
         assert need > rate.burst or not rate.per_hour
         assert it.later(state, HOUR * 24 * 365, need) == 0
         return
@@ -326,6 +336,60 @@ def test_while_it_is_closed_nothing_is_granted(it: Object) -> None:
     assert it.ask().tokens == 1
 
 
+def test_a_squeezed_model_leaves_the_others_alone(it: Object) -> None:
+    it.bucket.squeeze(Rate(2, 60), 0, it.now, "m")
+    assert [it.ask().tokens for _ in range(3)] == [1, 1, 0]
+    refused = it.ask()
+    assert (refused.limit, refused.scope, refused.rate) == ("share", "m", Rate(2, 60))
+    assert refused.wait == SHORT_TERM + MARGIN + 60_000
+    other = it.ask(model="other")
+    assert (other.tokens, other.level, other.rate) == (1, 7, None)
+    assert it.bucket.show(it.now).scopes == {"m": Squeeze(Rate(2, 60), 0)}
+    assert it.bucket.next_idle(it.now) is None
+    it.bucket.reset(it.now)
+    assert it.ask().level == 1
+    it.bucket.squeeze(None, 0, it.now, "m")
+    assert it.bucket.show(it.now).scopes == {}
+    assert it.ask(need=8).tokens == 8
+
+
+def test_a_closed_model_leaves_the_others_alone(it: Object) -> None:
+    it.ask()
+    it.bucket.squeeze(None, it.now + 50_000, it.now, "m")
+    refused = it.ask()
+    assert (refused.wait, refused.limit, refused.scope) == (50_000, "closed", "m")
+    assert it.ask(model="other").tokens == 1
+    assert it.ask(model="other:free").tokens == 1
+    assert it.bucket.next_idle(it.now) == it.now + 50_000
+    it.bucket.squeeze(None, it.now + 9000, it.now, ":free")
+    refused = it.ask(model="other:free")
+    assert (refused.wait, refused.limit, refused.scope) == (9000, "closed", ":free")
+    assert it.ask(model="other").tokens == 1
+
+
+@pytest.mark.parametrize("scope", ["", "m"])
+def test_who_refuses_is_told(it: Object, scope: str) -> None:
+    it.empty()
+    assert (it.ask().limit, it.ask().rate) == ("configured", None)
+    it.bucket.squeeze(Rate(5, 99), 0, it.now, scope)
+    assert (it.ask().limit, it.ask().scope, it.ask().rate) == ("share", scope, Rate(5, 99))
+    it.bucket.squeeze(Rate(5, 99), it.now + HOUR, it.now, scope)
+    assert (it.ask().limit, it.ask().scope) == ("closed", scope)
+
+
+def test_a_squeezed_model_is_stored(it: Object) -> None:
+    it.ask(need=3)
+    it.bucket.squeeze(Rate(5, 60), it.now + 100, it.now, "m")
+    again = LeasedBucket(it.now, it.bucket.state())
+    assert again.show(it.now).scopes == it.bucket.show(it.now).scopes
+    ask = Ask("a", 1, it.rate, 1, (), "m")
+    it.now += 100
+    grant = again.ask(ask, it.now)
+    assert (grant.tokens, grant.level) == (1, 1)  # five, three of which are lent
+    it.now -= HOUR
+    assert again.show(it.now).scopes["m"].closed_until <= it.now + 100
+
+
 def test_a_changed_rate_takes_effect_with_the_next_ask(it: Object) -> None:
     it.ask()
     it.rate = Rate(5, 3600)
@@ -337,8 +401,17 @@ def test_demand_is_told_once(it: Object) -> None:
     it.ask(need=7)
     it.ask(need=5)
     it.ask(need=2)
-    assert it.bucket.demand() == (9, 5)
+    it.ask(model="other")
+    assert it.bucket.scopes() == ("", "m", "other")
+    assert it.bucket.demand() == (10, 5)
     assert it.bucket.demand() == (0, 0)
+    assert (it.bucket.demand("m"), it.bucket.demand("other")) == ((9, 5), (1, 0))
+    it.bucket.squeeze(None, it.now + 1, it.now, "one more")
+    assert it.bucket.scopes() == ("", "one more")
+    for number in range(2 * SCOPES):
+        it.ask(model=f"{number}")
+    assert len(it.bucket.scopes()) <= SCOPES + 1
+    assert it.bucket.demand() == (0, 2 * SCOPES)
 
 
 def test_a_small_step_back_lets_no_lease_lapse_sooner_and_refills_nothing(it: Object) -> None:

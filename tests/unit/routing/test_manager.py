@@ -340,7 +340,7 @@ async def test_a_provider_whose_bucket_is_empty_is_passed_over(build: Build) -> 
     answer, done = await build(by_host(groq=whole("Hi!"))).complete(call(), permit)
     assert answer.text == "Hi!"
     assert [a.outcome for a in done.attempts] == ["limited", "ok"]
-    assert permit.observed == [("groq", 200)]
+    assert permit.observed == [("groq", done.target.model.id, None)]
 
 
 async def test_when_every_bucket_is_empty_the_first_to_refill_is_told(build: Build) -> None:

@@ -1,0 +1,93 @@
+"""What isolates and buckets say to one another; see limits.lease."""
+
+from typing import Annotated, Literal, NamedTuple
+
+from msgspec import Meta, Struct
+
+from proxy.limits.token_bucket import Rate
+
+TERM = 10_000
+"""Milliseconds for which an isolate may spend from a lease, since it asked."""
+SHORT_TERM = 2_000
+"""The same of a lease that has no more than the request that asked for it needs."""
+MARGIN = 1_000
+"""Milliseconds after the term until the object counts an unreturned lease as spent."""
+LATELY = 10_000
+"""Milliseconds for which an isolate that asked counts as one to share with."""
+Count = Annotated[int, Meta(ge=1)]
+Returns = tuple[tuple[int, int], ...]
+"""Leases that an isolate has done with: each one's id and how many tokens it left unused."""
+
+
+class Ask(Struct, frozen=True, omit_defaults=True):
+    """An isolate's request for tokens: `need` or nothing, and `want` where there is plenty."""
+
+    isolate: str
+    want: Count
+    rate: Rate
+    need: Count = 1
+    returns: Returns = ()
+    model: str = ""
+    """What they are for; empty where no provider is limited."""
+
+
+Limit = Literal["configured", "share", "closed"]
+"""What refuses: the configured rate, the share of what the provider bears, or the provider itself,
+which wants to be left alone."""
+
+
+class Grant(Struct, frozen=True, omit_defaults=True):
+    """The answer. Durations are milliseconds."""
+
+    lease: int
+    """Its id; 0 where nothing was granted."""
+    tokens: int
+    """At least what was needed, or 0."""
+    term: int
+    """For how long they may be spent, counted from when the isolate asked."""
+    wait: int | None
+    """Until `need` would be granted to a caller that is alone, if no lease is returned before it
+    lapses. None: never, at the rate of now."""
+    level: int
+    """Whole tokens left in the bucket."""
+    reset: int | None
+    """Until the bucket is full, if nobody asks. None: never."""
+    rate: Rate | None = None
+    """The share that is in effect; None: the configured rate is."""
+    limit: Limit = "configured"
+    """What has refused or, of several, will refuse for longest."""
+    scope: str = ""
+    """What `limit` applies to; see limits.scopes."""
+
+
+class Demand(NamedTuple):
+    """Tokens that were granted, and that were needed and refused."""
+
+    taken: int
+    refused: int
+
+
+class Squeeze(Struct, frozen=True):
+    """How a user is held down at some models. closed_until: a moment (ms); 0: they are open."""
+
+    rate: Rate | None
+    closed_until: int
+
+
+class View(Struct, frozen=True):
+    """A bucket as an operator sees it. Moments and durations are milliseconds."""
+
+    rate: Rate | None
+    """The one in effect; None: nobody has asked yet."""
+    squeezed: Rate | None
+    closed_until: int
+    level: int
+    held: int
+    """Tokens in leases that have not ended."""
+    leases: int
+    isolates: int
+    """How many asked lately."""
+    reset: int | None
+    """Until it is full; None: never."""
+    scopes: dict[str, Squeeze] = {}
+    """The squeezes of models."""
