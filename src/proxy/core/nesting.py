@@ -1,38 +1,86 @@
-"""Tells whether JSON text is safe to decode, before a decoder sees it.
+"""Decodes JSON that comes from outside, if it is safe to: the one way to it.
 
 Under Pyodide a decoder that recurses some 3,000 levels deep overruns WebAssembly's stack: that
 kills the isolate and can't be caught, though CPython itself would raise RecursionError. And
 20 MB of empty lists become some hundred MB of objects. So text that comes from outside
-(bodies, and JSON that is carried in strings) is looked at first, at the speed of `bytes`.
+(bodies, answers, and JSON that is carried in strings) is looked at first, at the speed of
+`bytes` and a piece at a time, as a copy of a body would be memory too.
 """
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+Text: TypeAlias = bytes | memoryview | msgspec.Raw
 
 MAX_DEPTH = 64
 """Levels of nesting; no API that is spoken here needs as many."""
 MAX_VALUES = 500_000
 """Values, keys counted: above the 300,000 tokens that OpenAI takes in one embedding request."""
 
+_PIECE = 256 * 1024
 _SHAPE = b'[]{},"'
 _REST = bytes(set(range(256)) - set(_SHAPE))
 _AS_SQUARE = bytes.maketrans(b"{}", b"[]")
 
 
-def excess(text: bytes, max_values: int = MAX_VALUES) -> str | None:
+class Unsafe(msgspec.DecodeError):
+    """The text is not to be decoded; the message says why."""
+
+
+class Decoder(Generic[T]):
+    """Decodes what `excess` lets pass. `float_hook` is msgspec's."""
+
+    def __init__(self, kind: type[T], float_hook: Callable[[str], Any] | None = None) -> None:
+        self._decoder = msgspec.json.Decoder(kind, float_hook=float_hook)
+
+    def decode(self, text: Text, max_values: int = MAX_VALUES) -> T:
+        """The value. Raises Unsafe, and what msgspec raises: its DecodeError, UnicodeDecodeError
+        for text that is no UTF-8, RecursionError."""
+        if reason := excess(text, max_values):
+            raise Unsafe(f"{reason[0].upper()}{reason[1:]}")
+        return self._decoder.decode(text)
+
+
+def excess(text: Text, max_values: int = MAX_VALUES) -> str | None:
     """Why `text` is not to be decoded, None if it may be. Text that is not JSON may pass: it
     is at most twice MAX_DEPTH deep wherever a decoder could get."""
-    brackets = text.count(b"[") + text.count(b"{")
-    if brackets <= MAX_DEPTH and (len(text) <= max_values or text.count(b",") < max_values):
+    view = memoryview(text)
+    brackets = commas = 0
+    for start in range(0, len(view), _PIECE):
+        piece = bytes(view[start : start + _PIECE])
+        brackets += piece.count(b"[") + piece.count(b"{")
+        commas += piece.count(b",")
+    if brackets <= MAX_DEPTH and commas < max_values:
         return None
-    # Without escapes every other quote ends a string, so every other piece lies outside.
-    unescaped = text.replace(b"\\\\", b"").replace(b'\\"', b"")
-    shape = unescaped.translate(_AS_SQUARE, _REST)
-    if shape.count(b'"') > 2 * max_values:
+    left = _outside(view, max_values)
+    if left is None:
         return f"it holds more than {max_values} values"
-    outside = b"".join(shape.split(b'"')[::2])
-    if outside.count(b"[") + outside.count(b",") > max_values:
-        return f"it holds more than {max_values} values"
-    left = outside.replace(b",", b"")
     for _ in range(MAX_DEPTH):  # each round takes the innermost level away
         left = left.replace(b"[]", b"")
     if b"[]" in left or left.count(b"[") > MAX_DEPTH:
         return f"it is nested deeper than {MAX_DEPTH} levels"
     return None
+
+
+def _outside(view: memoryview, max_values: int) -> bytes | None:
+    """The brackets outside of strings, all as square ones; None for more than `max_values`."""
+    kept: list[bytes] = []
+    quotes = values = start = 0
+    while start < len(view):
+        piece = bytes(view[start : start + _PIECE])
+        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:  # an escape is not cut in two
+            piece = bytes(view[start : start + len(piece) + 1])
+        start += len(piece)
+        # Without escapes every other quote ends a string, so every other piece lies outside.
+        unescaped = piece.replace(b"\\\\", b"").replace(b'\\"', b"")
+        strings = unescaped.translate(_AS_SQUARE, _REST).split(b'"')
+        outside = b"".join(strings[quotes % 2 :: 2])
+        quotes += len(strings) - 1
+        values += outside.count(b"[") + outside.count(b",")
+        if quotes > 2 * max_values or values > max_values:
+            return None
+        kept.append(outside.replace(b",", b""))
+    return b"".join(kept)

@@ -28,6 +28,7 @@ class Parser:
         self._pending: list[bytes] = []
         self._size = 0
         self._data: list[bytes] = []
+        self._data_size = 0
         self._name = b""
         self._after_cr = False
         self._begun = False
@@ -52,7 +53,7 @@ class Parser:
         elif not last.endswith(b"\n"):
             self._pending.append(lines.pop())
         events = [event for line in lines if (event := self._line(line.rstrip(b"\r\n")))]
-        self._size = sum(map(len, self._pending)) + sum(map(len, self._data))
+        self._size = sum(map(len, self._pending)) + self._data_size
         self._check()
         return events
 
@@ -71,6 +72,7 @@ class Parser:
         value = value.removeprefix(b" ")
         if field == b"data":
             self._data.append(value)
+            self._data_size += len(value) + 1  # the line break that joins it to the next
         elif field == b"event":
             self._name = value
         return None
@@ -81,6 +83,7 @@ class Parser:
             return None
         event = Event(self._name.decode("utf-8", "replace"), b"\n".join(self._data))
         self._data.clear()
+        self._data_size = 0
         self._name = b""
         return event
 

@@ -26,6 +26,7 @@ from proxy.core.chat import (
     Usage,
 )
 from proxy.core.errors import ProxyError
+from proxy.core.nesting import Decoder
 from proxy.core.sse import DONE, frame
 from proxy.dialects.messages import tool_call
 from proxy.dialects.openai_request import parse_chat, parse_embeddings
@@ -42,7 +43,7 @@ __all__ = [
     "writer",
 ]
 
-_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_FIELDS = Decoder(dict[str, Raw])
 _NULL = Raw(b"null")
 _TYPES = {
     "budget_exceeded": "insufficient_quota",

@@ -15,12 +15,14 @@ from msgspec import Struct, structs
 
 from proxy.core.chat import Blame
 from proxy.core.errors import BLAMED, Fault, FaultKind, Quota, Source
+from proxy.core.nesting import Decoder, Unsafe
 from proxy.core.redaction import redacted
 from proxy.core.waits import renewed_after, retry_after, seconds_until
 from proxy.providers.adapter import Target
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are not the JSON that was expected."""
+_ANY = Decoder(object)
 HEAD = 1000
 """Bytes that are kept of an answer that cannot be read, to tell what came."""
 LOOKED_AT = 4096
@@ -181,7 +183,7 @@ def read(body: bytes) -> Told:
 
 def _read(body: bytes) -> Told:
     try:
-        value = msgspec.json.decode(body)
+        value = _ANY.decode(body)
     except UNREADABLE:
         return Told(message=_plain(body))
     if isinstance(value, list) and value:
@@ -246,7 +248,7 @@ def fault(
 def unread(target: Target, error: Exception, body: bytes) -> Fault:
     """The fault of an answer that the proxy failed to decode. Well-formed JSON in a form that it
     does not know is its own fault, a page or half an answer the provider's."""
-    known = isinstance(error, msgspec.ValidationError) or _is_json(body)
+    known = isinstance(error, msgspec.ValidationError | Unsafe) or _is_json(body)
     return garbage(target, str(error), body, "proxy" if known else "model")
 
 

@@ -10,13 +10,14 @@ from msgspec import Raw, Struct
 
 from proxy.core.chat import ChatRequest, EmbeddingRequest, Embeddings
 from proxy.core.errors import Fault, InvalidRequest
+from proxy.core.nesting import Decoder
 from proxy.core.ports import Outgoing
 from proxy.providers import faults, gemini_answer
 from proxy.providers.adapter import Target
 from proxy.providers.gemini_answer import answer
 from proxy.providers.gemini_request import chat_body
 from proxy.providers.usage import UNREPORTED, believed, decoded
-from proxy.providers.wire import vectors
+from proxy.providers.wire import VECTOR_VALUES, vectors
 
 __all__ = [
     "answer",
@@ -42,7 +43,7 @@ class _Vectors(Struct, rename="camel"):
     error: object = None
 
 
-_VECTORS = msgspec.json.Decoder(_Vectors)
+_VECTORS = Decoder(_Vectors)
 
 
 def request(target: Target, chat: ChatRequest) -> Outgoing:
@@ -91,7 +92,7 @@ def embedding_request(target: Target, ask: EmbeddingRequest) -> Outgoing:
 def embeddings(target: Target, ask: EmbeddingRequest, body: bytes) -> Embeddings:
     """Reads the vectors."""
     try:
-        told = _VECTORS.decode(body)
+        told = _VECTORS.decode(body, VECTOR_VALUES)
     except faults.UNREADABLE as error:
         raise faults.unread(target, error, body) from error
     if told.error:

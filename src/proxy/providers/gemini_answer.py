@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct, structs
 
+from proxy.core import nesting
 from proxy.core.chat import Answer, Chunk, FinishReason, ToolCallDelta, Usage
 from proxy.core.collect import Collector
 from proxy.core.errors import Fault
@@ -115,8 +116,8 @@ class Response(Struct, rename="camel"):
     error: Any = None
 
 
-_RESPONSE = msgspec.json.Decoder(Response)
-_LIST = msgspec.json.Decoder(list[Raw])
+_RESPONSE = nesting.Decoder(Response)
+_LIST = nesting.Decoder(list[msgspec.Raw])
 
 
 def answer(target: Target, body: bytes) -> Answer:

@@ -12,7 +12,7 @@ import msgspec
 
 from proxy.core.chat import ChatRequest, Function, ImageURL, Message, Part, ToolCall
 from proxy.core.errors import InvalidRequest
-from proxy.core.nesting import excess
+from proxy.core.nesting import Decoder
 from proxy.providers import faults
 from proxy.providers.adapter import Target
 from proxy.providers.gemini_schema import known_words
@@ -29,6 +29,7 @@ _NAMES = {
     "top_logprobs": "logprobs",
 }
 """Settings and what they are called in `generationConfig`."""
+_ANY = Decoder(object)
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 _LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
 _BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192}
@@ -205,9 +206,7 @@ def _result_parts(message: Message, names: dict[str, str], place: str) -> list[d
 
 def _json(text: str) -> Any:
     """What a text says as JSON; the text itself where it is none, or too deep to be read."""
-    if excess(text.encode(errors="replace")):
-        return text
     try:
-        return msgspec.json.decode(text)
+        return _ANY.decode(text.encode(errors="surrogatepass"))
     except faults.UNREADABLE:
         return text

@@ -9,13 +9,14 @@ from msgspec import Raw, Struct
 
 from proxy.core.chat import ChatRequest, EmbeddingRequest, Embeddings
 from proxy.core.errors import Fault
+from proxy.core.nesting import Decoder
 from proxy.core.ports import Outgoing
 from proxy.providers import faults, openai_stream
 from proxy.providers.adapter import Target
 from proxy.providers.openai_answer import answer
 from proxy.providers.openai_request import chat_body, fit
 from proxy.providers.usage import UNREPORTED, openai_usage
-from proxy.providers.wire import Vector, vectors
+from proxy.providers.wire import VECTOR_VALUES, Vector, vectors
 
 __all__ = [
     "answer",
@@ -40,7 +41,7 @@ class _Vectors(Struct):
     error: object = None
 
 
-_VECTORS = msgspec.json.Decoder(_Vectors)
+_VECTORS = Decoder(_Vectors)
 _EMBEDDING_FIELDS = frozenset({"model", "input", "encoding_format", "dimensions", "user"})
 
 
@@ -96,7 +97,7 @@ def embedding_request(target: Target, ask: EmbeddingRequest) -> Outgoing:
 def embeddings(target: Target, ask: EmbeddingRequest, body: bytes) -> Embeddings:
     """Reads the vectors in the order of the inputs."""
     try:
-        told = _VECTORS.decode(body)
+        told = _VECTORS.decode(body, VECTOR_VALUES)
     except faults.UNREADABLE as error:
         raise faults.unread(target, error, body) from error
     if told.error:

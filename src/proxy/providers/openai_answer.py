@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxy.core.chat import Answer, FinishReason, FunctionCall, ToolCall, ToolCallDelta
+from proxy.core.nesting import Decoder
 from proxy.providers import faults
 from proxy.providers.adapter import Target
 from proxy.providers.usage import UNREPORTED, Report, is_absent, member, read_openai
@@ -79,7 +80,7 @@ class Message(Struct):
     native: bool
 
 
-_COMPLETION = msgspec.json.Decoder(Completion)
+_COMPLETION = Decoder(Completion)
 
 
 def answer(target: Target, body: bytes) -> Answer:
@@ -224,13 +225,13 @@ def _content(content: Any) -> tuple[str | None, str, bool]:
     and thinking parts."""
     if content is None or isinstance(content, str):
         return content, "", True
-    text, reasoning = "", ""
+    text, reasoning = list[str](), list[str]()
     for part in _dicts(content):
         if part.get("type") == "thinking":
-            reasoning += "".join(text_of(p.get("text")) or "" for p in _dicts(part.get("thinking")))
+            reasoning += (text_of(p.get("text")) or "" for p in _dicts(part.get("thinking")))
         else:
-            text += text_of(part.get("text")) or ""
-    return text, reasoning, False
+            text.append(text_of(part.get("text")) or "")
+    return "".join(text), "".join(reasoning), False
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

@@ -8,17 +8,17 @@ usage counts as not reported and is estimated. The answer itself is never refuse
 import math
 from typing import Any
 
-import msgspec
 from msgspec import Raw, Struct, structs
 
 from proxy.core.chat import Usage
+from proxy.core.nesting import Decoder
 from proxy.providers import faults
 from proxy.providers.adapter import Target
 
 UNREPORTED = Raw(b"null")
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
-_ANY = msgspec.json.Decoder(float_hook=float)  # 1e999 is infinite, and no error
-_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_ANY = Decoder(object, float_hook=float)  # 1e999 is infinite, and no error
+_FIELDS = Decoder(dict[str, Raw])
 MARGIN = 2
 """So many times its context a model's prompt or answer may be reported at: the catalogue may be
 older than the model."""

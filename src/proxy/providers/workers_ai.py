@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct, structs
 
+from proxy.core import nesting
 from proxy.core.chat import (
     Answer,
     ChatRequest,
@@ -26,7 +27,7 @@ from proxy.providers.adapter import Target
 from proxy.providers.openai_answer import ended, read_message, whole_call
 from proxy.providers.openai_request import adapt, said
 from proxy.providers.usage import UNREPORTED, openai_usage, read_openai
-from proxy.providers.wire import DONE_DATA, as_chunk, split_thinking, vectors
+from proxy.providers.wire import DONE_DATA, VECTOR_VALUES, as_chunk, split_thinking, vectors
 
 _CODES = {
     3003: 400,  # incomplete request
@@ -74,8 +75,8 @@ class _Vectors(Struct):
     usage: Raw = UNREPORTED
 
 
-_INNER = msgspec.json.Decoder(Inner)
-_VECTORS = msgspec.json.Decoder(_Vectors)
+_INNER = nesting.Decoder(Inner)
+_VECTORS = nesting.Decoder(_Vectors)
 
 
 def request(target: Target, chat: ChatRequest) -> Outgoing:
@@ -176,7 +177,7 @@ def embedding_request(target: Target, ask: EmbeddingRequest) -> Outgoing:
 def embeddings(target: Target, ask: EmbeddingRequest, body: bytes) -> Embeddings:
     """Reads the vectors."""
     try:
-        told = _VECTORS.decode(body)
+        told = _VECTORS.decode(body, VECTOR_VALUES)
     except faults.UNREADABLE as error:
         raise faults.unread(target, error, body) from error
     return Embeddings(
