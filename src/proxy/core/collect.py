@@ -3,7 +3,22 @@ and the cache."""
 
 from typing import Any
 
-from proxy.core.chat import Answer, Chunk, FinishReason, FunctionCall, ToolCall, Usage
+from proxy.core.chat import (
+    Answer,
+    Chunk,
+    FinishReason,
+    FunctionCall,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
+
+LIMIT = 8 * 1024 * 1024
+"""Bytes that a streamed answer may take while it is kept."""
+PIECE = 64
+"""Bytes that a text or a number takes beside its characters."""
+_CALL = 400
+"""Bytes that a call takes beside its texts."""
 
 
 class _Call:
@@ -12,12 +27,6 @@ class _Call:
         self.name = ""
         self.arguments: list[str] = []
         self.extra_content: dict[str, Any] | None = None
-
-
-LIMIT = 8 * 1024 * 1024
-"""Bytes that a streamed answer may take while it is kept."""
-PIECE = 64
-"""Bytes that a piece takes beside its characters."""
 
 
 class Collector:
@@ -31,12 +40,14 @@ class Collector:
         self.overflowed = False
         self.characters = 0
         """How many came, those that were dropped too."""
-        self._left = limit
+        self.size = 0
+        """Bytes of memory that what is kept takes, about."""
+        self._limit = limit
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
         self._calls: dict[int, _Call] = {}
-        self._logprobs: list[Any] = []
+        self._logprobs: dict[str, Any] = {}
         self._extra: dict[str, Any] = {}
         self.finish_reason: FinishReason | None = None
         self.usage: Usage | None = None
@@ -49,43 +60,68 @@ class Collector:
         if chunk.usage and (self.usage is None or chunk.usage.total >= self.usage.total):
             self.usage = chunk.usage
         self.finish_reason = chunk.finish_reason or self.finish_reason
-        self.model = chunk.model or self.model
-        self.id = chunk.id or self.id
-        for text in (chunk.text, chunk.reasoning, chunk.refusal):
-            self._count(text)
-        for delta in chunk.tool_calls:
-            self._count(delta.arguments)
-        if self._left >= 0:
+        self.characters += len(chunk.text) + len(chunk.reasoning) + len(chunk.refusal)
+        self.characters += sum(len(delta.arguments) for delta in chunk.tool_calls)
+        if not self.overflowed:
             self._record(chunk)
-        elif not self.overflowed:
-            self.overflowed = True
-            for pieces in (self._text, self._reasoning, self._refusal, self._logprobs):
-                pieces.clear()
-            self._calls.clear()
-            self._extra.clear()
+            if self.size > self._limit:
+                self.overflow()
 
-    def _count(self, text: str) -> None:
-        if text:
-            self.characters += len(text)
-            self._left -= PIECE + len(text) * (1 if text.isascii() else 4)
+    def overflow(self) -> None:
+        """Drops what is kept, and keeps nothing any more."""
+        self.overflowed = True
+        self.size = 0
+        for pieces in (self._text, self._reasoning, self._refusal):
+            pieces.clear()
+        for fields in (self._calls, self._logprobs, self._extra):
+            fields.clear()
 
     def _record(self, chunk: Chunk) -> None:
-        if chunk.text:
-            self._text.append(chunk.text)
-        if chunk.reasoning:
-            self._reasoning.append(chunk.reasoning)
-        if chunk.refusal:
-            self._refusal.append(chunk.refusal)
+        self.model = self._in_place_of(self.model, chunk.model)
+        self.id = self._in_place_of(self.id, chunk.id)
+        self._append(self._text, chunk.text)
+        self._append(self._reasoning, chunk.reasoning)
+        self._append(self._refusal, chunk.refusal)
         for delta in chunk.tool_calls:
-            call = self._calls.setdefault(delta.index, _Call())
-            call.id = call.id or delta.id or ""
-            call.name = call.name or delta.name or ""
-            call.arguments.append(delta.arguments)
-            call.extra_content = delta.extra_content or call.extra_content
-        if chunk.logprobs:
-            self._logprobs.append(chunk.logprobs)
+            self._record_call(delta)
+        if isinstance(chunk.logprobs, dict):
+            self._extend(self._logprobs, chunk.logprobs)
         if chunk.extra:
-            _extend(self._extra, chunk.extra)
+            self._extend(self._extra, chunk.extra)
+
+    def _append(self, pieces: list[str], text: str) -> None:
+        if text:
+            pieces.append(text)
+            self.size += size_of(text)
+
+    def _in_place_of(self, old: Any, new: Any) -> Any:
+        """The newer value, where there is one."""
+        if not new or new is old:
+            return old
+        self.size += size_of(new) - (size_of(old) if old else 0)
+        return new
+
+    def _record_call(self, delta: ToolCallDelta) -> None:
+        call = self._calls.get(delta.index)
+        if call is None:
+            call = self._calls[delta.index] = _Call()
+            self.size += _CALL
+        call.id = call.id or self._in_place_of("", delta.id)
+        call.name = call.name or self._in_place_of("", delta.name)
+        self._append(call.arguments, delta.arguments)
+        call.extra_content = self._in_place_of(call.extra_content, delta.extra_content)
+
+    def _extend(self, into: dict[str, Any], fields: dict[str, Any]) -> None:
+        """Lists grow, anything else is replaced: how streamed fields of a message add up."""
+        for key, value in fields.items():
+            old = into.get(key)
+            if isinstance(value, list) and isinstance(old, list):
+                old.extend(value)
+                self.size += size_of(value)
+                continue
+            self.size += size_of(value) - size_of(old) if key in into else size_of([key, value])
+            # A list is copied, as it will grow: the chunk's own goes to the caller too.
+            into[key] = list(value) if isinstance(value, list) else value
 
     def answer(self) -> Answer:
         """What has come so far as one answer."""
@@ -106,23 +142,23 @@ class Collector:
             usage=self.usage,
             model=self.model,
             id=self.id,
-            logprobs=_join_logprobs(self._logprobs),
-            extra=self._extra,
+            logprobs=_copy(self._logprobs) or None,
+            extra=_copy(self._extra),
         )
 
 
-def _extend(into: dict[str, Any], extra: dict[str, Any]) -> None:
-    """Lists grow, anything else is replaced: how streamed fields of a message add up."""
-    for key, value in extra.items():
-        if isinstance(value, list) and isinstance(into.get(key), list):
-            into[key] = [*into[key], *value]
-        else:
-            into[key] = value
+def _copy(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields, with lists that do not grow any more."""
+    return {k: list(value) if isinstance(value, list) else value for k, value in fields.items()}
 
 
-def _join_logprobs(pieces: list[Any]) -> Any:
-    joined: dict[str, Any] = {}
-    for piece in pieces:
-        if isinstance(piece, dict):
-            _extend(joined, piece)
-    return joined or None
+def size_of(value: Any) -> int:
+    """Bytes of memory that a decoded JSON value takes, about. It is as deep as core.nesting
+    lets pass."""
+    if isinstance(value, str):
+        return PIECE + len(value) * (1 if value.isascii() else 4)
+    if isinstance(value, list):
+        return PIECE + sum(8 + size_of(item) for item in value)
+    if isinstance(value, dict):
+        return 2 * PIECE + sum(size_of(key) + 32 + size_of(item) for key, item in value.items())
+    return PIECE // 2 + (value.bit_length() // 8 if isinstance(value, int) else 0)

@@ -55,8 +55,8 @@ def excess(text: Text, max_values: int = MAX_VALUES) -> str | None:
         commas += piece.count(b",")
     if brackets <= MAX_DEPTH and commas < max_values:
         return None
-    left = _outside(view, max_values)
-    if left is None:
+    values, left = _outside(view, max_values)
+    if values > max_values:
         return f"it holds more than {max_values} values"
     for _ in range(MAX_DEPTH):  # each round takes the innermost level away
         left = left.replace(b"[]", b"")
@@ -65,8 +65,14 @@ def excess(text: Text, max_values: int = MAX_VALUES) -> str | None:
     return None
 
 
-def _outside(view: memoryview, max_values: int) -> bytes | None:
-    """The brackets outside of strings, all as square ones; None for more than `max_values`."""
+def count_values(text: Text) -> int:
+    """How many values `text` holds, about; no more than one above MAX_VALUES is counted."""
+    return min(_outside(memoryview(text), MAX_VALUES)[0], MAX_VALUES + 1)
+
+
+def _outside(view: memoryview, max_values: int) -> tuple[int, bytes]:
+    """How many values there are, and the brackets outside of strings, all as square ones. It
+    stops where there are more than `max_values`."""
     kept: list[bytes] = []
     quotes = values = start = 0
     while start < len(view):
@@ -80,7 +86,8 @@ def _outside(view: memoryview, max_values: int) -> bytes | None:
         outside = b"".join(strings[quotes % 2 :: 2])
         quotes += len(strings) - 1
         values += outside.count(b"[") + outside.count(b",")
-        if quotes > 2 * max_values or values > max_values:
-            return None
+        values = max(values, quotes // 2 if quotes > 2 * max_values else 0)
+        if values > max_values:
+            break
         kept.append(outside.replace(b",", b""))
-    return b"".join(kept)
+    return values, b"".join(kept)

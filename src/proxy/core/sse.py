@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 from proxy.core.errors import Fault
 
-EVENT_LIMIT = 16 * 1024 * 1024
+EVENT_LIMIT = 8 * 1024 * 1024
 """Bytes one event may hold: above any image a provider streams, far below an isolate's memory."""
+
+_LINE = 48
+"""Bytes that one more line of an event takes beside its own."""
 
 
 class Event(NamedTuple):
@@ -71,8 +74,8 @@ class Parser:
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":
+            self._data_size += len(value) + (_LINE if self._data else 0)
             self._data.append(value)
-            self._data_size += len(value) + 1  # the line break that joins it to the next
         elif field == b"event":
             self._name = value
         return None

@@ -148,7 +148,8 @@ class Thinking:
         return ("", held) if inside else (held, "")
 
     def _join(self, text: str) -> None:
-        self._held = "".join((self._held, *self._spaces, text))
+        held = (self._held, *self._spaces, text)
+        self._held = "".join(filter(None, held)) if any(held[:-1]) else text
         self._spaces.clear()
 
     def _thought(self) -> str:

@@ -5,7 +5,11 @@ from collections.abc import AsyncIterator
 from proxy.core.chat import Chunk
 from proxy.core.errors import Fault
 from proxy.core.ports import Reply
+from proxy.core.sse import EVENT_LIMIT
 from proxy.providers.adapter import Decoder
+
+HEAD_LIMIT = EVENT_LIMIT
+"""Bytes of a stream that may come before its first content."""
 
 
 class Stream:
@@ -17,6 +21,7 @@ class Stream:
         self._pieces = reply.chunks()
         self._head: list[Chunk] = []
         self._ended = False
+        self._read_bytes = 0
 
     async def begin(self) -> None:
         """Reads up to the first real content, or to the end of an answer that has none.
@@ -24,8 +29,13 @@ class Stream:
         Raises Fault; the provider's connection is closed then.
         """
         try:
-            while not any(chunk.has_content for chunk in self._head) and not self._ended:
-                self._head += await self._next()
+            begun = False
+            while not begun and not self._ended:
+                chunks = await self._next()
+                self._head += chunks
+                begun = any(chunk.has_content for chunk in chunks)
+                if self._read_bytes > HEAD_LIMIT and not begun and self._head:
+                    raise Fault("garbage", f"The stream held no content in {HEAD_LIMIT} bytes.")
             if self._ended and not self._decoder.finished:
                 raise _unfinished()
         except BaseException:
@@ -51,6 +61,7 @@ class Stream:
     async def _next(self) -> list[Chunk]:
         piece = await anext(self._pieces, None)
         if piece is not None:
+            self._read_bytes += len(piece)
             return self._decoder.feed(piece)
         self._ended = True
         return self._decoder.end()

@@ -68,3 +68,74 @@ def test_the_limit_is_of_memory_and_not_of_characters(text: str, pieces: int) ->
     collector.add(Chunk(text=text))
     assert collector.overflowed
     assert collector.characters == (pieces + 1) * len(text)
+
+
+BIG = "x" * 1000
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        Chunk(logprobs={"content": [{"token": BIG, "logprob": -1, "top_logprobs": []}]}),
+        Chunk(logprobs={"content": [[[[[[0]]]]] * 3]}),
+        Chunk(extra={"reasoning_details": [{"data": BIG}]}),
+        Chunk(extra={"reasoning_details": [{BIG: 1}]}),
+        Chunk(tool_calls=(ToolCallDelta(index=0, arguments=BIG),)),
+    ],
+)
+def test_whatever_a_stream_carries_counts(chunk: Chunk) -> None:
+    collector = Collector(limit=100_000)
+    for _ in range(50):
+        collector.add(chunk)
+    assert not collector.overflowed
+    for _ in range(60):
+        collector.add(chunk)
+    assert collector.overflowed
+    answer = collector.answer()
+    assert (answer.tool_calls, answer.logprobs, answer.extra) == ((), None, {})
+
+
+def test_calls_without_end_count() -> None:
+    for name, id_, extra in (
+        ("", "", None),
+        (BIG, "", None),
+        ("", BIG, None),
+        ("", "", {"s": BIG}),
+    ):
+        collector = Collector(limit=100_000)
+        for index in range(300):
+            delta = ToolCallDelta(index=index, name=name, id=id_, extra_content=extra)
+            collector.add(Chunk(tool_calls=(delta,)))
+        assert collector.overflowed
+
+
+def test_what_is_replaced_counts_once() -> None:
+    collector = Collector(limit=20_000)
+    for number in range(1000):
+        signed = ToolCallDelta(index=0, name=BIG, id=BIG, extra_content={"s": f"{number}{BIG}"})
+        extra = {"note": f"{number}{BIG}", "count": number, "empty": None}
+        collector.add(Chunk(model=BIG, id=BIG, extra=extra, tool_calls=(signed,)))
+    assert not collector.overflowed
+
+
+def test_joining_is_linear() -> None:
+    collector = Collector(limit=10**9)
+    lists = set()
+    for number in range(200_000):
+        collector.add(Chunk(text="a", extra={"details": [number]}, logprobs={"content": [number]}))
+        lists |= {id(collector._extra["details"]), id(collector._logprobs["content"])}
+    assert len(lists) == 2  # each grows in its place, and is not copied with each chunk
+    answer = collector.answer()
+    assert answer.extra["details"] == answer.logprobs["content"] == list(range(200_000))
+    assert answer.text == "a" * 200_000
+
+
+def test_an_answer_is_not_changed_by_what_comes_later() -> None:
+    collector = Collector()
+    chunk = Chunk(extra={"details": [1]}, logprobs={"content": [1]})
+    collector.add(chunk)
+    before = collector.answer()
+    collector.add(chunk)
+    assert (before.extra, before.logprobs) == ({"details": [1]}, {"content": [1]})
+    assert (chunk.extra, chunk.logprobs) == ({"details": [1]}, {"content": [1]})
+    assert collector.answer().extra == {"details": [1, 1]}

@@ -76,3 +76,10 @@ def test_an_event_over_the_limit_is_refused(pieces: list[bytes]) -> None:
 def test_many_small_events_never_reach_the_limit() -> None:
     parser = Parser(limit=90)
     assert sum(len(parser.feed(b"data: 0123456789\n\n")) for _ in range(1000)) == 1000
+
+
+def test_an_event_of_empty_lines_is_bounded() -> None:
+    parser = Parser(limit=10_000)
+    with pytest.raises(Fault):
+        for _ in range(300):
+            parser.feed(b"data: \n")  # each takes memory, though it says nothing

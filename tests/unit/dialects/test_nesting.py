@@ -1,14 +1,18 @@
 """What is refused before a decoder sees it."""
 
 import json
+import re
+from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.core.nesting import MAX_DEPTH, MAX_VALUES, excess
+import proxy
+from proxy.core.nesting import MAX_DEPTH, MAX_VALUES, Decoder, Unsafe, excess
 
+SOURCE = Path(proxy.__file__).parent
 TOO_DEEP = "it is nested deeper than 64 levels"
 TOO_MANY = "it holds more than 500000 values"
 
@@ -85,3 +89,41 @@ def test_what_passes_never_gets_deep(pieces: list[bytes]) -> None:
     if excess(text) is None:
         with pytest.raises(msgspec.DecodeError):
             msgspec.json.decode(text)
+
+
+def test_a_decoder_refuses_what_is_not_safe() -> None:
+    decoder = Decoder(object)
+    assert decoder.decode(memoryview(b'{"a": [1]}')) == {"a": [1]}
+    assert decoder.decode(b"[0,0,0]", max_values=4) == [0, 0, 0]
+    for text, limit in ((nested(65), MAX_VALUES), (b"[0,0,0]", 2)):
+        with pytest.raises(Unsafe, match=r"^It "):
+            decoder.decode(text, max_values=limit)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.sampled_from([b"[", b"]", b'"', b"\\", b",", b"x"]), max_size=40),
+    st.integers(1, 9),
+)
+def test_it_reads_the_same_in_pieces_of_any_size(pieces: list[bytes], size: int) -> None:
+    text = b"[" * 70 + b'"' + b"".join(pieces) + b'"' + b"]" * 70
+    whole = excess(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("proxy.core.nesting._PIECE", size)
+        assert excess(text) == whole
+
+
+UNGUARDED = re.compile(r"\b(msgspec\.json\.(decode|Decoder)|json\.loads)\(")
+READ_AFTER_CHECK = {
+    "providers/catalog.py",  # the operator's own file
+    "routing/health.py",  # what the proxy itself wrote: checks, measures, the board
+    "routing/measures.py",
+    "routing/watch.py",
+}
+
+
+def test_nothing_that_a_provider_sends_is_decoded_unguarded() -> None:
+    for folder in ("providers", "routing"):
+        for path in sorted((SOURCE / folder).glob("*.py")):
+            if path.relative_to(SOURCE).as_posix() not in READ_AFTER_CHECK:
+                assert not UNGUARDED.search(path.read_text()), path

@@ -168,3 +168,12 @@ def test_a_missing_or_broken_vector_is_garbage(told: list[str]) -> None:
         vectors(TO, ask(1, base64=False), told, b"the body")
     assert raised.value.kind == "garbage"
     assert raised.value.message.endswith(": the body")
+
+
+@pytest.mark.parametrize("before", ["", "<think>", "<think>hm", "<think>hm</think>"])
+def test_white_space_that_may_belong_to_nobody_is_joined_once(before: str) -> None:
+    thinking = Thinking()
+    thinking.feed(before)
+    for _ in range(200_000):
+        assert thinking.feed(" ") == ("", "")
+        assert len(thinking._held) <= len(before)
