@@ -32,12 +32,15 @@ STORE_SECONDS = 2.0
 """What the object may take."""
 ENTRIES = 1000
 """Keys, unknown secrets and addresses that an isolate remembers, each."""
+KNOWN_BYTES = 1024 * 1024
+"""What the keys may take, about."""
 
 _FOUND = msgspec.json.Decoder(Found)
 
 
 class _Held(Struct, Generic[T], frozen=True):
     value: T
+    size: int
     since: float
     until: float
 
@@ -48,6 +51,7 @@ class _Recent(Generic[T]):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._held: OrderedDict[str, _Held[T]] = OrderedDict()
+        self._bytes = 0
 
     def get(self, name: str) -> T | None:
         """The value within its time."""
@@ -57,16 +61,20 @@ class _Recent(Generic[T]):
         self._held.move_to_end(name)
         return held.value
 
-    def put(self, name: str, value: T, since: float, until: float) -> None:
-        """Keeps a value up to `until`."""
-        self._held[name] = _Held(value, since, until)
-        self._held.move_to_end(name)
-        if len(self._held) > ENTRIES:
-            self._held.popitem(last=False)
+    def put(self, name: str, value: T, since: float, until: float, size: int = 0) -> None:
+        """Keeps a value up to `until`; size: the bytes that it takes, if many."""
+        if replaced := self._held.pop(name, None):
+            self._bytes -= replaced.size
+        self._held[name] = _Held(value, size, since, until)
+        self._bytes += size
+        while len(self._held) > ENTRIES or self._bytes > KNOWN_BYTES:
+            _, gone = self._held.popitem(last=False)
+            self._bytes -= gone.size
 
     def clear(self) -> None:
         """Forgets all."""
         self._held.clear()
+        self._bytes = 0
 
 
 class _Known(Struct, frozen=True):
@@ -107,7 +115,8 @@ class KeyRing:
         if blocked_until is not None and not await self._is_listed(digest):
             raise _too_many(max(0.0, blocked_until - self._clock.now()))
         asked_at, changes = self._clock.now(), self._changes
-        found = _FOUND.decode(await self.ask(self.store.lookup(digest, address)))
+        told = await self.ask(self.store.lookup(digest, address))
+        found = _FOUND.decode(told)
         if found.blocked_ms:
             until = self._clock.now() + found.blocked_ms / 1000
             self._blocked.put(network(address), until, self._clock.now(), until)
@@ -120,7 +129,7 @@ class KeyRing:
             ends = asked_at + KNOWN_SECONDS
             if found.until is not None:
                 ends = min(ends, found.until / 1000)
-            self._known.put(digest, known, asked_at, ends)
+            self._known.put(digest, known, asked_at, ends, size=4 * len(told))
         return _admitted(known.key, known.principal, self._now())
 
     async def _is_listed(self, digest: str) -> bool:

@@ -26,8 +26,10 @@ from proxy.routing.vendors import Wishes, divide, refuse
 
 T = TypeVar("T")
 
-KNOWN = 1000
-"""Questions whose candidates are remembered."""
+KNOWN_BYTES = 1024 * 1024
+"""What the remembered questions and their candidates may take, about: callers choose the names."""
+QUESTION_BYTES = 2048
+"""What one takes beside its names."""
 
 
 class Question(Struct, frozen=True):
@@ -75,6 +77,7 @@ class Selection:
         }
         self._known: dict[tuple[str, Routing, Needs, Grant], Any] = {}
         self._resellers = {name for name, spec in catalog.providers.items() if spec.vendors}
+        self._known_bytes = 0
         self.order = tuple(dict.fromkeys((*config.fallback_chain, *catalog.providers)))
 
     def _unusable(self, name: str, config: Config, bindings: frozenset[str]) -> str | None:
@@ -257,9 +260,14 @@ class Selection:
         """`work`'s result, remembered: it depends on nothing else that changes."""
         asked = (what, structs.replace(routing, timeout_ms=None), needs, grant)
         if asked not in self._known:
-            if len(self._known) >= KNOWN:
+            result = work(routing, needs, grant)
+            # A character takes up to four bytes, and a name stands in the candidates too.
+            size = QUESTION_BYTES + 8 * len(msgspec.msgpack.encode((routing, needs.vendors, grant)))
+            self._known_bytes += size
+            if self._known_bytes > KNOWN_BYTES:
                 self._known.clear()
-            self._known[asked] = work(routing, needs, grant)
+                self._known_bytes = size
+            self._known[asked] = result
         known: T = self._known[asked]
         return known
 

@@ -1,11 +1,13 @@
 """Who is let in: the deployment's keys, issued ones, and nobody else."""
 
 import asyncio
+import tracemalloc
 from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from proxy.access.gate import Gate, authorization_of, digest_of, require_admin, secret_for
 from proxy.access.guesses import BURST, PER_MINUTE
@@ -427,3 +429,21 @@ def test_where_a_key_may_stand(headers: dict[str, str], key: str) -> None:
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Basic x"}, {"x-api-key": " "}])
 def test_what_is_no_key_is_told_as_before(headers: dict[str, str]) -> None:
     assert authorization_of(headers) == headers.get("authorization")
+
+
+async def test_what_is_remembered_is_bounded_in_bytes(
+    clock: ManualClock, store: MemoryKeys
+) -> None:
+    isolate = Isolate(clock, store)
+    secrets = [secret_for("production", f"{number:064x}") for number in range(400)]
+    for number, secret in enumerate(secrets):
+        models = tuple(f"{number}-{place}-{'x' * 200}\U0001f600" for place in range(32))
+        grant = Grant(models=models)
+        store.book.issue(structs.replace(KEY, id=f"k{number}", grant=grant), digest_of(secret))
+    tracemalloc.start()
+    for secret in secrets:
+        await isolate.admit(secret, "x" * 10_000)
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 5_000_000  # 3 MB of it are the store's
+    assert (await isolate.admit(secrets[-1])).key_id == "k399"

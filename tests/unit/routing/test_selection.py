@@ -1,5 +1,7 @@
 """Which models a request goes to, and what is said when there is none."""
 
+import tracemalloc
+
 import msgspec
 import pytest
 from msgspec import structs
@@ -521,3 +523,18 @@ def test_needs_of_a_request() -> None:
     assert Needs.of(structs.replace(plain, stream=True)) == STREAMING
     idle_tools = ChatRequest(messages=plain.messages, tools=(Tool(),), tool_choice="none")
     assert Needs.of(idle_tools) == TEXT
+
+
+def test_what_is_remembered_is_bounded_in_bytes_whatever_callers_name() -> None:
+    catalog = Catalog.load()
+    selection = Selection(catalog, read(ENV, catalog.providers), frozenset())
+    tracemalloc.start()
+    for number in range(1000):
+        names = tuple(f"openai/{number}-{place}-{'x' * 230}\U0001f600" for place in range(32))
+        selection.plan(Ask(model=names[0], models=names[1:], fallback=False), TEXT, ANY)
+        selection.plan(Ask(model=f"openai/{number}"), TEXT, ANY)
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 3_000_000
+    asked = Ask(model="gpt-4o-mini", fallback=False)
+    assert selection.plan(asked, TEXT, ANY) is selection.plan(asked, TEXT, ANY)
