@@ -19,6 +19,7 @@ from proxy.analytics.line import level, line
 from proxy.analytics.trace import begin
 from proxy.cache.tiers import prune_prefix
 from proxy.core import config as settings
+from proxy.core.body_memory import Hold
 from proxy.core.errors import (
     ClientGone,
     InternalError,
@@ -59,6 +60,8 @@ class App:
         by a coroutine where it must wait. What can't be built becomes an error like any other."""
         path = _find(request.path)
         exchange = Exchange(request, self._ports, self._record, path.name, path.dialect)
+        exchange.hold = request.hold or self.open_hold()
+        self._parts.memory.now = exchange.began
         if self._parts.exporter or "traceparent" in request.headers:
             self._trace(exchange)
         try:
@@ -69,12 +72,18 @@ class App:
             return self._end(exchange, reaction, build)
         return self._wait(exchange, reaction, build)
 
+    def open_hold(self) -> Hold:
+        """What a request that comes holds of the isolate's memory: nothing yet."""
+        return self._parts.memory.open()
+
     async def run_chunk(self, told: bytes, defer: Defer, write: Write) -> None:
         """The part of a batch that comes from another invocation. Raises ValueError for what is
         none."""
         chunk = batch.read_chunk(told)
         exchange = Exchange(chunk.request(defer), self._ports, self._record, BATCH, native)
         exchange.principal = chunk.principal
+        exchange.hold = self.open_hold()
+        exchange.hold.keep(len(told))
         found = begin(chunk.headers, self._ports.random)
         if found.parent:  # the batch's own span, which is told by who sends the chunk
             exchange.join(
@@ -159,6 +168,9 @@ class App:
             response = await reaction
         except Exception as error:
             response = self._refuse(exchange, error)
+        except BaseException:
+            exchange.release()
+            raise
         return self._end(exchange, response, build)
 
     def _refuse(self, exchange: Exchange, error: Exception) -> Response:
@@ -219,6 +231,9 @@ class Misconfigured:
 
     def _record(self, exchange: Exchange, event: Event) -> None:
         self._ports.log(level(event), "request", line(event))
+
+    def open_hold(self) -> None:
+        """No body is read."""
 
     async def run_chunk(self, told: bytes, defer: Defer, write: Write) -> None:
         """Raises the error."""

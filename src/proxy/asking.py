@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, structs
 
 from proxy.cache.flight import Terms
-from proxy.core.chat import Answer, Call, Cost, Routing, Served, Usage
+from proxy.core.chat import Answer, Call, Cost, Message, Routing, Served, Usage
 from proxy.core.errors import InvalidRequest
 from proxy.exchange import Exchange
 from proxy.limits.limiter import Limiter, Meter
@@ -50,11 +50,29 @@ def log_prompt(exchange: Exchange, call: Call) -> None:
     requests that may be logged."""
     if exchange.request.headers.get("cf-aig-collect-log") == "false":
         return
-    messages = msgspec.json.encode(call.chat.messages).decode()
+    kept = PROMPT_LOGGED
+    shown = list[Message]()
+    for message in call.chat.messages:
+        shown.append(_shortened(message, kept))
+        kept -= len(msgspec.json.encode(shown[-1]))
+        if kept <= 0:
+            break
+    messages = msgspec.json.encode(shown).decode()
     user = exchange.principal.user if exchange.principal else None
     exchange.ports.log(
         "info", "prompt", request_id=exchange.id, user=user, messages=messages[:PROMPT_LOGGED]
     )
+
+
+def _shortened(message: Message, most: int) -> Message:
+    """A message with no longer text than a line may hold: a copy of an image would be memory."""
+    if isinstance(message.content, str):
+        return structs.replace(message, content=message.content[:most])
+    parts = []
+    for part in message.parts:
+        image = part.image_url and structs.replace(part.image_url, url=part.image_url.url[:most])
+        parts.append(structs.replace(part, text=part.text and part.text[:most], image_url=image))
+    return structs.replace(message, content=message.content and tuple(parts))
 
 
 def _labels(header: str | None) -> dict[str, str]:

@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Meta, Raw, Struct, structs
 
 from proxy.analytics.event import BATCH, ITEM
+from proxy.cache.key import cache_key
+from proxy.core.body_memory import RETRY_SECONDS
 from proxy.core.chat import Call, ChatRequest
 from proxy.core.errors import ClientGone, InternalError, InvalidRequest, ProxyError
 from proxy.core.ports import Defer, Write
@@ -24,6 +26,9 @@ from proxy.subrequests import Room
 
 AT_ONCE = 6
 """Requests under way at a time: the platform lets so many connections wait for their headers."""
+CHUNK_BYTES = 2 * 1024 * 1024
+"""Bytes of a chunk that holds more than one request: it is in memory beside the batch."""
+FULL = "The answers of this batch are too large to be held together. Let the batch stream."
 CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "cookie"})
 """The headers that a runner is not told."""
 
@@ -107,11 +112,17 @@ async def answer(exchange: Exchange, chat: Chat, room: Room, body: bytes) -> Res
     results: list[_Item] = []
 
     async def collect(items: list[_Item]) -> None:
+        hold, size = exchange.hold, len(memoryview(items[0].response))
+        if hold and not hold.keeps(hold.size + size):
+            full = InternalError(FULL, status=503, code="overloaded", retry_after=RETRY_SECONDS)
+            body = Raw(native.error(full, exchange.id, exchange.ports.clock.now()))
+            items = [_Item(item.index, full.status, body) for item in items]
         results.extend(items)
 
     await run(collect)
     results.sort(key=lambda item: item.index)
-    told = {"success": True, "results": results, "summary": _summary(results)}
+    statuses = [item.status for item in results]
+    told = {"success": True, "results": results, "summary": _summary(statuses)}
     return Response(headers=dict(JSON), body=msgspec.json.encode(told))
 
 
@@ -143,7 +154,7 @@ async def _nothing(limit: int) -> bytes:
 
 async def _stream(exchange: Exchange, run: Callable[[Tell], Awaitable[None]], write: Write) -> None:
     """Results as they come, then the summary. When the caller is gone nothing more is begun."""
-    results: list[_Item] = []
+    statuses: list[int] = []
     ended, size = "broken", 0
 
     async def send(data: bytes) -> None:
@@ -152,12 +163,12 @@ async def _stream(exchange: Exchange, run: Callable[[Tell], Awaitable[None]], wr
         size += len(data)
 
     async def tell(items: list[_Item]) -> None:
-        results.extend(items)
+        statuses.extend(item.status for item in items)
         await send(b"".join(frame(msgspec.json.encode(item), "result") for item in items))
 
     try:
         await run(tell)
-        await send(frame(msgspec.json.encode({"summary": _summary(results)}), "done"))
+        await send(frame(msgspec.json.encode({"summary": _summary(statuses)}), "done"))
         ended = "ok"
     except* ClientGone:
         ended = "client_gone"
@@ -173,8 +184,9 @@ async def _run(
 ) -> None:
     """Has the work done, AT_ONCE at a time, here if it fits; what `tell` raises ends it. runner:
     the name of the object that gets the chunks if not."""
-    calls = [work.call for work in works if isinstance(work.call, Call)]
-    held = room.requests(calls, exchange.request.headers)
+    held = room.requests(
+        (work.call for work in works if isinstance(work.call, Call)), exchange.request.headers
+    )
     async with asyncio.TaskGroup() as group:
         if len(works) <= held:
             left = iter(works)
@@ -182,20 +194,35 @@ async def _run(
                 group.create_task(_worker(exchange, chat, left, tell))
             return
         size = room.chunk(len(works), held)
-        chunks = iter([works[at : at + size] for at in range(0, len(works), size)])
+        chunks = iter(_chunks(works, size))
+        works.clear()  # a chunk is read anew by who gets it
         for _ in range(max(1, AT_ONCE // size)):
             group.create_task(_overseer(exchange, chunks, runner, tell))
 
 
+def _chunks(works: list[Work], most: int) -> list[list[_Part]]:
+    """The work in chunks of at most `most` requests, and of CHUNK_BYTES if it is more than one."""
+    chunks: list[list[_Part]] = []
+    size = 0
+    for work in works:
+        own = len(memoryview(work.raw))
+        if not chunks or len(chunks[-1]) == most or size + own > CHUNK_BYTES:
+            chunks.append([])
+            size = 0
+        chunks[-1].append(_Part(work.raw, work.places))
+        size += own
+    return chunks
+
+
 async def _overseer(
-    exchange: Exchange, chunks: Iterator[list[Work]], runner: str, tell: Tell
+    exchange: Exchange, chunks: Iterator[list[_Part]], runner: str, tell: Tell
 ) -> None:
     """Has chunks done elsewhere, one after another. What is left without an answer gets an
     error."""
-    for works in chunks:
-        missing = {work.places: work for work in works}
+    for parts in chunks:
+        missing = {part.places: part for part in parts}
         try:
-            told = _told(exchange, works, runner)
+            told = _told(exchange, parts, runner)
             async with aclosing(exchange.ports.batches.run(runner, told)) as lines:
                 async for line in lines:
                     done = _DONE.decode(line)
@@ -213,7 +240,7 @@ async def _overseer(
             await tell([_Item(at, refused.status, Raw(refused.body)) for at in places])
 
 
-def _told(exchange: Exchange, works: list[Work], runner: str) -> bytes:
+def _told(exchange: Exchange, parts: list[_Part], runner: str) -> bytes:
     assert exchange.principal  # no batch is public
     headers = exchange.request.headers
     chunk = Chunk(
@@ -221,7 +248,7 @@ def _told(exchange: Exchange, works: list[Work], runner: str) -> bytes:
         id=exchange.id,
         headers={name: headers[name] for name in headers.keys() - CREDENTIALS} | exchange.passed_on,
         principal=exchange.principal,
-        parts=tuple(_Part(work.raw, work.places) for work in works),
+        parts=tuple(parts),
     )
     return msgspec.json.encode(chunk)
 
@@ -256,8 +283,7 @@ def _works(requests: tuple[Raw, ...]) -> list[Work]:
             wrong.append(Work(call, raw, (index,)))
             continue
         alone = b"" if call.cache.mode == "default" else b"%d" % index
-        # JSON, since msgpack has no whole numbers beyond 64 bits.
-        asked = msgspec.json.encode(structs.replace(call, chat=_plain(call))) + alone
+        asked = _meaning(call) + alone
         places.setdefault(asked, []).append(index)
         read[asked] = call, raw
     return wrong + [Work(*read[asked], tuple(where)) for asked, where in places.items()]
@@ -265,7 +291,7 @@ def _works(requests: tuple[Raw, ...]) -> list[Work]:
 
 def _read(raw: Raw) -> Call | InvalidRequest:
     try:
-        call = native.parse_chat(bytes(raw))
+        call = native.parse_chat(raw)
         if call.chat.stream:
             raise reading.invalid("stream", "A request of a batch can't stream; the batch can")
     except InvalidRequest as error:
@@ -273,17 +299,21 @@ def _read(raw: Raw) -> Call | InvalidRequest:
     return call
 
 
-def _plain(call: Call) -> ChatRequest:
-    """What is asked, without the bytes that it came in."""
-    return structs.replace(call.chat, raw_messages=(), raw_tools=None, body=None)
+def _meaning(call: Call) -> bytes:
+    """The same for what is asked in the same way; short, as a copy of it would be memory. In
+    JSON, since msgpack has no whole numbers beyond 64 bits."""
+    key = cache_key(call.chat, question=(), defaults={}, scope="", namespace=None)
+    beside = structs.replace(call, chat=ChatRequest(messages=()))
+    return msgspec.json.encode((key, beside))
 
 
 def _own(exchange: Exchange, index: int) -> Exchange:
     """The exchange of one request of the batch: an id and a line in the log of its own."""
     headers = exchange.request.headers | {"x-request-id": f"{exchange.id}-{index}"}
     headers.pop("content-length", None)
-    request = structs.replace(exchange.request, headers=headers)
+    request = structs.replace(exchange.request, headers=headers, hold=None)
     own = Exchange(request, exchange.ports, exchange.record, ITEM, native)
+    own.hold = exchange.hold and exchange.hold.fork()
     own.principal = exchange.principal
     if exchange.trace:
         span = exchange.facts["span"]
@@ -301,10 +331,10 @@ def _refusal(own: Exchange, error: Exception) -> Response:
     return response
 
 
-def _summary(results: list[_Item]) -> dict[str, int]:
-    succeeded = sum(item.status == 200 for item in results)
+def _summary(statuses: list[int]) -> dict[str, int]:
+    succeeded = statuses.count(200)
     return {
-        "total": len(results),
+        "total": len(statuses),
         "succeeded": succeeded,
-        "failed": len(results) - succeeded,
+        "failed": len(statuses) - succeeded,
     }

@@ -64,6 +64,8 @@ class Exchange:
         self.began = ports.clock.now()
         given = request.headers.get("x-request-id", "")
         self.id = given if _REQUEST_ID.fullmatch(given) else f"req_{ports.random.token(12)}"
+        self.hold = request.hold
+        """What it holds of the isolate's memory; None: what it holds is not counted."""
         self.principal: Principal | None = None
         self.meter: Meter | None = None
         self.upstream_ms = 0
@@ -189,10 +191,16 @@ class Exchange:
         if self._over:
             return
         self._over = True
+        self.release()
         try:
             self.record(self, self._event(status, size))
         except Exception as error:
             self.ports.log("error", "event lost", request_id=self.id, error=repr(error)[:500])
+
+    def release(self) -> None:
+        """Gives back what it holds of the isolate's memory."""
+        if self.hold:
+            self.hold.release()
 
     def _event(self, status: int, size: int) -> Event:
         headers, principal = self.request.headers, self.principal

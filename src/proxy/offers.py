@@ -8,7 +8,9 @@ from msgspec import structs
 from proxy import __version__, admin, batch, key_admin
 from proxy.analytics.prometheus import State
 from proxy.asking import admitted, note_asked, served_by
-from proxy.core.errors import NotFound, UnsupportedMediaType
+from proxy.core.body_memory import weight
+from proxy.core.codings import coding_of, decode
+from proxy.core.errors import NotFound, PayloadTooLarge, UnsupportedMediaType
 from proxy.core.principal import Grant
 from proxy.core.web import Response
 from proxy.dialects import native, openai
@@ -42,7 +44,7 @@ async def embeddings(parts: Parts, exchange: Exchange) -> Response:
     exchange.lap("limit")
     meter.estimate = EmbeddingEstimate(ask)
     try:
-        vectors, done = await parts.manager.embed(ask, meter)
+        vectors, done = await parts.manager.embed(ask, meter, exchange.hold)
         usage = vectors.usage or meter.expected(None)
         served = served_by(exchange, done, done.cost(usage, estimated=vectors.usage is None))
         done.reservation.settle(usage, served.cost)
@@ -189,7 +191,20 @@ async def _body(parts: Parts, exchange: Exchange) -> bytes:
         raise UnsupportedMediaType(
             f"The body must be JSON: send `content-type: application/json`, not {kind[:100]}."
         )
-    body = await exchange.request.read(parts.config.max_body_bytes)
+    hold, unbrotli = exchange.hold, parts.ports.unbrotli
+    assert hold  # of a request that comes from outside what it holds is counted
+    coding = coding_of(
+        exchange.request.headers.get("content-encoding", ""), brotli=unbrotli is not None
+    )
+    limit = min(parts.config.max_body_bytes, hold.limit)
+    body = await exchange.request.read(limit)
+    if coding:
+        try:
+            body = decode(coding, body, min(limit, hold.room), unbrotli)
+        except PayloadTooLarge:
+            hold.keep(limit)  # raises where it is others that take the room
+            raise
+    hold.keep(weight(body, hold.limit // 8))
     exchange.lap("read")
     return body
 

@@ -8,6 +8,7 @@ from proxy.access.ring import KeyRing
 from proxy.analytics.exporter import exporter
 from proxy.analytics.recorder import Recorder
 from proxy.core import config as settings
+from proxy.core.body_memory import BodyMemory
 from proxy.core.ports import Ports
 from proxy.limits.limiter import Limiter
 from proxy.observe import Observatory
@@ -41,6 +42,7 @@ class Parts:
             ports.random,
             ports.log,
         )
+        self.memory = BodyMemory(config.body_memory_bytes)
         self.ring = KeyRing(ports.keys, ports.clock, ports.log)
         self.gate = Gate(self.config, self.ring)
         self.limiter = Limiter(self.config, ports)

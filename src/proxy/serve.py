@@ -38,7 +38,8 @@ from proxy.cache.key import cache_key, named_key
 from proxy.cache.lru import MemoryCache
 from proxy.cache.purge import PurgeView
 from proxy.cache.tiers import Lower, LowerTiers
-from proxy.core.chat import Answer, Call, Cost, Served, Usage
+from proxy.core.body_memory import STEP, Hold
+from proxy.core.chat import Answer, Call, ChatRequest, Cost, Served, Usage
 from proxy.core.collect import Collector
 from proxy.core.config import Config
 from proxy.core.errors import (
@@ -92,14 +93,25 @@ class Asked(Struct, frozen=True):
     wanted: Directives
     question: Question
     meter: Meter
+    estimate: Estimate
     retrying: Retrying
     scope: str
     found_stale: bool = False
     """Whether the cache has an answer that is too old."""
+    known_key: str | None = None
+    """The key of the answer, where what was asked is not there any more."""
+
+    def without_body(self, key: str) -> "Asked":
+        """The same without the caller's texts and bytes."""
+        chat = self.call.chat
+        chat = ChatRequest(messages=(), stream=chat.stream, max_tokens=chat.max_tokens)
+        return structs.replace(self, call=structs.replace(self.call, chat=chat), known_key=key)
 
     def key(self, done: Done | None = None) -> str:
         """The key of the answer; `done`: who gave it, where that is known."""
         wanted, question = self.wanted, self.question
+        if self.known_key is not None:
+            return self.known_key
         if wanted.key:
             return named_key(wanted.key, self.scope, wanted.namespace)
         if done and question.by_name:
@@ -143,7 +155,7 @@ class Chat:
         exchange.lap("limit")
         if self._config.log_prompts:
             log_prompt(exchange, call)
-        meter.estimate = Estimate(call.chat)
+        meter.estimate = estimate = Estimate(call.chat)
         principal = meter.principal
         question = self._selection.question(call.routing, Needs.of(call.chat), meter.grant)
         shared = (principal.cache_scope or self._config.cache_scope) == "shared"
@@ -154,6 +166,7 @@ class Chat:
             question=question,
             scope="" if shared else principal.user,
             meter=meter,
+            estimate=estimate,
             retrying=retrying(exchange.request.headers, self._manager.retrying),
         )
         key = asked.key() if asked.wanted.read or asked.wanted.store else ""
@@ -262,16 +275,20 @@ class Chat:
         exchange, call = asked.exchange, asked.call
         if call.chat.stream:
             stream, done = await self._manager.stream(
-                call, asked.meter, exchange.began, asked.retrying
+                call, asked.meter, exchange.began, asked.retrying, exchange.hold
             )
             exchange.facts["first_ms"] = exchange.ms
             served = self._served(asked, done, Cost(None))
+            # Nobody else is asked any more: what was asked is not kept while the answer comes.
+            begun = asked.without_body(asked.key(done) if asked.wanted.store else "")
+            asked.estimate.drop_texts()
+            exchange.release()
             return Response(
                 headers=EVENTS | exchange.tell(served) | self._status(asked),
-                stream=partial(self._relay, asked, stream, done, leader),
+                stream=partial(self._relay, begun, stream, done, leader),
             )
         answer, done = await self._manager.complete(
-            call, asked.meter, exchange.began, asked.retrying
+            call, asked.meter, exchange.began, asked.retrying, exchange.hold
         )
         served = self._settled(asked, done, answer.usage, characters(answer))
         self._keep(asked, answer, served.cost, done, leader)
@@ -308,6 +325,9 @@ class Chat:
                 async for chunks in stream.chunks():
                     for chunk in chunks:
                         collector.add(chunk)
+                    if not _fits(exchange.hold, collector):
+                        collector.overflow()
+                        exchange.release()
                     await send(b"".join(map(writer.chunk, chunks)))
             answer, outcome = collector.answer(), OK
             served = self._settled(asked, done, collector.usage, collector.characters)
@@ -433,3 +453,10 @@ class Chat:
         writer = dialect.writer(call, served)
         chunks = b"".join(map(writer.chunk, replay(entry.answer)))
         return Response(headers=EVENTS | headers, body=chunks + writer.done(entry.answer, served))
+
+
+def _fits(hold: Hold | None, collector: Collector) -> bool:
+    """Whether there is room for what is kept of a stream, which is held from then on."""
+    if hold is None or collector.size <= hold.size + STEP:
+        return True
+    return hold.keeps(collector.size)

@@ -16,10 +16,11 @@ import msgspec
 from msgspec import Struct, structs
 
 from proxy.core.chat import Answer, Chunk, Cost, ToolCallDelta
+from proxy.core.ports import ANSWER_BYTES
 
 FORM = 1
 """Counts the changes of the form: entries of another one are not read but made anew."""
-LARGEST = 32 * 1024 * 1024
+LARGEST = ANSWER_BYTES
 """Bytes of an entry, inflated: as many as the proxy takes of a provider's answer."""
 
 _MAGIC = b"APC" + bytes([FORM])

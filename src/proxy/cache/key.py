@@ -7,7 +7,9 @@ is in it, fields that the proxy does not know too. Where in doubt two requests a
 that costs a miss, the other way round a wrong answer.
 
 The text that is hashed is one line of JSON for the request, then one for each message. The
-encoder writes no line break inside a line, so different requests never have the same text.
+encoder writes no line break inside a line, so different requests never have the same text. A long
+string stands there as its own SHA-256, behind a sign that JSON has no place for: a copy of an image
+would be memory, which an isolate has little of.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +19,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy.core.chat import ChatRequest
+from proxy.core import splice
+from proxy.core.chat import ChatRequest, Message
 
 FORM = 1
 """Counts the changes of the form: each changes every key, so that no key has two meanings."""
@@ -54,6 +57,10 @@ def _number(text: str) -> int | float | Raw:
     # JSON knows no infinity, the encoder would write null: such a number stays as it came.
     return Raw(text.encode()) if value in (float("inf"), float("-inf")) else value
 
+
+LONG = 16 * 1024
+"""Bytes of UTF-8 from which on a string counts as long."""
+_STEP = 64 * 1024
 
 _JSON = msgspec.json.Decoder(float_hook=_number)
 _BODY = msgspec.json.Decoder(_Body)
@@ -107,17 +114,62 @@ def _lines(
 ) -> Iterator[bytes]:
     fields = _fields(chat, defaults)
     yield _encode([FORM, "chat", scope, namespace, question, fields, _tools(chat)])
-    for raw in chat.raw_messages or map(msgspec.json.encode, chat.messages):
+    for raw in chat.raw_messages:
         yield _encode(_message(_decoded(raw)))
+    for message in () if chat.raw_messages else chat.messages:
+        yield _encode(_message(_value(message)))
 
 
 def _decoded(raw: Raw | bytes) -> Any:
-    """The value, its numbers in one spelling; the bytes themselves where they can't be read,
-    though the dialect let them pass (an unknown field with an integer of 5,000 digits)."""
+    """The value, its numbers in one spelling and its long strings by their digests; the bytes
+    themselves where they can't be read, though the dialect let them pass (an unknown field with
+    an integer of 5,000 digits)."""
+    text = memoryview(raw)
+    if len(text) > LONG:  # it may hold a long string: no level is decoded further than it must
+        match text[:1].tobytes():
+            case b"{":
+                fields = splice.FIELDS.decode(text)
+                return {name: _decoded(value) for name, value in fields.items()}
+            case b"[":
+                return [_decoded(item) for item in splice.ITEMS.decode(text)]
+            case b'"' if len(text) > LONG + 2 and _is_plain(text):
+                return _mark(sha256(text[1:-1]).hexdigest())
     try:
-        return _JSON.decode(raw)
+        value = _JSON.decode(text)
     except msgspec.DecodeError:
         return bytes(raw)
+    return _digest(value) if len(text) > LONG and isinstance(value, str) else value
+
+
+def _value(message: Message) -> dict[str, Any]:
+    """What `_decoded` would make of a message's bytes, where there are none."""
+    fields = msgspec.to_builtins(message)
+    return {
+        name: _digest(value) if isinstance(value, str) else _decoded(_encode(value))
+        for name, value in fields.items()
+    }
+
+
+def _digest(text: str) -> str | Raw:
+    """A long string's digest, a short string (of many escapes) itself."""
+    if 4 * len(text) <= LONG:
+        return text
+    digest, size = sha256(), 0
+    for start in range(0, len(text), _STEP):
+        piece = text[start : start + _STEP].encode()
+        digest.update(piece)
+        size += len(piece)
+    return _mark(digest.hexdigest()) if size > LONG else text
+
+
+def _mark(digest: str) -> Raw:
+    return Raw(f"#{digest}".encode())
+
+
+def _is_plain(text: memoryview) -> bool:
+    """Whether a JSON string holds no escape: then it is what it stands for, in UTF-8."""
+    pieces = (text[at : at + _STEP] for at in range(0, len(text), _STEP))
+    return not any(b"\\" in bytes(piece) for piece in pieces)
 
 
 def _fields(chat: ChatRequest, defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +186,8 @@ def _fields(chat: ChatRequest, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "tool_choice": "auto" if chat.tools else "none",
     }
     # Through JSON and back, which leaves one spelling of everything.
-    fields = _said(_JSON.decode(_encode(given | chat.extra)))
+    unknown = {name: _decoded(value) for name, value in chat.extra.items()}
+    fields = _said(_JSON.decode(_encode(given)) | unknown)
     usual = _JSON.decode(_encode({name: usual[name] for name in fields if name in usual}))
     return {
         name: value

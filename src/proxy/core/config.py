@@ -62,6 +62,7 @@ class Config(Struct, frozen=True, kw_only=True):
     first_byte_timeout_ms: int
     idle_timeout_ms: int
     max_body_bytes: int
+    body_memory_bytes: int
     cors_origins: tuple[str, ...]
     cache_ttl: int
     cache_grace: int
@@ -167,7 +168,13 @@ SETTINGS = (
         "MAX_BODY_BYTES",
         str(20 * 1024 * 1024),
         whole(1024, 100 * 1024 * 1024),
-        "Bytes that a request's body may have.",
+        "Bytes that a request's body may have, decoded.",
+    ),
+    Setting(
+        "BODY_MEMORY_BYTES",
+        str(24 * 1024 * 1024),
+        whole(1024, 100 * 1024 * 1024),
+        "Bytes of bodies, answers and kept streams under way together; each takes up to three.",
     ),
     Setting("CORS_ORIGINS", "", origins, "Origins whose pages may call the proxy, or * for all."),
     Setting(

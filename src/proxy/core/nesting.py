@@ -7,6 +7,7 @@ kills the isolate and can't be caught, though CPython itself would raise Recursi
 `bytes` and a piece at a time, as a copy of a body would be memory too.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -42,6 +43,17 @@ class Decoder(Generic[T]):
         if reason := excess(text, max_values):
             raise Unsafe(f"{reason[0].upper()}{reason[1:]}")
         return self._decoder.decode(text)
+
+
+def is_json(text: bytes) -> bool:
+    """Whether a lenient reader takes it: lone surrogates and NaN are more than msgspec does."""
+    if excess(text):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def excess(text: Text, max_values: int = MAX_VALUES) -> str | None:

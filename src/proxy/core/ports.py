@@ -11,7 +11,18 @@ from collections.abc import (
 )
 from typing import Any, Protocol, TypeAlias
 
-from msgspec import Struct
+from msgspec import Raw, Struct
+
+from proxy.core.body_memory import Hold
+from proxy.core.codings import Unbrotli
+
+ANSWER_BYTES = 8 * 1024 * 1024
+"""Bytes of a model's whole answer."""
+VECTORS_BYTES = 16 * 1024 * 1024
+"""Bytes of an answer of embeddings: 2,000 of 1,536 numbers, as base64."""
+
+Body: TypeAlias = bytes | tuple[bytes | memoryview | Raw, ...]
+"""A body, or the parts of a large one: joined here they would take the memory twice."""
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
@@ -20,8 +31,12 @@ class Outgoing(Struct, frozen=True, kw_only=True):
 
     url: str
     headers: dict[str, str] = {}
-    body: bytes | None = None
+    body: Body | None = None
     method: str = "POST"
+    largest: int = ANSWER_BYTES
+    """Bytes that an answer may have which is read whole."""
+    hold: Hold | None = None
+    """Counts the memory of such an answer."""
     dropped: tuple[str, ...] = ()
     """The caller's parameters that this provider does not know and that were left out."""
 
@@ -33,7 +48,8 @@ class Reply(Protocol):
     headers: Mapping[str, str]
 
     async def read(self) -> bytes:
-        """The whole body. Raises Fault (network, timeout, garbage when over the size limit)."""
+        """The whole body. Raises Fault (network, timeout, garbage when over the request's
+        `largest`), InternalError (503) where other requests take the memory."""
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises Fault (network; timeout after too long a silence)."""
@@ -302,6 +318,8 @@ class Ports(Struct, frozen=True, kw_only=True):
     """Without one no text is a URL, and no image is fetched."""
     heap: Callable[[], int | None] = lambda: None
     """Bytes of memory that the isolate's Python holds; None: not known."""
+    unbrotli: Unbrotli | None = None
+    """None: Brotli can't be decoded here."""
     bindings: frozenset[str] = frozenset()
     """The providers that a binding of the Worker provides (`workers-ai`)."""
     unbound: tuple[str, ...] = ()

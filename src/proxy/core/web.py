@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from proxy.core.body_memory import Hold
 from proxy.core.ports import Defer, Write
 
 
@@ -24,6 +25,8 @@ class Request(Struct, frozen=True):
     read: Callable[[int], Awaitable[bytes]]
     """`await read(limit)`: the body. Raises PayloadTooLarge before it is read whole."""
     defer: Defer
+    hold: Hold | None = None
+    """What the request holds of the isolate's memory; grows while the body is read."""
 
 
 class Response(Struct, kw_only=True):

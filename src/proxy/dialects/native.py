@@ -6,6 +6,7 @@ Streams: `event: delta` for each piece, then one `done` (the response less `data
 """
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +30,7 @@ from proxy.core.chat import (
     Usage,
 )
 from proxy.core.errors import InvalidRequest, ProxyError
+from proxy.core.nesting import Text
 from proxy.core.sse import frame
 from proxy.dialects import reading
 from proxy.dialects.messages import (
@@ -80,13 +82,13 @@ class _Raws(Struct, frozen=True):
     tools: Raw = Raw()
 
 
-_REASONING = b"reasoningDetails"
+_REASONING = re.compile(rb'"reasoningDetails"\s*:')
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _ASK = msgspec.json.Decoder(_Ask)
 _RAWS = msgspec.json.Decoder(_Raws)
 
 
-def parse_chat(body: bytes) -> Call:
+def parse_chat(body: Text) -> Call:
     """Reads and validates a request. Raises InvalidRequest, its message naming the field."""
     reading.check(body)
     ask = reading.decode(_ASK, body)
@@ -95,8 +97,7 @@ def parse_chat(body: bytes) -> Call:
     check_tools(tools)
     check_format(ask.response_format, "responseFormat")
     messages, raw = _conversation(ask, raws.messages)
-    if _REASONING in body:
-        raw = tuple(map(_as_openai, raw))
+    raw = tuple(_as_openai(text) if _REASONING.search(text) else text for text in raw)
     cache = ask.cache or _Cache()
     return Call(
         chat=ChatRequest(
@@ -111,7 +112,7 @@ def parse_chat(body: bytes) -> Call:
             tool_choice=check_choice(ask.tool_choice, tools, "toolChoice"),
             response_format=ask.response_format,
             raw_messages=raw,
-            raw_tools=raws.tools if tools else None,
+            raw_tools=raws.tools.copy() if tools else None,  # does not keep the whole body
         ),
         routing=Routing(
             model=ask.model or "auto",
@@ -145,7 +146,7 @@ def _conversation(ask: _Ask, raw: Raw) -> tuple[tuple[Message, ...], tuple[Raw, 
 def _as_openai(message: Raw) -> Raw:
     """A message with `reasoningDetails`, as answers call them, under OpenRouter's name for them."""
     fields = _FIELDS.decode(message)
-    details = fields.pop(_REASONING.decode(), None)
+    details = fields.pop("reasoningDetails", None)
     if details is None:
         return message
     return Raw(msgspec.json.encode({"reasoning_details": details} | fields))

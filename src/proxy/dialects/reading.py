@@ -6,13 +6,14 @@ also the error's `param`.
 """
 
 import re
+from codecs import getincrementaldecoder
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Meta
 
 from proxy.core.errors import InvalidRequest
-from proxy.core.nesting import excess
+from proxy.core.nesting import Text, excess
 
 T = TypeVar("T")
 
@@ -39,6 +40,7 @@ Stop = _StopText | Annotated[tuple[_StopText, ...], Meta(max_length=16)]
 
 _AT = re.compile(r"(.*) - at `(?:key` in `)?\$(.*)`", re.DOTALL)
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
+_STEP = 64 * 1024
 _LONGEST = 200
 """Characters of a path or a reason that are told: they quote the caller, at any length."""
 
@@ -49,22 +51,26 @@ def invalid(path: str, reason: str) -> InvalidRequest:
     return InvalidRequest(f"{path}: {reason}", param=path)
 
 
-def check(body: bytes) -> None:
+def check(body: Text) -> None:
     """Raises InvalidRequest for a body that is empty, not UTF-8, or unsafe to decode."""
-    if not body or body.isspace():
+    view = memoryview(body)
+    if all(bytes(view[at : at + _STEP]).isspace() for at in range(0, len(view), _STEP)):
         raise InvalidRequest("The body is empty; it must be a JSON object.")
     if reason := excess(body):
         raise InvalidRequest(f"The body is refused: {reason}.")
-    if not body.isascii():
-        try:
-            body.decode()  # what is kept as Raw, msgspec does not check
-        except UnicodeDecodeError as error:
-            raise InvalidRequest(
-                f"The body is not valid JSON: no UTF-8 (byte {error.start})."
-            ) from None
+    decode_more = getincrementaldecoder("utf-8")()
+    begun = 0  # where in the body the decoder stands
+    try:
+        for at in range(0, len(view), _STEP):  # what is kept as Raw, msgspec does not check
+            decode_more.decode(view[at : at + _STEP])
+            begun = at + _STEP - len(decode_more.getstate()[0])
+        decode_more.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        where = min(begun, len(view) - len(error.object)) + error.start
+        raise InvalidRequest(f"The body is not valid JSON: no UTF-8 (byte {where}).") from None
 
 
-def decode(decoder: msgspec.json.Decoder[T], text: bytes | Raw, at: str = "") -> T:
+def decode(decoder: msgspec.json.Decoder[T], text: Text, at: str = "") -> T:
     """Decodes what `check` has let pass. at: where in the body `text` stands.
 
     Raises InvalidRequest.

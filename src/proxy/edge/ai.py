@@ -11,6 +11,7 @@ from pyodide.ffi import JsException
 
 from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing, Reply
+from proxy.edge.convert import js_bytes
 from proxy.edge.streams import BytesReply, StreamReply
 
 
@@ -23,12 +24,15 @@ async def run_ai(ai: Any, request: Outgoing, idle: float) -> Reply:
         if request.method == "GET":
             result = await ai.models()
         else:
-            inputs = js.JSON.parse((request.body or b"{}").decode())
+            text = js.Response.new(js_bytes(request.body or b"{}"))  # decodes it in one crossing
+            inputs = await text.json()
             result = await ai.run(request.url.removeprefix("ai:"), inputs)
+        if hasattr(result, "getReader"):
+            return StreamReply(200, {"content-type": "text/event-stream"}, result, idle)
+        # As a stream it is read within bounds, as any answer is.
+        body = js.Response.json(result).body
+        headers = {"content-type": "application/json"}
+        return StreamReply(200, headers, body, idle, largest=request.largest, hold=request.hold)
     except JsException as error:
         text = str(getattr(error, "message", "") or error)
         return BytesReply(500, {"content-type": "text/plain"}, text.encode())
-    if hasattr(result, "getReader"):
-        return StreamReply(200, {"content-type": "text/event-stream"}, result, idle)
-    body = js.JSON.stringify(result).encode()
-    return BytesReply(200, {"content-type": "application/json"}, body)

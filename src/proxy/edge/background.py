@@ -12,4 +12,7 @@ def wait_until(ctx: Any, work: Coroutine[Any, Any, object]) -> None:
 
     The raw context takes no bare coroutine: its proxy would be destroyed at once.
     """
-    ctx.waitUntil(create_proxy(asyncio.ensure_future(work)))
+    task = asyncio.ensure_future(work)
+    proxy = create_proxy(task)
+    ctx.waitUntil(proxy)
+    task.add_done_callback(lambda _: proxy.destroy())  # nobody else would

@@ -26,10 +26,12 @@ class BatchesStub:
             stream = await self._namespace.getByName(name).run_chunk(to_js(chunk))
         reply = StreamReply(200, {}, stream, SILENT_SECONDS)
         try:
-            rest = b""
+            begun: list[bytes] = []
             async for piece in reply.chunks():
-                *lines, rest = (rest + piece).split(b"\n")
-                for line in lines:
-                    yield line
+                first, *others = piece.split(b"\n")
+                begun.append(first)
+                for other in others:
+                    yield b"".join(begun)
+                    begun = [other]
         finally:
             reply.abort()

@@ -6,10 +6,26 @@ from typing import Any
 import js
 from pyodide.ffi import to_js
 
+from proxy.core.ports import Body
+
 
 def js_object(value: Mapping[str, Any]) -> Any:
     """A plain JavaScript object."""
     return to_js(value, dict_converter=js.Object.fromEntries)
+
+
+def js_bytes(body: Body) -> Any:
+    """A body as a Uint8Array, copied once."""
+    if isinstance(body, bytes):
+        return to_js(body)
+    parts = [memoryview(part) for part in body]
+    array = js.Uint8Array.new(sum(map(len, parts)))
+    at = 0
+    for part in parts:
+        if part:
+            array.subarray(at, at + len(part)).assign(part)
+        at += len(part)
+    return array
 
 
 def headers_of(message: Any) -> dict[str, str]:

@@ -4,13 +4,13 @@ import asyncio
 from typing import Any
 
 import js
-from pyodide.ffi import JsException, jsnull, to_js
+from pyodide.ffi import JsException, jsnull
 
 from proxy.core.chat import Blame
 from proxy.core.errors import Fault
 from proxy.core.ports import URL, Outgoing, Reply
 from proxy.edge.ai import run_ai
-from proxy.edge.convert import headers_of, js_object
+from proxy.edge.convert import headers_of, js_bytes, js_object
 from proxy.edge.streams import StreamReply
 
 
@@ -33,7 +33,7 @@ class FetchUpstream:
             "redirect": "manual",  # a redirect would carry the key elsewhere
         }
         if request.body is not None:
-            options["body"] = to_js(request.body)
+            options["body"] = js_bytes(request.body)
         try:
             response = await js.fetch(request.url, js_object(options))
         except JsException as error:
@@ -44,7 +44,15 @@ class FetchUpstream:
             controller.abort()
             raise
         stream = None if response.body is jsnull else response.body
-        return StreamReply(response.status, headers_of(response), stream, idle, controller.abort)
+        return StreamReply(
+            response.status,
+            headers_of(response),
+            stream,
+            idle,
+            controller.abort,
+            largest=request.largest,
+            hold=request.hold,
+        )
 
 
 def parse_url(text: str, base: str | None) -> URL | None:

@@ -12,23 +12,27 @@ from urllib.parse import parse_qsl, urlsplit
 import js
 from pyodide.ffi import JsException, jsnull, to_js
 
-from proxy.core.errors import InvalidRequest, PayloadTooLarge
+from proxy.core.body_memory import STEP, Hold
+from proxy.core.codings import too_large
+from proxy.core.errors import InvalidRequest, ProxyError
 from proxy.core.web import Request, Response
 from proxy.edge.background import wait_until
 from proxy.edge.convert import headers_of, js_object
 from proxy.edge.streams import readable
 
 DISCARD_SECONDS = 1.0
+LARGE = 1024 * 1024
+"""Bytes from which on it is worth a crossing to give memory back at once."""
 NULL_BODY = frozenset({101, 103, 204, 205, 304})
 
 
-def request_from(request: Any, ctx: Any) -> Request:
-    """The platform's request as the pure rooms see it."""
+def request_from(request: Any, ctx: Any, hold: Hold | None) -> Request:
+    """The platform's request as the pure rooms see it. hold: what its body may take."""
     parts = urlsplit(request.url)
     headers = headers_of(request)
 
     async def read(limit: int) -> bytes:
-        return await _read(request, headers.get("content-length"), limit)
+        return await _read(request, headers.get("content-length"), limit, hold)
 
     return Request(
         method=request.method,
@@ -37,6 +41,7 @@ def request_from(request: Any, ctx: Any) -> Request:
         headers=headers,
         read=read,
         defer=partial(wait_until, ctx),
+        hold=hold,
     )
 
 
@@ -57,35 +62,50 @@ def response_to(response: Response, ctx: Any) -> Any:
     return built
 
 
-async def _read(request: Any, length: str | None, limit: int) -> bytes:
+async def _read(request: Any, length: str | None, limit: int, hold: Hold | None) -> bytes:
     if request.body is None or request.body is jsnull:
         return b""
-    if length is not None and length.isdigit():
-        if int(length) > limit:
-            await discard(request)
-            raise _too_large(limit)
-        try:
-            body: bytes = (await request.arrayBuffer()).to_bytes()
-        except JsException as error:
-            raise InvalidRequest("The body broke off before its end.") from error
-        return body
+    try:
+        if length is not None and length.isdigit():
+            return await _read_whole(request, int(length), limit, hold)
+        return await _read_pieces(request, limit, hold)
+    except JsException as error:
+        raise InvalidRequest("The body broke off before its end.") from error
+
+
+async def _read_whole(request: Any, length: int, limit: int, hold: Hold | None) -> bytes:
+    """A body of a length that is known."""
+    if length > limit:
+        await discard(request)
+        raise too_large(limit)
+    if hold:
+        hold.keep(length)
+    buffer = await request.arrayBuffer()
+    body: bytes = buffer.to_bytes()
+    if length > LARGE:
+        buffer.transfer(0)  # JavaScript's copy counts too until it is collected
+    return body
+
+
+async def _read_pieces(request: Any, limit: int, hold: Hold | None) -> bytes:
+    """A body that tells its length by its end."""
     pieces: list[bytes] = []
     size = 0
     reader = request.body.getReader()
-    while True:
-        try:
-            step = await reader.read()
-        except JsException as error:
-            raise InvalidRequest("The body broke off before its end.") from error
-        if step.done:
-            return b"".join(pieces)
-        piece = step.value.to_bytes()
-        size += len(piece)
-        if size > limit:
-            reader.releaseLock()
-            await discard(request)
-            raise _too_large(limit)
-        pieces.append(piece)
+    try:
+        while not (step := await reader.read()).done:
+            piece = step.value.to_bytes()
+            size += len(piece)
+            if size > limit:
+                raise too_large(limit)
+            if hold and size > STEP and size > hold.size:
+                hold.keep(size + STEP)
+            pieces.append(piece)
+    except ProxyError:
+        reader.releaseLock()
+        await discard(request)
+        raise
+    return b"".join(pieces)
 
 
 def is_unread(request: Any) -> bool:
@@ -98,7 +118,3 @@ async def discard(request: Any) -> None:
     caller who is still sending is lost where a server in between closes the connection on it."""
     draining = request.body.pipeTo(js.WritableStream.new())
     await asyncio.wait([asyncio.ensure_future(draining)], timeout=DISCARD_SECONDS)
-
-
-def _too_large(limit: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"The body is over {limit} bytes (MAX_BODY_BYTES).")

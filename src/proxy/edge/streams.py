@@ -7,12 +7,11 @@ from typing import Any
 import js
 from pyodide.ffi import JsException, to_js
 
+from proxy.core.body_memory import Hold
 from proxy.core.errors import ClientGone, Fault
-from proxy.core.ports import Write
+from proxy.core.ports import ANSWER_BYTES, Write
+from proxy.core.receive import read_whole
 from proxy.edge.log import log
-
-BODY_LIMIT = 32 * 1024 * 1024
-"""Bytes that a provider's unstreamed answer may have."""
 
 
 def readable(stream: Callable[[Write], Awaitable[Any]]) -> tuple[Any, Any]:
@@ -84,8 +83,14 @@ class StreamReply:
         stream: Any,
         idle: float,
         close: Callable[[], object] | None = None,
+        *,
+        largest: int = ANSWER_BYTES,
+        hold: Hold | None = None,
     ) -> None:
-        """stream: a ReadableStream or None; close: ends the connection, if not by cancelling."""
+        """stream: a ReadableStream or None; close: ends the connection, if not by cancelling;
+        largest, hold: those of core.ports.Outgoing, whose body is not kept."""
+        self._largest = largest
+        self._hold = hold
         self.status = status
         self.headers = headers
         self._reader = stream.getReader() if stream else None
@@ -128,17 +133,8 @@ class StreamReply:
         return step
 
     async def read(self) -> bytes:
-        """The whole body. Raises Fault as `chunks` does, and garbage when it is too large."""
-        pieces: list[bytes] = []
-        size = 0
-        async for piece in self.chunks():
-            pieces.append(piece)
-            size += len(piece)
-            if size > BODY_LIMIT:
-                self.abort()
-                why = f"The answer is over {BODY_LIMIT} bytes."
-                raise Fault("garbage", why, source="proxy", blame="proxy")
-        return b"".join(pieces)
+        """See core.ports.Reply."""
+        return await read_whole(self, self._largest, self._hold)
 
     def abort(self) -> None:
         """Closes the connection."""

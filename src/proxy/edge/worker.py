@@ -7,6 +7,7 @@ from proxy.app import App, Misconfigured
 from proxy.core.ports import Ports
 from proxy.edge.analytics_objects import StatisticsStub
 from proxy.edge.batches import BatchesStub
+from proxy.edge.brotli import unbrotli
 from proxy.edge.clock import SystemClock, SystemRandom
 from proxy.edge.fetch import FetchUpstream, parse_url
 from proxy.edge.http import discard, is_unread, request_from, response_to
@@ -55,6 +56,7 @@ def ports(env: Any) -> Ports:
         points=EnginePoints(env.METRICS) if hasattr(env, "METRICS") else None,
         parse_url=parse_url,
         heap=heap_bytes,
+        unbrotli=unbrotli,
         log=log,
         bindings=frozenset({"workers-ai"} if ai else ()),
         unbound=tuple(name for name in OBJECTS if not hasattr(objects[name], "getByName")),
@@ -64,7 +66,8 @@ def ports(env: Any) -> Ports:
 def respond(app: App | Misconfigured, request: Any, ctx: Any) -> Any:
     """The platform's response to a request, at once where neither the app nor the caller's body
     must be waited for."""
-    reaction = app.handle(request_from(request, ctx), lambda response: response_to(response, ctx))
+    given = request_from(request, ctx, app.open_hold())
+    reaction = app.handle(given, lambda response: response_to(response, ctx))
     if not iscoroutine(reaction) and not is_unread(request):
         return reaction
     return _respond_later(reaction, request)

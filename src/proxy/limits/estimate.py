@@ -29,6 +29,7 @@ _WORDS = 12
 _SHORT = 200
 """unless it is shorter than this."""
 
+_STEP = 64 * 1024
 _SIGNATURE = 12
 """A character of what a provider wants back as it was: Gemini's thought signatures."""
 
@@ -81,6 +82,14 @@ class Estimate:
 
     def __init__(self, chat: ChatRequest) -> None:
         self._chat = chat
+
+    def drop_texts(self) -> None:
+        """Lets go of what was asked, which may be large, once no further candidate is asked."""
+        chat = self._chat
+        assert self.input  # which is needed afterwards
+        self._chat = ChatRequest(
+            messages=(), max_tokens=chat.max_tokens, reasoning_effort=chat.reasoning_effort
+        )
 
     @cached_property
     def input(self) -> int:
@@ -222,7 +231,9 @@ def _text(text: str | None) -> int:
     if text.isascii():
         dense = length >= _SHORT and text.count(" ") * _WORDS < length
         return length * (_DENSE if dense else _ASCII)
-    beyond = len(text.encode("utf-8", "surrogatepass")) - length
+    beyond = -length
+    for start in range(0, length, _STEP):  # no copy of a text that may be large
+        beyond += len(text[start : start + _STEP].encode("utf-8", "surrogatepass"))
     return length * _ASCII + beyond * _BEYOND
 
 

@@ -4,7 +4,6 @@ and one table of the phrases by which providers tell what their status does not.
 Promises: reading never raises, a message is short and readable, and no key is ever in it.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from itertools import islice
@@ -15,7 +14,7 @@ from msgspec import Struct, structs
 
 from proxy.core.chat import Blame
 from proxy.core.errors import BLAMED, Fault, FaultKind, Quota, Source
-from proxy.core.nesting import Decoder, Unsafe
+from proxy.core.nesting import Decoder, Unsafe, is_json
 from proxy.core.redaction import redacted
 from proxy.core.waits import renewed_after, retry_after, seconds_until
 from proxy.providers.adapter import Target
@@ -248,7 +247,7 @@ def fault(
 def unread(target: Target, error: Exception, body: bytes) -> Fault:
     """The fault of an answer that the proxy failed to decode. Well-formed JSON in a form that it
     does not know is its own fault, a page or half an answer the provider's."""
-    known = isinstance(error, msgspec.ValidationError | Unsafe) or _is_json(body)
+    known = isinstance(error, msgspec.ValidationError | Unsafe) or is_json(body[: LENIENT + 1])
     return garbage(target, str(error), body, "proxy" if known else "model")
 
 
@@ -294,15 +293,6 @@ def _names_model(target: Target, told: Told) -> bool:
         or _MODEL.search(told.words) is not None
         or re.search(rf"(?<![\w/.-]){name}(?![\w/-])", told.message) is not None
     )
-
-
-def _is_json(body: bytes) -> bool:
-    """Whether a lenient reader takes it: lone surrogates and NaN are more than msgspec does."""
-    try:
-        json.loads(body[: LENIENT + 1])
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _masked(target: Target, text: str | None) -> str | None:

@@ -6,13 +6,17 @@ they came with. What Gemini has no word for is named in `dropped`; what cannot b
 """
 
 import re
+from itertools import zip_longest
 from typing import Any
 
-import msgspec
+from msgspec import Raw
 
+from proxy.core import splice
 from proxy.core.chat import ChatRequest, Function, ImageURL, Message, Part, ToolCall
 from proxy.core.errors import InvalidRequest
 from proxy.core.nesting import Decoder
+from proxy.core.ports import Body
+from proxy.core.splice import Piece, large_texts
 from proxy.providers import faults
 from proxy.providers.adapter import Target
 from proxy.providers.gemini_schema import known_words
@@ -30,6 +34,7 @@ _NAMES = {
 }
 """Settings and what they are called in `generationConfig`."""
 _ANY = Decoder(object)
+_BASE64 = ";base64,"
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 _LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
 _BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192}
@@ -42,7 +47,7 @@ _NO_SIGNATURE = "skip_thought_signature_validator"
 """What Google documents for a call that another model made."""
 
 
-def chat_body(target: Target, chat: ChatRequest) -> tuple[bytes, tuple[str, ...]]:
+def chat_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]:
     """The body, and the caller's fields that were left out. Raises InvalidRequest."""
     model = target.model
     left_out = {*target.spec.drop, *model.drop}
@@ -61,7 +66,7 @@ def chat_body(target: Target, chat: ChatRequest) -> tuple[bytes, tuple[str, ...]
         body |= _tool_config(chat.tool_choice) | model.with_tools
     if config := _generation_config(target, chat, kept):
         body["generationConfig"] = {**body.get("generationConfig", {}), **config}
-    return msgspec.json.encode(body), (*dropped, *chat.extra)
+    return splice.encode(body), (*dropped, *chat.extra)
 
 
 def _generation_config(target: Target, chat: ChatRequest, kept: dict[str, Any]) -> dict[str, Any]:
@@ -115,18 +120,18 @@ def _conversation(target: Target, chat: ChatRequest) -> dict[str, Any]:
     system: list[dict[str, Any]] = []
     contents: list[dict[str, Any]] = []
     names: dict[str, str] = {}
-    for number, message in enumerate(chat.messages):
+    for number, (message, raw) in enumerate(zip_longest(chat.messages, chat.raw_messages)):
         place = f"messages[{number}]"
         if message.role in ("system", "developer"):
-            system += _parts(message, place)
+            system += _parts(message, raw, place)
             continue
         if message.role == "assistant":
-            role, parts = "model", _model_parts(target, message, place)
+            role, parts = "model", _model_parts(target, message, raw, place)
             names.update((call.id, call.function.name) for call in message.tool_calls or ())
         elif message.role == "tool":
             role, parts = "user", _result_parts(message, names, place)
         else:
-            role, parts = "user", _parts(message, place)
+            role, parts = "user", _parts(message, raw, place)
         if parts and contents and contents[-1]["role"] == role:
             contents[-1]["parts"] += parts
         elif parts:
@@ -136,31 +141,37 @@ def _conversation(target: Target, chat: ChatRequest) -> dict[str, Any]:
     return {"contents": contents} | ({"systemInstruction": {"parts": system}} if system else {})
 
 
-def _parts(message: Message, place: str) -> list[dict[str, Any]]:
+def _parts(message: Message, raw: Raw | None, place: str) -> list[dict[str, Any]]:
+    texts = large_texts(message, raw)
     return [
-        _part(part, f"{place}.content[{number}]")
+        _part(part, texts[number], f"{place}.content[{number}]")
         for number, part in enumerate(message.parts)
         if part.type != "text" or part.text
     ]
 
 
-def _part(part: Part, place: str) -> dict[str, Any]:
+def _part(part: Part, large: memoryview | None, place: str) -> dict[str, Any]:
+    """large: the JSON string of its text or URL, where that is not to be copied."""
     if part.type == "text":
-        return {"text": part.text}
+        return {"text": part.text if large is None else Piece(large)}
     if part.type == "image_url" and part.image_url:
-        return {"inlineData": _inline(part.image_url, f"{place}.image_url.url")}
+        return {"inlineData": _inline(part.image_url, large, f"{place}.image_url.url")}
     raise InvalidRequest(f"{place}: Gemini takes no part of type {part.type!r}.", param=place)
 
 
-def _inline(image: ImageURL, place: str) -> dict[str, str]:
-    head, comma, data = image.url.partition(";base64,")
-    if not comma or not head.startswith("data:"):
+def _inline(image: ImageURL, url: memoryview | None, place: str) -> dict[str, Any]:
+    end = image.url.find(_BASE64)
+    if end < 0 or not image.url.startswith("data:"):
         raise InvalidRequest(f"{place}: Gemini takes images as base64 data URLs.", param=place)
-    return {"mimeType": head.removeprefix("data:"), "data": data}
+    begin = end + len(_BASE64)
+    data = image.url[begin:] if url is None else Piece(b'"', url[1 + begin :])
+    return {"mimeType": image.url[len("data:") : end], "data": data}
 
 
-def _model_parts(target: Target, message: Message, place: str) -> list[dict[str, Any]]:
-    parts = _parts(message, place)
+def _model_parts(
+    target: Target, message: Message, raw: Raw | None, place: str
+) -> list[dict[str, Any]]:
+    parts = _parts(message, raw, place)
     signature = _signature(message.extra_content)
     calls = [_call_part(call) for call in message.tool_calls or ()]
     if signature and not parts and not calls:
@@ -197,7 +208,7 @@ def _result_parts(message: Message, names: dict[str, str], place: str) -> list[d
             f"{place}.tool_call_id names no call of an earlier message.",
             param=f"{place}.tool_call_id",
         )
-    parts = _parts(message, place)
+    parts = _parts(message, None, place)
     result = _json("".join(part["text"] for part in parts if "text" in part))
     response = result if isinstance(result, dict) else {"result": result}
     told = {"id": id_, "name": name, "response": response}

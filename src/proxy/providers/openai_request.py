@@ -6,16 +6,21 @@ where nothing at all changes the body is the caller's own: a provider's prompt c
 prefix by its bytes.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
+from proxy.core import splice
 from proxy.core.chat import ChatRequest, Message, ResponseFormat, Tool, ToolCall
+from proxy.core.nesting import Decoder
+from proxy.core.ports import Body
 from proxy.providers.adapter import Target
 
-Fields = dict[str, Raw]
+Fields = dict[str, Any]
+"""Values as they are encoded: Raw, a Piece, or an object."""
 
 _PLAIN = (
     "max_tokens",
@@ -42,17 +47,17 @@ _KNOWN = frozenset(_PLAIN) | {
     "max_completion_tokens",
 }
 _LIMITS = ("max_tokens", "max_completion_tokens")
-_NULL = Raw(b"null")
-_TRUE = Raw(b"true")
+_TRUE, _NULL = Raw(b"true"), Raw(b"null")
+_WORD, _CALLS = Decoder(str), Decoder(list[dict[str, Raw]])
 _SCHEMA_PROMPT = "Answer with JSON only, and let it follow this JSON Schema: "
 
 
-def chat_body(target: Target, chat: ChatRequest) -> tuple[bytes, tuple[str, ...]]:
+def chat_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]:
     """The body, and the caller's fields that were left out."""
     if chat.body is not None:
-        given = msgspec.json.decode(chat.body, type=Fields)
+        given = dict[str, Any](splice.FIELDS.decode(chat.body))
     else:
-        given = said(chat, chat.raw_messages or tuple(map(_message, chat.messages)))
+        given = said(chat, _messages_of(chat))
     fields = dict(given)
     fields["model"] = _raw(target.model.wire_id)
     _limit(chat, fields)
@@ -61,7 +66,7 @@ def chat_body(target: Target, chat: ChatRequest) -> tuple[bytes, tuple[str, ...]
     dropped = adapt(target, chat, fields)
     if chat.body is not None and fields == given:
         return chat.body, ()
-    return msgspec.json.encode(fields), dropped
+    return splice.encode({k: _piece(value) for k, value in fields.items()}), dropped
 
 
 def said(chat: ChatRequest, messages: Any) -> Fields:
@@ -76,7 +81,11 @@ def said(chat: ChatRequest, messages: Any) -> Fields:
         "response_format": _response_format(chat.response_format),
         **{name: getattr(chat, name) for name in _PLAIN},
     }
-    fields = {name: _raw(value) for name, value in values.items() if value is not None}
+    fields = {
+        name: value if name == "messages" else _raw(value)
+        for name, value in values.items()
+        if value is not None
+    }
     return fields | chat.extra
 
 
@@ -85,7 +94,7 @@ def adapt(target: Target, chat: ChatRequest, fields: Fields) -> tuple[str, ...]:
     them are gone."""
     efforts = {**target.spec.efforts, **target.model.efforts}
     if efforts and "reasoning_effort" in fields:
-        effort = msgspec.json.decode(fields["reasoning_effort"])
+        effort = _WORD.decode(fields["reasoning_effort"])
         fields["reasoning_effort"] = _raw(efforts.get(effort, effort))
     for name, value in target.model.send.items():
         fields.setdefault(name, _raw(value))
@@ -134,14 +143,15 @@ def _stream(target: Target, chat: ChatRequest, fields: Fields) -> None:
     if not target.spec.stream_usage:
         fields.pop("stream_options", None)
         return
-    options = msgspec.json.decode(fields.get("stream_options", b"null"), type=Fields | None) or {}
+    told = fields.get("stream_options", _NULL)
+    options = {} if told == _NULL else splice.FIELDS.decode(told)
     if options.get("include_usage") != _TRUE:
         fields["stream_options"] = _raw({**options, "include_usage": True})
 
 
 def _messages(target: Target, chat: ChatRequest, fields: Fields) -> None:
     """Changes the messages that this provider would refuse as they are."""
-    raws = chat.raw_messages or tuple(_raw(_message(message)) for message in chat.messages)
+    raws = _messages_of(chat)
     edited = [
         _edited(target, raw, message) for raw, message in zip(raws, chat.messages, strict=True)
     ]
@@ -155,16 +165,21 @@ def _messages(target: Target, chat: ChatRequest, fields: Fields) -> None:
         edited.insert(0, _raw({"role": "system", "content": _SCHEMA_PROMPT + schema}))
         fields["response_format"] = _raw({"type": "json_object"})
         changed = True
-    if changed:
-        fields["messages"] = _raw(edited)
+    if changed or chat.body is None:
+        fields["messages"] = [_piece(message) for message in edited]
 
 
-def _edited(target: Target, raw: Raw, message: Message) -> Raw:
+def _messages_of(chat: ChatRequest) -> Sequence[Raw | Fields]:
+    """The messages' own bytes, or the messages where the caller's dialect was another."""
+    return chat.raw_messages or tuple(map(_message, chat.messages))
+
+
+def _edited(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields:
     """A message as this provider takes it: the very same bytes where nothing has to change."""
     spec = target.spec
     if message.role not in ("assistant", "tool") and message.role not in spec.roles:
         return raw
-    given = msgspec.json.decode(raw, type=Fields)
+    given = splice.FIELDS.decode(raw) if isinstance(raw, Raw) else raw
     refused = {*spec.message_drop, *target.model.message_drop}
     fields = {name: value for name, value in given.items() if name not in refused}
     if message.role in spec.roles:
@@ -175,14 +190,16 @@ def _edited(target: Target, raw: Raw, message: Message) -> Raw:
             fields.setdefault(name, _raw(value))
     if message.tool_call_id:
         fields["tool_call_id"] = _raw(_short(message.tool_call_id, spec.tool_id_limit))
-    return raw if fields == given else _raw(fields)
+    if fields == given:
+        return raw
+    return {name: _piece(value) for name, value in fields.items()}
 
 
-def _edited_calls(raw: Raw, refused: set[str], limit: int | None) -> Raw:
-    given = msgspec.json.decode(raw, type=list[Fields])
+def _edited_calls(raw: Any, refused: set[str], limit: int | None) -> Any:
+    given = _CALLS.decode(raw if isinstance(raw, Raw) else msgspec.json.encode(raw))
     calls = [{name: value for name, value in call.items() if name not in refused} for call in given]
     for call in calls:
-        call["id"] = _raw(_short(msgspec.json.decode(call["id"]), limit))
+        call["id"] = _raw(_short(_WORD.decode(call["id"]), limit))
     return raw if calls == given else _raw(calls)
 
 
@@ -236,6 +253,10 @@ def _response_format(asked: ResponseFormat | None) -> dict[str, Any] | None:
     }
     told = {name: value for name, value in schema.items() if value is not None}
     return {"type": asked.type, "json_schema": told}
+
+
+def _piece(value: Any) -> Any:
+    return splice.piece(value) if isinstance(value, Raw) else value
 
 
 def _raw(value: Any) -> Raw:

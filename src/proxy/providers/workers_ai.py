@@ -4,12 +4,13 @@
 
 import re
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from proxy.core import nesting
+from proxy.core import nesting, splice
 from proxy.core.chat import (
     Answer,
     ChatRequest,
@@ -21,6 +22,7 @@ from proxy.core.chat import (
 )
 from proxy.core.errors import Fault, InvalidRequest
 from proxy.core.ports import Outgoing
+from proxy.core.splice import Piece, large_texts
 from proxy.core.sse import Event
 from proxy.providers import faults, openai_answer, openai_stream
 from proxy.providers.adapter import Target
@@ -83,15 +85,15 @@ def request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer: the inputs of the model."""
     names = {c.id: c.function.name for m in chat.messages for c in m.tool_calls or ()}
     messages = [
-        _message(target, message, names, f"messages[{number}]")
-        for number, message in enumerate(chat.messages)
+        _message(target, message, raw, names, f"messages[{number}]")
+        for number, (message, raw) in enumerate(zip_longest(chat.messages, chat.raw_messages))
     ]
     fields = said(chat, messages)
     del fields["model"]
     if form := _response_format(chat.response_format):
         fields["response_format"] = Raw(msgspec.json.encode(form))
     dropped = adapt(target, chat, fields)
-    return Outgoing(url=_url(target), body=msgspec.json.encode(fields), dropped=dropped)
+    return Outgoing(url=_url(target), body=splice.encode(fields), dropped=dropped)
 
 
 def answer(target: Target, body: bytes) -> Answer:
@@ -192,12 +194,14 @@ def probe(target: Target) -> Outgoing:
     return Outgoing(method="GET", url="ai:")
 
 
-def _message(target: Target, message: Message, names: dict[str, str], place: str) -> dict[str, Any]:
+def _message(
+    target: Target, message: Message, raw: Raw | None, names: dict[str, str], place: str
+) -> dict[str, Any]:
     """A message as the binding's schemas want it: never without content, and text alone as
-    one text. names: what the calls of the conversation call, by their ids."""
+    one text. raw: its own bytes; names: what the calls of the conversation call, by their ids."""
     fields: dict[str, Any] = {
         "role": target.spec.roles.get(message.role, message.role),
-        "content": _content(message, place),
+        "content": _content(message, raw, place),
     }
     if message.role == "tool":
         fields["tool_call_id"] = message.tool_call_id
@@ -212,7 +216,7 @@ def _message(target: Target, message: Message, names: dict[str, str], place: str
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _content(message: Message, place: str) -> str | tuple[Part, ...]:
+def _content(message: Message, raw: Raw | None, place: str) -> Any:
     for number, part in enumerate(message.parts):
         where = f"{place}.content[{number}]"
         if part.type not in ("text", "image_url"):
@@ -220,9 +224,22 @@ def _content(message: Message, place: str) -> str | tuple[Part, ...]:
             raise InvalidRequest(f"{where}: {reason}.", param=where)
         if part.image_url and not part.image_url.url.startswith("data:"):
             raise InvalidRequest(f"{where}: Workers AI takes images as data URLs.", param=where)
+    texts = large_texts(message, raw)
     if any(part.image_url for part in message.parts):
-        return message.parts
+        return [_part(part, text) for part, text in zip(message.parts, texts, strict=True)]
+    if len(texts) == 1 and texts[0] is not None:
+        return Piece(texts[0])
     return "\n".join(part.text or "" for part in message.parts)
+
+
+def _part(part: Part, large: memoryview | None) -> Any:
+    """large: the JSON string of its text or URL, where that is not to be copied."""
+    if large is None:
+        return part
+    if part.image_url is None:
+        return {"type": part.type, "text": Piece(large)}
+    detail = {"detail": part.image_url.detail} if part.image_url.detail else {}
+    return {"type": part.type, "image_url": {"url": Piece(large), **detail}}
 
 
 def _response_format(asked: ResponseFormat | None) -> dict[str, Any] | None:

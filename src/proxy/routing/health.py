@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from proxy.core.errors import Fault
 from proxy.core.ports import Clock, ProviderBoard, Upstream
+from proxy.core.receive import drain, read_head
 from proxy.providers.adapter import Target
 from proxy.providers.registry import ADAPTERS
 
@@ -52,9 +53,12 @@ async def _check(target: Target, upstream: Upstream, clock: Clock) -> Check:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             reply = await upstream.send(adapter.probe(target), idle=PROBE_SECONDS)
-            body, status = await reply.read(), reply.status
-        if not 200 <= status < 300:
-            reason = adapter.fault(target, status, reply.headers, body).message
+            status = reply.status
+            if not 200 <= status < 300:
+                head = await read_head(reply)
+                reason = adapter.fault(target, status, reply.headers, head).message
+            else:
+                await drain(reply)
     except Fault as fault:
         reason = fault.message
     except TimeoutError:

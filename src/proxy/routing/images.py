@@ -14,8 +14,10 @@ import re
 import msgspec
 from msgspec import Raw, structs
 
+from proxy.core.body_memory import STEP, Hold
 from proxy.core.chat import ChatRequest, Message, Part
 from proxy.core.errors import Fault, InvalidRequest
+from proxy.core.nesting import Decoder
 from proxy.core.ports import URL, Outgoing, ParseURL, Reply, Upstream
 from proxy.providers.adapter import Target
 
@@ -28,17 +30,25 @@ IDLE = 10.0
 """Seconds of silence borne from a host of images."""
 
 _KIND = re.compile(r"image/[a-z0-9.+-]{1,64}")
-_FIELDS = msgspec.json.Decoder(dict[str, Raw])
-_LIST = msgspec.json.Decoder(list[Raw])
+_FIELDS = Decoder(dict[str, Raw])
+_LIST = Decoder(list[Raw])
 
 
 class Fitting:
     """A chat request as each provider can take it: images by value for those that fetch none."""
 
-    def __init__(self, chat: ChatRequest, upstream: Upstream, parse_url: ParseURL) -> None:
+    def __init__(
+        self,
+        chat: ChatRequest,
+        upstream: Upstream,
+        parse_url: ParseURL,
+        hold: Hold | None = None,
+    ) -> None:
+        """hold: counts the memory that images take."""
         self._chat = chat
         self._upstream = upstream
         self._parse_url = parse_url
+        self._hold = hold
         self._fetching: asyncio.Task[dict[str, str]] | None = None
 
     async def prepare(self, target: Target, seconds: float) -> None:
@@ -49,7 +59,9 @@ class Fitting:
         if self._fetching is None:
             if not any(map(_remote, _parts(self._chat))):
                 return
-            fetching = fetch_images(self._chat, self._upstream, self._parse_url, seconds)
+            fetching = fetch_images(
+                self._chat, self._upstream, self._parse_url, seconds, self._hold
+            )
             self._fetching = asyncio.ensure_future(fetching)
         await asyncio.shield(self._fetching)
 
@@ -66,9 +78,14 @@ class Fitting:
 
 
 async def fetch_images(
-    chat: ChatRequest, upstream: Upstream, parse_url: ParseURL, seconds: float = SECONDS
+    chat: ChatRequest,
+    upstream: Upstream,
+    parse_url: ParseURL,
+    seconds: float = SECONDS,
+    hold: Hold | None = None,
 ) -> dict[str, str]:
-    """The `data:` URL of each address at which `chat` has an image. Raises InvalidRequest."""
+    """The `data:` URL of each address at which `chat` has an image. Raises InvalidRequest, and
+    what core.body_memory raises where there is no room for them."""
     until = asyncio.get_running_loop().time() + min(seconds, SECONDS)
     left = LIMIT - sum(map(_inline_size, _parts(chat)))
     images: dict[str, str] = {}
@@ -78,9 +95,8 @@ async def fetch_images(
             if address is None or address in images:
                 continue
             param = f"messages[{number}].content[{place}].image_url.url"
-            images[address], size = await _Fetch(upstream, parse_url, param).run(
-                address, left, until
-            )
+            fetch = _Fetch(upstream, parse_url, param, hold)
+            images[address], size = await fetch.run(address, left, until)
             left -= size
     return images
 
@@ -152,7 +168,10 @@ def _inline_size(part: Part) -> int:
 class _Fetch:
     """Fetches one image. param: where in the request its address stands."""
 
-    def __init__(self, upstream: Upstream, parse_url: ParseURL, param: str) -> None:
+    def __init__(
+        self, upstream: Upstream, parse_url: ParseURL, param: str, hold: Hold | None
+    ) -> None:
+        self._hold = hold
         self._upstream = upstream
         self._parse_url = parse_url
         self._param = param
@@ -203,12 +222,20 @@ class _Fetch:
         kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
         if reply.status != 200 or not _KIND.fullmatch(kind):
             raise self._refusal(f"it answered {reply.status} with {kind[:80] or 'no content type'}")
-        data = bytearray()
+        before = self._hold.size if self._hold else 0
+        encoded, rest, size = [f"data:{kind};base64,"], b"", 0
         async for piece in reply.chunks():
-            data += piece
-            if len(data) > left:
+            size += len(piece)
+            if size > left:
                 raise self._refusal(f"the images are over {LIMIT} bytes together")
-        return f"data:{kind};base64,{base64.b64encode(data).decode()}", len(data)
+            if self._hold and before + size * 4 // 3 > self._hold.size:
+                self._hold.keep(before + size * 4 // 3 + STEP)
+            rest += piece
+            whole = len(rest) - len(rest) % 3
+            encoded.append(base64.b64encode(rest[:whole]).decode())
+            rest = rest[whole:]
+        encoded.append(base64.b64encode(rest).decode())
+        return "".join(encoded), size
 
     def _refusal(self, reason: str) -> InvalidRequest:
         where = f" at {self._url.shown[:200]}" if self._url else ""

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from msgspec import Struct, structs
 
+from proxy.core.body_memory import Hold
 from proxy.core.chat import (
     Answer,
     Attempt,
@@ -25,9 +26,9 @@ from proxy.core.chat import (
 )
 from proxy.core.config import Config
 from proxy.core.errors import OK, Fault, InvalidRequest
-from proxy.core.nesting import MAX_VALUES, excess
 from proxy.core.permit import Permit, Reservation
-from proxy.core.ports import Outgoing, Ports, Reply
+from proxy.core.ports import VECTORS_BYTES, Outgoing, Ports, Reply
+from proxy.core.receive import read_head
 from proxy.providers.adapter import Adapter, Target
 from proxy.providers.registry import ADAPTERS
 from proxy.routing.allowance import Allowance
@@ -44,9 +45,6 @@ from proxy.routing.watch import Watch
 
 T = TypeVar("T")
 A = TypeVar("A")
-
-VECTOR_VALUES = 1_500_000
-"""Numbers in an answer of embeddings: each takes some 30 bytes of an isolate's 128 MB."""
 
 
 class Done(Struct, frozen=True):
@@ -90,19 +88,21 @@ class Manager:
         permit: Permit,
         began: float | None = None,
         retrying: Retrying | None = None,
+        hold: Hold | None = None,
     ) -> tuple[Answer, Done]:
         """A whole answer. began: when its time began to count, if not now; retrying: if not as
-        the deployment wants it. Raises ProxyError."""
+        the deployment wants it; hold: counts the memory of images and of the answer. Raises
+        ProxyError."""
 
         async def attempt(target: Target, outgoing: Outgoing, first_byte: Allowance) -> Answer:
             adapter = ADAPTERS[target.spec.dialect]
             # Unstreamed, a provider may think for long between its headers and its answer.
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
             with _observed(target, permit):
-                return adapter.answer(target, await _read(reply))
+                return adapter.answer(target, await reply.read())
 
         asked = _Asked.of(call, began, retrying)
-        answer, done = await self._run_chat(call, asked, permit, attempt)
+        answer, done = await self._run_chat(call, asked, permit, attempt, hold)
         done.call.end(OK, answer.usage)
         return answer, done
 
@@ -112,6 +112,7 @@ class Manager:
         permit: Permit,
         began: float | None = None,
         retrying: Retrying | None = None,
+        hold: Hold | None = None,
     ) -> tuple[Stream, Done]:
         """An answer that has begun; the rest as in `complete`. Who takes it has to end
         `Done.call`. Raises ProxyError."""
@@ -127,7 +128,7 @@ class Manager:
             return stream
 
         asked = _Asked.of(call, began, retrying)
-        return await self._run_chat(call, asked, permit, attempt, Stream.abort)
+        return await self._run_chat(call, asked, permit, attempt, hold, Stream.abort)
 
     async def _run_chat(
         self,
@@ -135,33 +136,38 @@ class Manager:
         asked: "_Asked",
         permit: Permit,
         attempt: Callable[[Target, Outgoing, Allowance], Awaitable[T]],
+        hold: Hold | None,
         discard: Callable[[T], None] = lambda _: None,
     ) -> tuple[T, Done]:
         """Runs a chat request, whose images are fetched for candidates that fetch none."""
-        fitting = Fitting(call.chat, self._upstream, self._parse_url)
+        fitting = Fitting(call.chat, self._upstream, self._parse_url, hold)
 
         async def prepare(target: Target, seconds: float) -> Outgoing:
             await fitting.prepare(target, seconds)
             chat = _limited(fitting.chat_for(target), permit, target)
-            return _outgoing(ADAPTERS[target.spec.dialect].request, target, chat, call.passed_on)
+            build = ADAPTERS[target.spec.dialect].request
+            return structs.replace(_outgoing(build, target, chat, call.passed_on), hold=hold)
 
         try:
             return await self._run(asked, permit, prepare, attempt, discard)
         finally:
             fitting.close()
 
-    async def embed(self, ask: EmbeddingRequest, permit: Permit) -> tuple[Embeddings, Done]:
-        """Vectors for texts. Raises ProxyError."""
+    async def embed(
+        self, ask: EmbeddingRequest, permit: Permit, hold: Hold | None = None
+    ) -> tuple[Embeddings, Done]:
+        """Vectors for texts. hold: as in `complete`. Raises ProxyError."""
 
         async def prepare(target: Target, _: float) -> Outgoing:
             adapter = ADAPTERS[target.spec.dialect]
-            return _outgoing(adapter.embedding_request, target, ask, ask.passed_on)
+            outgoing = _outgoing(adapter.embedding_request, target, ask, ask.passed_on)
+            return structs.replace(outgoing, largest=VECTORS_BYTES, hold=hold)
 
         async def attempt(target: Target, outgoing: Outgoing, first_byte: Allowance) -> Embeddings:
             adapter = ADAPTERS[target.spec.dialect]
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
             with _observed(target, permit):
-                return adapter.embeddings(target, ask, await _read(reply, VECTOR_VALUES))
+                return adapter.embeddings(target, ask, await reply.read())
 
         asked = _Asked(
             ask.routing, Needs(embedding=True, vendors=ask.vendors), ask.user, ask.caller_key
@@ -278,10 +284,7 @@ class Manager:
         if 200 <= reply.status < 300:
             permit.observe(target.spec.name, target.model.id, reply.headers)
             return reply
-        try:
-            body = await _read(reply)
-        except Fault:
-            body = b""  # the status alone tells enough
+        body = await read_head(reply)
         fault = adapter.fault(target, reply.status, reply.headers, body, self._clock.now())
         permit.observe(target.spec.name, target.model.id, reply.headers, fault)
         raise fault
@@ -333,12 +336,3 @@ def _outgoing(
         raise Fault(
             "bad_request", error.message, param=error.param, lacks=True, source="proxy"
         ) from error
-
-
-async def _read(reply: Reply, max_values: int = MAX_VALUES) -> bytes:
-    """The whole body. Raises Fault, also for JSON that would take the isolate down."""
-    body = await reply.read()
-    if why := excess(body, max_values):
-        message = f"The answer cannot be read: {why}."
-        raise Fault("garbage", message, source="proxy", blame="proxy")
-    return body

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.cache.key import cache_key, canonical, named_key
+from proxy.cache.key import LONG, cache_key, canonical, named_key
 from proxy.dialects import native, openai
 from tests.unit.cache.asking import ALIKE, SHARED, VALID, Request, Speaker, pairs
 
@@ -240,3 +240,46 @@ def test_the_key_tells_nothing_of_the_prompt() -> None:
     secret = {"messages": [{"role": "user", "content": "a secret"}]}
     assert set(key(secret)) <= set("0123456789abcdef")
     assert len(key(secret)) == 64
+
+
+class TestLongTexts:
+    """A long text is part of the key by its digest."""
+
+    LENGTHS = (LONG // 6 - 5, LONG - 100, LONG - 1, LONG, LONG + 1, 3 * LONG, 12 * LONG)
+
+    @pytest.mark.parametrize("letter", ["a", "é", "\n", '"', "\U0001f600"])
+    @pytest.mark.parametrize("length", LENGTHS)
+    def test_however_it_is_spelled(self, letter: str, length: int) -> None:
+        text = "x" + letter * length
+        part = {"type": "text", "text": text, "cache_control": {"note": text}}
+        request = ask(messages=[{"role": "user", "content": [part]}], unknown=[text])
+        bodies = [json.dumps(request, ensure_ascii=escaped, indent=2) for escaped in (True, False)]
+        assert len({key(body.encode()) for body in bodies}) == 1
+        said = {"messages": [{"role": "user", "content": text}]}
+        assert key({"prompt": text}, "native") == key(said) == key(json.dumps(said).encode())
+
+    @pytest.mark.parametrize("place", ["text", "url", "tool", "unknown", "arguments"])
+    def test_its_last_letter_counts(self, place: str) -> None:
+        def request(last: str) -> Request:
+            text = "a" * (2 * LONG) + last
+            url = f"data:image/png;base64,{text if place == 'url' else 'aaaa'}"
+            parts = [
+                {"type": "text", "text": text if place == "text" else "hi"},
+                {"type": "image_url", "image_url": {"url": url}},
+            ]
+            call = {"name": "f", "arguments": text if place == "arguments" else "{}"}
+            messages = [
+                {"role": "user", "content": parts},
+                {"role": "assistant", "tool_calls": [{"id": "1", "function": call}]},
+                {"role": "tool", "tool_call_id": "1", "content": "ok"},
+            ]
+            described = tool(description=text if place == "tool" else "")
+            return ask(messages=messages, tools=[described], unknown={"a": [text, place]})
+
+        assert key(request("b")) == key(request("b")) != key(request("c"))
+
+    def test_nobody_can_say_a_digest(self) -> None:
+        text = "a" * (2 * LONG)
+        digest = sha256(text.encode()).hexdigest()
+        keys = {key(ask(messages=[{"role": "user", "content": c}])) for c in (text, f"#{digest}")}
+        assert len(keys) == 2

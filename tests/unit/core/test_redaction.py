@@ -52,7 +52,7 @@ def test_a_short_key_leaves_words_whole() -> None:
     assert redacted("No model is like any other.", ["m", "is"]) == "No model *** like any other."
 
 
-@given(key=VISIBLE, cut=st.integers(1, 200))
+@given(key=VISIBLE.filter(lambda key: "*" not in key), cut=st.integers(1, 200))
 def test_the_beginning_of_a_secret_goes_where_the_text_was_cut(key: str, cut: int) -> None:
     text = f"Wrong: {key}"[:cut]
     told = redacted(text, [key], cut=True)

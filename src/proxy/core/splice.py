@@ -1,0 +1,92 @@
+"""JSON that is put together from pieces of other JSON, which stay where they are.
+
+A body may be as large as an isolate's memory allows: a copy of it, and the encoder's own buffer
+that is half as large again, would be too much beside the body that the pieces lie in.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from proxy.core.chat import Message, Part
+from proxy.core.nesting import Text
+from proxy.core.ports import Body
+
+SMALL = 64 * 1024
+"""Bytes that the encoder may copy."""
+_MARK = b"\x00"
+"""Stands for a piece while the rest is encoded: JSON holds no such byte."""
+
+FIELDS = msgspec.json.Decoder(dict[str, Raw])
+ITEMS = msgspec.json.Decoder(tuple[Raw, ...])
+
+
+class Piece:
+    """JSON text in parts, which stays where it is until it is put into place."""
+
+    def __init__(self, *parts: Text) -> None:
+        self.parts = parts
+
+
+def piece(raw: Raw) -> Raw | Piece:
+    """`raw`, as it is best encoded."""
+    return raw if len(memoryview(raw)) <= SMALL else Piece(raw)
+
+
+def encode(value: Any) -> Body:
+    """The JSON of a value that may hold Pieces: in parts, if it does."""
+    pieces: list[Piece] = []
+
+    def mark(found: Any) -> Raw:
+        pieces.append(found)
+        return Raw(_MARK)
+
+    skeleton = msgspec.json.encode(value, enc_hook=mark)
+    if not pieces:
+        return skeleton
+    between = skeleton.split(_MARK)
+    if len(between) != len(pieces) + 1:  # a text that the caller sent holds the byte
+        return msgspec.json.encode(value, enc_hook=lambda found: Raw(b"".join(found.parts)))
+    parts: list[Text] = [between[0]]
+    for found, after in zip(pieces, between[1:], strict=True):
+        parts += (*found.parts, after)
+    return tuple(parts)
+
+
+class _Image(Struct):
+    url: Raw = Raw()
+
+
+class _Part(Struct):
+    text: Raw = Raw()
+    image_url: _Image | None = None
+
+
+class _Content(Struct):
+    content: Raw
+
+
+_CONTENT = msgspec.json.Decoder(_Content)
+_PARTS = msgspec.json.Decoder(tuple[_Part, ...])
+
+
+def large_texts(message: Message, raw: Raw | None) -> Sequence[memoryview | None]:
+    """For each part of a message the JSON string of its text or of its image's URL, where it is
+    large and, of a URL, spelled without an escape. raw: the message's own bytes."""
+    parts = message.parts
+    if raw is None or len(memoryview(raw)) <= SMALL:
+        return [None] * len(parts)
+    content = _CONTENT.decode(raw).content
+    if isinstance(message.content, str):
+        return [memoryview(content)] * len(parts)
+    told = _PARTS.decode(content)
+    return [_large_text(part, raws) for part, raws in zip(parts, told, strict=True)]
+
+
+def _large_text(part: Part, raws: _Part) -> memoryview | None:
+    url = part.image_url.url if part.image_url else None
+    text = memoryview(raws.text if raws.image_url is None else raws.image_url.url)
+    escaped = url is not None and len(text) != len(url) + 2
+    return None if escaped or len(text) <= SMALL else text
