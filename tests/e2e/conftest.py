@@ -79,6 +79,7 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "hasty": ("development", {"BREAKER_SLOW_MS": "300", "FIRST_BYTE_TIMEOUT_MS": "1000"}),
+    "memory": ("development", {"CACHE_TTL": "0"}),
     "restarted": ("development", {"CACHE_SCOPE": "shared"}),
     "faulty": ("development", {}),
     "hanging": (

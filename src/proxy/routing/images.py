@@ -32,6 +32,7 @@ IDLE = 10.0
 _KIND = re.compile(r"image/[a-z0-9.+-]{1,64}")
 _FIELDS = Decoder(dict[str, Raw])
 _LIST = Decoder(list[Raw])
+_PART = Decoder(Part)
 
 
 class Fitting:
@@ -140,7 +141,7 @@ def _inlined_raw(message: Raw, images: dict[str, str]) -> Raw:
 
 
 def _inlined_part(raw: Raw, images: dict[str, str]) -> Raw:
-    address = _remote(msgspec.json.decode(raw, type=Part))
+    address = _remote(_PART.decode(raw))
     if address is None:
         return raw
     part = _FIELDS.decode(raw)

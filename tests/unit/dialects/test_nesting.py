@@ -118,6 +118,7 @@ READ_AFTER_CHECK = {
     "providers/catalog.py",  # the operator's own file
     "routing/health.py",  # what the proxy itself wrote: checks, measures, the board
     "routing/measures.py",
+    "routing/vendors.py",  # a caller's, which has passed reading.check
     "routing/watch.py",
 }
 
