@@ -256,8 +256,9 @@ class Meter:
         self._reservations.close()
 
     async def _take(self, name: str, limit: str, rate: Rate, model: str = "") -> Refusal | None:
-        self._standings[limit] = lambda: self._limiter.standing(name, limit, rate, model)
-        return await self._limiter.take(name, limit, rate, self.defer, model)
+        limiter = self._limiter  # a closure over `self` would keep the request until a collection
+        self._standings[limit] = lambda: limiter.standing(name, limit, rate, model)
+        return await limiter.take(name, limit, rate, self.defer, model)
 
 
 def bucket_name(
