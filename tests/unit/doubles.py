@@ -156,11 +156,11 @@ def parse_url(text: str, base: str | None) -> URL | None:
 
 
 class FakeReply:
-    """An answer in pieces; a Fault or a number of seconds among them is raised or waited."""
+    """An answer in pieces; an exception or a number of seconds among them is raised or waited."""
 
     def __init__(
         self,
-        *pieces: bytes | Fault | float,
+        *pieces: bytes | Exception | float,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -171,7 +171,7 @@ class FakeReply:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         for piece in self.pieces:
-            if isinstance(piece, Fault):
+            if isinstance(piece, Exception):
                 raise piece
             if isinstance(piece, float):
                 await asyncio.sleep(piece)

@@ -31,6 +31,7 @@ class Behaviour:
     status: int | None = None
     headers: dict[str, str] | None = None
     body: Any = None
+    frames: list[str] | None = None
     message: str | None = None
     text: str | None = None
     finish: str | None = None

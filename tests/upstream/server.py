@@ -217,6 +217,9 @@ def _content(provider: Provider, healthy: Reply, behaviour: Behaviour) -> Reply:
         chosen = fixtures.load(provider.name, behaviour.fixture)
         return replace(chosen, headers=chosen.headers | headers)
     status = behaviour.status or healthy.status
+    if behaviour.frames is not None:
+        head = {"content-type": "text/event-stream"} | headers
+        return Reply(status, head, [frame.encode() for frame in behaviour.frames], stream=True)
     if behaviour.body is not None:
         plain = isinstance(behaviour.body, str)
         kind = "text/plain" if plain else "application/json"

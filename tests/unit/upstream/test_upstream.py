@@ -58,6 +58,8 @@ def test_content_directives(client: Client) -> None:
     assert "usage" not in client.scripted({"no_usage": True}).json
     assert client.scripted({"finish": "length"}).json["choices"][0]["finish_reason"] == "length"
     assert client.scripted({"body": {"a": 1}, "status": 402}).json == {"a": 1}
+    frames = client.scripted({"frames": ["event: ping\n\n", "data: [DONE]\n\n"]}, stream=True)
+    assert frames.bytes == b"event: ping\n\ndata: [DONE]\n\n"
     big = client.scripted({"big_event": 200_000}, stream=True)
     assert max(len(str(event)) for event in big.events) > 200_000
 
