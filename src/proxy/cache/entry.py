@@ -15,7 +15,7 @@ from functools import partial
 import msgspec
 from msgspec import Struct, structs
 
-from proxy.core.chat import Answer, Chunk, Cost, ToolCallDelta
+from proxy.core.chat import Answer, Chunk, Cost, Form
 from proxy.core.ports import ANSWER_BYTES
 
 FORM = 1
@@ -139,7 +139,9 @@ def replay(answer: Answer) -> Iterator[Chunk]:
     with logprobs the text is one piece, so that they stand beside what they are about.
     """
     chunk = partial(Chunk, id=answer.id, model=answer.model)
-    text, logprobs = answer.text or "", answer.logprobs
+    text, logprobs, form = answer.text or "", answer.logprobs, answer.form
+    if form:
+        yield chunk(form=_head(form))
     for piece in _pieces(answer.reasoning or ""):
         yield chunk(reasoning=piece)
     for piece in _pieces(text) if logprobs is None else filter(None, [text]):
@@ -147,20 +149,20 @@ def replay(answer: Answer) -> Iterator[Chunk]:
     if answer.refusal:
         yield chunk(refusal=answer.refusal)
     for index, call in enumerate(answer.tool_calls):
-        delta = ToolCallDelta(
-            index=index,
-            id=call.id,
-            name=call.function.name,
-            arguments=call.function.arguments,
-            extra_content=call.extra_content,
-        )
-        yield chunk(tool_calls=(delta,))
+        yield chunk(tool_calls=(call.as_delta(index),))
     yield chunk(
         extra=answer.extra,
         logprobs=None if text else logprobs,
         finish_reason=answer.finish_reason,
         usage=answer.usage,
+        form=form and structs.replace(form, inline=""),
     )
+
+
+def _head(form: Form) -> Form:
+    """What of the form must be known from the beginning: what stands in every chunk, the
+    reasoning's place. All else comes with the last chunk."""
+    return Form(completion=form.constant, reasoning=form.reasoning, inline=form.inline)
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ that may go on unchanged (`raw`), which no other room looks into.
 
 from typing import Any, Literal
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
@@ -34,20 +34,37 @@ class Part(Struct, frozen=True, omit_defaults=True):
 
 
 class FunctionCall(Struct, frozen=True):
-    """The function that a model calls. `arguments` is JSON text, as the model wrote it."""
+    """The function that a model calls. `arguments` is JSON text, as the model wrote it; none is
+    the same as an empty object."""
 
     name: str
-    arguments: str = "{}"
+    arguments: str | None = "{}"
+
+    def __post_init__(self) -> None:
+        if self.arguments is None:
+            structs.force_setattr(self, "arguments", "{}")
 
 
 class ToolCall(Struct, frozen=True, omit_defaults=True):
-    """A call of a tool by the model. `extra_content` carries what the provider wants back
-    on the next turn (Gemini: `{"google": {"thought_signature": …}}`)."""
+    """A call of a tool by the model; that of a `custom` tool has its input for arguments.
+    `extra_content` carries what the provider wants back on the next turn (Gemini:
+    `{"google": {"thought_signature": …}}`)."""
 
     id: str
     function: FunctionCall
     type: str = "function"
     extra_content: dict[str, Any] | None = None
+
+    def as_delta(self, index: int) -> "ToolCallDelta":
+        """The whole call as one piece of a stream."""
+        return ToolCallDelta(
+            index=index,
+            id=self.id,
+            name=self.function.name,
+            arguments=self.function.arguments or "",
+            type=self.type,
+            extra_content=self.extra_content,
+        )
 
 
 class Message(Struct, frozen=True, omit_defaults=True):
@@ -236,6 +253,31 @@ class Usage(Struct, frozen=True, kw_only=True):
         return self.input + self.output
 
 
+class Form(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an answer of OpenAI's dialect holds beside all that an Answer says, so that a kept one
+    has the fields that it came with. That of a chunk tells what is new."""
+
+    completion: dict[str, Any] = {}
+    """Fields beside the choices: system_fingerprint, service_tier, a provider's own."""
+    choice: dict[str, Any] = {}
+    """Fields beside the message."""
+    message: dict[str, Any] = {}
+    """Fields of a whole message that hold nothing (`refusal: null`, `annotations: []`)."""
+    calls: tuple[dict[str, Any], ...] = ()
+    """Fields of each tool call of a whole message."""
+    usage: dict[str, Any] | None = None
+    reasoning: tuple[str, ...] = ()
+    """The names of the message's fields that hold the reasoning."""
+    inline: str = ""
+    """The reasoning that stands in the content before the text, with its tags."""
+
+    @property
+    def constant(self) -> dict[str, Any]:
+        """The fields of `completion` that stand in every chunk of a stream."""
+        told = self.completion.items()
+        return {name: value for name, value in told if name == "created" or isinstance(value, str)}
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """A complete answer of a model."""
 
@@ -243,7 +285,9 @@ class Answer(Struct, frozen=True, kw_only=True):
     reasoning: str | None = None
     refusal: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
-    finish_reason: FinishReason = "stop"
+    finish_reason: str = "stop"
+    """A FinishReason, or the provider's own word where it means none of them: nobody knows then
+    whether the answer is whole."""
     usage: Usage | None = None
     model: str | None = None
     """The model as the provider names it."""
@@ -252,6 +296,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     logprobs: Any = None
     extra: dict[str, Any] = {}
     """Fields of the message that the proxy does not know (annotations, reasoning_details)."""
+    form: Form | None = None
     raw: bytes | None = None
     """The provider's body, where it already is in OpenAI's dialect."""
 
@@ -263,6 +308,8 @@ class ToolCallDelta(Struct, frozen=True, kw_only=True):
     id: str | None = None
     name: str | None = None
     arguments: str = ""
+    """Of a `custom` tool, its input."""
+    type: str = "function"
     extra_content: dict[str, Any] | None = None
 
 
@@ -273,12 +320,14 @@ class Chunk(Struct, frozen=True, kw_only=True):
     reasoning: str = ""
     refusal: str = ""
     tool_calls: tuple[ToolCallDelta, ...] = ()
-    finish_reason: FinishReason | None = None
+    finish_reason: str | None = None
+    """As in Answer."""
     usage: Usage | None = None
     model: str | None = None
     id: str | None = None
     logprobs: Any = None
     extra: dict[str, Any] = {}
+    form: Form | None = None
     raw: bytes | None = None
     """The event's data, where it already is a chunk of OpenAI's dialect."""
     usage_only: bool = False

@@ -3,15 +3,9 @@ and the cache."""
 
 from typing import Any
 
-from proxy.core.chat import (
-    Answer,
-    Chunk,
-    FinishReason,
-    FunctionCall,
-    ToolCall,
-    ToolCallDelta,
-    Usage,
-)
+from msgspec import structs
+
+from proxy.core.chat import Answer, Chunk, Form, FunctionCall, ToolCall, ToolCallDelta, Usage
 
 LIMIT = 8 * 1024 * 1024
 """Bytes that a streamed answer may take while it is kept."""
@@ -22,11 +16,17 @@ _CALL = 400
 
 
 class _Call:
-    def __init__(self) -> None:
+    def __init__(self, type_: str) -> None:
         self.id = ""
         self.name = ""
+        self.type = type_
         self.arguments: list[str] = []
         self.extra_content: dict[str, Any] | None = None
+
+    @property
+    def text(self) -> str:
+        """The arguments; those of a function are an object, the input of others any text."""
+        return "".join(self.arguments) or ("{}" if self.type == "function" else "")
 
 
 class Collector:
@@ -49,7 +49,8 @@ class Collector:
         self._calls: dict[int, _Call] = {}
         self._logprobs: dict[str, Any] = {}
         self._extra: dict[str, Any] = {}
-        self.finish_reason: FinishReason | None = None
+        self._form: Form | None = None
+        self.finish_reason: str | None = None
         self.usage: Usage | None = None
         self.model: str | None = None
         self.id: str | None = None
@@ -57,13 +58,18 @@ class Collector:
     def add(self, chunk: Chunk) -> None:
         """Takes in the next chunk. Usage that comes several times is counted once: providers
         repeat it, some with a closing zero, so the largest stands."""
+        form = chunk.form
         if chunk.usage and (self.usage is None or chunk.usage.total >= self.usage.total):
             self.usage = chunk.usage
+        elif form and form.usage:
+            form = structs.replace(form, usage=None)
         self.finish_reason = chunk.finish_reason or self.finish_reason
         self.characters += len(chunk.text) + len(chunk.reasoning) + len(chunk.refusal)
         self.characters += sum(len(delta.arguments) for delta in chunk.tool_calls)
         if not self.overflowed:
             self._record(chunk)
+            if form:
+                self._record_form(form)
             if self.size > self._limit:
                 self.overflow()
 
@@ -75,6 +81,11 @@ class Collector:
             pieces.clear()
         for fields in (self._calls, self._logprobs, self._extra):
             fields.clear()
+        self._form = None
+
+    def _record_form(self, form: Form) -> None:
+        self.size += size_of([form.completion, form.choice, form.usage, form.inline])
+        self._form = form if self._form is None else _joined(self._form, form)
 
     def _record(self, chunk: Chunk) -> None:
         self.model = self._in_place_of(self.model, chunk.model)
@@ -104,7 +115,7 @@ class Collector:
     def _record_call(self, delta: ToolCallDelta) -> None:
         call = self._calls.get(delta.index)
         if call is None:
-            call = self._calls[delta.index] = _Call()
+            call = self._calls[delta.index] = _Call(delta.type)
             self.size += _CALL
         call.id = call.id or self._in_place_of("", delta.id)
         call.name = call.name or self._in_place_of("", delta.name)
@@ -128,7 +139,8 @@ class Collector:
         calls = tuple(
             ToolCall(
                 id=call.id,
-                function=FunctionCall(name=call.name, arguments="".join(call.arguments) or "{}"),
+                function=FunctionCall(name=call.name, arguments=call.text),
+                type=call.type,
                 extra_content=call.extra_content,
             )
             for _, call in sorted(self._calls.items())
@@ -144,7 +156,19 @@ class Collector:
             id=self.id,
             logprobs=_copy(self._logprobs) or None,
             extra=_copy(self._extra),
+            form=self._form,
         )
+
+
+def _joined(form: Form, new: Form) -> Form:
+    """What has been told of the form, and what is new."""
+    return Form(
+        completion=form.completion | new.completion,
+        choice=form.choice | new.choice,
+        usage=new.usage or form.usage,
+        reasoning=tuple(dict.fromkeys(form.reasoning + new.reasoning)),
+        inline=form.inline or new.inline,
+    )
 
 
 def _copy(fields: dict[str, Any]) -> dict[str, Any]:

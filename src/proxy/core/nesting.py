@@ -47,13 +47,19 @@ class Decoder(Generic[T]):
 
 def is_json(text: bytes) -> bool:
     """Whether a lenient reader takes it: lone surrogates and NaN are more than msgspec does."""
-    if excess(text):
-        return False
     try:
-        json.loads(text)
+        decode_leniently(text)
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def decode_leniently(text: bytes) -> Any:
+    """The value of JSON that may hold lone surrogates and NaN. Raises ValueError,
+    RecursionError."""
+    if reason := excess(text):
+        raise ValueError(reason)
+    return json.loads(text)
 
 
 def excess(text: Text, max_values: int = MAX_VALUES) -> str | None:

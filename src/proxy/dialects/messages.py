@@ -112,7 +112,11 @@ def check_format(wanted: ResponseFormat | None, path: str) -> None:
 
 def tool_call(call: ToolCall) -> dict[str, Any]:
     """A tool call in OpenAI's form, which can go back into `messages` as it is."""
-    form: dict[str, Any] = {"id": call.id, "type": call.type, "function": call.function}
+    form: dict[str, Any] = {"id": call.id, "type": call.type}
+    if call.type == "custom":
+        form["custom"] = {"name": call.function.name, "input": call.function.arguments}
+    else:
+        form["function"] = call.function
     if call.extra_content:
         form["extra_content"] = call.extra_content
     return form

@@ -20,6 +20,7 @@ from proxy.core.chat import (
     Call,
     Chunk,
     Embeddings,
+    Form,
     ModelEntry,
     Served,
     ToolCallDelta,
@@ -55,6 +56,7 @@ _TYPES = {
     "provider_timeout": "server_error",
 }
 """OpenAI's types; what is not listed is an `invalid_request_error`, a bad key too."""
+_NO_FORM = Form()
 _CODES = {
     "invalid_request": None,
     "authentication_failed": "invalid_api_key",
@@ -66,32 +68,53 @@ def answer(answer: Answer, served: Served) -> bytes:
     """The body of a complete answer: the provider's own bytes where they are in this dialect."""
     if answer.raw is not None:
         return answer.raw
+    form = answer.form or Form(choice={"logprobs": None})
+    completion = {
+        "created": served.created if answer.created is None else answer.created,
+        **form.completion,
+        "id": f"chatcmpl-{served.request_id}" if answer.id is None else answer.id,
+        "object": "chat.completion",
+        "model": answer.model or served.model,
+        "choices": [
+            {
+                **form.choice,
+                "index": 0,
+                "message": _message(answer, form),
+                "finish_reason": answer.finish_reason,
+            }
+        ],
+    }
+    if answer.logprobs:
+        completion["choices"][0]["logprobs"] = answer.logprobs
+    if answer.usage:
+        completion["usage"] = _usage(answer)
+    return msgspec.json.encode(completion)
+
+
+def _message(answer: Answer, form: Form) -> dict[str, Any]:
     message = {
+        **(form.message or {"content": None, "refusal": None}),
         **answer.extra,
         "role": "assistant",
-        "content": answer.text,
-        "refusal": answer.refusal,
     }
+    if answer.text is not None or form.inline:
+        message["content"] = form.inline + (answer.text or "")
+    if answer.refusal:
+        message["refusal"] = answer.refusal
     if answer.tool_calls:
-        message["tool_calls"] = [tool_call(call) for call in answer.tool_calls]
+        rest = form.calls or ({},) * len(answer.tool_calls)
+        message["tool_calls"] = [
+            {**beside, **tool_call(call)}
+            for beside, call in zip(rest, answer.tool_calls, strict=False)
+        ]
     if answer.reasoning:
-        message["reasoning_content"] = answer.reasoning
-    choice = {
-        "index": 0,
-        "message": message,
-        "logprobs": answer.logprobs,
-        "finish_reason": answer.finish_reason,
-    }
-    completion = {
-        "id": answer.id or f"chatcmpl-{served.request_id}",
-        "object": "chat.completion",
-        "created": answer.created or served.created,
-        "model": answer.model or served.model,
-        "choices": [choice],
-    }
-    if answer.usage:
-        completion["usage"] = _usage(answer.usage)
-    return msgspec.json.encode(completion)
+        message |= dict.fromkeys(_reasoning_fields(form), answer.reasoning)
+    return message
+
+
+def _reasoning_fields(form: Form) -> tuple[str, ...]:
+    """The fields that hold the reasoning: none where it stands in the content."""
+    return form.reasoning or (() if form.inline else ("reasoning_content",))
 
 
 def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
@@ -138,6 +161,8 @@ class Writer:
         self._id = f"chatcmpl-{served.request_id}"
         self._model = served.model
         self._created = served.created
+        self._constant: dict[str, Any] = {}
+        self._reasoning: tuple[str, ...] = ("reasoning_content",)
         self._begun = False
         self._closing: bytes | None = None
         self._closing_total = 0
@@ -146,15 +171,19 @@ class Writer:
         """A piece of the answer; empty where it holds nothing that the caller wants."""
         self._id = chunk.id or self._id
         self._model = chunk.model or self._model
+        form = chunk.form or _NO_FORM
+        if chunk.form:
+            self._take(form)
         if chunk.raw is not None:
+            self._begun = True
             return self._passed_on(chunk, chunk.raw)
-        delta = _delta(chunk)
+        delta = self._delta(chunk, form)
         if not (delta or chunk.finish_reason or chunk.logprobs):
             return b""
         if not self._begun:
             self._begun = True
             delta = {"role": "assistant", **delta}
-        return self._choice(delta, chunk.finish_reason, chunk.logprobs)
+        return self._choice(delta, chunk.finish_reason, chunk.logprobs, form)
 
     def done(self, answer: Answer, served: Served) -> bytes:
         """The end of a complete answer: the usage, if it was asked for, and `[DONE]`."""
@@ -164,12 +193,13 @@ class Writer:
             return frame(self._closing) + DONE
         if answer.usage is None:
             return DONE
-        return self._event({"choices": [], "usage": _usage(answer.usage)}) + DONE
+        return self._event({"choices": [], "usage": _usage(answer)}) + DONE
 
     def error(self, failure: ProxyError, request_id: str, timestamp: float) -> bytes:
         """The end of a broken answer: a chunk that OpenAI's SDKs raise on. No `[DONE]`
         follows, which some clients take for success."""
-        return self._choice({}, "error", None, error=_error(failure, request_id))
+        form = Form(completion={"error": _error(failure, request_id)})
+        return self._choice({}, "error", None, form)
 
     def _passed_on(self, chunk: Chunk, raw: bytes) -> bytes:
         """The provider's bytes. Usage that the caller is to get is taken out and held back
@@ -185,18 +215,37 @@ class Writer:
             return b""
         return frame(msgspec.json.encode({**event, "usage": None}) if told else raw)
 
+    def _take(self, form: Form) -> None:
+        """Takes note of what stands in every chunk from now on."""
+        self._constant |= form.constant
+        if form.reasoning or form.inline:
+            self._reasoning = form.reasoning
+
+    def _delta(self, chunk: Chunk, form: Form) -> dict[str, Any]:
+        """What a chunk adds to the message."""
+        delta = dict(chunk.extra)
+        if chunk.text or form.inline:
+            delta["content"] = form.inline + chunk.text
+        if chunk.reasoning:
+            delta |= dict.fromkeys(self._reasoning, chunk.reasoning)
+        if chunk.refusal:
+            delta["refusal"] = chunk.refusal
+        if chunk.tool_calls:
+            delta["tool_calls"] = [_tool_call_delta(call) for call in chunk.tool_calls]
+        return delta
+
     def _choice(
-        self, delta: dict[str, Any], finish_reason: str | None, logprobs: Any, **beside: Any
+        self, delta: dict[str, Any], finish_reason: str | None, logprobs: Any, form: Form
     ) -> bytes:
         choice = {
+            **form.choice,
             "index": 0,
             "delta": delta,
             "logprobs": logprobs,
             "finish_reason": finish_reason,
         }
-        if self._include_usage:
-            beside["usage"] = None
-        return self._event({"choices": [choice], **beside})
+        usage = {"usage": None} if self._include_usage else {}
+        return self._event({**form.completion, "choices": [choice], **usage})
 
     def _event(self, fields: dict[str, Any]) -> bytes:
         head = {
@@ -205,40 +254,30 @@ class Writer:
             "created": self._created,
             "model": self._model,
         }
-        return frame(msgspec.json.encode(head | fields))
+        return frame(msgspec.json.encode(head | self._constant | fields))
 
 
 writer = Writer
 
 
-def _delta(chunk: Chunk) -> dict[str, Any]:
-    """What a chunk adds to the message."""
-    delta = dict(chunk.extra)
-    if chunk.text:
-        delta["content"] = chunk.text
-    if chunk.reasoning:
-        delta["reasoning_content"] = chunk.reasoning
-    if chunk.refusal:
-        delta["refusal"] = chunk.refusal
-    if chunk.tool_calls:
-        delta["tool_calls"] = [_tool_call_delta(call) for call in chunk.tool_calls]
-    return delta
-
-
 def _tool_call_delta(call: ToolCallDelta) -> dict[str, Any]:
     delta: dict[str, Any] = {"index": call.index}
-    function = {"arguments": call.arguments}
+    function = {"input" if call.type == "custom" else "arguments": call.arguments}
     if call.name is not None:
-        delta["type"] = "function"
+        delta["type"] = call.type
         function["name"] = call.name
     if call.id is not None:
         delta["id"] = call.id
     if call.extra_content:
         delta["extra_content"] = call.extra_content
-    return {**delta, "function": function}
+    return {**delta, call.type: function}
 
 
-def _usage(usage: Usage) -> dict[str, Any]:
+def _usage(answer: Answer) -> dict[str, Any]:
+    """The usage as its provider told it in this dialect, or in OpenAI's words."""
+    if answer.form and answer.form.usage:
+        return answer.form.usage
+    usage = answer.usage or Usage()
     told: dict[str, Any] = {
         "prompt_tokens": usage.input,
         "completion_tokens": usage.output,

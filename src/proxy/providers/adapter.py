@@ -48,6 +48,9 @@ class Decoder(Protocol):
 
     finished: bool
     """Whether the provider said why it stopped. A stream that ends without is broken."""
+    over: bool
+    """Whether nothing more need be read: the provider has said that this was all, or a fault
+    waits. `end` gives what is left."""
 
     def feed(self, data: bytes) -> list[Chunk]:
         """The chunks that `data` completes. Raises Fault for an error told in the stream

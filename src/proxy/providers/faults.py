@@ -18,6 +18,7 @@ from proxy.core.nesting import Decoder, Unsafe, is_json
 from proxy.core.redaction import redacted
 from proxy.core.waits import renewed_after, retry_after, seconds_until
 from proxy.providers.adapter import Target
+from proxy.providers.surrogates import mend
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are not the JSON that was expected."""
@@ -182,7 +183,7 @@ def read(body: bytes) -> Told:
 
 def _read(body: bytes) -> Told:
     try:
-        value = _ANY.decode(body)
+        value = _ANY.decode(mend(body))
     except UNREADABLE:
         return Told(message=_plain(body))
     if isinstance(value, list) and value:

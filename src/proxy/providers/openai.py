@@ -15,6 +15,7 @@ from proxy.providers import faults, openai_stream
 from proxy.providers.adapter import Target
 from proxy.providers.openai_answer import answer
 from proxy.providers.openai_request import chat_body, fit
+from proxy.providers.surrogates import mend
 from proxy.providers.usage import UNREPORTED, openai_usage
 from proxy.providers.wire import VECTOR_VALUES, Vector, vectors
 
@@ -97,7 +98,7 @@ def embedding_request(target: Target, ask: EmbeddingRequest) -> Outgoing:
 def embeddings(target: Target, ask: EmbeddingRequest, body: bytes) -> Embeddings:
     """Reads the vectors in the order of the inputs."""
     try:
-        told = _VECTORS.decode(body, VECTOR_VALUES)
+        told = _VECTORS.decode(mend(body), VECTOR_VALUES)
     except faults.UNREADABLE as error:
         raise faults.unread(target, error, body) from error
     if told.error:

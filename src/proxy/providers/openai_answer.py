@@ -5,32 +5,71 @@ lists for content. Where the form is OpenAI's to the letter the bytes go on as t
 (`raw`); where a provider departs from it they do not, and the caller's dialect renders it anew.
 """
 
+import json
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from proxy.core.chat import Answer, FinishReason, FunctionCall, ToolCall, ToolCallDelta
 from proxy.core.nesting import Decoder
 from proxy.providers import faults
 from proxy.providers.adapter import Target
+from proxy.providers.openai_form import whole_form
+from proxy.providers.surrogates import mend
+from proxy.providers.tool_calls import UNSAID
 from proxy.providers.usage import UNREPORTED, Report, is_absent, member, read_openai
 from proxy.providers.wire import call_id, split_thinking
 
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
-    "tool_calls": "tool_calls",
-    "content_filter": "content_filter",
-    "function_call": "tool_calls",
     "max_tokens": "length",
+    "max_output_tokens": "length",
+    "max_length": "length",
+    "incomplete": "length",
     "model_length": "length",
+    "model_context_window_exceeded": "length",
+    "tool_calls": "tool_calls",
+    "tool_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "content_filtered": "content_filter",
+    "safety": "content_filter",
+    "image_safety": "content_filter",
+    "recitation": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+    "model_armor": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "sensitive": "content_filter",
+    "refusal": "content_filter",
 }
-"""What is not listed (`eos_token`, `stop_sequence`) is an end of the model's own choice."""
-_NATIVE_FINISH = (None, "stop", "length", "tool_calls", "content_filter", "function_call")
-_NATIVE_OBJECTS = ("chat.completion", "chat.completion.chunk")
-_BROKEN_OFF = ("error", "insufficient_system_resource")
+"""Finish reasons in lower case."""
+_ENDS = frozenset(
+    {"eos", "eos_token", "stop_token", "stop_sequence", "end_turn", "end", "complete", "completed"}
+)
+"""Ends of the model's own choice: `tool_calls` where it has called a tool, else `stop`."""
+_BROKEN_OFF = frozenset(
+    {
+        "error",
+        "network_error",
+        "insufficient_system_resource",
+        "malformed_function_call",
+        "cancelled",
+        "canceled",
+        "cancel",
+        "abort",
+        "aborted",
+        "interrupted",
+        "failed",
+        "timeout",
+    }
+)
 """Finish reasons which say that the answer is not whole."""
+_NATIVE_OBJECTS = ("chat.completion", "chat.completion.chunk")
 _KNOWN = frozenset(
     {
         "role",
@@ -43,6 +82,7 @@ _KNOWN = frozenset(
         "channel",  # Groq's mark on the pieces of its reasoning
     }
 )
+REASONING_FIELDS = ("reasoning_content", "reasoning")
 
 
 class Choice(Struct):
@@ -74,6 +114,7 @@ class Message(Struct):
 
     text: str | None
     reasoning: str
+    reasoning_fields: tuple[str, ...]
     refusal: str
     calls: list[ToolCallDelta]
     extra: dict[str, Any]
@@ -85,39 +126,49 @@ _COMPLETION = Decoder(Completion)
 
 def answer(target: Target, body: bytes) -> Answer:
     """Reads a whole answer. Raises Fault."""
+    body = mend(body)
     told = decoded(target, body)
-    if told.error:
+    if is_error(told):
         raise faults.fault(target, faults.read(body))
     if not told.choices:
         raise faults.garbage(target, "It has no choices", body)
     choice = told.choices[0]
     check(target, choice)
-    if choice.message is None and choice.finish_reason != "content_filter":
-        raise faults.garbage(target, "Its choice has no message", body)
     message = read_message(choice.message or {})
-    text, thought = split_thinking(message.text or "")
-    native = message.native and bool(choice.message) and all(c.id for c in message.calls)
+    called = bool(message.calls)
+    finish = finish_of(choice, called) or ended(called)
+    if choice.message is None and finish != "content_filter":
+        raise faults.garbage(target, "Its choice has no message", body)
+    content = message.text or ""
+    text, thought = split_thinking(content)
+    inline = content[: len(content) - len(text)]
+    whole = all(call.id and (call.arguments or call.type != "function") for call in message.calls)
+    native = message.native and bool(choice.message) and whole
     report = usage_of(target, told)
+    form = whole_form(body, message.extra, message.reasoning_fields, inline)
     return Answer(
         text=None if message.text is None else text,
         reasoning=message.reasoning + thought or None,
         refusal=message.refusal or None,
         tool_calls=tuple(whole_call(c, i, told.id) for i, c in enumerate(message.calls)),
-        finish_reason=finish_of(choice, bool(message.calls)) or ended(bool(message.calls)),
+        finish_reason=finish,
         usage=report.usage,
         model=text_of(told.model),
         id=text_of(told.id),
         created=told.created if isinstance(told.created, int) else None,
         logprobs=choice.logprobs,
         extra=message.extra,
-        raw=body if native and is_native(told, choice, report) else None,
+        form=form if report.is_sound else structs.replace(form, usage=None),
+        raw=body if native and is_native(told, choice, finish, report) else None,
     )
 
 
 def read_message(message: dict[str, Any]) -> Message:
     """Reads a message or a delta."""
     text, reasoning, native = _content(message.get("content"))
-    told = message.get("reasoning_content") or message.get("reasoning")
+    named: tuple[str, ...] = ()
+    if "reasoning_content" in message or "reasoning" in message:
+        named = tuple(name for name in REASONING_FIELDS if text_of(message.get(name)))
     calls: list[ToolCallDelta] = []
     for call in _dicts(message.get("tool_calls")):
         delta, as_openai = read_call(call)
@@ -128,10 +179,11 @@ def read_message(message: dict[str, Any]) -> Message:
     if isinstance(legacy, dict):
         delta, _ = read_call({"index": 0, "function": legacy})
         made = call_id(delta.name) if delta.name else None
-        calls.append(msgspec.structs.replace(delta, id=made))
+        calls.append(structs.replace(delta, id=made))
     return Message(
         text=text,
-        reasoning=reasoning + (text_of(told) or ""),
+        reasoning=reasoning + (message[named[0]] if named else ""),
+        reasoning_fields=named,
         refusal=text_of(message.get("refusal")) or "",
         calls=calls,
         extra={k: v for k, v in message.items() if k not in _KNOWN and v not in (None, "", [])},
@@ -142,20 +194,22 @@ def read_message(message: dict[str, Any]) -> Message:
 def read_call(call: dict[str, Any]) -> tuple[ToolCallDelta, bool]:
     """A tool call or a piece of one, and whether its form is OpenAI's own. Others leave the
     `function` out, give the arguments as an object or call them parameters. An index that
-    is not told is -1."""
-    function = call.get("function")
+    is not told is UNSAID."""
+    custom = call.get("custom")
+    function = custom if isinstance(custom, dict) else call.get("function")
     native = isinstance(function, dict)
     told = function if isinstance(function, dict) else call
-    arguments = told.get("arguments", told.get("parameters"))
+    arguments = told.get("arguments", told.get("parameters", told.get("input")))
     if arguments is not None and not isinstance(arguments, str):
         native = False
-        arguments = msgspec.json.encode(arguments).decode()
+        arguments = _as_json(arguments)
     index, id_, extra = call.get("index"), call.get("id"), call.get("extra_content")
     delta = ToolCallDelta(
-        index=index if isinstance(index, int) else -1,
+        index=index if type(index) is int and index >= 0 else UNSAID,
         id=text_of(id_) or None,
         name=text_of(told.get("name")) or None,
         arguments=arguments or "",
+        type="custom" if isinstance(custom, dict) else "function",
         extra_content=extra if isinstance(extra, dict) else None,
     )
     return delta, native and (id_ is None or isinstance(id_, str))
@@ -163,10 +217,13 @@ def read_call(call: dict[str, Any]) -> tuple[ToolCallDelta, bool]:
 
 def whole_call(call: ToolCallDelta, index: int, answer_id: Any) -> ToolCall:
     """A call that came in one piece."""
-    name, arguments = call.name or "", call.arguments or "{}"
+    name, arguments = call.name or "", call.arguments
+    if call.type == "function":
+        arguments = arguments or "{}"
     return ToolCall(
         id=call.id or call_id(answer_id, index, name, arguments),
         function=FunctionCall(name=name, arguments=arguments),
+        type=call.type,
         extra_content=call.extra_content,
     )
 
@@ -193,9 +250,14 @@ def decoded(target: Target, data: bytes) -> Completion:
         raise faults.unread(target, error, data) from error
 
 
+def is_error(told: Completion) -> bool:
+    """Whether it tells an error in place of an answer."""
+    return bool(told.error) or told.object == "error"
+
+
 def check(target: Target, choice: Choice) -> None:
     """Raises the fault that a choice tells in place of an answer."""
-    if choice.error or choice.finish_reason in _BROKEN_OFF:
+    if choice.error or (choice.finish_reason and _word(choice) in _BROKEN_OFF):
         error = choice.error or {"message": f"The answer broke off: {choice.finish_reason}."}
         raise faults.fault(target, faults.read(msgspec.json.encode({"error": error})))
 
@@ -205,19 +267,32 @@ def ended(calls: bool) -> FinishReason:
     return "tool_calls" if calls else "stop"
 
 
-def finish_of(choice: Choice, calls: bool) -> FinishReason | None:
-    """The finish reason that a choice tells. calls: whether the model has called a tool."""
-    reason = text_of(choice.finish_reason)
-    return _FINISH.get(reason, ended(calls)) if reason else None
+def finish_of(choice: Choice, calls: bool) -> str | None:
+    """The finish reason that a choice tells: the provider's own word where that means none of
+    OpenAI's. calls: whether the model has called a tool."""
+    if choice.finish_reason is None:
+        return None
+    word = _word(choice)
+    if word in _ENDS:
+        return ended(calls)
+    return _FINISH.get(word, text_of(choice.finish_reason)) or None
 
 
-def is_native(told: Completion, choice: Choice, report: Report) -> bool:
-    """Whether the form around the message is OpenAI's own."""
-    return (
-        report.is_sound
-        and told.object in _NATIVE_OBJECTS
-        and choice.finish_reason in _NATIVE_FINISH
-    )
+def is_native(told: Completion, choice: Choice, finish: str | None, report: Report) -> bool:
+    """Whether the form around the message is OpenAI's own. finish: the finish reason as read."""
+    as_told = choice.finish_reason in (finish, "function_call")
+    return report.is_sound and told.object in _NATIVE_OBJECTS and as_told
+
+
+def _word(choice: Choice) -> str:
+    return (text_of(choice.finish_reason) or "").lower()
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # half a character, which a stream joins later
+        return json.dumps(value)
 
 
 def _content(content: Any) -> tuple[str | None, str, bool]:

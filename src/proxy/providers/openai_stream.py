@@ -1,36 +1,48 @@
 """Reads streams of OpenAI's dialect, with what its speakers make of it: errors as events of their
-own or inside a chunk, usage told once, twice or three times, calls without an index.
+own or inside a chunk, usage told once, twice or three times, signs of life and warnings between
+the chunks, calls without an index.
 """
 
+from functools import partial
 from typing import Any
 
 from msgspec import structs
 
-from proxy.core.chat import Chunk, ToolCallDelta
+from proxy.core.chat import Chunk, Form
+from proxy.core.errors import Fault
+from proxy.core.nesting import decode_leniently
 from proxy.core.sse import Event
 from proxy.providers import faults
 from proxy.providers.adapter import Target
 from proxy.providers.openai_answer import (
     Choice,
     Completion,
+    Message,
     answer,
     check,
     decoded,
+    ended,
     finish_of,
+    is_error,
     is_native,
     read_message,
     text_of,
     usage_of,
 )
+from proxy.providers.openai_form import FormReader
+from proxy.providers.surrogates import Halves, has_halves, mend
+from proxy.providers.tool_calls import ToolCalls
 from proxy.providers.usage import Report
-from proxy.providers.wire import DONE_DATA, StreamDecoder, Thinking, as_chunk, call_id
+from proxy.providers.wire import DONE_DATA, StreamDecoder, Thinking, as_chunk
+
+NO_REPORT = Report()
 
 
 class Decoder(StreamDecoder):
     """Reads a stream of `chat.completion.chunk` events.
 
-    It is finished when a finish reason has come: no provider of this dialect sends `[DONE]`
-    without one, so that `[DONE]` alone is the end of a broken answer.
+    It is finished when a finish reason has come, or `[DONE]` after an answer that is whole and
+    counted: some providers leave the reason out where a tool is called.
     """
 
     passes_on = True
@@ -39,58 +51,112 @@ class Decoder(StreamDecoder):
     def __init__(self, target: Target) -> None:
         super().__init__(target)
         self._thinking = Thinking()
-        self._last_call = -1
+        self._calls = ToolCalls()
+        self._halves = Halves()
+        self._form = FormReader()
+        self._inline = self.passes_on
+        """Whether reasoning that stands in the text goes on there: all its bytes do so far."""
+        self._answered = False
+        self._counted = False
+        self._any_chunk = False
+        self._strange = b""
+        """The first event that was no chunk."""
 
     def event(self, event: Event) -> None:
-        """Reads a chunk, an error or the mark of the end."""
+        """Reads a chunk, an error or the mark of the end. What is none of these is passed over."""
         if event.name == "error":
-            self._fail(event.data)
-        elif event.data.strip() != DONE_DATA:
-            self.read_chunk(event.data)
+            raise self.fault(event.data)
+        if event.data.strip().startswith(DONE_DATA):
+            self.over = True
+            self.done()
+            return
+        try:
+            self.read(event.data)
+        except Fault as fault:
+            if fault.kind != "garbage" or not _is_strange(event):
+                raise
+            self.pass_over(event.data)
+
+    def end(self) -> list[Chunk]:
+        """The last chunks. Raises Fault, also where no event was a chunk."""
+        chunks = super().end()
+        if self._strange and not (self.finished or self._any_chunk):
+            raise faults.garbage(self.target, "The stream holds no chunk", self._strange)
+        return chunks
 
     def whole(self, body: bytes) -> None:
         """Reads a whole answer that came in place of a stream."""
         self.out.append(as_chunk(answer(self.target, body)))
         self.finished = True
 
-    def read_chunk(self, data: bytes) -> None:
-        """Reads one chunk."""
+    def fault(self, data: bytes) -> Fault:
+        """The fault that an event tells."""
+        return faults.fault(self.target, faults.read(data))
+
+    def done(self) -> None:
+        """Takes `[DONE]` for the finish reason of an answer that is whole and counted."""
+        if self.finished or not self._counted or not (self.called or self._answered):
+            return
+        if self._calls.are_whole:
+            self.read_choice(Completion(), Choice(finish_reason=ended(self.called)))
+
+    def pass_over(self, data: bytes) -> None:
+        """Takes note of an event that is no chunk."""
+        self._strange = self._strange or data
+
+    def read(self, data: bytes) -> None:
+        """Reads one event. Raises Fault."""
+        halves = data if has_halves(data) else None
+        data = mend(data)
         told = decoded(self.target, data)
         report = usage_of(self.target, told)
         used = report.usage
-        if told.error:
+        if is_error(told):
             if used:
                 self.out.append(Chunk(usage=used, usage_only=True))
-            self._fail(data)
-        elif told.choices:
-            self.read_choice(told, told.choices[0], report, data)
+            raise self.fault(data)
+        if told.choices:
+            halved = _message(decode_leniently(halves)["choices"][0]) if halves else None
+            self.read_choice(told, told.choices[0], report, data, halved)
         elif used or told.choices is not None:
-            kept = data if report.is_sound else None
-            self._add(told, kept, usage=used, usage_only=used is not None)
+            kept, form = (data if report.is_sound else None), self._news(data, report)
+            self._add(told, kept, usage=used, usage_only=used is not None, form=form)
         else:
-            raise faults.garbage(self.target, "A chunk has no choices", data)
+            self.pass_over(data)
 
     @property
     def called(self) -> bool:
         """Whether the model has called a tool."""
-        return self._last_call >= 0
+        return bool(self._calls)
 
-    def read_choice(self, told: Completion, choice: Choice, report: Report, data: bytes) -> None:
-        """Reads the choice of a chunk. data: the chunk's bytes."""
+    def read_choice(
+        self,
+        told: Completion,
+        choice: Choice,
+        report: Report = NO_REPORT,
+        data: bytes | None = None,
+        halved: Message | None = None,
+    ) -> None:
+        """Reads the choice of a chunk. data: the chunk's bytes, if they may go on; halved: the
+        message with the halves of characters that it holds."""
         check(self.target, choice)
         if choice.index not in (None, 0):  # of several answers the first one counts
             self._add(told, data if report.is_sound else None, usage=report.usage)
             return
         message = read_message(choice.delta or choice.message or {})
+        if halved or self._halves:
+            message = self._joined(message, halved or message, last=bool(choice.finish_reason))
+        calls = tuple(self._calls.place(call, told.id) for call in message.calls)
         text, thought = self._thinking.feed(message.text or "")
-        placed = all(call.index >= 0 for call in message.calls)
-        calls = tuple(self._placed(call, told.id) for call in message.calls)
-        finish = finish_of(choice, self.called)
-        if finish:
+        if finish := finish_of(choice, self.called):
             self.finished = True
             rest, rest_thought = self._thinking.end()
             text, thought = text + rest, thought + rest_thought
-        native = message.native and placed and is_native(told, choice, report)
+            calls += self._calls.fill()
+        as_told = message.native and calls == tuple(message.calls)
+        native = as_told and is_native(told, choice, finish, report)
+        self._inline = self._inline and native
+        self._answered = self._answered or bool(text or message.refusal)
         self._add(
             told,
             data if native else None,
@@ -102,23 +168,54 @@ class Decoder(StreamDecoder):
             usage=report.usage,
             logprobs=choice.logprobs,
             extra=message.extra,
+            form=self._news(data, report, message.reasoning_fields),
         )
 
-    def _fail(self, data: bytes) -> None:
-        """Raises the fault that an event tells; what is complete no error takes back."""
-        if not self.finished:
-            raise faults.fault(self.target, faults.read(data))
+    def _joined(self, message: Message, halved: Message, *, last: bool) -> Message:
+        """The message with the halves of its characters joined. last: the answer ends with it."""
+        join = partial(self._halves.join, last=last)
+        return structs.replace(
+            message,
+            native=False,
+            text=join("text", halved.text or ""),
+            reasoning=join("reasoning", halved.reasoning),
+            refusal=join("refusal", halved.refusal),
+            calls=[
+                structs.replace(call, arguments=join(call.index, piece.arguments))
+                for call, piece in zip(message.calls, halved.calls or message.calls, strict=True)
+            ],
+        )
 
-    def _placed(self, call: ToolCallDelta, answer_id: Any) -> ToolCallDelta:
-        """A piece of a call with its index and, at its beginning, an id."""
-        index = call.index
-        if index < 0:  # not told: a name begins the next call
-            index = self._last_call + 1 if call.name else max(self._last_call, 0)
-        self._last_call = max(self._last_call, index)
-        made = call_id(answer_id, index, call.name, call.arguments) if call.name else None
-        return structs.replace(call, index=index, id=call.id or made)
+    def _news(
+        self, data: bytes | None, report: Report, reasoning: tuple[str, ...] = ()
+    ) -> Form | None:
+        """What is new of the answer's form; where bytes do not go on, it is the proxy's own."""
+        if data is None or not self.passes_on:
+            return None
+        inline = self._thinking.inline if self._inline else ""
+        form = self._form.read(data, reasoning, inline)
+        return form if form is None or report.is_sound else structs.replace(form, usage=None)
 
     def _add(self, told: Completion, raw: bytes | None, **fields: Any) -> None:
-        kept = raw if self.passes_on else None
-        model, id_ = text_of(told.model), text_of(told.id)
-        self.out.append(Chunk(model=model, id=id_, raw=kept, **fields))
+        """Adds a chunk. Its bytes go on in one line, also where they came in several."""
+        kept = raw.replace(b"\n", b" ") if raw and self.passes_on else None
+        self._any_chunk = True
+        self._counted = self._counted or fields.get("usage") is not None
+        self.out.append(
+            Chunk(
+                model=text_of(told.model),
+                id=text_of(told.id),
+                raw=kept,
+                **fields,
+            )
+        )
+
+
+def _message(choice: dict[str, Any]) -> Message:
+    return read_message(choice.get("delta") or choice.get("message") or {})
+
+
+def _is_strange(event: Event) -> bool:
+    """Whether an event that can't be read may be passed over: it has a name of its own, or
+    says nothing."""
+    return event.name not in ("", "message") or event.data.strip() == b"null"

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Literal
 
-from proxy.core.chat import Answer, Chunk, EmbeddingRequest, ToolCallDelta
+from proxy.core.chat import Answer, Chunk, EmbeddingRequest
 from proxy.core.errors import Fault
 from proxy.core.nesting import Decoder
 from proxy.core.sse import EVENT_LIMIT, Event, Parser
 from proxy.providers import faults
 from proxy.providers.adapter import Target
+from proxy.providers.surrogates import mend
 
 Vector = tuple[float, ...] | str
 """An embedding: floats, or base64 of little-endian float32."""
@@ -22,6 +23,8 @@ VECTOR_VALUES = 1_000_000
 _ANY = Decoder(object)
 DONE_DATA = b"[DONE]"
 """What ends a stream of OpenAI's dialect."""
+SEEN = 1024 * 1024
+"""Characters of inline reasoning that are kept as they stood."""
 _OPEN, _CLOSE = "<think>", "</think>"
 
 
@@ -31,6 +34,7 @@ class StreamDecoder(ABC):
     request for a stream with JSON, a proxy in front of them with a page."""
 
     finished: bool = False
+    over: bool = False
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -61,19 +65,21 @@ class StreamDecoder(ABC):
         except Fault as fault:
             if not self._any_content:
                 raise
-            self._fault = fault
+            self._fault, self.over = fault, True
         return self._taken()
 
     def end(self) -> list[Chunk]:
         """The chunks that only the end of the body completes."""
         if self._fault:
             raise self._fault
+        if self.over:
+            return self._taken()
         if self._plain is not None:
             self.whole(bytes(self._plain))
             return self._taken()
         for event in self._parser.feed(b"\n\n"):  # some servers forget the last empty line
-            if _is_whole(event.data):  # and a connection that breaks leaves half an event
-                self._pass(event)
+            if is_readable(event.data) or event.data.strip().startswith(DONE_DATA):
+                self._pass(event)  # a connection that breaks leaves half an event
         if not self._any_event:
             raise faults.garbage(self.target, "The stream holds no event", self._head)
         return self._taken()
@@ -94,6 +100,8 @@ class StreamDecoder(ABC):
             )
 
     def _pass(self, event: Event) -> None:
+        if self.over or not event.data.strip():  # what comes after the end, a sign of life
+            return
         self._any_event = True
         self.event(event)
 
@@ -115,11 +123,19 @@ class Thinking:
         self._spaces: list[str] = []
         """What follows `_held` and is white space: joined once, with what comes after it."""
         self._begun = False
+        self._seen: list[str] = []
+        self._room = SEEN
+        self.inline = ""
+        """The reasoning as it stood before the text, tags and white space included, once both
+        are parted; empty where that is longer than SEEN."""
 
     def feed(self, text: str) -> tuple[str, str]:
         """The answer's text and the reasoning that `text` completes."""
         if self._stage == "done":
             return text, ""
+        self._room -= len(text)
+        if self._room >= 0:
+            self._seen.append(text)
         if not text or text.isspace():
             self._spaces.append(text)
             return "", ""
@@ -141,11 +157,15 @@ class Thinking:
         """What was held back because a tag might have begun in it."""
         self._join("")
         held, self._held = self._held, ""
-        inside = self._stage == "inside"
-        if self._stage == "after" or (inside and not self._begun):
+        stage, self._stage = self._stage, "done"
+        if stage == "after" or (stage == "inside" and not self._begun):
             held = held.lstrip()
-        self._stage = "done"
-        return ("", held) if inside else (held, "")
+        text, thought = ("", held) if stage == "inside" else (held, "")
+        if stage != "done" and self._room >= 0:
+            seen = "".join(self._seen)
+            self.inline = seen[: len(seen) - len(text)]
+        self._seen.clear()
+        return text, thought
 
     def _join(self, text: str) -> None:
         held = (self._held, *self._spaces, text)
@@ -167,7 +187,7 @@ class Thinking:
 
 
 def split_thinking(text: str) -> tuple[str, str]:
-    """The answer and the reasoning of a whole text."""
+    """The answer, which the text ends with, and the reasoning of a whole text."""
     thinking = Thinking()
     answer, thought = thinking.feed(text)
     rest, rest_thought = thinking.end()
@@ -186,22 +206,14 @@ def as_chunk(answer: Answer) -> Chunk:
         text=answer.text or "",
         reasoning=answer.reasoning or "",
         refusal=answer.refusal or "",
-        tool_calls=tuple(
-            ToolCallDelta(
-                index=index,
-                id=call.id,
-                name=call.function.name,
-                arguments=call.function.arguments,
-                extra_content=call.extra_content,
-            )
-            for index, call in enumerate(answer.tool_calls)
-        ),
+        tool_calls=tuple(call.as_delta(n) for n, call in enumerate(answer.tool_calls)),
         finish_reason=answer.finish_reason,
         usage=answer.usage,
         model=answer.model,
         id=answer.id,
         logprobs=answer.logprobs,
         extra=answer.extra,
+        form=answer.form,
     )
 
 
@@ -234,9 +246,10 @@ def _unpacked(vector: Vector) -> tuple[float, ...]:
     return struct.unpack(f"<{len(data) // 4}f", data)
 
 
-def _is_whole(data: bytes) -> bool:
+def is_readable(data: bytes) -> bool:
+    """Whether it is JSON that can be read safely."""
     try:
-        _ANY.decode(data)
+        _ANY.decode(mend(data))
     except faults.UNREADABLE:
-        return data.strip() == DONE_DATA
+        return False
     return True

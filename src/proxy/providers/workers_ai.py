@@ -23,13 +23,20 @@ from proxy.core.chat import (
 from proxy.core.errors import Fault, InvalidRequest
 from proxy.core.ports import Outgoing
 from proxy.core.splice import Piece, large_texts
-from proxy.core.sse import Event
 from proxy.providers import faults, openai_answer, openai_stream
 from proxy.providers.adapter import Target
-from proxy.providers.openai_answer import ended, read_message, whole_call
+from proxy.providers.openai_answer import (
+    Choice,
+    check,
+    ended,
+    finish_of,
+    read_message,
+    whole_call,
+)
 from proxy.providers.openai_request import adapt, said
+from proxy.providers.surrogates import has_halves, mend
 from proxy.providers.usage import UNREPORTED, openai_usage, read_openai
-from proxy.providers.wire import DONE_DATA, VECTOR_VALUES, as_chunk, split_thinking, vectors
+from proxy.providers.wire import as_chunk, split_thinking, vectors
 
 _CODES = {
     3003: 400,  # incomplete request
@@ -100,17 +107,19 @@ def answer(target: Target, body: bytes) -> Answer:
     """Reads a whole answer. Its bytes never go on: no model keeps to OpenAI's form."""
     told = _decoded(target, body)
     if told.choices is not None:
-        return structs.replace(openai_answer.answer(target, body), raw=None)
+        return structs.replace(openai_answer.answer(target, body), raw=None, form=None)
     if told.response is None and told.tool_calls is None:
         raise faults.garbage(target, "It has no response", body)
     message = read_message({"tool_calls": told.tool_calls})
     text, thought = split_thinking(_text(told.response))
     calls = tuple(whole_call(call, n, None) for n, call in enumerate(message.calls))
+    choice = Choice(finish_reason=told.finish_reason)
+    check(target, choice)
     return Answer(
         text=None if told.response is None else text,
         reasoning=thought or None,
         tool_calls=calls,
-        finish_reason=ended(bool(calls)),
+        finish_reason=finish_of(choice, bool(calls)) or ended(bool(calls)),
         usage=openai_usage(target, told.usage),
     )
 
@@ -121,31 +130,38 @@ class Decoder(openai_stream.Decoder):
 
     passes_on = False
 
-    def event(self, event: Event) -> None:
-        """Reads a piece, an error or the mark of the end."""
-        if event.data.strip() == DONE_DATA:
-            if not self.finished:
-                self._native(Inner(finish_reason=ended(self.called)))
-            return
-        if event.name == "error":
-            raise _fault(self.target, event.data)
-        told = _decoded(self.target, event.data)
+    def fault(self, data: bytes) -> Fault:
+        """The fault that an event tells."""
+        return _fault(self.target, data)
+
+    def done(self) -> None:
+        """Takes `[DONE]` for the finish reason that native pieces do not tell."""
+        if not self.finished:
+            self._native(Inner(finish_reason=ended(self.called)))
+
+    def read(self, data: bytes) -> None:
+        """Reads one piece."""
+        told = _decoded(self.target, data)
         if told.choices is not None:
-            self.read_chunk(event.data)
+            super().read(data)
+        elif told == Inner():
+            self.pass_over(data)
         else:
-            self._native(told)
+            response = nesting.decode_leniently(data).get("response") if has_halves(data) else None
+            halved = response if isinstance(response, str) else None
+            self._native(told, read_message({"content": halved}) if halved else None)
 
     def whole(self, body: bytes) -> None:
         """Reads the answer of a model that does not stream."""
         self.out.append(as_chunk(answer(self.target, body)))
         self.finished = True
 
-    def _native(self, told: Inner) -> None:
+    def _native(self, told: Inner, halved: openai_answer.Message | None = None) -> None:
         """Takes a native piece for the chunk that it would be in OpenAI's form."""
         message = {"content": _text(told.response), "tool_calls": told.tool_calls}
-        choice = openai_answer.Choice(delta=message, finish_reason=told.finish_reason)
+        choice = Choice(delta=message, finish_reason=told.finish_reason)
         report = read_openai(self.target, told.usage)
-        self.read_choice(openai_answer.Completion(), choice, report, b"")
+        self.read_choice(openai_answer.Completion(), choice, report, halved=halved)
 
 
 def decoder(target: Target) -> Decoder:
@@ -179,7 +195,7 @@ def embedding_request(target: Target, ask: EmbeddingRequest) -> Outgoing:
 def embeddings(target: Target, ask: EmbeddingRequest, body: bytes) -> Embeddings:
     """Reads the vectors."""
     try:
-        told = _VECTORS.decode(body, VECTOR_VALUES)
+        told = _VECTORS.decode(mend(body))
     except faults.UNREADABLE as error:
         raise faults.unread(target, error, body) from error
     return Embeddings(
@@ -261,7 +277,7 @@ def _text(response: Any) -> str:
 
 def _decoded(target: Target, data: bytes) -> Inner:
     try:
-        told = _INNER.decode(data)
+        told = _INNER.decode(mend(data))
     except faults.UNREADABLE as error:
         raise faults.unread(target, error, data) from error
     if told.errors or told.error:

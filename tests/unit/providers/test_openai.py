@@ -234,19 +234,28 @@ def test_chunks_without_a_choice() -> None:
     assert replay.tell_usage(counted.usage) == "tokens=1+2"
 
 
-def test_an_error_event_after_the_finish_reason_takes_nothing_back() -> None:
+ERRORS = {
+    "event": 'event: error\ndata: {"error":{"message":"late"}}\n\n',
+    "chunk": 'data: {"error":{"message":"late"},"choices":[],"usage":{"prompt_tokens":1}}\n\n',
+    "object": 'data: {"object":"error","message":"late","code":429}\n\n',
+}
+
+
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
+def test_an_error_after_the_finish_reason_is_told(error: str) -> None:
     decoder = openai.decoder(TO)
-    pieces = [*events({"content": "Hi"}, {"finish": "stop"}), b"event: error\ndata: late\n\n"]
-    assert (len(replay.decode(decoder, pieces)), decoder.finished) == (2, True)
+    pieces = [*events({"content": "Hi"}, {"finish": "length"}), error.encode()]
+    with pytest.raises(Fault, match="late"):
+        replay.decode(decoder, pieces)
 
 
-def test_an_error_after_the_finish_reason_takes_nothing_back() -> None:
-    error = '{"error":{"message":"late"},"choices":[],"usage":{"prompt_tokens":1}}'
-    assert read({"content": "Hi"}, {"finish": "length"}, error) == (
-        "'Hi' length tokens=1+0",
-        2,
-        True,
-    )
+@pytest.mark.parametrize("tail", [*ERRORS.values(), "data: {\n\n", "data: Not JSON\n\n"])
+def test_after_done_nothing_is_read(tail: str) -> None:
+    pieces = [*events({"content": "Hi"}, {"finish": "stop"}, "[DONE]"), tail.encode()]
+    for cut in (pieces, [b"".join(pieces)]):
+        decoder = openai.decoder(TO)
+        told = replay.tell(replay.collect(replay.decode(decoder, cut)))
+        assert (told, decoder.finished, decoder.over) == ("'Hi' stop tokens=?", True, True)
 
 
 def test_usage_that_stands_beside_an_error_is_counted() -> None:
@@ -265,7 +274,6 @@ def test_usage_that_stands_beside_an_error_is_counted() -> None:
     [
         ("Not JSON", "JSON is malformed: invalid character (byte 0): Not JSON"),
         ("17", "Expected `object`, got `int`: 17"),
-        ('{"message":"x"}', 'A chunk has no choices: {"message":"x"}'),
     ],
 )
 def test_an_event_that_cannot_be_read(event: str, message: str) -> None:
@@ -294,8 +302,8 @@ def test_unknown_fields_break_nothing(case: str, name: str, value: Any) -> None:
         return part
 
     told = openai.answer(TO, json.dumps(grown(json.loads(plain))).encode())
-    assert structs.replace(told, raw=None, extra={}) == structs.replace(
-        openai.answer(TO, plain), raw=None
+    assert structs.replace(told, raw=None, extra={}, form=None) == structs.replace(
+        openai.answer(TO, plain), raw=None, form=None
     )
 
 

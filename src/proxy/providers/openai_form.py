@@ -1,0 +1,133 @@
+"""What an answer of OpenAI's dialect holds beside what is read of it (core.chat.Form): all that a
+caller would miss when the answer comes from the cache.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from proxy.core.chat import Form
+from proxy.core.nesting import Decoder
+from proxy.providers import faults
+
+_READ = frozenset({"id", "object", "model", "choices", "usage", "error"})
+"""Fields of a completion that an Answer and a Chunk hold."""
+_READ_OF_CHUNK = _READ | {"obfuscation", "p"}  # the last two hide a chunk's length
+_CHOICE = frozenset({"index", "message", "delta", "finish_reason", "error"})
+_CHOICE_OF_CHUNK = _CHOICE | {"logprobs"}
+_TEXTS = frozenset({"content", "reasoning_content", "reasoning", "refusal"})
+_CALL = frozenset({"id", "type", "function", "custom", "extra_content"})
+
+ROOM = 256 * 1024
+"""Bytes of such fields that are kept of a stream."""
+
+_Fields = dict[str, Raw]
+_FIELDS = Decoder(_Fields)
+_CHOICES = Decoder(list[_Fields])
+_ANY = Decoder(object)
+_NULL = Raw(b"null")
+_NO_CHOICE = Raw(b"[]")
+_EMPTY = Form()
+
+
+def whole_form(body: bytes, extra: dict[str, Any], reasoning: tuple[str, ...], inline: str) -> Form:
+    """The form of a whole answer. extra, reasoning, inline: what was read of its message."""
+    fields = _FIELDS.decode(body)
+    choice = _first(fields["choices"])
+    message = _values(_fields(choice.get("message", _NULL)), frozenset(extra))
+    calls = message.pop("tool_calls") if message.get("tool_calls") else ()
+    return Form(
+        completion=_values(fields, _READ),
+        choice=_values(choice, _CHOICE),
+        message={name: None if name in _TEXTS else value for name, value in message.items()},
+        calls=tuple(_without(call, _CALL) for call in calls if isinstance(call, dict)),
+        usage=_usage(fields.get("usage")),
+        reasoning=reasoning,
+        inline=inline,
+    )
+
+
+class FormReader:
+    """Reads the form of a streamed answer: what each chunk holds that none before it did."""
+
+    def __init__(self) -> None:
+        self._completion: _Fields = {}
+        self._choice: _Fields = {}
+        self._reasoning: tuple[str, ...] = ()
+        self._inline = ""
+        self._room = ROOM
+
+    def read(self, data: bytes, reasoning: tuple[str, ...] = (), inline: str = "") -> Form | None:
+        """What is new in a chunk, None where nothing is. data: the chunk; reasoning: the names
+        under which it holds reasoning; inline: see Form."""
+        fields = _FIELDS.decode(data)
+        usage, choices = fields.get("usage"), fields.get("choices")
+        for name in _READ_OF_CHUNK:
+            fields.pop(name, None)
+        choice = _first(choices) if choices else {}
+        for name in _CHOICE_OF_CHUNK:
+            choice.pop(name, None)
+        usage = None if usage == _NULL else usage
+        names = tuple(name for name in reasoning if name not in self._reasoning)
+        inline = "" if inline == self._inline else inline
+        same = fields == self._completion and choice == self._choice
+        if same and not (usage or names or inline):
+            return None
+        if usage and choices != _NO_CHOICE:  # callers see it who want no chunk of usage
+            fields["usage"] = usage
+        self._reasoning += names
+        self._inline = inline or self._inline
+        form = Form(
+            completion=self._new(self._completion, fields),
+            choice=self._new(self._choice, choice),
+            usage=_usage(usage),
+            reasoning=names,
+            inline=inline,
+        )
+        return None if form == _EMPTY else form
+
+    def _new(self, known: _Fields, told: _Fields) -> dict[str, Any]:
+        """What is told otherwise than before, or for the first time; it is known then. null takes
+        nothing back, and beyond ROOM nothing is new."""
+        new: _Fields = {}
+        for name, raw in told.items():
+            if name not in known or raw not in (known[name], _NULL):
+                self._room -= len(name) + len(bytes(raw))
+                if self._room >= 0:
+                    new[name] = raw.copy()
+        known.update(new)
+        return _values(new, frozenset())
+
+
+def _first(choices: Raw) -> _Fields:
+    """The fields of the first choice."""
+    decoded = [] if choices == _NULL else _CHOICES.decode(choices)
+    return decoded[0] if decoded else {}
+
+
+def _fields(raw: Raw) -> _Fields:
+    return {} if raw == _NULL else _FIELDS.decode(raw)
+
+
+def _without(fields: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in left_out}
+
+
+def _values(fields: _Fields, left_out: frozenset[str]) -> dict[str, Any]:
+    """The values of the fields, but those that can't be read (1e999) or written (10**40)."""
+    values: dict[str, Any] = {}
+    for name, raw in fields.items():
+        if name not in left_out:
+            try:
+                value = _ANY.decode(raw)
+                msgspec.json.encode(value)
+            except (*faults.UNREADABLE, OverflowError):
+                continue
+            values[name] = value
+    return values
+
+
+def _usage(raw: Raw | None) -> dict[str, Any] | None:
+    usage = _values({"usage": raw or _NULL}, frozenset()).get("usage")
+    return usage if isinstance(usage, dict) and usage else None

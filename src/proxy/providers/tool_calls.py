@@ -1,0 +1,90 @@
+"""Tells the tool calls of a streamed answer apart, whatever their pieces are marked with."""
+
+from msgspec import Struct, structs
+
+from proxy.core.chat import ToolCallDelta
+from proxy.core.collect import LIMIT
+from proxy.providers.wire import call_id, is_readable
+
+UNSAID = -1
+"""The index of a piece whose provider gives it none."""
+
+
+class _Call(Struct):
+    index: int
+    """Its place among the answer's calls, as callers see it."""
+    at: int
+    """The index that the provider gives it, or UNSAID."""
+    id: str | None
+    """The id that the provider gives it."""
+    type: str
+    named: bool = False
+    arguments: list[str] = []
+
+
+class ToolCalls:
+    """The calls so far. A piece belongs to the call of its id; without one, or with an id that is
+    not known, to the call of its index; without either, a name begins a call and all else goes
+    on with the last. A name under a new id begins a call, also where an index is used again.
+    """
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._room = LIMIT
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def place(self, piece: ToolCallDelta, answer_id: object) -> ToolCallDelta:
+        """The piece as OpenAI sends it: under an index of the call's own, with the id (one is
+        made where the provider gives none) and the name once, where the call begins."""
+        call, id_ = self._of(piece), None
+        if call is None:
+            call = self._begun(piece)
+            id_ = piece.id or call_id(answer_id, call.index, piece.name, piece.arguments)
+        call.id = call.id or piece.id
+        name = None if call.named else piece.name
+        call.named = call.named or bool(name)
+        if piece.arguments and self._room >= 0:
+            self._room -= len(piece.arguments)
+            call.arguments.append(piece.arguments)
+        return structs.replace(piece, index=call.index, id=id_, name=name, type=call.type)
+
+    def fill(self) -> tuple[ToolCallDelta, ...]:
+        """The arguments of the calls that have none, once all has come: an empty object."""
+        empty = [call for call in self._calls if call.type == "function" and not call.arguments]
+        for call in empty:
+            call.arguments.append("{}")
+        return tuple(ToolCallDelta(index=call.index, arguments="{}") for call in empty)
+
+    @property
+    def are_whole(self) -> bool:
+        """Whether each call has a name and arguments that end."""
+        return self._room >= 0 and all(call.named and _is_whole(call) for call in self._calls)
+
+    def _of(self, piece: ToolCallDelta) -> _Call | None:
+        """The call that a piece belongs to, None where it begins one."""
+        known = reversed(self._calls)
+        if piece.id and (same := next((c for c in known if c.id == piece.id), None)):
+            return same
+        if piece.index == UNSAID:
+            return self._calls[-1] if self._calls and not piece.name else None
+        call = next((c for c in reversed(self._calls) if c.at == piece.index), None)
+        if call and piece.id and piece.name and call.named:
+            return None
+        return call
+
+    def _begun(self, piece: ToolCallDelta) -> _Call:
+        taken = {call.index for call in self._calls}
+        index = piece.index
+        if index == UNSAID or index in taken:
+            index = max(taken, default=-1) + 1
+        call = _Call(index=index, at=piece.index, id=piece.id, type=piece.type)
+        self._calls.append(call)
+        return call
+
+
+def _is_whole(call: _Call) -> bool:
+    if call.type != "function":
+        return True
+    return is_readable("".join(call.arguments).encode() or b"{}")
