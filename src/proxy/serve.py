@@ -48,6 +48,7 @@ from proxy.core.errors import (
     OK,
     ClientGone,
     Fault,
+    InternalError,
     NoProviderAvailable,
     ProviderError,
     ProviderTimeout,
@@ -304,7 +305,7 @@ class Chat:
         exchange, call = asked.exchange, asked.call
         writer = exchange.dialect.writer(call, self._served(asked, done, Cost(None)))
         collector = Collector()
-        outcome = GIVEN_UP
+        outcome, ended = GIVEN_UP, "client_gone"
         gone = False
         size = 0
 
@@ -329,31 +330,52 @@ class Chat:
                         collector.overflow()
                         exchange.release()
                     await send(b"".join(map(writer.chunk, chunks)))
-            answer, outcome = collector.answer(), OK
+            answer = collector.answer()
             served = self._settled(asked, done, collector.usage, collector.characters)
+            last = writer.done(answer, served)
+            outcome, ended = OK, "ok"
             try:  # the caller's last event goes first, and what is complete is kept all the same
-                await send(writer.done(answer, served))
+                await send(last)
             finally:
                 self._keep(asked, answer, served.cost, done, leader)
                 leader = None
+            await stream.linger()
         except ClientGone:
-            outcome = CALLER_GONE
-        except (Fault, TimeoutError) as error:
-            fault = error if isinstance(error, Fault) else out_of_time()
-            outcome = fault.outcome
-            refusal = as_proxy_error(fault, done.attempts, begun=True)
-            exchange.facts.update(error=refusal.type, source=refusal.source)
-            with suppress(ClientGone):
-                await send(writer.error(refusal, exchange.id, exchange.ports.clock.now()))
+            outcome, gone = CALLER_GONE, True
+        except Exception as error:
+            complete = ended == "ok"
+            outcome, ended, refusal = self._broken(exchange, done, error)
+            if not complete:  # nothing is sent after the last event
+                with suppress(ClientGone):
+                    await send(writer.error(refusal, exchange.id, exchange.ports.clock.now()))
         finally:
             stream.abort()
             done.call.end(outcome, collector.usage)
             exchange.note(self._settled(asked, done, collector.usage, collector.characters))
-            exchange.facts["ended"] = (
-                "client_gone" if gone or outcome == CALLER_GONE else outcome.kind
-            )
+            exchange.facts["ended"] = "client_gone" if gone else ended
             exchange.end(200, size)
             self._hand_over(asked, leader, None)
+
+    def _broken(
+        self, exchange: Exchange, done: Done, error: Exception
+    ) -> tuple[Outcome, str, ProxyError]:
+        """What ended a stream before its end: who caused it, what is recorded of it, and the
+        caller's error."""
+        outcome = GIVEN_UP
+        refusal: ProxyError
+        if isinstance(error, TimeoutError):
+            error = out_of_time()
+        if isinstance(error, Fault):
+            outcome = error.outcome
+            refusal = as_proxy_error(error, done.attempts, begun=True)
+            ended: str = error.kind
+        else:
+            exchange.ports.log("error", "bug", request_id=exchange.id, error=repr(error)[:500])
+            message = "The proxy made a mistake; it has been logged."
+            refusal = InternalError(message, attempts=done.attempts)
+            ended = refusal.type
+        exchange.facts.update(error=refusal.type, source=refusal.source)
+        return outcome, ended, refusal
 
     def _keep(
         self, asked: Asked, answer: Answer, cost: Cost, done: Done, leader: Leader | None

@@ -48,7 +48,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Where a hit was found; empty for one that another request's flight brought."""
     stream: bool = False
     ended: str = ""
-    """How a stream ended: `ok`, `client_gone`, or a kind of fault (core.errors.FaultKind)."""
+    """How a stream ended: `ok`, `client_gone`, a kind of fault (core.errors.FaultKind), or
+    `internal_error`: by a mistake of the proxy's."""
     first_ms: int | None = None
     """Until a stream's first content, in whole milliseconds."""
     input: int | None = None

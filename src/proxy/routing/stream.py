@@ -1,6 +1,8 @@
 """A provider's streamed answer, from its first real content on."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from proxy.core.chat import Chunk
 from proxy.core.errors import Fault
@@ -10,6 +12,10 @@ from proxy.providers.adapter import Decoder
 
 HEAD_LIMIT = EVENT_LIMIT
 """Bytes of a stream that may come before its first content."""
+GRACE = 2.0
+"""Seconds for which usage is waited for after the finish reason."""
+LINGER = 0.1
+"""Seconds for which the end of the body is waited for after all has been said."""
 
 
 class Stream:
@@ -22,6 +28,7 @@ class Stream:
         self._head: list[Chunk] = []
         self._ended = False
         self._read_bytes = 0
+        self._until: float | None = None
 
     async def begin(self) -> None:
         """Reads up to the first real content, or to the end of an answer that has none.
@@ -35,7 +42,8 @@ class Stream:
                 self._head += chunks
                 begun = any(chunk.has_content for chunk in chunks)
                 if self._read_bytes > HEAD_LIMIT and not begun and self._head:
-                    raise Fault("garbage", f"The stream held no content in {HEAD_LIMIT} bytes.")
+                    why = f"The stream held no content in {HEAD_LIMIT} bytes."
+                    raise Fault("garbage", why, source="proxy", blame="proxy")
             if self._ended and not self._decoder.finished:
                 raise _unfinished()
         except BaseException:
@@ -58,13 +66,44 @@ class Stream:
         """Closes the connection to the provider."""
         self._reply.abort()
 
+    async def linger(self) -> None:
+        """Waits for a provider that has said all to end the answer by itself, LINGER seconds at
+        most: a connection that is not cut can be used again."""
+        with suppress(Exception):  # whatever the tail is, the answer is whole
+            async with asyncio.timeout(LINGER):
+                while await anext(self._pieces, None) is not None:
+                    pass
+
     async def _next(self) -> list[Chunk]:
-        piece = await anext(self._pieces, None)
+        piece = None if self._decoder.over else await self._piece()
         if piece is not None:
             self._read_bytes += len(piece)
             return self._decoder.feed(piece)
         self._ended = True
         return self._decoder.end()
+
+    async def _piece(self) -> bytes | None:
+        """The next piece, None at the end. After the finish reason only usage or an error is to
+        come: it is waited for until GRACE is over, and a connection that breaks is the end."""
+        if not self._decoder.finished:
+            return await anext(self._pieces, None)
+        now = asyncio.get_running_loop().time()
+        self._until = self._until or now + GRACE
+        try:
+            async with asyncio.timeout_at(self._until):
+                return await anext(self._pieces, None)
+        except (Fault, TimeoutError):
+            return None
+
+
+async def read_whole(reply: Reply) -> bytes:
+    """The whole body of an answer. Raises Fault. The connection is closed where the body is not
+    read to its end, also when reading is cancelled: the provider would go on billing."""
+    try:
+        return await reply.read()
+    except BaseException:
+        reply.abort()
+        raise
 
 
 def _unfinished() -> Fault:
