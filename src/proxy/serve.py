@@ -50,6 +50,7 @@ from proxy.core.errors import (
     Fault,
     InternalError,
     NoProviderAvailable,
+    Outcome,
     ProviderError,
     ProviderTimeout,
     ProxyError,

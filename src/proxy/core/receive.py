@@ -33,6 +33,16 @@ async def read_whole(reply: Reply, limit: int, hold: Hold | None) -> bytes:
     return b"".join(pieces)
 
 
+async def read_body(reply: Reply) -> bytes:
+    """The whole body. Raises Fault. The connection is closed where the body is not read to its
+    end, also when reading is cancelled: the provider would go on billing."""
+    try:
+        return await reply.read()
+    except BaseException:
+        reply.abort()
+        raise
+
+
 async def read_head(reply: Reply) -> bytes:
     """The first HEAD_BYTES of a body, or what comes of them."""
     head = bytearray()
@@ -44,13 +54,20 @@ async def read_head(reply: Reply) -> bytes:
                 break
     except Fault:
         pass  # the status tells enough
+    except BaseException:
+        reply.abort()
+        raise
     return bytes(head)
 
 
 async def drain(reply: Reply) -> None:
     """Reads a body that nobody needs, to its end. Raises Fault."""
-    async for _ in reply.chunks():
-        pass
+    try:
+        async for _ in reply.chunks():
+            pass
+    except BaseException:
+        reply.abort()
+        raise
 
 
 def _too_long(limit: int) -> Fault:

@@ -4,6 +4,7 @@ A parsed object becomes `application/json`, a stream `text/event-stream`; a thro
 becomes status 500 with its text, `<code>: <description>`, as the body.
 """
 
+import asyncio
 from typing import Any
 
 import js
@@ -26,7 +27,12 @@ async def run_ai(ai: Any, request: Outgoing, idle: float) -> Reply:
         else:
             text = js.Response.new(js_bytes(request.body or b"{}"))  # decodes it in one crossing
             inputs = await text.json()
-            result = await ai.run(request.url.removeprefix("ai:"), inputs)
+            running = asyncio.ensure_future(ai.run(request.url.removeprefix("ai:"), inputs))
+            try:
+                result = await asyncio.shield(running)
+            except asyncio.CancelledError:
+                running.add_done_callback(_close)
+                raise
         if hasattr(result, "getReader"):
             return StreamReply(200, {"content-type": "text/event-stream"}, result, idle)
         # As a stream it is read within bounds, as any answer is.
@@ -36,3 +42,11 @@ async def run_ai(ai: Any, request: Outgoing, idle: float) -> Reply:
     except JsException as error:
         text = str(getattr(error, "message", "") or error)
         return BytesReply(500, {"content-type": "text/plain"}, text.encode())
+
+
+def _close(running: "asyncio.Future[Any]") -> None:
+    """Closes the answer that nobody waits for any more: its model would go on."""
+    if not running.cancelled() and not running.exception():
+        result = running.result()
+        if hasattr(result, "getReader"):
+            result.cancel()

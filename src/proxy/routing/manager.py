@@ -28,7 +28,7 @@ from proxy.core.config import Config
 from proxy.core.errors import OK, Fault, InvalidRequest
 from proxy.core.permit import Permit, Reservation
 from proxy.core.ports import VECTORS_BYTES, Outgoing, Ports, Reply
-from proxy.core.receive import read_head
+from proxy.core.receive import read_body, read_head
 from proxy.providers.adapter import Adapter, Target
 from proxy.providers.registry import ADAPTERS
 from proxy.routing.allowance import Allowance
@@ -99,7 +99,7 @@ class Manager:
             # Unstreamed, a provider may think for long between its headers and its answer.
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
             with _observed(target, permit):
-                return adapter.answer(target, await reply.read())
+                return adapter.answer(target, await read_body(reply))
 
         asked = _Asked.of(call, began, retrying)
         answer, done = await self._run_chat(call, asked, permit, attempt, hold)
@@ -167,7 +167,7 @@ class Manager:
             adapter = ADAPTERS[target.spec.dialect]
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
             with _observed(target, permit):
-                return adapter.embeddings(target, ask, await reply.read())
+                return adapter.embeddings(target, ask, await read_body(reply))
 
         asked = _Asked(
             ask.routing, Needs(embedding=True, vendors=ask.vendors), ask.user, ask.caller_key

@@ -96,15 +96,5 @@ class Stream:
             return None
 
 
-async def read_whole(reply: Reply) -> bytes:
-    """The whole body of an answer. Raises Fault. The connection is closed where the body is not
-    read to its end, also when reading is cancelled: the provider would go on billing."""
-    try:
-        return await reply.read()
-    except BaseException:
-        reply.abort()
-        raise
-
-
 def _unfinished() -> Fault:
     return Fault("network", "The stream ended without its finish reason.", blame="model")
