@@ -36,6 +36,7 @@ from proxy.routing.attempts import Run, Terms
 from proxy.routing.images import Fitting
 from proxy.routing.needs import Needs
 from proxy.routing.plan import Plan, roomy
+from proxy.routing.refused_fields import RefusedFields, named_in, without
 from proxy.routing.retry import Retrying
 from proxy.routing.selection import Selection
 from proxy.routing.strategy import Candidate, Order, order
@@ -79,6 +80,7 @@ class Manager:
         self._clock = ports.clock
         self._random = ports.random
         self._providers = len(selection.configured)
+        self._refused = RefusedFields()
         self.retrying = Retrying(config.retry_attempts, config.retry_delay_ms)
         """What the deployment wants; a request may want another."""
 
@@ -272,22 +274,32 @@ class Manager:
         first_byte: Allowance,
         idle: float | None = None,
     ) -> Reply:
-        """Sends, and raises the Fault that an answer of another status than 2xx means. idle:
-        seconds of silence that are borne later, if not as long as the deployment would wait for
-        the first byte."""
+        """Sends, once more without fields of the proxy's own that are refused. Raises the Fault
+        that an answer of another status than 2xx means. idle: seconds of silence that are borne
+        later, if not as long as the deployment would wait for the first byte."""
         idle = idle or max(first_byte.seconds, first_byte.own)
-        try:
-            async with asyncio.timeout(first_byte.seconds):
-                reply = await self._upstream.send(outgoing, idle=idle)
-        except TimeoutError:
-            raise first_byte.run_out() from None
-        if 200 <= reply.status < 300:
-            permit.observe(target.spec.name, target.model.id, reply.headers)
-            return reply
-        body = await read_head(reply)
-        fault = adapter.fault(target, reply.status, reply.headers, body, self._clock.now())
-        permit.observe(target.spec.name, target.model.id, reply.headers, fault)
-        raise fault
+        provider, model, refused = target.spec.name, target.model.id, frozenset[str]()
+        outgoing = self._refused.left_out(provider, outgoing)
+        while True:
+            try:
+                async with asyncio.timeout(first_byte.seconds):
+                    reply = await self._upstream.send(outgoing, idle=idle)
+            except TimeoutError:
+                raise first_byte.run_out() from None
+            if 200 <= reply.status < 300:
+                permit.observe(provider, model, reply.headers)
+                if refused:
+                    self._refused.remember(provider, refused)
+                return reply
+            body = await read_head(reply)
+            fault = adapter.fault(target, reply.status, reply.headers, body, self._clock.now())
+            permit.observe(provider, model, reply.headers, fault)
+            if refused or fault.kind != "bad_request":
+                raise fault
+            refused = named_in(body, outgoing)
+            if not refused:
+                raise fault
+            outgoing = without(outgoing, refused)
 
 
 @contextmanager

@@ -1,0 +1,109 @@
+"""Fields that the proxy adds and a provider refuses."""
+
+import json
+from typing import Any
+
+import pytest
+
+from proxy.core.chat import EmbeddingRequest, Routing
+from proxy.core.errors import InvalidRequest
+from proxy.core.ports import Outgoing
+from proxy.routing.refused_fields import named_in, without
+from tests.unit.doubles import FakeReply, Unlimited, ports
+from tests.unit.routing.test_attempts import Isolate, made_catalog
+from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, STOP, call
+
+REFUSALS = {
+    "OpenAI": {"error": {"message": "Unrecognized request argument supplied: NAME"}},
+    "Mistral": {"detail": [{"loc": ["body", "NAME"], "msg": "Extra inputs are not permitted"}]},
+    "param": {"error": {"message": "Unknown parameter.", "param": "NAME"}},
+}
+VECTORS = b'{"data":[{"index":0,"embedding":[0.5]}]}'
+ASK = EmbeddingRequest(input=("hi",), routing=Routing(model="openai/embed-o"), base64=True)
+
+
+class Strict:
+    """A provider that refuses a field."""
+
+    def __init__(self, name: str, form: dict[str, Any], status: int = 400) -> None:
+        self.name = name
+        self.status = status
+        self.form = json.dumps(form).replace("NAME", name).encode()
+        self.bodies: list[dict[str, Any]] = []
+
+    def __call__(self, request: Outgoing) -> FakeReply:
+        self.bodies.append(json.loads(request.body or b"{}"))
+        if self.name in self.bodies[-1]:
+            return FakeReply(self.form, status=self.status)
+        if request.url.endswith("/embeddings"):
+            return FakeReply(VECTORS)
+        return FakeReply(HELLO, STOP, DONE, headers=EVENTS)
+
+
+def isolate_of(provider: Any) -> Isolate:
+    return Isolate(made_catalog(), ports(provider))
+
+
+async def streamed(isolate: Isolate) -> list[str]:
+    stream, done = await isolate.manager.stream(call(stream=True, fallback=False), Unlimited())
+    text = "".join([chunk.text async for chunks in stream.chunks() for chunk in chunks])
+    assert text == "Hello"
+    return [attempt.outcome for attempt in done.attempts]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("form", REFUSALS.values(), ids=REFUSALS)
+async def test_it_is_left_out_and_the_provider_remembered(
+    form: dict[str, Any], status: int
+) -> None:
+    strict = Strict("stream_options", form, status)
+    isolate = isolate_of(strict)
+    assert await streamed(isolate) == ["ok"]
+    assert ["stream_options" in body for body in strict.bodies] == [True, False]
+    assert strict.bodies[1] == {k: v for k, v in strict.bodies[0].items() if k != strict.name}
+    assert await streamed(isolate) == ["ok"]
+    assert len(strict.bodies) == 3
+
+
+@pytest.mark.parametrize("form", REFUSALS.values(), ids=REFUSALS)
+async def test_vectors_are_made_base64_here(form: dict[str, Any]) -> None:
+    strict = Strict("encoding_format", form)
+    isolate = isolate_of(strict)
+    for _ in range(2):
+        vectors, done = await isolate.manager.embed(ASK, Unlimited())
+        assert vectors.vectors == ("AAAAPw==",)
+        assert [attempt.outcome for attempt in done.attempts] == ["ok"]
+    assert ["encoding_format" in body for body in strict.bodies] == [True, False, False]
+
+
+async def test_it_is_tried_once_and_only_an_answer_is_remembered() -> None:
+    bodies: list[bytes] = []
+
+    def never(request: Outgoing) -> FakeReply:
+        bodies.append(request.body or b"")
+        return FakeReply(b'{"error":{"message":"stream_options or something"}}', status=400)
+
+    isolate = isolate_of(never)
+    for _ in range(2):
+        with pytest.raises(InvalidRequest, match="or something"):
+            await streamed(isolate)
+    assert [b"stream_options" in body for body in bodies] == [True, False] * 2
+
+
+async def test_what_the_caller_gave_is_refused_as_it_was() -> None:
+    strict = Strict("model", REFUSALS["param"])
+    with pytest.raises(InvalidRequest):
+        await streamed(isolate_of(strict))
+    assert len(strict.bodies) == 1
+
+
+def test_a_large_body_is_sent_again_without_a_copy_of_what_is_large() -> None:
+    text = b'"' + b"x" * 100_000 + b'"'
+    parts = (b'{"a":', text, b',"stream_options":{"include_usage":true},"stream":true}')
+    request = Outgoing(url="https://openai.test/v1/chat/completions", body=parts)
+    error = b'{"error":{"message":"Unknown field stream_options"}}'
+    assert named_in(error, request) == {"stream_options"}
+    again = without(request, named_in(error, request)).body
+    assert isinstance(again, tuple)
+    assert again[1] is text
+    assert b"".join(map(bytes, again)) == b'{"a":' + text + b',"stream":true}'
