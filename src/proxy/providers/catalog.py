@@ -56,6 +56,8 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     message_drop: tuple[str, ...] = ()
     """Fields of a message, or of its tool calls, that it refuses: left out, where another
     provider's answer has come back in the history."""
+    text_parts: bool = True
+    """Whether it takes a message's texts as a list of parts; where not, they become one text."""
     tool_turn: dict[str, str] = {}
     """Fields that it wants on an assistant message with tool calls, and what to put where
     the message has none, e.g. {"reasoning_content": ""}."""

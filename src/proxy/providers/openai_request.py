@@ -177,13 +177,17 @@ def _messages_of(chat: ChatRequest) -> Sequence[Raw | Fields]:
 def _edited(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields:
     """A message as this provider takes it: the very same bytes where nothing has to change."""
     spec = target.spec
-    if message.role not in ("assistant", "tool") and message.role not in spec.roles:
+    in_parts = not spec.text_parts and isinstance(message.content, tuple)
+    unlike = message.role in ("assistant", "tool") or message.role in spec.roles
+    if not (unlike or in_parts):
         return raw
     given = splice.FIELDS.decode(raw) if isinstance(raw, Raw) else raw
     refused = {*spec.message_drop, *target.model.message_drop}
     fields = {name: value for name, value in given.items() if name not in refused}
     if message.role in spec.roles:
         fields["role"] = _raw(spec.roles[message.role])
+    if in_parts and all(part.type == "text" for part in message.parts):
+        fields["content"] = _raw("\n".join(part.text or "" for part in message.parts))
     if message.tool_calls:
         fields["tool_calls"] = _edited_calls(fields["tool_calls"], refused, spec.tool_id_limit)
         for name, value in spec.tool_turn.items():
@@ -200,6 +204,9 @@ def _edited_calls(raw: Any, refused: set[str], limit: int | None) -> Any:
     calls = [{name: value for name, value in call.items() if name not in refused} for call in given]
     for call in calls:
         call["id"] = _raw(_short(_WORD.decode(call["id"]), limit))
+        function = splice.FIELDS.decode(call.get("function", b"{}"))
+        if function.get("arguments") == _NULL:
+            call["function"] = _raw({**function, "arguments": "{}"})
     return raw if calls == given else _raw(calls)
 
 

@@ -23,6 +23,7 @@ from proxy.core.chat import (
 from proxy.providers import openai
 from proxy.providers.adapter import Target
 from proxy.providers.catalog import Model, ProviderSpec
+from tests.unit.providers import replay
 
 HELLO = (Message(role="user", content="Hello"),)
 
@@ -339,6 +340,40 @@ def test_fields_of_messages_that_a_provider_refuses() -> None:
     assert messages[2].keys() == {"role", "content", "tool_calls"}
     assert [call.keys() for call in messages[2]["tool_calls"]] == [{"id", "type", "function"}] * 2
     assert messages[5] == {"role": "assistant", "content": "Sunny."}
+
+
+def test_a_call_whose_arguments_are_null_has_an_empty_object() -> None:
+    body = HISTORY.replace(b'"arguments": "{}"', b'"arguments": null')
+    chat = as_called(body)
+    assert chat.messages[2].tool_calls
+    assert chat.messages[2].tool_calls[0].function.arguments == "{}"
+    messages = sent(target(), chat)["messages"]
+    assert messages == json.loads(HISTORY)["messages"]
+
+
+TEXTS = [{"type": "text", "text": "sunny"}, {"type": "text", "text": "warm"}]
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+
+
+@pytest.mark.parametrize("role", ["tool", "user", "system", "assistant"])
+def test_texts_in_parts_become_one_where_a_provider_takes_no_parts(role: str) -> None:
+    message = {"role": role, "content": TEXTS, "x_new": 1}
+    chat = as_called(json.dumps({"model": "model-1", "messages": [message]}).encode())
+    assert sent(target(), chat)["messages"] == [message]
+    [told] = sent(target(text_parts=False), chat)["messages"]
+    assert told == message | {"content": "sunny\nwarm"}
+
+
+def test_parts_with_an_image_stay_parts() -> None:
+    message = {"role": "user", "content": [*TEXTS, IMAGE]}
+    chat = as_called(json.dumps({"model": "model-1", "messages": [message]}).encode())
+    assert sent(target(text_parts=False), chat)["messages"] == [message]
+
+
+def test_deepseek_takes_no_parts() -> None:
+    message = Message(role="tool", tool_call_id="c", content=(Part("text", "a"), Part("text", "b")))
+    to = replay.target("deepseek")
+    assert sent(to, ChatRequest(messages=(message,)))["messages"][0]["content"] == "a\nb"
 
 
 def test_ids_that_are_too_long_become_the_same_short_one() -> None:
