@@ -4,7 +4,6 @@ The order is SPEC.md's: look into the cache, ask the providers, keep what came, 
 provider fails give a stale answer rather than none.
 """
 
-import asyncio
 from contextlib import suppress
 from functools import partial
 
@@ -39,7 +38,7 @@ from proxy.cache.lru import MemoryCache
 from proxy.cache.purge import PurgeView
 from proxy.cache.tiers import Lower, LowerTiers
 from proxy.core.body_memory import STEP, Hold
-from proxy.core.chat import Answer, Call, ChatRequest, Cost, Served, Usage
+from proxy.core.chat import Answer, Call, ChatRequest, Chunk, Cost, Served, Usage
 from proxy.core.collect import Collector
 from proxy.core.config import Config
 from proxy.core.errors import (
@@ -321,16 +320,17 @@ class Chat:
                     raise
                 gone = True
 
+        async def pass_on(chunks: list[Chunk]) -> None:
+            for chunk in chunks:
+                collector.add(chunk)
+            if not _fits(exchange.hold, collector):
+                collector.overflow()
+                exchange.release()
+            await send(b"".join(map(writer.chunk, chunks)))
+
         limit = self._manager.timeout(call.routing) - exchange.ms / 1000
         try:
-            async with asyncio.timeout(limit if call.routing.timeout_ms else None):
-                async for chunks in stream.chunks():
-                    for chunk in chunks:
-                        collector.add(chunk)
-                    if not _fits(exchange.hold, collector):
-                        collector.overflow()
-                        exchange.release()
-                    await send(b"".join(map(writer.chunk, chunks)))
+            await stream.pass_on(pass_on, limit if call.routing.timeout_ms else None)
             answer = collector.answer()
             served = self._settled(asked, done, collector.usage, collector.characters)
             last = writer.done(answer, served)

@@ -31,7 +31,8 @@ MESSAGES = [
     {"role": "user", "content": "And?"},
 ]
 TEXT = [{"role": "user", "content": "é" * SIZE}]
-PARTS = [{"role": "user", "content": [{"type": "text", "text": "a" * SIZE}]}]
+SMALL_PART = {"type": "text", "text": 'a "word"\n é'}
+PARTS = [{"role": "user", "content": [SMALL_PART, {"type": "text", "text": "a" * SIZE}]}]
 PROVIDERS = ("openai", "gemini", "workers-ai", "deepseek")
 
 

@@ -50,6 +50,15 @@ async def test_after_done_nothing_changes_the_answer(path: str, tail: Any) -> No
 
 
 @PATHS
+@in_no_time
+async def test_a_callers_time_that_ends_after_the_answer_changes_nothing(path: str) -> None:
+    house = House(by_host(openai=stream_of(HELLO, 0.5, STOP, OPEN)), LoopClock())
+    told = await house.told(path, stream=True, timeout=1000)
+    assert (told.text, b"error" in told.body) == ("Hello", False)
+    assert house.line["proxy.stream.ended"] == "ok"
+
+
+@PATHS
 async def test_an_unknown_finish_reason_is_shown_and_not_kept(path: str) -> None:
     stop = STOP.replace(b'"stop"', b'"thought_enough"')
     house = House(by_host(openai=lambda _: stream_of(HELLO, stop, DONE)))

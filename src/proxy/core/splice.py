@@ -85,6 +85,18 @@ def large_texts(message: Message, raw: Raw | None) -> Sequence[memoryview | None
     return [_large_text(part, raws) for part, raws in zip(parts, told, strict=True)]
 
 
+def text_in_lines(message: Message, raw: Raw | None) -> str | Piece:
+    """The texts of a message's parts, a line between them. raw: the message's own bytes."""
+    parts, texts = message.parts, large_texts(message, raw)
+    if not any(texts):
+        return "\n".join(part.text or "" for part in parts)
+    pieces: list[Text] = []
+    for part, text in zip(parts, texts, strict=True):
+        told = memoryview(msgspec.json.encode(part.text or "") if text is None else text)
+        pieces += (b"\\n" if pieces else b'"', told[1:-1])
+    return Piece(*pieces, b'"')
+
+
 def _large_text(part: Part, raws: _Part) -> memoryview | None:
     url = part.image_url.url if part.image_url else None
     text = memoryview(raws.text if raws.image_url is None else raws.image_url.url)

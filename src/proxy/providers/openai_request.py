@@ -187,7 +187,8 @@ def _edited(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields
     if message.role in spec.roles:
         fields["role"] = _raw(spec.roles[message.role])
     if in_parts and all(part.type == "text" for part in message.parts):
-        fields["content"] = _raw("\n".join(part.text or "" for part in message.parts))
+        own = raw if isinstance(raw, Raw) else None
+        fields["content"] = splice.text_in_lines(message, own)
     if message.tool_calls:
         fields["tool_calls"] = _edited_calls(fields["tool_calls"], refused, spec.tool_id_limit)
         for name, value in spec.tool_turn.items():

@@ -22,7 +22,7 @@ from proxy.core.chat import (
 )
 from proxy.core.errors import Fault, InvalidRequest
 from proxy.core.ports import Outgoing
-from proxy.core.splice import Piece, large_texts
+from proxy.core.splice import Piece, large_texts, text_in_lines
 from proxy.providers import faults, openai_answer, openai_stream
 from proxy.providers.adapter import Target
 from proxy.providers.openai_answer import (
@@ -240,12 +240,10 @@ def _content(message: Message, raw: Raw | None, place: str) -> Any:
             raise InvalidRequest(f"{where}: {reason}.", param=where)
         if part.image_url and not part.image_url.url.startswith("data:"):
             raise InvalidRequest(f"{where}: Workers AI takes images as data URLs.", param=where)
+    if not any(part.image_url for part in message.parts):
+        return text_in_lines(message, raw)
     texts = large_texts(message, raw)
-    if any(part.image_url for part in message.parts):
-        return [_part(part, text) for part, text in zip(message.parts, texts, strict=True)]
-    if len(texts) == 1 and texts[0] is not None:
-        return Piece(texts[0])
-    return "\n".join(part.text or "" for part in message.parts)
+    return [_part(part, text) for part, text in zip(message.parts, texts, strict=True)]
 
 
 def _part(part: Part, large: memoryview | None) -> Any:

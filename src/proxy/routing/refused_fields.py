@@ -5,11 +5,11 @@ out and the request is sent again; an isolate remembers which provider refuses w
 import re
 
 import msgspec
-from msgspec import Raw, structs
+from msgspec import structs
 
 from proxy.core.nesting import Text
 from proxy.core.ports import Outgoing
-from proxy.core.splice import SMALL
+from proxy.core.splice import FIELDS, SMALL
 
 ADDED = ("stream_options", "encoding_format")
 """What no answer needs: the first is for the accounting, the second a form of vectors that the
@@ -44,7 +44,7 @@ def without(request: Outgoing, names: frozenset[str]) -> Outgoing:
         return request
     if not isinstance(request.body, bytes):  # large: what is added stands in the small parts
         return structs.replace(request, body=tuple(_cut(part, names) for part in request.body))
-    fields = msgspec.json.decode(request.body, type=dict[str, Raw])
+    fields = FIELDS.decode(request.body)
     if names.isdisjoint(fields):
         return request
     kept = {name: value for name, value in fields.items() if name not in names}

@@ -1,7 +1,7 @@
 """A provider's streamed answer, from its first real content on."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 from proxy.core.chat import Chunk
@@ -61,6 +61,22 @@ class Stream:
                 yield chunks
         if not self._decoder.finished:
             raise _unfinished()
+
+    async def pass_on(
+        self, take: Callable[[list[Chunk]], Awaitable[None]], limit: float | None
+    ) -> None:
+        """Hands the chunks to `take`, within `limit` seconds. Raises what `chunks` raises, and
+        TimeoutError, unless only usage was still to come."""
+        taken = False
+        try:
+            async with asyncio.timeout(limit):
+                async for chunks in self.chunks():
+                    taken = False
+                    await take(chunks)
+                    taken = self._decoder.finished
+        except TimeoutError:
+            if not taken:
+                raise
 
     def abort(self) -> None:
         """Closes the connection to the provider."""
