@@ -40,8 +40,12 @@ export function showProviders(panel, seen, told) {
     { title: "Breaker", cell: breaker },
     { title: "Last check", extra: true, cell: lastCheck },
     number("Requests", (f) => count(f.requests)),
-    number("Errors", (f) =>
-      h("span", { class: f.errors ? "bad-text" : "muted" }, percent(share(f.errors, f.requests))),
+    number("Failed attempts", (f) =>
+      h(
+        "span",
+        { class: f.failedAttempts ? "bad-text" : "muted" },
+        percent(share(f.failedAttempts, f.attempts)),
+      ),
     ),
     number("p50", (f) => span(f.latencyMs.p50), true),
     number("p95", (f) => span(f.latencyMs.p95)),

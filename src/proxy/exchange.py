@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import structs
 
 from proxy.access.gate import authorization_of
-from proxy.analytics.event import Event
+from proxy.analytics.event import UNSENT, Event
 from proxy.analytics.trace import Trace
 from proxy.core.chat import Attempt, Served, Usage
 from proxy.core.config import Config
@@ -114,9 +114,16 @@ class Exchange:
         if error.status == 401:
             headers["www-authenticate"] = "Bearer"
         self.attempted(error.attempts)
-        self.facts.update(error=error.type, source=error.source)
+        self.blame(error)
         body = self.dialect.error(error, self.id, self.ports.clock.now())
         return Response(status=error.status, headers=headers, body=body)
+
+    def blame(self, error: ProxyError) -> None:
+        """Keeps which error was answered, and who was asked last where nobody answered."""
+        self.facts.update(error=error.type, source=error.source)
+        sent = [attempt for attempt in error.attempts if attempt.outcome not in UNSENT]
+        if sent and "provider" not in self.facts:
+            self.facts.update(provider=sent[-1].provider, model=sent[-1].model)
 
     def tell(self, served: Served) -> dict[str, str]:
         """The headers that say how a request was served, which is noted too."""

@@ -375,7 +375,7 @@ class Chat:
             message = "The proxy made a mistake; it has been logged."
             refusal = InternalError(message, attempts=done.attempts)
             ended = refusal.type
-        exchange.facts.update(error=refusal.type, source=refusal.source)
+        exchange.blame(refusal)
         return outcome, ended, refusal
 
     def _keep(

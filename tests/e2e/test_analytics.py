@@ -111,6 +111,44 @@ def test_totals_are_exactly_what_was_sent(admin: httpx.Client, issue: Issue, scr
     assert figures(admin, user=user_of(user))["total"]["requests"] == 124
 
 
+def test_a_providers_failures_are_charged_to_it(
+    admin: httpx.Client, issue: Issue, script: Any
+) -> None:
+    """Six requests that it alone could answer, and one that another answered in its place."""
+    user = issue()
+    failing = {"provider": "huggingface", "model": "huggingface/fast"}
+    for number in range(6):
+        body = failing | {"prompt": script(f"{number}", huggingface={"status": 500})}
+        assert user.post("/v1/generate", json=body | {"fallback": False}).status_code == 502
+    admin.delete("/admin/breakers")
+    body = failing | {"prompt": script("7", huggingface={"status": 500}), "fallback": ["openai"]}
+    assert user.post("/v1/generate", json=body).json()["provider"] == "openai"
+
+    told = figures(user, group_by="provider")
+    by = {group["key"]["provider"]: group for group in told["groups"]}
+    tried = by["huggingface"]
+    assert (tried["requests"], tried["errors"]) == (6, 6)
+    assert (tried["attempts"], tried["failedAttempts"]) == (7, 7)
+    answered = by["openai"]
+    assert (answered["requests"], answered["errors"]) == (1, 0)
+    assert (answered["attempts"], answered["failedAttempts"]) == (1, 0)
+    assert set(by) == {"huggingface", "openai"}
+    assert (told["total"]["attempts"], told["total"]["failedAttempts"]) == (8, 7)
+
+    page = admin.get("/metrics").text
+    samples = [s for f in text_string_to_metric_families(page) for s in f.samples]
+    failed = {
+        sample.name: sum(
+            s.value
+            for s in samples
+            if s.name == sample.name and s.labels.get("provider") == "huggingface"
+        )
+        for sample in samples
+        if sample.name in ("proxy_failed_attempts_total", "proxy_errors_total")
+    }
+    assert failed == {"proxy_failed_attempts_total": 7, "proxy_errors_total": 6}
+
+
 def user_of(caller: httpx.Client) -> str:
     return str(caller.get("/analytics/requests").json()["requests"][0]["user"])
 

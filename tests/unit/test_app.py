@@ -547,3 +547,18 @@ async def test_a_stream_whose_response_cannot_be_built_is_ended() -> None:
     await asyncio.gather(*LATER)
     assert reply.aborted
     assert [line["http.response.status_code"] for line in lines_of(outside)] == [500]
+
+
+async def test_who_was_asked_last_is_kept_of_a_request_that_failed() -> None:
+    app, outside = made(lambda _: error(500))
+    body = {"prompt": "Hello", "model": "openai/gpt-4o", "fallback": False}
+    assert (await ask(app, request("POST", "/v1/generate", body, **JSON))).status == 502
+    line = lines(outside)[0]
+    assert (line["gen_ai.provider.name"], line["error.type"]) == ("openai", "provider_error")
+
+
+async def test_nobody_is_charged_with_what_no_provider_saw() -> None:
+    app, outside = made()
+    body = {"prompt": "Hello", "model": "nobody-knows-it"}
+    assert (await ask(app, request("POST", "/v1/generate", body, **JSON))).status == 404
+    assert "gen_ai.provider.name" not in lines(outside)[0]

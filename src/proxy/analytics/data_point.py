@@ -13,7 +13,7 @@ queries slow.
 
 from operator import attrgetter
 
-from proxy.analytics.event import Event
+from proxy.analytics.event import Event, has_failed
 from proxy.core.chat import Attempt
 from proxy.core.ports import DataPoint
 
@@ -77,7 +77,7 @@ _MAX_INDEX = 96
 
 def data_point(event: Event) -> DataPoint:
     """An event's blobs, doubles and index. What is not known is an empty text or 0."""
-    attempts = event.attempts
+    attempts, sent = event.attempts, event.sent
     blobs = [*_BLOBS_BEFORE(event), _told(attempts) if attempts else "", *_BLOBS_AFTER(event)]
     doubles: list[float] = [
         event.status,
@@ -86,8 +86,8 @@ def data_point(event: Event) -> DataPoint:
         int(event.failed),
         int(event.fell_back and not event.failed),
         int(event.stream),
-        len(attempts),
-        sum(attempt.outcome != "ok" for attempt in attempts) if attempts else 0,
+        len(sent),
+        sum(map(has_failed, sent)),
         event.input or 0,
         event.output or 0,
         event.cached or 0,

@@ -12,6 +12,17 @@ TierName = Literal["", "memory", "kv", "r2"]
 BATCH = "/v1/batch"
 ITEM = "/v1/batch/item"
 """The endpoint of one request of a batch; the batch itself is one of /v1/batch."""
+UNSENT = ("limited", "breaker_open")
+"""Outcomes of attempts that never went out: the provider knows nothing of them."""
+REFUSED = ("bad_request", "too_large")
+"""Outcomes by which a provider refused what the caller had sent."""
+
+
+def has_failed(attempt: Attempt) -> bool:
+    """Whether the provider failed at an attempt that went out: not where it may refuse a wrong
+    request, and not by what the caller or the proxy caused."""
+    by_another = attempt.outcome in REFUSED or attempt.blame in ("caller", "proxy")
+    return attempt.outcome != "ok" and not by_another
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -38,7 +49,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Who spoke the error."""
     provider: str = ""
     model: str = ""
-    """Who answered, or whose answer was kept."""
+    """Who answered, whose answer was kept or, where nobody answered, who was asked last. Empty:
+    nobody was asked."""
     asked: str = ""
     """The model or tier that was asked for."""
     strategy: str = ""
@@ -84,6 +96,16 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
         """Whether the caller was answered an error, or its stream broke. A caller who left did
         not fail."""
         return self.status >= 400 or self.error != ""
+
+    @property
+    def unpriced(self) -> bool:
+        """Whether a model answered whose price is not known."""
+        return self.cost is None and self.provider != "" and self.status < 400
+
+    @property
+    def sent(self) -> tuple[Attempt, ...]:
+        """The attempts that went out to a provider."""
+        return tuple(attempt for attempt in self.attempts if attempt.outcome not in UNSENT)
 
     @property
     def fell_back(self) -> bool:

@@ -72,7 +72,7 @@ _COUNTERS = (
     ),
     _Counter(
         "proxy_errors_total",
-        "Requests answered with an error, and streams that broke.",
+        "Requests answered with an error, and streams that broke, by who was asked last.",
         ("endpoint", "provider", "model"),
         lambda t: t.errors,
     ),
@@ -116,14 +116,14 @@ _COUNTERS = (
     ),
     _Counter(
         "proxy_attempts_total",
-        "Attempts at providers.",
-        ("endpoint",),
+        "Attempts that went out, by the provider and model that were tried.",
+        ("endpoint", *_PAIR),
         lambda t: t.attempts,
     ),
     _Counter(
         "proxy_failed_attempts_total",
-        "Attempts at providers that failed.",
-        ("endpoint",),
+        "Those of them at which the provider failed.",
+        ("endpoint", *_PAIR),
         lambda t: t.failed_attempts,
     ),
     _Counter(

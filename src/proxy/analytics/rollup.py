@@ -16,7 +16,7 @@ from msgspec import structs
 from proxy.analytics.event import Event
 from proxy.analytics.figures import KEPT_SECONDS, MOST, SPAN_SECONDS, Group, Query, Sums
 from proxy.analytics.names import Caps, Names
-from proxy.analytics.totals import COUNTERS, Sketch, Totals
+from proxy.analytics.totals import COUNTERS, Sketch, Totals, count_attempts
 from proxy.core.ports import SQL
 
 A_DAY = Caps(users=1_000, models=50, pairs=2_000)
@@ -101,6 +101,10 @@ class Rollup:
         for place, many in alike.items():
             for minute, of_it in _by_minute(many, now - DAY * 1000, now):
                 sums.setdefault(self._row(minute, *place), Totals()).count(of_it)
+                _, endpoint, status, user, _ = place
+                for (provider, model), attempts in count_attempts(of_it).items():
+                    row = self._row(minute, provider, endpoint, status, user, model)
+                    sums.setdefault(row, Totals()).add(attempts)
         rows = [[*row, *structs.astuple(totals)] for row, totals in sums.items()]
         for i in range(0, len(rows), ROWS):
             self._sql(_ADD, msgspec.json.encode(rows[i : i + ROWS]).decode())

@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from msgspec import Struct, structs
 
-from proxy.analytics.event import Event
+from proxy.analytics.event import Event, has_failed
 
 ERROR = 0.045
 """The relative error of a bucket's middle; what is left to 5 % covers rounding to whole ms."""
@@ -38,6 +38,7 @@ _KIND: Callable[[Event], tuple[int, str, str, str, str]] = attrgetter(
     "status", "error", "ended", "cache", "tier"
 )
 _ATTEMPTS = attrgetter("attempts")
+_UNPRICED: Callable[[Event], bool] = attrgetter("unpriced")
 _MS: Callable[[Event], int] = attrgetter("ms")
 _KEPT = ("hit", "stale")
 """Answers of the cache."""
@@ -104,6 +105,7 @@ class Totals(Struct, kw_only=True, omit_defaults=True):
     fallbacks: int = 0
     """Answers of another provider or model than the first that was tried."""
     attempts: int = 0
+    """Attempts that went out, counted where the provider and model stand that were tried."""
     failed_attempts: int = 0
     input: int = 0
     output: int = 0
@@ -144,11 +146,9 @@ class Totals(Struct, kw_only=True, omit_defaults=True):
             if cache:
                 name = _CACHED.get(cache) or f"hits_{tier or 'flight'}"
                 setattr(self, name, getattr(self, name) + n)
-        self.unpriced += sum([event.cost is None and event.provider != "" for event in events])
+        self.unpriced += sum(map(_UNPRICED, events))
         for event in filter(_ATTEMPTS, events):
             self.fallbacks += event.fell_back and not event.failed
-            self.attempts += len(event.attempts)
-            self.failed_attempts += sum(attempt.outcome != "ok" for attempt in event.attempts)
         for ms, n in Counter(map(_MS, events)).items():
             add_to(self.latency, ms, n)
         for ms in [e.first_ms for e in events if e.first_ms is not None and e.cache not in _KEPT]:
@@ -162,6 +162,18 @@ class Totals(Struct, kw_only=True, omit_defaults=True):
                 setattr(self, name, getattr(self, name) + more)
         merge_into(self.latency, other.latency)
         merge_into(self.first, other.first)
+
+
+def count_attempts(events: Iterable[Event]) -> dict[tuple[str, str], Totals]:
+    """The attempts of some requests by the provider and model that were tried: a request that
+    fell back counts one at each."""
+    tried: dict[tuple[str, str], Totals] = {}
+    for event in filter(_ATTEMPTS, events):
+        for attempt in event.sent:
+            totals = tried.setdefault((attempt.provider, attempt.model), Totals())
+            totals.attempts += 1
+            totals.failed_attempts += has_failed(attempt)
+    return tried
 
 
 COUNTERS = tuple(f.name for f in structs.fields(Totals) if f.name not in ("latency", "first"))

@@ -3,8 +3,10 @@
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec import structs
 
 from proxy.analytics.event import Event
+from proxy.analytics.totals import Totals, count_attempts
 from proxy.core.chat import Attempt
 
 HOSTILE = st.text(max_size=40) | st.builds(
@@ -14,6 +16,17 @@ HOSTILE = st.text(max_size=40) | st.builds(
 )
 """Texts that want to break what they are put into."""
 COUNT = st.integers(0, 2**40)
+
+
+def counted(one: Event) -> list[tuple[Event, Totals]]:
+    """What an event counts for, and where: as itself, and under each pair that was tried."""
+    whole = Totals()
+    whole.count([one])
+    tried = [
+        (structs.replace(one, provider=provider, model=model), totals)
+        for (provider, model), totals in count_attempts([one]).items()
+    ]
+    return [(one, whole), *tried]
 
 
 def event(**fields: Any) -> Event:

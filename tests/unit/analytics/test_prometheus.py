@@ -15,7 +15,7 @@ from proxy.analytics.event import Event
 from proxy.analytics.figures import Group
 from proxy.analytics.prometheus import BOUNDS, GROUPED_BY, OTHER, PAIRS, State, render
 from proxy.analytics.totals import Totals
-from tests.unit.analytics.events import EVENTS, HOSTILE, attempt, event
+from tests.unit.analytics.events import EVENTS, HOSTILE, attempt, counted, event
 
 STATE = State(version="0.1.0", environment="staging")
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -24,11 +24,11 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 def grouped(events: Iterable[Event]) -> list[Group]:
     """What the roll-ups keep of events, for ever."""
     groups: dict[tuple[Any, ...], Group] = {}
-    for one in events:
-        key = tuple(getattr(one, name) for name in GROUPED_BY)
+    for place, totals in (each for one in events for each in counted(one)):
+        key = tuple(getattr(place, name) for name in GROUPED_BY)
         if key not in groups:
             groups[key] = Group(key=dict(zip(GROUPED_BY, key, strict=True)), totals=Totals())
-        groups[key].totals.count([one])
+        groups[key].totals.add(totals)
     return list(groups.values())
 
 
@@ -71,7 +71,7 @@ def test_an_answer_is_counted() -> None:
     assert read("proxy_tokens_total", type="cached", **pair) == 5
     assert read("proxy_tokens_total", type="reasoning", **pair) == 7
     assert read("proxy_cost_usd_total", **pair) == 0.0004
-    assert read("proxy_attempts_total", endpoint=path) == 2
+    assert read("proxy_attempts_total", endpoint=path, **pair) == 2
     assert read("proxy_cache_requests_total", result="miss", tier="") == 2
     assert read("proxy_cache_requests_total", result="hit", tier="memory") == 0
     assert read("proxy_request_bytes_total", endpoint=path) == 300
@@ -117,11 +117,22 @@ def test_the_cache_and_what_it_saves() -> None:
 
 
 TIERS = ("memory", "kv", "r2", "flight")
+GROQS = "llama-3.3-70b-versatile"
 
 
 def test_fallbacks_and_failed_attempts() -> None:
-    read = Read(event(attempts=(attempt("timeout", "gemini"), attempt())))
-    assert read("proxy_failed_attempts_total", endpoint="/v1/chat/completions") == 1
+    read = Read(
+        event(attempts=(attempt("timeout", "gemini"), attempt("breaker_open"), attempt())),
+        event(status=502, error="provider_error", attempts=(attempt("unavailable"),)),
+        event(status=400, error="invalid_request", attempts=(attempt("bad_request"),)),
+    )
+    groq, gemini = ({"provider": name, "model": GROQS} for name in ("groq", "gemini"))
+    chat = {"endpoint": "/v1/chat/completions"}
+    assert read("proxy_attempts_total", **chat, **groq) == 3
+    assert read("proxy_failed_attempts_total", **chat, **groq) == 1
+    assert read("proxy_attempts_total", **chat, **gemini) == 1
+    assert read("proxy_failed_attempts_total", **chat, **gemini) == 1
+    assert read("proxy_errors_total", **chat, **groq) == 2
     fallbacks = read("proxy_fallbacks_total", provider="groq", model="llama-3.3-70b-versatile")
     assert fallbacks == 1
 
@@ -178,7 +189,7 @@ def test_hostile_names_are_read_back_as_they_are(
 ) -> None:
     state = State(version="1", environment='"\n\\', breakers=breakers)
     read = samples(render(grouped(events), state))
-    told = {clean(e.model) for e in events}
+    told = {clean(place.model) for e in events for place, _ in counted(e)}
     assert {dict(labels)["model"] for name, labels in read if "cost_usd" in name} == told
     shown = {dict(labels)["breaker"] for name, labels in read if name == "proxy_breaker_state"}
     assert shown == {clean(name) for name in breakers}
@@ -263,8 +274,11 @@ def test_no_counter_goes_down_while_new_models_come(
 
 
 def test_what_the_catalogue_names_stands_for_itself_and_the_rest_is_bounded() -> None:
-    events = [event(provider="local", model=f"a{number:03}") for number in range(PAIRS + 50)]
-    events += [event(provider="openai", model="gpt-4o")] * 2
+    untried: dict[str, Any] = {"attempts": ()}
+    events = [
+        event(provider="local", model=f"a{number:03}", **untried) for number in range(PAIRS + 50)
+    ]
+    events += [event(provider="openai", model="gpt-4o", **untried)] * 2
     page = samples(render(grouped(events), STATE, [("openai", "gpt-4o")]))
     requests = {
         (dict(labels)["provider"], dict(labels)["model"]): value

@@ -56,8 +56,12 @@ EVENT = event(
 
 def test_all_figures_of_one_request() -> None:
     body = body_of({"group_by": "provider,status"}, [EVENT])
-    (group,) = body.pop("groups")
+    group, tried = body.pop("groups")
     total = body.pop("total")
+    assert tried.pop("key") == {"provider": "openai", "status": 200}
+    assert (tried["requests"], tried["attempts"], tried["failedAttempts"]) == (0, 1, 1)
+    assert (group["attempts"], group["failedAttempts"]) == (1, 0)
+    group |= {"attempts": 2, "failedAttempts": 1}
     assert (
         body
         == {

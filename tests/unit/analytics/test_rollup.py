@@ -15,6 +15,7 @@ from proxy.analytics.figures import Dimension, Key, Query, Span, Sums
 from proxy.analytics.names import OTHER
 from proxy.analytics.shard import Shard
 from proxy.analytics.totals import Totals
+from tests.unit.analytics.events import counted
 from tests.unit.analytics.making import NOW, NOW_MS, ask, event, events, flush
 from tests.unit.analytics.shards import PlatformSQL
 
@@ -54,12 +55,13 @@ def recount(query: Query, told: Iterable[Event]) -> dict[tuple[Any, ...], Totals
     for each in told:
         at = max(NOW - DAY, min(NOW, each.at // 1000)) // 60 * 60
         within = query.span == "ever" or query.begin <= at < query.end
-        wanted = all(getattr(each, name) == value for name, value in query.only.items())
-        if not (within and wanted) or (query.models_only and not each.endpoint.startswith("/v1/")):
+        if not within or (query.models_only and not each.endpoint.startswith("/v1/")):
             continue
         step = None if query.step is None else at - (at - query.begin) % query.step
-        key = (step, *(getattr(each, name) for name in query.group_by))
-        groups.setdefault(key, Totals()).count([each])
+        for place, totals in counted(each):
+            if all(getattr(place, name) == value for name, value in query.only.items()):
+                key = (step, *(getattr(place, name) for name in query.group_by))
+                groups.setdefault(key, Totals()).add(totals)
     return groups
 
 

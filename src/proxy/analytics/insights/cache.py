@@ -44,7 +44,7 @@ def families(seen: Seen, log: Log) -> list[Family]:
 
 
 def _tallies(seen: Seen, log: Log, dimension: Dimension) -> dict[str, Tally]:
-    """Hits of all answers that were looked up. What failed has no model and is left out."""
+    """Hits of all answers that were looked up."""
     hits: Counter[str] = Counter()
     looked_up: Counter[str] = Counter()
     for group in seen.groups:
@@ -170,7 +170,7 @@ def _replayed(asked: dict[str, list[Event]], ttl: int, other: int) -> _Gain:
             if expired and supposed is not None and event.at - supposed < other:
                 gain.hits += 1
                 gain.nano_usd += event.cost or 0
-                gain.unpriced += event.cost is None and event.provider != ""
+                gain.unpriced += event.unpriced
             elif good:
                 supposed = done
     return gain

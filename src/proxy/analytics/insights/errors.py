@@ -27,8 +27,6 @@ LEAST_RISE = 0.2
 """How much more often requests must fail within a burst than outside,"""
 LEAST_RATE = 0.05
 """and how often where it is steady."""
-UNASKED = ("limited", "breaker_open")
-"""Outcomes of attempts that never went out."""
 DOUBT = 0.05
 """A burst goes on unless what came since would be less probable than this if it did."""
 
@@ -91,7 +89,7 @@ def families(_: Seen, log: Log) -> list[Family]:
 
 def _asked(event: Event) -> list[Pair]:
     """Who was asked, in turn."""
-    return [(a.provider, a.model) for a in event.attempts if a.outcome not in UNASKED]
+    return [(attempt.provider, attempt.model) for attempt in event.sent]
 
 
 def _limited(event: Event) -> bool:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from proxy.analytics.event import Event
+from proxy.analytics.event import Event, has_failed
 from proxy.analytics.insights.model import (
     Amount,
     Family,
@@ -40,8 +40,6 @@ LEAST_MS = 50
 """and those of times by how many milliseconds."""
 ALIKE = 1.5
 """The factor within which the traffic of both must be alike, in median tokens."""
-NO_WORD = frozenset({"bad_request", "too_large", "limited", "breaker_open"})
-"""Outcomes that say nothing about the provider, as what the caller or the proxy caused."""
 
 
 class _Value(Struct, frozen=True):
@@ -103,8 +101,8 @@ def _tries(log: Log) -> dict[Pair, Tally]:
     marks: defaultdict[Pair, list[tuple[int, bool]]] = defaultdict(list)
     for event in log.events:
         outcomes: dict[Pair, bool] = {}
-        for attempt in event.attempts:
-            if attempt.outcome not in NO_WORD and attempt.blame not in ("caller", "proxy"):
+        for attempt in event.sent:
+            if attempt.outcome == "ok" or has_failed(attempt):
                 outcomes[attempt.provider, attempt.model] = attempt.outcome == "ok"
         cut_off = event.failed and event.source == "proxy"  # by the caller's own deadline
         for pair, ok in outcomes.items():
