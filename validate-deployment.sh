@@ -38,9 +38,10 @@ status= body=
 # ask WHO METHOD PATH [curl's arguments]: sets $status and $body
 ask() {
   who=$1 method=$2 path=$3; shift 3
+  : >"$dir/body"
   status=$(curl -sS -m 120 -K "$dir/$who" -X "$method" -o "$dir/body" -D "$dir/head" \
     -w '%{http_code}' "$@" "$URL$path" 2>"$dir/error") || status="000 ($(head -n 1 "$dir/error"))"
-  body=$(tr -d '\000' <"$dir/body" 2>/dev/null)
+  body=$(tr -d '\000' 2>/dev/null <"$dir/body")
 }
 
 post() {
@@ -65,8 +66,8 @@ check() {
   else
     [ "$first" -ne 0 ] || first=$number
     printf 'FAIL  %2d  %s: %s\n' "$number" "$name" "$why"
-    printf '%s\n' "$body" | head -c 300 | sed 's/^/            /'
-    echo
+    [ -z "$body" ] || printf '%s\n' "$body" | head -c 300 | sed 's/^/            /'
+    [ -z "$body" ] || echo
   fi
 }
 
@@ -80,6 +81,10 @@ openai='{"model":"auto","max_tokens":24,"messages":[{"role":"user","content":"'$
 
 ask nobody GET /health
 check 'GET /health' 200 '"status":"ok"' '"version"'
+case $status in 000*)
+  echo "Nothing answers at $URL. Is the address right, and is the Worker deployed?" >&2
+  exit 1 ;;
+esac
 
 # Only a proxy in development may be open.
 open=no

@@ -1,14 +1,11 @@
 """Pack the Worker: the package `proxy` becomes one zip, from which Python imports.
 
-    python3 -m tools.pack
-
 What wrangler uploads is then `entry.py` and `proxy.zip`, a third of the sources' size, beside the
-vendored packages. wrangler runs this before each `dev` and `deploy` and after each change to src/
-(`[build]` in wrangler.toml). The same sources give the same bytes.
+vendored packages. `tools/build.py` does this before each `dev` and `deploy` and after each change
+to src/. The same sources give the same bytes.
 """
 
 import io
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -59,13 +56,3 @@ def put(path: Path, content: bytes, outside: Path) -> None:
     with tempfile.TemporaryDirectory(dir=outside) as scratch:
         (Path(scratch) / path.name).write_bytes(content)
         (Path(scratch) / path.name).replace(path)
-
-
-def main() -> int:
-    """Return the exit status."""
-    pack()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,7 @@
 """What can be shown offline of a deployment: its script, its dry run, its snapshot."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -44,6 +45,8 @@ def test_nobody_there(tmp_path: Path) -> None:
     result = validate(f"http://127.0.0.1:{runtime.free_port()}")
     assert result.returncode == 1
     assert "FAIL   1  GET /health" in result.stdout
+    assert len(result.stdout.splitlines()) == 1
+    assert "Is the address right" in result.stderr
 
 
 def test_wrong_usage() -> None:
@@ -82,6 +85,30 @@ def test_every_environment_can_be_deployed(uploads: list[Path]) -> None:
         with zipfile.ZipFile(upload / "proxy.zip") as packed:
             for name in ("proxy/app.py", "proxy/providers/catalog.json"):
                 assert packed.read(name) == (ROOT / "src" / name).read_bytes()
+
+
+def test_a_worker_without_its_packages_is_not_deployed(tmp_path: Path) -> None:
+    """A clone after `npm ci` alone, on a machine that reaches no index of Python packages."""
+    clone = tmp_path / "clone"
+    for name in ("src", "public", "tools", "locks"):
+        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "wrangler.toml", clone)
+    (clone / "node_modules").symlink_to(NODE_MODULES)
+    nowhere = {"PIP_INDEX_URL": f"http://127.0.0.1:{runtime.free_port()}", "PIP_RETRIES": "0"}
+    result = subprocess.run(
+        [NODE_MODULES / ".bin" / "wrangler", "deploy", "--dry-run", "--env=production"],
+        cwd=clone,
+        env=runtime.wrangler_environment(tmp_path / "state") | nowhere,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    said = result.stdout + result.stderr
+    assert result.returncode != 0, said
+    assert "The Worker can't be built." in said
+    assert "msgspec" in said
+    assert "Traceback" not in said
 
 
 def test_the_worker_is_under_300_kb(uploads: list[Path]) -> None:
