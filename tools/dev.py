@@ -6,16 +6,19 @@ Settings come from the environment: PORT (8787), HOST (127.0.0.1) and UPSTREAM, 
 """
 
 import errno
+import json
 import os
 import shlex
 import signal
 import socket
 import sys
 import time
+import urllib.error
+import urllib.request
 from contextlib import ExitStack
 from typing import NamedTuple, NoReturn
 
-from tools import runtime, setup
+from tools import dotenv, runtime, setup
 from tools.layout import LOGS
 
 UPSTREAMS = ("local", "none")
@@ -82,9 +85,14 @@ def serve(settings: Settings) -> NoReturn:
             log=LOGS / f"worker-{settings.port}.log",
         )
         servers.append(running.enter_context(worker))
+        check_settings(worker.url)
+        findings = dotenv.check()
+        for warning in findings.warnings:
+            print(f"warning: {warning}", flush=True)
         with worker.log.open("rb") as log:
             log.seek(0, os.SEEK_END)
-            print(invitation(worker.url, settings.upstream), flush=True)
+            hint = settings.upstream == "none" and not findings.has_provider
+            print(invitation(worker.url, settings.upstream, hint), flush=True)
             while all(server.running() for server in servers):
                 sys.stdout.buffer.write(log.read())
                 sys.stdout.flush()
@@ -93,22 +101,40 @@ def serve(settings: Settings) -> NoReturn:
         raise Failure(f"{ended.name} has ended. The end of {ended.log}:\n{ended.tail()}")
 
 
-def invitation(url: str, upstream: str) -> str:
-    """What the user reads when the proxy is ready: where it is and a command that works."""
+def check_settings(url: str) -> None:
+    """Raise Failure with the Worker's own words where its settings make no sense."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=30):
+            return
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            body = refusal.read()
+    try:
+        reason = json.loads(body)["error"]["message"]
+    except (ValueError, LookupError, TypeError):
+        reason = body.decode("utf-8", "replace")
+    raise Failure(f"The Worker can't answer. {reason}\nMend .env and start again.")
+
+
+def invitation(url: str, upstream: str, hint: bool) -> str:
+    """What the user reads when the proxy is ready: where it is and a command that works.
+
+    hint: whether to say how to get a provider.
+    """
     if upstream == "local":
         command = (
             f"curl -s {url}/v1/generate -H 'content-type: application/json' "
             f"-d {shlex.quote(DEMO_BODY)}"
         )
-        hint = ""
     else:
         command = f"curl -s {url}/health"
-        hint = "\nFor answers put a provider's key into .env (see .env.example) and start again.\n"
-    return f"\nReady on {url} (Ctrl-C ends it). Try:\n\n  {command}\n{hint}"
+    advice = "\nFor answers put a provider's key into .env (see .env.example) and start again.\n"
+    return f"\nReady on {url} (Ctrl-C ends it). Try:\n\n  {command}\n{advice if hint else ''}"
 
 
 def main() -> int:
-    """Return the exit status: 130 after Ctrl-C, 128 and the signal's number, or 1 on failure."""
+    """Return the exit status: 0 after Ctrl-C, which is how it is meant to end (make would complain
+    of any other), 128 and the signal's number, or 1 on failure."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job ignores it
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
@@ -122,7 +148,8 @@ def main() -> int:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 130
+        print()
+    return 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import shlex
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -44,14 +46,42 @@ def test_a_port_in_use_is_named_with_what_to_do() -> None:
 
 
 def test_the_command_to_paste_is_whole() -> None:
-    text = dev.invitation("http://127.0.0.1:8787", "local")
+    text = dev.invitation("http://127.0.0.1:8787", "local", False)
     command = next(line for line in text.splitlines() if "curl" in line)
     words = shlex.split(command)
     assert words[2] == "http://127.0.0.1:8787/v1/generate"
     assert words[-1] == dev.DEMO_BODY
 
 
-def test_without_the_model_it_says_what_gives_answers() -> None:
-    text = dev.invitation("http://127.0.0.1:8787", "none")
+@pytest.mark.parametrize("hint", [True, False])
+def test_without_the_model_it_says_what_gives_answers(hint: bool) -> None:
+    text = dev.invitation("http://127.0.0.1:8787", "none", hint)
     assert "curl -s http://127.0.0.1:8787/health" in text
-    assert ".env" in text
+    assert (".env" in text) is hint
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            b'{"error":{"message":"The settings are wrong: CACHE_TTL is not a number."}}',
+            "CACHE_TTL",
+        ),
+        (b"<html>no JSON</html>", "no JSON"),
+    ],
+)
+def test_settings_that_make_no_sense_stop_the_start(body: bytes, said: str) -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(500)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        with pytest.raises(dev.Failure, match=f"{said}.*\\n.*.env"):
+            dev.check_settings(f"http://127.0.0.1:{server.server_port}")
+        thread.join()
