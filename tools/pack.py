@@ -1,12 +1,14 @@
 """Pack the Worker: the package `proxy` becomes one zip, from which Python imports.
 
-What wrangler uploads is then `entry.py` and `proxy.zip`, a third of the sources' size, beside the
-vendored packages. `tools/build.py` does this before each `dev` and `deploy` and after each change
-to src/. The same sources give the same bytes.
+What wrangler uploads is then `entry.py` and `proxy.zip`, a quarter of the sources' size, beside
+the vendored packages. Comments and docstrings stay behind, and every line keeps its number.
+`tools/build.py` does this before each `dev` and `deploy` and after each change to src/. The same
+sources give the same bytes.
 """
 
 import io
 import tempfile
+import tokenize
 import zipfile
 from pathlib import Path
 
@@ -16,6 +18,8 @@ _OUTSIDE = ("entry.py", "packed.py")  # what runs before the zip can be imported
 _SUFFIXES = (".py", ".json")
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 _MODE = 0o100644
+_STARTS = (tokenize.ENCODING, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+_ENDS = (tokenize.NEWLINE, tokenize.ENDMARKER)
 
 
 def pack(sources: Path = SOURCES, target: Path = WORKER) -> None:
@@ -44,8 +48,36 @@ def _zipped(package: Path) -> bytes:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, wherever this runs
             entry.external_attr = _MODE << 16
-            archive.writestr(entry, files[name].read_bytes(), compresslevel=9)
+            content = files[name].read_bytes()
+            packed = without_prose(content) if name.endswith(".py") else content
+            archive.writestr(entry, packed, compresslevel=9)
     return buffer.getvalue()
+
+
+def without_prose(source: bytes) -> bytes:
+    """Python's source without comments, and with "" for each string that is a statement: the
+    same code in the same lines. As it is, where it is no Python."""
+    try:
+        tokens = list(tokenize.tokenize(io.BytesIO(source).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return source  # Python says what is wrong with it
+    lines = source.decode().splitlines(keepends=True)
+    code = [token for token in tokens if token.type not in (tokenize.NL, tokenize.COMMENT)]
+    cuts = {token: "" for token in tokens if token.type == tokenize.COMMENT}
+    for before, token, after in zip(code, code[1:], code[2:], strict=False):
+        if token.type == tokenize.STRING and before.type in _STARTS and after.type in _ENDS:
+            cuts[token] = '""'
+    for token in sorted(cuts, key=lambda token: token.start, reverse=True):
+        _replace(lines, token, cuts[token])
+    return "".join(lines).encode()
+
+
+def _replace(lines: list[str], token: tokenize.TokenInfo, text: str) -> None:
+    (first, start), (last, end) = token.start, token.end
+    rest = lines[last - 1][end:]
+    lines[first - 1] = (lines[first - 1][:start] + text).rstrip(" ") + "\n" * (last > first)
+    lines[first:last] = ["\n"] * (last - first)
+    lines[last - 1] = lines[last - 1].rstrip("\n") + rest
 
 
 def put(path: Path, content: bytes, outside: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.conftest import ADMIN_TOKEN, CALLER_KEY
 from tools import runtime
 from tools.layout import NODE_MODULES, ROOT
+from tools.pack import without_prose
 
 SCRIPT = ROOT / "validate-deployment.sh"
 
@@ -83,8 +84,10 @@ def test_every_environment_can_be_deployed(uploads: list[Path]) -> None:
     for upload in uploads:
         assert (upload / "entry.py").read_bytes() == (ROOT / "src" / "entry.py").read_bytes()
         with zipfile.ZipFile(upload / "proxy.zip") as packed:
-            for name in ("proxy/app.py", "proxy/providers/catalog.json"):
-                assert packed.read(name) == (ROOT / "src" / name).read_bytes()
+            catalog = "proxy/providers/catalog.json"
+            assert packed.read(catalog) == (ROOT / "src" / catalog).read_bytes()
+            app = (ROOT / "src/proxy/app.py").read_bytes()
+            assert packed.read("proxy/app.py") == without_prose(app)
 
 
 def test_a_worker_without_its_packages_is_not_deployed(tmp_path: Path) -> None:
