@@ -42,10 +42,16 @@ def test_requests_leave_no_memory_behind(deployments: Deployments) -> None:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(ask, [REQUESTS // 8] * 8))
 
+    def growth() -> int:
+        """Megabytes by which the process that grows most does so in REQUESTS."""
+        before = workerds(port)
+        assert len(before) == 2, "the router and the Worker"
+        ask_at_once()
+        after = workerds(port)
+        return max(after[pid] - before[pid] for pid in before)
+
     ask_at_once()  # what grows at first and then no more
-    before = workerds(port)
-    assert len(before) == 2, "the router and the Worker"
-    ask_at_once()
-    after = workerds(port)
-    growth = {pid: after[pid] - before[pid] for pid in before}
-    assert max(growth.values()) <= MOST, growth
+    grown = []
+    while not grown or (min(grown) > MOST and len(grown) < 3):  # a leak grows each time
+        grown.append(growth())
+    assert min(grown) <= MOST, grown
