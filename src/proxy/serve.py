@@ -384,10 +384,10 @@ class Chat:
         """Stores a complete answer and reports it to those who wait for it, after the answer.
         One that a budget's limit has cut off is not what was asked for."""
         exchange, wanted = asked.exchange, asked.wanted
-        empty = not (answer.text or answer.tool_calls or answer.refusal)
+        said = answer.text or answer.tool_calls or answer.refusal or answer.extra.get("images")
         own_limit = asked.meter.has_budget and asked.call.chat.max_tokens is None
         cut_off = own_limit and answer.finish_reason == "length"
-        if not wanted.store or answer.finish_reason not in KEPT or empty or cut_off:
+        if not wanted.store or answer.finish_reason not in KEPT or not said or cut_off:
             self._hand_over(asked, leader, NOTHING)
             return
         entry = CacheEntry(

@@ -48,6 +48,8 @@ def check_generate(model: str, body: Any) -> None:
         raise RejectedError(400, "* GenerateContentRequest.contents: contents is not specified")
     for index, content in enumerate(contents):
         _check_content(content, f"contents[{index}]")
+    if contents[0]["role"] != "user":
+        raise RejectedError(400, "Please ensure that multiturn requests begin with a user turn.")
     _check_turns(contents)
     if model.startswith("gemini-3"):
         _check_signatures(contents)
@@ -114,6 +116,8 @@ def _check_turns(contents: list[Json]) -> None:
     for content in contents:
         calls = sum("functionCall" in part for part in content["parts"])
         responses = sum("functionResponse" in part for part in content["parts"])
+        if responses and any("text" in part for part in content["parts"]):
+            raise RejectedError(400, "A turn of function responses must not contain text.")
         if responses and not before:
             text = (
                 "Please ensure that function response turn comes immediately after a function"
@@ -152,3 +156,25 @@ def _check_tools(tools: list[Json]) -> None:
             _known(declared, names, f" at '{where}'")
             if "parameters" in declared:
                 _check_schema(declared["parameters"], f"{where}.parameters")
+            _check_references(declared.get("parametersJsonSchema"))
+
+
+def _check_references(schema: Any) -> None:
+    """Beside a reference stands nothing else, and there are no `definitions`."""
+    members = schema if isinstance(schema, list) else []
+    if isinstance(schema, dict):
+        members = [*schema.values()]
+        beside = [name for name in schema if not name.startswith("$")]
+        if isinstance(schema.get("$ref"), str) and beside:
+            raise RejectedError(400, "reference to other schema must not have other fields set.")
+        if "definitions" in schema:
+            raise RejectedError(400, 'Unknown name "definitions": Cannot find field.')
+    for member in members:
+        _check_references(member)
+
+
+def check_embeddings(body: Json) -> None:
+    """Raises RejectedError for more than it embeds at once."""
+    if len(body["requests"]) > 100:
+        text = "* BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch"
+        raise RejectedError(400, text)

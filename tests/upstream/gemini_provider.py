@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from . import fixtures
 from .behaviour import Behaviour
-from .gemini_checks import SIGNATURE, check_generate, unknown_fields
+from .gemini_checks import SIGNATURE, check_embeddings, check_generate, unknown_fields
 from .model import CALL_ARGUMENTS, Answer, Question, embed, think, words
 from .reply import RejectedError, Reply
 from .request import Json, Request
@@ -64,6 +64,7 @@ class Gemini:
             case "embedContent":
                 return self._json(_embedding(body) | _embedding_usage([body], behaviour))
             case "batchEmbedContents":
+                check_embeddings(body)
                 vectors = [_embedding(one)["embedding"] for one in body["requests"]]
                 usage = _embedding_usage(body["requests"], behaviour)
                 return self._json({"embeddings": vectors} | usage)

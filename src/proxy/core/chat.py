@@ -24,13 +24,20 @@ class ImageURL(Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
 
 
+NOTHING = Raw(b"")
+"""The bytes of a field that is not there."""
+
+
 class Part(Struct, frozen=True, omit_defaults=True):
-    """One part of a message. `type` is `text` or `image_url`; another type is a part
-    that only a provider of OpenAI's dialect can take (its fields live in the raw message)."""
+    """One part of a message. `type` is `text`, `image_url`, `input_audio` or `file`; another type
+    is a part that only a provider of OpenAI's dialect can take (its fields live in the raw
+    message). Audio and files stay the caller's bytes: they may be large."""
 
     type: str
     text: str | None = None
     image_url: ImageURL | None = None
+    input_audio: Raw = NOTHING
+    file: Raw = NOTHING
 
 
 class FunctionCall(Struct, frozen=True):
@@ -336,7 +343,8 @@ class Chunk(Struct, frozen=True, kw_only=True):
     @property
     def has_content(self) -> bool:
         """Whether this is the answer itself, after which no other provider may take over."""
-        return bool(self.text or self.reasoning or self.refusal or self.tool_calls)
+        written = self.text or self.reasoning or self.refusal
+        return bool(written or self.tool_calls or self.extra.get("images"))
 
 
 class Embeddings(Struct, frozen=True, kw_only=True):

@@ -76,6 +76,8 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     vendors: bool = False
     """Whether it resells other vendors' models and takes OpenRouter's `provider` object, which
     chooses among them."""
+    embedding_inputs: Annotated[int, Meta(gt=0)] | None = None
+    """How many inputs it embeds at once; more are sent in parts. None: all that a caller may."""
 
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

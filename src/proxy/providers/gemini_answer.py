@@ -13,6 +13,7 @@ from proxy.core.errors import Fault
 from proxy.core.sse import Event
 from proxy.providers import faults
 from proxy.providers.adapter import Target
+from proxy.providers.surrogates import Halves, has_halves, mend
 from proxy.providers.usage import UNREPORTED, believed, decoded, is_absent
 from proxy.providers.wire import StreamDecoder, call_id
 
@@ -54,6 +55,13 @@ class FunctionCall(Struct):
     id: str | None = None
 
 
+class Blob(Struct, rename="camel"):
+    """Bytes in base64."""
+
+    mime_type: str
+    data: str
+
+
 class Part(Struct, rename="camel"):
     """A part of an answer. `thought` marks what the model tells of its reasoning."""
 
@@ -61,6 +69,7 @@ class Part(Struct, rename="camel"):
     thought: bool | None = None
     thought_signature: str | None = None
     function_call: FunctionCall | None = None
+    inline_data: Blob | None = None
 
 
 class Content(Struct):
@@ -143,6 +152,8 @@ class Decoder(StreamDecoder):
     def __init__(self, target: Target) -> None:
         super().__init__(target)
         self._calls = 0
+        self._images = 0
+        self._halves = Halves()
         self._usage: Usage | None = None
 
     def event(self, event: Event) -> None:
@@ -170,6 +181,8 @@ class Decoder(StreamDecoder):
 
     def read(self, data: bytes) -> None:
         """Reads one response. Raises Fault."""
+        halved = data if has_halves(data) else None
+        data = mend(data)
         try:
             told = _RESPONSE.decode(data)
         except faults.UNREADABLE as error:
@@ -179,23 +192,30 @@ class Decoder(StreamDecoder):
         self._usage = _usage(self.target, told.usage_metadata) or self._usage
         feedback = told.prompt_feedback
         if told.candidates:
-            self._read_candidate(told, told.candidates[0])
+            self._read_candidate(told, told.candidates[0], halved)
         elif feedback and feedback.block_reason:
             reason = f"The prompt was blocked: {feedback.block_reason}."
             refusal = " ".join(filter(None, (reason, feedback.block_reason_message)))
             self._add(told, refusal=refusal, finish_reason="content_filter")
         elif is_absent(told.usage_metadata) and not self.finished:
             raise faults.garbage(self.target, "It has no candidates", data)
+        elif self.finished and self._usage:
+            self.out.append(Chunk(usage=self._usage, usage_only=True))
 
-    def _read_candidate(self, told: Response, candidate: Candidate) -> None:
+    def _read_candidate(self, told: Response, candidate: Candidate, halved: bytes | None) -> None:
         reason = candidate.finish_reason
         if reason in _BROKEN_OFF:
             message = candidate.finish_message or f"The answer broke off: {reason}."
             message = faults.clean(self.target, message)
             raise Fault("unavailable", message, code=reason.lower(), blame="caller")
         parts = (candidate.content and candidate.content.parts) or []
+        if parts and (halved or self._halves):
+            self._join(parts, halved, last=bool(reason))
         texts = [part for part in parts if part.text is not None and not part.thought]
         calls = [self._call(part, part.function_call, told) for part in parts if part.function_call]
+        extra: dict[str, Any] = {}
+        if images := [self._image(p.inline_data) for p in parts if p.inline_data and not p.thought]:
+            extra["images"] = images
         signature = next((p.thought_signature for p in reversed(texts) if p.thought_signature), "")
         self._add(
             told,
@@ -204,11 +224,27 @@ class Decoder(StreamDecoder):
             tool_calls=tuple(calls),
             finish_reason=self._finish(reason) if reason else None,
             logprobs=_logprobs(candidate.logprobs_result),
-            extra={"extra_content": _google(signature)} if signature else {},
+            extra=extra | ({"extra_content": _google(signature)} if signature else {}),
         )
 
     def _finish(self, reason: str) -> FinishReason:
         return _FINISH.get(reason, "tool_calls" if self._calls else "stop")
+
+    def _join(self, parts: list[Part], halved: bytes | None, *, last: bool) -> None:
+        """Joins the halves of characters in the parts' texts. halved: the response with them."""
+        texts = [part.text for part in parts]
+        if halved:
+            content = nesting.decode_leniently(halved)["candidates"][0]["content"]
+            texts = [part.get("text") for part in content["parts"]]
+        for part, text in zip(parts, texts, strict=True):
+            if text is not None:
+                part.text = self._halves.join(part.thought, text, last=last)
+
+    def _image(self, blob: Blob) -> dict[str, Any]:
+        """An image of the answer in the form that OpenRouter gives it in a message."""
+        index, self._images = self._images, self._images + 1
+        url = f"data:{blob.mime_type};base64,{blob.data}"
+        return {"type": "image_url", "image_url": {"url": url}, "index": index}
 
     def _call(self, part: Part, call: FunctionCall, told: Response) -> ToolCallDelta:
         index, self._calls = self._calls, self._calls + 1

@@ -7,19 +7,19 @@ they came with. What Gemini has no word for is named in `dropped`; what cannot b
 
 import re
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Literal
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from proxy.core import splice
-from proxy.core.chat import ChatRequest, Function, ImageURL, Message, Part, ToolCall
+from proxy.core.chat import NOTHING, ChatRequest, Function, ImageURL, Message, Part, ToolCall
 from proxy.core.errors import InvalidRequest
 from proxy.core.nesting import Decoder
 from proxy.core.ports import Body
 from proxy.core.splice import Piece, large_texts
 from proxy.providers import faults
 from proxy.providers.adapter import Target
-from proxy.providers.gemini_schema import known_words
+from proxy.providers.gemini_schema import SchemaError, known_words
 
 _NAMES = {
     "max_tokens": "maxOutputTokens",
@@ -36,6 +36,11 @@ _NAMES = {
 _ANY = Decoder(object)
 _BASE64 = ";base64,"
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
+_MODES_OF_SOME = {"auto": "VALIDATED", "required": "ANY"}
+"""Where only some tools are allowed: AUTO takes no names, VALIDATED is AUTO with names."""
+_AUDIO = {"mp3": "audio/mp3", "wav": "audio/wav"}
+_USER_FIRST = {"role": "user", "parts": [{"text": " "}]}
+"""Stands before a conversation that begins with the model's turn, which Gemini refuses."""
 _LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
 _BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192}
 """Thinking tokens by effort, as Google's own OpenAI endpoint counts them."""
@@ -63,10 +68,11 @@ def chat_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]
     body: dict[str, Any] = {**model.send, **_conversation(target, chat)}
     if chat.tools:
         body |= {"tools": [{"functionDeclarations": _declarations(chat)}]}
-        body |= _tool_config(chat.tool_choice) | model.with_tools
+        body |= _tool_config(chat) | model.with_tools
     if config := _generation_config(target, chat, kept):
         body["generationConfig"] = {**body.get("generationConfig", {}), **config}
-    return splice.encode(body), (*dropped, *chat.extra)
+    unknown = [name for name in chat.extra if not (name == "tool_choice" and _allowed(chat))]
+    return splice.encode(body), (*dropped, *unknown)
 
 
 def _generation_config(target: Target, chat: ChatRequest, kept: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +83,8 @@ def _generation_config(target: Target, chat: ChatRequest, kept: dict[str, Any]) 
     if asked and asked.type != "text":
         config["responseMimeType"] = "application/json"
         if asked.json_schema and asked.json_schema.schema_:
-            config["responseJsonSchema"] = known_words(asked.json_schema.schema_)
+            place = "response_format.json_schema.schema"
+            config["responseJsonSchema"] = _schema(asked.json_schema.schema_, place)
     return config
 
 
@@ -96,27 +103,75 @@ def _declarations(chat: ChatRequest) -> list[dict[str, Any]]:
                 f"tools[{number}]: Gemini takes functions only, not a tool of type {tool.type!r}.",
                 param=f"tools[{number}]",
             )
-    return [_declaration(tool.function) for tool in chat.tools if tool.function]
+    return [
+        _declaration(tool.function, f"tools[{number}].function.parameters")
+        for number, tool in enumerate(chat.tools)
+        if tool.function
+    ]
 
 
-def _declaration(function: Function) -> dict[str, Any]:
+def _declaration(function: Function, place: str) -> dict[str, Any]:
     told: dict[str, Any] = {"name": function.name, "description": function.description or ""}
     if function.parameters:
-        told["parametersJsonSchema"] = known_words(function.parameters)
+        told["parametersJsonSchema"] = _schema(function.parameters, place)
     return told
 
 
-def _tool_config(choice: str | None) -> dict[str, Any]:
-    kind, _, name = (choice or "").partition(":")
-    if kind not in _MODES:
+def _schema(schema: dict[str, Any], place: str) -> Any:
+    try:
+        return known_words(schema)
+    except SchemaError as error:
+        raise InvalidRequest(f"{place}: {error}.", param=place) from error
+
+
+def _tool_config(chat: ChatRequest) -> dict[str, Any]:
+    kind, _, name = (chat.tool_choice or "").partition(":")
+    if allowed := _allowed(chat):
+        config = {"mode": _MODES_OF_SOME[allowed.mode], "allowedFunctionNames": allowed.names}
+    elif kind in _MODES:
+        config = {"mode": _MODES[kind]} | ({"allowedFunctionNames": [name]} if name else {})
+    else:
         return {}
-    allowed = {"allowedFunctionNames": [name]} if name else {}
-    return {"toolConfig": {"functionCallingConfig": {"mode": _MODES[kind], **allowed}}}
+    return {"toolConfig": {"functionCallingConfig": config}}
+
+
+class _Named(Struct):
+    name: str
+
+
+class _AllowedTool(Struct):
+    function: _Named
+
+
+class _Allowed(Struct):
+    """OpenAI's tool_choice of type `allowed_tools`: some of the tools."""
+
+    mode: Literal["auto", "required"]
+    tools: list[_AllowedTool]
+
+    @property
+    def names(self) -> list[str]:
+        return [tool.function.name for tool in self.tools]
+
+
+class _Choice(Struct):
+    allowed_tools: _Allowed
+
+
+_CHOICE = Decoder(_Choice)
+
+
+def _allowed(chat: ChatRequest) -> _Allowed | None:
+    """The tools that a choice allows, None where it is of another form."""
+    try:
+        return _CHOICE.decode(chat.extra["tool_choice"]).allowed_tools
+    except (KeyError, *faults.UNREADABLE):
+        return None
 
 
 def _conversation(target: Target, chat: ChatRequest) -> dict[str, Any]:
-    """The turns, consecutive ones of one role as one: Gemini wants user and model in turn,
-    and the results of parallel calls together."""
+    """The turns, consecutive ones of one role as one: Gemini wants user and model in turn, and
+    the results of parallel calls together, apart from what the user says after them."""
     system: list[dict[str, Any]] = []
     contents: list[dict[str, Any]] = []
     names: dict[str, str] = {}
@@ -132,13 +187,21 @@ def _conversation(target: Target, chat: ChatRequest) -> dict[str, Any]:
             role, parts = "user", _result_parts(message, names, place)
         else:
             role, parts = "user", _parts(message, raw, place)
-        if parts and contents and contents[-1]["role"] == role:
-            contents[-1]["parts"] += parts
+        before = contents[-1] if contents else None
+        if parts and before and before["role"] == role and _alike(before["parts"], parts):
+            before["parts"] += parts
         elif parts:
             contents.append({"role": role, "parts": parts})
     if not contents:  # Gemini answers no instruction alone
         return {"contents": [{"role": "user", "parts": system}]}
+    if contents[0]["role"] == "model":
+        contents.insert(0, _USER_FIRST)
     return {"contents": contents} | ({"systemInstruction": {"parts": system}} if system else {})
+
+
+def _alike(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
+    """Whether both are results of tools, or neither is."""
+    return ("functionResponse" in one[0]) == ("functionResponse" in other[0])
 
 
 def _parts(message: Message, raw: Raw | None, place: str) -> list[dict[str, Any]]:
@@ -156,7 +219,48 @@ def _part(part: Part, large: memoryview | None, place: str) -> dict[str, Any]:
         return {"text": part.text if large is None else Piece(large)}
     if part.type == "image_url" and part.image_url:
         return {"inlineData": _inline(part.image_url, large, f"{place}.image_url.url")}
+    if part.type == "input_audio" and part.input_audio is not NOTHING:
+        return {"inlineData": _audio(part.input_audio, f"{place}.input_audio")}
+    if part.type == "file" and part.file is not NOTHING:
+        return {"inlineData": _file(part.file, f"{place}.file")}
     raise InvalidRequest(f"{place}: Gemini takes no part of type {part.type!r}.", param=place)
+
+
+class _InputAudio(Struct):
+    data: Raw
+    format: str
+
+
+class _File(Struct):
+    file_data: Raw
+
+
+_INPUT_AUDIO = Decoder(_InputAudio)
+_FILE = Decoder(_File)
+_DATA_URL = re.compile(rb'"data:([\w.+/-]+);base64,')
+
+
+def _audio(raw: Raw, place: str) -> dict[str, Any]:
+    try:
+        audio = _INPUT_AUDIO.decode(raw)
+        if bytes(memoryview(audio.data)[:1]) == b'"':
+            return {"mimeType": _AUDIO[audio.format], "data": Piece(audio.data)}
+    except (KeyError, *faults.UNREADABLE):
+        pass
+    formats = " or ".join(_AUDIO)
+    raise InvalidRequest(f"{place}: Expected data in base64 and format {formats}.", param=place)
+
+
+def _file(raw: Raw, place: str) -> dict[str, Any]:
+    reason = "Gemini takes a file by its file_data only, a base64 data URL"
+    try:
+        url = memoryview(_FILE.decode(raw).file_data)
+    except faults.UNREADABLE as error:
+        raise InvalidRequest(f"{place}: {reason}.", param=place) from error
+    if head := _DATA_URL.match(url):
+        return {"mimeType": head[1].decode(), "data": Piece(b'"', url[head.end() :])}
+    place = f"{place}.file_data"
+    raise InvalidRequest(f"{place}: {reason}.", param=place)
 
 
 def _inline(image: ImageURL, url: memoryview | None, place: str) -> dict[str, Any]:
@@ -209,10 +313,20 @@ def _result_parts(message: Message, names: dict[str, str], place: str) -> list[d
             param=f"{place}.tool_call_id",
         )
     parts = _parts(message, None, place)
-    result = _json("".join(part["text"] for part in parts if "text" in part))
+    text = "".join(part["text"] for part in parts if "text" in part)
+    result = _json(text)
+    if _has_reference(result):  # Gemini would look for a part of that name
+        result = text
     response = result if isinstance(result, dict) else {"result": result}
     told = {"id": id_, "name": name, "response": response}
     return [{"functionResponse": told}, *(part for part in parts if "text" not in part)]
+
+
+def _has_reference(value: Any) -> bool:
+    """Whether `$ref` names a field somewhere in a value (whose depth is bounded)."""
+    if isinstance(value, dict):
+        return "$ref" in value or any(map(_has_reference, value.values()))
+    return isinstance(value, list) and any(map(_has_reference, value))
 
 
 def _json(text: str) -> Any:

@@ -1,12 +1,10 @@
 """JSON Schema as Gemini's `parametersJsonSchema` and `responseJsonSchema` take it."""
 
 from typing import Any
+from urllib.parse import unquote
 
 _WORDS = frozenset(
     {
-        "$anchor",
-        "$id",
-        "$ref",
         "default",
         "description",
         "enum",
@@ -25,34 +23,80 @@ _WORDS = frozenset(
 _HOLDERS = ("items", "additionalProperties")
 _STRING_FORMATS = (None, "date", "date-time", "time")
 """Others are refused on some models."""
-_GROUPS = ("anyOf", "oneOf", "prefixItems", "properties", "$defs")
+_GROUPS = ("anyOf", "oneOf", "prefixItems", "properties")
+MOST = 10_000
+"""Schemas within one, each reference counted with all that it stands for."""
+
+
+class SchemaError(ValueError):
+    """A schema that Gemini can't be sent; the message says what in it."""
 
 
 def known_words(schema: Any) -> Any:
-    """A JSON Schema of the words that Gemini knows: `allOf` is merged into its place, a
-    constant becomes an enum of one. What is no schema is for Gemini to refuse."""
-    if not isinstance(schema, dict):
-        return schema
-    kept: dict[str, Any] = {"enum": [schema["const"]]} if "const" in schema else {}
-    members = _schemas(schema.get("allOf"))
-    for member in members if isinstance(members, list) else ():
-        _merge(kept, member)
-    known = {word: value for word, value in schema.items() if word in _WORDS}
-    if known.get("type") == "string" and known.get("format") not in _STRING_FORMATS:
-        del known["format"]
-    known |= {word: known_words(schema[word]) for word in _HOLDERS if word in schema}
-    known |= {word: _schemas(schema[word]) for word in _GROUPS if word in schema}
-    _merge(kept, known)
-    return kept
+    """A JSON Schema of the words that Gemini knows: `allOf` is merged into its place, a constant
+    becomes an enum of one, and what a `$ref` points to stands in its place, since Gemini takes no
+    other word beside one and no `definitions`. What is no schema is for Gemini to refuse.
+
+    Raises SchemaError for a reference to nowhere or to what it is part of.
+    """
+    return _Reader(schema).read(schema, ())
 
 
-def _schemas(group: Any) -> Any:
-    """A list of schemas, or schemas by name."""
-    if isinstance(group, list):
-        return [known_words(member) for member in group]
-    if isinstance(group, dict):
-        return {name: known_words(member) for name, member in group.items()}
-    return group
+class _Reader:
+    """Reads one schema; `root` is what its references point into."""
+
+    def __init__(self, root: Any) -> None:
+        self._root = root
+        self._left = MOST
+
+    def read(self, schema: Any, within: tuple[str, ...]) -> Any:
+        """within: the references that led here."""
+        if not isinstance(schema, dict):
+            return schema
+        self._left -= 1
+        if self._left < 0:
+            raise SchemaError(f"with its references it has more than {MOST} parts")
+        kept: dict[str, Any] = {"enum": [schema["const"]]} if "const" in schema else {}
+        if isinstance(reference := schema.get("$ref"), str):
+            if reference in within:
+                raise SchemaError(f"{reference[:100]} refers to itself; Gemini takes no recursion")
+            _merge(kept, self.read(self._find(reference), (*within, reference)))
+        members = self._group(schema.get("allOf"), within)
+        for member in members if isinstance(members, list) else ():
+            _merge(kept, member)
+        known = {word: value for word, value in schema.items() if word in _WORDS}
+        if known.get("type") == "string" and known.get("format") not in _STRING_FORMATS:
+            del known["format"]
+        known |= {word: self.read(schema[word], within) for word in _HOLDERS if word in schema}
+        known |= {word: self._group(schema[word], within) for word in _GROUPS if word in schema}
+        _merge(kept, known)
+        return kept
+
+    def _group(self, group: Any, within: tuple[str, ...]) -> Any:
+        """A list of schemas, or schemas by name."""
+        if isinstance(group, list):
+            return [self.read(member, within) for member in group]
+        if isinstance(group, dict):
+            return {name: self.read(member, within) for name, member in group.items()}
+        return group
+
+    def _find(self, reference: str) -> Any:
+        """What a reference within the schema points to: a JSON Pointer in a fragment (RFC 6901,
+        section 6)."""
+        found = self._root
+        address, _, pointer = reference.partition("#")
+        steps = unquote(pointer).split("/")
+        if address or steps[0]:
+            raise SchemaError(f"{reference[:100]} is no reference into the schema itself")
+        for step in steps[1:]:
+            name = step.replace("~1", "/").replace("~0", "~")
+            if isinstance(found, dict) and name in found:
+                found = found[name]
+            elif isinstance(found, list) and name.isdecimal() and int(name) < len(found):
+                found = found[int(name)]
+            else:
+                raise SchemaError(f"{reference[:100]} points to nothing")
+        return found
 
 
 def _merge(schema: dict[str, Any], more: Any) -> None:

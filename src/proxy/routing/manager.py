@@ -5,7 +5,7 @@ there, never after. What each attempt met is kept, and told whatever the end.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
@@ -29,8 +29,10 @@ from proxy.core.errors import OK, Fault, InvalidRequest
 from proxy.core.permit import Permit, Reservation
 from proxy.core.ports import VECTORS_BYTES, Outgoing, Ports, Reply
 from proxy.core.receive import read_body, read_head
+from proxy.providers import faults
 from proxy.providers.adapter import Adapter, Target
 from proxy.providers.registry import ADAPTERS
+from proxy.providers.wire import VECTOR_VALUES
 from proxy.routing.allowance import Allowance
 from proxy.routing.attempts import Run, Terms
 from proxy.routing.images import Fitting
@@ -160,16 +162,25 @@ class Manager:
     ) -> tuple[Embeddings, Done]:
         """Vectors for texts. hold: as in `complete`. Raises ProxyError."""
 
-        async def prepare(target: Target, _: float) -> Outgoing:
-            adapter = ADAPTERS[target.spec.dialect]
-            outgoing = _outgoing(adapter.embedding_request, target, ask, ask.passed_on)
+        def built(target: Target, part: EmbeddingRequest) -> Outgoing:
+            build = ADAPTERS[target.spec.dialect].embedding_request
+            outgoing = _outgoing(build, target, part, ask.passed_on)
             return structs.replace(outgoing, largest=VECTORS_BYTES, hold=hold)
+
+        async def prepare(target: Target, _: float) -> Outgoing:
+            return built(target, next(_parts(ask, target.spec.embedding_inputs)))
 
         async def attempt(target: Target, outgoing: Outgoing, first_byte: Allowance) -> Embeddings:
             adapter = ADAPTERS[target.spec.dialect]
-            reply = await self._send(adapter, target, outgoing, permit, first_byte)
-            with _observed(target, permit):
-                return adapter.embeddings(target, ask, await read_body(reply))
+            found: list[Embeddings] = []
+            for part in _parts(ask, target.spec.embedding_inputs):
+                if sum(len(vector) for each in found for vector in each.vectors) > VECTOR_VALUES:
+                    raise faults.garbage(target, "It holds too many numbers", b"", blame="proxy")
+                request = built(target, part) if found else outgoing
+                reply = await self._send(adapter, target, request, permit, first_byte)
+                with _observed(target, permit):
+                    found.append(adapter.embeddings(target, part, await read_body(reply)))
+            return _joined(found)
 
         asked = _Asked(
             ask.routing, Needs(embedding=True, vendors=ask.vendors), ask.user, ask.caller_key
@@ -335,6 +346,24 @@ def _limited(chat: ChatRequest, permit: Permit, target: Target) -> ChatRequest:
     if limit is None or chat.max_tokens is not None:
         return chat
     return structs.replace(chat, max_tokens=limit)
+
+
+def _parts(ask: EmbeddingRequest, most: int | None) -> Iterator[EmbeddingRequest]:
+    """A request for embeddings in parts of at most so many inputs."""
+    size = most or len(ask.input)
+    for start in range(0, len(ask.input), size):
+        yield structs.replace(ask, input=ask.input[start : start + size])
+
+
+def _joined(parts: Sequence[Embeddings]) -> Embeddings:
+    """The vectors of all parts in their order, and what they used together."""
+    usages = [part.usage for part in parts if part.usage]
+    counted = Usage(input=sum(usage.input for usage in usages))
+    return structs.replace(
+        parts[0],
+        vectors=tuple(vector for part in parts for vector in part.vectors),
+        usage=(usages[0] if len(parts) == 1 else counted) if len(usages) == len(parts) else None,
+    )
 
 
 def _outgoing(

@@ -16,7 +16,6 @@ from proxy.core.chat import (
     FunctionCall,
     JSONSchema,
     Message,
-    Part,
     ResponseFormat,
     Routing,
     Served,
@@ -170,7 +169,9 @@ def test_a_tool_choice_by_word(choice: str) -> None:
 def test_parts_that_only_openai_knows_pass() -> None:
     audio = {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}
     chat = parse(messages=[{"role": "user", "content": [audio]}]).chat
-    assert chat.messages[0].content == (Part("input_audio"),)
+    [part] = chat.messages[0].parts
+    assert part.type == "input_audio"
+    assert json.loads(bytes(part.input_audio)) == audio["input_audio"]
     assert json.loads(bytes(chat.raw_messages[0]))["content"] == [audio]
 
 

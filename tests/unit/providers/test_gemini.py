@@ -69,7 +69,7 @@ def test_what_it_signed_comes_back_signed() -> None:
         {**part, "functionCall": {**part["functionCall"], "id": call.id}}
         for part, call in zip(parts, answer.tool_calls, strict=True)
     ]
-    assert sent["contents"][0]["parts"] == told
+    assert sent["contents"][1]["parts"] == told
 
 
 @pytest.mark.parametrize(
@@ -181,6 +181,41 @@ def test_the_usage_goes_out_with_the_finish_reason() -> None:
     assert finished
 
 
+def test_usage_after_the_finish_reason_counts() -> None:
+    early, late = ({"promptTokenCount": 85, "candidatesTokenCount": n} for n in (2, 15))
+    chunks, _ = played(
+        response({"text": "It is"}, usageMetadata=early),
+        json.dumps({"usageMetadata": late}).encode(),
+    )
+    assert replay.tell_usage(chunks[-1].usage) == "tokens=85+15"
+
+
+@pytest.mark.parametrize("counts", [{}, {"trafficType": "ON_DEMAND"}, None])
+def test_usage_without_a_number_is_no_usage(counts: Any) -> None:
+    answer = gemini.answer(TO, response({"text": "A"}, usageMetadata=counts))
+    assert answer.usage is None
+
+
+IMAGE = {"inlineData": {"mimeType": "image/png", "data": "aWk="}}
+SHOWN = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aWk="}}
+
+
+def test_images_of_the_answer_stand_beside_its_text() -> None:
+    answer = gemini.answer(TO, response({"text": "Here:"}, IMAGE, IMAGE))
+    assert answer.text == "Here:"
+    assert answer.extra == {"images": [SHOWN | {"index": 0}, SHOWN | {"index": 1}]}
+
+
+def test_images_of_a_stream_come_one_after_the_other() -> None:
+    (first, second), _ = played(response(IMAGE, finish=None), response(IMAGE))
+    assert first.has_content
+    assert [chunk.extra["images"][0]["index"] for chunk in (first, second)] == [0, 1]
+
+
+def test_what_is_drawn_while_thinking_is_no_image_of_the_answer() -> None:
+    assert gemini.answer(TO, response({**IMAGE, "thought": True}, {"text": "A"})).extra == {}
+
+
 def test_a_stream_that_breaks_off_tells_its_usage_at_the_end() -> None:
     chunks, finished = played(
         response({"text": "It"}, finish=None, usageMetadata={"promptTokenCount": 9})
@@ -197,6 +232,21 @@ def test_a_response_of_nothing_but_usage() -> None:
     )
     assert (len(chunks), finished) == (1, True)
     assert replay.tell_usage(chunks[0].usage) == "tokens=9+1"
+
+
+def test_halves_of_characters_are_joined_or_replaced() -> None:
+    def piece(text: str, **fields: Any) -> bytes:
+        return response({"text": "MARK"}, **fields).replace(b"MARK", text.encode())
+
+    bodies = (
+        piece(r"a\ud83d", finish=None),
+        piece(r"\ude00b\ud83d", finish=None),
+        piece(r"c\ud83d"),
+    )
+    chunks, finished = played(*bodies)
+    assert finished
+    assert "".join(chunk.text for chunk in chunks) == "a\N{GRINNING FACE}b\ufffdc\ufffd"
+    assert gemini.answer(replay.target("gemini"), bodies[2]).text == "c\ufffd"
 
 
 def test_calls_of_a_stream_are_counted_through() -> None:

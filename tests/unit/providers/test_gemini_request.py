@@ -24,6 +24,7 @@ from proxy.providers.adapter import Target
 from proxy.providers.catalog import Model, ProviderSpec
 
 HELLO = Message(role="user", content="Hello")
+FIRST = {"role": "user", "parts": [{"text": " "}]}
 
 
 def target(id_: str = "gemini-3-flash", model: dict[str, Any] | None = None, **spec: Any) -> Target:
@@ -37,11 +38,14 @@ def target(id_: str = "gemini-3-flash", model: dict[str, Any] | None = None, **s
 
 def sent(*messages: Message, to: Target | None = None, **fields: Any) -> Any:
     chat = ChatRequest(messages=messages or (HELLO,), **fields)
-    return json.loads(gemini.request(to or target(), chat).body or b"")
+    body = gemini.request(to or target(), chat).body or b""
+    return json.loads(body if isinstance(body, bytes) else b"".join(body))
 
 
 def turns(*messages: Message, to: Target | None = None) -> Any:
-    return sent(*messages, to=to)["contents"]
+    """The turns, without the one that stands before a conversation begun by the model."""
+    contents = sent(*messages, to=to)["contents"]
+    return contents[1:] if contents[0] == FIRST else contents
 
 
 def text(text: str) -> Part:
@@ -50,6 +54,14 @@ def text(text: str) -> Part:
 
 def image(url: str) -> Part:
     return Part(type="image_url", image_url=ImageURL(url))
+
+
+def audio(raw: str) -> Part:
+    return Part(type="input_audio", input_audio=Raw(raw.encode()))
+
+
+def file(raw: str) -> Part:
+    return Part(type="file", file=Raw(raw.encode()))
 
 
 def call(id_: str, name: str, arguments: str = "{}", signature: str | None = None) -> ToolCall:
@@ -114,6 +126,22 @@ def test_an_instruction_alone_is_a_question() -> None:
     }
 
 
+def test_audio_and_files() -> None:
+    message = Message(
+        role="user",
+        content=(
+            audio('{"data": "bXAz", "format": "mp3"}'),
+            audio('{"data": "d2F2", "format": "wav"}'),
+            file('{"filename": "a.pdf", "file_data": "data:application/pdf;base64,cGRm"}'),
+        ),
+    )
+    assert turns(message)[0]["parts"] == [
+        {"inlineData": {"mimeType": "audio/mp3", "data": "bXAz"}},
+        {"inlineData": {"mimeType": "audio/wav", "data": "d2F2"}},
+        {"inlineData": {"mimeType": "application/pdf", "data": "cGRm"}},
+    ]
+
+
 def test_images() -> None:
     message = Message(role="user", content=(text("See"), image("data:image/png;base64,iVBO")))
     assert turns(message)[0]["parts"] == [
@@ -128,6 +156,11 @@ def test_images() -> None:
         (image("https://x.test/a.png"), "messages[0].content[1].image_url.url"),
         (image("data:image/svg+xml,<svg/>"), "messages[0].content[1].image_url.url"),
         (Part(type="input_audio"), "messages[0].content[1]"),
+        (audio('{"data": "aWk=", "format": "flac"}'), "messages[0].content[1].input_audio"),
+        (audio('{"format": "wav"}'), "messages[0].content[1].input_audio"),
+        (file('{"file_id": "file-1"}'), "messages[0].content[1].file"),
+        (file('{"file_data": "aWk="}'), "messages[0].content[1].file.file_data"),
+        (Part(type="video"), "messages[0].content[1]"),
         (Part(type="image_url"), "messages[0].content[1]"),
     ],
 )
@@ -139,6 +172,22 @@ def test_parts_that_it_cannot_carry(part: Part, param: str) -> None:
 
 
 # Calls and their results
+
+
+@pytest.mark.parametrize("content", ['{"a": [{"$ref": "#/b"}]}', '[{"\\u0024ref": "x"}]'])
+def test_a_result_that_holds_a_reference_stays_text(content: str) -> None:
+    """Gemini would look for a part of that name in the turn."""
+    calls = Message(role="assistant", tool_calls=(call("c1", "f"),))
+    result = turns(calls, Message(role="tool", tool_call_id="c1", content=content))[1]
+    assert result["parts"][0]["functionResponse"]["response"] == {"result": content}
+
+
+def test_a_conversation_begins_with_the_users_turn() -> None:
+    calls = Message(role="assistant", tool_calls=(call("c1", "f"),))
+    result = Message(role="tool", tool_call_id="c1", content="1")
+    roles = [turn["role"] for turn in sent(calls, result)["contents"]]
+    assert roles == ["user", "model", "user"]
+    assert sent(Message(role="system", content="S"), calls, result)["contents"][0] == FIRST
 
 
 def test_results_of_parallel_calls_stand_in_one_turn() -> None:
@@ -177,9 +226,9 @@ def test_results_of_parallel_calls_stand_in_one_turn() -> None:
                         "response": {"result": "It rains"},
                     }
                 },
-                {"text": "So?"},
             ],
         },
+        {"role": "user", "parts": [{"text": "So?"}]},
     ]
 
 
@@ -260,6 +309,41 @@ def test_calls_of_another_model_get_the_documented_dummy(
 # Tools
 
 TOOL = Tool(function=Function(name="f", description="Does it.", parameters={"type": "object"}))
+
+
+@pytest.mark.parametrize(("wanted", "mode"), [("auto", "VALIDATED"), ("required", "ANY")])
+def test_some_of_the_tools_are_allowed(wanted: str, mode: str) -> None:
+    tools = (TOOL, Tool(function=Function(name="g")))
+    named = [{"type": "function", "function": {"name": "g"}}]
+    choice = {"type": "allowed_tools", "allowed_tools": {"mode": wanted, "tools": named}}
+    chat = ChatRequest(
+        messages=(HELLO,), tools=tools, extra={"tool_choice": Raw(json.dumps(choice).encode())}
+    )
+    outgoing = gemini.request(target(), chat)
+    config = json.loads(outgoing.body or b"")["toolConfig"]["functionCallingConfig"]
+    assert config == {"mode": mode, "allowedFunctionNames": ["g"]}
+    assert outgoing.dropped == ()
+
+
+def test_a_choice_of_another_form_is_left_out_and_told() -> None:
+    extra = {"tool_choice": Raw(b'{"type":"custom","custom":{"name":"x"}}')}
+    outgoing = gemini.request(target(), ChatRequest(messages=(HELLO,), tools=(TOOL,), extra=extra))
+    assert "toolConfig" not in json.loads(outgoing.body or b"")
+    assert outgoing.dropped == ("tool_choice",)
+
+
+ENDLESS = {"$defs": {"node": {"properties": {"next": {"$ref": "#/$defs/node"}}}}}
+
+
+def test_a_schema_that_it_cannot_be_sent_is_named() -> None:
+    schema = {"$ref": "#/$defs/node", **ENDLESS}
+    with pytest.raises(InvalidRequest, match="refers to itself") as raised:
+        sent(tools=(Tool(function=Function(name="f", parameters=schema)),))
+    assert raised.value.param == "tools[0].function.parameters"
+    wanted = ResponseFormat(type="json_schema", json_schema=JSONSchema(schema_=schema))
+    with pytest.raises(InvalidRequest) as raised:
+        sent(response_format=wanted)
+    assert raised.value.param == "response_format.json_schema.schema"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from proxy.providers.gemini_schema import known_words
+from proxy.providers.gemini_schema import MOST, SchemaError, known_words
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,7 @@ from proxy.providers.gemini_schema import known_words
                 "default": {"$schema": "kept, since it is no schema"},
             },
             {
-                "$ref": "#/$defs/A",
-                "$defs": {"A": {"items": {"type": "integer"}}},
+                "items": {"type": "integer"},
                 "default": {"$schema": "kept, since it is no schema"},
             },
         ),
@@ -65,7 +64,7 @@ from proxy.providers.gemini_schema import known_words
         ),
         (
             {"anyOf": [{"uniqueItems": True}, {"type": "null"}], "prefixItems": [{"$id": "x"}]},
-            {"anyOf": [{}, {"type": "null"}], "prefixItems": [{"$id": "x"}]},
+            {"anyOf": [{}, {"type": "null"}], "prefixItems": [{}]},
         ),
         ({"type": "string", "format": "uri"}, {"type": "string"}),
         ({"type": "integer", "format": "int32"}, {"type": "integer", "format": "int32"}),
@@ -74,3 +73,59 @@ from proxy.providers.gemini_schema import known_words
 )
 def test_the_words_that_gemini_knows(schema: Any, told: Any) -> None:
     assert known_words(schema) == told
+
+
+CITY = {"type": "object", "properties": {"name": {"type": "string"}}, "description": "a city"}
+
+
+@pytest.mark.parametrize("group", ["$defs", "definitions"])
+def test_what_a_reference_points_to_stands_in_its_place(group: str) -> None:
+    schema = {
+        "properties": {
+            "from": {"$ref": f"#/{group}/a~1city", "description": "where from"},
+            "to": {"allOf": [{"$ref": f"#/{group}/a~1city"}]},
+            "like": {"$ref": "#/properties/from"},
+            "$ref": {"type": "string"},
+        },
+        "default": {"$ref": "kept, since it is no schema"},
+        group: {"a/city": CITY},
+    }
+    assert known_words(schema) == {
+        "properties": {
+            "from": CITY | {"description": "where from"},
+            "to": CITY,
+            "like": CITY | {"description": "where from"},
+            "$ref": {"type": "string"},
+        },
+        "default": {"$ref": "kept, since it is no schema"},
+    }
+
+
+def test_what_is_referred_to_twice_is_no_recursion() -> None:
+    schema = {"items": {"$ref": "#/$defs/b"}, "$defs": {"a": CITY, "b": {"$ref": "#/$defs/a"}}}
+    assert known_words({"anyOf": [schema["items"]] * 2, **schema})["anyOf"] == [CITY, CITY]
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"$ref": "#"}, "refers to itself"),
+        ({"properties": {"child": {"$ref": "#"}}}, "refers to itself"),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}}, "itself"),
+        ({"$ref": "#/$defs/nothing"}, "points to nothing"),
+        ({"$ref": "#/anyOf/7", "anyOf": []}, "points to nothing"),
+        ({"$ref": "https://x.test/schema.json"}, "no reference into the schema"),
+        ({"$ref": "#anchor"}, "no reference into the schema"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_named(schema: Any, said: str) -> None:
+    with pytest.raises(SchemaError, match=said):
+        known_words(schema)
+
+
+def test_references_that_multiply_are_bounded() -> None:
+    laughs: dict[str, Any] = {"l0": {"type": "string"}}
+    for number in range(1, 40):
+        laughs[f"l{number}"] = {"anyOf": [{"$ref": f"#/$defs/l{number - 1}"}] * 10}
+    with pytest.raises(SchemaError, match=str(MOST)):
+        known_words({"$ref": "#/$defs/l39", "$defs": laughs})

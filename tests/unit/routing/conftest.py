@@ -33,6 +33,7 @@ CATALOG = {
             "tiers": {"auto": "vendor/gpt"},
             "embedding_model": "embed-o",
             "vendors": True,
+            "embedding_inputs": 3,
         },
         "local": {"dialect": "openai", "keyless": True, "tiers": {"auto": "small"}},
         "workers-ai": {"dialect": "workers-ai", "keyless": True, "tiers": {"auto": "@cf/m"}},

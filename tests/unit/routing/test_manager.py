@@ -16,6 +16,7 @@ from proxy.core.chat import (
     Message,
     Part,
     Routing,
+    Usage,
 )
 from proxy.core.config import Config, read
 from proxy.core.errors import (
@@ -310,6 +311,27 @@ async def test_embeddings(build: Build) -> None:
     )
     assert vectors.vectors == ((0.5, 1.0),)
     assert [a.provider for a in done.attempts] == ["openai", "openrouter"]
+
+
+async def test_more_texts_than_a_provider_embeds_at_once_are_sent_in_parts(build: Build) -> None:
+    def embed(outgoing: Outgoing) -> FakeReply:
+        texts = json.loads(outgoing.body or b"")["input"]
+        data = [{"index": n, "embedding": [float(text)]} for n, text in enumerate(texts)]
+        return FakeReply(json.dumps({"data": data, "usage": {"prompt_tokens": 2}}).encode())
+
+    sent: list[int] = []
+
+    def answer(outgoing: Outgoing) -> FakeReply:
+        sent.append(len(json.loads(outgoing.body or b"")["input"]))
+        return embed(outgoing)
+
+    texts = tuple(map(str, range(7)))
+    ask = EmbeddingRequest(input=texts, routing=Routing(model="openrouter/embed-o"))
+    vectors, done = await build(answer).embed(ask, Unlimited())
+    assert sent == [3, 3, 1]
+    assert vectors.vectors == tuple((float(text),) for text in texts)
+    assert vectors.usage == Usage(input=6)
+    assert len(done.attempts) == 1
 
 
 DEEP = b"[" * 5000 + b"]" * 5000
