@@ -143,6 +143,41 @@ async def test_in_a_usage(report: str, path: str, stream: bool) -> None:
         assert again.status == 200, number
 
 
+GEMINI = (
+    '{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{"a":[N]}}}]},'
+    '"finishReason":"STOP","avgLogprobs":N,"logprobsResult":{"chosenCandidates":'
+    '[{"token":"a","tokenId":N,"logProbability":N}]}}],"createTime":N,"usageMetadata":USAGE}'
+)
+GEMINI_COUNTS = [
+    '{"promptTokenCount":N,"candidatesTokenCount":N}',
+    '{"promptTokenCount":1,"candidatesTokenCount":2,"thoughtsTokenCount":N}',
+    '{"promptTokenCount":1,"candidatesTokenCount":2,"toolUsePromptTokenCount":N}',
+    '{"promptTokenCount":1,"candidatesTokenCount":2,"cachedContentTokenCount":N}',
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("report", GEMINI_COUNTS)
+async def test_in_an_answer_of_gemini(report: str, stream: bool) -> None:
+    """A call's arguments are what the model wrote; the rest is bounded or left out."""
+    for number in NUMBERS:
+        body = GEMINI.replace("USAGE", report).replace("N", number)
+        reply = FakeReply(body.encode())
+        if stream:
+            reply = FakeReply(f"data: {body}\r\n\r\n".encode(), headers=EVENTS)
+        house = Limited(
+            by_host(gemini=reply), key={"budget": Budget(day=10**10)}, GEMINI_API_KEY="k"
+        )
+        fields = {"model": "gemini/gemini-2.5-flash", "fallback": False, "stream": stream}
+        for _ in range(2):  # of the provider, then of the cache
+            told = await house.keyed(NATIVE, prompt="Hi", **fields)
+            assert told.status == 200, (number, told.body[:300])
+            end = told.events[-1] if stream else told.json
+            assert f'{{"a":[{number}]}}' in str(told.events if stream else told.json), number
+            assert end["metadata"]["finishReason"] == "tool_calls"
+        assert 0 < house.account().spent_day < 10**7, number
+
+
 @pytest.mark.parametrize("number", NUMBERS)
 async def test_in_the_usage_of_embeddings(number: str) -> None:
     for report in ('{"prompt_tokens":N}', "N", '{"prompt_tokens":1,"total_tokens":N}'):

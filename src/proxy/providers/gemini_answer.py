@@ -14,7 +14,7 @@ from proxy.core.sse import Event
 from proxy.providers import faults
 from proxy.providers.adapter import Target
 from proxy.providers.surrogates import Halves, has_halves, mend
-from proxy.providers.usage import UNREPORTED, believed, decoded, is_absent
+from proxy.providers.usage import UNREPORTED, believed, decoded, is_absent, number
 from proxy.providers.wire import StreamDecoder, call_id
 
 _FINISH: dict[str, FinishReason] = {
@@ -48,10 +48,11 @@ model may have one; it says nothing of what this one does with others."""
 
 
 class FunctionCall(Struct):
-    """A call: its arguments are an object, and older models give it no id."""
+    """A call: its arguments are an object, and older models give it no id. They may hold any
+    number, so they stay unread."""
 
     name: str
-    args: dict[str, Any] | None = None
+    args: Raw = UNREPORTED
     id: str | None = None
 
 
@@ -82,7 +83,7 @@ class Likely(Struct, rename="camel"):
     """A token and its log probability."""
 
     token: str | None = None
-    log_probability: float | None = None
+    log_probability: Raw = UNREPORTED
 
 
 class Step(Struct):
@@ -248,7 +249,7 @@ class Decoder(StreamDecoder):
 
     def _call(self, part: Part, call: FunctionCall, told: Response) -> ToolCallDelta:
         index, self._calls = self._calls, self._calls + 1
-        arguments = msgspec.json.encode(call.args or {}).decode()
+        arguments = self._arguments(call.args)
         return ToolCallDelta(
             index=index,
             id=call.id or call_id(told.response_id, index, call.name, arguments),
@@ -256,6 +257,18 @@ class Decoder(StreamDecoder):
             arguments=arguments,
             extra_content=_google(part.thought_signature) if part.thought_signature else None,
         )
+
+    def _arguments(self, args: Raw) -> str:
+        """A call's arguments, without spaces between them. Raises Fault for what is no object."""
+        if is_absent(args):
+            return "{}"
+        try:
+            text = msgspec.json.format(bytes(args), indent=-1).decode()
+        except faults.UNREADABLE as error:
+            raise faults.unread(self.target, error, bytes(args)) from error
+        if not text.startswith("{"):
+            raise faults.garbage(self.target, "A call's arguments are no object", bytes(args))
+        return text
 
     def _add(self, told: Response, **fields: Any) -> None:
         self.finished = self.finished or bool(fields["finish_reason"])
@@ -296,4 +309,4 @@ def _logprobs(told: Logprobs | None) -> dict[str, Any] | None:
 
 
 def _token(told: Likely) -> dict[str, Any]:
-    return {"token": told.token, "logprob": told.log_probability, "bytes": None}
+    return {"token": told.token, "logprob": number(told.log_probability), "bytes": None}

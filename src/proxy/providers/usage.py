@@ -40,6 +40,15 @@ def decoded(report: Raw) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def number(value: Raw) -> float | None:
+    """A finite number; None for anything else."""
+    try:
+        told: Any = _ANY.decode(value)
+        return float(told) if _is_number(told) and math.isfinite(told) else None
+    except (*faults.UNREADABLE, OverflowError):
+        return None
+
+
 def member(value: Raw, name: str) -> Raw:
     """A field of a JSON object, unread; null where there is none."""
     if not value or value == UNREPORTED:
