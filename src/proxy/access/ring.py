@@ -2,8 +2,8 @@
 
 Promise: a revoked key is let in for at most KNOWN_SECONDS after its object was told, and not at
 all after it was revoked here; a new one is refused for at most UNKNOWN_SECONDS where it was tried
-before it was issued, or LISTED_SECONDS where its address has sent too many wrong ones. A clock that
-steps back ends the worth of what is kept.
+before it was issued, or twice LISTED_SECONDS where its address has sent too many wrong ones. A clock
+that steps back ends the worth of what is kept.
 
 Wrong keys of such an address are told from right ones by a list of what there is, which the object
 gives once in LISTED_SECONDS: so they cost it no look-up each, and no right one is refused.
@@ -94,6 +94,8 @@ class KeyRing:
         self._blocked = _Recent[float](clock)
         self._listed: str | None = None
         self._listed_at = 0.0
+        self._listing_at = 0.0
+        """When the list was last asked for."""
         self._circuit = Circuit(clock)
         self._changes = 0
 
@@ -133,14 +135,17 @@ class KeyRing:
         return _admitted(known.key, known.principal, self._now())
 
     async def _is_listed(self, digest: str) -> bool:
-        """Whether a secret may open a key: it does not where the object does not list it."""
+        """Whether a secret may open a key: it does not where the object does not list it. While
+        another request fetches the list, the one of just before is good enough."""
         now, changes = self._clock.now(), self._changes
         listed = self._listed
-        if listed is None or not 0 <= now - self._listed_at < LISTED_SECONDS:
-            self._listed_at = now  # who comes meanwhile goes by the list of before
+        fetching = 0 <= now - self._listing_at < LISTED_SECONDS
+        age, oldest = now - self._listed_at, LISTED_SECONDS * (2 if fetching else 1)
+        if listed is None or not 0 <= age < oldest:
+            self._listing_at = now
             listed = await self.ask(self.store.list_prefixes())
             if changes == self._changes:
-                self._listed = listed
+                self._listed, self._listed_at = listed, now
         return f",{digest[:PREFIX]}" in listed
 
     async def ask(self, work: Coroutine[Any, Any, T]) -> T:

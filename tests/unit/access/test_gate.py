@@ -302,6 +302,28 @@ class TestGuessing:
         assert (await isolate.admit(new)).user == "ben"
         assert (await other.admit(new)).user == "ben"
 
+    @in_no_time
+    async def test_no_right_key_is_judged_by_an_old_list(self) -> None:
+        """While another request fetches a new one, or failed to."""
+        clock = LoopClock()
+        store = MemoryKeys(clock)
+        isolate = Isolate(clock, store)
+        await self.guess(isolate, BURST)
+        assert await isolate.code("lists the keys") == "too_many_failed_attempts"
+        for fault, code in ((False, None), (True, "key_store_unreachable")):
+            await asyncio.sleep(4 * LISTED_SECONDS)
+            await self.guess(isolate, 1)
+            new = secret_for("production", f"{fault:064x}")
+            store.book.issue(Key(id=f"key {fault}", user="ben", created_at=0), digest_of(new))
+            store.slow, store.down = 0.5, fault
+            fetching = asyncio.ensure_future(isolate.code(f"fetches it {fault}"))
+            await asyncio.sleep(0.1)
+            if code:
+                assert await isolate.code(new) == code
+            else:
+                assert (await isolate.admit(new)).user == "ben"
+            await fetching
+
     async def test_a_subscriber_of_ipv6_is_one_address(self, isolate: Isolate) -> None:
         for number in range(BURST):
             await self.guess(isolate, 1, f"2001:db8:0:1::{number:x}")
