@@ -326,6 +326,24 @@ class TestAttempts:
         assert 1000 * 2500 <= limited.account().spent_day <= 1400 * 2500
         assert limited.account().reservations == 0
 
+    @in_no_time
+    async def test_one_whose_verdict_came_too_late_is_freed(self) -> None:
+        """The object has reserved it, though the request was refused meanwhile."""
+        env = {"LIMITER_ON_ERROR": "closed"}
+        limited = Limited(by_host(openai=whole("Hi!")), LoopClock(), key=DAY, **env)
+        reserve = limited.accounts.reserve
+
+        async def late(key_id: str, ask: str) -> str:
+            verdict = await reserve(key_id, ask)
+            await asyncio.sleep(2)
+            return verdict
+
+        limited.accounts.reserve = late  # type: ignore[method-assign]
+        told = await limited.keyed(**OFF)
+        assert (told.status, told.json["error"]["limit"]) == (503, "limiter")
+        view = limited.account()
+        assert (view.reserved, view.reservations, view.spent_day) == (0, 0, 0)
+
 
 class TestWithoutUsage:
     """What a provider does not report is estimated, and said to be so, in every place."""

@@ -24,7 +24,7 @@ from proxy.limits.budget import Reserve, Settlement, Terms, Verdict
 from proxy.limits.lease_messages import Grant
 from proxy.limits.lessee import Lessee
 from proxy.limits.quiet import Quiet, signal_from
-from proxy.limits.reservations import Estimate, Reservations
+from proxy.limits.reservations import UNREACHABLE, Estimate, Reservations
 from proxy.limits.token_bucket import Rate
 from proxy.limits.wording import again, refused
 
@@ -174,7 +174,7 @@ class Limiter:
         if self._config.limiter_on_error == "open":
             return None
         return Refusal(
-            limit="limiter", message="The limits can't be checked now. Try again.", retry_after=1
+            limit=UNREACHABLE, message="The limits can't be checked now. Try again.", retry_after=1
         )
 
 

@@ -11,6 +11,8 @@ from proxy.limits.budget import Reserve, Settlement, Terms
 
 RESERVED_MS = 900_000
 """How long a reservation stands that nobody settles: longer than most answers take."""
+UNREACHABLE = "limiter"
+"""The name of the limit that is met where an object does not answer."""
 UNPRICED = "budget_unpriced"
 """The name of the limit that a model without a known price meets."""
 
@@ -96,8 +98,11 @@ class Reservations:
         except BaseException:  # whether it was reserved is not known
             reserved.release()
             raise
-        if refusal:
+        if refusal and refusal.limit == UNREACHABLE:  # the object may have reserved all the same
+            reserved.release()
+        elif refusal:
             self._open.discard(reserved)
+        if refusal:
             return refusal, standing
         return reserved, standing
 
