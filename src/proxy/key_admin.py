@@ -161,7 +161,8 @@ def _check_user(name: str) -> None:
     """Raises InvalidRequest for what is no name, or looks like one of the proxy's own."""
     if not name.isprintable() or name != name.strip():
         raise _no_user("Must be visible characters, without spaces at its ends")
-    seen = "".join(c for c in unicodedata.normalize("NFKD", name).casefold() if _is_seen(c))
+    alike = unicodedata.normalize("NFKD", name).upper().casefold()  # \u0131 is a lower-case I
+    seen = "".join(c for c in alike if _is_seen(c))
     if not seen:
         raise _no_user("Must be visible characters")
     if seen in OWN_USERS:

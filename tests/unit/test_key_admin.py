@@ -155,6 +155,7 @@ class TestIssue:
             ({"user": "\uff41\uff44\uff4d\uff49\uff4e"}, "user"),
             ({"user": "ad\u034fmin\ufe0f"}, "user"),
             ({"user": "\u00e1dm\u0130n"}, "user"),
+            ({"user": "adm\u0131n"}, "user"),
             ({"user": "ad\u200bmin"}, "user"),
             ({"user": "\u202eadmin"}, "user"),
             ({"user": "anonymous\u3164"}, "user"),
