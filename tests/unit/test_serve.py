@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from proxy.app import App, start
 from proxy.cache.flight import KEEP, LEASE, Boarding
 from proxy.cache.purge import HOLD
-from proxy.core.errors import Fault
+from proxy.core.errors import Fault, InternalError
 from proxy.core.ports import Outgoing
 from proxy.core.web import Request, Response
 from tests.unit.doubles import (
@@ -1013,6 +1013,42 @@ class TestFlight:
         told = await asyncio.gather(*(house.told() for _ in range(5)))
         assert sorted(answer.status for answer in told) == [200] * 4 + [500]
         assert len(house.sent) == 2
+
+    async def test_nor_is_its_isolates_want_of_room(self) -> None:
+        """Another isolate has room."""
+        count = 0
+
+        def answer(_: Outgoing) -> FakeReply:
+            nonlocal count
+            count += 1
+            if count == 1:
+                raise InternalError("No room.", status=503, code="overloaded")
+            return whole("Hello")
+
+        house = House(answer, **ON)
+        told = await asyncio.gather(*(house.told() for _ in range(5)))
+        assert sorted(answer.status for answer in told) == [200] * 4 + [503]
+
+    @in_no_time
+    async def test_a_leader_waits_for_no_flight_that_hangs(self) -> None:
+        house = House(by_host(openai=FakeReply(30.0, *whole("Hello").pieces)), LoopClock(), **ON)
+        asking = asyncio.ensure_future(house.ask())
+        await asyncio.sleep(0.5)
+        house.flights.silent = True
+        renewals = 0
+        renew = house.flights.renew
+
+        async def counted(key: str, ticket: int) -> None:
+            nonlocal renewals
+            renewals += 1
+            await renew(key, ticket)
+
+        house.flights.renew = counted  # type: ignore[method-assign]
+        assert (await asking).text == "Hello"
+        assert renewals > 10  # it tries again: a sign of life may come through
+        await house.settle()
+        assert asyncio.get_running_loop().time() < 35
+        assert "flight unreachable" in house.events("error")
 
     async def test_a_leader_that_is_cancelled_hands_over(self) -> None:
         gate = Gate(whole("Hello"))

@@ -19,7 +19,7 @@ from msgspec import Struct
 from proxy.cache.entry import CacheEntry, ForeignEntry, decode, encode
 from proxy.core.chat import Attempt
 from proxy.core.circuit import Circuit
-from proxy.core.errors import MethodNotAllowed, ProxyError, Source
+from proxy.core.errors import InternalError, MethodNotAllowed, ProxyError, Source
 from proxy.core.ports import Clock, Flights, Log
 
 LEASE = 3.0
@@ -165,13 +165,15 @@ class Leader:
     async def land(self, outcome: bytes | None) -> None:
         """Reports, see Flight.land. Raises what the object's unreachability raises."""
         self._beat.cancel()
-        await self._flights.land(self._key, self._ticket, outcome)
+        async with asyncio.timeout(ANSWER):
+            await self._flights.land(self._key, self._ticket, outcome)
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW)
             with suppress(Exception):  # the next sign may come through
-                await self._flights.renew(self._key, self._ticket)
+                async with asyncio.timeout(RENEW):
+                    await self._flights.renew(self._key, self._ticket)
 
 
 class Terms(Struct, frozen=True):
@@ -251,10 +253,10 @@ def crashed(error: ProxyError, terms: Terms = ANY) -> bytes:
 
 
 def is_own(error: ProxyError, left: float, terms: Terms) -> bool:
-    """Whether an error is the leader's alone: its limits kept it from a provider, or its time was
-    nearly up. left: its seconds."""
+    """Whether an error is the leader's alone: its limits kept it from a provider, its isolate had
+    no room, or its time was nearly up. left: its seconds."""
     limited = any(attempt.outcome == "limited" for attempt in error.attempts)
-    return limited or left < terms.timeout / 10
+    return limited or isinstance(error, InternalError) or left < terms.timeout / 10
 
 
 def outcome_entry(outcome: bytes, terms: Terms = ANY) -> tuple[CacheEntry, bytes]:
