@@ -14,6 +14,7 @@ from proxy.analytics.event import BATCH, ITEM
 from proxy.cache.key import cache_key
 from proxy.core.body_memory import RETRY_SECONDS
 from proxy.core.chat import Call, ChatRequest
+from proxy.core.circuit import Circuit
 from proxy.core.errors import ClientGone, InternalError, InvalidRequest, ProxyError
 from proxy.core.ports import Defer, Write
 from proxy.core.principal import Principal
@@ -29,6 +30,8 @@ AT_ONCE = 6
 CHUNK_BYTES = 2 * 1024 * 1024
 """Bytes of a chunk that holds more than one request: it is in memory beside the batch."""
 FULL = "The answers of this batch are too large to be held together. Let the batch stream."
+START_SECONDS = 30.0
+"""What a runner may take to begin: it may be the first of its isolate."""
 CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "cookie"})
 """The headers that a runner is not told."""
 
@@ -196,8 +199,9 @@ async def _run(
         size = room.chunk(len(works), held)
         chunks = iter(_chunks(works, size))
         works.clear()  # a chunk is read anew by who gets it
+        circuit = Circuit(exchange.ports.clock)
         for _ in range(max(1, AT_ONCE // size)):
-            group.create_task(_overseer(exchange, chunks, runner, tell))
+            group.create_task(_overseer(exchange, chunks, runner, tell, circuit))
 
 
 def _chunks(works: list[Work], most: int) -> list[list[_Part]]:
@@ -215,15 +219,16 @@ def _chunks(works: list[Work], most: int) -> list[list[_Part]]:
 
 
 async def _overseer(
-    exchange: Exchange, chunks: Iterator[list[_Part]], runner: str, tell: Tell
+    exchange: Exchange, chunks: Iterator[list[_Part]], runner: str, tell: Tell, circuit: Circuit
 ) -> None:
     """Has chunks done elsewhere, one after another. What is left without an answer gets an
-    error."""
+    error, at once after the runner has hung."""
     for parts in chunks:
         missing = {part.places: part for part in parts}
         try:
             told = _told(exchange, parts, runner)
-            async with aclosing(exchange.ports.batches.run(runner, told)) as lines:
+            start = exchange.ports.batches.start(runner, told)
+            async with aclosing(await circuit.call(runner, start, START_SECONDS)) as lines:
                 async for line in lines:
                     done = _DONE.decode(line)
                     del missing[done.places]

@@ -366,20 +366,26 @@ class MemoryPools(Objects[ProviderPool]):
 
 
 class MemoryBatches:
-    """The objects that run parts of a batch; the calls numbered in `down` fail, `lost_after` ends
-    each after so many results."""
+    """The objects that run parts of a batch; the calls numbered in `down` fail, `silent` makes all
+    hang, `lost_after` ends each after so many results."""
 
     def __init__(self) -> None:
         self.run_chunk: Callable[[bytes, Any, Any], Coroutine[Any, Any, None]] | None = None
         self.defer: Any = None
         self.calls: list[tuple[str, bytes]] = []
         self.down: tuple[int, ...] = ()
+        self.silent = False
         self.lost_after: int | None = None
 
-    async def run(self, name: str, chunk: bytes) -> AsyncGenerator[bytes, None]:
+    async def start(self, name: str, chunk: bytes) -> AsyncGenerator[bytes, None]:
         self.calls.append((name, chunk))
         if len(self.calls) - 1 in self.down:
             raise RuntimeError("the object is unreachable")
+        if self.silent:
+            await asyncio.sleep(10_000)
+        return self._lines(chunk)
+
+    async def _lines(self, chunk: bytes) -> AsyncGenerator[bytes, None]:
         assert self.run_chunk
         lines = asyncio.Queue[bytes | None]()
         gone = False
@@ -453,7 +459,8 @@ class MemoryRows:
 
 
 class MemoryKeys:
-    """The issued keys, in memory; `down` makes them fail, `silent` makes them hang."""
+    """The issued keys, in memory; `down` makes them fail, `silent` makes them hang; `slow`: the
+    seconds before an answer."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
@@ -461,10 +468,13 @@ class MemoryKeys:
         self.book = KeyBook(self.rows)
         self.lookups = 0
         self.lists = 0
+        self.slow = 0.0
         self.down = False
         self.silent = False
 
     async def _ready(self) -> None:
+        if self.slow:
+            await asyncio.sleep(self.slow)
         if self.down:
             raise RuntimeError("the object is unreachable")
         if self.silent:

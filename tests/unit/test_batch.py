@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from proxy.batch import AT_ONCE
+from proxy.batch import AT_ONCE, START_SECONDS
 from proxy.core.errors import ClientGone
 from proxy.core.ports import Outgoing
 from proxy.core.web import Response
@@ -236,6 +236,16 @@ class TestChunks:
         assert (lost["error"]["type"], lost["error"]["code"]) == ("internal_error", 500)
         assert lost["metadata"]["requestId"].endswith("-24")
         assert house.events("error").count("batch runner lost") == 1
+
+    @in_no_time
+    async def test_one_that_hangs_costs_its_time_once(self) -> None:
+        house = House(by_host(openai=unlike()), LoopClock(), SUBREQUEST_LIMIT="50")
+        house.batches.silent = True
+        began = asyncio.get_running_loop().time()
+        _, told = await batch(house, *(ask(f"{number}") for number in range(60)))
+        assert told["summary"]["failed"] == 60
+        assert asyncio.get_running_loop().time() - began == START_SECONDS
+        assert len(house.batches.calls) < 10
 
     async def test_nor_does_one_that_is_lost_take_its_results_along(self) -> None:
         house = House(by_host(openai=unlike()))

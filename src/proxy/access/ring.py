@@ -2,8 +2,8 @@
 
 Promise: a revoked key is let in for at most KNOWN_SECONDS after its object was told, and not at
 all after it was revoked here; a new one is refused for at most UNKNOWN_SECONDS where it was tried
-before it was issued, or twice LISTED_SECONDS where its address has sent too many wrong ones. A clock
-that steps back ends the worth of what is kept.
+before it was issued, or twice LISTED_SECONDS where its address has sent too many wrong ones. A
+clock that steps back ends the worth of what is kept.
 
 Wrong keys of such an address are told from right ones by a list of what there is, which the object
 gives once in LISTED_SECONDS: so they cost it no look-up each, and no right one is refused.

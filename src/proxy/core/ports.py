@@ -275,9 +275,10 @@ class Batches(Protocol):
     """Where the parts of a batch run that one invocation can't hold (a Durable Object for each
     batch, without storage)."""
 
-    def run(self, name: str, chunk: bytes) -> AsyncGenerator[bytes, None]:
-        """Has a chunk done by the object of that name: JSON of batch, answered by a line for each
-        result as it is done. Closing it calls off what is under way; so does being cancelled."""
+    async def start(self, name: str, chunk: bytes) -> AsyncGenerator[bytes, None]:
+        """Has the object of that name begin with a chunk: JSON of batch, answered by a line for
+        each result as it is done. Closing that calls off what is under way; so does being
+        cancelled."""
 
 
 class Log(Protocol):

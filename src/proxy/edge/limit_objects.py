@@ -13,6 +13,7 @@ import msgspec
 from pyodide.ffi import to_js
 from workers import DurableObject
 
+from proxy.core.circuit import REST_SECONDS
 from proxy.core.config import read_one
 from proxy.edge.clock import SystemClock
 from proxy.edge.log import log
@@ -107,6 +108,7 @@ class RateBucket(_Stateful):
         self._bucket = self._revived(partial(LeasedBucket, _now()))
         self._provider, _, user = ctx.id.name.partition(":")
         self._user = user.replace("\n", " ")  # for eyes: a key with limits of its own follows
+        self._timeout = _setting(env, "LIMITER_TIMEOUT_MS") / 1000
         self._next_report = 0
         self._reporting: asyncio.Task[None] | None = None
 
@@ -157,9 +159,11 @@ class RateBucket(_Stateful):
         ]
         try:
             stub = self.env.PROVIDER_POOL.getByName(self._provider)
-            told = await stub.report(msgspec.json.encode(demands).decode())
+            async with asyncio.timeout(self._timeout):
+                told = await stub.report(msgspec.json.encode(demands).decode())
             allocations = _ALLOCATIONS.decode(told)
         except Exception as error:  # the shares stay as they are until the next report
+            self._next_report = _now() + round(REST_SECONDS * 1000)
             log("error", "pool unreachable", error=repr(error)[:500])
             return
         now = _now()
