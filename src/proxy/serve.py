@@ -385,7 +385,8 @@ class Chat:
         One that a budget's limit has cut off is not what was asked for."""
         exchange, wanted = asked.exchange, asked.wanted
         said = answer.text or answer.tool_calls or answer.refusal or answer.extra.get("images")
-        own_limit = asked.meter.has_budget and asked.call.chat.max_tokens is None
+        limit = asked.meter.output_limit(done.target.offer)
+        own_limit = limit is not None and limit != asked.call.chat.max_tokens
         cut_off = own_limit and answer.finish_reason == "length"
         if not wanted.store or answer.finish_reason not in KEPT or not said or cut_off:
             self._hand_over(asked, leader, NOTHING)

@@ -55,7 +55,7 @@ def honest(outgoing: Outgoing) -> FakeReply:
     content = "".join(message["content"] for message in body["messages"])
     answer = reply(
         prompt_tokens=len(content.encode()) + 7,
-        completion_tokens=min(limit or 16_384, 16_384),
+        completion_tokens=limit or 16_384,
     )
     return FakeReply(1.0, *answer.pieces)
 
@@ -91,6 +91,26 @@ class TestWhatIsReserved:
         limited = house(key=DAY)
         await limited.keyed(OPENAI, max_tokens=9, **other)
         assert sent(limited)["max_completion_tokens"] == 9
+
+    @pytest.mark.parametrize("path", [NATIVE, OPENAI])
+    @pytest.mark.parametrize("model", ["openai/gpt-4o", "groq/fast", "gemini/fast"])
+    async def test_no_higher_limit_goes_out_than_is_reserved(self, model: str, path: str) -> None:
+        """A model that could write more than the catalogue knows is kept from it."""
+        limited = Limited(lambda _: error(400), key=DAY, GEMINI_API_KEY="k", **GROQ)
+        field = "maxTokens" if path == NATIVE else "max_completion_tokens"
+        await limited.keyed(path, model=model, fallback=False, **{field: 900_000})
+        body = sent(limited)
+        body = body.get("generationConfig", body)
+        names = ("max_tokens", "max_completion_tokens", "maxOutputTokens")
+        [limit] = [body[name] for name in names if name in body]
+        assert 8_000 < limit < 200_000
+
+    async def test_what_that_cuts_off_is_not_kept(self) -> None:
+        cut = whole("Hi").pieces[0].replace(b'"stop"', b'"length"')  # type: ignore[union-attr]
+        limited = house(FakeReply(cut), key=DAY)
+        for limit, caches in ((20_000, ["MISS", "MISS"]), (10_000, ["MISS", "HIT"])):
+            told = [(await limited.keyed(maxTokens=limit)).cache for _ in range(2)]
+            assert told == caches
 
     async def test_who_has_no_budget_sends_nothing_more(self) -> None:
         limited = house(key={"limits": Limits(tokens_per_minute=10**9)})
@@ -140,7 +160,7 @@ class TestManyAtOnce:
                 st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300).filter(
                     lambda text: not text.isspace()
                 ),
-                st.none() | st.integers(1, 3000),
+                st.none() | st.integers(1, 3000) | st.integers(10_000, 60_000),
             ),
             min_size=1,
             max_size=60,

@@ -246,11 +246,6 @@ class Meter:
             return None
         return self._reservations.output_limit(self.estimate, offer)
 
-    @property
-    def has_budget(self) -> bool:
-        """Whether the key's money is limited."""
-        return self._reservations.has_budget
-
     def close(self) -> None:
         """Reports what was settled, after the answer. No attempt may follow."""
         self._reservations.close()

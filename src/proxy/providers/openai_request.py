@@ -48,7 +48,7 @@ _KNOWN = frozenset(_PLAIN) | {
 }
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _TRUE, _NULL = Raw(b"true"), Raw(b"null")
-_WORD, _CALLS = Decoder(str), Decoder(list[dict[str, Raw]])
+_WORD, _COUNT, _CALLS = Decoder(str), Decoder(float), Decoder(list[dict[str, Raw]])
 _SCHEMA_PROMPT = "Answer with JSON only, and let it follow this JSON Schema: "
 
 
@@ -125,9 +125,9 @@ def fit(target: Target, fields: Fields, known: frozenset[str]) -> tuple[str, ...
 
 
 def _limit(chat: ChatRequest, fields: Fields) -> None:
-    """Adds the limit of the answer that is not the caller's but its budget's."""
-    given = any(fields.get(name, _NULL) != _NULL for name in _LIMITS)
-    if chat.max_tokens is not None and not given:
+    """Puts the limit of the answer that its budget holds in the place of the caller's."""
+    given = {_COUNT.decode(fields[n]) for n in _LIMITS if fields.get(n, _NULL) != _NULL}
+    if chat.max_tokens is not None and given != {chat.max_tokens}:
         for name in _LIMITS:
             fields.pop(name, None)
         fields["max_tokens"] = _raw(chat.max_tokens)

@@ -341,11 +341,9 @@ class _Asked(Struct, frozen=True):
 
 
 def _limited(chat: ChatRequest, permit: Permit, target: Target) -> ChatRequest:
-    """The request with a limit of the answer, where a budget wants one."""
+    """The request with the limit of the answer by which a budget reserves."""
     limit = permit.output_limit(target.offer)
-    if limit is None or chat.max_tokens is not None:
-        return chat
-    return structs.replace(chat, max_tokens=limit)
+    return chat if limit is None else structs.replace(chat, max_tokens=limit)
 
 
 def _parts(ask: EmbeddingRequest, most: int | None) -> Iterator[EmbeddingRequest]:
