@@ -114,10 +114,12 @@ async def admitted(exchange: Exchange, limiter: Limiter) -> Meter:
     return meter
 
 
-def estimated_usage(meter: Meter, characters: int) -> Usage:
+def estimated_usage(meter: Meter, characters: int, limit: int | None) -> Usage:
     """What an answer of so many characters has used whose provider does not report it, or that
-    broke off before."""
-    return Usage(input=meter.expected(None).input, output=-(-characters // 4))
+    broke off before. limit: the most tokens that it may have."""
+    output = -(-characters // 4)
+    output = output if limit is None else min(output, limit)
+    return Usage(input=meter.expected(None).input, output=output)
 
 
 def terms_of(plan: Plan, routing: Routing, retrying: Retrying, timeout: float) -> Terms:

@@ -416,7 +416,8 @@ class Chat:
     def _settled(self, asked: Asked, done: Done, told: Usage | None, length: int) -> Served:
         """Counts what an answer used: `told` by the provider, or estimated by its length in
         characters."""
-        usage = told or estimated_usage(asked.meter, length)
+        limit = asked.meter.output_limit(done.target.offer) or asked.call.chat.max_tokens
+        usage = told or estimated_usage(asked.meter, length, limit)
         cost = done.cost(usage, estimated=told is None)
         done.reservation.settle(usage, cost)
         asked.meter.close()

@@ -15,7 +15,7 @@ from proxy.core.ports import Outgoing
 from proxy.core.principal import Budget, Limits
 from proxy.providers.catalog import Catalog
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
-from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, ROLE, STOP, error, whole
+from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, ROLE, STOP, error, event, whole
 from tests.unit.test_app import request
 from tests.unit.test_limited import OFF, SECRET, Limited, house
 from tests.unit.test_serve import GPT, GROQ, NATIVE, OPENAI, Told, by_host
@@ -395,6 +395,20 @@ class TestWithoutUsage:
         hit = await limited.keyed(stream=stream, maxTokens=100)
         assert hit.cache == "HIT"
         assert limited.line["proxy.cost.saved_usd"] == pytest.approx(cost)
+
+    @pytest.mark.parametrize("stream", [False, True])
+    @pytest.mark.parametrize("key", [DAY, {}])
+    async def test_no_more_is_estimated_than_the_answer_may_have(
+        self, key: Any, stream: bool
+    ) -> None:
+        """Long words are a token each: what is spent stays within what was reserved."""
+        words = "internationalization " * 10
+        answer = reply(words)
+        if stream:
+            answer = FakeReply(ROLE, event({"content": words}), STOP, DONE, headers=EVENTS)
+        limited = house(answer, key=key)
+        cost, _ = self.told(limited, await limited.keyed(stream=stream, maxTokens=10))
+        assert cost * 10**6 == pytest.approx(10 * 10, abs=20 * 2.5)
 
     async def test_reasoning_and_calls_are_part_of_the_answer(self) -> None:
         body = json.loads(reply("Hi").pieces[0])  # type: ignore[arg-type]
