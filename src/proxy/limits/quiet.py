@@ -64,8 +64,9 @@ def signal_from(
     model: str, headers: Mapping[str, str], fault: Fault | None, now: int
 ) -> Signal | None:
     """What an answer tells of its provider's limits. fault: what it means, if it is no success; a
-    429 about the request itself, such as its size, is none of `rate_limited`. now: ms."""
-    if fault is None or fault.kind != "rate_limited":
+    429 about the request itself, such as its size, is none of `rate_limited`, and one of a vendor
+    that the caller chose limits nobody else. now: ms."""
+    if fault is None or fault.kind != "rate_limited" or fault.blame == "caller":
         signal = signal_of(200, headers, now)
         return signal and structs.replace(signal, scope=model)
     signal = signal_of(429, headers, now) or Signal(limited=True)

@@ -13,11 +13,12 @@ import msgspec
 from msgspec import Struct, structs
 
 from proxy.core.chat import Blame
-from proxy.core.errors import BLAMED, Fault, FaultKind, Quota, Source
+from proxy.core.errors import Fault, FaultKind, Source
 from proxy.core.nesting import Decoder, Unsafe, is_json
 from proxy.core.redaction import redacted
 from proxy.core.waits import renewed_after, retry_after, seconds_until
 from proxy.providers.adapter import Target
+from proxy.providers.blame import Words, blamed, is_oversized, quota_of
 from proxy.providers.surrogates import mend
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -90,21 +91,12 @@ def _meaning(
 
 
 _MEANINGS = (
-    _meaning("400", r"api_key_invalid|invalid.api.key|api key (not valid|expired)", "unauthorized"),
-    # The place that the proxy calls from, not the caller's: nothing the caller could mend.
-    _meaning(
-        "400 403",
-        r"(location|country|region|territory).{0,20} not supported"
-        r"|(available|supported|allowed) in your (location|country|region|territory)",
-        "unauthorized",
-    ),
     _meaning(
         "403",
         r"flagged|moderation|content.?(policy|filter)|guardrail",
         "bad_request",
         code="content_filter",
     ),
-    _meaning("429", r"request too large", "too_large"),
     _meaning(
         "400 413 422 500",
         r"context.(length|window|size)|token count.{0,80}exceeds|prompt is too long"
@@ -136,26 +128,6 @@ _MEANINGS = (
     ),
     _meaning("500 501", r"not support", "bad_request", lacks=True),
 )
-
-_MODEL = re.compile(r"\bmodels?\b(?!\.\w)|\bmodel_", re.IGNORECASE)
-_CREDENTIALS = re.compile(
-    r"api.?key|credential|authenti|authori[sz]|unregistered|permission|\bscopes?\b"
-    r"|(access|auth|bearer|api|security) token|\btoken (is|was|has)\b"
-    r"|billing|credits?\b|balance|payment|quota|limit exceeded"
-    r"|\baccount|organi[sz]ation|\bproject\b|suspended|deactivated|service.disabled",
-    re.IGNORECASE,
-)
-"""Words of a 403 for a key or an account that may not do what any request needs."""
-_THINGS = re.compile(
-    r"\b(files?(?! not found)|cached ?contents?|images?|urls?|documents?|videos?|resource"
-    r"|responses?|conversations?|items?)\b",
-    re.IGNORECASE,
-)
-"""Words for what a request refers to: that it is missing or forbidden says nothing of the rest."""
-_TOO_DEAR = re.compile(r"fewer max_tokens|can only afford", re.IGNORECASE)
-"""Words of a 402 that a smaller request would not meet."""
-_REQUESTS = frozenset({409, 411, 414, 415, 417, 428, 431})
-"""Other statuses that speak of the request."""
 
 _STATUSES = tuple(
     (re.compile(words, re.IGNORECASE), status)
@@ -193,27 +165,6 @@ def _read(body: bytes) -> Told:
     return Told(message=value if isinstance(value, str) else _plain(body))
 
 
-_OVERSIZED = re.compile(
-    r"\blimit:? ([\d,]{1,15})\b.{0,40}\brequested:? ([\d,]{1,15})", re.IGNORECASE
-)
-"""How OpenAI and Groq say how large a request is; where it exceeds the limit by itself, no waiting
-helps."""
-_QUOTAS: tuple[tuple[Quota, str], ...] = (
-    ("exhausted", r"\binsufficient_quota\b|daily (free )?allocation|^(3036|4006) "),
-    ("free_models", r"\bfree-models-per-"),
-    ("model", r"\bmodel\b|\btokens per min"),
-    (
-        "account",
-        r"\b(your|this|the) (account|organi[sz]ation|workspace|team|project|(api.?)?key|user)\b"
-        r"|\b(account|organi[sz]ation|workspace|key)(-| )(wide|level|rate.limit|limit|quota)"
-        r"|\ball models\b|\blog in or use\b",
-    ),
-)
-"""By which words a 429 says whose quota is used up; the first that fits is taken, else it is the
-model's. Most name the organization and mean its quota of one model; token rates are a model's
-everywhere."""
-
-
 def fault(
     target: Target,
     told: Told,
@@ -225,13 +176,19 @@ def fault(
     under status 200. now: seconds since 1970; without it no moment is read as a wait."""
     known = status or told.status
     level = known or _status_of(told)
-    meant = next(
-        (m for m in _MEANINGS if level in m.statuses and m.phrase.search(told.words)), None
+    words = Words.of(
+        target,
+        told.message,
+        code=told.code,
+        type=told.type,
+        param=told.param,
+        relayed=told.relayed,
     )
-    message = told.message or f"The provider answered with status {known} and no message."
+    meant = _meant(level, told, words)
     kind = meant.kind if meant else _KINDS.get(level, "unavailable")
-    if kind == "rate_limited" and _is_oversized(told.message):
+    if level == 429 and is_oversized(words):
         kind = "too_large"
+    message = told.message or f"The provider answered with status {known} and no message."
     return Fault(
         kind,
         clean(target, message),
@@ -240,9 +197,19 @@ def fault(
         param=_word(target, told.param),
         retry_after=_retry_after(level, {**told.headers, **headers}, told, now),
         lacks=meant is not None and meant.lacks,
-        quota=_quota(target, told) if kind == "rate_limited" else "model",
-        blame=_blamed(target, told, level, kind, plain=meant is None),
+        quota=quota_of(words, told.quotas) if kind == "rate_limited" else "model",
+        blame=blamed(target, words, level, kind),
     )
+
+
+_REFUSES_KEY = _Meaning(frozenset({400, 403}), re.compile(""), "unauthorized")
+
+
+def _meant(level: int, told: Told, words: Words) -> _Meaning | None:
+    """What the words say beyond the status, if anything."""
+    if level in _REFUSES_KEY.statuses and words.refuses_key:
+        return _REFUSES_KEY
+    return next((m for m in _MEANINGS if level in m.statuses and m.phrase.search(told.words)), None)
 
 
 def unread(target: Target, error: Exception, body: bytes) -> Fault:
@@ -265,35 +232,6 @@ def clean(target: Target, message: str) -> str:
     """A message without any secret and of bearable length."""
     text = _masked(target, message) or ""
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
-
-def _blamed(target: Target, told: Told, level: int, kind: FaultKind, *, plain: bool) -> Blame:
-    """Who caused a refusal. plain: whether its status alone says what it means.
-
-    A provider's key or account is at fault only where the refusal says so: a 403 may as well
-    speak of the request, which says nothing of others' requests.
-    """
-    names_model = _names_model(target, told)
-    refers = bool(_THINGS.search(told.message)) and not names_model
-    if kind == "not_found" or (kind == "unauthorized" and level in (400, 403) and names_model):
-        return "model" if target.listed and not refers else "caller"
-    worded = bool(_CREDENTIALS.search(f"{told.type} {told.message}")) and not refers
-    if kind == "unauthorized" and level == 403 and plain and not worded:
-        return "caller"
-    if (level == 402 and _TOO_DEAR.search(told.message)) or level in _REQUESTS:
-        return "caller"
-    blame = BLAMED[kind]
-    return "model" if blame == "provider" and told.relayed else blame
-
-
-def _names_model(target: Target, told: Told) -> bool:
-    """Whether a refusal is about the model."""
-    name = re.escape(target.model.wire_id)
-    return (
-        told.param == "model"
-        or _MODEL.search(told.words) is not None
-        or re.search(rf"(?<![\w/.-]){name}(?![\w/-])", told.message) is not None
-    )
 
 
 def _masked(target: Target, text: str | None) -> str | None:
@@ -414,22 +352,3 @@ def _retry_after(
     waits = (retry_after(headers, now), seconds_until(told.delay, now))
     wait = next((wait for wait in waits if wait is not None), None)
     return renewed_after(headers, now) if wait is None and status == 429 else wait
-
-
-def _is_oversized(message: str) -> bool:
-    """Whether the request alone exceeds the limit that refused it."""
-    sizes = _OVERSIZED.search(message)
-    limit, requested = (
-        (int(size.replace(",", "") or 0) for size in sizes.groups()) if sizes else (0, 0)
-    )
-    return requested > limit
-
-
-def _quota(target: Target, told: Told) -> Quota:
-    """Whose quota a 429 says is used up."""
-    if told.quotas:
-        return "model" if all("PerModel" in name for name in told.quotas) else "account"
-    found = (q for q, words in _QUOTAS if re.search(words, told.words, re.IGNORECASE))
-    quota: Quota = next(found, "model")
-    named = quota == "account" and target.model.wire_id in told.message
-    return "model" if told.relayed or named else quota

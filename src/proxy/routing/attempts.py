@@ -17,7 +17,7 @@ from proxy.providers.adapter import Target
 from proxy.routing.allowance import Allowance, out_of_time
 from proxy.routing.failure import as_proxy_error, limited, passed_over, refused, told
 from proxy.routing.retry import Retrying, delay
-from proxy.routing.watch import Call, Watch
+from proxy.routing.watch import Call, Watch, attributed
 
 T = TypeVar("T")
 
@@ -238,6 +238,7 @@ class Run(Generic[T]):
                 call.first()
             self.attempts.append(told(target, None, start, self._clock.now()))
             return Won(result, target, outgoing.dropped, call, reservation)
+        fault.blame = attributed(target, fault.outcome).blame or fault.blame
         call.end(fault.outcome)
         if fault.status is None and fault.kind in MAY_COST:
             reservation.lose()

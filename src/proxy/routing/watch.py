@@ -131,6 +131,16 @@ class Call:
             self._watch.ended(self._target, ticket, outcome, self._first, ms, usage)
 
 
+def attributed(target: Target, outcome: Outcome) -> Outcome:
+    """An attempt's end with who caused it, where the caller chose a model that the catalogue does
+    not list, or the vendors behind one: that these are silent says nothing of the provider."""
+    if target.vendors_chosen and (outcome.blame == "model" or outcome.kind == "timeout"):
+        return Outcome(outcome.kind, "caller")
+    if outcome.kind == "timeout" and outcome.blame == "provider" and not target.listed:
+        return Outcome(outcome.kind, "model")
+    return outcome
+
+
 class Watch:
     """The isolate's side: measures, breakers and the retry budget."""
 
@@ -175,6 +185,7 @@ class Watch:
     ) -> None:
         """Takes note of an attempt's end. first: until a stream's first content, None for any
         other attempt. Durations in milliseconds."""
+        outcome = attributed(target, outcome)
         self.breakers.report(ticket, outcome, self.now, ms=first)
         if judge(outcome) == ("neutral", "neutral"):
             return  # no word about health

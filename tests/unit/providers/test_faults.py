@@ -13,7 +13,7 @@ from msgspec import structs
 
 from proxy.core.errors import Fault, Outcome
 from proxy.core.waits import LONGEST
-from proxy.providers import faults
+from proxy.providers import blame, faults
 from tests.unit.providers import replay
 
 TO = replay.target("openai")
@@ -188,7 +188,7 @@ def test_the_phrases_are_looked_for_in_linear_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "blame"),
+    ("status", "error", "caused"),
     [
         # A key or an account, by the status or by words for it.
         (401, {"message": "x"}, "provider"),
@@ -228,8 +228,40 @@ def test_the_phrases_are_looked_for_in_linear_time() -> None:
         (431, {"message": "x"}, "caller"),
     ],
 )
-def test_who_caused_a_refusal(status: int, error: dict[str, Any], blame: str) -> None:
-    assert fault(status, {"error": error}).blame == blame
+def test_who_caused_a_refusal(status: int, error: dict[str, Any], caused: str) -> None:
+    assert fault(status, {"error": error}).blame == caused
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "API key not valid. Please pass a valid API key.",
+        "API key expired. Please renew the API key.",
+        "Invalid API key",
+        "Incorrect API key provided: sk-***. You can find yours at x.",
+        "Your API key has been revoked",
+        "Missing or invalid API key.",
+        "User location is not supported for the API use.",
+        "User location is not supported for the API use without a billing account linked.",
+        "Gemini API free tier is not available in your country. Please enable billing.",
+    ],
+)
+def test_a_400_that_refuses_the_key(message: str) -> None:
+    told = fault(400, {"error": {"message": message}})
+    assert (told.kind, told.blame) == ("unauthorized", "provider")
+
+
+@pytest.mark.parametrize("spelled", ["Your Account", r"your \u0061ccount"])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_words_that_the_request_holds_are_no_words_of_the_providers(
+    spelled: str, parts: int
+) -> None:
+    """However the caller spelled them, and however far behind they stand."""
+    body = b"x" * (1024 * 1024 - 3) + spelled.encode()
+    to = structs.replace(TO, sent=body if parts == 1 else (b"{", memoryview(body)))
+    refusal = b'{"message": "Blocked for your account"}'
+    assert replay.adapter("openai").fault(to, 403, {}, refusal).blame == "caller"
+    assert replay.adapter("openai").fault(TO, 403, {}, refusal).blame == "provider"
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -474,7 +506,7 @@ def test_an_error_is_read_in_no_time_however_long_it_is(provider: str, fragment:
 
 
 def _patterns(value: Any) -> Iterator[re.Pattern[str]]:
-    if isinstance(value, re.Pattern):
+    if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
         yield value
     elif isinstance(value, tuple):
         for item in value:
@@ -482,8 +514,7 @@ def _patterns(value: Any) -> Iterator[re.Pattern[str]]:
 
 
 def test_no_phrase_repeats_without_a_limit() -> None:
-    tables = [value for value in vars(faults).values() if isinstance(value, tuple)]
-    found = [*_patterns(tuple(tables)), *_patterns(faults._TITLE)]
+    found = list(_patterns((*vars(faults).values(), *vars(blame).values())))
     assert len(found) > 10
     for pattern in found:
         assert not re.search(r"(?<!\\)[*+]|,\}", re.sub(r"\[[^]]*\]", "", pattern.pattern)), pattern

@@ -1,0 +1,244 @@
+"""Who caused a refusal, and whose quota is used up.
+
+Providers repeat in their messages what a caller wrote: a name of a model, a tool, a field, a part
+of a prompt. No such text decides against a provider or a model here. Only these are believed: the
+codes and types of an error, and the words with which its message begins, up to the first mark
+behind which names stand, and of these none that the request holds too. Where they say nothing, the
+refusal is the caller's.
+"""
+
+import re
+
+from msgspec import Struct
+
+from proxy.core.chat import Blame
+from proxy.core.errors import BLAMED, FaultKind, Quota
+from proxy.core.ports import Body
+from proxy.providers.adapter import Target
+
+_NAME = "\0"
+"""Stands for the model's own name, which a caller may have chosen."""
+_ECHO = re.compile(r"[\"`\u201c\u2018\u00ab<\[{(\n]|(?<!\w)'|'(?!\w)|:(?=\s|$)")
+"""From which character on a message may repeat what a caller wrote."""
+_MODEL_CODE = re.compile(r"\bmodel_|\binvalid_model\b|deployment_?not_?found", re.IGNORECASE)
+_MODEL = re.compile(
+    rf".{{0,200}}?(\bmodels?\b(?!\.\w)|(\b(access to|use|for) |^){_NAME})", re.IGNORECASE
+)
+_MODEL_FIRST = re.compile(
+    r"((the|this|that|an?|no|such|invalid|unknown|unsupported|requested|provided|specified"
+    rf"|supported|api) ){{0,5}}(models?\b|{_NAME})",
+    re.IGNORECASE,
+)
+_NO_ACCESS = re.compile(
+    r"project [\"'`]?[\w-]{1,100}[\"'`]? does not have access to (the )?model\b", re.IGNORECASE
+)
+_KEY_CODE = re.compile(
+    r"api_key_(invalid|expired|service_blocked)|(invalid|expired)_api_key|authentication_error"
+    r"|unsupported_country|consumer_(invalid|suspended)|service_disabled|billing_disabled",
+    re.IGNORECASE,
+)
+_KEY_SENTENCE = re.compile(
+    r"((((the|your|this) )?(provided )?api[ -]?key( provided)?( is| has)?( been)?"
+    r" (not valid|invalid|expired|revoked|missing|not found))"
+    r"|((invalid|incorrect|expired|wrong|missing|no)( or (missing|invalid|expired))?"
+    r" (api[ -]?key|credentials|access token)( provided| supplied)?)"
+    # The place that the proxy calls from, not the caller's: nothing the caller could mend.
+    r"|(((the|your|user) )?(country|location|region)(,? (or )?(country|region|territory)){0,3}"
+    r"( is)? not supported( for (the )?api use( without a billing account linked)?)?)"
+    r"|(([\w']{1,20} ){0,8}(?P<said>(available|supported|allowed) in your"
+    r" (country|location|region|territory))))(?=[.,;]|$)",
+    re.IGNORECASE,
+)
+"""Whole sentences, so that no name at a message's beginning is taken for one. `said`: the part that
+decides, where it is not all."""
+_CREDENTIALS = re.compile(
+    r"api.?key|credential|authenti|authori[sz]|unregistered|permission|\bscopes?\b"
+    r"|(access|auth|bearer|api|security) token|\btoken (is|was|has)\b"
+    r"|billing|credits?\b|balance|payment|quota|limit exceeded"
+    r"|\baccount|organi[sz]ation|\bproject\b|suspended|deactivated",
+    re.IGNORECASE,
+)
+"""Words of a 403 for a key or an account that may not do what any request needs."""
+_THINGS = re.compile(
+    r"\b(files?(?! not found)|cached ?contents?|images?|urls?|documents?|videos?|audio|resource"
+    r"|responses?|conversations?|items?|tools?|functions?|prompts?|inputs?|messages?|parameters?"
+    r"|arguments?|fields?|schema|voice|vector stores?|assistants?|threads?|containers?)\b",
+    re.IGNORECASE,
+)
+"""Words for what a request holds or refers to: that it is missing or forbidden says nothing of the
+rest."""
+_TOO_DEAR = re.compile(r"fewer max_tokens|can only afford", re.IGNORECASE)
+"""Words of a 402 that a smaller request would not meet."""
+_REQUESTS = frozenset({409, 411, 414, 415, 417, 428, 431})
+"""Other statuses that speak of the request."""
+_TOO_LARGE = re.compile(r"request too large\b", re.IGNORECASE)
+_OVERSIZED = re.compile(
+    r"\blimit:? ([\d,]{1,15})\b.{0,40}\brequested:? ([\d,]{1,15})", re.IGNORECASE
+)
+"""How OpenAI and Groq say how large a request is; where it exceeds the limit by itself, no waiting
+helps."""
+_EXHAUSTED_CODE = re.compile(r"\binsufficient_quota\b|^(3036|4006)\b", re.IGNORECASE)
+_EXHAUSTED = re.compile(r"you have used up your daily (free )?allocation", re.IGNORECASE)
+_FREE_MODELS = re.compile(r"(rate limit exceeded: )?free-models-per-", re.IGNORECASE)
+_MODELS_RATE = re.compile(r"\bmodel\b|\btokens per min", re.IGNORECASE)
+_ACCOUNTS = re.compile(
+    r"\b(your|this|the) (account|organi[sz]ation|workspace|team|project|(api.?)?key|user)\b"
+    r"|\b(account|organi[sz]ation|workspace|key)(-| )(wide|level|rate.limit|limit|quota)"
+    r"|\ball models\b|\blog in or use\b",
+    re.IGNORECASE,
+)
+
+_PIECE = 1024 * 1024
+"""Bytes of a body that are looked at at a time."""
+_ESCAPED = 6
+"""Bytes that JSON may spell a letter with."""
+_ESCAPE = re.compile(rb"\\u00([2-7][0-9a-f])")
+
+
+class Words(Struct, frozen=True):
+    """The words of an error, sorted by whether a caller can have written them."""
+
+    codes: str
+    """Its code and its type: the provider's own."""
+    type: str
+    """Its type alone."""
+    opening: str
+    """The provider's own words with which the message begins, the model's name as _NAME."""
+    message: str
+    """All of the message: it may hold anything, and decides only against the caller."""
+    sent: Body
+    """The request's body, as far as it is known."""
+    names_model: bool
+    """Whether a code or the field at fault is about the model."""
+    relayed: bool
+    """Whether a vendor behind the provider says it."""
+
+    @classmethod
+    def of(
+        cls,
+        target: Target,
+        message: str,
+        *,
+        code: str | None,
+        type: str | None,
+        param: str | None,
+        relayed: bool,
+    ) -> "Words":
+        """Those of an error that a request for `target` met."""
+        codes = f"{code or ''} {type or ''}"
+        return cls(
+            codes=codes,
+            type=type or "",
+            opening=_opening(target.model.wire_id, message),
+            message=message,
+            sent=target.sent,
+            names_model=param == "model" or _MODEL_CODE.search(codes) is not None,
+            relayed=relayed,
+        )
+
+    @property
+    def speaks_of_model(self) -> bool:
+        """Whether the refusal is about the model."""
+        return (
+            self.names_model
+            or self.say(_MODEL.match(self.opening))
+            or self.say(_NO_ACCESS.match(self.message))
+        )
+
+    @property
+    def refuses_key(self) -> bool:
+        """Whether an error of any status is about the proxy's key, or where it calls from."""
+        coded = _KEY_CODE.search(self.codes) is not None
+        return coded or (not self.refers and self.say(_KEY_SENTENCE.match(self.opening)))
+
+    @property
+    def refers(self) -> bool:
+        """Whether the refusal is about something that the request holds or refers to."""
+        return not self.names_model and _THINGS.search(self.message) is not None
+
+    def say(self, found: re.Match[str] | None) -> bool:
+        """Whether words were found and are the provider's own: the request does not hold them."""
+        if found is None:
+            return False
+        words = (found.groupdict().get("said") or found[0]).strip().lower().encode()
+        return not _holds(self.sent, words)
+
+
+def blamed(target: Target, words: Words, status: int, kind: FaultKind) -> Blame:
+    """Who caused a refusal of that status, read as that kind."""
+    blame = _blamed(target, words, status, kind)
+    if blame == "provider" and words.relayed:
+        blame = "model"
+    return "caller" if blame == "model" and target.vendors_chosen else blame
+
+
+def _blamed(target: Target, words: Words, status: int, kind: FaultKind) -> Blame:
+    models: Blame = "model" if target.listed and not words.refers else "caller"
+    if kind == "not_found":
+        said = words.names_model or words.say(_MODEL_FIRST.match(words.opening))
+        known = said or status == 404
+        return models if known else "caller"
+    if kind == "unauthorized" and status in (400, 403):
+        if words.speaks_of_model:
+            return models
+        worded = _CREDENTIALS.search(words.type) or words.say(_CREDENTIALS.search(words.opening))
+        known = words.refuses_key or (worded and not words.refers)
+        return "provider" if known else "caller"
+    if (status == 402 and _TOO_DEAR.search(words.message)) or status in _REQUESTS:
+        return "caller"
+    return BLAMED[kind]
+
+
+def is_oversized(words: Words) -> bool:
+    """Whether a 429 says that the request alone exceeds the limit that refused it."""
+    if _TOO_LARGE.match(words.opening):
+        return True
+    sizes = _OVERSIZED.search(words.message)
+    limit, requested = (
+        (int(size.replace(",", "") or 0) for size in sizes.groups()) if sizes else (0, 0)
+    )
+    return requested > limit
+
+
+def quota_of(words: Words, quotas: tuple[str, ...]) -> Quota:
+    """Whose quota a 429 says is used up: the model's where it doesn't say. Most name the
+    organization and mean its quota of one model; token rates are a model's everywhere. quotas:
+    Google's names of those that are used up."""
+    if quotas:
+        return "model" if all("PerModel" in name for name in quotas) else "account"
+    if words.relayed:
+        return "model"
+    if _EXHAUSTED_CODE.search(words.codes) or words.say(_EXHAUSTED.match(words.opening)):
+        return "exhausted"
+    if words.say(_FREE_MODELS.match(words.message)):
+        return "free_models"
+    if _NAME in words.opening or _MODELS_RATE.search(words.message):
+        return "model"
+    return "account" if words.say(_ACCOUNTS.search(words.opening)) else "model"
+
+
+def _holds(sent: Body, words: bytes) -> bool:
+    """Whether a request's body holds words, which are in lower case: looked at piece by piece,
+    since it may be as large as there is memory for."""
+    overlap = _ESCAPED * len(words)
+    for part in (sent,) if isinstance(sent, bytes) else sent:
+        view = memoryview(part)
+        for start in range(0, len(view), _PIECE):
+            piece = bytes(view[start : start + _PIECE + overlap]).lower()
+            if words in piece or words in _ESCAPE.sub(_unescaped, piece):
+                return True
+    return False
+
+
+def _unescaped(escape: re.Match[bytes]) -> bytes:
+    return bytes([int(escape[1], 16)])
+
+
+def _opening(name: str, message: str) -> str:
+    """The words with which a message begins, before any that a caller may have written."""
+    message = message.replace(_NAME, " ").removeprefix("Error: ")
+    if re.search(r"\w", name):
+        spelled = rf"(?<![\w/.-])(models/)?{re.escape(name)}(?![\w/-])"
+        message = re.sub(spelled, _NAME, message, flags=re.IGNORECASE)
+    echo = _ECHO.search(message)
+    return message[: echo.start()] if echo else message
