@@ -15,6 +15,7 @@ from proxy.core.ports import Accounts, Buckets, Pools, Ports
 from proxy.core.web import Response
 from proxy.exchange import JSON, Exchange
 from proxy.limits.limiter import Limiter, bucket_name
+from proxy.routing.names import Names
 from proxy.routing.watch import Watch
 
 T = TypeVar("T")
@@ -30,9 +31,9 @@ _PAGE = msgspec.json.Decoder(Page)
 SCOPES = tuple(scope for scope in get_args(Scope) if scope != "all")
 
 
-async def purge_cache(exchange: Exchange, cache: AnswerCache) -> Response:
-    """DELETE /admin/cache?key=… | ?model=provider/id | ?user=… | ?all=true. Raises
-    InvalidRequest where not exactly one of them is given."""
+async def purge_cache(exchange: Exchange, cache: AnswerCache, names: Names) -> Response:
+    """DELETE /admin/cache?key=… | ?model=provider/id | ?user=… | ?all=true. An alias stands for
+    the model that it means. Raises InvalidRequest where not exactly one of them is given."""
     query = exchange.request.query
     if unknown := sorted(query.keys() - {*SCOPES, "all"}):
         raise InvalidRequest(f"{unknown[0]}: Unknown parameter", param=unknown[0])
@@ -40,6 +41,8 @@ async def purge_cache(exchange: Exchange, cache: AnswerCache) -> Response:
     if len(given) != 1 or (given[0][0] == "all" and given[0][1] != "true"):
         raise InvalidRequest(f"Say what to purge: one of {', '.join(SCOPES)}, or all=true.")
     scope, value = given[0]
+    if scope == "model":
+        value = names.canonical(value)
     work = cache.purge(scope, "" if scope == "all" else value)
     await _done(exchange, work, "purges unreachable", "The purge holds in one isolate only", None)
     return Response(status=204)

@@ -88,7 +88,7 @@ async def metrics(parts: Parts, exchange: Exchange) -> Response:
 
 async def purge(parts: Parts, exchange: Exchange) -> Response:
     """DELETE /admin/cache."""
-    return await admin.purge_cache(exchange, parts.cache)
+    return await admin.purge_cache(exchange, parts.cache, parts.selection.names)
 
 
 async def limits(parts: Parts, exchange: Exchange) -> Response:

@@ -145,6 +145,12 @@ class TestEffect:
         assert await self.after(house, "model=groq/openai/gpt-oss-120b", model="auto") == "1"
         assert await self.after(house, f"model=openai/{default.id}", model="auto") == "2"
 
+    @pytest.mark.parametrize("name", ["llama-3.1-8b-instant", "groq/llama-3.1-8b-instant"])
+    async def test_an_alias_is_the_model_that_it_means(self, name: str) -> None:
+        house = House(by_host(openai=unlike(), groq=unlike()), **GROQ)
+        await house.told(model=name)
+        assert await self.after(house, f"model={name}", model=name) == "2"
+
     async def test_one_users_purge_leaves_anothers(self) -> None:
         house = House(by_host(openai=unlike()), **KEYS)
         assert (await house.told(headers=USER)).text == "1"

@@ -61,6 +61,15 @@ class Names:
         model = tier or self._catalog.find(head, rest)
         return [model] if model else []
 
+    def canonical(self, name: str) -> str:
+        """`provider/id` of the model that an alias means, with its provider's name or without, or
+        a provider's tier; any other name is left as it is."""
+        if meant := self._catalog.aliases.get(name):
+            return meant
+        provider, _, rest = name.partition("/")
+        listed = self.listed(name) if rest and provider in self._catalog.providers else []
+        return f"{listed[0].provider}/{listed[0].id}" if listed else name
+
     def tier_model(self, provider: str, tier: str, needs: Needs) -> Model | None:
         """The provider's model of a tier; where that one can't do what is needed or asked for,
         the first of its other tiers that can."""

@@ -66,7 +66,7 @@ class Selection:
     def __init__(self, catalog: Catalog, config: Config, bindings: frozenset[str]) -> None:
         """bindings: the providers that a binding of the Worker provides."""
         self._catalog = catalog
-        self._names = Names(catalog)
+        self.names = Names(catalog)
         self._access = config.providers
         self._counts_unpriced = config.budget_unpriced == "tier_max"
         self._secrets = config.secrets
@@ -127,7 +127,7 @@ class Selection:
     def listing(self, grant: Grant) -> list[ModelEntry]:
         """The models on offer: tiers first, then every model of the configured providers that
         may be used."""
-        granted = License(grant, self._names, self._catalog.providers)
+        granted = License(grant, self.names, self._catalog.providers)
         tiers = [ModelEntry(id=tier, owned_by="proxy") for tier in TIERS]
         return tiers + [
             ModelEntry(id=f"{model.provider}/{model.id}", owned_by=model.provider)
@@ -140,8 +140,8 @@ class Selection:
         configured provider lists it, or the key may not use it."""
         if name in TIERS:
             return ModelEntry(id=name, owned_by="proxy")
-        granted = License(grant, self._names, self._catalog.providers)
-        for model in self._names.listed(name):
+        granted = License(grant, self.names, self._catalog.providers)
+        for model in self.names.listed(name):
             if model.provider not in self._reasons and not granted.forbids(model):
                 return ModelEntry(id=name, owned_by=model.provider)
         return None
@@ -180,7 +180,7 @@ class Selection:
     def _plan(self, routing: Routing, needs: Needs, grant: Grant) -> Plan:
         self._check_names(routing)
         routing, wishes = self._divided(routing, needs)
-        granted = License(grant, self._names, self._catalog.providers)
+        granted = License(grant, self.names, self._catalog.providers)
         excluded: dict[str, str] = {}
         barred: list[str] = []
         groups: list[tuple[list[Model], bool]] = []
@@ -282,7 +282,7 @@ class Selection:
 
     def _is_open(self, routing: Routing) -> bool:
         """Whether it names a tier and not a model."""
-        return self._names.tier(routing.model) is not None
+        return self.names.tier(routing.model) is not None
 
     def _check_names(self, routing: Routing) -> None:
         fallback = routing.fallback if isinstance(routing.fallback, tuple) else ()
@@ -313,19 +313,24 @@ class Selection:
         """
         order = tuple(dict.fromkeys((*routing.order, *self.order)))
         only_best = routing.fallback is not True
-        first = self._names.models(routing.model, routing.provider, needs, order)
+        first = self.names.models(routing.model, routing.provider, needs, order)
+        if first and not needs.embedding and all(m.mode == "embedding" for m in first):
+            raise InvalidRequest(
+                f"{first[0].id} is an embedding model. Name a chat model, or use /v1/embeddings.",
+                param="model",
+            )
         yield _Wanted(first, only_best, left_open=not routing.provider and routing.model in TIERS)
         for name in routing.models:
-            models = self._names.models(name, None, needs, order)
+            models = self.names.models(name, None, needs, order)
             yield _Wanted(models, only_best, left_open=name in TIERS)
         if routing.fallback is False or needs.embedding:
             return
-        tier = self._names.tier(routing.model)
+        tier = self.names.tier(routing.model)
         if tier is None:
             tier = self._catalog.tier_of(first[0]) if first else "auto"
         listed = isinstance(routing.fallback, tuple)
         others = routing.fallback if isinstance(routing.fallback, tuple) else order
-        follow = (self._names.tier_model(provider, tier, needs) for provider in others)
+        follow = (self.names.tier_model(provider, tier, needs) for provider in others)
         yield _Wanted([model for model in follow if model], False, left_open=not listed)
 
 

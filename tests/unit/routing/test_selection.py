@@ -433,6 +433,15 @@ def test_embeddings_never_change_their_model(selection: Selection) -> None:
         selection.plan(Ask(model="gpt"), EMBEDDING, ANY)
 
 
+@pytest.mark.parametrize("ask", [Ask(model="embed-o"), Ask(model="openai/embed-o")])
+def test_a_chat_that_names_an_embedding_model_goes_to_no_other(
+    selection: Selection, ask: Ask
+) -> None:
+    with pytest.raises(InvalidRequest, match="embed-o is an embedding model") as caught:
+        selection.plan(ask, TEXT, ANY)
+    assert caught.value.param == "model"
+
+
 def test_why_nobody_can(catalog: Catalog) -> None:
     config = read({"DISABLED_PROVIDERS": "groq", "GROQ_API_KEY": "q"}, catalog.providers)
     with pytest.raises(NoProviderAvailable) as caught:
