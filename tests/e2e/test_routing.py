@@ -213,7 +213,7 @@ class TestStrategies:
         assert told["provider"] == "groq"
         slow, quick = received()
         assert (slow["provider"], quick["provider"]) == ("openai", "groq")
-        assert quick["start"] - slow["start"] >= 1.4
+        assert quick["start"] > slow["start"]
         assert eventually(lambda: received()[0]["ended"], "client_gone") == "client_gone"
 
         def account() -> Any:
