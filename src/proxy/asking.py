@@ -92,17 +92,17 @@ _Label: TypeAlias = Annotated[str, Meta(max_length=512)] | _Number | bool
 _LABELS = Annotated[dict[Annotated[str, Meta(max_length=64)], _Label], Meta(max_length=16)]
 
 
-def timed(call: Call, headers: Mapping[str, str]) -> Call:
-    """The call within the time that Cloudflare AI Gateway's header gives it. Raises
+def timed(routing: Routing, headers: Mapping[str, str]) -> Routing:
+    """The routing within the time that Cloudflare AI Gateway's header gives it. Raises
     InvalidRequest."""
     given = headers.get("cf-aig-request-timeout")
-    if given is None or call.routing.timeout_ms is not None:
-        return call
+    if given is None or routing.timeout_ms is not None:
+        return routing
     given = given.strip()  # of more than `int` takes for blank
     if not re.fullmatch(r"[0-9]{1,6}", given) or not 1 <= int(given) <= 600_000:
         name = "cf-aig-request-timeout"
         raise InvalidRequest(f"{name} must be a whole number from 1 to 600000", param=name)
-    return structs.replace(call, routing=structs.replace(call.routing, timeout_ms=int(given)))
+    return structs.replace(routing, timeout_ms=int(given))
 
 
 async def admitted(exchange: Exchange, limiter: Limiter) -> Meter:

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from proxy import __version__, admin, batch, key_admin
 from proxy.analytics.prometheus import State
-from proxy.asking import admitted, note_asked, served_by
+from proxy.asking import admitted, note_asked, served_by, timed
 from proxy.core.body_memory import weight
 from proxy.core.codings import coding_of, decode
 from proxy.core.errors import NotFound, PayloadTooLarge, UnsupportedMediaType
@@ -17,6 +17,7 @@ from proxy.dialects import native, openai
 from proxy.exchange import JSON, Exchange
 from proxy.limits.estimate import EmbeddingEstimate
 from proxy.parts import Parts
+from proxy.routing.retry import retrying
 
 
 async def generate(parts: Parts, exchange: Exchange) -> Response:
@@ -37,14 +38,21 @@ async def run_batch(parts: Parts, exchange: Exchange) -> Response:
 async def embeddings(parts: Parts, exchange: Exchange) -> Response:
     """POST /v1/embeddings."""
     ask = openai.parse_embeddings(await _body(parts, exchange))
-    ask = structs.replace(ask, passed_on=exchange.passed_on, caller_key=exchange.caller_key)
+    headers = exchange.request.headers
+    ask = structs.replace(
+        ask,
+        routing=timed(ask.routing, headers),
+        passed_on=exchange.passed_on,
+        caller_key=exchange.caller_key,
+    )
+    tries = retrying(headers, parts.manager.retrying)
     note_asked(exchange, ask.routing, ask.metadata)
     exchange.lap("parse")
     meter = await admitted(exchange, parts.limiter)
     exchange.lap("limit")
     meter.estimate = EmbeddingEstimate(ask)
     try:
-        vectors, done = await parts.manager.embed(ask, meter, exchange.hold)
+        vectors, done = await parts.manager.embed(ask, meter, exchange.began, tries, exchange.hold)
         usage = vectors.usage or meter.expected(None)
         served = served_by(exchange, done, done.cost(usage, estimated=vectors.usage is None))
         done.reservation.settle(usage, served.cost)

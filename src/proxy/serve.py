@@ -149,8 +149,12 @@ class Chat:
     async def answer(self, exchange: Exchange, call: Call) -> Response:
         """The response to a chat request. Raises ProxyError."""
         note_call(exchange, call)
-        call = timed(call, exchange.request.headers)
-        call = structs.replace(call, passed_on=exchange.passed_on, caller_key=exchange.caller_key)
+        call = structs.replace(
+            call,
+            routing=timed(call.routing, exchange.request.headers),
+            passed_on=exchange.passed_on,
+            caller_key=exchange.caller_key,
+        )
         exchange.lap("parse")
         meter = await admitted(exchange, self._limiter)
         exchange.lap("limit")

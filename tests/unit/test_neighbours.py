@@ -13,14 +13,17 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from proxy.access.gate import digest_of, secret_for
 from proxy.access.keys import Key
 from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing
 from proxy.core.principal import Limits
+from proxy.core.web import Request
 from tests.unit.doubles import FakeReply, LoopClock, MemoryKeys, in_no_time
 from tests.unit.routing.test_manager import DONE, HELLO, ROLE, STOP, whole
+from tests.unit.test_app import request
 from tests.unit.test_serve import NATIVE, OPENAI, House, Told, stream_of
 
 PROVIDERS = {
@@ -77,6 +80,11 @@ class Street(House):
         if is_mallorys(outgoing) or "image" in outgoing.url:
             return self.hostile(outgoing)
         return gemini_says("for ann") if "google" in outgoing.url else whole("for ann")
+
+    def asked(self, body: dict[str, Any], path: str, headers: dict[str, str]) -> Request:
+        if path in (NATIVE, OPENAI):
+            return super().asked(body, path, headers)
+        return structs.replace(request("POST", path, body, **headers), defer=self.defer)
 
     async def call(self, name: str, path: str = NATIVE, headers: Any = None, **body: Any) -> Told:
         given = {"authorization": f"Bearer {SECRETS[name]}", "cf-connecting-ip": "192.0.2.7"}
@@ -251,6 +259,97 @@ async def test_a_callers_own_deadline_in_a_running_stream() -> None:
     street = Street(lambda _: stream_of(ROLE, HELLO, 5.0, STOP, DONE))
     for _ in range(REPEATS):
         await street.mallory(model="openai/gpt-4o", stream=True, timeout=100)
+    await street.ann_is_served()
+
+
+EMBEDDINGS = "/v1/embeddings"
+
+
+@pytest.mark.parametrize("slow", [5.0, FakeReply(b"{", 5.0, b"}")], ids=["headers", "body"])
+@in_no_time
+async def test_a_callers_own_deadline_of_embeddings(slow: FakeReply | float) -> None:
+    street = Street(lambda _: slow)
+    headers = {"cf-aig-request-timeout": "50"}
+    for _ in range(REPEATS):
+        fields = {"model": "openai/text-embedding-3-small", "input": [MARK]}
+        told = await street.call("mallory", EMBEDDINGS, headers, **fields)
+        assert (told.status, told.json["error"]["message"].count("own time was up")) == (504, 1)
+    await street.ann_is_served()
+
+
+@in_no_time
+async def test_callers_own_deadlines_in_a_batch() -> None:
+    street = Street(lambda _: 5.0)
+    hasty = {"prompt": f"{MARK} x", "model": "openai/gpt-4o", "fallback": False, "timeout": 50}
+    items = [hasty | {"prompt": f"{MARK} {number}"} for number in range(REPEATS)]
+    told = await street.call("mallory", "/v1/batch", requests=items)
+    assert {item["status"] for item in told.json["results"]} == {504}
+    await street.ann_is_served()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@in_no_time
+async def test_a_callers_own_deadline_in_hedged_attempts(stream: bool) -> None:
+    street = Street(lambda _: 5.0, HEDGE_AFTER_MS="10")
+    for _ in range(REPEATS):
+        told = await street.mallory(model="auto", fallback=True, timeout=100, stream=stream)
+        assert told.status == 504
+    for model in ("openai/gpt-4o", "gemini/gemini-2.5-flash"):
+        await street.ann_is_served(model)
+
+
+@in_no_time
+async def test_followers_of_a_request_that_gives_up_early() -> None:
+    street = Street(lambda _: 5.0, CACHE_COALESCE="on")
+    hasty = {"model": "openai/gpt-4o", "timeout": 50, "cache": None}
+    for told in await asyncio.gather(*(street.mallory(**hasty) for _ in range(REPEATS))):
+        assert told.status == 504
+    await street.ann_is_served()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@in_no_time
+async def test_a_list_of_many_models(stream: bool) -> None:
+    """Each has little of the time, and the provider as little that hears of all."""
+    street = Street(lambda _: 10_000.0)
+    models = ["openai/gpt-4o", *(f"openai/gpt-4o-{number}" for number in range(30))]
+    asked = {"models": models, "fallback": [], "stream": stream}
+    for told in await asyncio.gather(*(street.mallory(OPENAI, **asked) for _ in range(REPEATS))):
+        assert told.status in (200, 502, 504), told.body
+    await street.ann_is_served()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@in_no_time
+async def test_callers_who_hang_up(stream: bool) -> None:
+    street = Street(lambda _: stream_of(ROLE, HELLO, 5.0, STOP, DONE) if stream else 5.0)
+    said = [
+        asyncio.ensure_future(street.mallory(model="openai/gpt-4o", stream=stream))
+        for _ in range(REPEATS)
+    ]
+    await asyncio.sleep(1)
+    for each in said:
+        each.cancel()
+    await asyncio.gather(*said, return_exceptions=True)
+    await street.ann_is_served()
+
+
+@pytest.mark.parametrize("length", [1, 100_000])
+@in_no_time
+async def test_answers_that_mallorys_limit_cuts_to_nothing(length: int) -> None:
+    body = {"choices": [{"index": 0, "message": {"content": ""}, "finish_reason": "length"}]}
+    street = Street(lambda _: FakeReply(json.dumps(body).encode()))
+    for _ in range(REPEATS):
+        told = await street.mallory(model="openai/gpt-4o", maxTokens=length)
+        assert told.status in (200, 400, 502), told.body
+    await street.ann_is_served()
+
+
+@in_no_time
+async def test_a_whole_answer_that_takes_long_where_streams_must_not() -> None:
+    street = Street(lambda _: FakeReply(9.0, *whole("x").pieces), BREAKER_SLOW_MS="2000")
+    for _ in range(REPEATS):
+        assert (await street.mallory(model="openai/gpt-4o")).status == 200
     await street.ann_is_served()
 
 

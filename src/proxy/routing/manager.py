@@ -158,9 +158,14 @@ class Manager:
             fitting.close()
 
     async def embed(
-        self, ask: EmbeddingRequest, permit: Permit, hold: Hold | None = None
+        self,
+        ask: EmbeddingRequest,
+        permit: Permit,
+        began: float | None = None,
+        retrying: Retrying | None = None,
+        hold: Hold | None = None,
     ) -> tuple[Embeddings, Done]:
-        """Vectors for texts. hold: as in `complete`. Raises ProxyError."""
+        """Vectors for texts; the rest as in `complete`. Raises ProxyError."""
 
         def built(target: Target, part: EmbeddingRequest) -> Outgoing:
             build = ADAPTERS[target.spec.dialect].embedding_request
@@ -182,9 +187,8 @@ class Manager:
                     found.append(adapter.embeddings(target, part, await read_body(reply)))
             return _joined(found)
 
-        asked = _Asked(
-            ask.routing, Needs(embedding=True, vendors=ask.vendors), ask.user, ask.caller_key
-        )
+        needs = Needs(embedding=True, vendors=ask.vendors)
+        asked = _Asked(ask.routing, needs, ask.user, ask.caller_key, began, retrying)
         vectors, done = await self._run(asked, permit, prepare, attempt)
         done.call.end(OK)
         return vectors, done
