@@ -108,11 +108,14 @@ _MEANINGS = (
     _meaning(
         "400 422",
         r"model_(not_(found|supported|available)|decommissioned)|\binvalid_model\b"
-        r"|\b(invalid|unknown|no such) model\b(?! (param|arg|option|setting|config|input|output))"
-        r"|not a valid model|supported api model names"
+        r"|\b(invalid|unknown|unsupported|no such|no|find( the)?) model\b"
+        r"(?! (param|arg|option|setting|config|input|output))"
+        r"|not a (valid|supported|known) model|supported api model names"
         r"|model not (exist|found)|model identifier is invalid"
         r"|model:? ['\"`]?[^\s'\"`]{1,100}['\"`]? (is |was )?not found"
-        r"|model\b.{0,100} (does not exist|supported by (any )?provider)",
+        r"|model\b.{0,100} (does not exist|supported by (any )?provider"
+        r"|(is|was) (not|no longer) available|(is|was|has been) (deprecated|retired|removed"
+        r"|decommissioned|discontinued|shut down))",
         "not_found",
         code="model_not_found",
     ),
@@ -202,14 +205,19 @@ def fault(
     )
 
 
-_REFUSES_KEY = _Meaning(frozenset({400, 403}), re.compile(""), "unauthorized")
+_REFUSES_KEY = _meaning("400 403", "", "unauthorized")
+_REFUSES_MODEL = _meaning("400 422", "", "bad_request", lacks=True)
 
 
 def _meant(level: int, told: Told, words: Words) -> _Meaning | None:
     """What the words say beyond the status, if anything."""
     if level in _REFUSES_KEY.statuses and words.refuses_key:
         return _REFUSES_KEY
-    return next((m for m in _MEANINGS if level in m.statuses and m.phrase.search(told.words)), None)
+    for meaning in _MEANINGS:
+        if level in meaning.statuses and meaning.phrase.search(told.words):
+            return meaning
+    # Whatever is wrong with it: another model may do.
+    return _REFUSES_MODEL if told.param == "model" and level in _REFUSES_MODEL.statuses else None
 
 
 def unread(target: Target, error: Exception, body: bytes) -> Fault:

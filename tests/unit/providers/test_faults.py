@@ -155,6 +155,13 @@ def test_a_phrase_says_more_than_its_status(
         },
         {"error": {"message": "`x` has been decommissioned", "code": "model_decommissioned"}},
         {"error": {"message": "model 'x' not found"}},
+        {"error": {"message": "Unsupported model: x"}},
+        {"error": {"message": "'x' is not a supported model"}},
+        {"error": {"message": "There is no model named x"}},
+        {"error": {"message": "Could not find model x"}},
+        {"error": {"message": "The requested model is not available"}},
+        {"error": {"message": "Model x is no longer available"}},
+        {"error": {"message": "The model x has been deprecated"}},
         {"error": {"message": "Unknown Model, please check the model code."}},
         {"message": "The provided model identifier is invalid."},
     ],
@@ -165,6 +172,32 @@ def test_a_model_that_is_not_there(error: dict[str, Any], status: int) -> None:
     assert (told.kind, told.status, told.falls_over) == ("not_found", status, True)
     if status != 404:
         assert told.code == "model_not_found"
+
+
+def test_a_400_about_the_models_field_falls_over() -> None:
+    told = fault(400, {"error": {"message": "No.", "param": "model", "code": "invalid_value"}})
+    assert (told.kind, told.falls_over, told.blame) == ("bad_request", True, "caller")
+
+
+@pytest.mark.parametrize(
+    "message", ["Model 'x' not found", "The model `x` does not exist", "No such model"]
+)
+def test_a_listed_model_that_a_400_calls_unknown_is_left_alone(message: str) -> None:
+    to = structs.replace(TO, sent=b'{"model":"test-model"}')
+    told = replay.adapter("openai").fault(to, 400, {}, json.dumps({"message": message}).encode())
+    assert told.outcome == Outcome("not_found", "model")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The model parameter 'functions' has been deprecated",
+        "Tool 'model' does not exist",
+        "tool_choice: no such function as invalid model",
+    ],
+)
+def test_words_about_models_that_stand_elsewhere_close_none(message: str) -> None:
+    assert fault(400, {"error": {"message": message}}).blame == "caller"
 
 
 @pytest.mark.parametrize(
