@@ -81,6 +81,27 @@ def test_a_403_for_a_request_leaves_the_provider_to_others(
     assert is_closed(routing, "openai")
 
 
+@pytest.mark.parametrize("status", [400, 403, 422])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid value for the tool 'api key not valid'.",
+        "invalid_api_key is not a valid tool name",
+        "Unknown tool: location not supported",
+        "The function `model_not_found` does not exist",
+    ],
+)
+def test_a_message_that_repeats_a_callers_words_does_so_too(
+    routing: httpx.Client, script: Script, message: str, status: int
+) -> None:
+    refused = refusal(message) | {"status": status}
+    for _ in range(TIMES):
+        answer = ask(routing, script(openai=refused), model="openai/fast", fallback=False)
+        assert answer.status_code in (404, status, 502)
+    assert is_closed(routing, "openai")
+    assert answers_at_once(routing, script, "openai")
+
+
 def test_a_403_for_the_key_does_not(routing: httpx.Client, script: Script) -> None:
     prompt = script(openai=refusal("Your API key has been revoked"))
     assert ask(routing, prompt, model="openai/fast", fallback=False).status_code == 502

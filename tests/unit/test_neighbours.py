@@ -238,6 +238,15 @@ async def test_a_silent_model_that_only_mallory_names(stream: bool) -> None:
     hanging = {"model": "openai/a-model-that-hangs", "stream": stream}
     for told in await asyncio.gather(*(street.mallory(**hanging) for _ in range(REPEATS))):
         assert told.status == 504
+        assert [a["blame"] for a in told.json["metadata"]["attempts"]] == ["model"]
+    await street.ann_is_served()
+
+
+@in_no_time
+async def test_a_stream_that_stalls_of_a_model_that_only_mallory_names() -> None:
+    street = Street(lambda _: stream_of(ROLE, HELLO, Fault("timeout", "It stalled.")))
+    for _ in range(REPEATS):
+        await street.mallory(model="openai/a-model-that-hangs", stream=True)
     await street.ann_is_served()
 
 

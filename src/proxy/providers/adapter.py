@@ -9,7 +9,7 @@ from msgspec import Struct
 from proxy.core.chat import Answer, ChatRequest, Chunk, EmbeddingRequest, Embeddings
 from proxy.core.errors import Fault
 from proxy.core.permit import Offer
-from proxy.core.ports import Body, Outgoing
+from proxy.core.ports import Outgoing
 from proxy.providers.catalog import Model, ProviderSpec
 
 
@@ -26,8 +26,6 @@ class Target(Struct, frozen=True):
     """Whether the catalogue has the model."""
     secrets: tuple[str, ...] = ()
     """What no error of the provider's may show, beside `key`."""
-    sent: Body = b""
-    """The request's body, where an error is read that may repeat it."""
     stand_in: Model | None = None
     """The model by whose price a budget counts this one, where it has no price of its own."""
 

@@ -3,8 +3,8 @@
 Providers repeat in their messages what a caller wrote: a name of a model, a tool, a field, a part
 of a prompt. No such text decides against a provider or a model here. Only these are believed: the
 codes and types of an error, and the words with which its message begins, up to the first mark
-behind which names stand, and of these none that the request holds too. Where they say nothing, the
-refusal is the caller's.
+behind which names stand. Where they say nothing, or the message speaks of something that the
+request holds, the refusal is the caller's.
 """
 
 import re
@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from proxy.core.chat import Blame
 from proxy.core.errors import BLAMED, FaultKind, Quota
-from proxy.core.ports import Body
 from proxy.providers.adapter import Target
 
 _NAME = "\0"
@@ -21,19 +20,17 @@ _NAME = "\0"
 _ECHO = re.compile(r"[\"`\u201c\u2018\u00ab<\[{(\n]|(?<!\w)'|'(?!\w)|:(?=\s|$)")
 """From which character on a message may repeat what a caller wrote."""
 _MODEL_CODE = re.compile(r"\bmodel_|\binvalid_model\b|deployment_?not_?found", re.IGNORECASE)
-_MODEL = re.compile(
-    rf".{{0,200}}?(\bmodels?\b(?!\.\w)|(\b(access to|use|for) |^){_NAME}).{{0,60}}", re.IGNORECASE
-)
+_MODEL = re.compile(rf"\bmodels?\b(?!\.\w)|(\b(access to|use|for) |^){_NAME}", re.IGNORECASE)
 _MODEL_FIRST = re.compile(
     r"((the|this|that|an?|no|such|invalid|unknown|unsupported|requested|provided|specified"
-    rf"|supported|api) ){{0,5}}(models?\b|{_NAME}).{{0,60}}",
+    rf"|supported|api) ){{0,5}}(models?\b|{_NAME})",
     re.IGNORECASE,
 )
 _NO_ACCESS = re.compile(
     r"project [\"'`]?[\w-]{1,100}[\"'`]? does not have access to (the )?model\b", re.IGNORECASE
 )
 _KEY_CODE = re.compile(
-    r"api_key_(invalid|expired|service_blocked)|(invalid|expired)_api_key|authentication_error"
+    r"\bapi_key_|(invalid|expired)_api_key|authentication_error"
     r"|unsupported_country|consumer_(invalid|suspended)|service_disabled|billing_disabled",
     re.IGNORECASE,
 )
@@ -45,12 +42,11 @@ _KEY_SENTENCE = re.compile(
     # The place that the proxy calls from, not the caller's: nothing the caller could mend.
     r"|(((the|your|user) )?(country|location|region)(,? (or )?(country|region|territory)){0,3}"
     r"( is)? not supported( for (the )?api use( without a billing account linked)?)?)"
-    r"|(([\w']{1,20} ){0,8}(?P<said>(available|supported|allowed) in your"
-    r" (country|location|region|territory))))(?=[.,;]|$)",
+    r"|(([\w']{1,20} ){0,8}(available|supported|allowed) in your"
+    r" (country|location|region|territory)))(?=[.,;]|$)",
     re.IGNORECASE,
 )
-"""Whole sentences, so that no name at a message's beginning is taken for one. `said`: the part that
-decides, where it is not all."""
+"""Whole sentences, so that no name at a message's beginning is taken for one."""
 _CREDENTIALS = re.compile(
     r"api.?key|credential|authenti|authori[sz]|unregistered|permission|\bscopes?\b"
     r"|(access|auth|bearer|api|security) token|\btoken (is|was|has)\b"
@@ -88,12 +84,6 @@ _ACCOUNTS = re.compile(
     re.IGNORECASE,
 )
 
-_PIECE = 1024 * 1024
-"""Bytes of a body that are looked at at a time."""
-_ESCAPED = 6
-"""Bytes that JSON may spell a letter with."""
-_ESCAPE = re.compile(rb"\\u00([2-7][0-9a-f])")
-
 
 class Words(Struct, frozen=True):
     """The words of an error, sorted by whether a caller can have written them."""
@@ -106,8 +96,6 @@ class Words(Struct, frozen=True):
     """The provider's own words with which the message begins, the model's name as _NAME."""
     message: str
     """All of the message: it may hold anything, and decides only against the caller."""
-    sent: Body
-    """The request's body, as far as it is known."""
     names_model: bool
     """Whether a code or the field at fault is about the model."""
     relayed: bool
@@ -131,7 +119,6 @@ class Words(Struct, frozen=True):
             type=type or "",
             opening=_opening(target.model.wire_id, message),
             message=message,
-            sent=target.sent,
             names_model=param == "model" or _MODEL_CODE.search(codes) is not None,
             relayed=relayed,
         )
@@ -139,29 +126,19 @@ class Words(Struct, frozen=True):
     @property
     def speaks_of_model(self) -> bool:
         """Whether the refusal is about the model."""
-        return (
-            self.names_model
-            or self.say(_MODEL.match(self.opening))
-            or self.say(_NO_ACCESS.match(self.message))
-        )
+        found = _MODEL.search(self.opening) or _NO_ACCESS.match(self.message)
+        return self.names_model or found is not None
 
     @property
     def refuses_key(self) -> bool:
         """Whether an error of any status is about the proxy's key, or where it calls from."""
-        coded = _KEY_CODE.search(self.codes) is not None
-        return coded or (not self.refers and self.say(_KEY_SENTENCE.match(self.opening)))
+        said = not self.refers and _KEY_SENTENCE.match(self.opening)
+        return bool(said or _KEY_CODE.search(self.codes))
 
     @property
     def refers(self) -> bool:
         """Whether the refusal is about something that the request holds or refers to."""
         return not self.names_model and _THINGS.search(self.message) is not None
-
-    def say(self, found: re.Match[str] | None) -> bool:
-        """Whether words were found and are the provider's own: the request does not hold them."""
-        if found is None:
-            return False
-        words = (found.groupdict().get("said") or found[0]).strip().lower().encode()
-        return words == b"model" or not _holds(self.sent, words)  # every request has that word
 
 
 def blamed(target: Target, words: Words, status: int, kind: FaultKind) -> Blame:
@@ -175,13 +152,12 @@ def blamed(target: Target, words: Words, status: int, kind: FaultKind) -> Blame:
 def _blamed(target: Target, words: Words, status: int, kind: FaultKind) -> Blame:
     models: Blame = "model" if target.listed and not words.refers else "caller"
     if kind == "not_found":
-        said = words.names_model or words.say(_MODEL_FIRST.match(words.opening))
-        known = said or status == 404
-        return models if known else "caller"
+        first = words.names_model or _MODEL_FIRST.match(words.opening)
+        return models if first or status == 404 else "caller"
     if kind == "unauthorized" and status in (400, 403):
         if words.speaks_of_model:
             return models
-        worded = _CREDENTIALS.search(words.type) or words.say(_CREDENTIALS.search(words.opening))
+        worded = _CREDENTIALS.search(f"{words.type} {words.opening}")
         known = words.refuses_key or (worded and not words.refers)
         return "provider" if known else "caller"
     if (status == 402 and _TOO_DEAR.search(words.message)) or status in _REQUESTS:
@@ -208,30 +184,14 @@ def quota_of(words: Words, quotas: tuple[str, ...]) -> Quota:
         return "model" if all("PerModel" in name for name in quotas) else "account"
     if words.relayed:
         return "model"
-    if _EXHAUSTED_CODE.search(words.codes) or words.say(_EXHAUSTED.match(words.opening)):
+    if _EXHAUSTED_CODE.search(words.codes) or _EXHAUSTED.match(words.opening):
         return "exhausted"
-    if words.say(_FREE_MODELS.match(words.message)):
+    if _FREE_MODELS.match(words.message):
         return "free_models"
     if _NAME in words.opening or _MODELS_RATE.search(words.message):
         return "model"
-    return "account" if words.say(_ACCOUNTS.search(words.opening)) else "model"
-
-
-def _holds(sent: Body, words: bytes) -> bool:
-    """Whether a request's body holds words, which are in lower case: looked at piece by piece,
-    since it may be as large as there is memory for."""
-    overlap = _ESCAPED * len(words)
-    for part in (sent,) if isinstance(sent, bytes) else sent:
-        view = memoryview(part)
-        for start in range(0, len(view), _PIECE):
-            piece = bytes(view[start : start + _PIECE + overlap]).lower()
-            if words in piece or words in _ESCAPE.sub(_unescaped, piece):
-                return True
-    return False
-
-
-def _unescaped(escape: re.Match[bytes]) -> bytes:
-    return bytes([int(escape[1], 16)])
+    named = _ACCOUNTS.search(words.opening) and not words.refers
+    return "account" if named else "model"
 
 
 def _opening(name: str, message: str) -> str:
