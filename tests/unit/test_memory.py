@@ -88,6 +88,22 @@ def test_what_is_spliced_is_what_would_be_encoded(
     assert bodies[0] == bodies[1]
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("content", [{}, {"content": None}, {"content": ""}, {"content": []}])
+def test_a_large_call_of_a_tool_needs_no_text_beside_it(
+    provider: str, content: dict[str, Any]
+) -> None:
+    arguments = json.dumps({"x": "y" * 100_000})
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "tool_calls": [call], **content},
+        {"role": "tool", "tool_call_id": "c1", "content": "done"},
+    ]
+    asked = json.dumps({"model": "m", "messages": messages}).encode()
+    assert b"y" * 100_000 in sent(provider, openai.parse_chat(asked))
+
+
 def test_a_zero_byte_in_a_body_is_no_mark() -> None:
     raw = (
         b'{"messages": [{"role": "user", "content": [{"type": "x", "y": "\\u0000"}, %s]}], "n": 1}'
