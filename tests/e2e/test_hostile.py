@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import ADMIN_TOKEN, CALLER_KEY, KEYS, Deployments
+from tests.upstream import Upstream
 
 
 def see(proxy: httpx.Client, script: Any, address: str, **fields: Any) -> httpx.Response:
@@ -117,6 +118,19 @@ def test_a_model_of_any_name_is_told(proxy: httpx.Client, script: Any) -> None:
     answer = proxy.post("/v1/generate", json={"prompt": script(), "model": "openrouter/模型"})
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-proxy-model"] == "%E6%A8%A1%E5%9E%8B"
+
+
+@pytest.mark.parametrize("name", ["../../v1/secret", "models/../../v1/secret", "%2e%2e/x", "x?y#z"])
+@pytest.mark.parametrize("provider", ["gemini", "workers-ai"])
+def test_no_models_name_leads_elsewhere(
+    proxy: httpx.Client, script: Any, upstream: Upstream, provider: str, name: str
+) -> None:
+    before = len(upstream.log())
+    body = {"prompt": script(), "model": f"{provider}/{name}", "fallback": False}
+    answer = proxy.post("/v1/generate", json=body)
+    assert answer.status_code in (200, 400, 404), answer.text
+    paths = [request["path"] for request in upstream.log()[before:]]
+    assert paths in ([], ["/gemini/v1beta/models/x%3Fy%23z:generateContent"])
 
 
 @pytest.mark.parametrize("fragment", ["token count ", "model ", "<title"])

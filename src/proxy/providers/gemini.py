@@ -2,6 +2,7 @@
 signatures of every part, thoughts, schemas of tools as they are) comes through here.
 """
 
+import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -44,6 +45,9 @@ class _Vectors(Struct, rename="camel"):
 
 
 _VECTORS = Decoder(_Vectors)
+_SEGMENT = r"(?!\.{1,2}(?:/|\Z))[^/]+"
+_MODEL = re.compile(rf"(?:(?:publishers/{_SEGMENT}/)?models|tunedModels)/{_SEGMENT}")
+"""A model's resource name. A segment of dots would lead out of the models, with the proxy's key."""
 
 
 def request(target: Target, chat: ChatRequest) -> Outgoing:
@@ -118,9 +122,17 @@ def _headers(target: Target, accept: str) -> dict[str, str]:
 
 
 def _path(target: Target) -> str:
-    """The model's resource name: `models/…`, or what kind it says itself."""
+    """The model's resource name: `models/…`, or what kind it says itself. Raises InvalidRequest for
+    a name that no model can have."""
     name = target.model.wire_id
-    return name if "/" in name else f"models/{name}"
+    path = name if "/" in name else f"models/{name}"
+    if not _MODEL.fullmatch(path):
+        raise InvalidRequest(
+            f"model: {name!r} is no model of Gemini's; name one as gemini-3.8-flash,"
+            " models/gemini-3.8-flash or tunedModels/mine.",
+            param="model",
+        )
+    return path
 
 
 def _url(target: Target, base: str, method: str) -> str:

@@ -64,6 +64,7 @@ _CODES = {
 }
 """Cloudflare's codes as HTTP statuses: its own, but where those mislead (5007, no such model,
 is 400 there)."""
+_NAME = re.compile(r"@?\w[\w.:+-]*(?:/\w[\w.:+-]*)*", re.ASCII)
 _CODE = re.compile(r"(?:\w*Error: )*\b(\d{4,5}): *")
 
 
@@ -301,4 +302,12 @@ def _fault(
 
 
 def _url(target: Target) -> str:
-    return f"ai:{target.model.wire_id}"
+    """The binding puts the name into a URL or a header as it is. Raises InvalidRequest for one that
+    would not stay a name there."""
+    name = target.model.wire_id
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(
+            f"model: {name!r} is no model of Workers AI; name one as @cf/zai-org/glm-5.2.",
+            param="model",
+        )
+    return f"ai:{name}"

@@ -2,8 +2,11 @@
 
 import json
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from msgspec import Raw, structs
 
 from proxy.core.chat import (
@@ -96,6 +99,32 @@ def test_a_stream_is_another_method() -> None:
 def test_a_model_of_another_kind_keeps_its_path() -> None:
     url = gemini.request(target("tunedModels/mine"), ChatRequest(messages=(HELLO,))).url
     assert url == "https://gemini.test/v1beta/tunedModels/mine:generateContent"
+
+
+@pytest.mark.parametrize("base", ["https://gemini.test/v1beta", "https://gemini.test/a/b/"])
+@given(st.text(st.sampled_from("./%2eE?#\\:@;& modelst"), max_size=40))
+@example("../../v1/secret")
+@example("models/../../v1/secret")
+@example("models/%2e%2e/%2e%2e/v1/secret")
+@example("publishers/../models/x")
+@example("tunedModels/..")
+@example("models//x")
+@example("models/x?key=y#z")
+@example("..\\..\\v1\\secret")
+@example("cachedContents/x")
+def test_no_models_name_leads_out_of_the_models(base: str, name: str) -> None:
+    to = structs.replace(target(name), base_url=base)
+    try:
+        url = gemini.request(to, ChatRequest(messages=(HELLO,))).url
+    except InvalidRequest as error:
+        assert error.param == "model"
+        return
+    path = url.removeprefix(base.rstrip("/"))
+    segments = unquote(path.removesuffix(":generateContent")).split("/")[1:]
+    assert segments[-2] in ("models", "tunedModels")
+    assert path.count("/") == len(segments)
+    assert not {"", ".", ".."} & set(segments)
+    assert not set("?#\\") & set(path)
 
 
 # Turns

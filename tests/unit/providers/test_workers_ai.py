@@ -49,6 +49,30 @@ def sent(*messages: Message, to: Target = TO, **fields: Any) -> Any:
 # The inputs
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x",
+        "@cf/../../x",
+        "@cf/%2e%2e/x",
+        "@cf/x?y",
+        "@cf/x#y",
+        "@cf//x",
+        "@cf/模",
+        "a b",
+        ".",
+        "a\\b",
+    ],
+)
+def test_what_would_not_stay_a_name_is_no_model(name: str) -> None:
+    to = structs.replace(TO, model=Model(provider="workers-ai", id=name))
+    with pytest.raises(InvalidRequest, match="is no model of Workers AI") as refused:
+        workers_ai.request(to, ChatRequest(messages=(HELLO,)))
+    assert refused.value.param == "model"
+    with pytest.raises(InvalidRequest, match="is no model of Workers AI"):
+        workers_ai.embedding_request(to, ASK)
+
+
 def test_the_call() -> None:
     outgoing = workers_ai.request(TO, ChatRequest(messages=(HELLO,), stream=True))
     assert (outgoing.url, outgoing.headers) == ("ai:@cf/acme/m-1", {})
