@@ -15,7 +15,7 @@ from proxy.cache.key import cache_key
 from proxy.core.body_memory import RETRY_SECONDS
 from proxy.core.chat import Call, ChatRequest
 from proxy.core.circuit import Circuit
-from proxy.core.errors import ClientGone, InternalError, InvalidRequest, ProxyError
+from proxy.core.errors import ClientGone, InternalError, InvalidRequest, ProxyError, without_frames
 from proxy.core.ports import Defer, Write
 from proxy.core.principal import Principal
 from proxy.core.sse import frame
@@ -190,18 +190,24 @@ async def _run(
     held = room.requests(
         (work.call for work in works if isinstance(work.call, Call)), exchange.request.headers
     )
-    async with asyncio.TaskGroup() as group:
-        if len(works) <= held:
-            left = iter(works)
-            for _ in range(min(AT_ONCE, len(works))):
-                group.create_task(_worker(exchange, chat, left, tell))
-            return
+    if len(works) <= held:
+        left = iter(works)
+        workers = [_worker(exchange, chat, left, tell) for _ in works[:AT_ONCE]]
+    else:
         size = room.chunk(len(works), held)
         chunks = iter(_chunks(works, size))
         works.clear()  # a chunk is read anew by who gets it
+        count = max(1, AT_ONCE // size)
         circuit = Circuit(exchange.ports.clock)
-        for _ in range(max(1, AT_ONCE // size)):
-            group.create_task(_overseer(exchange, chunks, runner, tell, circuit))
+        workers = [_overseer(exchange, chunks, runner, tell, circuit) for _ in range(count)]
+    try:
+        async with asyncio.TaskGroup() as group:
+            for worker in workers:
+                group.create_task(worker)
+    except ExceptionGroup as errors:
+        for error in (errors, *errors.exceptions):  # a frame of TaskGroup's holds the group itself
+            without_frames(error)
+        raise
 
 
 def _chunks(works: list[Work], most: int) -> list[list[_Part]]:
@@ -300,7 +306,7 @@ def _read(raw: Raw) -> Call | InvalidRequest:
         if call.chat.stream:
             raise reading.invalid("stream", "A request of a batch can't stream; the batch can")
     except InvalidRequest as error:
-        return error
+        return without_frames(error)
     return call
 
 

@@ -9,12 +9,13 @@ Fault: why one attempt at one provider failed; routing turns the last one into a
 ClientGone: the caller hung up while its answer was being written.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 from msgspec import Struct
 
 from proxy.core.chat import Attempt, Blame
 
+E = TypeVar("E", bound=Exception)
 Source = Literal["proxy", "provider"]
 FaultKind = Literal[
     "bad_request",  # 400, 422: the request itself is refused
@@ -236,6 +237,13 @@ class Fault(Exception):
     def falls_over(self) -> bool:
         """Whether another provider could still answer the same request."""
         return self.kind != "bad_request" or self.lacks
+
+
+def without_frames(error: E) -> E:
+    """The error without the frames that it came through, for whoever keeps it. They hold the
+    request's body, and where one of them holds the error too only a garbage collection frees it."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 class ClientGone(Exception):

@@ -120,17 +120,18 @@ class StreamReply:
         self.abort()
 
     async def _read(self, reader: Any) -> Any:
-        error: JsException | None = None
-        step = None
         try:
             step = await reader.read()
-        except JsException as thrown:
-            error = thrown
+        except JsException as error:
+            raise self._broken() from error
         if self._stalled:
-            raise Fault("timeout", f"The provider was silent for {self._idle:g} s.") from error
-        if error is not None:
-            raise Fault("network", "The connection broke before the answer's end.") from error
+            raise self._broken()
         return step
+
+    def _broken(self) -> Fault:
+        if self._stalled:
+            return Fault("timeout", f"The provider was silent for {self._idle:g} s.")
+        return Fault("network", "The connection broke before the answer's end.")
 
     async def read(self) -> bytes:
         """See core.ports.Reply."""

@@ -17,6 +17,7 @@ from proxy.core.errors import (
     ProviderTimeout,
     ProxyError,
     RateLimitExceeded,
+    without_frames,
 )
 from proxy.core.permit import Refusal
 from proxy.providers.adapter import Target
@@ -51,8 +52,9 @@ def as_proxy_error(
     had begun.
 
     The provider's 400, 404, 413, 422 and 429 keep their status and message; a refused key
-    of the proxy's own becomes 502, silence 504, anything else 502.
+    of the proxy's own becomes 502, silence 504, anything else 502. The fault loses its frames.
     """
+    without_frames(fault)
     kind = _ERRORS.get(fault.kind, ProviderError)
     message, code = fault.message, fault.code
     if begun:

@@ -16,7 +16,7 @@ from msgspec import Raw, structs
 
 from proxy.core.body_memory import STEP, Hold
 from proxy.core.chat import ChatRequest, Message, Part
-from proxy.core.errors import Fault, InvalidRequest
+from proxy.core.errors import Fault, InvalidRequest, without_frames
 from proxy.core.nesting import Decoder
 from proxy.core.ports import URL, Outgoing, ParseURL, Reply, Upstream
 from proxy.providers.adapter import Target
@@ -73,9 +73,12 @@ class Fitting:
         return inlined(self._chat, self._fetching.result(), raw=target.spec.dialect == "openai")
 
     def close(self) -> None:
-        """Ends a fetch that nobody waits for any more."""
-        if self._fetching and not self._fetching.cancel() and not self._fetching.cancelled():
-            self._fetching.exception()  # asyncio logs an exception that nobody has looked at
+        """Ends a fetch that nobody waits for any more, and keeps neither images nor error."""
+        fetching, self._fetching = self._fetching, None
+        if fetching is None or fetching.cancel() or fetching.cancelled():
+            return
+        if isinstance(error := fetching.exception(), Exception):  # looked at, it is not logged
+            without_frames(error)
 
 
 async def fetch_images(
