@@ -16,8 +16,8 @@ from msgspec import Raw, Struct
 from proxy.core.body_memory import Hold
 from proxy.core.codings import Unbrotli
 
-ANSWER_BYTES = 8 * 1024 * 1024
-"""Bytes of a model's whole answer."""
+ANSWER_BYTES = 12 * 1024 * 1024
+"""Bytes of a model's whole answer: it may be of images."""
 VECTORS_BYTES = 16 * 1024 * 1024
 """Bytes of an answer of embeddings: 2,000 of 1,536 numbers, as base64."""
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from proxy.core.errors import Fault
 
-EVENT_LIMIT = 8 * 1024 * 1024
+EVENT_LIMIT = 12 * 1024 * 1024
 """Bytes one event may hold: above any image a provider streams, far below an isolate's memory."""
 
 _LINE = 48
