@@ -430,7 +430,8 @@ class Chat:
 
     def _served(self, asked: Asked, done: Done, cost: Cost) -> Served:
         kept = asked.wanted.read or asked.wanted.store
-        return served_by(asked.exchange, done, cost, "miss" if kept else "bypass")
+        served = served_by(asked.exchange, done, cost, "miss" if kept else "bypass")
+        return structs.replace(served, functions=asked.call.functions)
 
     def _status(self, asked: Asked) -> dict[str, str]:
         """The cache's headers of an answer that a provider gave (RFC 9211)."""
@@ -463,6 +464,7 @@ class Chat:
             cache_tier=tier,
             ms=exchange.ms,
             created=int(entry.stored),
+            functions=call.functions,
         )
         exchange.used(Usage())
         exchange.facts["saved"] = bounded(entry.cost.nano_usd) or 0

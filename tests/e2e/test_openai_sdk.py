@@ -115,6 +115,46 @@ def test_a_named_tool_and_no_parallel_calls(sdk: OpenAI, script: Any, received: 
     assert received()[0]["body"]["parallel_tool_calls"] is False
 
 
+@pytest.mark.parametrize("provider", ["openai", "gemini"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_functions_as_they_were_before_tools(
+    sdk: OpenAI, script: Any, provider: str, stream: bool
+) -> None:
+    asked: dict[str, Any] = {
+        "model": f"{provider}/auto",
+        "functions": [WEATHER["function"]],
+        "function_call": {"name": "get_weather"},
+    }
+    messages = user(script("call the tool"))
+    if stream:
+        chunks = sdk.chat.completions.create(messages=messages, stream=True, **asked)
+        choices = [chunk.choices[0] for chunk in chunks if chunk.choices]
+        calls = [choice.delta.function_call for choice in choices if choice.delta.function_call]
+        name = calls[0].name
+        arguments = "".join(call.arguments or "" for call in calls)
+        finish = choices[-1].finish_reason
+    else:
+        choice = sdk.chat.completions.create(messages=messages, **asked).choices[0]
+        assert choice.message.function_call
+        assert not choice.message.tool_calls
+        name, arguments = choice.message.function_call.name, choice.message.function_call.arguments
+        finish = choice.finish_reason
+    assert (name, json.loads(arguments), finish) == (
+        "get_weather",
+        {"city": "Paris"},
+        "function_call",
+    )
+    made = {"name": name, "arguments": arguments}
+    messages += [
+        {"role": "assistant", "content": None, "function_call": made},
+        {"role": "function", "name": name, "content": "sunny"},
+    ]
+    again = sdk.chat.completions.create(
+        model=f"{provider}/auto", messages=messages, functions=[WEATHER["function"]]
+    )
+    assert "sunny" in (again.choices[0].message.content or "")
+
+
 class Person(BaseModel):
     name: str
 

@@ -193,3 +193,72 @@ async def test_inline_reasoning_of_a_stream_comes_again_where_it_stood() -> None
     assert (await ask(house, "local")).json["choices"][0]["message"]["content"] == THOUGHT
     native = await house.told(model="local/model-1", fallback=False)
     assert (native.json["data"], native.json["reasoning"]) == ("Hi", "Hm.")
+
+
+F = {"name": "f", "parameters": {"type": "object"}}
+MADE = {"name": "f", "arguments": '{"a": 1}'}
+IN_TOOLS = {"tools": [{"type": "function", "function": F}], "parallel_tool_calls": False}
+IN_FUNCTIONS = {"functions": [F]}
+
+
+def house_that_calls(call: dict[str, Any], *, streams: bool) -> House:
+    """Whose provider answers with a call of a tool."""
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    if not streams:
+        body = json.loads(completion(message))
+        body["choices"][0]["finish_reason"] = "tool_calls"
+        return house_of(json.dumps(body).encode(), streams=False)
+    head = {"id": "c", "object": "chat.completion.chunk", "model": "m", "created": 7}
+    kind = call["type"]
+    text = "input" if kind == "custom" else "arguments"
+    begun = {"index": 0, **call, kind: {**call[kind], text: ""}}
+    deltas = [{"role": "assistant", "content": None, "tool_calls": [begun]}]
+    deltas += [
+        {"tool_calls": [{"index": 0, kind: {text: piece}}]}
+        for piece in re.findall("..?.?", call[kind][text], re.DOTALL)
+    ]
+    choices: list[dict[str, Any]] = [{"index": 0, "delta": delta} for delta in deltas]
+    choices.append({"index": 0, "delta": {}, "finish_reason": "tool_calls"})
+    told = [f"data: {json.dumps({**head, 'choices': [one]})}\n\n" for one in choices]
+    return house_of("".join([*told, "data: [DONE]\n\n"]).encode(), streams=True)
+
+
+def call_in(told: Told) -> tuple[dict[str, Any], str]:
+    """The call that an answer holds, under the field that holds it, and the finish reason."""
+    message: dict[str, Any] = {}
+    finish = ""
+    for part in told.events[:-1] or [told.json]:
+        choice = part["choices"][0]
+        finish = choice.get("finish_reason") or finish
+        for name in ("tool_calls", "function_call"):
+            held = choice.get("message", choice.get("delta")).get(name) or {}
+            _add(message.setdefault(name, {}), held[0] if isinstance(held, list) else held)
+    return {name: call for name, call in message.items() if call}, finish
+
+
+def _add(call: dict[str, Any], piece: dict[str, Any]) -> None:
+    for name, value in piece.items():
+        if isinstance(value, dict):
+            _add(call.setdefault(name, {}), value)
+        elif name != "index":
+            call[name] = call.get(name, "") + value
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("first", [IN_FUNCTIONS, IN_TOOLS], ids=["functions", "tools"])
+async def test_a_kept_call_comes_in_the_form_of_each_caller(
+    first: dict[str, Any], streams: bool
+) -> None:
+    call = {"id": "c_1", "type": "function", "function": MADE}
+    house = house_that_calls(call, streams=streams)
+    told = [await ask(house, "openai", stream=streams, **first)]
+    for asked in (IN_FUNCTIONS, IN_TOOLS):
+        told += [await ask(house, "openai", stream=stream, **asked) for stream in (False, True)]
+    in_functions, in_tools = (
+        ({"function_call": MADE}, "function_call"),
+        ({"tool_calls": call}, "tool_calls"),
+    )
+    forms = [in_functions if first is IN_FUNCTIONS else in_tools]
+    forms += [in_functions, in_functions, in_tools, in_tools]
+    assert [one.cache for one in told] == ["MISS", *["HIT"] * 4]
+    assert [call_in(one) for one in told] == forms

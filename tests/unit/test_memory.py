@@ -35,6 +35,12 @@ MESSAGES = [
     {"role": "user", "content": "And?"},
 ]
 TEXT = [{"role": "user", "content": "é" * SIZE}]
+OLDER = [
+    {"role": "user", "content": [{"type": "image_url", "image_url": IMAGE["image_url"]["url"]}]},
+    {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},
+    {"role": "function", "name": "f", "content": "1"},
+]
+FUNCTIONS = [{"name": "f", "parameters": {"type": "object"}}]
 SMALL_PART = {"type": "text", "text": 'a "word"\n é'}
 PARTS = [{"role": "user", "content": [SMALL_PART, {"type": "text", "text": "a" * SIZE}]}]
 PROVIDERS = ("openai", "gemini", "workers-ai", "deepseek")
@@ -56,8 +62,10 @@ def sent(provider: str, call: Call) -> Any:
         (openai, {"model": "m", "messages": TEXT}),
         (native, {"messages": PARTS}),
         (native, {"prompt": "a" * SIZE}),
+        (openai, {"model": "m", "messages": OLDER, "functions": FUNCTIONS}),
+        (native, {"messages": OLDER}),
     ],
-    ids=["image", "native image", "text", "native text", "prompt"],
+    ids=["image", "native image", "text", "native text", "prompt", "older", "native older"],
 )
 def test_a_body_takes_three_times_its_size_at_the_most(
     dialect: Any, asked: dict[str, Any], provider: str

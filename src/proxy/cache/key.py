@@ -175,6 +175,8 @@ def _is_plain(text: memoryview) -> bool:
 def _fields(chat: ChatRequest, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that say something else than what holds anyway."""
     settings = {name: getattr(chat, name) for name in _SETTINGS}
+    if not chat.tools:  # nothing to choose from or to call at once
+        settings |= {"tool_choice": None, "parallel_tool_calls": None}
     given = {name: value for name, value in settings.items() if value not in (None, ())}
     if chat.response_format is not None:
         given["response_format"] = _response_format(chat)
@@ -183,7 +185,7 @@ def _fields(chat: ChatRequest, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "logprobs": False,
         "parallel_tool_calls": True,
         "response_format": {"type": "text"},
-        "tool_choice": "auto" if chat.tools else "none",
+        "tool_choice": "auto",
     }
     # Through JSON and back, which leaves one spelling of everything.
     unknown = {name: _decoded(value) for name, value in chat.extra.items()}

@@ -120,10 +120,13 @@ class JSONSchema(Struct, frozen=True, omit_defaults=True, rename={"schema_": "sc
     description: str | None = None
 
 
-class ResponseFormat(Struct, frozen=True, omit_defaults=True):
-    """The form that is wanted of the answer's text."""
+FORMATS = ("text", "json_object", "json_schema")
 
-    type: Literal["text", "json_object", "json_schema"]
+
+class ResponseFormat(Struct, frozen=True, omit_defaults=True):
+    """The form that is wanted of the answer's text. `type` is one of FORMATS."""
+
+    type: str
     json_schema: JSONSchema | None = None
 
 
@@ -215,6 +218,8 @@ class Call(Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
     include_usage: bool = False
     """OpenAI's `stream_options.include_usage`."""
+    functions: bool = False
+    """Whether calls of tools are answered in OpenAI's form before `tools`: `function_call`."""
     passed_on: dict[str, str] = {}
     """Headers for the provider: the trace that the request belongs to."""
     caller_key: str = ""
@@ -407,6 +412,8 @@ class Served(Struct, frozen=True, kw_only=True):
     """When the answer was made, in whole seconds since 1970."""
     explained: list[dict[str, Any]] | None = None
     """How the candidates were ordered, for an operator who asked."""
+    functions: bool = False
+    """As in Call."""
 
 
 class ModelEntry(Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from proxy.core.chat import Message, Part, ResponseFormat, Tool, ToolCall
+from proxy.core.chat import FORMATS, Message, Part, ResponseFormat, Tool, ToolCall
 from proxy.dialects.reading import Name, invalid
 
 IMAGE_BYTES = 20 * 1024 * 1024
@@ -34,11 +34,11 @@ class NamedFunction(Struct, frozen=True):
 class NamedChoice(Struct, frozen=True):
     """OpenAI's `tool_choice` as an object. Other types than `function` have other fields."""
 
-    type: str
+    type: str = "function"
     function: NamedFunction | None = None
 
 
-Choice = Literal["auto", "none", "required"] | NamedChoice
+Choice = Literal["auto", "none", "required", "any"] | NamedChoice
 
 
 def raw_messages(messages: Raw) -> tuple[Raw, ...]:
@@ -86,6 +86,8 @@ def check_tools(tools: Sequence[Tool]) -> None:
 
 def check_choice(choice: Choice | None, tools: Sequence[Tool], path: str) -> str | None:
     """The choice in the form of ChatRequest. Raises InvalidRequest for one that can't be met."""
+    if choice == "any":  # Anthropic's and Mistral's word for it
+        choice = "required"
     if choice == "required" and not tools:
         raise invalid(path, "There are no tools to choose from")
     if not isinstance(choice, NamedChoice):
@@ -101,8 +103,15 @@ def check_choice(choice: Choice | None, tools: Sequence[Tool], path: str) -> str
 
 
 def check_format(wanted: ResponseFormat | None, path: str) -> None:
-    """Raises InvalidRequest for `json_schema` without a schema."""
-    if wanted is None or wanted.type != "json_schema":
+    """Raises InvalidRequest for a type that is not known (Hugging Face has `json`, `regex` and
+    `grammar`, others their own), and for `json_schema` without a schema."""
+    if wanted is None:
+        return
+    if wanted.type not in FORMATS:
+        told = f"There is no {wanted.type[:40]!r}"
+        reason = f"{told}; use json_schema with a schema, json_object or text"
+        raise invalid(f"{path}.type", reason)
+    if wanted.type != "json_schema":
         return
     if wanted.json_schema is None:
         raise invalid(f"{path}.json_schema", "Missing")

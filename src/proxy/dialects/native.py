@@ -32,7 +32,7 @@ from proxy.core.chat import (
 from proxy.core.errors import InvalidRequest, ProxyError
 from proxy.core.nesting import Text
 from proxy.core.sse import frame
-from proxy.dialects import reading
+from proxy.dialects import older_forms, reading
 from proxy.dialects.messages import (
     Choice,
     Messages,
@@ -91,8 +91,13 @@ _RAWS = msgspec.json.Decoder(_Raws)
 def parse_chat(body: Text) -> Call:
     """Reads and validates a request. Raises InvalidRequest, its message naming the field."""
     reading.check(body)
+    raws = reading.decode(_RAWS, body)
+    turns = older_forms.modernize_messages(raws.messages)
+    if turns is not raws.messages:
+        body = older_forms.with_changes(body, reading.decode(_FIELDS, body), {"messages": turns})
+        reading.check(body)
+        raws = reading.decode(_RAWS, body)
     ask = reading.decode(_ASK, body)
-    raws = _RAWS.decode(body)
     tools = ask.tools or ()
     check_tools(tools)
     check_format(ask.response_format, "responseFormat")

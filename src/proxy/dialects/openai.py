@@ -57,6 +57,8 @@ _TYPES = {
 }
 """OpenAI's types; what is not listed is an `invalid_request_error`, a bad key too."""
 _NO_FORM = Form()
+_FUNCTION_CALL = "function_call"
+"""The call and the finish reason of an answer in the form that OpenAI had before `tools`."""
 _CODES = {
     "invalid_request": None,
     "authentication_failed": "invalid_api_key",
@@ -66,7 +68,7 @@ _CODES = {
 
 def answer(answer: Answer, served: Served) -> bytes:
     """The body of a complete answer: the provider's own bytes where they are in this dialect."""
-    if answer.raw is not None:
+    if answer.raw is not None and not served.functions:
         return answer.raw
     form = answer.form or Form(choice={"logprobs": None})
     completion = {
@@ -79,8 +81,8 @@ def answer(answer: Answer, served: Served) -> bytes:
             {
                 **form.choice,
                 "index": 0,
-                "message": _message(answer, form),
-                "finish_reason": answer.finish_reason,
+                "message": _message(answer, form, served.functions),
+                "finish_reason": _finish_reason(answer.finish_reason, served.functions),
             }
         ],
     }
@@ -91,7 +93,8 @@ def answer(answer: Answer, served: Served) -> bytes:
     return msgspec.json.encode(completion)
 
 
-def _message(answer: Answer, form: Form) -> dict[str, Any]:
+def _message(answer: Answer, form: Form, functions: bool) -> dict[str, Any]:
+    """functions: as in Call."""
     message = {
         **(form.message or {"content": None, "refusal": None}),
         **answer.extra,
@@ -101,7 +104,11 @@ def _message(answer: Answer, form: Form) -> dict[str, Any]:
         message["content"] = form.inline + (answer.text or "")
     if answer.refusal:
         message["refusal"] = answer.refusal
-    if answer.tool_calls:
+    if functions:
+        message.pop("tool_calls", None)
+    if answer.tool_calls and functions:
+        message[_FUNCTION_CALL] = answer.tool_calls[0].function
+    elif answer.tool_calls:
         rest = form.calls or ({},) * len(answer.tool_calls)
         message["tool_calls"] = [
             {**beside, **tool_call(call)}
@@ -158,6 +165,7 @@ class Writer:
 
     def __init__(self, call: Call, served: Served) -> None:
         self._include_usage = call.include_usage
+        self._functions = call.functions
         self._id = f"chatcmpl-{served.request_id}"
         self._model = served.model
         self._created = served.created
@@ -174,7 +182,7 @@ class Writer:
         form = chunk.form or _NO_FORM
         if chunk.form:
             self._take(form)
-        if chunk.raw is not None:
+        if chunk.raw is not None and not self._functions:
             self._begun = True
             return self._passed_on(chunk, chunk.raw)
         delta = self._delta(chunk, form)
@@ -183,7 +191,8 @@ class Writer:
         if not self._begun:
             self._begun = True
             delta = {"role": "assistant", **delta}
-        return self._choice(delta, chunk.finish_reason, chunk.logprobs, form)
+        finish_reason = _finish_reason(chunk.finish_reason, self._functions)
+        return self._choice(delta, finish_reason, chunk.logprobs, form)
 
     def done(self, answer: Answer, served: Served) -> bytes:
         """The end of a complete answer: the usage, if it was asked for, and `[DONE]`."""
@@ -230,8 +239,12 @@ class Writer:
             delta |= dict.fromkeys(self._reasoning, chunk.reasoning)
         if chunk.refusal:
             delta["refusal"] = chunk.refusal
-        if chunk.tool_calls:
+        if chunk.tool_calls and not self._functions:
             delta["tool_calls"] = [_tool_call_delta(call) for call in chunk.tool_calls]
+        for call in chunk.tool_calls if self._functions else ():
+            if call.index == 0:  # the form has room for one
+                named = {} if call.name is None else {"name": call.name}
+                delta[_FUNCTION_CALL] = {**named, "arguments": call.arguments}
         return delta
 
     def _choice(
@@ -258,6 +271,11 @@ class Writer:
 
 
 writer = Writer
+
+
+def _finish_reason(told: str | None, functions: bool) -> str | None:
+    """functions: as in Call."""
+    return _FUNCTION_CALL if functions and told == "tool_calls" else told
 
 
 def _tool_call_delta(call: ToolCallDelta) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from proxy.core.chat import (
     Routing,
     Strategy,
 )
-from proxy.dialects import reading
+from proxy.core.errors import InvalidRequest
+from proxy.dialects import older_forms, reading
 from proxy.dialects.messages import (
     Choice,
     Messages,
@@ -138,7 +139,6 @@ _ANY = msgspec.json.Decoder()
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 _OWN = frozenset(_Steering.__struct_fields__) - {"model"} | {"cache", "metadata"}
-_NULL = Raw(b"null")
 _TRUE = Raw(b"true")
 _KNOWN_IN_CHAT = frozenset(_Chat.__struct_fields__)
 _KNOWN_IN_EMBED = frozenset(_Embed.__struct_fields__)
@@ -148,8 +148,21 @@ def parse_chat(body: bytes) -> Call:
     """Reads and validates a chat completion's request. Raises InvalidRequest, its message
     naming the field."""
     reading.check(body)
+    fields = reading.decode(_FIELDS, body)
+    functions = older_forms.uses_functions(fields)
+    given, body = body, older_forms.modernize(body, fields)
+    if body is not given:
+        reading.check(body)
+        fields = reading.decode(_FIELDS, body)
+    try:
+        return _call(body, fields, functions)
+    except InvalidRequest as error:
+        raise older_forms.as_given(error) if functions else error from None
+
+
+def _call(body: bytes, fields: dict[str, Raw], functions: bool) -> Call:
+    """The call that a body in today's form makes. functions: as in Call."""
     ask = reading.decode(_CHAT, body)
-    fields = _FIELDS.decode(body)
     tools = ask.tools or ()
     _check(ask, fields)
     extra = _unknown(fields, _KNOWN_IN_CHAT)
@@ -191,6 +204,7 @@ def parse_chat(body: bytes) -> Call:
         user=ask.user or None,
         metadata=reading.labels(ask.metadata),
         include_usage=bool(ask.stream_options and ask.stream_options.include_usage),
+        functions=functions,
     )
 
 
@@ -216,9 +230,6 @@ def parse_embeddings(body: bytes) -> EmbeddingRequest:
 def _check(ask: _Chat, fields: dict[str, Raw]) -> None:
     if ask.n not in (None, 1):
         raise invalid("n", "Only 1 is supported; send the request as often as you want answers")
-    for old, new in (("functions", "tools"), ("function_call", "tool_choice")):
-        if fields.get(old, _NULL) != _NULL:
-            raise invalid(old, f"Replaced by {new}, which OpenAI has had since 2023; use that")
     old_limit, limit = ask.max_tokens, ask.max_completion_tokens
     if old_limit is not None and limit is not None and old_limit != limit:
         raise invalid("max_tokens", "Differs from max_completion_tokens; give one of them")

@@ -15,7 +15,10 @@ Request = dict[str, Any]
 
 
 def valid(request: Request) -> bool:
-    """Whether the dialect takes it."""
+    """Whether the dialect takes it, and no field says nothing: without tools there are no calls
+    at once."""
+    if "parallel_tool_calls" in request and not request.get("tools"):
+        return False
     try:
         openai.parse_chat(json.dumps(request).encode())
     except InvalidRequest:

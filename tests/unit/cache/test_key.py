@@ -61,6 +61,12 @@ class TestTheSame:
         assert key(ask(tools=[tool()], tool_choice="auto")) == key(ask(tools=[tool()]))
         assert key(ask(tools=[tool()], tool_choice="none")) != key(ask(tools=[tool()]))
 
+    @pytest.mark.parametrize("choice", ["auto", "none", None])
+    def test_choices_without_tools_say_nothing(self, choice: str | None) -> None:
+        for tools in ([], None):
+            said = ask(tools=tools, tool_choice=choice, parallel_tool_calls=False)
+            assert key(said) == key(ask())
+
     def test_defaults_are_those_that_hold_for_the_question(self) -> None:
         assert key(ask(temperature=1), defaults={}) != key(ask(), defaults={})
         assert key(ask(temperature=1.0), defaults={"temperature": 1}) == key(ask())

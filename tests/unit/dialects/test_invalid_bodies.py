@@ -152,7 +152,7 @@ PARTS: list[tuple[Any, str, str]] = [
     ({"text": "x"}, ".type", "Missing"),
     ({"type": "text"}, ".text", "Missing"),
     ({"type": "image_url"}, ".image_url", "Missing"),
-    ({"type": "image_url", "image_url": PNG}, ".image_url", "Expected object | null, got str"),
+    ({"type": "image_url", "image_url": 1}, ".image_url", "Expected object | null, got int"),
     ({"type": "image_url", "image_url": {}}, ".image_url.url", "Missing"),
 ]
 
@@ -279,7 +279,11 @@ NATIVE_ONLY: list[tuple[dict[str, Any], str | None, str]] = [
         "cache.no-store",
         "cache.no-store: Unknown field",
     ),
-    ({"prompt": "hi", "toolChoice": "any"}, "toolChoice", "toolChoice: Invalid enum value 'any'"),
+    (
+        {"prompt": "hi", "toolChoice": "any"},
+        "toolChoice",
+        "toolChoice: There are no tools to choose from",
+    ),
     (
         {"prompt": "hi", "toolChoice": "required"},
         "toolChoice",
@@ -303,7 +307,8 @@ NATIVE_ONLY: list[tuple[dict[str, Any], str | None, str]] = [
     (
         {"prompt": "hi", "responseFormat": {"type": "xml"}},
         "responseFormat.type",
-        "responseFormat.type: Invalid enum value 'xml'",
+        "responseFormat.type: There is no 'xml';"
+        " use json_schema with a schema, json_object or text",
     ),
     (
         {"prompt": "hi", "responseFormat": {"type": "json_schema"}},
@@ -325,6 +330,7 @@ def test_wrong_in_the_native_dialect(body: dict[str, Any], param: str | None, me
         assert (error.message, error.param) == (message, param)
 
 
+OLDER = "Older names of tools and tool_choice; give one or the other"
 OPENAI_ONLY: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": None}, "messages", "Expected array, got null"),
     ({"max_tokens": 0}, "max_tokens", "Expected int >= 1"),
@@ -334,17 +340,43 @@ OPENAI_ONLY: list[tuple[dict[str, Any], str, str]] = [
     ({"top_logprobs": 21}, "top_logprobs", "Expected int <= 20"),
     ({"n": 2}, "n", "Only 1 is supported; send the request as often as you want answers"),
     ({"n": 0}, "n", "Only 1 is supported; send the request as often as you want answers"),
+    ({"functions": {"name": "f"}}, "functions", "Expected array"),
+    ({"functions": [1]}, "functions[0]", "Expected object | null, got int"),
+    ({"functions": [{}]}, "functions[0].name", "Missing"),
+    ({"functions": [{"name": "f"}] * 513}, "functions", "Expected array of length <= 512"),
     (
-        {"functions": []},
-        "functions",
-        "Replaced by tools, which OpenAI has had since 2023; use that",
+        {"functions": [{"name": "f"}], "function_call": {"name": "g"}},
+        "function_call.name",
+        "No tool is called g",
     ),
     (
-        {"function_call": "auto"},
-        "function_call",
-        "Replaced by tool_choice, which OpenAI has had since 2023; use that",
+        {
+            "functions": [{"name": "f"}],
+            "messages": [{"role": "assistant", "function_call": {"name": "f", "arguments": {}}}],
+        },
+        "messages[0].function_call.arguments",
+        "Expected str | null, got object",
     ),
-    ({"tool_choice": "any"}, "tool_choice", "Invalid enum value 'any'"),
+    (
+        {"tools": [], "tool_choice": "required"},
+        "tool_choice",
+        "There are no tools to choose from",
+    ),
+    ({"functions": [{"name": "f"}], "tools": [{}]}, "functions", OLDER),
+    ({"functions": [{"name": "f"}], "tool_choice": "auto"}, "functions", OLDER),
+    ({"function_call": {"name": "f"}}, "function_call", "There are no functions to choose from"),
+    ({"tool_choice": "any"}, "tool_choice", "There are no tools to choose from"),
+    ({"tool_choice": "some"}, "tool_choice", "Invalid enum value 'some'"),
+    (
+        {"response_format": {"type": "json", "value": {}}},
+        "response_format.type",
+        "There is no 'json'; use json_schema with a schema, json_object or text",
+    ),
+    (
+        {"messages": [{"role": "function", "name": "f", "content": "1"}]},
+        "messages[0].name",
+        "No earlier message calls that function",
+    ),
     (
         {"response_format": {"type": "json_schema", "json_schema": {"name": "a"}}},
         "response_format.json_schema.schema",
