@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from openai import OpenAI
+from openai import BadRequestError, OpenAI
 from pydantic import BaseModel
 
 from tests.e2e.conftest import CALLER_KEY
@@ -153,6 +153,64 @@ def test_functions_as_they_were_before_tools(
         model=f"{provider}/auto", messages=messages, functions=[WEATHER["function"]]
     )
     assert "sunny" in (again.choices[0].message.content or "")
+
+
+SHELL: Any = {
+    "type": "custom",
+    "custom": {"name": "shell", "description": "Runs a command", "format": {"type": "text"}},
+}
+ONLY_SHELL: Any = {"type": "custom", "custom": {"name": "shell"}}
+
+
+@pytest.mark.parametrize("provider", ["openai", "openrouter"])
+@pytest.mark.parametrize("stream_first", [False, True])
+def test_custom_tools(
+    sdk: OpenAI, script: Any, received: Any, provider: str, stream_first: bool
+) -> None:
+    model = f"{provider}/auto"
+    messages = user(script("run it"))
+    asked: dict[str, Any] = {"model": model, "tools": [SHELL], "tool_choice": ONLY_SHELL}
+    for streamed in (stream_first, not stream_first):  # from the provider, then from the cache
+        if not streamed:
+            answer = sdk.chat.completions.create(messages=messages, **asked).choices[0]
+            [call] = answer.message.to_dict()["tool_calls"]
+            finish = answer.finish_reason
+        else:
+            stream = sdk.chat.completions.create(messages=messages, stream=True, **asked)
+            choices = [chunk.choices[0] for chunk in stream if chunk.choices]
+            deltas = [one.delta.to_dict().get("tool_calls") or [] for one in choices]
+            call, *rest = [delta for told in deltas for delta in told]
+            assert call.pop("index") == 0
+            call["custom"]["input"] += "".join(one["custom"]["input"] for one in rest)
+            finish = choices[-1].finish_reason or choices[-2].finish_reason
+        assert call["custom"] == {"name": "shell", "input": 'weather --city "Paris"\n'}
+        assert (call["type"], finish) == ("custom", "tool_calls")
+    assert len(received()) == 1
+    assert received()[0]["body"]["tools"] == [SHELL]
+    assert received()[0]["body"]["tool_choice"] == ONLY_SHELL
+    messages += [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": call["id"], "content": "sunny"},
+    ]
+    again = sdk.chat.completions.create(model=model, messages=messages, tools=[SHELL])
+    assert "sunny" in (again.choices[0].message.content or "")
+    assert received()[-1]["body"]["messages"][1]["tool_calls"] == [call]
+
+
+@pytest.mark.parametrize("provider", ["gemini", "deepseek", "workers-ai"])
+def test_custom_tools_where_there_are_none(sdk: OpenAI, script: Any, provider: str) -> None:
+    asked: Any = {"model": f"{provider}/auto", "messages": user(script("run it"))}
+    with pytest.raises(BadRequestError, match="function with one string parameter") as raised:
+        sdk.chat.completions.create(**asked, tools=[WEATHER, SHELL], extra_body=without_fallback())
+    assert raised.value.param == "tools[1].type"
+    call = {"id": "call_1", **ONLY_SHELL}
+    call["custom"] = call["custom"] | {"input": "ls"}
+    asked["messages"] += [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "sunny"},
+    ]
+    answer = sdk.chat.completions.create(**asked, extra_body=without_fallback())
+    assert "sunny" in (answer.choices[0].message.content or "")
 
 
 class Person(BaseModel):

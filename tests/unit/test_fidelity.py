@@ -262,3 +262,28 @@ async def test_a_kept_call_comes_in_the_form_of_each_caller(
     forms += [in_functions, in_functions, in_tools, in_tools]
     assert [one.cache for one in told] == ["MISS", *["HIT"] * 4]
     assert [call_in(one) for one in told] == forms
+
+
+SHELL = {"type": "custom", "custom": {"name": "sh", "format": {"type": "text"}}}
+
+
+@pytest.mark.parametrize("provider", ["openai", "openrouter"])
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("text", ["", 'ls "é"\n\t-l', "{}"])
+async def test_a_call_of_a_custom_tool_keeps_name_and_input(
+    provider: str, streams: bool, text: str
+) -> None:
+    call = {"id": "c_1", "type": "custom", "custom": {"name": "sh", "input": text}}
+    house = house_that_calls(call, streams=streams)
+    for number, stream in enumerate((streams, streams, not streams)):
+        told = await ask(house, provider, stream=stream, tools=[SHELL])
+        assert told.cache == ("HIT" if number else "MISS")
+        assert call_in(told) == ({"tool_calls": call}, "tool_calls")
+    native = {"model": f"{provider}/model-1", "fallback": False, "tools": [SHELL]}
+    assert (await house.told(**native)).json["toolCalls"] == [call]
+    [*deltas, done] = (await house.told(stream=True, **native)).events
+    assert done["toolCalls"] == [call]
+    told_so: dict[str, Any] = {}
+    for delta in deltas:
+        _add(told_so, delta["toolCall"])
+    assert told_so == {"id": "c_1", "type": "custom", "name": "sh", "input": text}

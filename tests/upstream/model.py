@@ -11,6 +11,7 @@ from typing import Any
 from .behaviour import Behaviour
 
 CALL_ARGUMENTS = {"city": "Paris"}
+CALL_INPUT = 'weather --city "Paris"\n'
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Question:
     """Media type of each image, "url" for one that is only pointed at."""
     tool: str | None = None
     """The tool that the model would call, if it calls any."""
+    is_custom: bool = False
+    """Whether that tool is OpenAI's of type `custom`."""
     must_call: bool = False
     tool_result: str | None = None
     """Text of a tool's result, if that is what the conversation ends with."""
@@ -38,12 +41,14 @@ class Answer:
     """The text as it is streamed, word by word."""
     reasoning: str
     calls: list[str]
-    """Names of the tools called, each with CALL_ARGUMENTS."""
+    """Names of the tools called, each with CALL_ARGUMENTS, or with CALL_INPUT if `custom`."""
     finish: str
     """stop, length, tool_calls, content_filter, or what a directive said."""
     input_tokens: int
     counted: bool
     """False where the provider shall tell no usage."""
+    custom: bool = False
+    """Whether the tools are OpenAI's of type `custom`."""
 
     @property
     def text(self) -> str:
@@ -86,6 +91,7 @@ def think(question: Question, behaviour: Behaviour) -> Answer:
         finish=behaviour.finish or ("tool_calls" if calls else "stop"),
         input_tokens=question.input_tokens,
         counted=not behaviour.no_usage,
+        custom=question.is_custom,
     )
 
 

@@ -30,8 +30,14 @@ class Rules:
     parts: str = "text image_url input_audio file refusal"
     id_length: int | None = None
     """The longest tool call id that is taken."""
+    custom_tools: bool = False
+    """Tools of the type `custom` are taken."""
     json_word: bool = False
     """JSON mode wants the word "json" in some message."""
+
+    @property
+    def tool_types(self) -> tuple[str, ...]:
+        return ("function", "custom") if self.custom_tools else ("function",)
 
     @property
     def fields(self) -> frozenset[str]:
@@ -60,6 +66,7 @@ def check_chat(body: Json, rules: Rules) -> None:
         _check_message(message, f"messages[{index}]", rules)
     _check_tool_order(messages)
     _check_ranges(body)
+    _check_tools(body, rules)
     if rules.json_word:
         _check_json_word(body)
 
@@ -102,12 +109,14 @@ def _check_message(message: Any, where: str, rules: Rules) -> None:
 
 
 def _check_call(call: Json, where: str, rules: Rules) -> None:
-    function = call.get("function", {})
-    if call.get("type") != "function" or not function.get("name") or not call.get("id"):
+    kind = call.get("type", "")
+    called = call.get(kind, {}) if kind in rules.tool_types else {}
+    if not called.get("name") or not call.get("id"):
         raise RejectedError(400, f"Missing id, type or name in '{where}'.", param=where)
-    if not isinstance(function.get("arguments"), str):
-        text = f"Invalid type for '{where}.function.arguments': expected a string."
-        raise RejectedError(400, text, "invalid_type", f"{where}.function.arguments")
+    name = f"{where}.{kind}.{'input' if kind == 'custom' else 'arguments'}"
+    if not isinstance(called.get(name.rpartition(".")[2]), str):
+        text = f"Invalid type for '{name}': expected a string."
+        raise RejectedError(400, text, "invalid_type", name)
     if rules.id_length is not None and len(call["id"]) > rules.id_length:
         text = (
             f"Invalid '{where}.id': string too long. Expected a string with maximum length"
@@ -153,6 +162,13 @@ def _check_ranges(body: Json) -> None:
         raise RejectedError(400, "'tool_choice' is only allowed when 'tools' are specified.")
     if body.get("tools") == []:
         raise RejectedError(400, "Invalid 'tools': empty array.", "empty_array", "tools")
+
+
+def _check_tools(body: Json, rules: Rules) -> None:
+    for number, tool in enumerate(body.get("tools") or []):
+        if tool.get("type") == "custom" and not rules.custom_tools:
+            where = f"tools[{number}].type"
+            raise RejectedError(400, f"{where}: unknown variant `custom`", param=where)
 
 
 def _check_json_word(body: Json) -> None:

@@ -170,7 +170,8 @@ class OpenRouter(OpenAi):
             "max_completion_tokens reasoning reasoning_effort include_reasoning provider models"
             " route plugins transforms usage top_k top_a min_p repetition_penalty prediction"
             " verbosity web_search_options metadata"
-        )
+        ),
+        custom_tools=True,
     )
     headers: ClassVar[dict[str, str]] = {
         "access-control-allow-origin": "*",

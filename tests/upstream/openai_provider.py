@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from . import fixtures
 from .behaviour import Behaviour
-from .model import Answer, Question, arguments, embed, split_words, think, words
+from .model import CALL_INPUT, Answer, Question, arguments, embed, split_words, think, words
 from .openai_checks import Rules, check_chat, check_embeddings, texts, unknown_fields
 from .reply import RejectedError, Reply, data, json_reply, sse_reply
 from .request import Json, Request
@@ -37,6 +37,7 @@ class OpenAi:
         unknown_message="Unrecognized request argument supplied: {}",
         id_length=40,
         json_word=True,
+        custom_tools=True,
     )
     headers: ClassVar[dict[str, str]] = {
         "openai-processing-ms": "20",
@@ -132,12 +133,10 @@ class OpenAi:
         return {self.reasoning_key: text} if self.reasoning_key and text else {}
 
     def calls(self, answer: Answer) -> list[Json]:
+        kind, text = _call_fields(answer)
+        told = CALL_INPUT if answer.custom else arguments()
         return [
-            {
-                "id": self.call_id(number, name),
-                "type": "function",
-                "function": {"name": name, "arguments": arguments()},
-            }
+            {"id": self.call_id(number, name), "type": kind, kind: {"name": name, text: told}}
             for number, name in enumerate(answer.calls)
         ]
 
@@ -237,13 +236,18 @@ class Stream:
         for piece in self.answer.pieces:
             yield self.chunk({"content": piece})
         for index, call in enumerate(self.provider.calls(self.answer)):
-            function = call["function"]
-            opening = call | {"index": index, "function": function | {"arguments": ""}}
+            kind, name = _call_fields(self.answer)
+            told = call[kind][name]
+            opening = call | {"index": index, kind: call[kind] | {name: ""}}
             yield self.chunk({"tool_calls": [opening]})
-            half = len(function["arguments"]) // 2
-            for text in (function["arguments"][:half], function["arguments"][half:]):
-                part = {"index": index, "function": {"arguments": text}}
-                yield self.chunk({"tool_calls": [part]})
+            half = len(told) // 2
+            for text in (told[:half], told[half:]):
+                yield self.chunk({"tool_calls": [{"index": index, kind: {name: text}}]})
+
+
+def _call_fields(answer: Answer) -> tuple[str, str]:
+    """The field of a call that tells what is called, and the one therein that tells with what."""
+    return ("custom", "input") if answer.custom else ("function", "arguments")
 
 
 def plain_usage(answer: Answer) -> Json:
@@ -271,14 +275,16 @@ def question(body: Json) -> Question:
     messages = body["messages"]
     asked = [message for message in messages if message["role"] == "user"]
     choice, tools = body.get("tool_choice"), body.get("tools") or []
-    named = choice.get("function", {}).get("name") if isinstance(choice, dict) else None
-    first = tools[0].get("function", tools[0])["name"] if tools else None
+    named = choice.get(choice["type"], {}).get("name") if isinstance(choice, dict) else None
+    first = tools[0].get(tools[0].get("type"), tools[0])["name"] if tools else None
+    custom = {tool["custom"]["name"] for tool in tools if tool.get("type") == "custom"}
     last = messages[-1]
     return Question(
         prompt=" ".join(texts(asked[-1:])),
         input_tokens=sum(words(text) for text in texts(messages)),
         images=list(_images(messages)),
         tool=None if choice == "none" else named or first,
+        is_custom=(named or first) in custom,
         must_call=choice == "required" or named is not None,
         tool_result=" ".join(texts([last])) if last["role"] == "tool" else None,
         schema=_schema(body.get("response_format") or {}),

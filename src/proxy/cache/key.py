@@ -242,8 +242,9 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
 def _called(tool: dict[str, Any]) -> dict[str, Any]:
     """A tool or a call of one; both are functions where they don't say what they are."""
     tool = {"type": "function", **_said(tool)}
-    if "function" in tool:
-        tool["function"] = _said(tool["function"])
+    for kind in ("function", "custom"):
+        if kind in tool:
+            tool[kind] = _said(tool[kind])
     return tool
 
 

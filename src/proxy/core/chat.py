@@ -7,6 +7,7 @@ that may go on unchanged (`raw`), which no other room looks into.
 
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Raw, Struct, structs
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
@@ -52,15 +53,47 @@ class FunctionCall(Struct, frozen=True):
             structs.force_setattr(self, "arguments", "{}")
 
 
+class CustomCall(Struct, frozen=True):
+    """The custom tool that a model calls. `input` is any text."""
+
+    name: str
+    input: str
+
+
+_NO_FUNCTION = FunctionCall("")
+
+
 class ToolCall(Struct, frozen=True, omit_defaults=True):
     """A call of a tool by the model; that of a `custom` tool has its input for arguments.
     `extra_content` carries what the provider wants back on the next turn (Gemini:
     `{"google": {"thought_signature": …}}`)."""
 
     id: str
-    function: FunctionCall
+    function: FunctionCall = _NO_FUNCTION
     type: str = "function"
     extra_content: dict[str, Any] | None = None
+    custom: CustomCall | None = None
+    """Where OpenAI's form has a custom tool; it is read into `function`, and None from then on."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a call of nothing."""
+        if self.custom is not None:
+            called = FunctionCall(self.custom.name, self.custom.input)
+            structs.force_setattr(self, "function", called)
+            structs.force_setattr(self, "type", "custom")
+            structs.force_setattr(self, "custom", None)
+        elif self.function is _NO_FUNCTION:
+            kind = "custom" if self.type == "custom" else "function"
+            raise ValueError(f"Object missing required field `{kind}`")
+
+    def as_function_call(self) -> "ToolCall":
+        """The call for a provider without custom tools: the input is an argument of that name."""
+        if self.type != "custom":
+            return self
+        arguments = msgspec.json.encode({"input": self.function.arguments}).decode()
+        return structs.replace(
+            self, function=FunctionCall(self.function.name, arguments), type="function"
+        )
 
     def as_delta(self, index: int) -> "ToolCallDelta":
         """The whole call as one piece of a stream."""
@@ -104,11 +137,26 @@ class Function(Struct, frozen=True, omit_defaults=True):
     strict: bool | None = None
 
 
+class CustomTool(Struct, frozen=True, omit_defaults=True):
+    """A tool that takes any text, or one of a grammar: `format` is OpenAI's."""
+
+    name: str
+    description: str | None = None
+    format: dict[str, Any] | None = None
+
+
 class Tool(Struct, frozen=True, omit_defaults=True):
-    """A tool on offer. `type` is `function`; other types pass on to OpenAI's dialect only."""
+    """A tool on offer. `type` is `function`, or `custom` for providers that have those; other
+    types pass on to OpenAI's dialect only."""
 
     type: str = "function"
     function: Function | None = None
+    custom: CustomTool | None = None
+
+    @property
+    def named(self) -> Function | CustomTool | None:
+        """What its type says it is."""
+        return self.custom if self.type == "custom" else self.function
 
 
 class JSONSchema(Struct, frozen=True, omit_defaults=True, rename={"schema_": "schema"}):
@@ -149,7 +197,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     top_logprobs: int | None = None
     tools: tuple[Tool, ...] = ()
     tool_choice: str | None = None
-    """`auto`, `none`, `required`, or `function:NAME` for one tool by name."""
+    """`auto`, `none`, `required`, or `function:NAME` or `custom:NAME` for one tool by name."""
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None

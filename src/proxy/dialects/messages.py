@@ -25,17 +25,27 @@ _DATA_URL = re.compile(
 _HTTPS_URL = re.compile(r"https://[^\s\x00-\x1f/?#][^\s\x00-\x1f]{0,8000}")
 
 
+NAMED = ("function", "custom")
+"""The types of tools that have names."""
+
+
 class NamedFunction(Struct, frozen=True):
-    """A function by its name."""
+    """A function or a custom tool by its name."""
 
     name: Name
 
 
 class NamedChoice(Struct, frozen=True):
-    """OpenAI's `tool_choice` as an object. Other types than `function` have other fields."""
+    """OpenAI's `tool_choice` as an object. Types that are not named here have other fields."""
 
     type: str = "function"
     function: NamedFunction | None = None
+    custom: NamedFunction | None = None
+
+    @property
+    def is_one_tool(self) -> bool:
+        """Whether it names one tool."""
+        return self.type in NAMED
 
 
 Choice = Literal["auto", "none", "required", "any"] | NamedChoice
@@ -69,14 +79,14 @@ def check_messages(messages: Sequence[Message]) -> None:
 
 
 def check_tools(tools: Sequence[Tool]) -> None:
-    """Raises InvalidRequest for functions without a proper name of their own."""
+    """Raises InvalidRequest for functions and custom tools without a proper name of their own."""
     names = set[str]()
     for index, tool in enumerate(tools):
-        if tool.type != "function":
+        if tool.type not in NAMED:
             continue
-        if tool.function is None:
-            raise invalid(f"tools[{index}].function", "Missing")
-        name, path = tool.function.name, f"tools[{index}].function.name"
+        if tool.named is None:
+            raise invalid(f"tools[{index}].{tool.type}", "Missing")
+        name, path = tool.named.name, f"tools[{index}].{tool.type}.name"
         if not _FUNCTION_NAME.fullmatch(name):
             raise invalid(path, "Expected 1 to 64 of a-z, A-Z, 0-9, _ and -")
         if name in names:
@@ -92,14 +102,16 @@ def check_choice(choice: Choice | None, tools: Sequence[Tool], path: str) -> str
         raise invalid(path, "There are no tools to choose from")
     if not isinstance(choice, NamedChoice):
         return choice
-    if choice.type != "function":
-        raise invalid(f"{path}.type", "Expected function")
-    if choice.function is None:
-        raise invalid(f"{path}.function", "Missing")
-    name = choice.function.name
-    if not any(tool.function and tool.function.name == name for tool in tools):
-        raise invalid(f"{path}.function.name", f"No tool is called {name}")
-    return f"function:{name}"
+    kind = choice.type
+    if not choice.is_one_tool:
+        raise invalid(f"{path}.type", f"Expected {' or '.join(NAMED)}")
+    chosen = choice.custom if kind == "custom" else choice.function
+    if chosen is None:
+        raise invalid(f"{path}.{kind}", "Missing")
+    offered = (tool.named for tool in tools if tool.type == kind)
+    if not any(tool and tool.name == chosen.name for tool in offered):
+        raise invalid(f"{path}.{kind}.name", f"No tool is called {chosen.name}")
+    return f"{kind}:{chosen.name}"
 
 
 def check_format(wanted: ResponseFormat | None, path: str) -> None:

@@ -261,8 +261,10 @@ def _tool_call_delta(delta: ToolCallDelta) -> dict[str, Any]:
     if delta.id is not None:
         told["id"] = delta.id
     if delta.name is not None:
+        if delta.type == "custom":
+            told["type"] = delta.type
         told["name"] = delta.name
-    told["arguments"] = delta.arguments
+    told["input" if delta.type == "custom" else "arguments"] = delta.arguments
     return told
 
 

@@ -167,8 +167,8 @@ def _call(body: bytes, fields: dict[str, Raw], functions: bool) -> Call:
     _check(ask, fields)
     extra = _unknown(fields, _KNOWN_IN_CHAT)
     choice = ask.tool_choice
-    if isinstance(choice, NamedChoice) and choice.type != "function":
-        extra["tool_choice"] = fields["tool_choice"]  # allowed_tools, custom: OpenAI's alone
+    if isinstance(choice, NamedChoice) and not choice.is_one_tool:
+        extra["tool_choice"] = fields["tool_choice"]  # allowed_tools, hosted tools
         choice = None
     # OpenAI takes metadata only for what it stores; else it labels the request for the proxy.
     own = _OWN

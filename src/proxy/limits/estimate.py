@@ -263,7 +263,7 @@ def _signature(extra: dict[str, Any] | None) -> int:
 
 
 def _tool(tool: Tool) -> int:
-    return _TOOL * 100 + (_json(tool.function) if tool.function else 0)
+    return _TOOL * 100 + (_json(tool.named) if tool.named else 0)
 
 
 def _image(image: ImageURL) -> int:

@@ -67,6 +67,8 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     efforts: dict[str, str] = {}
     """Values of reasoning_effort that it refuses and what they become, e.g.
     {"minimal": "low"}."""
+    custom_tools: bool = False
+    """Whether it has OpenAI's tools of type `custom`; requests with one go to no other provider."""
     probe_path: str = "/models"
     """What a health check asks for, under the base URL: it must need the key."""
     tiers: dict[str, str] = {}

@@ -289,6 +289,7 @@ def _model_parts(
 
 
 def _call_part(call: ToolCall) -> dict[str, Any]:
+    call = call.as_function_call()
     arguments = _json(call.function.arguments or "{}")
     args = arguments if isinstance(arguments, dict) else {"arguments": call.function.arguments}
     part = {"functionCall": {"id": call.id, "name": call.function.name, "args": args}}

@@ -18,6 +18,7 @@ from proxy.core.chat import ChatRequest, Message, ResponseFormat, Tool, ToolCall
 from proxy.core.nesting import Decoder
 from proxy.core.ports import Body
 from proxy.providers.adapter import Target
+from proxy.providers.catalog import ProviderSpec
 
 Fields = dict[str, Any]
 """Values as they are encoded: Raw, a Piece, or an object."""
@@ -190,7 +191,7 @@ def _edited(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields
         own = raw if isinstance(raw, Raw) else None
         fields["content"] = splice.text_in_lines(message, own)
     if message.tool_calls:
-        fields["tool_calls"] = _edited_calls(fields["tool_calls"], refused, spec.tool_id_limit)
+        fields["tool_calls"] = _edited_calls(spec, refused, fields["tool_calls"], message)
         for name, value in spec.tool_turn.items():
             fields.setdefault(name, _raw(value))
     if message.tool_call_id:
@@ -200,11 +201,15 @@ def _edited(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields
     return {name: _piece(value) for name, value in fields.items()}
 
 
-def _edited_calls(raw: Any, refused: set[str], limit: int | None) -> Any:
+def _edited_calls(spec: ProviderSpec, refused: set[str], raw: Any, message: Message) -> Any:
+    """The calls of a message as this provider takes them. raw: their bytes, where there are."""
     given = _CALLS.decode(raw if isinstance(raw, Raw) else msgspec.json.encode(raw))
     calls = [{name: value for name, value in call.items() if name not in refused} for call in given]
-    for call in calls:
-        call["id"] = _raw(_short(_WORD.decode(call["id"]), limit))
+    for call, told in zip(calls, message.tool_calls or (), strict=True):
+        call["id"] = _raw(_short(told.id, spec.tool_id_limit))
+        if "custom" in call and not spec.custom_tools:
+            del call["custom"]
+            call |= {"type": _raw("function"), "function": _raw(told.as_function_call().function)}
         function = splice.FIELDS.decode(call.get("function", b"{}"))
         if function.get("arguments") == _NULL:
             call["function"] = _raw({**function, "arguments": "{}"})

@@ -227,7 +227,7 @@ def _message(
         fields["reasoning"] = message.reasoning_content
     if message.tool_calls:
         fields["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": call.function}
+            {"id": call.id, "type": "function", "function": call.as_function_call().function}
             for call in message.tool_calls
         ]
     return {name: value for name, value in fields.items() if value is not None}

@@ -14,6 +14,8 @@ class Needs(Struct, frozen=True):
     streaming: bool = False
     reasoning: bool = False
     """Asked for, and no demand: a model that can't answers without."""
+    custom_tool: int | None = None
+    """Which of the tools is the first custom one, which not every provider has."""
     vendors: str | None = None
     """What is asked of OpenRouter alone: fields of its `provider` object, as JSON."""
 
@@ -27,8 +29,10 @@ class Needs(Struct, frozen=True):
             wanted.append("tools")
         if chat.response_format and chat.response_format.type == "json_schema":
             wanted.append("json")
+        custom = (number for number, tool in enumerate(chat.tools) if tool.type == "custom")
         return cls(
             frozenset(wanted),
+            custom_tool=next(custom, None),
             streaming=chat.stream,
             reasoning=chat.reasoning_effort not in (None, "none"),
             vendors=chat.vendors,

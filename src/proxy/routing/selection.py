@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 KNOWN_BYTES = 1024 * 1024
 """What the remembered questions and their candidates may take, about: callers choose the names."""
+NO_CUSTOM_TOOLS = "it has no custom tools"
 QUESTION_BYTES = 2048
 """What one takes beside its names."""
 
@@ -203,6 +204,7 @@ class Selection:
         if not groups and barred:
             raise PermissionDenied(f"This key may not: {'; '.join(barred[:3])}.", param="model")
         if not groups:
+            self._refuse_custom_tool(needs, excluded)
             why = "; ".join(f"{name}: {reason}" for name, reason in excluded.items())
             raise NoProviderAvailable(f"No provider can answer this ({why or 'none is offered'}).")
         if needs.embedding:  # vectors of different models must never be mixed
@@ -299,12 +301,27 @@ class Selection:
                         param=param,
                     )
 
+    def _refuse_custom_tool(self, needs: Needs, excluded: dict[str, str]) -> None:
+        """Raises InvalidRequest where a provider could answer but for a custom tool."""
+        lacking = [name for name, reason in excluded.items() if reason == NO_CUSTOM_TOOLS]
+        if lacking:
+            param = f"tools[{needs.custom_tool}].type"
+            able = (name for name, spec in self._catalog.providers.items() if spec.custom_tools)
+            raise InvalidRequest(
+                f"{param}: {', '.join(lacking)} can't take custom tools. Send the tool as a"
+                f" function with one string parameter, or ask {' or '.join(able)}.",
+                param=param,
+            )
+
     def _reason(self, model: Model, routing: Routing, needs: Needs) -> str | None:
         if model.provider in routing.ignore:
             return "ruled out by provider.ignore"
         if routing.only and model.provider not in routing.only:
             return "not among provider.only"
-        return self._reasons.get(model.provider) or needs.lacking(model)
+        if reason := self._reasons.get(model.provider) or needs.lacking(model):
+            return reason
+        takes_custom = self._catalog.providers[model.provider].custom_tools
+        return None if takes_custom or needs.custom_tool is None else NO_CUSTOM_TOOLS
 
     def _wanted(self, routing: Routing, needs: Needs) -> "Iterable[_Wanted]":
         """What each name means, and the models to fall back to.

@@ -67,6 +67,11 @@ class TestTheSame:
             said = ask(tools=tools, tool_choice=choice, parallel_tool_calls=False)
             assert key(said) == key(ask())
 
+    def test_nulls_in_a_custom_tool_say_nothing(self) -> None:
+        bare = {"type": "custom", "custom": {"name": "sh"}}
+        said = {"type": "custom", "custom": {"name": "sh", "format": None}}
+        assert key(ask(tools=[said])) == key(ask(tools=[bare])) != key(ask(tools=[tool("sh")]))
+
     def test_defaults_are_those_that_hold_for_the_question(self) -> None:
         assert key(ask(temperature=1), defaults={}) != key(ask(), defaults={})
         assert key(ask(temperature=1.0), defaults={"temperature": 1}) == key(ask())

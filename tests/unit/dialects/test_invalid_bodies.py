@@ -116,8 +116,20 @@ SHARED: list[tuple[dict[str, Any], str, str]] = [
         "Expected 1 to 64 of a-z, A-Z, 0-9, _ and -",
     ),
     (
-        {"tools": [{"type": "custom"}, *[{"function": {"name": "f"}}] * 2]},
+        {"tools": [{"type": "web_search"}, *[{"function": {"name": "f"}}] * 2]},
         "tools[2].function.name",
+        "There are two tools called f",
+    ),
+    ({"tools": [{"type": "custom"}]}, "tools[0].custom", "Missing"),
+    ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].custom.name", "Missing"),
+    (
+        {"tools": [{"type": "custom", "custom": {"name": ""}}]},
+        "tools[0].custom.name",
+        "Expected 1 to 64 of a-z, A-Z, 0-9, _ and -",
+    ),
+    (
+        {"tools": [{"function": {"name": "f"}}, {"type": "custom", "custom": {"name": "f"}}]},
+        "tools[1].custom.name",
         "There are two tools called f",
     ),
 ]
@@ -144,6 +156,16 @@ MESSAGES: list[tuple[Any, str, str]] = [
     (
         [{"role": "assistant", "tool_calls": [{"id": "a", "function": {"arguments": "{}"}}]}],
         "messages[0].tool_calls[0].function.name",
+        "Missing",
+    ),
+    (
+        [{"role": "assistant", "tool_calls": [{"id": "a", "type": "custom"}]}],
+        "messages[0].tool_calls[0].custom",
+        "Missing",
+    ),
+    (
+        [{"role": "assistant", "tool_calls": [{"id": "a", "custom": {"name": "f"}}]}],
+        "messages[0].tool_calls[0].custom.input",
         "Missing",
     ),
 ]
@@ -300,9 +322,9 @@ NATIVE_ONLY: list[tuple[dict[str, Any], str | None, str]] = [
         "toolChoice.function: Missing",
     ),
     (
-        {"prompt": "hi", "toolChoice": {"type": "custom"}},
+        {"prompt": "hi", "toolChoice": {"type": "allowed_tools"}},
         "toolChoice.type",
-        "toolChoice.type: Expected function",
+        "toolChoice.type: Expected function or custom",
     ),
     (
         {"prompt": "hi", "responseFormat": {"type": "xml"}},
@@ -367,6 +389,15 @@ OPENAI_ONLY: list[tuple[dict[str, Any], str, str]] = [
     ({"function_call": {"name": "f"}}, "function_call", "There are no functions to choose from"),
     ({"tool_choice": "any"}, "tool_choice", "There are no tools to choose from"),
     ({"tool_choice": "some"}, "tool_choice", "Invalid enum value 'some'"),
+    ({"tool_choice": {"type": "custom"}}, "tool_choice.custom", "Missing"),
+    (
+        {
+            "tools": [{"type": "function", "function": {"name": "f"}}],
+            "tool_choice": {"type": "custom", "custom": {"name": "f"}},
+        },
+        "tool_choice.custom.name",
+        "No tool is called f",
+    ),
     (
         {"response_format": {"type": "json", "value": {}}},
         "response_format.type",

@@ -547,3 +547,35 @@ def test_what_is_remembered_is_bounded_in_bytes_whatever_callers_name() -> None:
     assert kept < 3_000_000
     asked = Ask(model="gpt-4o-mini", fallback=False)
     assert selection.plan(asked, TEXT, ANY) is selection.plan(asked, TEXT, ANY)
+
+
+CUSTOM = Needs(frozenset({"tools"}), custom_tool=1)
+
+
+def with_custom_tools(*names: str) -> Selection:
+    """A selection where these providers have custom tools."""
+    data = msgspec.json.decode(msgspec.json.encode(CATALOG))
+    for name in names:
+        data["providers"][name]["custom_tools"] = True
+    catalog = Catalog(msgspec.json.encode(data))
+    return Selection(catalog, read(ENV, catalog.providers), frozenset())
+
+
+def test_a_custom_tool_goes_to_providers_that_have_them() -> None:
+    selection = with_custom_tools("openai", "openrouter")
+    assert chosen(selection, Ask(), CUSTOM) == ["openai/gpt", "openrouter/vendor/gpt"]
+    assert chosen(selection, Ask(model="gemini/pro"), CUSTOM) == ["openai/gpt-big"]
+    asked = ChatRequest(messages=(), tools=(Tool(), Tool(type="custom"), Tool(type="custom")))
+    assert Needs.of(asked) == Needs.of(structs.replace(asked, tool_choice="auto")) == CUSTOM
+
+
+@pytest.mark.parametrize("name", ["gemini/pro", "groq/brand-new"])
+def test_a_custom_tool_that_nobody_may_take_is_named(name: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        with_custom_tools("openai").plan(Ask(model=name, fallback=False), CUSTOM, ANY)
+    provider = name.partition("/")[0]
+    assert raised.value.param == "tools[1].type"
+    assert raised.value.message == (
+        f"tools[1].type: {provider} can't take custom tools. Send the tool as a function with one"
+        " string parameter, or ask openai."
+    )
