@@ -26,7 +26,7 @@ def on_fetch(request, env, ctx):  # type: ignore[no-untyped-def]
     `x-times` as often as that says, and with the last answer."""
     if request.method == "GET":
         return js.Response.new("ok")
-    told = request_from(request, ctx)
+    told = request_from(request, ctx, None)
     how = told.headers["x-analytics"]
     if how not in apps:
         apps[how] = start(texts(env) | {"ANALYTICS": how}, ports(env))
