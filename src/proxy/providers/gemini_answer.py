@@ -7,29 +7,17 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from proxy.core import nesting
-from proxy.core.chat import Answer, Chunk, FinishReason, ToolCallDelta, Usage
+from proxy.core.chat import Answer, Chunk, ToolCallDelta, Usage
 from proxy.core.collect import Collector
 from proxy.core.errors import Fault
 from proxy.core.sse import Event
 from proxy.providers import faults
 from proxy.providers.adapter import Target
+from proxy.providers.openai_answer import Choice, check, ended, finish_of
 from proxy.providers.surrogates import Halves, has_halves, mend
 from proxy.providers.usage import UNREPORTED, believed, decoded, is_absent, number
-from proxy.providers.wire import StreamDecoder, call_id
+from proxy.providers.wire import DONE_DATA, StreamDecoder, call_id
 
-_FINISH: dict[str, FinishReason] = {
-    "MAX_TOKENS": "length",
-    "SAFETY": "content_filter",
-    "RECITATION": "content_filter",
-    "BLOCKLIST": "content_filter",
-    "PROHIBITED_CONTENT": "content_filter",
-    "SPII": "content_filter",
-    "IMAGE_SAFETY": "content_filter",
-    "IMAGE_PROHIBITED_CONTENT": "content_filter",
-    "IMAGE_RECITATION": "content_filter",
-    "MODEL_ARMOR": "content_filter",
-}
-"""STOP, and what is not listed, is a stop, or `tool_calls` where the model called one."""
 _BROKEN_OFF = frozenset(
     {
         "MALFORMED_FUNCTION_CALL",
@@ -103,7 +91,7 @@ class Candidate(Struct, rename="camel"):
     """One answer, or the next piece of it."""
 
     content: Content | None = None
-    finish_reason: str | None = None
+    finish_reason: Any = None
     finish_message: str | None = None
     logprobs_result: Logprobs | None = None
 
@@ -158,8 +146,13 @@ class Decoder(StreamDecoder):
         self._usage: Usage | None = None
 
     def event(self, event: Event) -> None:
-        """Reads one response."""
-        self.read(event.data)
+        """Reads one response, or what a gateway adds: an error's event, a mark of the end."""
+        if event.name == "error":
+            raise faults.fault(self.target, faults.read(event.data))
+        if event.data.strip().startswith(DONE_DATA):
+            self.over = True
+        else:
+            self.read(event.data)
 
     def whole(self, body: bytes) -> None:
         """Reads a body that is one response or, where `alt=sse` was lost, a list of them."""
@@ -198,17 +191,18 @@ class Decoder(StreamDecoder):
             reason = f"The prompt was blocked: {feedback.block_reason}."
             refusal = " ".join(filter(None, (reason, feedback.block_reason_message)))
             self._add(told, refusal=refusal, finish_reason="content_filter")
-        elif is_absent(told.usage_metadata) and not self.finished:
-            raise faults.garbage(self.target, "It has no candidates", data)
+        elif is_absent(told.usage_metadata):
+            self.pass_over(data)
         elif self.finished and self._usage:
             self.out.append(Chunk(usage=self._usage, usage_only=True))
 
     def _read_candidate(self, told: Response, candidate: Candidate, halved: bytes | None) -> None:
         reason = candidate.finish_reason
-        if reason in _BROKEN_OFF:
+        if isinstance(reason, str) and reason.upper() in _BROKEN_OFF:
             message = candidate.finish_message or f"The answer broke off: {reason}."
             message = faults.clean(self.target, message)
             raise Fault("unavailable", message, code=reason.lower(), blame="caller")
+        check(self.target, Choice(finish_reason=reason))
         parts = (candidate.content and candidate.content.parts) or []
         if parts and (halved or self._halves):
             self._join(parts, halved, last=bool(reason))
@@ -223,13 +217,16 @@ class Decoder(StreamDecoder):
             text="".join(part.text or "" for part in texts),
             reasoning="".join(part.text or "" for part in parts if part.thought),
             tool_calls=tuple(calls),
-            finish_reason=self._finish(reason) if reason else None,
+            finish_reason=self._finish(reason),
             logprobs=_logprobs(candidate.logprobs_result),
             extra=extra | ({"extra_content": _google(signature)} if signature else {}),
         )
 
-    def _finish(self, reason: str) -> FinishReason:
-        return _FINISH.get(reason, "tool_calls" if self._calls else "stop")
+    def _finish(self, reason: Any) -> str | None:
+        """The finish reason; a stop is `tool_calls` where the model called a tool."""
+        called = bool(self._calls)
+        finish = finish_of(Choice(finish_reason=reason), called)
+        return ended(called) if finish == "stop" else finish
 
     def _join(self, parts: list[Part], halved: bytes | None, *, last: bool) -> None:
         """Joins the halves of characters in the parts' texts. halved: the response with them."""

@@ -6,6 +6,7 @@ lists for content. Where the form is OpenAI's to the letter the bytes go on as t
 """
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -29,6 +30,9 @@ _FINISH: dict[str, FinishReason] = {
     "max_length": "length",
     "incomplete": "length",
     "model_length": "length",
+    "max_completion_tokens": "length",
+    "token_limit": "length",
+    "context_length_exceeded": "length",
     "model_context_window_exceeded": "length",
     "tool_calls": "tool_calls",
     "tool_call": "tool_calls",
@@ -38,6 +42,10 @@ _FINISH: dict[str, FinishReason] = {
     "content_filtered": "content_filter",
     "safety": "content_filter",
     "image_safety": "content_filter",
+    "image_prohibited_content": "content_filter",
+    "image_recitation": "content_filter",
+    "blocked": "content_filter",
+    "moderation": "content_filter",
     "recitation": "content_filter",
     "blocklist": "content_filter",
     "prohibited_content": "content_filter",
@@ -47,7 +55,7 @@ _FINISH: dict[str, FinishReason] = {
     "sensitive": "content_filter",
     "refusal": "content_filter",
 }
-"""Finish reasons in lower case."""
+"""Finish reasons in the form of `_word`."""
 _ENDS = frozenset(
     {"eos", "eos_token", "stop_token", "stop_sequence", "end_turn", "end", "complete", "completed"}
 )
@@ -55,12 +63,12 @@ _ENDS = frozenset(
 _BROKEN_OFF = frozenset(
     {
         "error",
-        "network_error",
         "insufficient_system_resource",
         "malformed_function_call",
         "cancelled",
         "canceled",
         "cancel",
+        "user_cancel",
         "abort",
         "aborted",
         "interrupted",
@@ -68,7 +76,8 @@ _BROKEN_OFF = frozenset(
         "timeout",
     }
 )
-"""Finish reasons which say that the answer is not whole."""
+"""Finish reasons which say that the answer is not whole, beside all that end with `_error`."""
+_WORD_BORDER = re.compile(r"(?<=[a-z])(?=[A-Z])|[- ]")
 _NATIVE_OBJECTS = ("chat.completion", "chat.completion.chunk")
 _KNOWN = frozenset(
     {
@@ -257,7 +266,7 @@ def is_error(told: Completion) -> bool:
 
 def check(target: Target, choice: Choice) -> None:
     """Raises the fault that a choice tells in place of an answer."""
-    if choice.error or (choice.finish_reason and _word(choice) in _BROKEN_OFF):
+    if choice.error or _is_broken_off(choice):
         error = choice.error or {"message": f"The answer broke off: {choice.finish_reason}."}
         raise faults.fault(target, faults.read(msgspec.json.encode({"error": error})))
 
@@ -270,12 +279,12 @@ def ended(calls: bool) -> FinishReason:
 def finish_of(choice: Choice, calls: bool) -> str | None:
     """The finish reason that a choice tells: the provider's own word where that means none of
     OpenAI's. calls: whether the model has called a tool."""
-    if choice.finish_reason is None:
+    if not choice.finish_reason:
         return None
     word = _word(choice)
     if word in _ENDS:
         return ended(calls)
-    return _FINISH.get(word, text_of(choice.finish_reason)) or None
+    return _FINISH.get(word, str(choice.finish_reason))
 
 
 def is_native(told: Completion, choice: Choice, finish: str | None, report: Report) -> bool:
@@ -284,8 +293,15 @@ def is_native(told: Completion, choice: Choice, finish: str | None, report: Repo
     return report.is_sound and told.object in _NATIVE_OBJECTS and as_told
 
 
+def _is_broken_off(choice: Choice) -> bool:
+    word = _word(choice) if choice.finish_reason else ""
+    return word in _BROKEN_OFF or word.endswith("_error")
+
+
 def _word(choice: Choice) -> str:
-    return (text_of(choice.finish_reason) or "").lower()
+    """The finish reason in lower case, with `_` between its words."""
+    told = (text_of(choice.finish_reason) or "").strip()
+    return _WORD_BORDER.sub("_", told).lower().removeprefix("finish_reason_")
 
 
 def _as_json(value: Any) -> str:

@@ -58,31 +58,16 @@ class Decoder(StreamDecoder):
         """Whether reasoning that stands in the text goes on there: all its bytes do so far."""
         self._answered = False
         self._counted = False
-        self._any_chunk = False
-        self._strange = b""
-        """The first event that was no chunk."""
 
     def event(self, event: Event) -> None:
-        """Reads a chunk, an error or the mark of the end. What is none of these is passed over."""
+        """Reads a chunk, an error or the mark of the end."""
         if event.name == "error":
             raise self.fault(event.data)
         if event.data.strip().startswith(DONE_DATA):
             self.over = True
             self.done()
             return
-        try:
-            self.read(event.data)
-        except Fault as fault:
-            if fault.kind != "garbage" or not _is_strange(event):
-                raise
-            self.pass_over(event.data)
-
-    def end(self) -> list[Chunk]:
-        """The last chunks. Raises Fault, also where no event was a chunk."""
-        chunks = super().end()
-        if self._strange and not (self.finished or self._any_chunk):
-            raise faults.garbage(self.target, "The stream holds no chunk", self._strange)
-        return chunks
+        self.read(event.data)
 
     def whole(self, body: bytes) -> None:
         """Reads a whole answer that came in place of a stream."""
@@ -99,10 +84,6 @@ class Decoder(StreamDecoder):
             return
         if self._calls.are_whole:
             self.read_choice(Completion(), Choice(finish_reason=ended(self.called)))
-
-    def pass_over(self, data: bytes) -> None:
-        """Takes note of an event that is no chunk."""
-        self._strange = self._strange or data
 
     def read(self, data: bytes) -> None:
         """Reads one event. Raises Fault."""
@@ -199,7 +180,6 @@ class Decoder(StreamDecoder):
     def _add(self, told: Completion, raw: bytes | None, **fields: Any) -> None:
         """Adds a chunk. Its bytes go on in one line, also where they came in several."""
         kept = raw.replace(b"\n", b" ") if raw and self.passes_on else None
-        self._any_chunk = True
         self._counted = self._counted or fields.get("usage") is not None
         self.out.append(
             Chunk(
@@ -213,9 +193,3 @@ class Decoder(StreamDecoder):
 
 def _message(choice: dict[str, Any]) -> Message:
     return read_message(choice.get("delta") or choice.get("message") or {})
-
-
-def _is_strange(event: Event) -> bool:
-    """Whether an event that can't be read may be passed over: it has a name of its own, or
-    says nothing."""
-    return event.name not in ("", "message") or event.data.strip() == b"null"

@@ -44,6 +44,9 @@ class StreamDecoder(ABC):
         self._plain: bytearray | None = None
         self._any_event = False
         self._any_content = False
+        self._any_chunk = False
+        self._strange = b""
+        """The first event that was passed over."""
         self._fault: Fault | None = None
 
     @abstractmethod
@@ -63,13 +66,27 @@ class StreamDecoder(ABC):
         try:
             self._read(data)
         except Fault as fault:
+            if self.finished and fault.kind == "garbage":  # no tail makes a whole answer an error
+                self.over = True
+                return self._taken()
             if not self._any_content:
                 raise
             self._fault, self.over = fault, True
         return self._taken()
 
     def end(self) -> list[Chunk]:
-        """The chunks that only the end of the body completes."""
+        """The chunks that only the end of the body completes. Raises Fault, also where no event
+        was a chunk."""
+        chunks = self._end()
+        if self._strange and not (self.finished or self._any_chunk):
+            raise faults.garbage(self.target, "The stream holds no chunk", self._strange)
+        return chunks
+
+    def pass_over(self, data: bytes) -> None:
+        """Takes note of an event that is no chunk."""
+        self._strange = self._strange or data
+
+    def _end(self) -> list[Chunk]:
         if self._fault:
             raise self._fault
         if self.over:
@@ -103,11 +120,17 @@ class StreamDecoder(ABC):
         if self.over or not event.data.strip():  # what comes after the end, a sign of life
             return
         self._any_event = True
-        self.event(event)
+        try:
+            self.event(event)
+        except Fault as fault:
+            if fault.kind != "garbage" or not (self.finished or _is_strange(event)):
+                raise
+            self.pass_over(event.data)
 
     def _taken(self) -> list[Chunk]:
         taken = self.out[:]
         self.out.clear()
+        self._any_chunk = self._any_chunk or bool(taken)
         self._any_content = self._any_content or any(chunk.has_content for chunk in taken)
         return taken
 
@@ -244,6 +267,14 @@ def _unpacked(vector: Vector) -> tuple[float, ...]:
         return vector
     data = base64.b64decode(vector, validate=True)
     return struct.unpack(f"<{len(data) // 4}f", data)
+
+
+def _is_strange(event: Event) -> bool:
+    """Whether an event that can't be read may be passed over: it has a name of its own, or is
+    JSON that is no object."""
+    if event.name not in ("", "message", "error"):
+        return True
+    return not event.data.lstrip().startswith(b"{") and is_readable(event.data)
 
 
 def is_readable(data: bytes) -> bool:

@@ -79,11 +79,63 @@ def test_what_it_signed_comes_back_signed() -> None:
         ("MAX_TOKENS", "length"),
         ("SAFETY", "content_filter"),
         ("SPII", "content_filter"),
-        ("A_NEW_ONE", "stop"),
+        ("max_tokens", "length"),
+        ("FINISH_REASON_MAX_TOKENS", "length"),
+        ("IMAGE_RECITATION", "content_filter"),
+        ("A_NEW_ONE", "A_NEW_ONE"),
     ],
 )
 def test_finish_reasons(reason: str, told: str) -> None:
     assert gemini.answer(TO, response(finish=reason)).finish_reason == told
+    [chunk], finished = played(response({"text": "Hi"}, finish=reason))
+    assert (chunk.finish_reason, finished) == (told, True)
+
+
+def test_a_stop_after_a_call_is_tool_calls() -> None:
+    told = gemini.answer(TO, response({"functionCall": {"name": "f"}}))
+    assert told.finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize("reason", ["error", "NETWORK_ERROR", "CANCELLED", "other"])
+def test_reasons_that_are_failures_whatever_their_case(reason: str) -> None:
+    assert f"The answer broke off: {reason}." in refusal(response(finish=reason)).message
+
+
+STRANGE = {
+    "no candidates": b'data: {"candidates": []}\n\n',
+    "null candidates": b'data: {"candidates": null}\n\n',
+    "an id alone": b'data: {"responseId": "x"}\n\n',
+    "an object of another kind": b'data: {"warning": "x"}\n\n',
+    "feedback that blocks nothing": b'data: {"promptFeedback": {}}\n\n',
+    "null": b"data: null\n\n",
+    "a number": b"data: 5\n\n",
+    "a ping": b"event: ping\ndata: 2026\n\n",
+}
+
+
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("frame", STRANGE.values(), ids=STRANGE)
+def test_a_frame_without_candidates_is_passed_over(frame: bytes, place: int) -> None:
+    pieces = [response({"text": text}, finish=end) for text, end in (("H", None), ("i", "STOP"))]
+    frames = [b"data: " + piece + b"\n\n" for piece in pieces]
+    frames.insert(place, frame)
+    decoder = gemini.decoder(TO)
+    told = replay.collect(replay.decode(decoder, frames))
+    assert (told.text, told.finish_reason, decoder.finished) == ("Hi", "stop", True)
+
+
+def test_a_stream_of_nothing_but_strange_frames_says_what_came() -> None:
+    with pytest.raises(Fault, match="holds no chunk: 5"):
+        replay.decode(gemini.decoder(TO), [STRANGE["a number"]])
+
+
+def test_what_a_gateway_adds() -> None:
+    whole = b"data: " + response({"text": "Hi"}) + b"\n\n"
+    decoder = gemini.decoder(TO)
+    told = replay.decode(decoder, [whole, b"data: [DONE]\n\n", b"data: <p>late</p>\n\n"])
+    assert (replay.collect(told).text, decoder.over) == ("Hi", True)
+    with pytest.raises(Fault, match="the limit"):
+        replay.decode(gemini.decoder(TO), [whole, b"event: error\ndata: the limit\n\n"])
 
 
 @pytest.mark.parametrize("reason", ["OTHER", "UNEXPECTED_TOOL_CALL", "LANGUAGE"])
@@ -124,8 +176,8 @@ def test_empty_log_probabilities_are_none() -> None:
     ("body", "why"),
     [
         (b"Not now.", "JSON is malformed: invalid character (byte 0): Not now."),
-        (b"{}", "It has no candidates: {}"),
-        (b'{"candidates":[]}', 'It has no candidates: {"candidates":[]}'),
+        (b"{}", "It has no candidate with a finish reason: {}"),
+        (b'{"candidates":[]}', "It has no candidate with a finish reason: "),
         (b'{"usageMetadata":{}}', "It has no candidate with a finish reason: "),
         (b'{"candidates":[{}]}', "It has no candidate with a finish reason: "),
         (response({"functionCall": {}}), "missing required field `name`"),

@@ -273,7 +273,7 @@ def test_usage_that_stands_beside_an_error_is_counted() -> None:
     ("event", "message"),
     [
         ("Not JSON", "JSON is malformed: invalid character (byte 0): Not JSON"),
-        ("17", "Expected `object`, got `int`: 17"),
+        ('{"choices":17}', 'Expected `array | null`, got `int` - at `$.choices`: {"choices":17}'),
     ],
 )
 def test_an_event_that_cannot_be_read(event: str, message: str) -> None:

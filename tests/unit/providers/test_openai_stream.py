@@ -46,6 +46,9 @@ STRANGE = {
     "a message": b'data: {"message": "x"}\n\n',
     "null": b"data: null\n\n",
     "a ping": b"event: ping\n\n",
+    "a number": b"data: 5\n\n",
+    "a text": b'data: "ping"\n\n',
+    "a list": b"data: []\n\n",
     "a ping with data": b'event: ping\ndata: {"type": "ping"}\n\n',
     "a ping with text": b"event: ping\ndata: 2026-11-28T23:00:00Z\n\n",
     "empty data": b"data:\n\n",
@@ -138,6 +141,28 @@ def test_done_finishes_nothing_else(deltas: Any) -> None:
 
 
 # Finish reasons
+@pytest.mark.parametrize(
+    "tail",
+    [b"data: <html>late</html>\n\n", b'data: {"half\n\n', b'data: {"choices": 5}\n\n'],
+)
+def test_no_tail_makes_a_whole_answer_an_error(tail: bytes) -> None:
+    told = read({"content": "Hi"}, dict(STOP), tail, USAGE, "[DONE]")
+    assert replay.tell(told) == "'Hi' stop tokens=3+2"
+
+
+def test_no_endless_tail_makes_a_whole_answer_an_error() -> None:
+    tail = [b"data: ", *[b"x" * 1024 * 1024] * 13]
+    assert read({"content": "Hi"}, dict(STOP), *tail).finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    "tail", [b"event: error\ndata: the limit\n\n", b'data: {"error":{"message":"the limit"}}\n\n']
+)
+def test_an_error_after_the_finish_reason_is_reported(tail: bytes) -> None:
+    with pytest.raises(Fault, match="the limit"):
+        read({"content": "Hi"}, dict(STOP), tail, "[DONE]")
+
+
 
 
 @pytest.mark.parametrize(
@@ -155,6 +180,10 @@ def test_done_finishes_nothing_else(deltas: Any) -> None:
         ("tool_use", "tool_calls"),
         ("something_new", "something_new"),
     ],
+        ("max-tokens", "length"),
+        ("maxTokens", "length"),
+        ("FINISH_REASON_MAX_TOKENS", "length"),
+        ("contentFilter", "content_filter"),
 )
 def test_finish_reasons(said: str, means: str) -> None:
     whole = openai.answer(TO, body({"content": "Hi"}, finish=said))
@@ -164,7 +193,9 @@ def test_finish_reasons(said: str, means: str) -> None:
         assert (raw is None) == (said != means)
 
 
-@pytest.mark.parametrize("said", ["network_error", "error", "cancelled", "ERROR", "abort"])
+@pytest.mark.parametrize(
+    "said", ["network_error", "error", "cancelled", "ERROR", "abort", "serverError"]
+)
 def test_a_finish_reason_that_is_a_failure(said: str) -> None:
     with pytest.raises(Fault, match=f"broke off: {said}"):
         openai.answer(TO, body({"content": "Hi"}, finish=said))
