@@ -59,7 +59,15 @@ def decode_leniently(text: bytes) -> Any:
     RecursionError."""
     if reason := excess(text):
         raise ValueError(reason)
-    return json.loads(text)
+    return json.loads(text, parse_int=_number)
+
+
+def _number(digits: str) -> int | float:
+    """An integer, infinite where it has more digits than CPython reads."""
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
 
 
 def excess(text: Text, max_values: int = MAX_VALUES) -> str | None:

@@ -130,7 +130,7 @@ class Message(Struct):
     native: bool
 
 
-_COMPLETION = Decoder(Completion)
+_COMPLETION = Decoder(Completion, float_hook=float)  # 1e999 is infinite, and no error
 
 
 def answer(target: Target, body: bytes) -> Answer:

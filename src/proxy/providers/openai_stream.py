@@ -121,7 +121,7 @@ class Decoder(StreamDecoder):
         """Reads the choice of a chunk. data: the chunk's bytes, if they may go on; halved: the
         message with the halves of characters that it holds."""
         check(self.target, choice)
-        if choice.index not in (None, 0):  # of several answers the first one counts
+        if isinstance(choice.index, int) and choice.index:  # of several answers the first counts
             self._add(told, data if report.is_sound else None, usage=report.usage)
             return
         message = read_message(choice.delta or choice.message or {})

@@ -2,6 +2,7 @@
 that say nothing, characters cut in two, calls that are marked in every way."""
 
 import json
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -45,10 +46,10 @@ STRANGE = {
     "a warning": b'data: {"warning": "deprecated"}\n\n',
     "a message": b'data: {"message": "x"}\n\n',
     "null": b"data: null\n\n",
-    "a ping": b"event: ping\n\n",
     "a number": b"data: 5\n\n",
     "a text": b'data: "ping"\n\n',
     "a list": b"data: []\n\n",
+    "a ping": b"event: ping\n\n",
     "a ping with data": b'event: ping\ndata: {"type": "ping"}\n\n',
     "a ping with text": b"event: ping\ndata: 2026-11-28T23:00:00Z\n\n",
     "empty data": b"data:\n\n",
@@ -140,7 +141,6 @@ def test_done_finishes_nothing_else(deltas: Any) -> None:
     assert not decoder.finished
 
 
-# Finish reasons
 @pytest.mark.parametrize(
     "tail",
     [b"data: <html>late</html>\n\n", b'data: {"half\n\n', b'data: {"choices": 5}\n\n'],
@@ -163,6 +163,7 @@ def test_an_error_after_the_finish_reason_is_reported(tail: bytes) -> None:
         read({"content": "Hi"}, dict(STOP), tail, "[DONE]")
 
 
+# Finish reasons
 
 
 @pytest.mark.parametrize(
@@ -179,11 +180,11 @@ def test_an_error_after_the_finish_reason_is_reported(tail: bytes) -> None:
         ("end_turn", "stop"),
         ("tool_use", "tool_calls"),
         ("something_new", "something_new"),
-    ],
         ("max-tokens", "length"),
         ("maxTokens", "length"),
         ("FINISH_REASON_MAX_TOKENS", "length"),
         ("contentFilter", "content_filter"),
+    ],
 )
 def test_finish_reasons(said: str, means: str) -> None:
     whole = openai.answer(TO, body({"content": "Hi"}, finish=said))
@@ -201,6 +202,34 @@ def test_a_finish_reason_that_is_a_failure(said: str) -> None:
         openai.answer(TO, body({"content": "Hi"}, finish=said))
     with pytest.raises(Fault, match=f"broke off: {said}"):
         chunks({"content": "Hi"}, {"finish": said})
+
+
+@pytest.mark.parametrize("said", [5, True, {"type": "x"}])
+def test_a_finish_reason_that_is_no_text_is_no_stop(said: Any) -> None:
+    whole = openai.answer(TO, body({"content": "Hi"}, finish=said))
+    told = read({"content": "Hi"}, {"finish": said})
+    assert (whole.finish_reason, told.finish_reason) == (str(said), str(said))
+
+
+# Numbers beyond all bounds
+
+
+@pytest.mark.parametrize("field", ["id", "object", "created", "model", "index", "logprob", "new"])
+def test_a_number_beyond_a_float_breaks_no_answer(field: str) -> None:
+    for kind, message in (("", "message"), (".chunk", "delta")):
+        fields = f'"id":"c","object":"chat.completion{kind}","created":1,"model":"m"'
+        choice = f'"index":0,"{message}":{{"content":"Hi","new":1}},"finish_reason":"stop"'
+        whole = f'{{{fields},"choices":[{{{choice},"logprobs":{{"logprob":1}}}}]}}'
+        odd = re.sub(rf'("{field}"):("[^"]*"|[01])', r"\1:1e999", whole)
+        assert odd != whole
+        told = read(odd) if kind else openai.answer(TO, odd.encode())
+        assert (told.text, told.finish_reason) == ("Hi", "stop")
+
+
+def test_a_number_of_many_digits_beside_half_a_character() -> None:
+    chunk = '{"choices":[{"index":0,"delta":{"content":"%s"}}],"x":' + "1" * 5000 + "}"
+    told = read(chunk % r"a\ud83d", chunk % r"\ude00", dict(STOP))
+    assert told.text == "a\U0001f600"
 
 
 def test_a_whole_answer_without_a_finish_reason_is_given_one() -> None:
