@@ -14,6 +14,8 @@ HEAD_LIMIT = EVENT_LIMIT
 """Bytes of a stream that may come before its first content."""
 GRACE = 2.0
 """Seconds for which usage is waited for after the finish reason."""
+SETTLED = 0.5
+"""Seconds for which an error is waited for after the finish reason and the usage."""
 LINGER = 0.1
 """Seconds for which the end of the body is waited for after all has been said."""
 
@@ -29,6 +31,8 @@ class Stream:
         self._ended = False
         self._read_bytes = 0
         self._until: float | None = None
+        self._counted = False
+        """Whether usage has come with the finish reason or after it."""
 
     async def begin(self) -> None:
         """Reads up to the first real content, or to the end of an answer that has none.
@@ -94,22 +98,27 @@ class Stream:
         piece = None if self._decoder.over else await self._piece()
         if piece is not None:
             self._read_bytes += len(piece)
-            return self._decoder.feed(piece)
+            chunks = self._decoder.feed(piece)
+            if self._decoder.finished:
+                self._counted = self._counted or any(chunk.usage for chunk in chunks)
+            return chunks
         self._ended = True
         return self._decoder.end()
 
     async def _piece(self) -> bytes | None:
         """The next piece, None at the end. After the finish reason only usage or an error is to
-        come: it is waited for until GRACE is over, and a connection that breaks is the end."""
+        come: it is waited for until GRACE is over, and a connection that breaks is the end, however
+        it does."""
         if not self._decoder.finished:
             return await anext(self._pieces, None)
         now = asyncio.get_running_loop().time()
         self._until = self._until or now + GRACE
-        try:
+        if self._counted:
+            self._until = min(self._until, now + SETTLED)
+        with suppress(Exception):
             async with asyncio.timeout_at(self._until):
                 return await anext(self._pieces, None)
-        except (Fault, TimeoutError):
-            return None
+        return None
 
 
 def _unfinished() -> Fault:

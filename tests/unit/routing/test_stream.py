@@ -10,7 +10,7 @@ from proxy.core.errors import Fault, ProviderTimeout
 from proxy.providers.registry import ADAPTERS
 from proxy.routing import health
 from proxy.routing.selection import Selection
-from proxy.routing.stream import GRACE, LINGER, Stream
+from proxy.routing.stream import GRACE, LINGER, SETTLED, Stream
 from tests.unit.doubles import (
     FakeReply,
     FakeUpstream,
@@ -30,12 +30,12 @@ USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}
 ERROR = b'data: {"error":{"message":"Token limit reached","code":400},"choices":[]}\n\n'
 
 
-def stream_of(*pieces: bytes | Fault | float) -> Stream:
+def stream_of(*pieces: bytes | Exception | float) -> Stream:
     reply = FakeReply(*pieces, headers=EVENTS)
     return Stream(reply, ADAPTERS["openai"].decoder(replay.target("openai")))
 
 
-async def read(*pieces: bytes | Fault | float) -> tuple[str, float]:
+async def read(*pieces: bytes | Exception | float) -> tuple[str, float]:
     """What a stream adds up to, and the seconds that this takes."""
     stream, began = stream_of(*pieces), asyncio.get_running_loop().time()
     await stream.begin()
@@ -51,7 +51,9 @@ async def test_after_done_nothing_changes_the_answer(tail: Any) -> None:
     assert await read(ROLE, HELLO, USAGE, DONE, *tail) == ("'Hello' stop tokens=3+2", 0)
 
 
-@pytest.mark.parametrize("tail", [(BREAK,), (b"data: {", BREAK), ()], ids=str)
+@pytest.mark.parametrize(
+    "tail", [(BREAK,), (RuntimeError("odd"),), (b"data: {", BREAK), ()], ids=str
+)
 @in_no_time
 async def test_after_a_finish_reason_a_break_is_the_end(tail: Any) -> None:
     assert await read(HELLO, STOP, *tail) == ("'Hello' stop tokens=?", 0)
@@ -60,7 +62,12 @@ async def test_after_a_finish_reason_a_break_is_the_end(tail: Any) -> None:
 
 @in_no_time
 async def test_usage_is_waited_for_but_not_for_long() -> None:
-    assert await read(HELLO, STOP, GRACE / 2, USAGE, OPEN) == ("'Hello' stop tokens=3+2", GRACE)
+    counted, late = "'Hello' stop tokens=3+2", GRACE / 2
+    assert await read(HELLO, STOP, late, USAGE, OPEN) == (counted, late + SETTLED)
+    assert await read(HELLO, STOP, GRACE * 0.9, USAGE, OPEN) == (counted, GRACE)
+    assert await read(HELLO, USAGE, STOP, late, USAGE, OPEN) == (counted, late + SETTLED)
+    pings = [b": ping\n\n", SETTLED / 4] * 20
+    assert await read(HELLO, STOP, USAGE, *pings, OPEN) == (counted, SETTLED)
     assert await read(HELLO, STOP, OPEN) == ("'Hello' stop tokens=?", GRACE)
     assert await read(STOP, OPEN) == ("'' stop tokens=?", GRACE)
     pings = [b": ping\n\n", GRACE / 4] * 20
