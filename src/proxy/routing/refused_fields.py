@@ -4,16 +4,20 @@ out and the request is sent again; an isolate remembers which provider refuses w
 
 import re
 
-import msgspec
 from msgspec import structs
 
+from proxy.core import splice
 from proxy.core.nesting import Text
 from proxy.core.ports import Outgoing
 from proxy.core.splice import FIELDS, SMALL
 
-ADDED = ("stream_options", "encoding_format")
-"""What no answer needs: the first is for the accounting, the second a form of vectors that the
-proxy can make itself."""
+ADDED = {
+    "stream_options": rb'\{\s*"include_usage"\s*:\s*true\s*\}',
+    "encoding_format": rb'"\w+"',
+}
+"""What no answer needs, with the values that count as the proxy's own: the first is for the
+accounting, the second a form of vectors that the proxy can make itself. Options of a caller's own
+are refused to the caller, and no provider is remembered for them."""
 
 
 class RefusedFields:
@@ -33,35 +37,44 @@ class RefusedFields:
 
 def named_in(error: bytes, request: Outgoing) -> frozenset[str]:
     """The added fields of a request that an error's body names, in whichever words."""
-    sent = [part for part in _parts(request) if len(part) <= SMALL]
-    named = [name for name in ADDED if name.encode() in error]
-    return frozenset(n for n in named if any(f'"{n}"'.encode() in bytes(part) for part in sent))
+    return frozenset(name for name in _added(request) if name.encode() in error)
 
 
 def without(request: Outgoing, names: frozenset[str]) -> Outgoing:
     """The request without these fields: the same object where it has none of them."""
+    names = names and names & _added(request)
     if not names or request.body is None:
         return request
     if not isinstance(request.body, bytes):  # large: what is added stands in the small parts
         return structs.replace(request, body=tuple(_cut(part, names) for part in request.body))
     fields = FIELDS.decode(request.body)
-    if names.isdisjoint(fields):
-        return request
-    kept = {name: value for name, value in fields.items() if name not in names}
-    return structs.replace(request, body=msgspec.json.encode(kept))
+    kept = {name: splice.piece(raw) for name, raw in fields.items() if name not in names}
+    return structs.replace(request, body=splice.encode(kept))
 
 
-def _parts(request: Outgoing) -> tuple[Text, ...]:
-    body = request.body or b""
-    parts = (body,) if isinstance(body, bytes) else body
-    return tuple(map(memoryview, parts))
+def _added(request: Outgoing) -> frozenset[str]:
+    """The fields of a request that the proxy has added."""
+    body = request.body
+    if body is None:
+        return frozenset()
+    if isinstance(body, bytes):
+        fields = FIELDS.decode(body)
+        return frozenset(
+            n for n, own in ADDED.items() if n in fields and re.fullmatch(own, bytes(fields[n]))
+        )
+    small = [bytes(part) for part in body if len(memoryview(part)) <= SMALL]
+    return frozenset(n for n in ADDED if any(re.search(_field(n), part) for part in small))
+
+
+def _field(name: str) -> bytes:
+    return rb'"%b":%b' % (name.encode(), ADDED[name])
 
 
 def _cut(part: Text, names: frozenset[str]) -> Text:
-    """A part of a body without fields whose values are flat objects."""
+    """A small part of a body without fields."""
     if len(memoryview(part)) > SMALL:
         return part
     for name in names:
-        field = rb'"%b":\{[^{}]{0,200}\}' % name.encode()
+        field = _field(name)
         part = re.sub(field + b",|," + field, b"", part)
     return part

@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import Raw, structs
 
 from proxy.core.chat import EmbeddingRequest, Routing
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import InvalidRequest, ProviderError
 from proxy.core.ports import Outgoing
 from proxy.routing.refused_fields import named_in, without
 from tests.unit.doubles import FakeReply, Unlimited, ports
@@ -32,7 +33,9 @@ class Strict:
         self.bodies: list[dict[str, Any]] = []
 
     def __call__(self, request: Outgoing) -> FakeReply:
-        self.bodies.append(json.loads(request.body or b"{}"))
+        body = request.body or b"{}"
+        whole = body if isinstance(body, bytes) else b"".join(map(bytes, body))
+        self.bodies.append(json.loads(whole))
         if self.name in self.bodies[-1]:
             return FakeReply(self.form, status=self.status)
         if request.url.endswith("/embeddings"):
@@ -95,6 +98,37 @@ async def test_what_the_caller_gave_is_refused_as_it_was() -> None:
     with pytest.raises(InvalidRequest):
         await streamed(isolate_of(strict))
     assert len(strict.bodies) == 1
+
+
+async def test_a_body_of_many_small_parts_is_sent_again() -> None:
+    strict = Strict("encoding_format", REFUSALS["OpenAI"])
+    texts = tuple("x" * 1000 for _ in range(200))
+    ask = EmbeddingRequest(input=texts, routing=Routing(model="openai/embed-o"), base64=True)
+    with pytest.raises(ProviderError, match="1 vectors for 200 inputs"):
+        await isolate_of(strict).manager.embed(ask, Unlimited())
+    assert ["encoding_format" in body for body in strict.bodies] == [True, False]
+    assert strict.bodies[1]["input"] == list(texts)
+
+
+async def test_options_of_the_callers_own_are_refused_to_the_caller_alone() -> None:
+    strict = Strict("no_such_option", REFUSALS["param"])
+
+    def provider(request: Outgoing) -> FakeReply:
+        assert isinstance(request.body, bytes)
+        options = json.loads(request.body)["stream_options"]
+        refusal = {"error": {"message": "Unknown parameter: 'stream_options.x'."}}
+        if "x" in options:
+            return FakeReply(json.dumps(refusal).encode(), status=400)
+        return strict(request)
+
+    isolate = isolate_of(provider)
+    own = Raw(b'{"x":1}')
+    asked = call(stream=True, fallback=False)
+    asked = structs.replace(asked, chat=structs.replace(asked.chat, extra={"stream_options": own}))
+    with pytest.raises(InvalidRequest, match=r"stream_options\.x"):
+        await isolate.manager.stream(asked, Unlimited())
+    assert await streamed(isolate) == ["ok"]
+    assert [body["stream_options"] for body in strict.bodies] == [{"include_usage": True}]
 
 
 def test_a_large_body_is_sent_again_without_a_copy_of_what_is_large() -> None:
