@@ -13,7 +13,7 @@ from proxy.core.errors import Fault
 from proxy.core.sse import Event
 from proxy.providers import faults
 from proxy.providers.adapter import Target
-from proxy.providers.openai_answer import Choice, check, ended, finish_of
+from proxy.providers.openai_answer import Choice, check, ended, finish_of, text_of
 from proxy.providers.surrogates import Halves, has_halves, mend
 from proxy.providers.usage import UNREPORTED, believed, decoded, is_absent, number
 from proxy.providers.wire import DONE_DATA, StreamDecoder, call_id
@@ -109,12 +109,12 @@ class Response(Struct, rename="camel"):
     candidates: list[Candidate] | None = None
     prompt_feedback: Feedback | None = None
     usage_metadata: Raw = UNREPORTED
-    model_version: str | None = None
-    response_id: str | None = None
+    model_version: Any = None
+    response_id: Any = None
     error: Any = None
 
 
-_RESPONSE = nesting.Decoder(Response)
+_RESPONSE = nesting.Decoder(Response, float_hook=float)  # 1e999 is infinite, and no error
 _LIST = nesting.Decoder(list[msgspec.Raw])
 
 
@@ -270,7 +270,8 @@ class Decoder(StreamDecoder):
     def _add(self, told: Response, **fields: Any) -> None:
         self.finished = self.finished or bool(fields["finish_reason"])
         usage = self._usage if self.finished else None
-        self.out.append(Chunk(model=told.model_version, id=told.response_id, usage=usage, **fields))
+        model, id_ = text_of(told.model_version), text_of(told.response_id)
+        self.out.append(Chunk(model=model, id=id_, usage=usage, **fields))
 
 
 def _google(signature: str) -> dict[str, Any]:

@@ -189,6 +189,13 @@ def test_an_answer_without_what_is_needed_is_garbage(body: bytes, why: str) -> N
     assert why in fault.message
 
 
+@pytest.mark.parametrize("odd", ["1e999", "5", "{}"])
+def test_odd_names_of_an_answer_do_not_make_it_unreadable(odd: str) -> None:
+    whole = response({"text": "Hi"}, responseId="ODD", modelVersion="ODD")
+    answer = gemini.answer(TO, whole.replace(b'"ODD"', odd.encode()))
+    assert (answer.text, answer.id, answer.model) == ("Hi", None, None)
+
+
 def test_an_error_under_status_200() -> None:
     fault = refusal(replay.load("gemini", "error-429").body)
     assert (fault.kind, fault.status, fault.retry_after) == ("rate_limited", 429, 31.0)
