@@ -1,7 +1,11 @@
 """JSON Schema as Gemini's `parametersJsonSchema` and `responseJsonSchema` take it."""
 
+import sys
+from copy import copy
 from typing import Any
 from urllib.parse import unquote
+
+import msgspec
 
 _WORDS = frozenset(
     {
@@ -26,6 +30,10 @@ _STRING_FORMATS = (None, "date", "date-time", "time")
 _GROUPS = ("anyOf", "oneOf", "prefixItems", "properties")
 MOST = 10_000
 """Schemas within one, each reference counted with all that it stands for."""
+MOST_DEEP = 100
+"""Levels of schemas, each reference one more."""
+MOST_BYTES = 1_000_000
+"""What stands in the place of all references together, as JSON."""
 
 
 class SchemaError(ValueError):
@@ -37,7 +45,8 @@ def known_words(schema: Any) -> Any:
     becomes an enum of one, and what a `$ref` points to stands in its place, since Gemini takes no
     other word beside one and no `definitions`. What is no schema is for Gemini to refuse.
 
-    Raises SchemaError for a reference to nowhere or to what it is part of.
+    Raises SchemaError for a reference to nowhere or to what it is part of, and for references
+    that would make the schema too large or too deep.
     """
     return _Reader(schema).read(schema, ())
 
@@ -48,6 +57,8 @@ class _Reader:
     def __init__(self, root: Any) -> None:
         self._root = root
         self._left = MOST
+        self._room = MOST_BYTES
+        self._depth = 0
 
     def read(self, schema: Any, within: tuple[str, ...]) -> Any:
         """within: the references that led here."""
@@ -56,6 +67,9 @@ class _Reader:
         self._left -= 1
         if self._left < 0:
             raise SchemaError(f"with its references it has more than {MOST} parts")
+        self._depth += 1
+        if self._depth > MOST_DEEP:
+            raise SchemaError(f"with its references it is nested over {MOST_DEEP} deep")
         kept: dict[str, Any] = {"enum": [schema["const"]]} if "const" in schema else {}
         if isinstance(reference := schema.get("$ref"), str):
             if reference in within:
@@ -70,6 +84,7 @@ class _Reader:
         known |= {word: self.read(schema[word], within) for word in _HOLDERS if word in schema}
         known |= {word: self._group(schema[word], within) for word in _GROUPS if word in schema}
         _merge(kept, known)
+        self._depth -= 1
         return kept
 
     def _group(self, group: Any, within: tuple[str, ...]) -> Any:
@@ -92,19 +107,27 @@ class _Reader:
             name = step.replace("~1", "/").replace("~0", "~")
             if isinstance(found, dict) and name in found:
                 found = found[name]
-            elif isinstance(found, list) and name.isdecimal() and int(name) < len(found):
-                found = found[int(name)]
+            elif isinstance(found, list) and (place := _index(name)) < len(found):
+                found = found[place]
             else:
                 raise SchemaError(f"{reference[:100]} points to nothing")
+        self._room -= len(msgspec.json.encode(found))
+        if self._room < 0:
+            raise SchemaError(f"its references stand for more than {MOST_BYTES} bytes")
         return found
+
+
+def _index(name: str) -> int:
+    """The place in a list that a step of a pointer names; beyond any list where it names none."""
+    return int(name) if name.isdecimal() and len(name) < 10 else sys.maxsize
 
 
 def _merge(schema: dict[str, Any], more: Any) -> None:
     for word, value in more.items() if isinstance(more, dict) else ():
         old = schema.get(word)
         if isinstance(old, list) and isinstance(value, list):
-            schema[word] = [*old, *value]
+            old += value
         elif isinstance(old, dict) and isinstance(value, dict):
-            schema[word] = {**old, **value}
+            old |= value
         else:
-            schema[word] = value
+            schema[word] = copy(value)

@@ -1,5 +1,6 @@
 """Which words of a JSON Schema go on to Gemini, and what becomes of the others."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -116,6 +117,7 @@ def test_what_is_referred_to_twice_is_no_recursion() -> None:
         ({"$ref": "#/anyOf/7", "anyOf": []}, "points to nothing"),
         ({"$ref": "https://x.test/schema.json"}, "no reference into the schema"),
         ({"$ref": "#anchor"}, "no reference into the schema"),
+        ({"$ref": "#/anyOf/" + "9" * 5000, "anyOf": [{}]}, "points to nothing"),
     ],
 )
 def test_a_reference_that_leads_nowhere_is_named(schema: Any, said: str) -> None:
@@ -129,3 +131,23 @@ def test_references_that_multiply_are_bounded() -> None:
         laughs[f"l{number}"] = {"anyOf": [{"$ref": f"#/$defs/l{number - 1}"}] * 10}
     with pytest.raises(SchemaError, match=str(MOST)):
         known_words({"$ref": "#/$defs/l39", "$defs": laughs})
+
+
+def test_references_that_nest_are_bounded() -> None:
+    chain: dict[str, Any] = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(5000)}
+    with pytest.raises(SchemaError, match="deep"):
+        known_words({"$ref": "#/$defs/d0", "$defs": chain | {"d5000": CITY}})
+
+
+def test_what_many_references_copy_is_bounded() -> None:
+    group = {"long": {"description": "x" * 100_000}}
+    places: dict[str, Any] = {f"p{number}": {"$ref": "#/$defs/long"} for number in range(5000)}
+    with pytest.raises(SchemaError, match="bytes"):
+        known_words({"properties": places, "$defs": group})
+
+
+def test_reading_a_schema_leaves_it_as_it_is() -> None:
+    schema = {"allOf": [{"required": ["a"]}, {"required": ["b"]}], "required": ["c"]}
+    before = copy.deepcopy(schema)
+    assert known_words(schema) == {"required": ["a", "b", "c"]}
+    assert schema == before
