@@ -23,15 +23,17 @@ LONGEST_TEXT = 1_000
 _UNITS = {"d": 86_400, "h": 3600, "m": 60, "s": 1, "ms": 1e-3, "ns": 1e-9}
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _TIME = r"(?P<time>\d\d:\d\d:\d\d)"
+_ZONE = r"(?P<zone>GMT|UTC?|Z|[+-]\d{4})"
 _HTTP_DATES = tuple(
-    re.compile(form, re.ASCII)
+    re.compile(form, re.ASCII | re.IGNORECASE)
     for form in (
-        rf"\w{{3}}, (?P<day>\d\d) (?P<month>\w{{3}}) (?P<year>\d{{4}}) {_TIME} GMT",
-        rf"\w{{6,9}}, (?P<day>\d\d)-(?P<month>\w{{3}})-(?P<year>\d\d) {_TIME} GMT",
+        rf"\w{{3}}, (?P<day>\d\d?) (?P<month>\w{{3}}) (?P<year>\d{{4}}) {_TIME} {_ZONE}",
+        rf"\w{{6,9}}, (?P<day>\d\d)-(?P<month>\w{{3}})-(?P<year>\d\d) {_TIME} {_ZONE}",
         rf"\w{{3}} (?P<month>\w{{3}}) (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",
     )
 )
-"""RFC 9110's three: its own, RFC 850's and asctime's."""
+"""RFC 9110's three: its own, RFC 850's and asctime's, in any case and any zone."""
+_ISO_DATE = re.compile(r"\d{4}-?\d\d-?\d\d[T ].{1,30}", re.ASCII | re.IGNORECASE)
 
 
 def seconds_until(value: object, now: float | None) -> float | None:
@@ -100,13 +102,15 @@ def _moment(text: str, now: float | None) -> float | None:
     """Seconds since 1970 of a date. One without a zone is UTC."""
     try:
         if match := next((m for form in _HTTP_DATES if (m := form.fullmatch(text))), None):
-            month = _MONTHS.index(match["month"]) + 1
+            month = _MONTHS.index(match["month"].capitalize()) + 1
             year = _whole_year(match["year"], now or 0)
             day, time = int(match["day"]), match["time"]
-            text = f"{year:04}-{month:02}-{day:02}T{time}"
-        elif "T" not in text.upper():
+            zone = match.groupdict().get("zone", "Z")
+            zone = zone if zone[0] in "+-" else "Z"
+            text = f"{year:04}-{month:02}-{day:02}T{time}{zone}"
+        elif not _ISO_DATE.fullmatch(text):
             return None
-        date = datetime.fromisoformat(text)
+        date = datetime.fromisoformat(text.upper())
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
