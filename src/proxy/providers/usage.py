@@ -109,9 +109,13 @@ def read_openai(target: Target, report: Raw, texts: int = 1) -> Report:
     )
     if usage is None or (cost is None and told.get("cost") is not None and not usage.total):
         return Report(None, False)
-    # xAI counts the reasoning beside the answer, and both in the total.
-    total = tokens(told.get("total_tokens"), most) or 0
-    beside = max(0, total - usage.total) if usage.reasoning else 0
+    # xAI counts the reasoning beside the answer, and both in the total. Without a total, reasoning
+    # that is more than the answer can be no part of it.
+    reasoning = usage.reasoning or 0
+    total = tokens(told.get("total_tokens"), most)
+    if total is None and reasoning > usage.output:
+        total = usage.total + reasoning
+    beside = max(0, (total or 0) - usage.total) if reasoning else 0
     return Report(structs.replace(usage, output=usage.output + beside, cost=cost), is_sound)
 
 

@@ -207,6 +207,9 @@ def test_what_is_believed(usage: Any, told: str) -> None:
         (10, 10**40, 5, 10),
         (10, "115", 5, 10),
         (0, 700, 600, 600),
+        (10, None, 600, 610),  # more than the completion can't be part of it
+        (600, None, 600, 600),
+        (10, 110, 600, 10),
     ],
 )
 def test_reasoning_beside_the_completion(
