@@ -8,6 +8,7 @@ _ABSENT = {
     "assistants": ("OpenAI's Assistants API", _CHAT),
     "audio": ("OpenAI's Audio API", None),
     "batches": ("OpenAI's Batch API", "use POST /v1/batch"),
+    "chatkit": ("OpenAI's ChatKit API", None),
     "chat": ("OpenAI's store of chat completions", None),
     "complete": ("Anthropic's Text Completions API", _CHAT),
     "completions": ("OpenAI's Completions API", _CHAT),
@@ -23,6 +24,7 @@ _ABSENT = {
     "realtime": ("OpenAI's Realtime API", f"{_CHAT} with stream"),
     "rerank": ("Reranking", None),
     "responses": ("OpenAI's Responses API", _CHAT),
+    "skills": ("OpenAI's Skills API", None),
     "threads": ("OpenAI's Assistants API", _CHAT),
     "uploads": ("OpenAI's Uploads API", None),
     "vector_stores": ("OpenAI's Vector Stores API", None),
@@ -31,8 +33,7 @@ _ABSENT = {
 """By the first segment of a path, below /v1 or without it: what that is, what to do instead."""
 _GEMINI = re.compile(
     r"/v1(alpha|beta)\d*(/.*)?"
-    r"|/[^:]*:(streamGenerateContent|generateContent|countTokens|embedContent"
-    r"|batchEmbedContents|predict)"
+    r"|/[^:]*?(:|%3[Aa])(predict|[a-z]+([A-Z][a-z]+)+)"
 )
 
 
