@@ -107,14 +107,20 @@ _MEANINGS = (
     ),
     _meaning(
         "400 422",
-        r"model_(not_(found|supported|available)|decommissioned)|\binvalid_model\b"
-        r"|\b(invalid|unknown|unsupported|no such|no|find( the)?) model\b"
+        r"model_?not_?(found|supported|available)|model_(decommissioned|unavailable)"
+        r"|\b(invalid|unknown)_model\b"
+        r"|\b(invalid|unknown|unsupported|unrecogni[sz]ed|no such|no|find( the)?) model\b"
         r"(?! (param|arg|option|setting|config|input|output))"
         r"|not a (valid|supported|known) model|supported api model names"
-        r"|model not (exist|found)|model identifier is invalid"
-        r"|model:? ['\"`]?[^\s'\"`]{1,100}['\"`]? (is |was )?not found"
-        r"|model\b.{0,100} (does not exist|supported by (any )?provider"
-        r"|(is|was) (not|no longer) available|(is|was|has been) (deprecated|retired|removed"
+        r"|model not (exist|found)|model (identifier|id|name)\b.{0,100} is (invalid|unknown)"
+        r"|models?[:/]? ?['\"`]?[^\s'\"`]{1,100}['\"`]? (is |was )?not found"
+        r"|(requested|specified) model is not supported"
+        r"|model ['\"`]?[^\s'\"`]{1,100}['\"`]? is (not supported|unknown)\b"
+        r"(?! (with|in|for|when)\b)"
+        r"|model\b.{0,100} (does( not|n't) exist|(can|could)( ?not|n?'t) be found"
+        r"|supported by (any )?provider"
+        r"|(is|was) (unavailable|not recogni[sz]ed)|(is|was)( not|n't| no longer) available"
+        r"|(is|was|has been) (deprecated|retired|removed"
         r"|decommissioned|discontinued|shut down))",
         "not_found",
         code="model_not_found",

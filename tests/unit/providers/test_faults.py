@@ -147,6 +147,19 @@ def test_a_phrase_says_more_than_its_status(
             }
         },
         {"error": "Model x does not exist"},
+        {"error": "Model 'x' doesn't exist"},
+        {"error": 'The model "x" could not be found'},
+        {"error": "Model x can't be found"},
+        {"error": "models/x is not found for API version v1"},
+        {"error": "Unrecognized model: x"},
+        {"error": "Model x is not recognized"},
+        {"error": "Model x isn't available"},
+        {"error": "Model x is unavailable"},
+        {"error": "Model x is not supported"},
+        {"error": "The requested model is not supported."},
+        {"error": "The model ID x is invalid"},
+        {"error": {"message": "x", "code": "unknown_model"}},
+        {"error": {"message": "x", "code": "ModelNotFound"}},
         {
             "error": {
                 "message": "The requested model 'x' does not exist.",
