@@ -281,7 +281,8 @@ def _google(signature: str) -> dict[str, Any]:
 
 def _usage(target: Target, report: Raw) -> Usage | None:
     """The tokens. Thoughts are counted beside the candidates, a tool's prompt beside the prompt;
-    a count of 0 is left out."""
+    a count of 0 is left out, and at times the candidates' too, which is then what is left of the
+    total."""
     told = decoded(report)
     prompt, tool_prompt = told.get("promptTokenCount"), told.get("toolUsePromptTokenCount")
     candidates, thoughts = told.get("candidatesTokenCount"), told.get("thoughtsTokenCount")
@@ -291,9 +292,11 @@ def _usage(target: Target, report: Raw) -> Usage | None:
     beside = believed(target, tool_prompt or 0, thoughts or 0)
     if usage is None or beside is None:
         return None
-    return structs.replace(
-        usage, input=usage.input + beside.input, output=usage.output + beside.output
-    )
+    input, output = usage.input + beside.input, usage.output + beside.output
+    total = believed(target, told.get("totalTokenCount"), None)
+    if candidates is None and prompt is not None and total:
+        output = max(output, total.input - input)
+    return structs.replace(usage, input=input, output=output)
 
 
 def _logprobs(told: Logprobs | None) -> dict[str, Any] | None:

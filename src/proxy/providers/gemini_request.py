@@ -237,7 +237,10 @@ class _File(Struct):
 
 _INPUT_AUDIO = Decoder(_InputAudio)
 _FILE = Decoder(_File)
-_DATA_URL = re.compile(rb'"data:([\w.+/-]+);base64,')
+_DATA_URL = re.compile(
+    rb'"data:([\w.+/\\-]{1,200})(?:;[\w-]{1,100}=[^;,"\\]{0,200}){0,9};base64,', re.IGNORECASE
+)
+"""As JSON, where `/` may be `\\/`, with what parameters the type has."""
 
 
 def _audio(raw: Raw, place: str) -> dict[str, Any]:
@@ -258,7 +261,8 @@ def _file(raw: Raw, place: str) -> dict[str, Any]:
     except faults.UNREADABLE as error:
         raise InvalidRequest(f"{place}: {reason}.", param=place) from error
     if head := _DATA_URL.match(url):
-        return {"mimeType": head[1].decode(), "data": Piece(b'"', url[head.end() :])}
+        kind = head[1].replace(b"\\", b"").decode()
+        return {"mimeType": kind, "data": Piece(b'"', url[head.end() :])}
     place = f"{place}.file_data"
     raise InvalidRequest(f"{place}: {reason}.", param=place)
 
@@ -269,7 +273,7 @@ def _inline(image: ImageURL, url: memoryview | None, place: str) -> dict[str, An
         raise InvalidRequest(f"{place}: Gemini takes images as base64 data URLs.", param=place)
     begin = end + len(_BASE64)
     data = image.url[begin:] if url is None else Piece(b'"', url[1 + begin :])
-    return {"mimeType": image.url[len("data:") : end], "data": data}
+    return {"mimeType": image.url[len("data:") : end].partition(";")[0], "data": data}
 
 
 def _model_parts(

@@ -249,6 +249,12 @@ def test_usage_after_the_finish_reason_counts() -> None:
     assert replay.tell_usage(chunks[-1].usage) == "tokens=85+15"
 
 
+def test_candidates_without_a_count_are_what_is_left_of_the_total() -> None:
+    counts = {"promptTokenCount": 3, "thoughtsTokenCount": 5, "totalTokenCount": 15}
+    answer = gemini.answer(TO, response({"text": "A"}, usageMetadata=counts))
+    assert replay.tell_usage(answer.usage) == "tokens=3+12 reasoning=5"
+
+
 @pytest.mark.parametrize("counts", [{}, {"trafficType": "ON_DEMAND"}, None])
 def test_usage_without_a_number_is_no_usage(counts: Any) -> None:
     answer = gemini.answer(TO, response({"text": "A"}, usageMetadata=counts))

@@ -171,6 +171,19 @@ def test_audio_and_files() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("data:text/plain;charset=utf-8;base64,aWk=", "text/plain"),
+        ("data:application\\/pdf;base64,aWk=", "application/pdf"),
+        ("DATA:image/svg+xml;BASE64,aWk=", "image/svg+xml"),
+    ],
+)
+def test_a_file_in_any_writing_of_its_data_url(url: str, told: str) -> None:
+    message = Message(role="user", content=(file(f'{{"file_data": "{url}"}}'),))
+    assert turns(message)[0]["parts"] == [{"inlineData": {"mimeType": told, "data": "aWk="}}]
+
+
 def test_images() -> None:
     message = Message(role="user", content=(text("See"), image("data:image/png;base64,iVBO")))
     assert turns(message)[0]["parts"] == [
