@@ -98,6 +98,8 @@ def read_openai(target: Target, report: Raw, texts: int = 1) -> Report:
     counts = (*cached, *parts, *(told.get(name) for name in _COUNTS))
     is_sound = all(count is None or _is_whole(count, most) for count in counts)
     is_sound = is_sound and (cost is not None or told.get("cost") is None)
+    if cost is None and all(count is None for count in counts[:-1]):  # of a total alone no price
+        return Report(None, is_sound)
     usage = believed(
         target,
         0 if told.get("prompt_tokens") is None else told["prompt_tokens"],

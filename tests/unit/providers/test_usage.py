@@ -190,6 +190,9 @@ def read(usage: Any, provider: str = "openai", model: str | None = None) -> str:
         ('{"prompt_tokens":5,"completion_tokens":7,"cost":1e999}', "tokens=5+7"),
         ('{"prompt_tokens":5,"completion_tokens":7,"total_time":1e999}', "tokens=5+7"),
         ({"cost": 1e308}, "tokens=?"),
+        ({"total_tokens": 9}, "tokens=?"),
+        ({"input_tokens": 5, "output_tokens": 7}, "tokens=?"),
+        ({"cost": 1}, "tokens=0+0 cost=1000000000"),
     ],
 )
 def test_what_is_believed(usage: Any, told: str) -> None:
