@@ -8,11 +8,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.app import App, start
+from proxy.core.errors import Fault
 from proxy.core.ports import Ports
 from proxy.core.web import Response
 from tests.unit.analytics.shards import MemoryStatistics
 from tests.unit.doubles import FakeReply, Logbook, LoopClock, in_no_time, ports
-from tests.unit.test_app import ENV, JSON, ask, error, request, whole
+from tests.unit.routing.test_manager import EVENTS, HELLO
+from tests.unit.test_app import ENV, JSON, ask, error, request, streamed, whole
 
 ADMIN = "the-admin-token"
 CALLER = "a-callers-key"
@@ -43,8 +45,8 @@ class Deployment:
         assert response.headers["cache-control"] == "no-store"
         return json.loads(response.body)
 
-    async def chat(self, text: str = "Hello", key: str = CALLER) -> Response:
-        body = {"prompt": text, "model": "openai/gpt-4o-mini"}
+    async def chat(self, text: str = "Hello", key: str = CALLER, **fields: Any) -> Response:
+        body = {"prompt": text, "model": "openai/gpt-4o-mini", **fields}
         asked = request("POST", "/v1/generate", body, authorization=f"Bearer {key}", **JSON)
         response = await ask(self.app, asked)
         await asyncio.sleep(0.01)  # what is put off is done: the answer is kept
@@ -61,6 +63,25 @@ async def test_figures_of_this_very_moment_from_all_shards() -> None:
     assert [(g["key"]["status"], g["requests"]) for g in told["groups"]] == [(200, 2), (401, 1)]
     assert told["total"]["cacheHits"] == 1
     assert told["total"]["costSaved"] == told["total"]["cost"] > 0
+    await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize(
+    ("broken", "failed"),
+    [
+        (Fault("network", "The connection broke."), 1),
+        (Fault("timeout", "Out of time.", source="proxy", blame="caller"), 0),
+    ],
+)
+@in_no_time
+async def test_a_stream_that_its_provider_breaks_off_is_its_failure(
+    broken: Fault, failed: int
+) -> None:
+    deployment = Deployment(FakeReply(HELLO, broken, headers=EVENTS))
+    await streamed(await deployment.chat(stream=True))
+    [group] = (await deployment.told("/analytics?group_by=provider"))["groups"]
+    assert group["key"] == {"provider": "openai"}
+    assert (group["errors"], group["attempts"], group["failedAttempts"]) == (1, 1, failed)
     await asyncio.sleep(1)
 
 

@@ -13,7 +13,7 @@ queries slow.
 
 from operator import attrgetter
 
-from proxy.analytics.event import Event, has_failed
+from proxy.analytics.event import Event
 from proxy.core.chat import Attempt
 from proxy.core.ports import DataPoint
 
@@ -87,7 +87,7 @@ def data_point(event: Event) -> DataPoint:
         int(event.fell_back and not event.failed),
         int(event.stream),
         len(sent),
-        sum(map(has_failed, sent)),
+        sum(map(event.has_failed_at, sent)),
         event.input or 0,
         event.output or 0,
         event.cached or 0,

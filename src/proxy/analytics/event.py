@@ -107,6 +107,12 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
         """The attempts that went out to a provider."""
         return tuple(attempt for attempt in self.attempts if attempt.outcome not in UNSENT)
 
+    def has_failed_at(self, attempt: Attempt) -> bool:
+        """Whether the provider failed at an attempt of this request: at once, or by breaking off
+        the stream that it had begun."""
+        broke_off = self.error != "" and self.source == "provider" and attempt.outcome == "ok"
+        return broke_off or has_failed(attempt)
+
     @property
     def fell_back(self) -> bool:
         """Whether another provider or model answered than the first that was tried."""

@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from msgspec import Struct, structs
 
-from proxy.analytics.event import Event, has_failed
+from proxy.analytics.event import Event
 
 ERROR = 0.045
 """The relative error of a bucket's middle; what is left to 5 % covers rounding to whole ms."""
@@ -172,7 +172,7 @@ def count_attempts(events: Iterable[Event]) -> dict[tuple[str, str], Totals]:
         for attempt in event.sent:
             totals = tried.setdefault((attempt.provider, attempt.model), Totals())
             totals.attempts += 1
-            totals.failed_attempts += has_failed(attempt)
+            totals.failed_attempts += event.has_failed_at(attempt)
     return tried
 
 

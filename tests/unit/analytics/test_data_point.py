@@ -74,7 +74,7 @@ def test_each_value_is_in_its_column() -> None:
         "fell_back": 0,
         "stream": 1,
         "attempt_count": 2,
-        "failed_attempts": 1,
+        "failed_attempts": 2,
         "input": 25,
         "output": 150,
         "cached": 5,
