@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -311,6 +311,13 @@ def test_in_whatever_order_transitions_come_the_same_holds(
 
 
 @given(st.lists(st.tuples(st.integers(0, 20_000), st.booleans()), max_size=80))
+@example(
+    [
+        *((0, ok) for ok in (True, True, False, True)),
+        *((299, True), (4, False), (1080, True), (3040, True), (5478, False)),
+        *((6209, False), (7846, True), (15_944, False), (20_000, False)),
+    ]
+)
 def test_it_opens_on_half_of_at_least_five_in_the_window_and_no_sooner(
     calls: list[tuple[int, bool]],
 ) -> None:
@@ -320,9 +327,11 @@ def test_it_opens_on_half_of_at_least_five_in_the_window_and_no_sooner(
         now += gap
         seen.append((now, ok))
         tripped = call(breaker, "ok" if ok else "failed", now)
+        ages = [now - at for at, _ in seen]
+        windows = {50_000, 60_000, *(age + 1 for age in ages if 50_000 <= age < 60_000)}
         share = [
             (len(w), sum(not good for _, good in w))
-            for least in range(50_000, 60_000, 100)
+            for least in windows
             if (w := [s for s in seen if now - s[0] < least])
         ]
         reached = [calls >= 5 and 2 * bad >= calls for calls, bad in share]
