@@ -201,9 +201,8 @@ async def _body(parts: Parts, exchange: Exchange) -> bytes:
         )
     hold, unbrotli = exchange.hold, parts.ports.unbrotli
     assert hold  # of a request that comes from outside what it holds is counted
-    coding = coding_of(
-        exchange.request.headers.get("content-encoding", ""), brotli=unbrotli is not None
-    )
+    named = exchange.request.headers.get("content-encoding")
+    coding = coding_of(named, brotli=unbrotli is not None) if named else None
     limit = min(parts.config.max_body_bytes, hold.limit)
     body = await exchange.request.read(limit)
     if coding:

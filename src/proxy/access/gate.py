@@ -74,11 +74,14 @@ def authorization_of(headers: Mapping[str, str]) -> str | None:
     """The Authorization header of a request, whose key may also come as `x-api-key` or `api-key`.
     Of several keys the first counts, in this order. headers: names in lower case."""
     given = headers.get("authorization")
-    scheme, _, key = (given or "").partition(" ")
-    if scheme.lower() == "bearer" and key.strip():
-        return given
-    keys = (headers.get(name, "").strip() for name in ("x-api-key", "api-key"))
-    return next((f"Bearer {key}" for key in keys if key), given)
+    if given:
+        scheme, _, key = given.partition(" ")
+        if scheme.lower() == "bearer" and key.strip():
+            return given
+    for name in ("x-api-key", "api-key"):
+        if key := headers.get(name, "").strip():
+            return f"Bearer {key}"
+    return given
 
 
 def require_admin(principal: Principal) -> None:

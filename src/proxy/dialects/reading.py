@@ -58,6 +58,8 @@ def check(body: Text) -> None:
         raise InvalidRequest("The body is empty; it must be a JSON object.")
     if reason := excess(body):
         raise InvalidRequest(f"The body is refused: {reason}.")
+    if isinstance(body, bytes) and body.isascii():
+        return
     decode_more = getincrementaldecoder("utf-8")()
     begun = 0  # where in the body the decoder stands
     try:
