@@ -7,10 +7,10 @@ import js
 from msgspec import structs
 
 from entry import *  # noqa: F403 -- the objects' classes, which workerd looks for here
-from proxy.app import start
-from proxy.edge.convert import texts
-from proxy.edge.http import request_from, response_to
-from proxy.edge.worker import ports, respond
+from proxy.api.app import start
+from proxy.host.worker import ports, respond
+from proxy.platform.convert import texts
+from proxy.platform.http import request_from, response_to
 
 apps = {}
 

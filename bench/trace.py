@@ -23,7 +23,7 @@ from typing import Any
 import httpx
 from msgspec import structs
 
-from proxy.app import App
+from proxy.api.app import App
 from proxy.cache.tiers import PRUNE_SECONDS
 from proxy.core.ports import Outgoing
 from proxy.core.web import Request, Response

@@ -3,13 +3,13 @@
 from typing import Any
 
 import packed as packed  # the first: it leads to the others
-from proxy.edge.analytics_objects import Analytics
-from proxy.edge.batch_objects import BatchRunner
-from proxy.edge.isolate import started
-from proxy.edge.key_objects import AccessKeys
-from proxy.edge.limit_objects import KeyAccount, ProviderPool, RateBucket
-from proxy.edge.objects import CacheFlight, CachePurges, ProviderState
-from proxy.edge.worker import respond
+from proxy.host.batch_runner import BatchRunner
+from proxy.host.isolate import started
+from proxy.host.worker import respond
+from proxy.objects.access_keys import AccessKeys
+from proxy.objects.limits import KeyAccount, ProviderPool, RateBucket
+from proxy.objects.objects import CacheFlight, CachePurges, ProviderState
+from proxy.objects.statistics import Analytics
 
 __all__ = [
     "AccessKeys",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.bare import Bare, proxy
-from proxy.analytics.data_point import COLUMNS
+from proxy.analytics.record.data_point import COLUMNS
 from tests.e2e.conftest import KEYS, PATHS
 from tests.upstream import Upstream
 

@@ -86,8 +86,8 @@ def test_every_environment_can_be_deployed(uploads: list[Path]) -> None:
         with zipfile.ZipFile(upload / "proxy.zip") as packed:
             catalog = "proxy/providers/catalog.json"
             assert packed.read(catalog) == (ROOT / "src" / catalog).read_bytes()
-            app = (ROOT / "src/proxy/app.py").read_bytes()
-            assert packed.read("proxy/app.py") == without_prose(app)
+            app = (ROOT / "src/proxy/api/app.py").read_bytes()
+            assert packed.read("proxy/api/app.py") == without_prose(app)
 
 
 def test_a_worker_without_its_packages_is_not_deployed(tmp_path: Path) -> None:

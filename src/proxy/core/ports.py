@@ -1,4 +1,4 @@
-"""What the pure rooms need of the outside, as small Protocols. edge/ implements them."""
+"""What the pure rooms need of the outside, as small Protocols."""
 
 from collections.abc import (
     AsyncGenerator,

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import strategies as st
 from msgspec import structs
 
-from proxy.analytics.event import Event
-from proxy.analytics.totals import Totals, count_attempts
+from proxy.analytics.record.event import Event
+from proxy.analytics.store.totals import Totals, count_attempts
 from proxy.core.chat import Attempt
 
 HOSTILE = st.text(max_size=40) | st.builds(

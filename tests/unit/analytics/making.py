@@ -6,10 +6,10 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from proxy.analytics import report
-from proxy.analytics.event import Event
-from proxy.analytics.figures import Flush, Query, Sums
-from proxy.analytics.shard import Shard
+from proxy.analytics.query import report
+from proxy.analytics.record.event import Event
+from proxy.analytics.store.figures import Flush, Query, Sums
+from proxy.analytics.store.shard import Shard
 from proxy.core.chat import Attempt
 
 NOW = 1_764_104_460

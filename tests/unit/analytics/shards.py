@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from typing import Any, Protocol
 
-from proxy.analytics.shard import Shard
+from proxy.analytics.store.shard import Shard
 
 
 class PlatformSQL:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from proxy.analytics.event import Event
-from proxy.analytics.figures import Group
 from proxy.analytics.insights.model import Opening, Pair, Seen
-from proxy.analytics.totals import Totals
+from proxy.analytics.record.event import Event
+from proxy.analytics.store.figures import Group
+from proxy.analytics.store.totals import Totals
 from proxy.core.chat import Attempt
 
 NOW = 1_764_100_000_000

@@ -245,7 +245,7 @@ async def test_a_purge_during_a_reading_stays() -> None:
 
 
 async def test_the_ledger_is_told_in_json(two: Isolates) -> None:
-    """edge/objects.py reads these names."""
+    """objects/objects.py reads these names."""
     purge = await two.here.purge("user", 'a"é')
     assert [json.loads(text) for text in two.ledger.purges] == [
         {"scope": "user", "value": 'a"é', "at": NOW}

@@ -109,7 +109,7 @@ class User:
         return max(self.closed_until - now, self.bucket.wait(1, now) or 0)
 
     def report(self, pool: ProviderPool, now: int) -> None:
-        """As edge.limit_objects.RateBucket does: after a request, when it is due."""
+        """As objects.limits.RateBucket does: after a request, when it is due."""
         if now < self.next_report:
             return
         told = pool.report(

@@ -225,12 +225,12 @@ def test_each_module_is_compiled_once(target: Path) -> None:
         "import packed\n"
         "compiled = []\n"
         "sys.addaudithook(lambda event, given: event == 'compile' and compiled.append(given[1]))\n"
-        "import proxy.app\n"
+        "import proxy.api.app\n"
         "print(*(name for name in compiled if 'proxy.zip' in str(name)), sep='\\n')"
     )
     result = run(target, code)
     names = result.stdout.split()
-    assert str(target / "proxy.zip" / "proxy" / "app.py") in names, result.stderr
+    assert str(target / "proxy.zip" / "proxy" / "api" / "app.py") in names, result.stderr
     assert sorted(names) == sorted(set(names))
 
 

@@ -6,8 +6,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-from proxy.analytics.event import Event
-from proxy.analytics.figures import Group
 from proxy.analytics.insights.model import (
     Amount,
     Family,
@@ -18,6 +16,8 @@ from proxy.analytics.insights.model import (
     usd,
 )
 from proxy.analytics.insights.sampling import Log, Odd, Tally, odd_ones, spread
+from proxy.analytics.record.event import Event
+from proxy.analytics.store.figures import Group
 
 LOOKED_UP = 200
 """Answers, hits and misses, below which no hit rate is told."""

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from proxy.analytics.event import Event
 from proxy.analytics.insights.model import (
     Amount,
     Family,
@@ -18,6 +17,7 @@ from proxy.analytics.insights.model import (
     percent,
 )
 from proxy.analytics.insights.sampling import Interval, Log, Tally, spread
+from proxy.analytics.record.event import Event
 
 FAILED = 20
 """Failures below which no cluster is told,"""

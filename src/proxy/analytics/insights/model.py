@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
-from proxy.analytics.event import Event
-from proxy.analytics.figures import Group
+from proxy.analytics.record.event import Event
+from proxy.analytics.store.figures import Group
 
 Kind = Literal["breaker", "error", "provider", "user", "cost", "cache"]
 Severity = Literal["warning", "notice", "info"]

@@ -11,7 +11,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-from proxy.analytics.event import Event, has_failed
 from proxy.analytics.insights.model import (
     Amount,
     Family,
@@ -24,6 +23,7 @@ from proxy.analytics.insights.model import (
     usd,
 )
 from proxy.analytics.insights.sampling import Interval, Log, Tally, median, spread
+from proxy.analytics.record.event import Event, has_failed
 
 Metric = Literal["first_content", "answer", "cost"]
 METRICS: tuple[Metric, ...] = ("first_content", "answer", "cost")

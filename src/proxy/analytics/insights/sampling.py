@@ -14,7 +14,7 @@ from functools import cache
 
 from msgspec import Struct
 
-from proxy.analytics.event import Event
+from proxy.analytics.record.event import Event
 
 PARTS = 24
 LEAST_PARTS = 6

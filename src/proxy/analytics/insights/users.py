@@ -7,8 +7,6 @@ from functools import partial
 
 from msgspec import Struct
 
-from proxy.analytics.event import Event
-from proxy.analytics.figures import Group
 from proxy.analytics.insights.model import Amount, Family, Insight, Seen, percent, usd
 from proxy.analytics.insights.sampling import (
     Interval,
@@ -20,6 +18,8 @@ from proxy.analytics.insights.sampling import (
     rate,
     spread,
 )
+from proxy.analytics.record.event import Event
+from proxy.analytics.store.figures import Group
 
 SHARED = 200
 """Requests of all below which no share is told,"""

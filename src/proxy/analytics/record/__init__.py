@@ -1,0 +1,1 @@
+"""What became of a request, and how it is reported."""

@@ -1,0 +1,115 @@
+"""An event as a data point of Workers Analytics Engine.
+
+Promise: within the platform's limits whatever an event holds (20 blobs of 16 KB together, 20
+doubles, one index of 96 bytes), for beyond them a point is dropped without a word. The columns
+are `COLUMNS`; docs/analytics-engine.md has them with queries. A column keeps its place and its
+meaning for as long as the data is kept (three months): new ones come at the end.
+
+The index is the user. Sampling is equitable by index: each keeps about as many points, so a loud
+user is sampled and a quiet one is not, and the sums by user stay true. By provider the few quiet
+users of a busy provider would be lost; an index that is different for each request makes
+queries slow.
+"""
+
+from operator import attrgetter
+
+from proxy.analytics.record.event import Event
+from proxy.core.chat import Attempt
+from proxy.core.ports import DataPoint
+
+BLOBS = (
+    "endpoint",
+    "provider",
+    "model",
+    "asked",
+    "user_name",
+    "key_id",
+    "error",
+    "source",
+    "cache",
+    "tier",
+    "strategy",
+    "attempts",
+    "ended",
+    "cost_origin",
+    "country",
+    "colo",
+    "request_id",
+    "trace",
+    "prompt",
+)
+DOUBLES = (
+    "status",
+    "ms",
+    "first_ms",
+    "failed",
+    "fell_back",
+    "stream",
+    "attempt_count",
+    "failed_attempts",
+    "input",
+    "output",
+    "cached",
+    "reasoning",
+    "cost_usd",
+    "priced",
+    "saved_usd",
+    "bytes_in",
+    "bytes_out",
+)
+COLUMNS: dict[str, str] = {
+    **{name: f"blob{at}" for at, name in enumerate(BLOBS, 1)},
+    **{name: f"double{at}" for at, name in enumerate(DOUBLES, 1)},
+    "sampled_by": "index1",
+}
+"""Each column's name and what it is called in SQL."""
+
+NOBODY = "(none)"
+"""The index of requests that were not let in."""
+
+_FIELDS = [{"user_name": "user", "request_id": "id"}.get(name, name) for name in BLOBS]
+_ATTEMPTS = BLOBS.index("attempts")
+_BLOBS_BEFORE = attrgetter(*_FIELDS[:_ATTEMPTS])
+_BLOBS_AFTER = attrgetter(*_FIELDS[_ATTEMPTS + 1 :])
+_MAX_BLOB = 16 * 1024 // 20
+_MAX_INDEX = 96
+
+
+def data_point(event: Event) -> DataPoint:
+    """An event's blobs, doubles and index. What is not known is an empty text or 0."""
+    attempts, sent = event.attempts, event.sent
+    blobs = [*_BLOBS_BEFORE(event), _told(attempts) if attempts else "", *_BLOBS_AFTER(event)]
+    doubles: list[float] = [
+        event.status,
+        event.ms,
+        event.first_ms or 0,
+        int(event.failed),
+        int(event.fell_back and not event.failed),
+        int(event.stream),
+        len(sent),
+        sum(map(event.has_failed_at, sent)),
+        event.input or 0,
+        event.output or 0,
+        event.cached or 0,
+        event.reasoning or 0,
+        (event.cost or 0) / 1e9,
+        int(event.cost is not None),
+        event.saved / 1e9,
+        event.bytes_in,
+        event.bytes_out,
+    ]
+    if not all(map(str.isascii, blobs)) or max(map(len, blobs)) > _MAX_BLOB:
+        blobs = [cut(blob, _MAX_BLOB) for blob in blobs]
+    return blobs, doubles, cut(event.user, _MAX_INDEX) or NOBODY
+
+
+def cut(text: str, size: int) -> str:
+    """A text's beginning that takes at most `size` bytes of UTF-8; no character is broken, and
+    what UTF-8 can't hold is a question mark."""
+    if text.isascii():
+        return text[:size]
+    return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
+
+
+def _told(attempts: tuple[Attempt, ...]) -> str:
+    return ", ".join(f"{a.provider}/{a.model}:{a.outcome}" for a in attempts)

@@ -1,0 +1,1 @@
+"""What a Durable Object keeps of requests."""

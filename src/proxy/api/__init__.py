@@ -1,0 +1,1 @@
+"""HTTP: the pipeline, the table of paths, and what each path does."""

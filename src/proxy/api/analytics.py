@@ -1,0 +1,188 @@
+"""What is told of the past: figures, the request log, conclusions, and what Prometheus reads.
+
+A user's key sees its own figures, an admin everybody's. What this isolate has not told yet is
+told first, so that whoever asks sees its last second too.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import structs
+
+from proxy.analytics.insights import insights, render
+from proxy.analytics.insights.model import Market, Opening, Seen
+from proxy.analytics.query import pages, parameters, prometheus, question, report
+from proxy.analytics.query.prometheus import State
+from proxy.analytics.record.event import Event
+from proxy.analytics.record.recorder import Recorder
+from proxy.analytics.store import request_log as requests
+from proxy.analytics.store.figures import KEPT_SECONDS, SPAN_SECONDS, Query, Span, Sums
+from proxy.analytics.store.request_log import Page
+from proxy.analytics.store.request_log import Query as LogQuery
+from proxy.core.circuit import Circuit
+from proxy.core.config import Config
+from proxy.core.errors import InternalError, InvalidRequest, NotFound
+from proxy.core.ports import Ports, Statistics
+from proxy.core.web import Response
+from proxy.routing import health
+from proxy.routing.health import Check
+from proxy.serving.context import JSON, Exchange
+
+T = TypeVar("T")
+
+FRESH = {**JSON, "cache-control": "no-store"}
+SECONDS = 10.0
+"""What the shards may take to answer."""
+BOARD_SECONDS = 2.0
+"""What the providers' board may take."""
+
+_PAGE = msgspec.json.Decoder(Page)
+_OPENINGS = msgspec.json.Decoder(tuple[Opening, ...])
+
+
+class Observatory:
+    """Answers questions about the past."""
+
+    def __init__(self, config: Config, ports: Ports, recorder: Recorder, market: Market) -> None:
+        self._market = market
+        self._circuit = Circuit(ports.clock)
+        self._board = Circuit(ports.clock)
+        self._config = config
+        self._ports = ports
+        self._recorder = recorder
+
+    async def figures(self, exchange: Exchange) -> Response:
+        """GET /analytics. Raises ProxyError."""
+        now = int(self._ports.clock.now())
+        asked = question.read(exchange.request.query, now, _visible(exchange))
+        sums = await self._sums(asked.query)
+        return Response(headers=dict(FRESH), body=report.render(asked, sums))
+
+    async def requests(self, exchange: Exchange) -> Response:
+        """GET /analytics/requests. Raises ProxyError."""
+        shards = self._config.analytics_shards
+        asked = pages.read(exchange.request.query, shards, _visible(exchange))
+        answers = await self._of_all(
+            lambda statistics, shard: statistics.requests(shard, _json(asked.of_shard(shard)))
+        )
+        return Response(headers=dict(FRESH), body=pages.render(asked, answers))
+
+    async def insights(self, exchange: Exchange) -> Response:
+        """GET /analytics/insights. Raises ProxyError."""
+        params = exchange.request.query
+        parameters.check_names(params, ("window",))
+        text = params.get("window", "7d")
+        window = parameters.seconds("window", text)
+        only = _visible(exchange)
+        now = self._ports.clock.now()
+        query = _all_of(window, int(now), only)
+        past = structs.replace(query, begin=2 * query.begin - query.end, end=query.begin)
+        try:
+            groups, before = (await self._sums(query)).groups, (await self._sums(past)).groups
+        except InvalidRequest as error:
+            raise parameters.invalid(
+                "window", "It holds too many users, models and paths: take a shorter one"
+            ) from error
+        seen = Seen(
+            now=round(now * 1000),
+            window=window,
+            groups=groups,
+            past=before,
+            events=await self._events(round((now - window) * 1000), only),
+            ttl=self._config.cache_ttl,
+            market=self._market,
+            openings=await self._openings(),
+        )
+        return Response(headers=dict(FRESH), body=render(seen, insights(seen), text))
+
+    async def metrics(self, state: State, catalogue: Collection[tuple[str, str]]) -> Response:
+        """GET /metrics. state: what stands beside the roll-ups; catalogue: the models that it
+        names. Raises ProxyError."""
+        query = Query(span="ever", group_by=prometheus.GROUPED_BY, models_only=False)
+        try:
+            sums = await self._sums(query)
+        except InvalidRequest:  # too many models
+            coarse = structs.replace(query, group_by=prometheus.GROUPED_COARSELY)
+            sums = await self._sums(coarse)
+        state = structs.replace(state, lost=sums.lost, pending_events=self._recorder.pending)
+        headers = {**FRESH, "content-type": prometheus.CONTENT_TYPE}
+        return Response(headers=headers, body=prometheus.render(sums.groups, state, catalogue))
+
+    async def _events(self, since: int, only: Any) -> list[Event]:
+        """The newest of the request log that came after a moment (ms since 1970)."""
+        limit = requests.KEPT // self._config.analytics_shards
+        query = _json(LogQuery(limit=limit, only=only, bare=True))
+        answers = await self._of_all(lambda statistics, n: statistics.requests(n, query))
+        rows = [row for answer in answers for row in _PAGE.decode(answer).rows]
+        return [row.event for row in rows if row.event.at >= since]
+
+    async def last_checks(self) -> dict[str, Check]:
+        """The last health check of each provider; none where the board is out of reach."""
+        try:
+            work = health.last_checks(self._ports.board)
+            return await self._board.call("board", work, BOARD_SECONDS)
+        except Exception as error:  # the figures are down, not the proxy
+            self._ports.log("error", "board unreachable", error=repr(error)[:500])
+            return {}
+
+    async def _openings(self) -> tuple[Opening, ...]:
+        try:
+            work = self._ports.board.read_openings()
+            return _OPENINGS.decode(await self._board.call("board", work, BOARD_SECONDS))
+        except Exception as error:  # the history is missing, the rest stands
+            self._ports.log("error", "board unreachable", error=repr(error)[:500])
+            return ()
+
+    async def prune(self) -> None:
+        """Drops what is older than it is kept, in all shards."""
+        await self._of_all(lambda statistics, shard: statistics.prune(shard))
+
+    async def _sums(self, query: Query) -> Sums:
+        text = _json(query)
+        answers = await self._of_all(lambda statistics, shard: statistics.figures(shard, text))
+        return report.merge(query, answers)
+
+    async def _of_all(self, ask: Callable[[Statistics, int], Awaitable[T]]) -> list[T]:
+        """The answers of all shards, which know all that this isolate has recorded."""
+        if not self._config.analytics:
+            raise NotFound("Nothing is counted here: ANALYTICS is off.")
+        shards = range(self._config.analytics_shards)
+
+        async def answers() -> list[T]:
+            await self._recorder.flush()
+            return await asyncio.gather(*(ask(self._ports.statistics, n) for n in shards))
+
+        try:
+            return await self._circuit.call("statistics", answers(), SECONDS)
+        except Exception as error:
+            self._ports.log("error", "statistics unreachable", error=repr(error)[:500])
+            raise InternalError(
+                "The figures are out of reach. Try again.", code="statistics_unreachable"
+            ) from error
+
+
+def _all_of(window: int, now: int, only: Any) -> Query:
+    """The sums of a window by all that tells them apart, in rows that are kept for the window
+    before it too. Seconds."""
+    kept: list[Span] = [span for span, most in KEPT_SECONDS.items() if 2 * window <= most]
+    span = kept[0] if kept else "day"
+    row = SPAN_SECONDS[span]
+    return Query(
+        span=span,
+        begin=(now - window) // row * row,
+        end=-(-now // row) * row,
+        group_by=question.DIMENSIONS,
+        only=only,
+    )
+
+
+def _visible(exchange: Exchange) -> dict[Any, str | int]:
+    """What rows must have for the caller to see them."""
+    principal = exchange.principal
+    return {} if principal is None or principal.admin else {"user": principal.user}
+
+
+def _json(query: object) -> str:
+    return msgspec.json.encode(query).decode()

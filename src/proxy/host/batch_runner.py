@@ -1,0 +1,36 @@
+"""The Durable Object that runs parts of a batch.
+
+It stores nothing: it is there for the limits of an invocation, of which each call has its own.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any
+
+from workers import DurableObject
+
+from proxy.host.isolate import started
+from proxy.platform.streams import readable
+
+
+class BatchRunner(DurableObject):
+    """The runner of one batch's chunks. See batch.run_chunk."""
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)
+        self._raw = env._env
+        self._tasks: set[asyncio.Future[object]] = set()
+
+    async def run_chunk(self, chunk: Any) -> Any:
+        """core.ports.Batches.run, as a ReadableStream. What is put off goes on in the object,
+        after the stream's end too."""
+        app = started(self._raw)
+        lines, writing = readable(partial(app.run_chunk, bytes(chunk), self._defer))
+        self._defer(writing)
+        return lines
+
+    def _defer(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,18 @@
+"""The isolate's app, which the Worker and its objects share."""
+
+from typing import Any
+
+from proxy.api.app import App, Misconfigured, start
+from proxy.host.worker import ports
+from proxy.platform.convert import texts
+
+_app: App | Misconfigured | None = None
+
+
+def started(env: Any) -> App | Misconfigured:
+    """The app, built by the first who asks: before, there are no settings. env: the platform's
+    own object, not the SDK's wrapper, which can be asked for names only."""
+    global _app
+    if _app is None:
+        _app = start(texts(env), ports(env))
+    return _app

@@ -1,0 +1,80 @@
+"""The Worker's environment as the app wants it, the app's answers as the platform does."""
+
+from inspect import iscoroutine
+from typing import Any
+
+from proxy.api.app import App, Misconfigured
+from proxy.core.ports import Ports
+from proxy.objects.access_keys import KeyStoreStub
+from proxy.objects.limits import AccountsStub, BucketsStub, PoolsStub
+from proxy.objects.objects import FlightsStub, ProviderBoardStub, PurgeLedgerStub
+from proxy.objects.statistics import StatisticsStub
+from proxy.platform.batches import BatchesStub
+from proxy.platform.brotli import unbrotli
+from proxy.platform.clock import SystemClock, SystemRandom
+from proxy.platform.fetch import FetchUpstream, parse_url
+from proxy.platform.http import discard, is_unread, request_from, response_to
+from proxy.platform.kv import KVStore
+from proxy.platform.log import log
+from proxy.platform.memory import heap_bytes
+from proxy.platform.points import EnginePoints
+from proxy.platform.r2 import R2Store
+
+OBJECTS = (
+    "PROVIDER_STATE",
+    "CACHE_PURGES",
+    "CACHE_FLIGHT",
+    "ACCESS_KEYS",
+    "RATE_BUCKET",
+    "PROVIDER_POOL",
+    "KEY_ACCOUNT",
+    "STATISTICS",
+    "BATCH_RUNNER",
+)
+"""The bindings of Durable Objects, all of which the Worker needs."""
+
+
+def ports(env: Any) -> Ports:
+    """The platform behind the app's ports."""
+    ai = getattr(env, "AI", None)
+    objects = {name: getattr(env, name, None) for name in OBJECTS}
+    return Ports(
+        upstream=FetchUpstream(ai),
+        clock=SystemClock(),
+        random=SystemRandom(),
+        board=ProviderBoardStub(objects["PROVIDER_STATE"]),
+        purges=PurgeLedgerStub(objects["CACHE_PURGES"]),
+        flights=FlightsStub(objects["CACHE_FLIGHT"]),
+        keys=KeyStoreStub(objects["ACCESS_KEYS"]),
+        buckets=BucketsStub(objects["RATE_BUCKET"]),
+        accounts=AccountsStub(objects["KEY_ACCOUNT"]),
+        pools=PoolsStub(objects["PROVIDER_POOL"]),
+        statistics=StatisticsStub(objects["STATISTICS"]),
+        batches=BatchesStub(objects["BATCH_RUNNER"]),
+        kv=KVStore(env.CACHE_KV) if hasattr(env, "CACHE_KV") else None,
+        r2=R2Store(env.CACHE_R2) if hasattr(env, "CACHE_R2") else None,
+        points=EnginePoints(env.METRICS) if hasattr(env, "METRICS") else None,
+        parse_url=parse_url,
+        heap=heap_bytes,
+        unbrotli=unbrotli,
+        log=log,
+        bindings=frozenset({"workers-ai"} if ai else ()),
+        unbound=tuple(name for name in OBJECTS if not hasattr(objects[name], "getByName")),
+    )
+
+
+def respond(app: App | Misconfigured, request: Any, ctx: Any) -> Any:
+    """The platform's response to a request, at once where neither the app nor the caller's body
+    must be waited for."""
+    given = request_from(request, ctx, app.open_hold())
+    reaction = app.handle(given, lambda response: response_to(response, ctx))
+    if not iscoroutine(reaction) and not is_unread(request):
+        return reaction
+    return _respond_later(reaction, request)
+
+
+async def _respond_later(reaction: Any, request: Any) -> Any:
+    response = await reaction if iscoroutine(reaction) else reaction
+    if is_unread(request):
+        await discard(request)
+    return response

@@ -1,0 +1,1 @@
+"""The platform as core.ports wants it."""

@@ -1,0 +1,1 @@
+"""How a request for a model is answered."""

@@ -1,0 +1,334 @@
+"""Many requests in one call: order, errors of their own, one answer for identical ones."""
+
+import asyncio
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from proxy.batch.run import AT_ONCE, START_SECONDS
+from proxy.core.errors import ClientGone
+from proxy.core.ports import Outgoing
+from proxy.core.web import Response
+from tests.unit.api.test_app import request, streamed
+from tests.unit.doubles import FakeReply, LoopClock, in_no_time
+from tests.unit.routing.test_manager import error, whole
+from tests.unit.serving.test_chat import GPT, House, by_host, unlike
+
+ROOMY = {"RATE_LIMIT_BURST": "1000"}
+CALL = {"model": GPT, "fallback": False}
+
+
+def asked(house: House, *requests: Any, **fields: Any) -> Any:
+    body = {"requests": list(requests)} | fields
+    return structs.replace(request("POST", "/v1/batch", body), defer=house.defer)
+
+
+async def batch(house: House, *requests: Any) -> Any:
+    reaction = house.app.handle(asked(house, *requests))
+    assert not isinstance(reaction, Response)
+    response = await reaction
+    return response.status, json.loads(response.body)
+
+
+def ask(prompt: str, **fields: Any) -> dict[str, Any]:
+    return CALL | {"prompt": prompt} | fields
+
+
+def lines(house: House) -> list[dict[str, Any]]:
+    """The requests that are logged: the batch and each of its own."""
+    return [fields for _, name, fields in house.log.lines if name == "request"]
+
+
+def is_batch(fields: dict[str, Any]) -> bool:
+    return fields["http.route"] == "/v1/batch"
+
+
+async def test_each_has_its_own_answer_in_order() -> None:
+    house = House(by_host(openai=unlike()))
+    status, told = await batch(house, *(ask(f"{number}") for number in range(10)))
+    assert status == 200
+    assert [result["index"] for result in told["results"]] == list(range(10))
+    assert sorted(r["response"]["data"] for r in told["results"]) == sorted(
+        str(number) for number in range(1, 11)
+    )
+    assert told["summary"] == {"total": 10, "succeeded": 10, "failed": 0}
+
+
+async def test_a_failure_is_ones_own() -> None:
+    def answer(outgoing: Outgoing) -> FakeReply:
+        assert outgoing.body
+        return error(400, "too odd") if b"odd" in outgoing.body else whole("fine")
+
+    house = House(by_host(openai=answer))
+    requests = (ask("a"), ask("odd"), {"prompt": ""}, ask("b", stream=True), ask("c"), "no object")
+    status, told = await batch(house, *requests)
+    assert status == 200
+    assert [result["status"] for result in told["results"]] == [200, 400, 400, 400, 200, 400]
+    errors = [result["response"].get("error", {}) for result in told["results"]]
+    assert errors[1]["source"] == "provider"
+    assert "prompt" in errors[2]["message"]
+    assert errors[3]["param"] == "stream"
+    assert told["summary"] == {"total": 6, "succeeded": 2, "failed": 4}
+
+
+async def test_identical_ones_are_asked_once() -> None:
+    house = House(by_host(openai=unlike()))
+    same = [ask("a"), ask("b"), {**dict(reversed(ask("a").items()))}]
+    _, told = await batch(house, *same)
+    texts = [result["response"]["data"] for result in told["results"]]
+    assert texts[0] == texts[2] != texts[1]
+    assert len(house.sent) == 2
+
+
+async def test_unless_they_want_an_answer_each() -> None:
+    house = House(by_host(openai=unlike()))
+    await batch(house, *[ask("a", cache={"mode": "off"})] * 3)
+    assert len(house.sent) == 3
+
+
+class Slowly:
+    """A provider that takes a second for each answer, and counts how many are under way."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    def answer(self, _: object) -> FakeReply:
+        provider = self
+
+        class Reply(FakeReply):
+            async def read(self) -> bytes:
+                provider.now += 1
+                provider.most = max(provider.most, provider.now)
+                await asyncio.sleep(1)
+                provider.now -= 1
+                return await super().read()
+
+        return Reply(*whole("Hi!").pieces)
+
+
+@in_no_time
+async def test_so_many_at_once_and_no_more() -> None:
+    slow = Slowly()
+    house = House(by_host(openai=slow.answer), LoopClock())
+    await batch(house, *(ask(f"{number}") for number in range(20)))
+    assert slow.most == AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"requests": []}, "requests"),
+        ({"requests": [{}] * 101}, "requests"),
+        ({}, "requests"),
+        ({"requests": [{}], "steam": True}, "steam"),
+    ],
+)
+async def test_a_batch_that_is_wrong(fields: Any, param: str) -> None:
+    house = House(by_host())
+    reaction = house.app.handle(request("POST", "/v1/batch", fields))
+    response = reaction if isinstance(reaction, Response) else await reaction
+    assert response.status == 400
+    assert param in json.loads(response.body)["error"]["message"]
+
+
+@in_no_time
+async def test_streamed_they_come_as_they_are_done() -> None:
+    def answer(outgoing: Outgoing) -> FakeReply:
+        assert outgoing.body
+        wait = 5.0 if b"slow" in outgoing.body else 0.1
+        return FakeReply(wait, *whole("done").pieces)
+
+    house = House(by_host(openai=answer), LoopClock())
+    response = await house.app.handle(asked(house, ask("slow"), ask("quick"), stream=True))
+    text = (await streamed(response)).decode()
+    events = [line.removeprefix("data: ") for line in text.split("\n") if "data: " in line]
+    told = [json.loads(event) for event in events]
+    assert [result.get("index") for result in told] == [1, 0, None]
+    assert told[-1]["summary"] == {"total": 2, "succeeded": 2, "failed": 0}
+    assert text.count("event: result") == 2
+    assert text.count("event: done") == 1
+
+
+@in_no_time
+async def test_when_the_caller_is_gone_nothing_more_is_begun() -> None:
+    house = House(by_host(openai=lambda _: FakeReply(1.0, *whole("Hi!").pieces)), LoopClock())
+    requests = [ask(f"{number}") for number in range(50)]
+    response = await house.app.handle(asked(house, *requests, stream=True))
+
+    async def gone(_: bytes) -> None:
+        raise ClientGone
+
+    await response.stream(gone)
+    assert len(house.sent) <= 2 * AT_ONCE
+    assert house.line["proxy.stream.ended"] == "client_gone"
+
+
+class TestChunks:
+    """A batch that one invocation can't hold."""
+
+    def sizes(self, house: House) -> list[int]:
+        return [len(json.loads(chunk)["parts"]) for _, chunk in house.batches.calls]
+
+    async def test_it_is_run_elsewhere_part_by_part(self) -> None:
+        def answer(outgoing: Outgoing) -> FakeReply:
+            assert outgoing.body
+            return error(400, "too odd") if b"odd" in outgoing.body else whole("fine")
+
+        house = House(by_host(openai=answer), **ROOMY)
+        requests = [ask(f"{number}") for number in range(58)] + [ask("odd"), {"prompt": ""}]
+        _, told = await batch(house, *requests)
+        assert [result["index"] for result in told["results"]] == list(range(60))
+        assert told["summary"] == {"total": 60, "succeeded": 58, "failed": 2}
+        assert [result["status"] for result in told["results"][58:]] == [400, 400]
+        assert self.sizes(house) == [24, 24, 12]
+        ids = [result["response"]["metadata"]["requestId"] for result in told["results"]]
+        [name] = {name for name, _ in house.batches.calls}
+        id_, _, chance = name.rpartition(".")
+        assert len(chance) == 16  # callers may choose the same id
+        assert ids == [f"{id_}-{number}" for number in range(60)]
+
+    async def test_one_that_fits_is_not(self) -> None:
+        house = House(by_host(openai=unlike()))
+        _, told = await batch(house, *(ask(f"{number}") for number in range(24)))
+        assert told["summary"]["succeeded"] == 24
+        assert house.batches.calls == []
+
+    async def test_identical_ones_are_asked_once_over_all_parts(self) -> None:
+        house = House(by_host(openai=unlike()))
+        _, told = await batch(house, *(ask(f"{number % 30}") for number in range(90)))
+        texts = [result["response"]["data"] for result in told["results"]]
+        assert len(set(texts)) == len(house.sent) == 30
+        assert texts[:30] == texts[30:60] == texts[60:]
+
+    async def test_what_a_runner_is_told(self) -> None:
+        house = House(by_host(openai=unlike()), PROXY_API_KEY="the-one-key", RATE_LIMIT_BURST="30")
+        headers = {
+            "authorization": "Bearer the-one-key",
+            "x-api-key": "the-one-key",
+            "api-key": "the-one-key",
+            "cf-aig-skip-cache": "true",
+            "traceparent": f"00-{'a' * 32}-{'b' * 16}-01",
+        }
+        body = {"requests": [ask(f"{number}") for number in range(40)]}
+        asked = request("POST", "/v1/batch", body, **headers)
+        response = await house.app.handle(structs.replace(asked, defer=house.defer))
+        results = json.loads(response.body)["results"]
+        # Each is counted by itself, and the headers hold for each.
+        assert Counter(result["status"] for result in results) == {200: 30, 429: 10}
+        told = [result["response"]["metadata"].get("cacheStatus") for result in results]
+        assert set(told) == {"bypass", None}
+        for _, chunk in house.batches.calls:
+            assert b"the-one-key" not in chunk
+        each = lines(house)
+        assert len(each) == 40 + 1
+        assert len({fields["enduser.id"] for fields in each}) == 1
+        assert {fields["trace_id"] for fields in each} == {"a" * 32}
+
+    async def test_a_runner_that_cannot_be_reached_fails_its_part_only(self) -> None:
+        house = House(by_host(openai=unlike()), **ROOMY)
+        house.batches.down = (1,)
+        _, told = await batch(house, *(ask(f"{number}") for number in range(60)))
+        assert told["summary"] == {"total": 60, "succeeded": 36, "failed": 24}
+        lost = told["results"][24]["response"]
+        assert (lost["error"]["type"], lost["error"]["code"]) == ("internal_error", 500)
+        assert lost["metadata"]["requestId"].endswith("-24")
+        assert house.events("error").count("batch runner lost") == 1
+
+    @in_no_time
+    async def test_one_that_hangs_costs_its_time_once(self) -> None:
+        house = House(by_host(openai=unlike()), LoopClock(), SUBREQUEST_LIMIT="50")
+        house.batches.silent = True
+        began = asyncio.get_running_loop().time()
+        _, told = await batch(house, *(ask(f"{number}") for number in range(60)))
+        assert told["summary"]["failed"] == 60
+        assert asyncio.get_running_loop().time() - began == START_SECONDS
+        assert len(house.batches.calls) < 10
+
+    async def test_nor_does_one_that_is_lost_take_its_results_along(self) -> None:
+        house = House(by_host(openai=unlike()))
+        house.batches.lost_after = 20
+        same = [ask(f"{number % 30}") for number in range(60)]
+        _, told = await batch(house, *same)
+        statuses = [result["status"] for result in told["results"]]
+        assert statuses[:30] == statuses[30:]
+        assert statuses[:30] == [200] * 20 + [500] * 4 + [200] * 6
+
+    @pytest.mark.parametrize(
+        ("limit", "count", "seconds", "names"),
+        [
+            ("10000", 50, 9, {""}),
+            # Two at a time, three calls side by side.
+            ("50", 50, 9, {""}),
+            # 50 calls would be too many: who gets the first 90 makes 45, who gets the rest 5.
+            ("50", 100, 17, {"", ".0", ".90"}),
+        ],
+    )
+    @in_no_time
+    async def test_never_more_at_once(
+        self, limit: str, count: int, seconds: float, names: set[str]
+    ) -> None:
+        slow = Slowly()
+        house = House(by_host(openai=slow.answer), LoopClock(), **ROOMY, SUBREQUEST_LIMIT=limit)
+        _, told = await batch(house, *(ask(f"{number}", fallback=True) for number in range(count)))
+        assert told["summary"]["succeeded"] == count
+        assert slow.most == AT_ONCE
+        assert asyncio.get_running_loop().time() == pytest.approx(seconds, abs=0.5)
+        name = told["results"][0]["response"]["metadata"]["requestId"].removesuffix("-0")
+        suffixes = {called.removeprefix(name)[len(".") + 16 :] for called, _ in house.batches.calls}
+        assert suffixes == names
+
+    @in_no_time
+    async def test_they_are_told_as_they_come_and_not_begun_for_nobody(self) -> None:
+        slow = by_host(openai=lambda _: FakeReply(1.0, *whole("Hi!").pieces))
+        house = House(slow, LoopClock())
+        requests = [ask(f"{number}") for number in range(60)]
+        response = await house.app.handle(asked(house, *requests, stream=True))
+        pieces: list[bytes] = []
+
+        async def write(data: bytes) -> None:
+            if len(pieces) == 10:
+                raise ClientGone
+            pieces.append(data)
+
+        assert response.stream
+        await response.stream(write)
+        assert asyncio.get_running_loop().time() == pytest.approx(2, abs=0.5)
+        assert len(house.sent) == 18  # three sixes of the first part
+        await asyncio.sleep(60)
+        assert len(house.sent) == 18
+        [ended] = [f.get("proxy.stream.ended") for f in lines(house) if is_batch(f)]
+        assert ended == "client_gone"
+        assert sum(not is_batch(f) for f in lines(house)) == 18  # what was called off is told of
+
+
+async def test_each_is_counted_by_itself() -> None:
+    house = House(by_host(openai=unlike()), RATE_LIMIT_BURST="3", RATE_LIMIT_LEASE="1")
+    _, told = await batch(house, *(ask(f"{number}") for number in range(5)))
+    assert sorted(result["status"] for result in told["results"]) == [200, 200, 200, 429, 429]
+    told_of = lines(house)
+    assert len(told_of) == 5 + 1
+    assert sum(map(is_batch, told_of)) == 1
+    assert len({fields["proxy.request_id"] for fields in told_of}) == 6
+
+
+BEYOND = 18446744073709551616
+
+
+@pytest.mark.parametrize("number", [BEYOND, -(10**30), 1e308, 2**63])
+async def test_a_schema_may_hold_any_number(number: Any) -> None:
+    """In one item it is no matter of the others', and goes on to the provider as it is."""
+    house = House(by_host(openai=unlike()))
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": number}}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    requests = (ask("a", tools=[tool]), ask("b"), ask("a", tools=[tool]), ask("a"))
+    status, told = await batch(house, *requests)
+    assert status == 200
+    assert told["summary"] == {"total": 4, "succeeded": 4, "failed": 0}
+    answers = [result["response"]["data"] for result in told["results"]]
+    assert answers[0] == answers[2]  # identical ones are still asked once
+    assert len(house.sent) == 3
+    sent = [json.loads(outgoing.body or b"") for outgoing in house.upstream.sent]
+    assert [body["tools"] for body in sent if "tools" in body] == [[tool]]
