@@ -15,8 +15,8 @@ from proxy.analytics.insights import insights, render
 from proxy.analytics.insights.model import Market, Opening, Seen
 from proxy.analytics.query import pages, parameters, prometheus, question, report
 from proxy.analytics.query.prometheus import State
-from proxy.analytics.record.event import Event
 from proxy.analytics.record.recorder import Recorder
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store import request_log as requests
 from proxy.analytics.store.figures import KEPT_SECONDS, SPAN_SECONDS, Query, Span, Sums
 from proxy.analytics.store.request_log import Page
@@ -110,7 +110,7 @@ class Observatory:
         headers = {**FRESH, "content-type": prometheus.CONTENT_TYPE}
         return Response(headers=headers, body=prometheus.render(sums.groups, state, catalogue))
 
-    async def _events(self, since: int, only: Any) -> list[Event]:
+    async def _events(self, since: int, only: Any) -> list[RequestRecord]:
         """The newest of the request log that came after a moment (ms since 1970)."""
         limit = requests.KEPT // self._config.analytics_shards
         query = _json(LogQuery(limit=limit, only=only, bare=True))

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Struct, structs
 
 from proxy.access.gate import authorization_of, require_admin
-from proxy.analytics.record.event import BATCH, Event, without_quotes
 from proxy.analytics.record.log_line import level, line
+from proxy.analytics.record.request_record import BATCH, RequestRecord, without_quotes
 from proxy.analytics.record.trace import begin
 from proxy.api import absent, offers
 from proxy.api.services import Parts
@@ -202,7 +202,7 @@ class App:
         if self._parts.exporter or found.parent:
             exchange.join(found, recorded=self._parts.exporter is not None)
 
-    def _record(self, exchange: Exchange, event: Event) -> None:
+    def _record(self, exchange: Exchange, event: RequestRecord) -> None:
         """Takes the event of a request that is over. What is not named in PATHS, and questions
         whether the proxy is alive, are no traffic."""
         counted = exchange.endpoint not in ("", "/health") and event.method != "OPTIONS"
@@ -230,7 +230,7 @@ class Misconfigured:
         exchange.end(response.status, len(response.body))
         return build(exchange.finish(response, ()))
 
-    def _record(self, exchange: Exchange, event: Event) -> None:
+    def _record(self, exchange: Exchange, event: RequestRecord) -> None:
         self._ports.log(level(event), "request", line(event))
 
     def open_hold(self) -> None:

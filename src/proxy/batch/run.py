@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct, structs
 
-from proxy.analytics.record.event import BATCH, ITEM
+from proxy.analytics.record.request_record import BATCH, ITEM
 from proxy.batch.capacity import Room
 from proxy.cache.key import cache_key
 from proxy.core.body_memory import RETRY_SECONDS

@@ -42,7 +42,9 @@ def note_asked(exchange: Exchange, routing: Routing, metadata: Mapping[str, str]
             kept[name] = value
     exchange.facts["metadata"] = kept
     provider = f"{routing.provider}/" if routing.provider else ""
-    exchange.facts.update(asked=f"{provider}{routing.model}"[:200], strategy=routing.strategy or "")
+    exchange.facts.update(
+        requested_model=f"{provider}{routing.model}"[:200], strategy=routing.strategy or ""
+    )
 
 
 def log_prompt(exchange: Exchange, call: Call) -> None:

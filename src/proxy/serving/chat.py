@@ -175,7 +175,7 @@ class Chat:
             retrying=retrying(exchange.request.headers, self._manager.retrying),
         )
         key = asked.key() if asked.wanted.read or asked.wanted.store else ""
-        exchange.facts["prompt"] = key[:16]
+        exchange.facts["cache_key"] = key[:16]
         hit = None
         if asked.wanted.read:
             hit = await self._cache.find(key, asked.wanted, exchange.request.defer)

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import structs
 
 from proxy.access.gate import authorization_of
-from proxy.analytics.record.event import UNSENT, Event
+from proxy.analytics.record.request_record import UNSENT, RequestRecord
 from proxy.analytics.record.trace import Trace
 from proxy.core.chat import Attempt, Served, Usage
 from proxy.core.config import Config
@@ -50,7 +50,7 @@ class Exchange:
         self,
         request: Request,
         ports: Ports,
-        record: Callable[["Exchange", Event], None],
+        record: Callable[["Exchange", RequestRecord], None],
         endpoint: str,
         dialect: Dialect,
     ) -> None:
@@ -147,8 +147,8 @@ class Exchange:
         self.facts.update(
             provider=served.provider,
             model=served.model,
-            cache=served.cache_status,
-            tier=served.cache_tier or "",
+            cache_status=served.cache_status,
+            cache_tier=served.cache_tier or "",
             cost=bounded(served.cost.nano_usd),
             cost_origin=served.cost.origin or "",
         )
@@ -209,10 +209,10 @@ class Exchange:
         if self.hold:
             self.hold.release()
 
-    def _event(self, status: int, size: int) -> Event:
+    def _event(self, status: int, size: int) -> RequestRecord:
         headers, principal = self.request.headers, self.principal
         length = headers.get("content-length", "")
-        return Event(
+        return RequestRecord(
             at=round(self.began * 1000),
             id=self.id,
             endpoint=self.endpoint or self.request.path[:200],

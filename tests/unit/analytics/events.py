@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 from msgspec import structs
 
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.totals import Totals, count_attempts
 from proxy.core.chat import Attempt
 
@@ -18,7 +18,7 @@ HOSTILE = st.text(max_size=40) | st.builds(
 COUNT = st.integers(0, 2**40)
 
 
-def counted(one: Event) -> list[tuple[Event, Totals]]:
+def counted(one: RequestRecord) -> list[tuple[RequestRecord, Totals]]:
     """What an event counts for, and where: as itself, and under each pair that was tried."""
     whole = Totals()
     whole.count([one])
@@ -29,7 +29,7 @@ def counted(one: Event) -> list[tuple[Event, Totals]]:
     return [(one, whole), *tried]
 
 
-def event(**fields: Any) -> Event:
+def event(**fields: Any) -> RequestRecord:
     """An ordinary answer of a provider, but for what is given."""
     ordinary: dict[str, Any] = {
         "at": 1_700_000_000_000,
@@ -40,15 +40,15 @@ def event(**fields: Any) -> Event:
         "user": "ann",
         "provider": "groq",
         "model": "llama-3.3-70b-versatile",
-        "asked": "fast",
+        "requested_model": "fast",
         "attempts": (attempt(),),
-        "cache": "miss",
+        "cache_status": "miss",
         "input": 25,
         "output": 150,
         "cost": 200_000,
         "cost_origin": "computed",
     }
-    return Event(**ordinary | fields)
+    return RequestRecord(**ordinary | fields)
 
 
 def attempt(outcome: str = "ok", provider: str = "groq", ms: int = 116, **fields: Any) -> Attempt:
@@ -69,7 +69,7 @@ ATTEMPTS = st.lists(
     max_size=5,
 ).map(tuple)
 EVENTS = st.builds(
-    Event,
+    RequestRecord,
     at=st.integers(1, 2**42),
     id=HOSTILE,
     endpoint=HOSTILE,
@@ -82,11 +82,11 @@ EVENTS = st.builds(
     source=st.sampled_from(["", "proxy", "provider"]),
     provider=HOSTILE,
     model=HOSTILE,
-    asked=HOSTILE,
+    requested_model=HOSTILE,
     strategy=HOSTILE,
     attempts=ATTEMPTS,
-    cache=st.sampled_from(["", "hit", "miss", "bypass", "stale"]),
-    tier=st.sampled_from(["", "memory", "kv", "r2"]),
+    cache_status=st.sampled_from(["", "hit", "miss", "bypass", "stale"]),
+    cache_tier=st.sampled_from(["", "memory", "kv", "r2"]),
     stream=st.booleans(),
     ended=HOSTILE,
     first_ms=st.none() | COUNT,
@@ -100,7 +100,7 @@ EVENTS = st.builds(
     bytes_out=COUNT,
     country=HOSTILE,
     colo=HOSTILE,
-    prompt=HOSTILE,
+    cache_key=HOSTILE,
     trace=st.sampled_from(["", "4bf92f3577b34da6a3ce929d0e0e4736"]),
     span=st.sampled_from(["", "00f067aa0ba902b7"]),
     parent=st.sampled_from(["", "b7ad6b7169203331"]),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from proxy.analytics.query import report
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.figures import Flush, Query, Sums
 from proxy.analytics.store.shard import Shard
 from proxy.core.chat import Attempt
@@ -17,7 +17,7 @@ NOW = 1_764_104_460
 NOW_MS = NOW * 1000
 
 
-def event(**fields: Any) -> Event:
+def event(**fields: Any) -> RequestRecord:
     given: dict[str, Any] = {
         "at": NOW_MS,
         "id": "req_1",
@@ -25,10 +25,10 @@ def event(**fields: Any) -> Event:
         "status": 200,
         "ms": 100,
     }
-    return Event(**(given | fields))
+    return RequestRecord(**(given | fields))
 
 
-def flush(isolate: str, number: int, *events: Event, lost: int = 0) -> bytes:
+def flush(isolate: str, number: int, *events: RequestRecord, lost: int = 0) -> bytes:
     told = Flush(isolate=isolate, number=number, events=Raw(msgspec.json.encode(events)), lost=lost)
     return msgspec.json.encode(told)
 
@@ -46,7 +46,7 @@ attempts = st.builds(
     ms=st.integers(0, 1000),
 )
 events = st.builds(
-    Event,
+    RequestRecord,
     # A day and its eve, so that rows of all spans differ.
     at=st.integers(NOW_MS - 30 * 3_600_000, NOW_MS + 3_600_000),
     id=st.text("0123456789abcdef", min_size=4, max_size=4),
@@ -58,8 +58,8 @@ events = st.builds(
     model=st.sampled_from(["", "small", "large", "7"]),
     error=st.sampled_from(["", "provider_error"]),
     attempts=st.lists(attempts, max_size=2).map(tuple),
-    cache=st.sampled_from(["", "hit", "miss", "bypass", "stale"]),
-    tier=st.sampled_from(["", "memory", "kv", "r2"]),
+    cache_status=st.sampled_from(["", "hit", "miss", "bypass", "stale"]),
+    cache_tier=st.sampled_from(["", "memory", "kv", "r2"]),
     ended=st.sampled_from(["", "ok", "client_gone"]),
     first_ms=st.none() | st.integers(0, 60_000),
     input=st.none() | st.integers(0, 1_000_000),

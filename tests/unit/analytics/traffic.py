@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from proxy.analytics.insights.model import Opening, Pair, Seen
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.figures import Group
 from proxy.analytics.store.totals import Totals
 from proxy.core.chat import Attempt
@@ -71,9 +71,9 @@ class Traffic:
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
         self.user = ""
-        self.recent: dict[tuple[str, Pair], Event] = {}
-        self.old: list[Event] = []
-        self.returned: list[Event] = []
+        self.recent: dict[tuple[str, Pair], RequestRecord] = {}
+        self.old: list[RequestRecord] = []
+        self.returned: list[RequestRecord] = []
         self.events = [self._event(number, when) for number, when in enumerate(self._moments())]
 
     @property
@@ -105,7 +105,7 @@ class Traffic:
 
         return sorted(moment() for _ in range(self.requests))
 
-    def _event(self, number: int, when: float) -> Event:
+    def _event(self, number: int, when: float) -> RequestRecord:
         random = self.random
         if number % self.sessions == 0:
             self.user = random.choices(list(self.users), list(self.users.values()))[0]
@@ -115,15 +115,19 @@ class Traffic:
         common = {"at": at, "id": f"{number:06}", "endpoint": "/v1/chat", "user": user}
         chance = random.random()
         if chance < self.limited(user):
-            return Event(status=429, ms=1, error="rate_limit_exceeded", source="proxy", **common)
+            return RequestRecord(
+                status=429, ms=1, error="rate_limit_exceeded", source="proxy", **common
+            )
         if chance > 1 - self.invalid(user):
-            return Event(status=400, ms=1, error="invalid_request", source="proxy", **common)
+            return RequestRecord(
+                status=400, ms=1, error="invalid_request", source="proxy", **common
+            )
         recent = self.recent.get((user, pair))
         fresh = recent and at - recent.at - recent.ms < TTL * 1000
         if recent and fresh and random.random() < self.hits(user, pair):
             return self._hit(recent, common)
         back = self._back(user, at)
-        prompt = back.prompt if back else f"{number:016x}"
+        prompt = back.cache_key if back else f"{number:016x}"
         event = self._answered(pair, when, prompt, common)
         if back:
             self.returned.append(event)
@@ -132,7 +136,7 @@ class Traffic:
             self.old.append(event)
         return event
 
-    def _back(self, user: str, at: int) -> Event | None:
+    def _back(self, user: str, at: int) -> RequestRecord | None:
         if not self.returns or self.random.random() >= self.returns:
             return None
         least, most = (hours * 3_600_000 for hours in self.ages)
@@ -144,13 +148,16 @@ class Traffic:
                 return event
         return None
 
-    def _hit(self, of: Event, common: dict[str, Any]) -> Event:
-        return Event(
-            status=200, ms=5, provider=of.provider, model=of.model, cache="hit", tier="memory",
-            prompt=of.prompt, input=0, output=0, cost=0, saved=of.cost or 0, **common,
+    def _hit(self, of: RequestRecord, common: dict[str, Any]) -> RequestRecord:
+        return RequestRecord(
+            status=200, ms=5, provider=of.provider, model=of.model,
+            cache_status="hit", cache_tier="memory", cache_key=of.cache_key,
+            input=0, output=0, cost=0, saved=of.cost or 0, **common,
         )  # fmt: skip
 
-    def _answered(self, pair: Pair, when: float, prompt: str, common: dict[str, Any]) -> Event:
+    def _answered(
+        self, pair: Pair, when: float, prompt: str, common: dict[str, Any]
+    ) -> RequestRecord:
         random = self.random
         attempts: list[Attempt] = []
         stream = random.random() < 0.5
@@ -168,13 +175,13 @@ class Traffic:
             cost = self.prices.price(
                 *one, input=tokens_in, output=tokens_out, cached=0, reasoning=0
             )
-            return Event(
+            return RequestRecord(
                 status=200, ms=ms, provider=one[0], model=one[1], attempts=tuple(attempts),
-                cache="miss", stream=stream, ended="ok" if stream else "", prompt=prompt,
+                cache_status="miss", stream=stream, ended="ok" if stream else "", cache_key=prompt,
                 first_ms=ms if stream else None, input=tokens_in, output=tokens_out, cost=cost,
                 cost_origin="computed", **common,
             )  # fmt: skip
-        return Event(
+        return RequestRecord(
             status=502, ms=attempts[-1].ms, attempts=tuple(attempts), error="provider_error",
-            source="provider", cache="miss", prompt=prompt, **common,
+            source="provider", cache_status="miss", cache_key=prompt, **common,
         )  # fmt: skip

@@ -16,7 +16,7 @@ from proxy.analytics.insights.model import (
     usd,
 )
 from proxy.analytics.insights.sampling import Log, Odd, Tally, odd_ones, spread
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.figures import Group
 
 LOOKED_UP = 200
@@ -53,9 +53,9 @@ def _tallies(seen: Seen, log: Log, dimension: Dimension) -> dict[str, Tally]:
             looked_up[name] += group.totals.hits + group.totals.misses
     marks: defaultdict[str, list[tuple[int, bool]]] = defaultdict(list)
     for event in log.events:
-        if event.model and event.cache in ("hit", "miss"):
+        if event.model and event.cache_status in ("hit", "miss"):
             name = event.user if dimension == "user" else f"{event.provider}/{event.model}"
-            marks[name].append((log.part(event), event.cache == "hit"))
+            marks[name].append((log.part(event), event.cache_status == "hit"))
     return {
         name: Tally(hits[name], size, scatter)
         for name, size in looked_up.items()
@@ -109,10 +109,10 @@ class _Gain(Struct):
 
 def longer_ttl(seen: Seen, log: Log) -> list[Insight]:
     """What a longer TTL would have brought: the log is played again with it."""
-    asked: defaultdict[str, list[Event]] = defaultdict(list)
-    looked_up = [e for e in log.events if e.prompt and e.cache in ("hit", "miss")]
+    asked: defaultdict[str, list[RequestRecord]] = defaultdict(list)
+    looked_up = [e for e in log.events if e.cache_key and e.cache_status in ("hit", "miss")]
     for event in looked_up:
-        asked[event.prompt].append(event)
+        asked[event.cache_key].append(event)
     span = (log.end - log.begin) / 1000
     ttls = sorted({t for t in (2 * seen.ttl, *TTLS) if seen.ttl < t <= span})
     gains = {ttl: _replayed(asked, seen.ttl * 1000, ttl * 1000) for ttl in ttls}
@@ -121,7 +121,7 @@ def longer_ttl(seen: Seen, log: Log) -> list[Insight]:
     ttl, gain = next(((t, g) for t, g in gains.items() if g.hits >= enough), (0, _Gain()))
     if not seen.ttl or not ttl:
         return []
-    hits = sum(event.cache == "hit" for event in looked_up)
+    hits = sum(event.cache_status == "hit" for event in looked_up)
     dear = gain.nano_usd > 0
     saving = f", which cost {usd(gain.nano_usd)}" if dear else ""
     return [
@@ -148,7 +148,7 @@ def longer_ttl(seen: Seen, log: Log) -> list[Insight]:
     ]
 
 
-def _replayed(asked: dict[str, list[Event]], ttl: int, other: int) -> _Gain:
+def _replayed(asked: dict[str, list[RequestRecord]], ttl: int, other: int) -> _Gain:
     """What changes with another TTL (both in ms). A miss on an answer that was fresh had another
     reason and stays one; what was a hit may become a miss, since the answer is an older one."""
     gain = _Gain()
@@ -157,7 +157,7 @@ def _replayed(asked: dict[str, list[Event]], ttl: int, other: int) -> _Gain:
         supposed: int | None = None
         for event in events:
             done = event.at + event.ms
-            if event.cache == "hit":
+            if event.cache_status == "hit":
                 if supposed is not None and event.at - supposed >= other:
                     gain.hits -= 1
                     gain.nano_usd -= event.saved

@@ -17,7 +17,7 @@ from proxy.analytics.insights.model import (
     percent,
 )
 from proxy.analytics.insights.sampling import Interval, Log, Tally, spread
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 
 FAILED = 20
 """Failures below which no cluster is told,"""
@@ -51,7 +51,7 @@ class _Burst(Struct, frozen=True):
     """Failures that are close together. `doubt`: the probability that chance brings so many so
     close anywhere in the log is at most that."""
 
-    events: list[Event]
+    events: list[RequestRecord]
     failed: int
     outside: int
     outside_failed: int
@@ -62,8 +62,8 @@ class _Burst(Struct, frozen=True):
 
 def families(_: Seen, log: Log) -> list[Family]:
     """The bursts, and what fails steadily."""
-    failures: defaultdict[Sort, list[Event]] = defaultdict(list)
-    exposed: defaultdict[tuple[str, str, str], list[Event]] = defaultdict(list)
+    failures: defaultdict[Sort, list[RequestRecord]] = defaultdict(list)
+    exposed: defaultdict[tuple[str, str, str], list[RequestRecord]] = defaultdict(list)
     for event in log.events:
         exposed["", "", event.endpoint].append(event)
         for provider, model in set(_asked(event)):
@@ -87,17 +87,17 @@ def families(_: Seen, log: Log) -> list[Family]:
     ]
 
 
-def _asked(event: Event) -> list[Pair]:
+def _asked(event: RequestRecord) -> list[Pair]:
     """Who was asked, in turn."""
     return [(attempt.provider, attempt.model) for attempt in event.sent]
 
 
-def _limited(event: Event) -> bool:
+def _limited(event: RequestRecord) -> bool:
     """Whether a limit of the proxy's own refused it: that is told of the user."""
     return event.status in (402, 429) and event.source != "provider"
 
 
-def _sort(event: Event) -> Sort:
+def _sort(event: RequestRecord) -> Sort:
     who = (_asked(event) or [("", "")])[-1]
     return Sort(event.status, event.error, *who, event.endpoint)
 
@@ -105,7 +105,7 @@ def _sort(event: Event) -> Sort:
 # --- bursts -----------------------------------------------------------------------------------
 
 
-def _bursts(events: list[Event], bad: list[bool], whole: int) -> list[_Burst]:
+def _bursts(events: list[RequestRecord], bad: list[bool], whole: int) -> list[_Burst]:
     """The likeliest burst of a stretch of the log, and those before and after it."""
     size, failed = len(events), sum(bad)
     if not FAILED <= failed < size:

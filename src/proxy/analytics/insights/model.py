@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.figures import Group
 
 Kind = Literal["breaker", "error", "provider", "user", "cost", "cache"]
@@ -51,7 +51,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     """The window's sums by all five dimensions."""
     past: Sequence[Group] = ()
     """The same of the window before, as long."""
-    events: Sequence[Event] = ()
+    events: Sequence[RequestRecord] = ()
     """The newest of the window that are in the request log."""
     ttl: int = 0
     """For how many seconds the cache keeps an answer."""

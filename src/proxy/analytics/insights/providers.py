@@ -23,7 +23,7 @@ from proxy.analytics.insights.model import (
     usd,
 )
 from proxy.analytics.insights.sampling import Interval, Log, Tally, median, spread
-from proxy.analytics.record.event import Event, has_failed
+from proxy.analytics.record.request_record import RequestRecord, has_failed
 
 Metric = Literal["first_content", "answer", "cost"]
 METRICS: tuple[Metric, ...] = ("first_content", "answer", "cost")
@@ -133,7 +133,7 @@ def _series(log: Log, metric: Metric) -> dict[Pair, _Series]:
     return found
 
 
-def _value(event: Event, metric: Metric) -> int | None:
+def _value(event: RequestRecord, metric: Metric) -> int | None:
     """Milliseconds of the attempt that answered, or nano-dollars."""
     answered = event.attempts[-1] if event.attempts else None
     if event.failed or answered is None or answered.outcome != "ok":

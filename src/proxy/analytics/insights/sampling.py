@@ -14,7 +14,7 @@ from functools import cache
 
 from msgspec import Struct
 
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 
 PARTS = 24
 LEAST_PARTS = 6
@@ -163,12 +163,12 @@ class Log:
     """The requests for models in the order of time, and in which part of the log each is. A
     dashboard that asks every few seconds is no traffic."""
 
-    def __init__(self, events: Iterable[Event]) -> None:
+    def __init__(self, events: Iterable[RequestRecord]) -> None:
         of_models = (event for event in events if event.endpoint.startswith("/v1/"))
         self.events = sorted(of_models, key=lambda event: (event.at, event.id))
         self.begin = self.events[0].at if self.events else 0
         self.end = self.events[-1].at if self.events else 0
 
-    def part(self, event: Event) -> int:
+    def part(self, event: RequestRecord) -> int:
         """A number in [0, PARTS)."""
         return (event.at - self.begin) * PARTS // (self.end - self.begin + 1)

@@ -18,7 +18,7 @@ from proxy.analytics.insights.sampling import (
     rate,
     spread,
 )
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.figures import Group
 
 SHARED = 200
@@ -127,13 +127,13 @@ def _by_user(groups: Sequence[Group]) -> dict[str, _Sums]:
     return {user: found[user] for user in sorted(found)}
 
 
-def _refused(event: Event) -> bool:
+def _refused(event: RequestRecord) -> bool:
     """As Totals counts what is limited."""
     return event.status in (402, 429)
 
 
 def _tallies(
-    counts: dict[str, tuple[int, int]], log: Log, marked: Callable[[Event], bool]
+    counts: dict[str, tuple[int, int]], log: Log, marked: Callable[[RequestRecord], bool]
 ) -> dict[str, Tally]:
     marks: defaultdict[str, list[tuple[int, bool]]] = defaultdict(list)
     for event in log.events:

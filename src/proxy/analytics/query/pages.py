@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from proxy.analytics.query import parameters
 from proxy.analytics.query.report import NANO
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.request_log import Column, Filters, Page, Position, Query, Row
 
 LIMIT = 50
@@ -75,7 +75,7 @@ def cursor_of(positions: Sequence[int]) -> str:
     return urlsafe_b64encode(msgspec.json.encode(positions)).rstrip(b"=").decode()
 
 
-def shown(event: Event) -> dict[str, Any]:
+def shown(event: RequestRecord) -> dict[str, Any]:
     """An event as it is told: nothing unknown but null, money in dollars, times in ms."""
     whole, rest = divmod(event.at, 1000)
     return {
@@ -89,13 +89,13 @@ def shown(event: Event) -> dict[str, Any]:
         "keyId": event.key_id or None,
         "provider": event.provider or None,
         "model": event.model or None,
-        "asked": event.asked or None,
+        "asked": event.requested_model or None,
         "strategy": event.strategy or None,
         "attempts": event.attempts,
         "error": event.error or None,
         "source": event.source or None,
-        "cache": event.cache or None,
-        "tier": event.tier or None,
+        "cache": event.cache_status or None,
+        "tier": event.cache_tier or None,
         "stream": event.stream,
         "ended": event.ended or None,
         "ms": event.ms,
@@ -113,7 +113,7 @@ def shown(event: Event) -> dict[str, Any]:
     }
 
 
-def _usage(event: Event) -> dict[str, int] | None:
+def _usage(event: RequestRecord) -> dict[str, int] | None:
     if event.input is None and event.output is None:
         return None
     given, made = event.input or 0, event.output or 0

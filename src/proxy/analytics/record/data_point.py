@@ -13,7 +13,7 @@ queries slow.
 
 from operator import attrgetter
 
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.core.chat import Attempt
 from proxy.core.ports import DataPoint
 
@@ -67,7 +67,15 @@ COLUMNS: dict[str, str] = {
 NOBODY = "(none)"
 """The index of requests that were not let in."""
 
-_FIELDS = [{"user_name": "user", "request_id": "id"}.get(name, name) for name in BLOBS]
+_FIELD_OF_COLUMN = {
+    "asked": "requested_model",
+    "user_name": "user",
+    "cache": "cache_status",
+    "tier": "cache_tier",
+    "request_id": "id",
+    "prompt": "cache_key",
+}
+_FIELDS = [_FIELD_OF_COLUMN.get(name, name) for name in BLOBS]
 _ATTEMPTS = BLOBS.index("attempts")
 _BLOBS_BEFORE = attrgetter(*_FIELDS[:_ATTEMPTS])
 _BLOBS_AFTER = attrgetter(*_FIELDS[_ATTEMPTS + 1 :])
@@ -75,7 +83,7 @@ _MAX_BLOB = 16 * 1024 // 20
 _MAX_INDEX = 96
 
 
-def data_point(event: Event) -> DataPoint:
+def data_point(event: RequestRecord) -> DataPoint:
     """An event's blobs, doubles and index. What is not known is an empty text or 0."""
     attempts, sent = event.attempts, event.sent
     blobs = [*_BLOBS_BEFORE(event), _told(attempts) if attempts else "", *_BLOBS_AFTER(event)]

@@ -8,8 +8,8 @@ most once a minute, without the headers, which hold the collector's key.
 import asyncio
 from collections import deque
 
-from proxy.analytics.record.event import Event
 from proxy.analytics.record.otlp import encode
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.core.config import Config
 from proxy.core.errors import Fault
 from proxy.core.ports import Clock, Log, Outgoing, Random, Upstream
@@ -49,7 +49,7 @@ class Exporter:
         self._clock = clock
         self._random = random
         self._log = log
-        self._waiting: deque[Event] = deque()
+        self._waiting: deque[RequestRecord] = deque()
         self._lost = 0
         self._quiet_until = 0.0
 
@@ -58,7 +58,7 @@ class Exporter:
         """How many events wait."""
         return len(self._waiting)
 
-    def add(self, event: Event) -> None:
+    def add(self, event: RequestRecord) -> None:
         """Keeps an event until the next flush. One that belongs to no trace is left out."""
         if not (event.trace and event.span):
             return

@@ -9,7 +9,7 @@ No prompt and no secret: an event holds none.
 
 from msgspec import Struct, field
 
-from proxy.analytics.record.event import ITEM, Event
+from proxy.analytics.record.request_record import ITEM, RequestRecord
 
 OPERATIONS = {
     "/v1/generate": "chat",
@@ -66,13 +66,13 @@ class Line(Struct, kw_only=True, omit_defaults=True, gc=False):
     span_id: str = ""
 
 
-def level(event: Event) -> str:
+def level(event: RequestRecord) -> str:
     """`error` where the proxy or the providers failed the caller, its own mistakes are `info`."""
     broken = event.status < 400 and event.error != ""
     return "error" if broken or event.status >= 500 else "info"
 
 
-def line(event: Event) -> Line:
+def line(event: RequestRecord) -> Line:
     """The line of a request; nothing of a model where none is asked at its endpoint."""
     told = Line(
         request_id=event.id,
@@ -80,9 +80,9 @@ def line(event: Event) -> Line:
         strategy=event.strategy,
         duration_ms=event.ms,
         error_source=event.source,
-        cache_status=event.cache,
-        cache_tier=event.tier,
-        cache_key=event.prompt,
+        cache_status=event.cache_status,
+        cache_tier=event.cache_tier,
+        cache_key=event.cache_key,
         stream_ended=event.ended,
         cost_usd=None if event.cost is None else event.cost / 1e9,
         cost_origin=event.cost_origin,
@@ -105,7 +105,7 @@ def line(event: Event) -> Line:
         told.operation = operation
         told.dialect = event.dialect
         told.provider = provider_name(event.provider)
-        told.asked = event.asked
+        told.asked = event.requested_model
         told.stream = event.stream or None
         told.model = event.model
         told.first_seconds = None if event.first_ms is None else event.first_ms / 1000

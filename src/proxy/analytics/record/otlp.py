@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from proxy.analytics.record.event import ITEM, Event
 from proxy.analytics.record.log_line import OPERATIONS, line, provider_name
+from proxy.analytics.record.request_record import ITEM, RequestRecord
 from proxy.core.chat import Attempt
 from proxy.core.ports import Random
 
@@ -37,7 +37,7 @@ _SAMPLED = 0x01
 _KNOWN, _REMOTE = 0x100, 0x200  # whether the parent is another process's is known; it is
 
 
-def encode(events: Iterable[Event], resource: Mapping[str, str], random: Random) -> bytes:
+def encode(events: Iterable[RequestRecord], resource: Mapping[str, str], random: Random) -> bytes:
     """An ExportTraceServiceRequest of all spans of events that belong to a trace.
 
     resource: the attributes of who exports (`service.name`, `service.version`, …).
@@ -55,20 +55,20 @@ def encode(events: Iterable[Event], resource: Mapping[str, str], random: Random)
     return msgspec.json.encode(body)
 
 
-def _of(event: Event, random: Random) -> Iterator[dict[str, Any]]:
+def _of(event: RequestRecord, random: Random) -> Iterator[dict[str, Any]]:
     said: Attributes = msgspec.to_builtins(line(event))
     yield _request(event, said)
     for attempt, start, end, won in timed(event):
         yield _attempt(event, said, attempt, start, end, won, random.token(8))
 
 
-def _request(event: Event, said: Attributes) -> dict[str, Any]:
+def _request(event: RequestRecord, said: Attributes) -> dict[str, Any]:
     told = {name: value for name, value in said.items() if name.startswith(_OF_REQUESTS)}
     for name, text in (("provider", event.provider), ("model", event.model)):
         if text:
             told[f"proxy.{name}"] = text
-    if event.asked:
-        told["proxy.asked"] = event.asked
+    if event.requested_model:
+        told["proxy.asked"] = event.requested_model
     method = told["http.request.method"]
     if method == "_OTHER":  # the conventions' word for the value, not for the name
         method = "HTTP"
@@ -92,7 +92,7 @@ def _request(event: Event, said: Attributes) -> dict[str, Any]:
 
 
 def _attempt(
-    event: Event,
+    event: RequestRecord,
     said: Attributes,
     attempt: Attempt,
     start: int,
@@ -135,11 +135,11 @@ def _attempt(
     return span
 
 
-def timed(event: Event) -> list[tuple[Attempt, int, int, bool]]:
+def timed(event: RequestRecord) -> list[tuple[Attempt, int, int, bool]]:
     """The attempts that reached a provider, with begin and end in whole ms since 1970 and
     whether it is the one that answered. None for a hit: what was tried for it was tried by
     another request."""
-    if event.cache == "hit":
+    if event.cache_status == "hit":
         return []
     sent = [attempt for attempt in event.attempts if attempt.outcome not in UNSENT]
     end = event.at + event.ms

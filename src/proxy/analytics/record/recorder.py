@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Raw
 
 from proxy.analytics.record.data_point import data_point
-from proxy.analytics.record.event import BATCH, ITEM, Event
 from proxy.analytics.record.exporter import Exporter
 from proxy.analytics.record.log_line import level, line
+from proxy.analytics.record.request_record import BATCH, ITEM, RequestRecord
 from proxy.analytics.store.figures import FLUSH_MOST, Flush
 from proxy.core.ports import Clock, Defer, Log, Points, Random, Statistics
 
@@ -65,7 +65,7 @@ class Recorder:
         self._log = log
         self._isolate = random.token(8)
         self._shard = int(self._isolate, 16) % shards
-        self._waiting: list[Event] = []
+        self._waiting: list[RequestRecord] = []
         self._taken = 0
         """Events that were ever to be told, those that were dropped too."""
         self._dropped = 0
@@ -83,7 +83,7 @@ class Recorder:
         """Since when a call is under way."""
         self._carried: float | None = None
         """Since when a request is held open to tell what waits."""
-        self._points_waiting: list[Event] = []
+        self._points_waiting: list[RequestRecord] = []
         self._points_carried: float | None = None
         """Since when a request is held open to write them."""
 
@@ -92,7 +92,7 @@ class Recorder:
         """Events that nobody has heard of yet."""
         return len(self._waiting) + (self._batch_size if self._batch else 0)
 
-    def record(self, event: Event, defer: Defer, *, counted: bool) -> None:
+    def record(self, event: RequestRecord, defer: Defer, *, counted: bool) -> None:
         """Takes a request's event. counted: whether it belongs into the figures, and not only
         into the log."""
         if event.logged:
@@ -118,7 +118,7 @@ class Recorder:
             elif not await self._tell(self._statistics):
                 return
 
-    def _point(self, points: Points, event: Event, defer: Defer) -> None:
+    def _point(self, points: Points, event: RequestRecord, defer: Defer) -> None:
         if event.endpoint in ALONE:
             self._write(points, [event])
             return
@@ -140,13 +140,13 @@ class Recorder:
         if waiting:
             self._write(points, waiting)
 
-    def _write(self, points: Points, events: Sequence[Event]) -> None:
+    def _write(self, points: Points, events: Sequence[RequestRecord]) -> None:
         try:
             points([data_point(event) for event in events])
         except Exception as error:  # numbers are lost, not the request
             self._log("error", "data points refused", error=repr(error)[:500])
 
-    def _wait(self, event: Event) -> None:
+    def _wait(self, event: RequestRecord) -> None:
         self._waiting.append(event)
         self._taken += 1
         if len(self._waiting) > PENDING:

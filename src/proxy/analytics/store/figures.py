@@ -62,7 +62,6 @@ class Flush(Struct, frozen=True, kw_only=True):
     number: int
     """Counts up from 1 for each isolate; what was heard before is not counted again."""
     events: Raw
-    """A list of at most FLUSH_MOST event.Event, in JSON: so it comes into the request log as it
-    was told."""
+    """At most FLUSH_MOST RequestRecords, a list in JSON, which the request log stores as it is."""
     lost: int = 0
     """Events that the isolate had to drop since the last flush that was heard."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Raw, Struct, structs
 
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.figures import FLUSH_MOST
 from proxy.core.ports import SQL
 
@@ -38,7 +38,7 @@ class Row(Struct, frozen=True, kw_only=True):
     """Counts up from 1 for each shard, and never down again."""
     heard: int
     """When it came to the log, in ms since 1970."""
-    event: Event
+    event: RequestRecord
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -65,7 +65,7 @@ _PRUNE = "DELETE FROM requests WHERE first < (SELECT max(first) FROM requests WH
 _READ = """
 SELECT first, heard, events FROM requests WHERE first < ? AND first >= ?
 ORDER BY first DESC LIMIT 20"""
-_EVENTS = msgspec.json.Decoder(list[Event])
+_EVENTS = msgspec.json.Decoder(list[RequestRecord])
 
 
 class RequestLog:
@@ -76,7 +76,7 @@ class RequestLog:
         self._sql = sql
         sql(_CREATE)
 
-    def add(self, events: Sequence[Event], events_json: bytes | Raw, now: int) -> None:
+    def add(self, events: Sequence[RequestRecord], events_json: bytes | Raw, now: int) -> None:
         """Keeps events, which came at `now` (ms); events_json: the same ones."""
         kept = [event for event in events if _is_kept(event)]
         if kept:
@@ -117,8 +117,11 @@ class RequestLog:
             end = told[-1][0] if told else end - FLUSH_MOST
 
 
-def _has(event: Event, only: Filters) -> bool:
-    return all(getattr(event, name) == value for name, value in only.items())
+def _has(event: RequestRecord, only: Filters) -> bool:
+    return all(
+        getattr(event, "cache_status" if column == "cache" else column) == value
+        for column, value in only.items()
+    )
 
 
 def _bare(row: Row) -> Row:
@@ -127,7 +130,7 @@ def _bare(row: Row) -> Row:
     return structs.replace(row, event=event)
 
 
-def _is_kept(event: Event) -> bool:
+def _is_kept(event: RequestRecord) -> bool:
     """Reading the figures leaves no trace: a dashboard that refreshes would soon push all else
     out."""
     reads = event.method in ("GET", "HEAD") and event.status < 400

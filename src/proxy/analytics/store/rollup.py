@@ -13,8 +13,8 @@ from typing import TypeAlias
 import msgspec
 from msgspec import structs
 
-from proxy.analytics.record.event import Event
 from proxy.analytics.record.names import Caps, Names
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.figures import KEPT_SECONDS, MOST, SPAN_SECONDS, Group, Query, Sums
 from proxy.analytics.store.totals import COUNTERS, Sketch, Totals, count_attempts
 from proxy.core.ports import SQL
@@ -32,7 +32,9 @@ ROWS = 200
 """Sent in one statement: its one binding must stay below 2 MB."""
 
 _Place: TypeAlias = tuple[str, str, int, str, str]
-_PLACE: Callable[[Event], _Place] = attrgetter("provider", "endpoint", "status", "user", "model")
+_PLACE: Callable[[RequestRecord], _Place] = attrgetter(
+    "provider", "endpoint", "status", "user", "model"
+)
 _Row: TypeAlias = tuple[int | str, ...]
 _SKETCHES = ("latency", "first")
 _SPANS = ", ".join(f"('{span}', {seconds})" for span, seconds in SPAN_SECONDS.items())
@@ -92,9 +94,9 @@ class Rollup:
         self._names: dict[int, Names] = {}
         """By the day's begin in seconds; 0: since ever."""
 
-    def add(self, events: Iterable[Event], now: int) -> None:
+    def add(self, events: Iterable[RequestRecord], now: int) -> None:
         """Counts events, at the time that they tell where it can be true."""
-        alike: defaultdict[_Place, list[Event]] = defaultdict(list)
+        alike: defaultdict[_Place, list[RequestRecord]] = defaultdict(list)
         for event in events:
             alike[_PLACE(event)].append(event)
         sums: dict[_Row, Totals] = {}
@@ -181,13 +183,15 @@ class Rollup:
         return {key: _SKETCH.decode(sketch) for key, sketch in rows}
 
 
-def _by_minute(events: list[Event], oldest: int, now: int) -> Iterable[tuple[int, list[Event]]]:
+def _by_minute(
+    events: list[RequestRecord], oldest: int, now: int
+) -> Iterable[tuple[int, list[RequestRecord]]]:
     """Events by the minute (seconds since 1970) in which they came, most often all in one."""
     times = [event.at for event in events]
     first, last = min(times), max(times)
     if oldest <= first and last <= now and first // 60_000 == last // 60_000:
         return [(first // 60_000 * 60, events)]
-    found: defaultdict[int, list[Event]] = defaultdict(list)
+    found: defaultdict[int, list[RequestRecord]] = defaultdict(list)
     for event in events:
         found[min(max(event.at, oldest), now) // 60_000 * 60].append(event)
     return found.items()

@@ -5,7 +5,7 @@ Promise: a flush that is told again and again until it was heard is counted exac
 
 import msgspec
 
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store import figures
 from proxy.analytics.store import request_log as requests
 from proxy.analytics.store.figures import Flush
@@ -24,7 +24,7 @@ ON CONFLICT DO UPDATE SET number = excluded.number, at = excluded.at
 WHERE excluded.number > number RETURNING number"""
 """Gives no row for what was heard before."""
 _FLUSH = msgspec.json.Decoder(Flush)
-_EVENTS = msgspec.json.Decoder(list[Event])
+_EVENTS = msgspec.json.Decoder(list[RequestRecord])
 _QUERY = msgspec.json.Decoder(figures.Query)
 _PAGE_QUERY = msgspec.json.Decoder(requests.Query)
 

@@ -12,14 +12,14 @@ from operator import attrgetter
 
 from msgspec import Struct, structs
 
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 
 ERROR = 0.045
 """The relative error of a bucket's middle; what is left to 5 % covers rounding to whole ms."""
 GAMMA = (1 + ERROR) / (1 - ERROR)
 _SCALE = 1 / math.log(GAMMA)
 
-_SUMMED: dict[str, Callable[[Event], int | None]] = {
+_SUMMED: dict[str, Callable[[RequestRecord], int | None]] = {
     name: attrgetter(name)
     for name in (
         "input",
@@ -34,12 +34,12 @@ _SUMMED: dict[str, Callable[[Event], int | None]] = {
     )
 }
 """The counters that are sums of what events tell under the same name."""
-_KIND: Callable[[Event], tuple[int, str, str, str, str]] = attrgetter(
-    "status", "error", "ended", "cache", "tier"
+_KIND: Callable[[RequestRecord], tuple[int, str, str, str, str]] = attrgetter(
+    "status", "error", "ended", "cache_status", "cache_tier"
 )
 _ATTEMPTS = attrgetter("attempts")
-_UNPRICED: Callable[[Event], bool] = attrgetter("unpriced")
-_MS: Callable[[Event], int] = attrgetter("ms")
+_UNPRICED: Callable[[RequestRecord], bool] = attrgetter("unpriced")
+_MS: Callable[[RequestRecord], int] = attrgetter("ms")
 _KEPT = ("hit", "stale")
 """Answers of the cache."""
 _CACHED = {"stale": "stale", "miss": "misses", "bypass": "bypassed"}
@@ -131,14 +131,14 @@ class Totals(Struct, kw_only=True, omit_defaults=True):
         """Fresh answers that reached no provider."""
         return self.hits_memory + self.hits_kv + self.hits_r2 + self.hits_flight
 
-    def count(self, events: Sequence[Event]) -> None:
+    def count(self, events: Sequence[RequestRecord]) -> None:
         """Adds events, column by column: so most of it is done in C."""
         self.requests += len(events)
         for name, column in _SUMMED.items():
             if more := sum(filter(None, map(column, events))):
                 setattr(self, name, getattr(self, name) + more)
         for (status, error, ended, cache, tier), n in Counter(map(_KIND, events)).items():
-            if status >= 400 or error:  # as Event.failed
+            if status >= 400 or error:  # as RequestRecord.failed
                 self.errors += n
                 self.limited += n * (status in (402, 429))
             if ended == "client_gone":
@@ -151,7 +151,9 @@ class Totals(Struct, kw_only=True, omit_defaults=True):
             self.fallbacks += event.fell_back and not event.failed
         for ms, n in Counter(map(_MS, events)).items():
             add_to(self.latency, ms, n)
-        for ms in [e.first_ms for e in events if e.first_ms is not None and e.cache not in _KEPT]:
+        for ms in [
+            e.first_ms for e in events if e.first_ms is not None and e.cache_status not in _KEPT
+        ]:
             self.first_sum += ms
             add_to(self.first, ms)
 
@@ -164,7 +166,7 @@ class Totals(Struct, kw_only=True, omit_defaults=True):
         merge_into(self.first, other.first)
 
 
-def count_attempts(events: Iterable[Event]) -> dict[tuple[str, str], Totals]:
+def count_attempts(events: Iterable[RequestRecord]) -> dict[tuple[str, str], Totals]:
     """The attempts of some requests by the provider and model that were tried: a request that
     fell back counts one at each."""
     tried: dict[tuple[str, str], Totals] = {}

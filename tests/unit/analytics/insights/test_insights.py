@@ -41,7 +41,7 @@ def test_a_user_whose_requests_miss() -> None:
     one = only(traffic.seen())
     assert (one.id, one.kind, one.severity) == ("cache.user:ann", "cache", "notice")
     asked = [e for e in traffic.events if e.user == "ann" and e.provider]
-    hits = sum(e.cache == "hit" for e in asked)
+    hits = sum(e.cache_status == "hit" for e in asked)
     assert evidence(one, "answers", "hits") == [len(asked), hits]
     low, high = evidence(one, "differenceLow", "differenceHigh")
     assert -0.55 < low < -0.45 < high < -0.3
@@ -113,7 +113,7 @@ def test_longer_answers_are_no_slower_provider() -> None:
 def test_a_dearer_provider_and_what_its_traffic_would_cost_elsewhere() -> None:
     traffic = Traffic(7, prices=Prices(openai=(300, 1200)))
     whole, each = insights(traffic.seen())
-    events = [e for e in traffic.events if e.provider == "openai" and e.cache == "miss"]
+    events = [e for e in traffic.events if e.provider == "openai" and e.cache_status == "miss"]
     assert whole.id == "cost.elsewhere:openai/gpt"
     assert evidence(whole, "answers", "cheaper") == [len(events), "gemini/flash"]
     assert whole.amount

@@ -19,7 +19,7 @@ from proxy.analytics.insights import (
 )
 from proxy.analytics.insights.model import Market, Opening, Pair, Seen
 from proxy.analytics.insights.sampling import LEAST_PARTS, PARTS, Log
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.figures import Group
 from proxy.analytics.store.totals import Totals
 from proxy.core.chat import Attempt, Blame
@@ -28,12 +28,12 @@ from tests.unit.analytics.traffic import DAY, NOW, TTL, A, B, C, Prices
 Make = Callable[[int], dict[str, Any]]
 
 
-def spread_out(count: int, make: Make, parts: int = PARTS) -> list[Event]:
+def spread_out(count: int, make: Make, parts: int = PARTS) -> list[RequestRecord]:
     """Events evenly over so many parts of the day. make: what each has beside."""
     length = DAY * 1000 // PARTS
     base = {"endpoint": "/v1/chat", "status": 200, "ms": 10}
     return [
-        Event(
+        RequestRecord(
             **{
                 **base,
                 "at": NOW - DAY * 1000 + n % parts * length + n // parts * 100,
@@ -49,7 +49,9 @@ EDGES = spread_out(2, lambda n: {"id": f"edge{n}", "at": NOW - n * DAY * 1000, "
 """They make the log a day long."""
 
 
-def seen(*events: list[Event], past: Sequence[Group] = (), market: Market | None = None) -> Seen:
+def seen(
+    *events: list[RequestRecord], past: Sequence[Group] = (), market: Market | None = None
+) -> Seen:
     all_ = [*EDGES, *(event for some in events for event in some)]
     return Seen(
         now=NOW,
@@ -62,7 +64,7 @@ def seen(*events: list[Event], past: Sequence[Group] = (), market: Market | None
     )
 
 
-def grouped(events: list[Event]) -> list[Group]:
+def grouped(events: list[RequestRecord]) -> list[Group]:
     groups = []
     for e in events:
         groups.append(Group(key={
@@ -82,9 +84,9 @@ def by(pair: Pair, **more: Any) -> dict[str, Any]:
     return {"provider": pair[0], "model": pair[1], "attempts": (tried,), **more}
 
 
-def cached(user: str, count: int, hits: bool, parts: int = PARTS) -> list[Event]:
+def cached(user: str, count: int, hits: bool, parts: int = PARTS) -> list[RequestRecord]:
     """All hits or all misses of a user."""
-    kept = {"provider": "p", "model": "m", "user": user, "cache": "hit" if hits else "miss"}
+    kept = {"provider": "p", "model": "m", "user": user, "cache_status": "hit" if hits else "miss"}
     return spread_out(count, lambda n: {**kept, "id": f"{user}{n}"}, parts)
 
 
@@ -105,20 +107,20 @@ def test_hit_rates(count: int, parts: int, claimed: bool) -> None:
 def test_hits_of_a_longer_ttl(missing: int) -> None:
     def pairs(n: int) -> dict[str, Any]:
         at = NOW - DAY * 1000 + n // 2 * 60_000 + n % 2 * 2 * TTL * 1000
-        return {**by(A, cost=5, output=1, cache="miss"), "prompt": f"{n // 2}", "at": at}
+        return {**by(A, cost=5, output=1, cache_status="miss"), "cache_key": f"{n // 2}", "at": at}
 
     found = rules(seen(spread_out(2 * (cache.EXTRA_HITS - missing), pairs)))
     assert ("cache.longer_ttl" in found) == (not missing)
 
 
-def questions(*ages: tuple[str, float]) -> list[Event]:
+def questions(*ages: tuple[str, float]) -> list[RequestRecord]:
     """Forty questions, each asked so many hours after the day's begin, with what became of it."""
 
     def one(n: int) -> dict[str, Any]:
         status, hour = ages[n // 40]
         at = NOW - DAY * 1000 + round(hour * 3_600_000) + n % 40
         more = {"cost": 0, "saved": 5} if status == "hit" else {"cost": 5}
-        return {**by(A, output=1, cache=status, **more), "prompt": f"{n % 40}", "at": at}
+        return {**by(A, output=1, cache_status=status, **more), "cache_key": f"{n % 40}", "at": at}
 
     return spread_out(40 * len(ages), one)
 
@@ -162,7 +164,7 @@ def test_the_shortest_ttl_that_brings_most_is_told() -> None:
 @pytest.mark.parametrize("missing", [0, 1])
 def test_tries_of_a_provider(missing: int) -> None:
     failing = Attempt(provider=B[0], model=B[1], outcome="timeout", ms=10)
-    bad = {**by(A, cache="bypass"), "attempts": (failing, *by(A)["attempts"])}
+    bad = {**by(A, cache_status="bypass"), "attempts": (failing, *by(A)["attempts"])}
     good = spread_out(providers.TRIED, lambda n: by(A, id=f"good{n}"))
     found = rules(seen(good, spread_out(providers.TRIED - missing, lambda n: bad)))
     assert ("provider.success" in found) == (not missing)
@@ -197,7 +199,7 @@ def test_a_stream_that_broke_is_held_against_its_provider() -> None:
 @pytest.mark.parametrize("metric", ["first_content", "answer", "cost"])
 @pytest.mark.parametrize("missing", [0, 1])
 def test_medians(metric: str, missing: int) -> None:
-    def answers(pair: Pair, count: int, factor: int) -> list[Event]:
+    def answers(pair: Pair, count: int, factor: int) -> list[RequestRecord]:
         more: dict[str, Any] = {"input": 9, "output": 9, "stream": metric == "first_content"}
         more |= {"cost": 7 * factor} if metric == "cost" else {"took": 400 * factor}
         return spread_out(count, lambda n: by(pair, id=f"{pair}{n}", **more))
@@ -234,7 +236,7 @@ def test_models_of_different_tiers_are_not_compared() -> None:
     assert rules(seen(one, same, market=Apart())) == {"provider.answer"}
 
 
-def asked(user: str, count: int, failed: int = 0, status: int = 400) -> list[Event]:
+def asked(user: str, count: int, failed: int = 0, status: int = 400) -> list[RequestRecord]:
     wrong = {"status": status, "error": "wrong", "source": "proxy", "endpoint": f"/v1/{user}"}
     return spread_out(
         count, lambda n: {"user": user, "id": f"{user}{n}", **(wrong if n < failed else {})}
@@ -297,7 +299,9 @@ def test_shares_of_users(most: int, others: tuple[int, ...], claimed: bool) -> N
 
 
 def test_a_share_of_the_cost() -> None:
-    dear = [Event(at=NOW, id="x", endpoint="/v1/chat", status=200, ms=1, user="ann", cost=99)]
+    dear = [
+        RequestRecord(at=NOW, id="x", endpoint="/v1/chat", status=200, ms=1, user="ann", cost=99)
+    ]
     found = rules(seen(dear, asked("bob", 100), asked("cy", 100)))
     assert found == {"user.share"}
 
@@ -308,7 +312,7 @@ def test_answers_that_are_priced_elsewhere(missing: int) -> None:
     tokens: dict[str, Any] = {"input": 4000, "output": 1000, "cached": 1000}
     price = market.price(*B, input=4000, output=1000, cached=1000, reasoning=0)
     count = cost.ANSWERED - missing
-    events = spread_out(count, lambda n: by(B, cost=price, cache="miss", **tokens))
+    events = spread_out(count, lambda n: by(B, cost=price, cache_status="miss", **tokens))
     found = insights(seen(events, market=market))
     assert {one.id for one in found} == (set() if missing else {"cost.elsewhere:groq/llama"})
     for one in found:  # elsewhere nothing is taken for cached
@@ -321,14 +325,14 @@ def test_answers_that_are_priced_elsewhere(missing: int) -> None:
 def test_a_trifle_or_an_unknown_cost_is_not_priced_elsewhere(tokens: dict[str, Any]) -> None:
     market = Prices(groq=(300, 1200))
     price = market.price(*B, cached=0, reasoning=0, input=tokens["input"], output=tokens["output"])
-    events = spread_out(200, lambda n: by(B, cache="miss", **({"cost": price} | tokens)))
+    events = spread_out(200, lambda n: by(B, cache_status="miss", **({"cost": price} | tokens)))
     assert rules(seen(events, market=market)) == set()
 
 
 def test_an_alternative_without_a_price_is_none() -> None:
     market = Prices(groq=(300, 1200), gemini=None, openai=None)
     price = market.price(*B, input=4000, output=1000, cached=0, reasoning=0)
-    tokens = {"input": 4000, "output": 1000, "cost": price, "cache": "miss"}
+    tokens = {"input": 4000, "output": 1000, "cost": price, "cache_status": "miss"}
     assert rules(seen(spread_out(200, lambda n: by(B, **tokens)), market=market)) == set()
 
 
@@ -387,13 +391,13 @@ def test_openings_of_a_breaker(count: int, first: int, claimed: bool) -> None:
 # --- errors in detail -------------------------------------------------------------------------
 
 
-def minutes(*what: dict[str, Any]) -> list[Event]:
+def minutes(*what: dict[str, Any]) -> list[RequestRecord]:
     """One event a minute, each with what is given for it."""
     start = NOW - len(what) * 60_000
     return spread_out(len(what), lambda n: {**what[n], "at": start + n * 60_000})
 
 
-def errors_of(events: list[Event]) -> dict[str, Any]:
+def errors_of(events: list[RequestRecord]) -> dict[str, Any]:
     found = insights(Seen(now=NOW, window=DAY, groups=(), events=events, market=Prices()))
     return {one.id.partition(":")[0]: one.evidence for one in found if one.kind == "error"}
 
@@ -445,7 +449,9 @@ def test_a_slight_rise_is_no_burst(every: int, claimed: bool) -> None:
 
 
 def test_events_of_one_moment_have_an_order() -> None:
-    events = [Event(at=5, id=f"{n}", endpoint="/v1/chat", status=200, ms=1) for n in range(9)]
+    events = [
+        RequestRecord(at=5, id=f"{n}", endpoint="/v1/chat", status=200, ms=1) for n in range(9)
+    ]
     assert Log(events[::-1]).events == Log(events).events
 
 
@@ -484,6 +490,6 @@ def test_all_tokens_and_costs_must_be_known(
 ) -> None:
     market = Prices(groq=(300, 1200))
     price = market.price(*B, input=4000, output=1000, cached=0, reasoning=0)
-    tokens = by(B, input=4000, output=1000, cost=price, cache="miss")
+    tokens = by(B, input=4000, output=1000, cost=price, cache_status="miss")
     events = spread_out(200, lambda n: {**tokens, **(change if n % every == 0 else {})})
     assert rules(seen(events, market=market)) == ({"cost.elsewhere"} if claimed else set())

@@ -22,7 +22,7 @@ from proxy.analytics.insights.sampling import (
     spread,
     together,
 )
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 
 TRIALS = 1_000
 
@@ -164,8 +164,8 @@ def test_the_clearance_is_to_the_nearer_end() -> None:
 
 
 def test_the_log_is_in_parts_of_one_length() -> None:
-    def event(at: int) -> Event:
-        return Event(at=at, id="", endpoint="/v1/chat", status=200, ms=1)
+    def event(at: int) -> RequestRecord:
+        return RequestRecord(at=at, id="", endpoint="/v1/chat", status=200, ms=1)
 
     log = Log([event(1_000 + n) for n in range(PARTS * 10)])
     assert Counter(map(log.part, log.events)) == dict.fromkeys(range(PARTS), 10)

@@ -166,8 +166,9 @@ def test_rows_are_filtered(name: str) -> None:
     log = Log(2)
     wanted = "hit" if name == "cache" else "wänted"
     other = "miss" if name == "cache" else "other"
-    mine = [log.arrive(n % 2, **{name: wanted}) for n in range(3)]
-    log.arrive(0, **{name: other})
+    field = "cache_status" if name == "cache" else name
+    mine = [log.arrive(n % 2, **{field: wanted}) for n in range(3)]
+    log.arrive(0, **{field: other})
     log.arrive(1)
     assert log.read(**{name: wanted}) == (mine[::-1], None)
 
@@ -198,7 +199,7 @@ def test_a_row_is_told_with_all_that_is_known() -> None:
         dialect="openai",
         provider="gemini",
         model="large",
-        asked="auto",
+        requested_model="auto",
         strategy="fastest",
         attempts=(
             Attempt(
@@ -206,7 +207,7 @@ def test_a_row_is_told_with_all_that_is_known() -> None:
             ),
             Attempt(provider="gemini", model="large", outcome="ok", ms=90),
         ),
-        cache="miss",
+        cache_status="miss",
         stream=True,
         ended="ok",
         first_ms=90,
@@ -220,7 +221,7 @@ def test_a_row_is_told_with_all_that_is_known() -> None:
         bytes_out=2,
         country="DE",
         colo="FRA",
-        prompt="0123456789abcdef",
+        cache_key="0123456789abcdef",
         metadata={"team": "red"},
         trace="ab" * 16,
     )

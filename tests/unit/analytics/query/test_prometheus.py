@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.analytics.query import prometheus
 from proxy.analytics.query.prometheus import BOUNDS, GROUPED_BY, OTHER, PAIRS, State, render
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.figures import Group
 from proxy.analytics.store.totals import Totals
 from tests.unit.analytics.events import EVENTS, HOSTILE, attempt, counted, event
@@ -21,7 +21,7 @@ STATE = State(version="0.1.0", environment="staging")
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def grouped(events: Iterable[Event]) -> list[Group]:
+def grouped(events: Iterable[RequestRecord]) -> list[Group]:
     """What the roll-ups keep of events, for ever."""
     groups: dict[tuple[Any, ...], Group] = {}
     for place, totals in (each for one in events for each in counted(one)):
@@ -50,7 +50,7 @@ def samples(page: bytes) -> Samples:
 class Read:
     """A page whose samples can be asked for."""
 
-    def __init__(self, *events: Event, state: State = STATE) -> None:
+    def __init__(self, *events: RequestRecord, state: State = STATE) -> None:
         self.samples = samples(render(grouped(events), state))
 
     def __call__(self, name: str, **labels: str) -> float:
@@ -98,14 +98,14 @@ def test_errors_are_counted_where_they_belong() -> None:
 
 
 def test_the_cache_and_what_it_saves() -> None:
-    hit = {"cache": "hit", "cost": 0, "attempts": (), "saved": 1_500_000_000}
+    hit = {"cache_status": "hit", "cost": 0, "attempts": (), "saved": 1_500_000_000}
     read = Read(
-        event(tier="memory", **hit),
-        event(tier="kv", **hit),
-        event(tier="r2", **hit),
-        event(tier="", **hit),
-        event(cache="stale", cost=0),
-        event(cache="bypass", cost=None),
+        event(cache_tier="memory", **hit),
+        event(cache_tier="kv", **hit),
+        event(cache_tier="r2", **hit),
+        event(cache_tier="", **hit),
+        event(cache_status="stale", cost=0),
+        event(cache_status="bypass", cost=None),
     )
     found = {tier: read("proxy_cache_requests_total", result="hit", tier=tier) for tier in TIERS}
     assert found == dict.fromkeys(TIERS, 1)
@@ -140,7 +140,9 @@ def test_fallbacks_and_failed_attempts() -> None:
 def test_the_first_token_of_streams_that_a_provider_answered() -> None:
     pair = {"provider": "groq", "model": "llama-3.3-70b-versatile"}
     name = "proxy_time_to_first_token_seconds"
-    read = Read(event(first_ms=80), event(first_ms=400), event(first_ms=1, cache="hit"), event())
+    read = Read(
+        event(first_ms=80), event(first_ms=400), event(first_ms=1, cache_status="hit"), event()
+    )
     assert read(f"{name}_count", **pair) == 2
     assert read(f"{name}_sum", **pair) == 0.48
     assert read(f"{name}_bucket", le="0.1", **pair) == 1
@@ -185,7 +187,7 @@ def test_the_state_beside_the_counters() -> None:
     st.lists(EVENTS, max_size=5), st.dictionaries(HOSTILE, st.sampled_from(["open"]), max_size=3)
 )
 def test_hostile_names_are_read_back_as_they_are(
-    events: list[Event], breakers: dict[str, str]
+    events: list[RequestRecord], breakers: dict[str, str]
 ) -> None:
     state = State(version="1", environment='"\n\\', breakers=breakers)
     read = samples(render(grouped(events), state))
@@ -202,7 +204,7 @@ def clean(text: str) -> str:
 
 
 @pytest.mark.parametrize("events", [[], [event(first_ms=3), event(status=500, error="x")]])
-def test_prometheus_conventions(events: list[Event]) -> None:
+def test_prometheus_conventions(events: list[RequestRecord]) -> None:
     page = render(grouped(events), STATE)
     lines = page.decode().splitlines()
     assert page.endswith(b"\n")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.analytics.query import question, report
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.figures import MOST, Group, Query, Sums
 from proxy.analytics.store.shard import Shard
 from proxy.analytics.store.totals import Totals
@@ -20,7 +20,7 @@ from tests.unit.analytics.making import NOW, NOW_MS, event, flush
 from tests.unit.analytics.shards import PlatformSQL
 
 
-def body_of(params: dict[str, str], *shards: list[Event]) -> dict[str, Any]:
+def body_of(params: dict[str, str], *shards: list[RequestRecord]) -> dict[str, Any]:
     asked = question.read(params, NOW)
     text = msgspec.json.encode(asked.query).decode()
     answers = []
@@ -40,7 +40,7 @@ EVENT = event(
         Attempt(provider="openai", model="small", outcome="timeout", ms=10),
         Attempt(provider="gemini", model="large", outcome="ok", ms=90),
     ),
-    cache="miss",
+    cache_status="miss",
     ms=400,
     first_ms=200,
     input=10,

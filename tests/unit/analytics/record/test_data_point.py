@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from proxy.analytics.record.data_point import COLUMNS, NOBODY, cut, data_point
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from tests.unit.analytics.events import EVENTS, HOSTILE, attempt, event
 
 DOC = (Path(__file__).parents[4] / "docs/analytics-engine.md").read_text()
 QUERIES = re.findall(r"```sql\n(.*?)```", DOC, re.DOTALL)
 
 
-def row(told: Event) -> dict[str, object]:
+def row(told: RequestRecord) -> dict[str, object]:
     """The point as a query sees it: values by the columns' names."""
     blobs, doubles, index = data_point(told)
     sql = {f"blob{at}": blob for at, blob in enumerate(blobs, 1)}
@@ -31,14 +31,14 @@ def test_each_value_is_in_its_column() -> None:
         key_id="key_1",
         error="provider_timeout",
         source="provider",
-        tier="kv",
+        cache_tier="kv",
         strategy="fastest",
         attempts=(attempt("timeout", "gemini", model="flash"), attempt()),
         ended="network",
         country="DE",
         colo="FRA",
         trace="4bf92f3577b34da6a3ce929d0e0e4736",
-        prompt="0123456789abcdef",
+        cache_key="0123456789abcdef",
         first_ms=40,
         stream=True,
         cached=5,
@@ -105,14 +105,14 @@ def test_who_was_not_let_in_shares_an_index() -> None:
     assert row(event(user="", status=401))["user_name"] == ""
 
 
-def worst(text: str) -> Event:
+def worst(text: str) -> RequestRecord:
     """All texts as long as can be."""
-    texts = {f.name: text for f in structs.fields(Event) if f.type is str}
+    texts = {f.name: text for f in structs.fields(RequestRecord) if f.type is str}
     return event(**texts, attempts=(attempt(text, text, model=text),) * 9)
 
 
 @given(EVENTS | st.sampled_from('a"é漢🦜\ud800').map(lambda letter: worst(letter * 5000)))
-def test_a_point_is_always_within_the_platforms_limits(told: Event) -> None:
+def test_a_point_is_always_within_the_platforms_limits(told: RequestRecord) -> None:
     blobs, doubles, index = data_point(told)
     assert len(blobs) <= 20
     assert len(doubles) <= 20

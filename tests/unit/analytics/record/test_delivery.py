@@ -5,7 +5,7 @@ import random
 import pytest
 from msgspec import Struct
 
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.figures import Query
 from proxy.analytics.store.shard import FORGET_MS, Shard
 from tests.unit.analytics.making import NOW_MS, ask, event, flush
@@ -21,7 +21,7 @@ class Isolate(Struct):
     shard: Shard
     number: int = 0
     told: str | None = None
-    waiting: list[Event] = []
+    waiting: list[RequestRecord] = []
     lost: int = 0
 
     def say(self, chance: random.Random, late: list[tuple[Shard, str]], now: int) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.analytics.record.event import Event
 from proxy.analytics.record.exporter import BATCH, QUEUE, QUIET, TIMEOUT, Exporter, exporter
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.core.config import read
 from proxy.core.errors import Fault
 from tests.unit.analytics.events import event
@@ -27,7 +27,7 @@ ENV = {
 }
 
 
-def traced(number: int = 0) -> Event:
+def traced(number: int = 0) -> RequestRecord:
     return event(
         id=f"req_{number}",
         attempts=(),

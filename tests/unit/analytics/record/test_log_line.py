@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from proxy.analytics.record.event import ITEM, Event
 from proxy.analytics.record.log_line import level, line
+from proxy.analytics.record.request_record import ITEM, RequestRecord
 from tests.unit.analytics.events import EVENTS, attempt, event
 
 
-def fields(told: Event) -> dict[str, object]:
+def fields(told: RequestRecord) -> dict[str, object]:
     """What the line of an event says."""
     said: dict[str, object] = msgspec.to_builtins(line(told))
     return said
@@ -33,7 +33,7 @@ def test_an_answer_of_a_provider() -> None:
         bytes_out=900,
         country="DE",
         colo="FRA",
-        prompt="0123456789abcdef",
+        cache_key="0123456789abcdef",
         trace="4bf92f3577b34da6a3ce929d0e0e4736",
         span="00f067aa0ba902b7",
     )
@@ -74,7 +74,7 @@ def test_an_answer_of_a_provider() -> None:
 
 
 def test_a_hit_cost_nothing_and_says_so() -> None:
-    told = fields(event(cache="hit", tier="kv", attempts=(), cost=0, saved=300_000))
+    told = fields(event(cache_status="hit", cache_tier="kv", attempts=(), cost=0, saved=300_000))
     assert told["proxy.cost.usd"] == 0
     assert told["proxy.cost.saved_usd"] == 0.0003
     assert told["proxy.cache.tier"] == "kv"
@@ -86,7 +86,7 @@ def test_an_unknown_price_is_left_out() -> None:
 
 
 def test_a_path_that_asks_no_model_says_nothing_of_one() -> None:
-    told = fields(Event(at=1, id="r", endpoint="/health", status=200, ms=0, method="GET"))
+    told = fields(RequestRecord(at=1, id="r", endpoint="/health", status=200, ms=0, method="GET"))
     assert told == {
         "proxy.request_id": "r",
         "proxy.duration_ms": 0,
@@ -140,7 +140,7 @@ def test_an_error_has_its_type_and_who_spoke_it() -> None:
 
 
 @given(EVENTS)
-def test_a_line_is_flat_json_without_holes(told: Event) -> None:
+def test_a_line_is_flat_json_without_holes(told: RequestRecord) -> None:
     said = fields(told)
     assert all(isinstance(value, str | int | float | bool) for value in said.values())
     assert "" not in said.values()

@@ -10,8 +10,8 @@ from hypothesis import given
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from proxy.analytics.record.event import ITEM, Event
 from proxy.analytics.record.otlp import encode, timed
+from proxy.analytics.record.request_record import ITEM, RequestRecord
 from tests.unit.analytics.events import EVENTS, attempt, event
 from tests.unit.doubles import CountingRandom
 
@@ -22,11 +22,11 @@ RESOURCE = {"service.name": "ai-edge-proxy", "service.version": "0.1.0"}
 AT = 1_700_000_000_000
 
 
-def traced(**fields: Any) -> Event:
+def traced(**fields: Any) -> RequestRecord:
     return event(**{"trace": TRACE, "span": SPAN, "at": AT} | fields)
 
 
-def exported(*events: Event) -> ExportTraceServiceRequest:
+def exported(*events: RequestRecord) -> ExportTraceServiceRequest:
     """What a collector understands. An unknown field or a wrong form is an error."""
     body = msgspec.json.decode(encode(events, RESOURCE, CountingRandom()))
     for span in body["resourceSpans"][0]["scopeSpans"][0]["spans"]:
@@ -45,7 +45,7 @@ def _base64(digits: str) -> str:
     return b64encode(bytes.fromhex(digits)).decode()
 
 
-def spans(*events: Event) -> list[Span]:
+def spans(*events: RequestRecord) -> list[Span]:
     [resource] = exported(*events).resource_spans
     [scope] = resource.scope_spans
     return list(scope.spans)
@@ -146,7 +146,7 @@ def test_what_reached_no_provider_is_no_call() -> None:
 
 
 def test_a_hit_called_nobody() -> None:
-    [request] = spans(traced(cache="hit", tier=""))
+    [request] = spans(traced(cache_status="hit", cache_tier=""))
     assert attributes(request)["proxy.cache.status"] == "hit"
 
 
@@ -183,7 +183,7 @@ def test_a_request_of_a_batch_is_internal() -> None:
 def test_embeddings_and_other_paths() -> None:
     assert spans(traced(endpoint="/v1/embeddings"))[1].name.startswith("embeddings ")
     [health] = spans(
-        Event(
+        RequestRecord(
             at=AT,
             id="r",
             endpoint="/health",
@@ -203,7 +203,7 @@ def test_what_belongs_to_no_trace_has_no_span() -> None:
 
 
 @given(EVENTS)
-def test_whatever_happened_a_collector_understands_it(told: Event) -> None:
+def test_whatever_happened_a_collector_understands_it(told: RequestRecord) -> None:
     read = spans(told)
     assert bool(read) is bool(told.trace and told.span)
     for span in read:

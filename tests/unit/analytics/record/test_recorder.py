@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.analytics.record import recorder
-from proxy.analytics.record.event import BATCH, ITEM, Event
 from proxy.analytics.record.recorder import GIVE_UP_SECONDS, PENDING, POINTS, Recorder
+from proxy.analytics.record.request_record import BATCH, ITEM, RequestRecord
 from proxy.analytics.store.figures import FLUSH_MOST, Flush
 from proxy.core.ports import DataPoint
 from tests.unit.doubles import CountingRandom, Logbook, LoopClock, in_no_time
@@ -44,7 +44,7 @@ class Shards:
         await asyncio.sleep(0.02)
         if flush.number > self.last:
             self.last = flush.number
-            events = msgspec.json.decode(flush.events, type=list[Event])
+            events = msgspec.json.decode(flush.events, type=list[RequestRecord])
             self.heard += [event.id for event in events]
             self.lost += flush.lost
         if fate == "heard, not told":
@@ -108,7 +108,9 @@ class Isolate:
 
     def end(self, endpoint: str, *, counted: bool = True, logged: bool = True) -> None:
         self.count += 1
-        event = Event(at=1, id=f"{self.count}", endpoint=endpoint, status=200, ms=1, logged=logged)
+        event = RequestRecord(
+            at=1, id=f"{self.count}", endpoint=endpoint, status=200, ms=1, logged=logged
+        )
         self.recorder.record(event, self.defer, counted=counted)
 
     def recorded(self) -> list[str]:
@@ -368,8 +370,13 @@ async def test_a_call_tells_no_more_than_a_row_may_hold() -> None:
     isolate = Isolate()
     for _ in range(60):
         isolate.count += 1
-        big = Event(
-            at=1, id=f"{isolate.count}", endpoint="/v1/x", status=200, ms=1, asked="x" * 100_000
+        big = RequestRecord(
+            at=1,
+            id=f"{isolate.count}",
+            endpoint="/v1/x",
+            status=200,
+            ms=1,
+            requested_model="x" * 100_000,
         )
         isolate.recorder.record(big, isolate.defer, counted=True)
     await isolate.recorder.flush()

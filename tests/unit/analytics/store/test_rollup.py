@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.analytics.record.event import Event
 from proxy.analytics.record.names import OTHER
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store import rollup
 from proxy.analytics.store.figures import Dimension, Key, Query, Span, Sums
 from proxy.analytics.store.shard import Shard
@@ -50,7 +50,7 @@ def queries(draw: st.DrawFn) -> Query:
     )
 
 
-def recount(query: Query, told: Iterable[Event]) -> dict[tuple[Any, ...], Totals]:
+def recount(query: Query, told: Iterable[RequestRecord]) -> dict[tuple[Any, ...], Totals]:
     groups: dict[tuple[Any, ...], Totals] = {}
     for each in told:
         at = max(NOW - DAY, min(NOW, each.at // 1000)) // 60 * 60
@@ -71,7 +71,7 @@ def keyed(sums: Sums) -> dict[tuple[Any, ...], Totals]:
     return found
 
 
-def flushes(told: list[Event], chance: random.Random) -> Iterator[tuple[int, str]]:
+def flushes(told: list[RequestRecord], chance: random.Random) -> Iterator[tuple[int, str]]:
     """The events in flushes of several isolates, each told to its shard in order but often
     again, even after the next ones."""
     numbers = dict.fromkeys("abc", 0)
@@ -89,7 +89,9 @@ def flushes(told: list[Event], chance: random.Random) -> Iterator[tuple[int, str
 
 
 @given(st.lists(events, max_size=40), st.lists(queries(), max_size=4), st.integers(0, 2**32))
-def test_figures_are_those_of_a_recount(told: list[Event], asked: list[Query], seed: int) -> None:
+def test_figures_are_those_of_a_recount(
+    told: list[RequestRecord], asked: list[Query], seed: int
+) -> None:
     shards = [Shard(PlatformSQL()), Shard(PlatformSQL())]
     lost = {}
     for shard, text in flushes([*told], random.Random(seed)):

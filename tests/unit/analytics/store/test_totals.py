@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.analytics.record.event import Event
+from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store import totals
 from proxy.analytics.store.totals import COUNTERS, Sketch, Totals
 from tests.unit.analytics.making import event, events
@@ -57,7 +57,9 @@ def test_there_is_no_quantile_of_nothing() -> None:
 
 
 @given(st.lists(events, max_size=10), st.lists(events, max_size=10))
-def test_sums_of_parts_are_those_of_the_whole(one: list[Event], other: list[Event]) -> None:
+def test_sums_of_parts_are_those_of_the_whole(
+    one: list[RequestRecord], other: list[RequestRecord]
+) -> None:
     whole, parts, singly = Totals(), (Totals(), Totals()), Totals()
     whole.count(one + other)
     for part, many in zip(parts, (one, other), strict=True):
@@ -75,13 +77,13 @@ def test_sums_of_parts_are_those_of_the_whole(one: list[Event], other: list[Even
         ({"status": 502}, {"errors": 1}),
         ({"error": "provider_error"}, {"errors": 1}),
         ({"ended": "client_gone"}, {"gone": 1}),
-        ({"cache": "hit", "tier": "memory", "cost": 0}, {"hits_memory": 1}),
-        ({"cache": "hit", "tier": "kv"}, {"hits_kv": 1}),
-        ({"cache": "hit", "tier": "r2"}, {"hits_r2": 1}),
-        ({"cache": "hit"}, {"hits_flight": 1}),
-        ({"cache": "stale"}, {"stale": 1}),
-        ({"cache": "miss"}, {"misses": 1}),
-        ({"cache": "bypass"}, {"bypassed": 1}),
+        ({"cache_status": "hit", "cache_tier": "memory", "cost": 0}, {"hits_memory": 1}),
+        ({"cache_status": "hit", "cache_tier": "kv"}, {"hits_kv": 1}),
+        ({"cache_status": "hit", "cache_tier": "r2"}, {"hits_r2": 1}),
+        ({"cache_status": "hit"}, {"hits_flight": 1}),
+        ({"cache_status": "stale"}, {"stale": 1}),
+        ({"cache_status": "miss"}, {"misses": 1}),
+        ({"cache_status": "bypass"}, {"bypassed": 1}),
         ({"provider": "openai", "cost": None}, {"unpriced": 1}),
         ({"provider": "openai", "cost": 0}, {}),
         ({"cost": 7, "saved": 8}, {"cost": 7, "saved": 8}),
@@ -100,5 +102,5 @@ def test_what_an_event_counts_for(fields: dict[str, object], counted: dict[str, 
 def test_the_time_to_the_first_token_is_that_of_providers() -> None:
     sums = Totals()
     for cache in ("hit", "stale", "miss"):
-        sums.count([event(cache=cache, first_ms=10)])
+        sums.count([event(cache_status=cache, first_ms=10)])
     assert sum(sums.first.values()) == 1

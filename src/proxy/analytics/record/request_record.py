@@ -1,9 +1,9 @@
-"""One event a request: the only source of every figure, line and span that tells of it."""
+"""One record a request: the only source of every figure, log line and span about it."""
 
 import re
 from typing import Literal
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from proxy.core.chat import Attempt
 
@@ -25,18 +25,21 @@ def has_failed(attempt: Attempt) -> bool:
     return attempt.outcome != "ok" and not by_another
 
 
-class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """What became of one request. Empty text, None: unknown, or there is none. No prompt, no
-    secret: what is here may be shown to the user whose request it was."""
+class RequestRecord(Struct, kw_only=True, omit_defaults=True, gc=False):
+    """What is known of one request; it is filled while the request runs.
+
+    Empty text and None mean unknown, or that there is none. It holds no prompt and no secret: its
+    user may see all of it. Renamed fields keep the names under which rows are stored.
+    """
 
     at: int
     """When it came: whole milliseconds since 1970."""
     id: str
     endpoint: str
     """The path that it was for as the interface names it, e.g. `/v1/models/ID`."""
-    status: int
-    """The HTTP status that was answered."""
-    ms: int
+    status: int = 0
+    """The HTTP status that was answered; 0 until then."""
+    ms: int = 0
     """Until the answer's end, in whole milliseconds."""
     method: str = "POST"
     dialect: Literal["native", "openai"] = "native"
@@ -51,12 +54,12 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     model: str = ""
     """Who answered, whose answer was kept or, where nobody answered, who was asked last. Empty:
     nobody was asked."""
-    asked: str = ""
-    """The model or tier that was asked for."""
+    requested_model: str = field(default="", name="asked")
+    """The model or tier that the caller named."""
     strategy: str = ""
     attempts: tuple[Attempt, ...] = ()
-    cache: CacheStatus = ""
-    tier: TierName = ""
+    cache_status: CacheStatus = field(default="", name="cache")
+    cache_tier: TierName = field(default="", name="tier")
     """Where a hit was found; empty for one that another request's flight brought."""
     stream: bool = False
     ended: str = ""
@@ -82,7 +85,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The caller's labels."""
     logged: bool = True
     """Whether the request appears in the log and the request log, or in the figures only."""
-    prompt: str = ""
+    cache_key: str = field(default="", name="prompt")
     """The first 16 hexadecimal digits of the cache's key: the same for the same question of the
     same tenant."""
     trace: str = ""
@@ -125,7 +128,7 @@ _NOT_SENT = ("limited", "breaker_open")
 """Outcomes of attempts whose message is the proxy's own."""
 
 
-def without_quotes(event: Event) -> Event:
+def without_quotes(event: RequestRecord) -> RequestRecord:
     """The event without the words of providers, which may quote the prompt: of a failed attempt
     the outcome, the status and the code stay."""
     if not any(attempt.message or attempt.code for attempt in event.attempts):
