@@ -10,10 +10,13 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw, Struct, structs
 
+from proxy.core.money import to_dollars
+
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 Strategy = Literal["priority", "cheapest", "fastest", "reliable", "balanced"]
 CacheMode = Literal["default", "refresh", "off"]
+CacheStatus = Literal["hit", "miss", "bypass", "stale"]
 
 TIERS = ("auto", "fast", "smart", "vision", "reasoning")
 
@@ -438,7 +441,7 @@ class Cost(Struct, frozen=True):
     @property
     def usd(self) -> float | None:
         """The cost in US dollars."""
-        return None if self.nano_usd is None else self.nano_usd / 1e9
+        return to_dollars(self.nano_usd)
 
 
 class Served(Struct, frozen=True, kw_only=True):
@@ -452,7 +455,7 @@ class Served(Struct, frozen=True, kw_only=True):
     dropped: tuple[str, ...] = ()
     """Parameters that the answering provider does not know and that were left out."""
     cost: Cost = Cost(None)
-    cache_status: Literal["hit", "miss", "bypass", "stale"] = "miss"
+    cache_status: CacheStatus = "miss"
     cache_tier: Literal["memory", "kv", "r2"] | None = None
     ms: int = 0
     """The whole time until now, in milliseconds."""

@@ -5,9 +5,8 @@ from typing import Literal
 
 from msgspec import Struct, field, structs
 
-from proxy.core.chat import Attempt
+from proxy.core.chat import Attempt, CacheStatus
 
-CacheStatus = Literal["", "hit", "miss", "bypass", "stale"]
 TierName = Literal["", "memory", "kv", "r2"]
 BATCH = "/v1/batch"
 ITEM = "/v1/batch/item"
@@ -58,7 +57,7 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True, gc=False):
     """The model or tier that the caller named."""
     strategy: str = ""
     attempts: tuple[Attempt, ...] = ()
-    cache_status: CacheStatus = field(default="", name="cache")
+    cache_status: CacheStatus | Literal[""] = field(default="", name="cache")
     cache_tier: TierName = field(default="", name="tier")
     """Where a hit was found; empty for one that another request's flight brought."""
     stream: bool = False
