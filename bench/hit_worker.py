@@ -7,7 +7,7 @@ import js
 from msgspec import structs
 
 from entry import *  # noqa: F403 -- the objects' classes, which workerd looks for here
-from proxy.api.app import start
+from proxy.api.start import start
 from proxy.host.worker import ports, respond
 from proxy.platform.convert import texts
 from proxy.platform.http import request_from, response_to

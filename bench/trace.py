@@ -27,6 +27,7 @@ from proxy.api.app import App
 from proxy.cache.tiers import PRUNE_SECONDS
 from proxy.core.ports import Outgoing
 from proxy.core.web import Request, Response
+from proxy.host.maintenance import maintain
 from tests.e2e import conftest
 from tests.unit.doubles import FakeReply, FakeUpstream, ManualClock, ports
 from tests.upstream import Upstream
@@ -133,7 +134,7 @@ async def _on_stand_ins(bodies: list[bytes], args: argparse.Namespace) -> Counte
     for body, moment in zip(bodies, moments, strict=True):
         while cron <= moment:
             clock.time = cron
-            await chance.choice(apps).scheduled()
+            await maintain(chance.choice(apps).services)
             cron += PRUNE_SECONDS
         clock.time = moment
         tally[await _ask(chance.choice(apps), body)] += 1
@@ -149,7 +150,7 @@ async def _on_stand_ins(bodies: list[bytes], args: argparse.Namespace) -> Counte
 async def _ask(app: App, body: bytes) -> str:
     later: list[Coroutine[Any, Any, object]] = []
     asked = Request("POST", PATH, {}, JSON, lambda _: asyncio.sleep(0, body), later.append)
-    reaction = app.handle(asked)
+    reaction = app.handle(asked, lambda response: response)
     response = reaction if isinstance(reaction, Response) else await reaction
     for work in later:
         await work

@@ -5,6 +5,7 @@ from typing import Any
 import packed as packed  # the first: it leads to the others
 from proxy.host.batch_runner import BatchRunner
 from proxy.host.isolate import started
+from proxy.host.maintenance import maintain
 from proxy.host.worker import respond
 from proxy.objects.access_keys import AccessKeys
 from proxy.objects.limits import KeyAccount, ProviderPool, RateBucket
@@ -33,4 +34,4 @@ def on_fetch(request: Any, env: Any, ctx: Any) -> Any:
 
 async def on_scheduled(controller: Any, env: Any, ctx: Any) -> None:
     """The cron trigger: checks the providers' health, prunes the cache."""
-    await started(env).scheduled()
+    await maintain(started(env).services)

@@ -1,5 +1,5 @@
-"""What is said of a path at which there is nothing: the endpoints that providers' SDKs know and
-the proxy lacks are named, with what to use in their place."""
+"""The message for a path at which there is nothing. Endpoints that providers' SDKs know and the
+proxy lacks are named, with what to use in their place."""
 
 import re
 

@@ -6,11 +6,12 @@ told first, so that whoever asks sees its last second too.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import structs
 
+from proxy import __version__
 from proxy.analytics.insights import insights, render
 from proxy.analytics.insights.model import Market, Opening, Seen
 from proxy.analytics.query import pages, parameters, prometheus, question, report
@@ -25,10 +26,13 @@ from proxy.core.circuit import Circuit
 from proxy.core.config import Config
 from proxy.core.errors import InternalError, InvalidRequest, NotFound
 from proxy.core.ports import Ports, Statistics
-from proxy.core.web import Response
+from proxy.core.web import JSON, Response
 from proxy.routing import health
 from proxy.routing.health import Check
-from proxy.serving.context import JSON, Exchange
+from proxy.serving.context import RequestContext
+
+if TYPE_CHECKING:
+    from proxy.api.services import Services
 
 T = TypeVar("T")
 
@@ -53,14 +57,14 @@ class Observatory:
         self._ports = ports
         self._recorder = recorder
 
-    async def figures(self, exchange: Exchange) -> Response:
+    async def figures(self, exchange: RequestContext) -> Response:
         """GET /analytics. Raises ProxyError."""
         now = int(self._ports.clock.now())
         asked = question.read(exchange.request.query, now, _visible(exchange))
         sums = await self._sums(asked.query)
         return Response(headers=dict(FRESH), body=report.render(asked, sums))
 
-    async def requests(self, exchange: Exchange) -> Response:
+    async def requests(self, exchange: RequestContext) -> Response:
         """GET /analytics/requests. Raises ProxyError."""
         shards = self._config.analytics_shards
         asked = pages.read(exchange.request.query, shards, _visible(exchange))
@@ -69,7 +73,7 @@ class Observatory:
         )
         return Response(headers=dict(FRESH), body=pages.render(asked, answers))
 
-    async def insights(self, exchange: Exchange) -> Response:
+    async def insights(self, exchange: RequestContext) -> Response:
         """GET /analytics/insights. Raises ProxyError."""
         params = exchange.request.query
         parameters.check_names(params, ("window",))
@@ -178,7 +182,7 @@ def _all_of(window: int, now: int, only: Any) -> Query:
     )
 
 
-def _visible(exchange: Exchange) -> dict[Any, str | int]:
+def _visible(exchange: RequestContext) -> dict[Any, str | int]:
     """What rows must have for the caller to see them."""
     principal = exchange.principal
     return {} if principal is None or principal.admin else {"user": principal.user}
@@ -186,3 +190,35 @@ def _visible(exchange: Exchange) -> dict[Any, str | int]:
 
 def _json(query: object) -> str:
     return msgspec.json.encode(query).decode()
+
+
+async def show_figures(services: "Services", context: RequestContext) -> Response:
+    """GET /analytics."""
+    return await services.observatory.figures(context)
+
+
+async def show_requests(services: "Services", context: RequestContext) -> Response:
+    """GET /analytics/requests."""
+    return await services.observatory.requests(context)
+
+
+async def show_insights(services: "Services", context: RequestContext) -> Response:
+    """GET /analytics/insights."""
+    return await services.observatory.insights(context)
+
+
+async def show_metrics(services: "Services", context: RequestContext) -> Response:
+    """GET /metrics."""
+    await services.watch.start(context.request.defer)
+    configured = services.selection.configured
+    state = State(
+        version=__version__,
+        environment=services.config.environment,
+        breakers={name: view.phase for name, view in services.watch.views().items()},
+        configured={name: name in configured for name in services.catalog.providers},
+        heap_bytes=services.ports.heap(),
+        cache_entries=services.cache.memory.entries,
+        cache_bytes=services.cache.memory.bytes,
+        uptime=services.ports.clock.now() - services.began,
+    )
+    return await services.observatory.metrics(state, services.catalog.models.keys())

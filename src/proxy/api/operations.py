@@ -1,135 +1,126 @@
-"""The operators' paths."""
+"""The operators' paths for the cache, the limits and the breakers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import TypeVar, get_args
 
 import msgspec
 
 from proxy.access.keys import Key, Page
 from proxy.access.ring import KeyRing
-from proxy.cache.answers import AnswerCache
+from proxy.api.services import Services
 from proxy.cache.purge import Scope
 from proxy.core.errors import InternalError, InvalidRequest, NotFound
-from proxy.core.ports import Accounts, Buckets, Pools, Ports
-from proxy.core.web import Response
-from proxy.limits.limiter import Limiter, bucket_name
-from proxy.routing.names import Names
-from proxy.routing.watch import Watch
-from proxy.serving.context import JSON, Exchange
+from proxy.core.ports import Accounts, Buckets, Log, Pools
+from proxy.core.web import FRESH_JSON, Response
+from proxy.limits.limiter import bucket_name
+from proxy.serving.context import RequestContext
 
 T = TypeVar("T")
 
 SECONDS = 5.0
-"""What an object may take, of whose work an operator wants to know the end."""
+"""What an object may take, for whose answer an operator waits."""
 LONGEST_NAME = 256
 """Characters of a user's name or a key's id."""
 PAGE = 500
-"""Keys that are asked for at a time."""
+"""Keys that are read at a time."""
+SCOPES = tuple(scope for scope in get_args(Scope) if scope != "all")
+_UNREACHABLE = ("limiter unreachable", "The limits can't be reached now")
 _KEY = msgspec.json.Decoder(Key | None)
 _PAGE = msgspec.json.Decoder(Page)
-SCOPES = tuple(scope for scope in get_args(Scope) if scope != "all")
 
 
-async def purge_cache(exchange: Exchange, cache: AnswerCache, names: Names) -> Response:
+async def purge_cache(services: Services, context: RequestContext) -> Response:
     """DELETE /admin/cache?key=… | ?model=provider/id | ?user=… | ?all=true. An alias stands for
     the model that it means. Raises InvalidRequest where not exactly one of them is given."""
-    query = exchange.request.query
-    if unknown := sorted(query.keys() - {*SCOPES, "all"}):
-        raise InvalidRequest(f"{unknown[0]}: Unknown parameter", param=unknown[0])
+    query = context.request.query
+    _check_names(context, {*SCOPES, "all"})
     given = [(scope, query[scope]) for scope in (*SCOPES, "all") if query.get(scope)]
     if len(given) != 1 or (given[0][0] == "all" and given[0][1] != "true"):
         raise InvalidRequest(f"Say what to purge: one of {', '.join(SCOPES)}, or all=true.")
     scope, value = given[0]
     if scope == "model":
-        value = names.canonical(value)
-    work = cache.purge(scope, "" if scope == "all" else value)
-    await _done(exchange, work, "purges unreachable", "The purge holds in one isolate only", None)
+        value = services.selection.names.canonical(value)
+    work = services.cache.purge(scope, "" if scope == "all" else value)
+    failure = ("purges unreachable", "The purge holds in one isolate only")
+    await _wait_for(work, services.ports.log, failure, None)
     return Response(status=204)
 
 
-async def show_limits(
-    exchange: Exchange, ports: Ports, providers: Collection[str], ring: KeyRing
-) -> Response:
+async def show_limits(services: Services, context: RequestContext) -> Response:
     """GET /admin/limits?provider=…[&user=…|&key=ID] | ?key=ID: how a provider's users share it, a
     user's bucket there, that of a key with limits of its own, or what a key has used. Raises
     InvalidRequest."""
-    limit, names = await _limits(exchange, ports, providers, ring)
-    told = await _done(exchange, limit.show(names[0]), "limiter unreachable", _UNREACHABLE)
-    return Response(headers={**JSON, "cache-control": "no-store"}, body=told.encode())
+    limit, names = await _find_limits(services, context)
+    body = await _wait_for(limit.show(names[0]), services.ports.log, _UNREACHABLE)
+    return Response(headers=dict(FRESH_JSON), body=body.encode())
 
 
-async def reset_limits(
-    exchange: Exchange,
-    ports: Ports,
-    providers: Collection[str],
-    ring: KeyRing,
-    limiter: Limiter,
-) -> Response:
+async def reset_limits(services: Services, context: RequestContext) -> Response:
     """DELETE /admin/limits with the same parameters: what was used is forgotten, with a user also
     what its keys with limits of their own have used."""
-    limit, names = await _limits(exchange, ports, providers, ring)
+    limit, names = await _find_limits(services, context)
     for name in names:
-        await _done(exchange, limit.reset(name), "limiter unreachable", _UNREACHABLE)
-        limiter.quiet.reopen(name)
+        await _wait_for(limit.reset(name), services.ports.log, _UNREACHABLE)
+        services.limiter.quiet.reopen(name)
     return Response(status=204)
 
 
-async def show_breakers(exchange: Exchange, watch: Watch) -> Response:
+async def show_breakers(services: Services, context: RequestContext) -> Response:
     """GET /admin/breakers: how each stands, by `provider` and `provider/model`."""
-    await watch.sync()
-    body = msgspec.json.encode({"breakers": watch.views()})
-    return Response(headers={**JSON, "cache-control": "no-store"}, body=body)
+    await services.watch.sync()
+    body = msgspec.json.encode({"breakers": services.watch.views()})
+    return Response(headers=dict(FRESH_JSON), body=body)
 
 
-async def reset_breakers(exchange: Exchange, watch: Watch, providers: Collection[str]) -> Response:
+async def reset_breakers(services: Services, context: RequestContext) -> Response:
     """DELETE /admin/breakers[?provider=NAME]: closes them, and forgets that a provider is
     misconfigured. Raises InvalidRequest."""
-    query = exchange.request.query
-    provider = query.get("provider")
-    if unknown := sorted(query.keys() - {"provider"}):
-        raise InvalidRequest(f"{unknown[0]}: Unknown parameter", param=unknown[0])
-    if provider is not None and provider not in providers:
-        raise _no_provider(provider, providers)
-    await watch.reset(provider)
+    _check_names(context, {"provider"})
+    provider = context.request.query.get("provider")
+    if provider is not None:
+        _check_provider(services, provider)
+    await services.watch.reset(provider)
     return Response(status=204)
 
 
-async def _done(
-    exchange: Exchange,
-    work: Awaitable[T],
-    event: str,
-    message: str,
-    seconds: float | None = SECONDS,
+async def _wait_for(
+    work: Awaitable[T], log: Log, failure: tuple[str, str], seconds: float | None = SECONDS
 ) -> T:
-    """What an object answers an operator. Raises InternalError (503) where it does not."""
+    """The answer of an object. failure: the event that is logged and the caller's message where
+    there is none in time. Raises InternalError (503) then."""
+    event, message = failure
     try:
         async with asyncio.timeout(seconds):
             return await work
     except Exception as error:
-        exchange.ports.log("error", event, error=repr(error)[:500])
+        log("error", event, error=repr(error)[:500])
         raise InternalError(
             f"{message}. Try again.", status=503, code="object_unreachable", retry_after=1
         ) from None
 
 
-_UNREACHABLE = "The limits can't be reached now"
-
-
-def _no_provider(name: str | None, providers: Collection[str]) -> InvalidRequest:
-    there = ", ".join(providers)
-    return InvalidRequest(
-        f"provider: {name!r} is no provider; there are {there}.", param="provider"
-    )
-
-
-async def _limits(
-    exchange: Exchange, ports: Ports, providers: Collection[str], ring: KeyRing
-) -> tuple[Buckets | Accounts | Pools, Sequence[str]]:
-    """What is asked about, and its names: a user's own bucket before those of its keys."""
-    query = exchange.request.query
-    if unknown := sorted(query.keys() - {"provider", "user", "key"}):
+def _check_names(context: RequestContext, known: set[str]) -> None:
+    if unknown := sorted(context.request.query.keys() - known):
         raise InvalidRequest(f"{unknown[0]}: Unknown parameter", param=unknown[0])
+
+
+def _check_provider(services: Services, name: str | None) -> str:
+    providers = services.catalog.providers
+    if name is None or name not in providers:
+        raise InvalidRequest(
+            f"provider: {name!r} is no provider; there are {', '.join(providers)}.",
+            param="provider",
+        )
+    return name
+
+
+async def _find_limits(
+    services: Services, context: RequestContext
+) -> tuple[Buckets | Accounts | Pools, Sequence[str]]:
+    """The objects that the parameters name: a user's own bucket before those of its keys."""
+    ports, ring, query = services.ports, services.ring, context.request.query
+    _check_names(context, {"provider", "user", "key"})
     provider, user, key = (query.get(name) for name in ("provider", "user", "key"))
     if not (key or provider) or (key and user):
         raise InvalidRequest(
@@ -140,8 +131,7 @@ async def _limits(
             raise InvalidRequest(f"{param}: Must have 1 to {LONGEST_NAME} characters", param=param)
     if key and not provider:
         return ports.accounts, [key]
-    if provider is None or provider not in providers:
-        raise _no_provider(provider, providers)
+    provider = _check_provider(services, provider)
     if user:
         own = [bucket_name(provider, user, k.id, k.limits) async for k in _keys_of(ring, user)]
         return ports.buckets, list(dict.fromkeys([bucket_name(provider, user), *own]))

@@ -2,7 +2,7 @@
 
 Cloudflare counts each fetch and each call of KV, R2, the AI binding or an object as a subrequest,
 and grants an invocation SUBREQUEST_LIMIT of them. What is counted here is the most that a request
-may take, not what it usually does (a handful): who is over the limit fails in the midst of it.
+may take, not what it usually does (a handful): a batch over the limit fails in its midst.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,27 +11,27 @@ from msgspec import Struct
 
 from proxy.core.chat import Call, Routing
 from proxy.core.config import Config
+from proxy.dialects.cloudflare import ATTEMPTS, MOST_ATTEMPTS
 from proxy.routing.images import REDIRECTS
-from proxy.routing.retry import MOST_ATTEMPTS
 
 POINTS = 24
 """An invocation may write 25 data points to Analytics Engine: one for each request, and one for
 the batch."""
 OWN = 5
-"""Subrequests of the batch itself: its key is looked up, figures are told."""
+"""Subrequests of the batch itself: its key is looked up, its record is sent."""
 ONCE = 11
 """Subrequests of a request whatever becomes of it: its key's bucket (1), the purges (1), the board
-before and after (2), KV and R2 read (2) and written (2), the account settled (1), figures and
-traces told (2)."""
-ATTEMPT = 5
-"""Subrequests of an attempt: the account (1), the provider's bucket asked and given back to (2),
-the provider (1), its pool told what it said (1)."""
+before and after (2), KV and R2 read (2) and written (2), the account settled (1), records and
+traces sent (2)."""
+PER_ATTEMPT = 5
+"""Subrequests of an attempt: the account (1), the provider's bucket drawn on and given back to (2),
+the provider (1), its pool's signal (1)."""
 FLIGHT = 605
 """Subrequests of a flight: boarded, landed, and a sign of life each second of the longest timeout
 there is; and the flight that was left before it, boarded and waited for once at least."""
 
 
-class Room(Struct, frozen=True):
+class Capacity(Struct, frozen=True):
     """What an invocation of this deployment has room for."""
 
     limit: int
@@ -40,26 +40,27 @@ class Room(Struct, frozen=True):
     coalesce: bool
 
     @classmethod
-    def of(cls, config: Config, providers: int) -> "Room":
+    def of(cls, config: Config, providers: int) -> "Capacity":
         """By the settings and how many providers may be called."""
         return cls(config.subrequest_limit, providers, config.retry_attempts, config.cache_coalesce)
 
-    def requests(self, calls: Iterable[Call], headers: Mapping[str, str]) -> int:
+    def count_requests(self, calls: Iterable[Call], headers: Mapping[str, str]) -> int:
         """How many of these requests one invocation can hold, at least 1."""
-        attempts = MOST_ATTEMPTS if "cf-aig-max-attempts" in headers else self.attempts
-        most = max((self._of_one(call, attempts) for call in calls), default=1)
+        attempts = MOST_ATTEMPTS if ATTEMPTS in headers else self.attempts
+        most = max((self._count_subrequests(call, attempts) for call in calls), default=1)
         return max(1, min(POINTS, (self.limit - OWN) // most))
 
-    def chunk(self, count: int, held: int) -> int:
+    def chunk_size(self, count: int, held: int) -> int:
         """How many of `count` requests are handed over at a time, where an invocation can hold
-        `held`. A chunk of more is divided anew by who gets it: the calls are subrequests too."""
+        `held`. The runner of a larger chunk divides it anew: the calls of runners are subrequests
+        too."""
         calls = self.limit - OWN
         size = held
         while -(-count // size) > calls:
             size *= calls
         return size
 
-    def _of_one(self, call: Call, attempts: int) -> int:
+    def _count_subrequests(self, call: Call, attempts: int) -> int:
         images = sum(
             part.image_url is not None
             for message in call.chat.messages
@@ -68,13 +69,13 @@ class Room(Struct, frozen=True):
         )
         return (
             ONCE
-            + self._candidates(call.routing) * attempts * ATTEMPT
+            + self._count_candidates(call.routing) * attempts * PER_ATTEMPT
             + images * (REDIRECTS + 1)
             + (FLIGHT if self.coalesce else 0)
         )
 
-    def _candidates(self, routing: Routing) -> int:
-        """Models that may be asked, at most: a name may mean one of each provider, and one of
+    def _count_candidates(self, routing: Routing) -> int:
+        """Models that may be tried, at most: a name may mean one of each provider, and one of
         each may follow."""
         names = 1 + len(routing.models)
         if routing.fallback is True:

@@ -12,19 +12,12 @@ callers who send it expect. What a provider says of caching is not asked: all sa
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from proxy.core.chat import CacheControl
-from proxy.core.errors import InvalidRequest
-
-LONGEST_TTL = 366 * 86400
-"""Seconds that an entry may be fresh."""
-
-_OWN_KEY = re.compile(r"[!-~][ -~]{0,255}")
-_BOOLEANS = {"true": True, "false": False}
 
 
 class Directives(Struct, frozen=True, kw_only=True):
@@ -41,40 +34,29 @@ class Directives(Struct, frozen=True, kw_only=True):
     namespace: str | None = None
 
 
-def directives(body: CacheControl, headers: Mapping[str, str], ttl: int) -> Directives:
-    """The directives of a request. headers: names in lower case; ttl: the deployment's
-    CACHE_TTL, 0 for a cache that must be asked for. Raises InvalidRequest naming the header."""
-    said = _cache_control(headers) | _cloudflare(headers) | _body(body)
+def directives(
+    controls: Iterable[CacheControl], headers: Mapping[str, str], ttl: int
+) -> Directives:
+    """The directives of a request. controls: of its `cf-aig-*` headers, then of its body; headers:
+    names in lower case; ttl: the deployment's CACHE_TTL, 0 for a cache that must be asked for."""
+    said = _cache_control(headers)
+    for control in controls:
+        said |= _directives_of(control)
     on = bool(said.get("ttl") or ttl)
     said = {"read": on, "store": on, "ttl": ttl} | said
     return Directives(**said | {"store": said["store"] and on})
 
 
-def _body(control: CacheControl) -> dict[str, Any]:
+def _directives_of(control: CacheControl) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if control.mode != "default":
         said["read"] = False
     if control.mode == "off" or not control.store:
         said["store"] = False
-    told = {"ttl": control.ttl, "max_age": control.max_age, "namespace": control.namespace}
-    return said | {name: value for name, value in told.items() if value is not None}
-
-
-def _cloudflare(headers: Mapping[str, str]) -> dict[str, Any]:
-    said: dict[str, Any] = {}
-    if (skip := headers.get("cf-aig-skip-cache")) is not None:
-        if skip.lower() not in _BOOLEANS:
-            raise _wrong("cf-aig-skip-cache", "must be true or false")
-        if _BOOLEANS[skip.lower()]:
-            said |= {"read": False, "store": False}
-    if (ttl := headers.get("cf-aig-cache-ttl")) is not None:
-        if not re.fullmatch(r"\d{1,9}", ttl) or not 1 <= int(ttl) <= LONGEST_TTL:
-            raise _wrong("cf-aig-cache-ttl", f"must be seconds from 1 to {LONGEST_TTL}")
-        said["ttl"] = int(ttl)
-    if (key := headers.get("cf-aig-cache-key")) is not None:
-        if not _OWN_KEY.fullmatch(key):
-            raise _wrong("cf-aig-cache-key", "must be 1 to 256 visible ASCII characters")
-        said["key"] = key
+    for name in ("ttl", "max_age", "namespace", "key"):
+        value = getattr(control, name)
+        if value is not None:
+            said[name] = value
     return said
 
 
@@ -93,7 +75,3 @@ def _cache_control(headers: Mapping[str, str]) -> dict[str, Any]:
         elif name == "max-age" and re.fullmatch(r"\d{1,9}", value):
             said["max_age"] = int(value)
     return said
-
-
-def _wrong(header: str, reason: str) -> InvalidRequest:
-    return InvalidRequest(f"{header} {reason}", param=header)

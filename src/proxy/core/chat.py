@@ -226,7 +226,11 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
         )
 
 
-class CacheControl(Struct, frozen=True, forbid_unknown_fields=True):
+LONGEST_TTL = 366 * 86400
+"""Seconds that a kept answer may be fresh."""
+
+
+class CacheControl(Struct, frozen=True, kw_only=True):
     """What the caller wants of the cache; times in seconds."""
 
     ttl: int | None = None
@@ -239,6 +243,8 @@ class CacheControl(Struct, frozen=True, forbid_unknown_fields=True):
     """The oldest entry that will do."""
     namespace: str | None = None
     """Entries of another namespace are not seen."""
+    key: str | None = None
+    """A key of the caller's own, in the place of the request's meaning."""
 
 
 class Routing(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ Header values are visible ASCII and spaces: what is made of others' text goes th
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -29,21 +29,23 @@ class Request(Struct, frozen=True):
     """What the request holds of the isolate's memory; grows while the body is read."""
 
 
-class Response(Struct, kw_only=True):
-    """An answer: `body`, or `stream`, which writes the body piece by piece.
+Stream: TypeAlias = Callable[[Write], Awaitable[None]]
+"""Writes a body piece by piece. Whatever happens to the caller, it runs to its end, or to a
+ClientGone from the write."""
 
-    Whatever happens to the caller, `stream` runs to its end or to a ClientGone from `write`.
-    """
+
+class Response(Struct, kw_only=True):
+    """An answer: `body`, or `stream`, which writes the body."""
 
     status: int = 200
     headers: dict[str, str] = {}
     body: bytes = b""
-    stream: Callable[[Write], Awaitable[Any]] | None = None
+    stream: Stream | None = None
 
 
-Build: TypeAlias = Callable[[Response], Any]
-"""Makes the platform's response of one. May raise."""
-
+JSON = {"content-type": "application/json"}
+FRESH_JSON = {**JSON, "cache-control": "no-store"}
+EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store"}
 _LISTABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LISTED = 32
 _LONGEST = 16_384

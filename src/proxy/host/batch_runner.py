@@ -10,12 +10,13 @@ from typing import Any
 
 from workers import DurableObject
 
+from proxy.api.batch import run_chunk
 from proxy.host.isolate import started
 from proxy.platform.streams import readable
 
 
 class BatchRunner(DurableObject):
-    """The runner of one batch's chunks. See batch.run_chunk."""
+    """The runner of one batch's chunks. See api.batch.run_chunk."""
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
@@ -25,8 +26,8 @@ class BatchRunner(DurableObject):
     async def run_chunk(self, chunk: Any) -> Any:
         """core.ports.Batches.run, as a ReadableStream. What is put off goes on in the object,
         after the stream's end too."""
-        app = started(self._raw)
-        lines, writing = readable(partial(app.run_chunk, bytes(chunk), self._defer))
+        services = started(self._raw).services
+        lines, writing = readable(partial(run_chunk, services, bytes(chunk), self._defer))
         self._defer(writing)
         return lines
 

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from proxy.api.app import App, Misconfigured, start
+from proxy.api.app import App
+from proxy.api.misconfigured import Misconfigured
+from proxy.api.start import start
 from proxy.host.worker import ports
 from proxy.platform.convert import texts
 

@@ -3,7 +3,8 @@
 from inspect import iscoroutine
 from typing import Any
 
-from proxy.api.app import App, Misconfigured
+from proxy.api.app import App
+from proxy.api.misconfigured import Misconfigured
 from proxy.core.ports import Ports
 from proxy.objects.access_keys import KeyStoreStub
 from proxy.objects.limits import AccountsStub, BucketsStub, PoolsStub

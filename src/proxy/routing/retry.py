@@ -4,36 +4,44 @@ Promises: never earlier than the provider said, never later than there is time, 
 requests at most 20 % more load than without, so that an outage is not multiplied.
 """
 
-import re
-from collections.abc import Callable, Mapping
-from typing import Literal, get_args
+from collections.abc import Callable
+from typing import Literal
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from proxy.core.errors import Fault, FaultKind, InvalidRequest
+from proxy.core.errors import Fault, FaultKind
 
 RETRIED: frozenset[FaultKind] = frozenset({"rate_limited", "unavailable", "network"})
 """Faults that may be gone a moment later. `timeout` is not among them: who was silent for so long
 would cost as long again; a 408, which is of that kind, comes quickly and is retried."""
 CAP = 8.0
 """Seconds that the backoff grows to at most."""
-MOST_ATTEMPTS = 5
-MOST_DELAY_MS = 5_000
 
-CallersBackoff = Literal["constant", "linear", "exponential"]
-Backoff = CallersBackoff | Literal["full_jitter"]
+Backoff = Literal["constant", "linear", "exponential", "full_jitter"]
 
 
 class Retrying(Struct, frozen=True):
     """What the deployment or the caller wants of one provider."""
 
     attempts: int = 3
-    """The first one included, from 1 to MOST_ATTEMPTS."""
+    """The first one included, from 1 to 5."""
     delay_ms: int = 250
-    """Before the second attempt, from 0 to MOST_DELAY_MS."""
+    """Before the second attempt, from 0 to 5,000."""
     backoff: Backoff = "full_jitter"
     """How the delay grows: not at all, by itself, or to twice as much each time. `full_jitter`
     draws it from 0 to what it would be by `exponential`."""
+
+    def overridden(
+        self, attempts: int | None, delay_ms: int | None, backoff: Backoff | None
+    ) -> "Retrying":
+        """The same with what a request wants otherwise; None: it says nothing."""
+        if attempts is None and delay_ms is None and backoff is None:
+            return self
+        return Retrying(
+            self.attempts if attempts is None else attempts,
+            self.delay_ms if delay_ms is None else delay_ms,
+            backoff or self.backoff,
+        )
 
 
 def retried(fault: Fault) -> bool:
@@ -64,34 +72,6 @@ def _backoff(tries: int, wanted: Retrying, random: Callable[[], float]) -> float
     growth = {"constant": 1, "linear": tries}.get(wanted.backoff, 1 << (tries - 1))
     longest = min(wanted.delay_ms / 1000 * growth, CAP)
     return longest * random() if wanted.backoff == "full_jitter" else longest
-
-
-def retrying(headers: Mapping[str, str], default: Retrying) -> Retrying:
-    """What a request wants, by Cloudflare AI Gateway's headers. headers: names in lower case.
-
-    Raises InvalidRequest naming the header.
-    """
-    said: dict[str, int | str] = {}
-    if (attempts := headers.get("cf-aig-max-attempts")) is not None:
-        said["attempts"] = _number("cf-aig-max-attempts", attempts, 1, MOST_ATTEMPTS)
-    if (wait := headers.get("cf-aig-retry-delay")) is not None:
-        said["delay_ms"] = _number("cf-aig-retry-delay", wait, 0, MOST_DELAY_MS)
-    if (backoff := headers.get("cf-aig-backoff")) is not None:
-        said["backoff"] = backoff.strip().lower()
-        if said["backoff"] not in get_args(CallersBackoff):
-            raise _wrong("cf-aig-backoff", "constant, linear or exponential")
-    return structs.replace(default, **said)
-
-
-def _number(header: str, text: str, least: int, most: int) -> int:
-    text = text.strip()  # of more than `int` takes for blank
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
-        raise _wrong(header, f"a whole number from {least} to {most}")
-    return int(text)
-
-
-def _wrong(header: str, expected: str) -> InvalidRequest:
-    return InvalidRequest(f"{header} must be {expected}", param=header)
 
 
 class RetryBudget:

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.api.app import App, start
+from proxy.api.app import App
+from proxy.api.start import start
 from proxy.core.errors import Fault
 from proxy.core.ports import Ports
 from proxy.core.web import Response
+from proxy.host.maintenance import maintain
 from tests.unit.analytics.shards import MemoryStatistics
 from tests.unit.api.test_app import ENV, JSON, ask, error, request, streamed, whole
 from tests.unit.doubles import FakeReply, Logbook, LoopClock, in_no_time, ports
@@ -160,17 +162,17 @@ async def test_where_nothing_is_counted_it_says_so() -> None:
     response = await deployment.get("/analytics")
     assert response.status == 404
     assert b"ANALYTICS is off" in response.body
-    await deployment.app.scheduled()
+    await maintain(deployment.app.services)
 
 
 @in_no_time
 async def test_the_cron_trigger_prunes_every_shard() -> None:
     deployment = Deployment(ANALYTICS_SHARDS="2")
-    await deployment.app.scheduled()
+    await maintain(deployment.app.services)
     assert deployment.statistics.calls == [("prune", 0), ("prune", 1)]
     deployment.statistics.down = True
     with pytest.raises(Exception, match="out of reach"):
-        await deployment.app.scheduled()
+        await maintain(deployment.app.services)
 
 
 @in_no_time

@@ -10,10 +10,15 @@ from urllib.parse import parse_qsl
 import pytest
 from msgspec import structs
 
-from proxy.api.app import App, Misconfigured, start
+from proxy.api.app import App
+from proxy.api.batch import run_chunk
+from proxy.api.misconfigured import Misconfigured
+from proxy.api.start import start
 from proxy.core.errors import ClientGone, Fault, PayloadTooLarge
 from proxy.core.ports import Outgoing, Ports
 from proxy.core.web import Request, Response
+from proxy.host.maintenance import maintain
+from tests.unit.callers import as_it_is
 from tests.unit.doubles import (
     Answerer,
     FakeReply,
@@ -66,7 +71,7 @@ def later(work: Coroutine[Any, Any, object]) -> None:
 
 
 async def ask(app: App | Misconfigured, asked: Request) -> Response:
-    reaction = app.handle(asked)
+    reaction = app.handle(asked, as_it_is)
     return await reaction if inspect.isawaitable(reaction) else reaction
 
 
@@ -98,7 +103,7 @@ def lines(outside: Ports) -> list[dict[str, object]]:
 
 def test_health_is_answered_without_waiting() -> None:
     app, outside = made()
-    response = app.handle(request("GET", "/health", x_request_id="abc"))
+    response = app.handle(request("GET", "/health", x_request_id="abc"), as_it_is)
     assert isinstance(response, Response)
     assert json.loads(response.body)["status"] == "ok"
     assert response.headers["x-request-id"] == "abc"
@@ -246,10 +251,10 @@ async def test_openais_paths_without_v1(method: str, path: str, endpoint: str) -
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_the_root_leads_to_the_dashboard(method: str) -> None:
     app, _ = made(PROXY_API_KEY="the-key")
-    response = app.handle(request(method, "/"))
+    response = app.handle(request(method, "/"), as_it_is)
     assert isinstance(response, Response)
     assert (response.status, response.headers["location"]) == (302, "/dashboard")
-    refused = app.handle(request("POST", "/"))
+    refused = app.handle(request("POST", "/"), as_it_is)
     assert isinstance(refused, Response)
     assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
@@ -287,7 +292,7 @@ def test_the_root_leads_to_the_dashboard(method: str) -> None:
 def test_a_path_that_is_nowhere(method: str, path: str, said: str) -> None:
     app, _ = made(CORS_ORIGINS="https://a.example", PROXY_API_KEY="the-key")
     origin = {"origin": "https://a.example"}
-    response = app.handle(request(method, path, **origin))
+    response = app.handle(request(method, path, **origin), as_it_is)
     assert isinstance(response, Response)
     assert response.status == 404
     error = json.loads(response.body)["error"]
@@ -296,7 +301,7 @@ def test_a_path_that_is_nowhere(method: str, path: str, said: str) -> None:
     assert len(error["message"]) < 400
     assert response.headers["access-control-allow-origin"] == "https://a.example"
     asked = request("OPTIONS", path, access_control_request_method=method, **origin)
-    before = app.handle(asked)
+    before = app.handle(asked, as_it_is)
     assert isinstance(before, Response)
     assert before.status == 204
     assert method in before.headers["access-control-allow-methods"]
@@ -305,7 +310,7 @@ def test_a_path_that_is_nowhere(method: str, path: str, said: str) -> None:
 @pytest.mark.parametrize("path", ["/analytics/more", "/admin/none", "/dashboard/none.js"])
 def test_nothing_below_the_proxys_own_paths(path: str) -> None:
     app, _ = made()
-    response = app.handle(request("GET", path))
+    response = app.handle(request("GET", path), as_it_is)
     assert isinstance(response, Response)
     assert (response.status, json.loads(response.body)["error"]["type"]) == (404, "not_found")
 
@@ -321,7 +326,7 @@ async def test_provider_health_survives_its_board() -> None:
 
 async def test_the_cron_check_tells_who_is_ill() -> None:
     app, outside = made(lambda _: error(503), GROQ_API_KEY="key-of-groq")
-    await app.scheduled()
+    await maintain(app.services)
     assert isinstance(outside.log, Logbook)
     ill = [fields["provider"] for _, event, fields in outside.log.lines if "unhealthy" in event]
     assert ill == ["groq", "openai"]
@@ -364,10 +369,10 @@ async def test_retry_after_is_rounded_up() -> None:
 
 def test_a_key_is_wanted_where_one_is_set() -> None:
     app, _ = made(PROXY_API_KEY="the-key")
-    refused = app.handle(request("GET", "/v1/models"))
+    refused = app.handle(request("GET", "/v1/models"), as_it_is)
     assert isinstance(refused, Response)
     assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
-    passed = app.handle(request("GET", "/v1/models", authorization="Bearer the-key"))
+    passed = app.handle(request("GET", "/v1/models", authorization="Bearer the-key"), as_it_is)
     assert isinstance(passed, Response)
     assert passed.status == 200
 
@@ -375,18 +380,18 @@ def test_a_key_is_wanted_where_one_is_set() -> None:
 def test_cross_origin() -> None:
     app, _ = made(CORS_ORIGINS="https://a.example")
     wanted = request("OPTIONS", "/v1/generate", origin="https://a.example")
-    response = app.handle(wanted)
+    response = app.handle(wanted, as_it_is)
     assert isinstance(response, Response)
     assert response.status == 204
     assert response.headers["access-control-allow-origin"] == "https://a.example"
     assert response.headers["access-control-allow-methods"] == "POST, OPTIONS"
     allowed = response.headers["access-control-allow-headers"].split(", ")
     assert {"authorization", "x-api-key", "api-key", "content-type"} <= set(allowed)
-    stranger = app.handle(request("OPTIONS", "/v1/generate", origin="https://b.example"))
+    stranger = app.handle(request("OPTIONS", "/v1/generate", origin="https://b.example"), as_it_is)
     assert isinstance(stranger, Response)
     assert "access-control-allow-origin" not in stranger.headers
     everyone, _ = made(CORS_ORIGINS="*")
-    seen = everyone.handle(request("GET", "/health", origin="https://b.example"))
+    seen = everyone.handle(request("GET", "/health", origin="https://b.example"), as_it_is)
     assert isinstance(seen, Response)
     assert seen.headers["access-control-allow-origin"] == "https://b.example"
 
@@ -394,13 +399,13 @@ def test_cross_origin() -> None:
 async def test_wrong_settings_answer_everything() -> None:
     app = start({"ENVIRONMENT": "moon"}, ports(unused))
     assert isinstance(app, Misconfigured)
-    response = app.handle(request("GET", "/v1/models"))
+    response = app.handle(request("GET", "/v1/models"), as_it_is)
     assert response.status == 500
     assert "ENVIRONMENT must be one of" in json.loads(response.body)["error"]["message"]
     with pytest.raises(Exception, match="ENVIRONMENT"):
-        await app.scheduled()
+        await maintain(app.services)
     with pytest.raises(Exception, match="ENVIRONMENT"):
-        await app.run_chunk(b"", later, unheard)
+        await run_chunk(app.services, b"", later, unheard)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
@@ -409,7 +414,7 @@ async def test_wrong_settings_answer_everything() -> None:
 )
 def test_what_is_not_there_under_v1_is_told_in_openais_form(method: str, path: str) -> None:
     app, _ = made()
-    response = app.handle(request(method, path))
+    response = app.handle(request(method, path), as_it_is)
     assert isinstance(response, Response)
     assert response.status == 404
     problem = json.loads(response.body)["error"]
@@ -440,14 +445,14 @@ async def test_missing_bindings_are_told_to_everyone() -> None:
     app = start({"ENVIRONMENT": "moon"}, outside)
     assert isinstance(app, Misconfigured)
     for path in ("/health", "/v1/models", "/nowhere"):
-        response = app.handle(request("GET", path))
+        response = app.handle(request("GET", path), as_it_is)
         assert response.status == 500
         message = json.loads(response.body)["error"]["message"]
         assert "RATE_BUCKET, STATISTICS" in message
         assert "wrangler.toml" in message
         assert "ENVIRONMENT must be one of" in message
     with pytest.raises(Exception, match="RATE_BUCKET"):
-        await app.scheduled()
+        await maintain(app.services)
 
 
 @in_no_time
@@ -507,7 +512,7 @@ def lines_of(ports: Ports) -> list[Any]:
 async def test_a_response_that_cannot_be_built_is_an_error_like_any_other(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.serving.context.encoded", lambda text: "a\r\nb")
+    monkeypatch.setattr("proxy.serving.accounting.encoded", lambda text: "a\r\nb")
     app, outside = made(lambda _: whole("Hi!"))
     body = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}
     response = await ask(app, request("POST", path, body))

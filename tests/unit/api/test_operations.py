@@ -9,6 +9,7 @@ from msgspec import structs
 from proxy.core.web import Response
 from proxy.providers.catalog import Catalog
 from tests.unit.api.test_app import request
+from tests.unit.callers import as_it_is
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.test_manager import whole
 from tests.unit.serving.test_chat import GROQ, House, Told, by_host, in_turn, unlike
@@ -20,7 +21,7 @@ ADMIN = {"authorization": "Bearer two"}
 
 async def purge(house: House, query: str, method: str = "DELETE", **headers: str) -> Told:
     asked = structs.replace(request(method, f"/admin/cache?{query}", **headers), defer=house.defer)
-    reaction = house.app.handle(asked)
+    reaction = house.app.handle(asked, as_it_is)
     response = reaction if isinstance(reaction, Response) else await reaction
     return Told(response.status, response.headers, response.body)
 

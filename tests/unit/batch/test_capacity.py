@@ -3,15 +3,15 @@
 import pytest
 from msgspec import structs
 
-from proxy.batch.capacity import POINTS, Room
+from proxy.batch.capacity import POINTS, Capacity
 from proxy.core.chat import Call, ChatRequest, ImageURL, Message, Part, Routing
 from proxy.core.config import read
 
 PROVIDERS = ("gemini", "groq", "openai", "local")
 
 
-def room(**env: str) -> Room:
-    return Room.of(read(env, PROVIDERS), len(PROVIDERS))
+def room(**env: str) -> Capacity:
+    return Capacity.of(read(env, PROVIDERS), len(PROVIDERS))
 
 
 def call(images: int = 0, **routing: object) -> Call:
@@ -21,15 +21,15 @@ def call(images: int = 0, **routing: object) -> Call:
 
 
 def test_the_paid_plan_is_bound_by_the_data_points() -> None:
-    assert room().requests([call()] * 100, {}) == POINTS == 24
-    assert room(RETRY_ATTEMPTS="5").requests([call(models=("a", "b"))], {}) == POINTS
+    assert room().count_requests([call()] * 100, {}) == POINTS == 24
+    assert room(RETRY_ATTEMPTS="5").count_requests([call(models=("a", "b"))], {}) == POINTS
 
 
 def test_the_free_plan_holds_a_few() -> None:
     free = room(SUBREQUEST_LIMIT="50")
     # 11 and twice 5 for one provider tried twice: two of the 45 that the batch leaves.
-    assert free.requests([call(fallback=False)], {}) == 2
-    assert free.requests([call()], {}) == 1
+    assert free.count_requests([call(fallback=False)], {}) == 2
+    assert free.count_requests([call()], {}) == 1
 
 
 @pytest.mark.parametrize(
@@ -43,16 +43,16 @@ def test_the_free_plan_holds_a_few() -> None:
 )
 def test_what_a_request_may_take_counts(more: Call, headers: dict[str, str]) -> None:
     limited = room(SUBREQUEST_LIMIT="215")
-    assert limited.requests([call(fallback=False)], {}) == 10
-    assert limited.requests([call(fallback=False), more], headers) < 10
+    assert limited.count_requests([call(fallback=False)], {}) == 10
+    assert limited.count_requests([call(fallback=False), more], headers) < 10
 
 
 def test_a_flight_is_kept_alive_by_calls() -> None:
-    assert room(CACHE_COALESCE="on").requests([call()], {}) < POINTS
+    assert room(CACHE_COALESCE="on").count_requests([call()], {}) < POINTS
 
 
 def test_nothing_to_ask_takes_nothing() -> None:
-    assert room(SUBREQUEST_LIMIT="50").requests([], {}) == POINTS
+    assert room(SUBREQUEST_LIMIT="50").count_requests([], {}) == POINTS
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_nothing_to_ask_takes_nothing() -> None:
 )
 def test_the_calls_themselves_are_subrequests(limit: int, count: int, held: int, size: int) -> None:
     limited = structs.replace(room(), limit=limit)
-    assert limited.chunk(count, held) == size
+    assert limited.chunk_size(count, held) == size

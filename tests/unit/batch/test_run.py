@@ -13,6 +13,7 @@ from proxy.core.errors import ClientGone
 from proxy.core.ports import Outgoing
 from proxy.core.web import Response
 from tests.unit.api.test_app import request, streamed
+from tests.unit.callers import as_it_is
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.test_manager import error, whole
 from tests.unit.serving.test_chat import GPT, House, by_host, unlike
@@ -27,7 +28,7 @@ def asked(house: House, *requests: Any, **fields: Any) -> Any:
 
 
 async def batch(house: House, *requests: Any) -> Any:
-    reaction = house.app.handle(asked(house, *requests))
+    reaction = house.app.handle(asked(house, *requests), as_it_is)
     assert not isinstance(reaction, Response)
     response = await reaction
     return response.status, json.loads(response.body)
@@ -128,7 +129,7 @@ async def test_so_many_at_once_and_no_more() -> None:
 )
 async def test_a_batch_that_is_wrong(fields: Any, param: str) -> None:
     house = House(by_host())
-    reaction = house.app.handle(request("POST", "/v1/batch", fields))
+    reaction = house.app.handle(request("POST", "/v1/batch", fields), as_it_is)
     response = reaction if isinstance(reaction, Response) else await reaction
     assert response.status == 400
     assert param in json.loads(response.body)["error"]["message"]
@@ -142,7 +143,9 @@ async def test_streamed_they_come_as_they_are_done() -> None:
         return FakeReply(wait, *whole("done").pieces)
 
     house = House(by_host(openai=answer), LoopClock())
-    response = await house.app.handle(asked(house, ask("slow"), ask("quick"), stream=True))
+    response = await house.app.handle(
+        asked(house, ask("slow"), ask("quick"), stream=True), as_it_is
+    )
     text = (await streamed(response)).decode()
     events = [line.removeprefix("data: ") for line in text.split("\n") if "data: " in line]
     told = [json.loads(event) for event in events]
@@ -156,7 +159,7 @@ async def test_streamed_they_come_as_they_are_done() -> None:
 async def test_when_the_caller_is_gone_nothing_more_is_begun() -> None:
     house = House(by_host(openai=lambda _: FakeReply(1.0, *whole("Hi!").pieces)), LoopClock())
     requests = [ask(f"{number}") for number in range(50)]
-    response = await house.app.handle(asked(house, *requests, stream=True))
+    response = await house.app.handle(asked(house, *requests, stream=True), as_it_is)
 
     async def gone(_: bytes) -> None:
         raise ClientGone
@@ -214,7 +217,7 @@ class TestChunks:
         }
         body = {"requests": [ask(f"{number}") for number in range(40)]}
         asked = request("POST", "/v1/batch", body, **headers)
-        response = await house.app.handle(structs.replace(asked, defer=house.defer))
+        response = await house.app.handle(structs.replace(asked, defer=house.defer), as_it_is)
         results = json.loads(response.body)["results"]
         # Each is counted by itself, and the headers hold for each.
         assert Counter(result["status"] for result in results) == {200: 30, 429: 10}
@@ -285,7 +288,7 @@ class TestChunks:
         slow = by_host(openai=lambda _: FakeReply(1.0, *whole("Hi!").pieces))
         house = House(slow, LoopClock())
         requests = [ask(f"{number}") for number in range(60)]
-        response = await house.app.handle(asked(house, *requests, stream=True))
+        response = await house.app.handle(asked(house, *requests, stream=True), as_it_is)
         pieces: list[bytes] = []
 
         async def write(data: bytes) -> None:

@@ -7,17 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from proxy.cache.directives import LONGEST_TTL, Directives, directives
-from proxy.core.chat import CacheControl
+from proxy.cache.directives import Directives, directives
+from proxy.core.chat import LONGEST_TTL, CacheControl
 from proxy.core.errors import InvalidRequest
+from proxy.dialects.cloudflare import read_options
 
 TTL = 3600
 USUAL = Directives(read=True, store=True, ttl=TTL)
 SILENT = CacheControl()
 
 
+def read(body: CacheControl, headers: dict[str, str], ttl: int) -> Directives:
+    return directives((read_options(headers).cache, body), headers, ttl)
+
+
 def said(body: CacheControl = SILENT, ttl: int = TTL, **headers: str) -> Directives:
-    return directives(body, {name.replace("_", "-"): text for name, text in headers.items()}, ttl)
+    return read(body, {name.replace("_", "-"): text for name, text in headers.items()}, ttl)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +109,7 @@ def test_cache_control_that_is_unknown_or_malformed_is_ignored(text: str) -> Non
 def test_a_wrong_cf_aig_header_is_refused_by_its_name(header: str, texts: list[str]) -> None:
     for text in texts:
         with pytest.raises(InvalidRequest, match=header) as caught:
-            directives(CacheControl(ttl=1, mode="off"), {header: text}, TTL)
+            read(CacheControl(ttl=1, mode="off"), {header: text}, TTL)
         assert (caught.value.param, caught.value.status) == (header, 400)
 
 
@@ -228,7 +233,7 @@ def test_of_all_who_speak_the_nearest_is_heard(
         return next((said[name] for said in said_by if said.get(name) is not None), usual)
 
     on = nearest("ttl", ttl) > 0
-    assert directives(body, headers, ttl) == Directives(
+    assert read(body, headers, ttl) == Directives(
         read=nearest("read", on),
         store=nearest("store", on),
         ttl=nearest("ttl", ttl),

@@ -6,16 +6,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.core.errors import Fault, FaultKind, InvalidRequest
+from proxy.core.errors import Fault, FaultKind
 from proxy.routing.retry import (
     CAP,
-    MOST_ATTEMPTS,
     Backoff,
     RetryBudget,
     Retrying,
     delay,
     retried,
-    retrying,
 )
 
 fractions = st.floats(0, 1, exclude_max=True)
@@ -110,41 +108,12 @@ def test_one_attempt_is_no_retry() -> None:
     assert delay(busy(), 1, 60.0, Retrying(attempts=1), lambda: 0.0) is None
 
 
-def test_headers_replace_what_they_name() -> None:
+def test_a_request_replaces_what_it_names() -> None:
     default = Retrying(2, 100, "full_jitter")
-    assert retrying({}, default) == default
-    assert retrying({"cf-aig-max-attempts": "5"}, default) == Retrying(5, 100, "full_jitter")
-    assert retrying({"cf-aig-retry-delay": " 5000 "}, default) == Retrying(2, 5_000, "full_jitter")
-    assert retrying({"cf-aig-retry-delay": "0"}, default) == Retrying(2, 0, "full_jitter")
-    assert retrying({"cf-aig-backoff": "Linear"}, default) == Retrying(2, 100, "linear")
-
-
-@pytest.mark.parametrize(
-    ("header", "value"),
-    [
-        *(("cf-aig-max-attempts", value) for value in ("0", "6", "", "-1", "1.5", "two", "٣")),
-        *(("cf-aig-retry-delay", value) for value in ("5001", "-1", "", "1e3", "9" * 5000)),
-        *(
-            ("cf-aig-backoff", value)
-            for value in ("", "full_jitter", "quadratic", "constant,linear")
-        ),
-    ],
-)
-def test_nonsense_is_refused_by_name(header: str, value: str) -> None:
-    with pytest.raises(InvalidRequest, match=header) as raised:
-        retrying({header: value}, Retrying())
-    assert raised.value.param == header
-
-
-@example({"cf-aig-max-attempts": "3\x1f"})
-@given(st.dictionaries(st.sampled_from(["cf-aig-max-attempts", "cf-aig-retry-delay"]), st.text()))
-def test_whatever_the_headers_say_the_bounds_hold(headers: dict[str, str]) -> None:
-    try:
-        wanted = retrying(headers, Retrying())
-    except InvalidRequest:
-        return
-    assert 1 <= wanted.attempts <= MOST_ATTEMPTS
-    assert 0 <= wanted.delay_ms <= 5_000
+    assert default.overridden(None, None, None) is default
+    assert default.overridden(5, None, None) == Retrying(5, 100, "full_jitter")
+    assert default.overridden(None, 0, None) == Retrying(2, 0, "full_jitter")
+    assert default.overridden(None, None, "linear") == Retrying(2, 100, "linear")
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 60), st.integers(0, 60))))

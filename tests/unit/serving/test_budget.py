@@ -15,6 +15,7 @@ from proxy.core.ports import Outgoing
 from proxy.core.principal import Budget, Limits
 from proxy.providers.catalog import Catalog
 from tests.unit.api.test_app import request
+from tests.unit.callers import as_it_is
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, ROLE, STOP, error, event, whole
 from tests.unit.serving.test_chat import GPT, GROQ, NATIVE, OPENAI, Told, by_host
@@ -431,7 +432,7 @@ class TestWithoutUsage:
         limited = house(reply("Hello"), key=DAY)
         body = {"requests": [{"prompt": "Hi", "model": GPT, "maxTokens": 9}]}
         asked = request("POST", "/v1/batch", body, authorization=f"Bearer {SECRET}")
-        reaction = limited.app.handle(structs.replace(asked, defer=limited.defer))
+        reaction = limited.app.handle(structs.replace(asked, defer=limited.defer), as_it_is)
         response: Any = await reaction  # type: ignore[misc]
         await limited.settle()
         metadata = json.loads(response.body)["results"][0]["response"]["metadata"]

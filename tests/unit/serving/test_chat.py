@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 from msgspec import Struct, structs
 
-from proxy.api.app import App, start
+from proxy.api.app import App
+from proxy.api.batch import run_chunk
+from proxy.api.start import start
 from proxy.cache.flight import KEEP, LEASE, Boarding
 from proxy.cache.purge import HOLD
 from proxy.core.errors import Fault, InternalError
 from proxy.core.ports import Outgoing
 from proxy.core.web import Request, Response
+from proxy.host.maintenance import maintain
 from tests.unit.api.test_app import request, streamed
+from tests.unit.callers import as_it_is
 from tests.unit.doubles import (
     Answerer,
     FakeReply,
@@ -156,7 +160,7 @@ class House:
         assert isinstance(self.ports.batches, MemoryBatches)
         self.batches = self.ports.batches
         self.batches.defer = self.defer
-        self.batches.run_chunk = lambda *chunk: self.isolate().run_chunk(*chunk)
+        self.batches.run_chunk = lambda *chunk: run_chunk(self.isolate().services, *chunk)
 
     def isolate(self) -> App:
         """A new isolate on the same ground: nothing is in its memory."""
@@ -202,7 +206,7 @@ class House:
 
     async def begin(self, path: str = NATIVE, headers: Any = None, **body: Any) -> Response:
         """The response, with its stream not yet read and nothing waited for."""
-        reaction = self.app.handle(self.asked(body, path, headers or {}))
+        reaction = self.app.handle(self.asked(body, path, headers or {}), as_it_is)
         assert not isinstance(reaction, Response)
         return await reaction
 
@@ -284,7 +288,7 @@ class TestHit:
         for store in (house.kv, house.r2):
             store.fault = AssertionError("not to be asked")
         house.ledger.down = house.flights.down = True
-        reaction = house.app.handle(house.asked({}, NATIVE, {}))
+        reaction = house.app.handle(house.asked({}, NATIVE, {}), as_it_is)
         assert not isinstance(reaction, Response)
         with pytest.raises(StopIteration) as caught:
             reaction.send(None)
@@ -435,7 +439,7 @@ class TestBlame:
 async def phases(house: House) -> dict[str, str]:
     """How the breakers stand, as the operator sees them."""
     reaction = house.app.handle(
-        structs.replace(request("GET", "/admin/breakers"), defer=house.defer)
+        structs.replace(request("GET", "/admin/breakers"), defer=house.defer), as_it_is
     )
     assert not isinstance(reaction, Response)
     shown = await reaction
@@ -1257,7 +1261,7 @@ class TestFlight:
         await house.told()
         house.clock.time += 0.25
         purge = structs.replace(request("DELETE", "/admin/cache?all=true"), defer=house.defer)
-        reaction = house.app.handle(purge)
+        reaction = house.app.handle(purge, as_it_is)
         assert not isinstance(reaction, Response)
         assert (await reaction).status == 204
         house.clock.time += 0.25
@@ -1475,7 +1479,7 @@ class TestWithoutNeed:
 
         house.ports.board.record_checks = record_checks  # type: ignore[method-assign]
         with pytest.raises(RuntimeError):
-            await house.app.scheduled()
+            await maintain(house.app.services)
         assert "cache pruned" in house.events("info")
 
 
@@ -1483,8 +1487,8 @@ async def test_the_cron_trigger_prunes_the_keys_whose_turn_it_is() -> None:
     house = House(by_host(openai=whole("")))
     house.clock.time = 300.0 * (256 * 1000 + 0xAB)
     house.r2.held = {"ab1": (b"", 1), "ac1": (b"", 1)}
-    await house.app.scheduled()
+    await maintain(house.app.services)
     assert [*house.r2.held] == ["ac1"]
     house.ports = structs.replace(house.ports, r2=None)
-    await house.isolate().scheduled()
+    await maintain(house.isolate().services)
     assert house.events("info").count("cache pruned") == 1

@@ -18,6 +18,7 @@ from proxy.limits.limiter import bucket_name
 from proxy.limits.quiet import CLOSED, _keep
 from proxy.limits.token_bucket import Rate
 from tests.unit.api.test_app import request
+from tests.unit.callers import as_it_is
 from tests.unit.doubles import (
     FakeReply,
     LoopClock,
@@ -152,7 +153,9 @@ class TestBuckets:
         [name] = limited.buckets.held
         assert len(name.encode()) <= 1024  # longer ones the platform does not tell an object
         path = f"/admin/limits?{urlencode({'provider': 'openai', 'user': user})}"
-        shown: Any = await limited.app.handle(request("GET", path, authorization="Bearer admin"))  # type: ignore[misc]
+        shown: Any = await limited.app.handle(
+            request("GET", path, authorization="Bearer admin"), as_it_is
+        )  # type: ignore[misc]
         assert json.loads(shown.body)["level"] == 0
 
     async def test_users_with_long_names_are_told_apart(self) -> None:
@@ -435,7 +438,9 @@ class TestFaults:
         limited = house(error(429, **{"retry-after": "20"}), whole("Hi!"))
         await limited.keyed(**OFF)
         admin = {"authorization": "Bearer admin"}
-        reaction = limited.app.handle(request("DELETE", "/admin/limits?provider=openai", **admin))
+        reaction = limited.app.handle(
+            request("DELETE", "/admin/limits?provider=openai", **admin), as_it_is
+        )
         assert (await reaction).status == 204  # type: ignore[misc]
         assert (await limited.keyed(**OFF)).status == 200
 
@@ -482,7 +487,7 @@ async def test_operators_see_and_reset_limits(query: str, holds: str) -> None:
 
     async def operate(method: str) -> Told:
         admin = {"authorization": "Bearer admin"}
-        reaction = limited.app.handle(request(method, f"/admin/limits?{query}", **admin))
+        reaction = limited.app.handle(request(method, f"/admin/limits?{query}", **admin), as_it_is)
         response: Any = await reaction  # type: ignore[misc]
         return Told(response.status, response.headers, response.body)
 
@@ -512,7 +517,7 @@ def test_operators_are_told_of_limits_out_of_reach(query: str, method: str, faul
         for objects in (limited.buckets, limited.accounts, limited.pools):
             setattr(objects, fault, True)
         admin = {"authorization": "Bearer admin"}
-        asking = limited.app.handle(request(method, f"/admin/limits?{query}", **admin))
+        asking = limited.app.handle(request(method, f"/admin/limits?{query}", **admin), as_it_is)
         response: Any = await asyncio.wait_for(asking, 10)  # type: ignore[arg-type]
         assert response.status == 503
         assert response.headers["retry-after"] == "1"
@@ -526,7 +531,7 @@ async def test_a_name_that_nobody_can_have_is_refused(name: str) -> None:
     limited = house()
     query = f"{'provider=openai&' if name == 'user' else ''}{name}={'x' * 257}"
     asked = request("GET", f"/admin/limits?{query}", authorization="Bearer admin")
-    response: Any = await limited.app.handle(asked)  # type: ignore[misc]
+    response: Any = await limited.app.handle(asked, as_it_is)  # type: ignore[misc]
     assert response.status == 400
     assert json.loads(response.body)["error"]["message"].startswith(f"{name}:")
 

@@ -126,7 +126,7 @@ def test_a_zero_byte_in_a_body_is_no_mark() -> None:
 
 async def held(app: App) -> int:
     await asyncio.sleep(0)
-    return app._parts.memory.held
+    return app.services.memory.held
 
 
 async def test_beyond_the_bound_requests_are_put_off() -> None:

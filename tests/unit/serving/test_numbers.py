@@ -8,6 +8,7 @@ from msgspec import structs
 from proxy.core.principal import Budget
 from proxy.core.web import Response
 from tests.unit.api.test_app import request, streamed
+from tests.unit.callers import as_it_is
 from tests.unit.doubles import FakeReply
 from tests.unit.routing.test_manager import DONE, EVENTS
 from tests.unit.serving.test_chat import GPT, NATIVE, OPENAI, Told, by_host
@@ -74,7 +75,7 @@ def upstream(outgoing: Any) -> FakeReply:
 
 async def post(house: Limited, path: str, body: str) -> Told:
     asked = request("POST", path, body.encode(), authorization="Bearer admin")
-    reaction = house.app.handle(structs.replace(asked, defer=house.defer))
+    reaction = house.app.handle(structs.replace(asked, defer=house.defer), as_it_is)
     assert not isinstance(reaction, Response)
     response = await reaction
     data = await streamed(response) if response.stream else response.body

@@ -1,0 +1,36 @@
+"""The body of a request, within what the isolate's memory has room for."""
+
+from proxy.api.services import Services
+from proxy.core.body_memory import weight
+from proxy.core.codings import coding_of, decode
+from proxy.core.errors import PayloadTooLarge, UnsupportedMediaType
+from proxy.serving.context import RequestContext
+
+
+async def read_body(services: Services, context: RequestContext) -> bytes:
+    """Reads and decodes a body that must be JSON. Raises UnsupportedMediaType, PayloadTooLarge,
+    InvalidRequest for a coding that is none, InternalError (503) where there is no room."""
+    headers, hold, unbrotli = context.request.headers, context.hold, services.ports.unbrotli
+    _check_type(headers.get("content-type", "application/json"))
+    assert hold  # what a request holds is counted if it comes from outside
+    named = headers.get("content-encoding")
+    coding = coding_of(named, brotli=unbrotli is not None) if named else None
+    limit = min(services.config.max_body_bytes, hold.limit)
+    body = await context.request.read(limit)
+    if coding:
+        try:
+            body = decode(coding, body, min(limit, hold.room), unbrotli)
+        except PayloadTooLarge:
+            hold.keep(limit)  # raises where it is others that take the room
+            raise
+    hold.keep(weight(body, hold.limit // 8))
+    context.end_stage("read")
+    return body
+
+
+def _check_type(content_type: str) -> None:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise UnsupportedMediaType(
+            f"The body must be JSON: send `content-type: application/json`, not {kind[:100]}."
+        )

@@ -1,0 +1,12 @@
+"""The paths of chat."""
+
+from proxy.api.body import read_body
+from proxy.api.services import Services
+from proxy.core.web import Response
+from proxy.serving.context import RequestContext
+
+
+async def answer_chat(services: Services, context: RequestContext) -> Response:
+    """POST /v1/generate and POST /v1/chat/completions, in the path's dialect."""
+    call = context.dialect.parse_chat(await read_body(services, context))
+    return await services.chat.answer(context, call)

@@ -1,0 +1,27 @@
+"""The paths that say how the proxy and its providers are, and the way to the dashboard."""
+
+import msgspec
+
+from proxy import __version__
+from proxy.api.services import Services
+from proxy.core.web import FRESH_JSON, Response
+from proxy.serving.context import RequestContext
+
+
+def redirect_home(services: Services, context: RequestContext) -> Response:
+    """GET /: the web page is at /dashboard."""
+    return Response(status=302, headers={"location": "/dashboard", "cache-control": "no-store"})
+
+
+def show_health(services: Services, context: RequestContext) -> Response:
+    """GET /health: this Worker is alive; no provider is checked."""
+    state = {"status": "ok", "version": __version__, "environment": services.config.environment}
+    return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode(state))
+
+
+async def show_providers(services: Services, context: RequestContext) -> Response:
+    """GET /health/providers: each provider's state and last check."""
+    checks = await services.observatory.last_checks()
+    await services.watch.start(context.request.defer)
+    report = services.selection.report(checks, services.watch.views())
+    return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode({"providers": report}))

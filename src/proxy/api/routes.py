@@ -1,0 +1,98 @@
+"""The table of paths: what each takes, in whose form it answers, and whom it lets in."""
+
+import re
+from collections.abc import Callable, Coroutine
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from proxy.analytics.record.request_record import BATCH
+from proxy.api import absent, analytics, batch, chat, embeddings, health, keys, models, operations
+from proxy.api.services import Services
+from proxy.core.web import Response
+from proxy.dialects import native, openai
+from proxy.dialects.contract import Dialect
+from proxy.serving.context import RequestContext
+
+Reaction: TypeAlias = Response | Coroutine[None, None, Response]
+"""An answer, or the coroutine that gives it where it must wait."""
+Handler = Callable[[Services, RequestContext], Reaction]
+
+
+class Path(Struct, frozen=True):
+    """A path of the interface."""
+
+    name: str
+    """As the interface names it; empty: there is nothing."""
+    methods: dict[str, Handler]
+    dialect: Dialect = native
+    public: bool = False
+    admin: bool = False
+
+    @property
+    def allow(self) -> tuple[str, ...]:
+        """The methods as the Allow header lists them (RFC 9110, 10.2.1); a page may try any where
+        there is nothing, and read why it can't."""
+        if not self.methods:
+            return ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+        head = ("HEAD",) if "GET" in self.methods else ()
+        return (*self.methods, *head, "OPTIONS")
+
+
+NOTHING = Path("", {}, openai)
+"""Where there is nothing. In OpenAI's form, since it is its SDKs that look for other paths."""
+NOTHING_OWN = Path("", {})
+OWN = re.compile(r"/(?:admin|analytics|dashboard|health|metrics)/.*")
+"""Paths below the proxy's own, where its own form is read."""
+ALL_PATHS = (
+    Path("", {"GET": health.redirect_home}, public=True),  # /, which is no traffic
+    Path("/v1/generate", {"POST": chat.answer_chat}),
+    Path(BATCH, {"POST": batch.run_batch}),
+    Path("/v1/chat/completions", {"POST": chat.answer_chat}, openai),
+    Path("/v1/embeddings", {"POST": embeddings.answer_embeddings}, openai),
+    Path("/v1/models", {"GET": models.list_models}, openai),
+    Path("/v1/models/ID", {"GET": models.show_model}, openai),
+    Path("/health", {"GET": health.show_health}, public=True),
+    Path("/health/providers", {"GET": health.show_providers}),
+    Path("/analytics", {"GET": analytics.show_figures}),
+    Path("/analytics/insights", {"GET": analytics.show_insights}),
+    Path("/analytics/requests", {"GET": analytics.show_requests}),
+    Path("/metrics", {"GET": analytics.show_metrics}, admin=True),
+    Path(
+        "/admin/breakers",
+        {"GET": operations.show_breakers, "DELETE": operations.reset_breakers},
+        admin=True,
+    ),
+    Path("/admin/cache", {"DELETE": operations.purge_cache}, admin=True),
+    Path("/admin/keys", {"GET": keys.list_keys, "POST": keys.issue_key}, admin=True),
+    Path("/admin/keys/ID", {"GET": keys.show_key, "DELETE": keys.revoke_key}, admin=True),
+    Path("/admin/keys/ID/rotate", {"POST": keys.rotate_key}, admin=True),
+    Path(
+        "/admin/limits",
+        {"GET": operations.show_limits, "DELETE": operations.reset_limits},
+        admin=True,
+    ),
+)
+PATHS = {path.name: path for path in ALL_PATHS}
+PATTERNS = (
+    (re.compile(r"/v1/models/.+"), PATHS["/v1/models/ID"]),
+    (re.compile(r"/admin/keys/[^/]+"), PATHS["/admin/keys/ID"]),
+    (re.compile(r"/admin/keys/[^/]+/rotate"), PATHS["/admin/keys/ID/rotate"]),
+)
+"""Paths that name something."""
+WITHOUT_V1 = re.compile(r"/(?:chat/completions|embeddings|models(?:/.+)?)")
+"""Paths that clients of LiteLLM's proxy call without /v1; they mean the same."""
+
+
+def find_path(path: str) -> Path:
+    """Finds the path of a request, percent-encoded as it came."""
+    path = path.rstrip("/")
+    if found := PATHS.get(path):
+        return found
+    if WITHOUT_V1.fullmatch(path):
+        path = f"/v1{path}"
+    if absent.is_gemini(path):
+        return NOTHING
+    if found := PATHS.get(path) or next((p for r, p in PATTERNS if r.fullmatch(path)), None):
+        return found
+    return NOTHING_OWN if OWN.fullmatch(path) else NOTHING

@@ -1,0 +1,25 @@
+"""Makes the app of an isolate."""
+
+from collections.abc import Mapping
+
+from proxy.api.app import App
+from proxy.api.misconfigured import Misconfigured
+from proxy.api.services import Services
+from proxy.core.config import ConfigError
+from proxy.core.ports import Ports
+
+
+def start(env: Mapping[str, str], ports: Ports) -> App | Misconfigured:
+    """Makes the app, or what answers in its place. env: the Worker's vars and secrets."""
+    wrong = []
+    if ports.unbound:
+        names = ", ".join(ports.unbound)
+        wrong.append(
+            f"The Worker lacks the Durable Object bindings {names}: add them to"
+            " durable_objects.bindings of this environment in wrangler.toml."
+        )
+    try:
+        app = App(Services(env, ports))
+    except (ConfigError, ValueError) as error:  # ValueError: a wrong catalogue
+        wrong.append(str(error))
+    return Misconfigured(" ".join(wrong), ports) if wrong else app

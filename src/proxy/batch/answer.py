@@ -1,0 +1,102 @@
+"""Answers a batch: all results together, or each as it comes."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from msgspec import Raw
+
+from proxy.batch.chunks import Chunk, ChunkResult
+from proxy.batch.items import Item, Result, read_batch, read_items, read_request, summarize
+from proxy.batch.run import BatchRun, BatchServices, Report
+from proxy.core.body_memory import RETRY_SECONDS
+from proxy.core.errors import ClientGone, InternalError
+from proxy.core.ports import Write
+from proxy.core.sse import frame
+from proxy.core.web import EVENTS, JSON, Response
+from proxy.dialects import native
+from proxy.serving.context import RequestContext
+
+FULL = "The answers of this batch are too large to be held together. Let the batch stream."
+
+
+async def answer_batch(services: BatchServices, context: RequestContext, body: bytes) -> Response:
+    """Answers a batch, every request of which has its own success or error. Raises InvalidRequest
+    where the batch itself is wrong."""
+    batch = read_batch(body)
+    # The id alone is the caller's choice: others may have chosen it too.
+    runner = f"{context.id}.{services.ports.random.token(8)}"
+    items = read_items(batch.requests)
+
+    async def run(report: Report) -> None:
+        await BatchRun(services, context, runner, report).run(items)
+
+    if not batch.stream:
+        return await _answer_whole(context, run)
+
+    async def stream(write: Write) -> None:
+        await _stream(context, run, write)
+
+    return Response(headers=dict(EVENTS), stream=stream)
+
+
+async def answer_chunk(
+    services: BatchServices, context: RequestContext, chunk: Chunk, write: Write
+) -> None:
+    """Runs a chunk in the runner's invocation and writes each result as it comes. When the batch
+    is gone nothing more is begun. context: the batch's."""
+    items = [Item(read_request(part.raw), part.raw, part.places) for part in chunk.parts]
+
+    async def report(results: list[Result]) -> None:
+        places = tuple(result.index for result in results)
+        line = ChunkResult(places, results[0].status, results[0].response)
+        await write(msgspec.json.encode(line) + b"\n")
+
+    runner = f"{chunk.runner}.{items[0].places[0]}"
+    try:
+        await BatchRun(services, context, runner, report).run(items)
+    except* ClientGone:
+        pass  # nobody is left to whom results could be sent
+
+
+async def _answer_whole(
+    context: RequestContext, run: Callable[[Report], Awaitable[None]]
+) -> Response:
+    results: list[Result] = []
+
+    async def collect(new: list[Result]) -> None:
+        hold, size = context.hold, len(memoryview(new[0].response))
+        if hold and not hold.keeps(hold.size + size):
+            full = InternalError(FULL, status=503, code="overloaded", retry_after=RETRY_SECONDS)
+            body = Raw(native.error(full, context.id, context.clock.now()))
+            new = [Result(result.index, full.status, body) for result in new]
+        results.extend(new)
+
+    await run(collect)
+    results.sort(key=lambda result: result.index)
+    summary = summarize([result.status for result in results])
+    body = {"success": True, "results": results, "summary": summary}
+    return Response(headers=dict(JSON), body=msgspec.json.encode(body))
+
+
+async def _stream(
+    context: RequestContext, run: Callable[[Report], Awaitable[None]], write: Write
+) -> None:
+    """Writes results as they come, then the summary. When the caller is gone nothing more is
+    begun."""
+    statuses: list[int] = []
+    record = context.record
+    record.stream, record.ended = True, "broken"
+
+    async def report(results: list[Result]) -> None:
+        statuses.extend(result.status for result in results)
+        await write(b"".join(frame(msgspec.json.encode(result), "result") for result in results))
+
+    try:
+        await run(report)
+        await write(frame(msgspec.json.encode({"summary": summarize(statuses)}), "done"))
+        record.ended = "ok"
+    except* ClientGone:
+        record.ended = "client_gone"
+    finally:
+        if record.ended == "broken":
+            record.error, record.source = InternalError.type, "proxy"

@@ -1,0 +1,130 @@
+"""Cloudflare AI Gateway's headers: those that a caller may send, and those of an answer.
+
+Every `cf-aig-*` header that the proxy knows stands here (Cloudflare AI Gateway, "Custom
+configurations", "Caching", "Custom metadata").
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeAlias, get_args
+
+import msgspec
+from msgspec import Meta, Struct
+
+from proxy.core.chat import LONGEST_TTL, CacheControl
+from proxy.core.errors import InvalidRequest
+
+METADATA = "cf-aig-metadata"
+TIMEOUT = "cf-aig-request-timeout"
+ATTEMPTS = "cf-aig-max-attempts"
+DELAY = "cf-aig-retry-delay"
+BACKOFF = "cf-aig-backoff"
+SKIP_CACHE = "cf-aig-skip-cache"
+CACHE_TTL = "cf-aig-cache-ttl"
+CACHE_KEY = "cf-aig-cache-key"
+COLLECT_LOG = "cf-aig-collect-log"
+STEP = "cf-aig-step"
+"""Of an answer: the place of the attempt that gave it, from 0."""
+CACHE_STATUS = "cf-aig-cache-status"
+"""Of an answer: HIT, MISS or BYPASS."""
+MOST_ATTEMPTS = 5
+"""At each provider."""
+_OPTIONS = frozenset(
+    (METADATA, TIMEOUT, ATTEMPTS, DELAY, BACKOFF, SKIP_CACHE, CACHE_TTL, CACHE_KEY)
+)
+
+Backoff = Literal["constant", "linear", "exponential"]
+_Number: TypeAlias = Annotated[int, Meta(ge=-(2**53), le=2**53)] | float
+_Label: TypeAlias = Annotated[str, Meta(max_length=512)] | _Number | bool
+_LABELS = msgspec.json.Decoder(
+    Annotated[dict[Annotated[str, Meta(max_length=64)], _Label], Meta(max_length=16)]
+)
+_KEY = re.compile(r"[!-~][ -~]{0,255}")
+_BOOLEANS = {"true": True, "false": False}
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What a caller's headers say. None: nothing."""
+
+    metadata: dict[str, str] = {}
+    """The caller's labels."""
+    timeout_ms: int | None = None
+    attempts: int | None = None
+    """At each provider, the first one included."""
+    delay_ms: int | None = None
+    """Before the second attempt."""
+    backoff: Backoff | None = None
+    cache: CacheControl = CacheControl()
+
+
+_NONE = Options()
+
+
+def read_options(headers: Mapping[str, str]) -> Options:
+    """Reads the headers of a request, whose names are in lower case. Raises InvalidRequest, which
+    names the header."""
+    if not headers.keys() & _OPTIONS:
+        return _NONE
+    return Options(
+        metadata=_read_metadata(headers.get(METADATA)),
+        timeout_ms=_read_number(headers, TIMEOUT, 1, 600_000),
+        attempts=_read_number(headers, ATTEMPTS, 1, MOST_ATTEMPTS),
+        delay_ms=_read_number(headers, DELAY, 0, 5_000),
+        backoff=_read_backoff(headers.get(BACKOFF)),
+        cache=_read_cache(headers),
+    )
+
+
+def allows_log(headers: Mapping[str, str]) -> bool:
+    """Whether the request may appear in logs; if not, it is counted only."""
+    return headers.get(COLLECT_LOG) != "false"
+
+
+def _read_metadata(text: str | None) -> dict[str, str]:
+    """Reads a JSON object of texts, numbers and booleans."""
+    if text is None:
+        return {}
+    try:
+        labels = _LABELS.decode(text)
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(
+            f"{METADATA} must be a JSON object: {error}", param=METADATA
+        ) from error
+    return {name: v if isinstance(v, str) else f"{v}".lower() for name, v in labels.items()}
+
+
+def _read_number(headers: Mapping[str, str], name: str, least: int, most: int) -> int | None:
+    text = headers.get(name)
+    if text is None:
+        return None
+    text = text.strip()  # `int` takes more than blanks off
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+        raise _invalid(name, f"a whole number from {least} to {most}")
+    return int(text)
+
+
+def _read_backoff(text: str | None) -> Backoff | None:
+    if text is None:
+        return None
+    for backoff in get_args(Backoff):
+        if text.strip().lower() == backoff:
+            found: Backoff = backoff
+            return found
+    raise _invalid(BACKOFF, "constant, linear or exponential")
+
+
+def _read_cache(headers: Mapping[str, str]) -> CacheControl:
+    skip = headers.get(SKIP_CACHE, "false").lower()
+    if skip not in _BOOLEANS:
+        raise _invalid(SKIP_CACHE, "true or false")
+    ttl, key = headers.get(CACHE_TTL), headers.get(CACHE_KEY)
+    if ttl is not None and not (re.fullmatch(r"\d{1,9}", ttl) and 1 <= int(ttl) <= LONGEST_TTL):
+        raise _invalid(CACHE_TTL, f"seconds from 1 to {LONGEST_TTL}")
+    if key is not None and not _KEY.fullmatch(key):
+        raise _invalid(CACHE_KEY, "1 to 256 visible ASCII characters")
+    mode: Literal["off", "default"] = "off" if _BOOLEANS[skip] else "default"
+    return CacheControl(mode=mode, ttl=None if ttl is None else int(ttl), key=key)
+
+
+def _invalid(header: str, expected: str) -> InvalidRequest:
+    return InvalidRequest(f"{header} must be {expected}", param=header)

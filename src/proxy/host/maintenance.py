@@ -1,0 +1,36 @@
+"""The cron trigger's work: what is over is pruned, and the providers' health is checked."""
+
+import asyncio
+
+from msgspec import structs
+
+from proxy.api.services import Services
+from proxy.cache.tiers import prune_prefix
+from proxy.routing import health
+
+
+async def maintain(services: Services) -> None:
+    """Does all of the work, also where a part of it fails; the first failure is raised then."""
+    work = [_prune_cache(services), _check_providers(services)]
+    if services.config.analytics:
+        work.append(services.observatory.prune())
+    for result in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+async def _prune_cache(services: Services) -> None:
+    ports = services.ports
+    if ports.r2:
+        removed = await ports.r2.prune(prune_prefix(ports.clock.now()))
+        ports.log("info", "cache pruned", removed=removed)
+
+
+async def _check_providers(services: Services) -> None:
+    ports, selection = services.ports, services.selection
+    targets = [selection.probe_target(name) for name in selection.configured]
+    checks = await health.check_all(targets, ports.upstream, ports.clock)
+    for check in checks:
+        if not check.healthy:
+            ports.log("warning", "provider unhealthy", **structs.asdict(check))
+    await health.record(checks, ports.board)

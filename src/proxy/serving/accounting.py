@@ -1,0 +1,146 @@
+"""What an answer used and cost: settled with the limits, kept in the request's record, and told
+the caller in headers."""
+
+from typing import Any
+
+from msgspec import structs
+
+from proxy.analytics.record.request_record import UNSENT
+from proxy.core.chat import Answer, Attempt, CacheStatus, Cost, Served, Usage
+from proxy.core.errors import ProxyError
+from proxy.core.web import encoded, listed
+from proxy.dialects import cloudflare
+from proxy.limits.limiter import Meter
+from proxy.routing.manager import Done
+from proxy.serving.context import RequestContext
+from proxy.serving.task import ChatTask
+
+MESSAGE_KEPT = 100
+"""Characters of a provider's message that a record keeps, where it may."""
+MOST_COUNTED = 10**13
+"""Tokens of an answer, or nano-dollars: ten thousand dollars."""
+
+
+def bounded(number: int | None) -> int | None:
+    """Bounds a provider's number by what can be true: sums of it must not run over."""
+    return None if number is None else min(max(number, 0), MOST_COUNTED)
+
+
+def count_characters(answer: Answer) -> int:
+    """Counts the characters that the model has written."""
+    texts = (answer.text, answer.reasoning, answer.refusal)
+    arguments = (call.function.arguments for call in answer.tool_calls)
+    return sum(len(text or "") for text in (*texts, *arguments))
+
+
+def estimate_usage(meter: Meter, characters: int, limit: int | None) -> Usage:
+    """Estimates what an answer of so many characters has used whose provider does not report it,
+    or that broke off before. limit: the most tokens that it may have."""
+    output = -(-characters // 4)
+    output = output if limit is None else min(output, limit)
+    return Usage(input=meter.expected(None).input, output=output)
+
+
+def settle(context: RequestContext, done: Done, usage: Usage, *, estimated: bool) -> Cost:
+    """Replaces what an attempt has reserved by what its answer used, and records that."""
+    cost = done.cost(usage, estimated=estimated)
+    done.reservation.settle(usage, cost)
+    record_usage(context, usage)
+    return cost
+
+
+def describe_served(
+    context: RequestContext, done: Done, cost: Cost, cache_status: CacheStatus = "bypass"
+) -> Served:
+    """Describes how an answer of a provider was served."""
+    return Served(
+        request_id=context.id,
+        provider=done.target.spec.name,
+        model=done.target.model.id,
+        attempts=done.attempts,
+        dropped=done.dropped,
+        cost=cost,
+        cache_status=cache_status,
+        ms=context.ms,
+        created=int(context.began),
+        explained=_explain(context, done),
+    )
+
+
+def settle_chat(task: ChatTask, done: Done, reported: Usage | None, characters: int) -> Cost:
+    """Settles a chat's answer of so many characters; reported: its usage by the provider."""
+    limit = task.meter.output_limit(done.target.offer) or task.call.chat.max_tokens
+    usage = reported or estimate_usage(task.meter, characters, limit)
+    cost = settle(task.context, done, usage, estimated=reported is None)
+    task.meter.close()
+    return cost
+
+
+def describe_chat(task: ChatTask, done: Done, cost: Cost) -> Served:
+    """Describes how a chat's answer was served."""
+    served = describe_served(task.context, done, cost, "miss" if task.is_cached else "bypass")
+    return structs.replace(served, functions=task.call.functions)
+
+
+def _explain(context: RequestContext, done: Done) -> list[dict[str, Any]] | None:
+    """Says why this provider was chosen, for an operator who wants to know."""
+    admin = context.principal is not None and context.principal.admin
+    if not admin or context.request.headers.get("x-proxy-explain") != "1":
+        return None
+    return [
+        {
+            "strategy": order.strategy,
+            "explored": order.explored,
+            "candidates": [structs.asdict(scored) for scored in order.scores],
+        }
+        for order in done.explain()
+    ]
+
+
+def served_headers(served: Served) -> dict[str, str]:
+    """The headers that say how a request was served."""
+    headers = {"x-proxy-provider": served.provider, "x-proxy-model": encoded(served.model)}
+    if served.attempts:
+        headers[cloudflare.STEP] = str(len(served.attempts) - 1)
+    if served.cost.usd is not None and served.cost.origin:
+        headers["x-proxy-cost"] = f"{served.cost.usd:.9f}"
+        headers["x-proxy-cost-origin"] = served.cost.origin
+    if served.dropped:
+        headers["x-proxy-dropped"] = listed(served.dropped)
+    return headers
+
+
+def record_served(context: RequestContext, served: Served) -> None:
+    """Records how the request was served."""
+    record = context.record
+    record_attempts(context, served.attempts)
+    record.provider, record.model = served.provider, served.model
+    record.cache_status, record.cache_tier = served.cache_status, served.cache_tier or ""
+    record.cost = bounded(served.cost.nano_usd)
+    record.cost_origin = served.cost.origin or ""
+
+
+def record_usage(context: RequestContext, usage: Usage) -> None:
+    """Records what an answer used."""
+    record = context.record
+    record.input, record.output = bounded(usage.input), bounded(usage.output)
+    record.cached, record.reasoning = bounded(usage.cached), bounded(usage.reasoning)
+
+
+def record_attempts(context: RequestContext, attempts: tuple[Attempt, ...]) -> None:
+    """Records what was tried, unless another request's record has it."""
+    if attempts and not context.is_follower:
+        context.record.attempts = tuple(
+            structs.replace(attempt, message=(attempt.message or "")[:MESSAGE_KEPT] or None)
+            for attempt in attempts
+        )
+
+
+def record_error(context: RequestContext, error: ProxyError) -> None:
+    """Records the error that was answered, and who was tried last where nobody answered."""
+    record = context.record
+    record_attempts(context, error.attempts)
+    record.error, record.source = error.type, error.source
+    sent = [attempt for attempt in error.attempts if attempt.outcome not in UNSENT]
+    if sent and not record.provider:
+        record.provider, record.model = sent[-1].provider, sent[-1].model

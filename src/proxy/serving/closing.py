@@ -1,0 +1,53 @@
+"""The one end of a request: its memory is given back and its record is handed on."""
+
+from proxy.analytics.record.log_line import level, line
+from proxy.analytics.record.recorder import Recorder
+from proxy.analytics.record.request_record import without_quotes
+from proxy.core.ports import Log
+from proxy.serving.context import RequestContext
+
+
+class Closer:
+    """Closes the requests of an isolate."""
+
+    def __init__(
+        self,
+        recorder: Recorder | None,
+        log: Log,
+        *,
+        log_prompts: bool = False,
+        profile: bool = False,
+    ) -> None:
+        """recorder: None: a record becomes a line in the log only. log_prompts: whether a record
+        keeps the words of providers, which may quote the prompt. profile: whether the time of each
+        stage is logged."""
+        self._recorder = recorder
+        self._log = log
+        self._log_prompts = log_prompts
+        self._profile = profile
+
+    def close(self, context: RequestContext, status: int, size: int) -> None:
+        """Ends a request whose answer of `size` bytes is over; only the first call counts. What
+        goes wrong with the record costs a line in the log, and no answer."""
+        if context.is_closed:
+            return
+        context.is_closed = True
+        context.release_memory()
+        try:
+            self._record(context, status, size)
+        except Exception as error:
+            self._log("error", "event lost", request_id=context.id, error=repr(error)[:500])
+
+    def _record(self, context: RequestContext, status: int, size: int) -> None:
+        record = context.record
+        record.status, record.ms, record.bytes_out = status, context.ms, size
+        if not self._log_prompts:
+            record = without_quotes(record)
+        if self._recorder:
+            self._recorder.record(record, context.request.defer, counted=context.is_counted)
+        else:
+            self._log(level(record), "request", line(record))
+        if self._profile:
+            context.end_stage("answer")
+            spent = {stage: round(s * 1000, 3) for stage, s in context.stages.items()}
+            self._log("info", "profile", request_id=context.id, total_ms=record.ms, **spent)

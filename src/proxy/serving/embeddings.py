@@ -1,0 +1,48 @@
+"""Answers requests for embeddings."""
+
+from msgspec import structs
+
+from proxy.core.chat import EmbeddingRequest
+from proxy.core.web import JSON, Response
+from proxy.dialects import openai
+from proxy.dialects.cloudflare import read_options
+from proxy.limits.estimate import EmbeddingEstimate
+from proxy.routing.manager import Manager
+from proxy.serving.accounting import describe_served, record_served, served_headers, settle
+from proxy.serving.context import RequestContext
+from proxy.serving.task import TaskMaker, record_request, with_timeout
+
+
+class EmbeddingService:
+    """Answers the requests for embeddings of an isolate."""
+
+    def __init__(self, tasks: TaskMaker, manager: Manager) -> None:
+        self._tasks = tasks
+        self._manager = manager
+
+    async def answer(self, context: RequestContext, request: EmbeddingRequest) -> Response:
+        """Answers by a provider. Raises ProxyError."""
+        options = read_options(context.request.headers)
+        record_request(context.record, request.routing, request.metadata, options)
+        request = structs.replace(
+            request,
+            routing=with_timeout(request.routing, options),
+            passed_on=context.upstream_headers,
+            caller_key=context.caller_key,
+        )
+        context.end_stage("parse")
+        meter = await self._tasks.admit(context)
+        meter.estimate = EmbeddingEstimate(request)
+        retrying = self._tasks.retrying(options)
+        try:
+            vectors, done = await self._manager.embed(
+                request, meter, context.began, retrying, context.hold
+            )
+            usage = vectors.usage or meter.expected(None)
+            cost = settle(context, done, usage, estimated=vectors.usage is None)
+        finally:
+            meter.close()
+        served = describe_served(context, done, cost)
+        record_served(context, served)
+        headers = JSON | served_headers(served)
+        return Response(headers=headers, body=openai.embeddings(vectors, served))

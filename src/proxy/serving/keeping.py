@@ -1,0 +1,90 @@
+"""What becomes of a complete answer: it is stored, and published to the followers of its leader."""
+
+from msgspec import structs
+
+from proxy.cache.answers import AnswerCache
+from proxy.cache.entry import CacheEntry, Unstorable
+from proxy.cache.flight import NOTHING, Leader, landed
+from proxy.core.chat import Answer, Cost
+from proxy.core.ports import Log
+from proxy.routing.manager import Done
+from proxy.routing.selection import Question
+from proxy.serving.context import RequestContext
+from proxy.serving.task import ChatTask
+
+KEPT = ("stop", "length", "tool_calls")
+"""The finish reasons of answers that are kept; what a filter cut off is no answer."""
+
+
+class Keeper:
+    """Keeps the answers of an isolate."""
+
+    def __init__(self, cache: AnswerCache, grace: int, log: Log) -> None:
+        """grace: seconds for which an expired answer is kept."""
+        self._cache = cache
+        self._grace = grace
+        self._log = log
+
+    def keep(
+        self, task: ChatTask, key: str, done: Done, answer: Answer, cost: Cost
+    ) -> CacheEntry | None:
+        """Stores a complete answer, after the response. None: it is not to be kept."""
+        if not task.directives.store or not _is_whole(task, done, answer):
+            return None
+        context = task.context
+        entry = CacheEntry(
+            answer=structs.replace(answer, raw=None),
+            provider=done.target.spec.name,
+            model=done.target.model.id,
+            cost=cost,
+            born=context.began,
+            stored=context.clock.now(),
+            ttl=task.directives.ttl,
+            grace=self._grace,
+            user=context.principal.user if context.principal else None,
+        )
+        context.request.defer(self._cache.keep(key, entry))
+        return entry
+
+    def publish(self, context: RequestContext, leader: Leader, entry: CacheEntry | None) -> None:
+        """Has the followers get the answer, after the response; None: none can be shared, and each
+        asks for itself."""
+        context.request.defer(self._publish(leader, entry))
+
+    def resign(self, context: RequestContext, leader: Leader, outcome: bytes | None) -> None:
+        """Has the followers get an error, after the response; None: another of them leads."""
+        context.request.defer(self._land(leader, outcome))
+
+    async def _publish(self, leader: Leader, entry: CacheEntry | None) -> None:
+        try:
+            outcome = landed(entry) if entry else NOTHING
+        except Unstorable:
+            outcome = NOTHING
+        await self._land(leader, outcome)
+
+    async def _land(self, leader: Leader, outcome: bytes | None) -> None:
+        try:
+            await leader.land(outcome)
+        except Exception as error:
+            self._log("error", "flight unreachable", error=repr(error)[:500])
+
+
+def store_key(task: ChatTask, done: Done) -> str:
+    """The key under which the answer of an attempt is kept: one that came by fallback is kept under
+    the model that gave it. Empty where nothing is stored."""
+    question = task.question
+    if not task.directives.store:
+        return ""
+    given = Question.about(done.target)
+    if not question.by_name or question.names[0] == given.names[0]:
+        return task.key
+    return task.find_key(given)
+
+
+def _is_whole(task: ChatTask, done: Done, answer: Answer) -> bool:
+    """Whether an answer is what was asked for. One that a budget's limit has cut off is not."""
+    limit = task.meter.output_limit(done.target.offer)
+    own_limit = limit is not None and limit != task.call.chat.max_tokens
+    cut_off = own_limit and answer.finish_reason == "length"
+    said = answer.text or answer.tool_calls or answer.refusal or answer.extra.get("images")
+    return bool(said) and answer.finish_reason in KEPT and not cut_off

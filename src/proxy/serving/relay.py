@@ -1,0 +1,161 @@
+"""A stream on its way from its provider to its caller."""
+
+from contextlib import suppress
+
+from msgspec import Struct
+
+from proxy.cache.flight import Leader
+from proxy.core.body_memory import STEP
+from proxy.core.chat import Chunk, Cost
+from proxy.core.collect import Collector
+from proxy.core.errors import (
+    CALLER_GONE,
+    GIVEN_UP,
+    OK,
+    ClientGone,
+    Fault,
+    Outcome,
+    ProxyError,
+)
+from proxy.core.ports import Log, Write
+from proxy.routing.allowance import out_of_time
+from proxy.routing.failure import as_proxy_error
+from proxy.routing.manager import Done
+from proxy.routing.stream import Stream
+from proxy.serving.accounting import describe_chat, record_error, record_served, settle_chat
+from proxy.serving.keeping import Keeper
+from proxy.serving.refusal import report_bug
+from proxy.serving.task import ChatTask
+
+
+class Begun(Struct, frozen=True, kw_only=True):
+    """A stream whose first content has come."""
+
+    stream: Stream
+    done: Done
+    key: str
+    """The key under which its answer is kept."""
+    leader: Leader | None
+    """Publishes the answer to the followers."""
+
+
+class Relay:
+    """Passes one stream on as it comes, and reports its end: done, or the error that broke it.
+
+    Whatever happens, the attempt ends, what was used is settled, and the followers get an outcome.
+    """
+
+    def __init__(
+        self, task: ChatTask, begun: Begun, keeper: Keeper, log: Log, *, finish_gone: bool
+    ) -> None:
+        """task: without the caller's texts; finish_gone: whether to finish for a caller who has
+        left."""
+        self._task = task
+        self._begun = begun
+        self._keeper = keeper
+        self._log = log
+        self._finish_gone = finish_gone
+        self._leader = begun.leader
+        self._collector = Collector()
+        self._writer = task.context.dialect.writer(
+            task.call, describe_chat(task, begun.done, Cost(None))
+        )
+        self._outcome: Outcome = GIVEN_UP
+        self._ended = "client_gone"
+        self._is_gone = False
+        self._write: Write
+
+    async def run(self, write: Write) -> None:
+        """Writes the stream."""
+        self._write = write
+        try:
+            await self._begun.stream.pass_on(self._pass_on, self._seconds_left())
+            await self._complete()
+            await self._begun.stream.linger()
+        except ClientGone:
+            self._outcome, self._is_gone = CALLER_GONE, True
+        except Exception as error:
+            await self._break_off(error)
+        finally:
+            self._close()
+
+    def _seconds_left(self) -> float | None:
+        """The seconds that are left for the stream; None: the request sets no time."""
+        timeout_ms = self._task.call.routing.timeout_ms
+        return (timeout_ms - self._task.context.ms) / 1000 if timeout_ms else None
+
+    async def _pass_on(self, chunks: list[Chunk]) -> None:
+        for chunk in chunks:
+            self._collector.add(chunk)
+        if not self._fits():
+            self._collector.overflow()
+            self._task.context.release_memory()
+        await self._send(b"".join(map(self._writer.chunk, chunks)))
+
+    async def _send(self, data: bytes) -> None:
+        """Sends bytes, unless the caller has left. Raises ClientGone where nobody is left for whom
+        to finish."""
+        if self._is_gone:
+            return
+        try:
+            await self._write(data)
+        except ClientGone:
+            if not self._finish_gone:
+                raise
+            self._is_gone = True
+
+    async def _complete(self) -> None:
+        """Sends the caller's last event, then keeps the answer, even if nobody has taken it."""
+        answer = self._collector.answer()
+        cost = self._settle()
+        served = describe_chat(self._task, self._begun.done, cost)
+        last = self._writer.done(answer, served)
+        self._outcome, self._ended = OK, "ok"
+        try:
+            await self._send(last)
+        finally:
+            entry = self._keeper.keep(self._task, self._begun.key, self._begun.done, answer, cost)
+            leader, self._leader = self._leader, None
+            if leader:
+                self._keeper.publish(self._task.context, leader, entry)
+
+    async def _break_off(self, error: Exception) -> None:
+        """Records what ended the stream before its end, and sends the error, if the last event is
+        still to come."""
+        context = self._task.context
+        is_complete = self._ended == "ok"
+        refusal = self._read_error(error)
+        record_error(context, refusal)
+        if not is_complete:
+            with suppress(ClientGone):
+                await self._send(self._writer.error(refusal, context.id, context.clock.now()))
+
+    def _read_error(self, error: Exception) -> ProxyError:
+        attempts = self._begun.done.attempts
+        if isinstance(error, TimeoutError):
+            error = out_of_time()
+        if isinstance(error, Fault):
+            self._outcome, self._ended = error.outcome, error.kind
+            return as_proxy_error(error, attempts, begun=True)
+        refusal = report_bug(self._task.context, error, self._log)
+        refusal.attempts = attempts
+        self._outcome, self._ended = GIVEN_UP, refusal.type
+        return refusal
+
+    def _settle(self) -> Cost:
+        collector = self._collector
+        return settle_chat(self._task, self._begun.done, collector.usage, collector.characters)
+
+    def _close(self) -> None:
+        context, done = self._task.context, self._begun.done
+        self._begun.stream.abort()
+        done.call.end(self._outcome, self._collector.usage)
+        record_served(context, describe_chat(self._task, done, self._settle()))
+        context.record.ended = "client_gone" if self._is_gone else self._ended
+        if self._leader:
+            self._keeper.resign(context, self._leader, None)
+
+    def _fits(self) -> bool:
+        """Whether there is room for what is kept of the stream, which is held from then on."""
+        hold, size = self._task.context.hold, self._collector.size
+        return hold is None or size <= hold.size + STEP or hold.keeps(size)

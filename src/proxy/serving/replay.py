@@ -1,0 +1,56 @@
+"""A kept answer as the response to a request."""
+
+from proxy.cache.answers import Tier
+from proxy.cache.entry import CacheEntry, replay
+from proxy.core.chat import Cost, Served, Usage
+from proxy.core.web import EVENTS, JSON, Response
+from proxy.dialects import cloudflare
+from proxy.serving.accounting import bounded, record_served, record_usage, served_headers
+from proxy.serving.task import ChatTask
+
+
+def replay_entry(
+    task: ChatTask, entry: CacheEntry, tier: Tier | None, *, stale: bool = False
+) -> Response:
+    """Answers with an entry, in the caller's dialect. tier: where it was found; None: the leader
+    of identical requests has published it."""
+    context, call = task.context, task.call
+    served = Served(
+        request_id=context.id,
+        provider=entry.provider,
+        model=entry.model,
+        cost=Cost(0),
+        cache_status="stale" if stale else "hit",
+        cache_tier=tier,
+        ms=context.ms,
+        created=int(entry.stored),
+        functions=call.functions,
+    )
+    record_served(context, served)
+    record_usage(context, Usage())
+    context.record.saved = bounded(entry.cost.nano_usd) or 0
+    headers = served_headers(served) | _cache_headers(task, entry, tier, stale=stale)
+    if not call.chat.stream:
+        body = context.dialect.answer(entry.answer, served)
+        return Response(headers=JSON | headers, body=body)
+    writer = context.dialect.writer(call, served)
+    chunks = b"".join(map(writer.chunk, replay(entry.answer)))
+    return Response(headers=EVENTS | headers, body=chunks + writer.done(entry.answer, served))
+
+
+def _cache_headers(
+    task: ChatTask, entry: CacheEntry, tier: Tier | None, *, stale: bool
+) -> dict[str, str]:
+    """The cache's headers of a kept answer (RFC 9211; age: RFC 9111, 5.1)."""
+    now = task.context.clock.now()
+    status = f"proxy-{tier}; hit; ttl={entry.remaining(now)}"
+    if tier is None:
+        status = "proxy-memory; fwd=miss; collapsed"
+    elif stale:
+        status += "; detail=stale-if-error"
+    return {
+        "cache-status": status,
+        "age": str(entry.age(now)),
+        cloudflare.CACHE_STATUS: "HIT",
+        "x-proxy-cache-key": task.key,
+    }

@@ -1,0 +1,193 @@
+"""A request for a model as every step of serving takes it: read, admitted by the limits, with its
+deadline, its cache directives and its key."""
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct, structs
+
+from proxy.analytics.record.request_record import RequestRecord
+from proxy.cache.answers import Hit
+from proxy.cache.directives import Directives, directives
+from proxy.cache.key import cache_key, named_key
+from proxy.core.chat import Call, ChatRequest, Message, Routing
+from proxy.core.config import Config
+from proxy.core.ports import Log
+from proxy.dialects.cloudflare import Options, allows_log, read_options
+from proxy.limits.estimate import Estimate
+from proxy.limits.limiter import Limiter, Meter
+from proxy.routing.failure import refused
+from proxy.routing.needs import Needs
+from proxy.routing.retry import Retrying
+from proxy.routing.selection import Question, Selection
+from proxy.serving.context import RequestContext
+
+LABELS_KEPT = 2_000
+"""Characters of a request's labels that are kept."""
+PROMPT_LOGGED = 50_000
+"""Characters of a prompt that are logged; the platform keeps 256 KB of an invocation's lines."""
+
+
+class ChatTask(Struct, frozen=True):
+    """A chat request that the limits have admitted."""
+
+    context: RequestContext
+    call: Call
+    directives: Directives
+    question: Question
+    meter: Meter
+    estimate: Estimate
+    retrying: Retrying
+    scope: str
+    """The tenant whose entries the request may see; empty: all see all."""
+    key: str = ""
+    """The cache's key of the request; empty: the cache has no part in it."""
+    found_stale: bool = False
+    """Whether the cache has an answer that is too old."""
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether the cache has a part in the request."""
+        return self.directives.read or self.directives.store
+
+    def find_key(self, question: Question) -> str:
+        """The cache's key of the request, as one for that question."""
+        wanted = self.directives
+        if wanted.key:
+            return named_key(wanted.key, self.scope, wanted.namespace)
+        return cache_key(
+            self.call.chat,
+            question=question.words(),
+            defaults=question.defaults,
+            scope=self.scope,
+            namespace=wanted.namespace,
+        )
+
+    def after(self, hit: Hit | None) -> "ChatTask":
+        """The same once the cache has been searched."""
+        return structs.replace(self, found_stale=True) if hit else self
+
+    def without_texts(self) -> "ChatTask":
+        """The same without the caller's texts and bytes, once no other provider is tried."""
+        self.estimate.drop_texts()
+        chat = self.call.chat
+        chat = ChatRequest(messages=(), stream=chat.stream, max_tokens=chat.max_tokens)
+        return structs.replace(self, call=structs.replace(self.call, chat=chat))
+
+
+class TaskMaker:
+    """Makes the tasks of an isolate's requests."""
+
+    def __init__(
+        self,
+        selection: Selection,
+        limiter: Limiter,
+        retrying: Retrying,
+        config: Config,
+        prompts: Log | None,
+    ) -> None:
+        """retrying: as the deployment wants it; prompts: logs the prompts, None: nothing does."""
+        self._selection = selection
+        self._limiter = limiter
+        self._retrying = retrying
+        self._config = config
+        self._prompts = prompts
+
+    async def make_chat(self, context: RequestContext, call: Call) -> ChatTask:
+        """Records what a request is for, and has the limits admit it. Raises ProxyError."""
+        options = read_options(context.request.headers)
+        record_request(context.record, call.routing, call.metadata, options)
+        context.record.stream = call.chat.stream
+        call = structs.replace(
+            call,
+            routing=with_timeout(call.routing, options),
+            passed_on=context.upstream_headers,
+            caller_key=context.caller_key,
+        )
+        context.end_stage("parse")
+        meter = await self.admit(context)
+        if self._prompts:
+            log_prompt(context, call.chat, self._prompts)
+        meter.estimate = estimate = Estimate(call.chat)
+        shared = (meter.principal.cache_scope or self._config.cache_scope) == "shared"
+        task = ChatTask(
+            context=context,
+            call=call,
+            directives=directives(
+                (options.cache, call.cache), context.request.headers, self._config.cache_ttl
+            ),
+            question=self._selection.question(call.routing, Needs.of(call.chat), meter.grant),
+            meter=meter,
+            estimate=estimate,
+            retrying=self.retrying(options),
+            scope="" if shared else meter.principal.user,
+        )
+        key = task.find_key(task.question) if task.is_cached else ""
+        context.record.cache_key = key[:16]
+        return structs.replace(task, key=key)
+
+    async def admit(self, context: RequestContext) -> Meter:
+        """The limits for a request, which its key's own request limit admits. Raises
+        ProxyError."""
+        assert context.principal  # no path that serves is public
+        meter = context.meter = self._limiter.meter(context.principal, context.request.defer)
+        if refusal := await meter.admit():
+            raise refused([refusal])
+        context.end_stage("limit")
+        return meter
+
+    def retrying(self, options: Options) -> Retrying:
+        """How often the request wants a provider to be tried."""
+        return self._retrying.overridden(options.attempts, options.delay_ms, options.backoff)
+
+
+def record_request(
+    record: RequestRecord, routing: Routing, metadata: Mapping[str, str], options: Options
+) -> None:
+    """Records the model that is wanted, and the labels, those of the body before those of the
+    header, as far as there is room."""
+    kept: dict[str, str] = {}
+    room = LABELS_KEPT
+    headers = {name: text for name, text in options.metadata.items() if name not in metadata}
+    for name, text in (*metadata.items(), *headers.items()):
+        room -= len(name) + len(text)
+        if room >= 0:
+            kept[name] = text
+    record.metadata = kept
+    provider = f"{routing.provider}/" if routing.provider else ""
+    record.requested_model = f"{provider}{routing.model}"[:200]
+    record.strategy = routing.strategy or ""
+
+
+def with_timeout(routing: Routing, options: Options) -> Routing:
+    """The routing within the time that the headers give it, where the body gives none."""
+    if options.timeout_ms is None or routing.timeout_ms is not None:
+        return routing
+    return structs.replace(routing, timeout_ms=options.timeout_ms)
+
+
+def log_prompt(context: RequestContext, chat: ChatRequest, log: Log) -> None:
+    """Logs the messages as far as a line may hold them, unless the caller forbids it."""
+    if not allows_log(context.request.headers):
+        return
+    room = PROMPT_LOGGED
+    shown = list[Message]()
+    for message in chat.messages:
+        shown.append(_shorten(message, room))
+        room -= len(msgspec.json.encode(shown[-1]))
+        if room <= 0:
+            break
+    messages = msgspec.json.encode(shown).decode()[:PROMPT_LOGGED]
+    user = context.principal.user if context.principal else None
+    log("info", "prompt", request_id=context.id, user=user, messages=messages)
+
+
+def _shorten(message: Message, most: int) -> Message:
+    """A message with no longer text than a line may hold: a copy of an image would be memory."""
+    if isinstance(message.content, str):
+        return structs.replace(message, content=message.content[:most])
+    parts = []
+    for part in message.parts:
+        image = part.image_url and structs.replace(part.image_url, url=part.image_url.url[:most])
+        parts.append(structs.replace(part, text=part.text and part.text[:most], image_url=image))
+    return structs.replace(message, content=message.content and tuple(parts))

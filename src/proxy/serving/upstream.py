@@ -1,0 +1,82 @@
+"""The answer of a provider: whole, or begun as a stream."""
+
+from proxy.cache.flight import Leader
+from proxy.core.chat import Cost
+from proxy.core.ports import Log
+from proxy.core.web import EVENTS, JSON, Response
+from proxy.dialects import cloudflare
+from proxy.routing.manager import Manager
+from proxy.serving.accounting import (
+    count_characters,
+    describe_chat,
+    record_served,
+    served_headers,
+    settle_chat,
+)
+from proxy.serving.keeping import Keeper, store_key
+from proxy.serving.relay import Begun, Relay
+from proxy.serving.task import ChatTask
+
+
+class Upstream:
+    """Has providers answer the chat requests of an isolate."""
+
+    def __init__(self, manager: Manager, keeper: Keeper, log: Log, *, finish_gone: bool) -> None:
+        """finish_gone: whether a stream is finished whose caller has left."""
+        self._manager = manager
+        self._keeper = keeper
+        self._log = log
+        self._finish_gone = finish_gone
+
+    async def answer(self, task: ChatTask, leader: Leader | None) -> Response:
+        """Answers by a provider. leader: publishes the answer to the followers. Raises
+        ProxyError."""
+        try:
+            if task.call.chat.stream:
+                return await self._begin(task, leader)
+            return await self._complete(task, leader)
+        except BaseException:
+            task.meter.close()
+            raise
+
+    async def _complete(self, task: ChatTask, leader: Leader | None) -> Response:
+        context = task.context
+        answer, done = await self._manager.complete(
+            task.call, task.meter, context.began, task.retrying, context.hold
+        )
+        cost = settle_chat(task, done, answer.usage, count_characters(answer))
+        entry = self._keeper.keep(task, store_key(task, done), done, answer, cost)
+        if leader:
+            self._keeper.publish(context, leader, entry)
+        served = describe_chat(task, done, cost)
+        record_served(context, served)
+        return Response(
+            headers=JSON | served_headers(served) | _cache_headers(task),
+            body=context.dialect.answer(answer, served),
+        )
+
+    async def _begin(self, task: ChatTask, leader: Leader | None) -> Response:
+        context = task.context
+        stream, done = await self._manager.stream(
+            task.call, task.meter, context.began, task.retrying, context.hold
+        )
+        context.record.first_ms = context.ms
+        begun = Begun(stream=stream, done=done, key=store_key(task, done), leader=leader)
+        # No other provider is tried any more: the texts are not kept while the answer comes.
+        task = task.without_texts()
+        context.release_memory()
+        served = describe_chat(task, done, Cost(None))
+        record_served(context, served)
+        relay = Relay(task, begun, self._keeper, self._log, finish_gone=self._finish_gone)
+        return Response(
+            headers=EVENTS | served_headers(served) | _cache_headers(task), stream=relay.run
+        )
+
+
+def _cache_headers(task: ChatTask) -> dict[str, str]:
+    """The cache's headers of an answer that a provider gave (RFC 9211)."""
+    found = "stale" if task.found_stale else "miss"
+    wanted = task.directives
+    why = found if wanted.read else "request" if wanted.store else "bypass"
+    status = "BYPASS" if why == "bypass" else "MISS"
+    return {"cache-status": f"proxy-memory; fwd={why}", cloudflare.CACHE_STATUS: status}
