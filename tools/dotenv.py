@@ -20,7 +20,7 @@ PROVIDER_ENDS = (
     "RATE_LIMIT_PER_HOUR",
     "RATE_LIMIT_BURST",
 )
-"""How the names of a provider's settings end (core.config.PROVIDER_SETTINGS)."""
+"""How the names of a provider's settings end (core.settings: ProviderAccess, ProviderLimits)."""
 ELSEWHERE = {
     "GOOGLE_API_KEY": "GEMINI_API_KEY",
     "HF_TOKEN": "HUGGINGFACE_API_KEY",

@@ -11,9 +11,9 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from proxy.access.ring import KeyRing
-from proxy.core.config import Config
 from proxy.core.errors import AuthenticationFailed, PermissionDenied
 from proxy.core.principal import Principal
+from proxy.core.settings import AccessSettings
 
 ANONYMOUS = Principal(user="anonymous", admin=True)
 _ISSUED = re.compile(r"aep_([a-z]+)_[0-9a-f]{64}")
@@ -26,15 +26,15 @@ _NO_KEY_YET = (
 class Gate:
     """Lets callers in by their key."""
 
-    def __init__(self, config: Config, ring: KeyRing) -> None:
-        self._open = config.open
-        self._environment = config.environment
+    def __init__(self, settings: AccessSettings, ring: KeyRing) -> None:
+        self._open = settings.is_open
+        self._environment = settings.environment
         self._ring = ring
         self._keys = [
             (digest_of(key), principal)
             for key, principal in (
-                (config.proxy_api_key, Principal(user="default")),
-                (config.admin_token, Principal(user="admin", admin=True)),
+                (settings.proxy_api_key, Principal(user="default")),
+                (settings.admin_token, Principal(user="admin", admin=True)),
             )
             if key
         ]

@@ -23,9 +23,9 @@ from proxy.analytics.store.figures import KEPT_SECONDS, SPAN_SECONDS, Query, Spa
 from proxy.analytics.store.request_log import Page
 from proxy.analytics.store.request_log import Query as LogQuery
 from proxy.core.circuit import Circuit
-from proxy.core.config import Config
 from proxy.core.errors import InternalError, InvalidRequest, NotFound
 from proxy.core.ports import Ports, Statistics
+from proxy.core.settings import Settings
 from proxy.core.web import JSON, Response
 from proxy.routing import health
 from proxy.routing.health import Check
@@ -49,11 +49,13 @@ _OPENINGS = msgspec.json.Decoder(tuple[Opening, ...])
 class Observatory:
     """Answers questions about the past."""
 
-    def __init__(self, config: Config, ports: Ports, recorder: Recorder, market: Market) -> None:
+    def __init__(
+        self, settings: Settings, ports: Ports, recorder: Recorder, market: Market
+    ) -> None:
         self._market = market
         self._circuit = Circuit(ports.clock)
         self._board = Circuit(ports.clock)
-        self._config = config
+        self._settings = settings
         self._ports = ports
         self._recorder = recorder
 
@@ -66,7 +68,7 @@ class Observatory:
 
     async def requests(self, exchange: RequestContext) -> Response:
         """GET /analytics/requests. Raises ProxyError."""
-        shards = self._config.analytics_shards
+        shards = self._settings.analytics.shards
         asked = pages.read(exchange.request.query, shards, _visible(exchange))
         answers = await self._of_all(
             lambda statistics, shard: statistics.requests(shard, _json(asked.of_shard(shard)))
@@ -95,7 +97,7 @@ class Observatory:
             groups=groups,
             past=before,
             events=await self._events(round((now - window) * 1000), only),
-            ttl=self._config.cache_ttl,
+            ttl=self._settings.cache.ttl,
             market=self._market,
             openings=await self._openings(),
         )
@@ -116,7 +118,7 @@ class Observatory:
 
     async def _events(self, since: int, only: Any) -> list[RequestRecord]:
         """The newest of the request log that came after a moment (ms since 1970)."""
-        limit = requests.KEPT // self._config.analytics_shards
+        limit = requests.KEPT // self._settings.analytics.shards
         query = _json(LogQuery(limit=limit, only=only, bare=True))
         answers = await self._of_all(lambda statistics, n: statistics.requests(n, query))
         rows = [row for answer in answers for row in _PAGE.decode(answer).rows]
@@ -150,9 +152,9 @@ class Observatory:
 
     async def _of_all(self, ask: Callable[[Statistics, int], Awaitable[T]]) -> list[T]:
         """The answers of all shards, which know all that this isolate has recorded."""
-        if not self._config.analytics:
+        if not self._settings.analytics.enabled:
             raise NotFound("Nothing is counted here: ANALYTICS is off.")
-        shards = range(self._config.analytics_shards)
+        shards = range(self._settings.analytics.shards)
 
         async def answers() -> list[T]:
             await self._recorder.flush()
@@ -213,7 +215,7 @@ async def show_metrics(services: "Services", context: RequestContext) -> Respons
     configured = services.selection.configured
     state = State(
         version=__version__,
-        environment=services.config.environment,
+        environment=services.settings.access.environment,
         breakers={name: view.phase for name, view in services.watch.views().items()},
         configured={name: name in configured for name in services.catalog.providers},
         heap_bytes=services.ports.heap(),

@@ -69,7 +69,7 @@ class App:
         request, headers = context.request, context.request.headers
         method = "GET" if request.method == "HEAD" else request.method
         if method == "OPTIONS" and (path.methods or "access-control-request-method" in headers):
-            return answer_preflight(request, path.allow, self.services.config.cors_origins)
+            return answer_preflight(request, path.allow, self.services.settings.server.cors_origins)
         if not path.methods:
             raise NotFound(absent.explain(request.path), code="unknown_url")
         if method not in path.methods:
@@ -162,7 +162,7 @@ class App:
     def _complete(self, context: RequestContext, response: Response) -> Response:
         """Adds the headers that all answers carry. Raises ValueError for one that can't be
         sent."""
-        headers, origins = response.headers, self.services.config.cors_origins
+        headers, origins = response.headers, self.services.settings.server.cors_origins
         if context.meter:
             is_openai = context.dialect is openai
             headers |= limit_headers(context.meter.standings, openai=is_openai)

@@ -15,7 +15,7 @@ async def read_body(services: Services, context: RequestContext) -> bytes:
     assert hold  # what a request holds is counted if it comes from outside
     named = headers.get("content-encoding")
     coding = coding_of(named, brotli=unbrotli is not None) if named else None
-    limit = min(services.config.max_body_bytes, hold.limit)
+    limit = min(services.settings.server.max_body_bytes, hold.limit)
     body = await context.request.read(limit)
     if coding:
         try:

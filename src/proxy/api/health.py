@@ -15,7 +15,11 @@ def redirect_home(services: Services, context: RequestContext) -> Response:
 
 def show_health(services: Services, context: RequestContext) -> Response:
     """GET /health: this Worker is alive; no provider is checked."""
-    state = {"status": "ok", "version": __version__, "environment": services.config.environment}
+    state = {
+        "status": "ok",
+        "version": __version__,
+        "environment": services.settings.access.environment,
+    }
     return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode(state))
 
 

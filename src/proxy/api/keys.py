@@ -111,7 +111,7 @@ async def issue_key(services: Services, context: RequestContext) -> Response:
             )
     random, ring = services.ports.random, services.ring
     key = _make_key(new, f"key_{random.token(6)}", round(context.clock.now() * 1000))
-    secret = secret_for(services.config.environment, random.token(32))
+    secret = secret_for(services.settings.access.environment, random.token(32))
     await ring.change(ring.store.issue(msgspec.json.encode(key).decode(), digest_of(secret)))
     return _respond(_view_of(key, secret), status=201)
 
@@ -150,7 +150,7 @@ async def rotate_key(services: Services, context: RequestContext) -> Response:
         reading.check(body)
         overlap = reading.decode(_ROTATION, body).overlap_seconds
     key_id, ring = _id_of(context), services.ring
-    secret = secret_for(services.config.environment, services.ports.random.token(32))
+    secret = secret_for(services.settings.access.environment, services.ports.random.token(32))
     work = ring.store.rotate(key_id, digest_of(secret), overlap * 1000)
     key = _check_found(_KEY.decode(await ring.change(work)), key_id)
     return _respond(_view_of(key, secret))

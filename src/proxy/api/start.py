@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from proxy.api.app import App
 from proxy.api.misconfigured import Misconfigured
 from proxy.api.services import Services
-from proxy.core.config import ConfigError
 from proxy.core.ports import Ports
+from proxy.core.settings import SettingsError
 
 
 def start(env: Mapping[str, str], ports: Ports) -> App | Misconfigured:
@@ -20,6 +20,6 @@ def start(env: Mapping[str, str], ports: Ports) -> App | Misconfigured:
         )
     try:
         app = App(Services(env, ports))
-    except (ConfigError, ValueError) as error:  # ValueError: a wrong catalogue
+    except (SettingsError, ValueError) as error:  # ValueError: a wrong catalogue
         wrong.append(str(error))
     return Misconfigured(" ".join(wrong), ports) if wrong else app

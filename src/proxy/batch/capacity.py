@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from proxy.core.chat import Call, Routing
-from proxy.core.config import Config
+from proxy.core.settings import Settings
 from proxy.dialects.cloudflare import ATTEMPTS, MOST_ATTEMPTS
 from proxy.routing.images import REDIRECTS
 
@@ -40,9 +40,14 @@ class Capacity(Struct, frozen=True):
     coalesce: bool
 
     @classmethod
-    def of(cls, config: Config, providers: int) -> "Capacity":
+    def of(cls, settings: Settings, providers: int) -> "Capacity":
         """By the settings and how many providers may be called."""
-        return cls(config.subrequest_limit, providers, config.retry_attempts, config.cache_coalesce)
+        return cls(
+            settings.server.subrequest_limit,
+            providers,
+            settings.routing.retry_attempts,
+            settings.cache.coalesce,
+        )
 
     def count_requests(self, calls: Iterable[Call], headers: Mapping[str, str]) -> int:
         """How many of these requests one invocation can hold, at least 1."""

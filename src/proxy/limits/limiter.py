@@ -15,11 +15,11 @@ import msgspec
 
 from proxy.core.chat import Usage
 from proxy.core.circuit import Circuit
-from proxy.core.config import Config
 from proxy.core.errors import Fault
 from proxy.core.permit import Offer, Refusal, Reservation, Standing
 from proxy.core.ports import Defer, Ports
 from proxy.core.principal import Limits, Principal
+from proxy.core.settings import LimitSettings
 from proxy.limits.budget import Reserve, Settlement, Terms, Verdict
 from proxy.limits.lease_messages import Grant
 from proxy.limits.lessee import Lessee
@@ -43,10 +43,10 @@ _PERIODS = {"budget_day": "day", "budget_month": "month"}
 class Limiter:
     """What all requests of an isolate share: leases, and which providers want quiet."""
 
-    def __init__(self, config: Config, ports: Ports) -> None:
-        self._config = config
+    def __init__(self, settings: LimitSettings, ports: Ports) -> None:
+        self._settings = settings
         self._ports = ports
-        self._lessee = Lessee(ports.random.token(8), config.rate_limit_lease)
+        self._lessee = Lessee(ports.random.token(8), settings.lease)
         self._buckets = Circuit(ports.clock)
         self._accounts = Circuit(ports.clock)
         self._tidying = -TIDY_MS
@@ -54,7 +54,7 @@ class Limiter:
 
     def meter(self, principal: Principal, defer: Defer) -> "Meter":
         """The limits for one request. defer: has work done after the answer."""
-        return Meter(self, principal, self._config.budget_default_max_tokens, defer)
+        return Meter(self, principal, self._settings.default_max_tokens, defer)
 
     def ticket(self) -> str:
         """A reservation's id: of the proxy's making, since a caller's request id may come again."""
@@ -67,11 +67,11 @@ class Limiter:
 
     def rate(self, principal: Principal, provider: str) -> Rate:
         """The key's limits, else the provider's, else the deployment's."""
-        limits, there = principal.limits, self._config.providers[provider]
-        defaults = self._config
+        limits, there = principal.limits, self._settings.providers[provider]
+        defaults = self._settings
         return Rate(
-            burst=limits.burst or there.burst or defaults.rate_limit_burst,
-            per_hour=_first(limits.per_hour, there.per_hour, defaults.rate_limit_per_hour),
+            burst=limits.burst or there.burst or defaults.burst,
+            per_hour=_first(limits.per_hour, there.per_hour, defaults.per_hour),
         )
 
     async def take(
@@ -136,7 +136,7 @@ class Limiter:
         defer: Defer,
     ) -> None:
         """Obeys what a provider says of its own limits, and has all isolates told."""
-        if not self._config.rate_limit_adaptive:
+        if not self._settings.adaptive:
             return
         signal = signal_from(model, headers, fault, self.now)
         if signal and self.quiet.note(provider, signal):
@@ -156,7 +156,7 @@ class Limiter:
     ) -> str | None:
         """An object's answer that a request waits for, None where it gave none."""
         try:
-            return await circuit.call(name, work, self._config.limiter_timeout_ms / 1000)
+            return await circuit.call(name, work, self._settings.timeout_ms / 1000)
         except Exception as error:
             self._ports.log("error", "limiter unreachable", error=repr(error)[:500])
             return None
@@ -164,14 +164,14 @@ class Limiter:
     async def _call(self, work: Awaitable[str]) -> str | None:
         """An object's answer beside the requests, None where it gave none in time."""
         try:
-            async with asyncio.timeout(self._config.limiter_timeout_ms / 1000):
+            async with asyncio.timeout(self._settings.timeout_ms / 1000):
                 return await work
         except Exception as error:
             self._ports.log("error", "limiter unreachable", error=repr(error)[:500])
             return None
 
     def _unreachable(self) -> Refusal | None:
-        if self._config.limiter_on_error == "open":
+        if self._settings.on_error == "open":
             return None
         return Refusal(
             limit=UNREACHABLE, message="The limits can't be checked now. Try again.", retry_after=1

@@ -6,7 +6,7 @@ import msgspec
 from workers import DurableObject
 
 from proxy.access.keys import Bound, Key, KeyBook
-from proxy.core.config import read_one
+from proxy.core.settings import AccessSettings, read_section
 from proxy.platform.clock import SystemClock
 
 LONGEST_SLEEP_MS = 366 * 86_400_000
@@ -117,8 +117,8 @@ class AccessKeys(DurableObject):
         super().__init__(ctx, env)
         self._storage = ctx._ctx.storage
         self._book = KeyBook(SqlRows(self._storage.sql))
-        retention = "KEYS_REVOKED_RETENTION"
-        self._retention = read_one({retention: getattr(env, retention, "")}, retention) * 1000
+        settings = read_section(AccessSettings, lambda name: getattr(env, name, ""))
+        self._retention = settings.revoked_retention * 1000
         self._set_alarm()  # for what ended before there was an alarm, or under another setting
 
     async def lookup(self, digest: str, address: str) -> str:

@@ -14,7 +14,7 @@ from pyodide.ffi import to_js
 from workers import DurableObject
 
 from proxy.core.circuit import REST_SECONDS
-from proxy.core.config import read_one
+from proxy.core.settings import LimitSettings, read_section
 from proxy.limits import adaptive
 from proxy.limits.budget import Account, Reserve, Settlement
 from proxy.limits.capacity import Allocation, Demand, Signal
@@ -42,10 +42,9 @@ def _now() -> int:
     return round(SystemClock().now() * 1000)
 
 
-def _setting(env: Any, name: str) -> int:
-    """A number of the settings. An object's environment can be asked for names only."""
-    value: int = read_one({name: getattr(env, name, "")}, name)
-    return value
+def _settings(env: Any) -> LimitSettings:
+    """An object's environment can be asked for names only."""
+    return read_section(LimitSettings, lambda name: getattr(env, name, ""))
 
 
 class _Stateful(DurableObject):
@@ -61,7 +60,7 @@ class _Stateful(DurableObject):
             "CREATE TABLE IF NOT EXISTS state (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB)"
         )
         self._alarmed = False
-        self._forget_after_ms = _setting(env, "LIMITER_FORGET_SECONDS") * 1000
+        self._forget_after_ms = _settings(env).forget_seconds * 1000
 
     def _revived(self, machine: Callable[[bytes | None], T]) -> T:
         """The state machine as it was stored."""
@@ -108,7 +107,7 @@ class RateBucket(_Stateful):
         self._bucket = self._revived(partial(LeasedBucket, _now()))
         self._provider, _, user = ctx.id.name.partition(":")
         self._user = user.replace("\n", " ")  # for eyes: a key with limits of its own follows
-        self._timeout = _setting(env, "LIMITER_TIMEOUT_MS") / 1000
+        self._timeout = _settings(env).timeout_ms / 1000
         self._next_report = 0
         self._reporting: asyncio.Task[None] | None = None
 
@@ -178,7 +177,7 @@ class ProviderPool(_Stateful):
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
-        floor = _setting(env, "RATE_LIMIT_FLOOR_PER_HOUR")
+        floor = _settings(env).floor_per_hour
         self._pool = self._revived(partial(adaptive.ProviderPool, floor))
         self._saved = 0
 

@@ -24,11 +24,11 @@ from proxy.core.chat import (
     Routing,
     Usage,
 )
-from proxy.core.config import Config
 from proxy.core.errors import OK, Fault, InvalidRequest
 from proxy.core.permit import Permit, Reservation
 from proxy.core.ports import VECTORS_BYTES, Outgoing, Ports, Reply
 from proxy.core.receive import read_body, read_head
+from proxy.core.settings import RoutingSettings
 from proxy.providers import faults
 from proxy.providers.adapter import Adapter, Target
 from proxy.providers.registry import ADAPTERS
@@ -73,8 +73,10 @@ class Done(Struct, frozen=True):
 class Manager:
     """Runs requests against their candidates, in order."""
 
-    def __init__(self, config: Config, selection: Selection, watch: Watch, ports: Ports) -> None:
-        self._config = config
+    def __init__(
+        self, settings: RoutingSettings, selection: Selection, watch: Watch, ports: Ports
+    ) -> None:
+        self._settings = settings
         self._selection = selection
         self._watch = watch
         self._upstream = ports.upstream
@@ -83,7 +85,7 @@ class Manager:
         self._random = ports.random
         self._providers = len(selection.configured)
         self._refused = RefusedFields()
-        self.retrying = Retrying(config.retry_attempts, config.retry_delay_ms)
+        self.retrying = Retrying(settings.retry_attempts, settings.retry_delay_ms)
         """What the deployment wants; a request may want another."""
 
     async def complete(
@@ -123,8 +125,8 @@ class Manager:
 
         async def attempt(target: Target, outgoing: Outgoing, first_byte: Allowance) -> Stream:
             adapter = ADAPTERS[target.spec.dialect]
-            first_byte = first_byte.at_most(self._config.first_byte_timeout_ms / 1000)
-            idle = self._config.idle_timeout_ms / 1000
+            first_byte = first_byte.at_most(self._settings.first_byte_timeout_ms / 1000)
+            idle = self._settings.idle_timeout_ms / 1000
             reply = await self._send(adapter, target, outgoing, permit, first_byte, idle)
             stream = Stream(reply, adapter.decoder(target))
             with _observed(target, permit):
@@ -210,14 +212,14 @@ class Manager:
             for target in targets
         )
         began = self._clock.now() if asked.began is None else asked.began
-        own = self._config.request_timeout_ms / 1000
+        own = self._settings.timeout_ms / 1000
         terms = Terms(
             deadline=began + self.timeout(asked.routing),
             own_deadline=began + own,
             least=own / min(len(targets), self._providers) / 2,
             providers=self._providers,
             retrying=asked.retrying or self.retrying,
-            hedge_after=self._config.hedge_after_ms / 1000,
+            hedge_after=self._settings.hedge_after_ms / 1000,
             streamed=asked.needs.streaming,
         )
         run = Run(
@@ -242,7 +244,7 @@ class Manager:
         """The candidates by the strategy, without those whose context is too short. Raises
         InvalidRequest where every context is."""
         routing, orders = asked.routing, list[Order]()
-        default = "priority" if routing.order else self._config.routing_strategy
+        default = "priority" if routing.order else self._settings.strategy
         ordered = partial(self._order, routing.strategy or default, asked, permit)
 
         def best_first(targets: tuple[Target, ...]) -> tuple[Target, ...]:
@@ -262,13 +264,13 @@ class Manager:
     def _order(
         self, strategy: str, asked: "_Asked", permit: Permit, targets: tuple[Target, ...]
     ) -> Order:
-        config = self._config
+        settings = self._settings
         return order(
             [self._candidate(target, permit) for target in targets],
             strategy,
-            weights=config.routing_balance,
-            shares=config.routing_weights,
-            sticky=asked.user or permit.user if config.routing_sticky else None,
+            weights=settings.balance,
+            shares=settings.weights,
+            sticky=asked.user or permit.user if settings.sticky else None,
             random=self._random.fraction,
         )
 
@@ -278,7 +280,7 @@ class Manager:
 
     def timeout(self, routing: Routing) -> float:
         """Seconds that a request has, up to a stream's first content."""
-        return (routing.timeout_ms or self._config.request_timeout_ms) / 1000
+        return (routing.timeout_ms or self._settings.timeout_ms) / 1000
 
     async def _send(
         self,

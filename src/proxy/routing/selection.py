@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Struct, structs
 
 from proxy.core.chat import TIERS, ModelEntry, Routing
-from proxy.core.config import Config, variable
 from proxy.core.errors import InvalidRequest, NoProviderAvailable, PermissionDenied
 from proxy.core.principal import Grant
+from proxy.core.settings import RoutingSettings, name_variable
 from proxy.providers.adapter import Target
 from proxy.providers.catalog import Catalog, Model
 from proxy.routing.breaker import View
@@ -64,35 +64,39 @@ class Question(Struct, frozen=True):
 class Selection:
     """The candidates for a request, from the catalogue and what this deployment has keys for."""
 
-    def __init__(self, catalog: Catalog, config: Config, bindings: frozenset[str]) -> None:
+    def __init__(
+        self, catalog: Catalog, settings: RoutingSettings, bindings: frozenset[str]
+    ) -> None:
         """bindings: the providers that a binding of the Worker provides."""
         self._catalog = catalog
         self.names = Names(catalog)
-        self._access = config.providers
-        self._counts_unpriced = config.budget_unpriced == "tier_max"
-        self._secrets = config.secrets
+        self._access = settings.providers
+        self._counts_unpriced = settings.unpriced == "tier_max"
+        self._secrets = settings.secrets
         self._reasons = {
             name: reason
             for name in catalog.providers
-            if (reason := self._unusable(name, config, bindings))
+            if (reason := self._unusable(name, settings, bindings))
         }
         self._known: dict[tuple[str, Routing, Needs, Grant], Any] = {}
         self._resellers = {name for name, spec in catalog.providers.items() if spec.vendors}
         self._known_bytes = 0
-        self.order = tuple(dict.fromkeys((*config.fallback_chain, *catalog.providers)))
+        self.order = tuple(dict.fromkeys((*settings.fallback_chain, *catalog.providers)))
 
-    def _unusable(self, name: str, config: Config, bindings: frozenset[str]) -> str | None:
-        spec, access = self._catalog.providers[name], config.providers[name]
-        if name in config.disabled_providers:
+    def _unusable(
+        self, name: str, settings: RoutingSettings, bindings: frozenset[str]
+    ) -> str | None:
+        spec, access = self._catalog.providers[name], settings.providers[name]
+        if name in settings.disabled_providers:
             return "switched off by DISABLED_PROVIDERS"
         if spec.dialect == "workers-ai":
             if name not in bindings:
                 return "the Worker has no AI binding"
-            return None if config.ai_binding else "the AI binding can't answer here (AI_BINDING)"
+            return None if settings.ai_binding else "the AI binding can't answer here (AI_BINDING)"
         if not spec.keyless and not access.key:
-            return f"{variable(name, 'API_KEY')} is not set"
+            return f"{name_variable(name, 'API_KEY')} is not set"
         if not (access.base_url or spec.base_url):
-            return f"{variable(name, 'BASE_URL')} is not set"
+            return f"{name_variable(name, 'BASE_URL')} is not set"
         return None
 
     @property

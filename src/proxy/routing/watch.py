@@ -10,9 +10,9 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from proxy.core.chat import Usage
-from proxy.core.config import Config
 from proxy.core.errors import OK, Outcome
 from proxy.core.ports import Clock, Defer, Log, ProviderBoard, Random
+from proxy.core.settings import RoutingSettings
 from proxy.providers.adapter import Target
 from proxy.routing.breaker import Breakers, Pass, Policy, Transition, View, judge
 from proxy.routing.measures import Measure, Measures, Picture, Sample
@@ -145,9 +145,14 @@ class Watch:
     """The isolate's side: measures, breakers and the retry budget."""
 
     def __init__(
-        self, config: Config, board: ProviderBoard, clock: Clock, random: Random, log: Log
+        self,
+        settings: RoutingSettings,
+        board: ProviderBoard,
+        clock: Clock,
+        random: Random,
+        log: Log,
     ) -> None:
-        policy = Policy(slow_ms=config.breaker_slow_ms or None)
+        policy = Policy(slow_ms=settings.breaker_slow_ms or None)
         self.breakers = Breakers(policy, random.fraction)
         self.budget = RetryBudget()
         self._measures = Measures(random.token(8))

@@ -11,8 +11,8 @@ from proxy.cache.answers import Hit
 from proxy.cache.directives import Directives, directives
 from proxy.cache.key import cache_key, named_key
 from proxy.core.chat import Call, ChatRequest, Message, Routing
-from proxy.core.config import Config
 from proxy.core.ports import Log
+from proxy.core.settings import CacheSettings
 from proxy.dialects.cloudflare import Options, allows_log, read_options
 from proxy.limits.estimate import Estimate
 from proxy.limits.limiter import Limiter, Meter
@@ -83,14 +83,14 @@ class TaskMaker:
         selection: Selection,
         limiter: Limiter,
         retrying: Retrying,
-        config: Config,
+        cache: CacheSettings,
         prompts: Log | None,
     ) -> None:
         """retrying: as the deployment wants it; prompts: logs the prompts, None: nothing does."""
         self._selection = selection
         self._limiter = limiter
         self._retrying = retrying
-        self._config = config
+        self._cache = cache
         self._prompts = prompts
 
     async def make_chat(self, context: RequestContext, call: Call) -> ChatTask:
@@ -109,12 +109,12 @@ class TaskMaker:
         if self._prompts:
             log_prompt(context, call.chat, self._prompts)
         meter.estimate = estimate = Estimate(call.chat)
-        shared = (meter.principal.cache_scope or self._config.cache_scope) == "shared"
+        shared = (meter.principal.cache_scope or self._cache.scope) == "shared"
         task = ChatTask(
             context=context,
             call=call,
             directives=directives(
-                (options.cache, call.cache), context.request.headers, self._config.cache_ttl
+                (options.cache, call.cache), context.request.headers, self._cache.ttl
             ),
             question=self._selection.question(call.routing, Needs.of(call.chat), meter.grant),
             meter=meter,

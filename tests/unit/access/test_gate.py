@@ -20,7 +20,6 @@ from proxy.access.ring import (
     KeyRing,
 )
 from proxy.core.circuit import REST_SECONDS
-from proxy.core.config import read
 from proxy.core.errors import (
     AuthenticationFailed,
     InternalError,
@@ -29,6 +28,7 @@ from proxy.core.errors import (
     RateLimitExceeded,
 )
 from proxy.core.principal import Budget, Grant, Limits, Principal
+from proxy.core.settings import read_settings
 from tests.unit.doubles import Logbook, LoopClock, ManualClock, MemoryKeys, in_no_time
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
@@ -51,7 +51,7 @@ class Isolate:
     def __init__(self, clock: ManualClock, store: MemoryKeys, **env: str) -> None:
         self.log = Logbook()
         self.ring = KeyRing(store, clock, self.log)
-        self.gate = Gate(read(env or TWO, ()), self.ring)
+        self.gate = Gate(read_settings(env or TWO, ()).access, self.ring)
 
     async def admit(self, key: str | None, address: str = HERE) -> Principal:
         """Who is let in with a key."""

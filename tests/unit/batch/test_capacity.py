@@ -5,13 +5,13 @@ from msgspec import structs
 
 from proxy.batch.capacity import POINTS, Capacity
 from proxy.core.chat import Call, ChatRequest, ImageURL, Message, Part, Routing
-from proxy.core.config import read
+from proxy.core.settings import read_settings
 
 PROVIDERS = ("gemini", "groq", "openai", "local")
 
 
 def room(**env: str) -> Capacity:
-    return Capacity.of(read(env, PROVIDERS), len(PROVIDERS))
+    return Capacity.of(read_settings(env, PROVIDERS), len(PROVIDERS))
 
 
 def call(images: int = 0, **routing: object) -> Call:

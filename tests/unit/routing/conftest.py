@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from proxy.core.config import Config, read
+from proxy.core.settings import RoutingSettings, read_settings
 from proxy.providers.catalog import Catalog
 from proxy.routing.selection import Selection
 
@@ -75,10 +75,10 @@ def catalog() -> Catalog:
 
 
 @pytest.fixture
-def config(catalog: Catalog) -> Config:
-    return read(ENV, catalog.providers)
+def settings(catalog: Catalog) -> RoutingSettings:
+    return read_settings(ENV, catalog.providers).routing
 
 
 @pytest.fixture
-def selection(catalog: Catalog, config: Config) -> Selection:
-    return Selection(catalog, config, frozenset())
+def selection(catalog: Catalog, settings: RoutingSettings) -> Selection:
+    return Selection(catalog, settings, frozenset())

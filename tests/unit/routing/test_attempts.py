@@ -9,7 +9,6 @@ import pytest
 from msgspec import structs
 
 from proxy.core.chat import EmbeddingRequest, Routing
-from proxy.core.config import read
 from proxy.core.errors import (
     OK,
     InvalidRequest,
@@ -19,6 +18,7 @@ from proxy.core.errors import (
     RateLimitExceeded,
 )
 from proxy.core.ports import Outgoing, Ports
+from proxy.core.settings import read_settings
 from proxy.providers.catalog import Catalog
 from proxy.routing.manager import Manager
 from proxy.routing.retry import Retrying
@@ -51,10 +51,10 @@ class Isolate:
     """A manager with its watch. Several may stand on the same ports."""
 
     def __init__(self, catalog: Catalog, outside: Ports, **env: str) -> None:
-        config = read(ENV | {"RETRY_ATTEMPTS": "2"} | env, catalog.providers)
-        selection = Selection(catalog, config, frozenset())
-        self.watch = Watch(config, outside.board, outside.clock, outside.random, outside.log)
-        self.manager = Manager(config, selection, self.watch, outside)
+        settings = read_settings(ENV | {"RETRY_ATTEMPTS": "2"} | env, catalog.providers).routing
+        selection = Selection(catalog, settings, frozenset())
+        self.watch = Watch(settings, outside.board, outside.clock, outside.random, outside.log)
+        self.manager = Manager(settings, selection, self.watch, outside)
         self.permit = Unlimited()
 
     async def ask(self, **routing: Any) -> list[str]:

@@ -18,7 +18,6 @@ from proxy.core.chat import (
     Routing,
     Usage,
 )
-from proxy.core.config import Config, read
 from proxy.core.errors import (
     BudgetExceeded,
     Fault,
@@ -33,6 +32,7 @@ from proxy.core.errors import (
 )
 from proxy.core.permit import Refusal
 from proxy.core.ports import Outgoing, Ports
+from proxy.core.settings import RoutingSettings, read_settings
 from proxy.providers.catalog import Catalog
 from proxy.routing.manager import Manager
 from proxy.routing.selection import Selection
@@ -80,15 +80,15 @@ def call(stream: bool = False, **routing: Any) -> Call:
 Build = Callable[..., Manager]
 
 
-def manager_of(config: Config, selection: Selection, outside: Ports) -> Manager:
-    watch = Watch(config, outside.board, outside.clock, outside.random, outside.log)
-    return Manager(config, selection, watch, outside)
+def manager_of(settings: RoutingSettings, selection: Selection, outside: Ports) -> Manager:
+    watch = Watch(settings, outside.board, outside.clock, outside.random, outside.log)
+    return Manager(settings, selection, watch, outside)
 
 
 @pytest.fixture
-def build(catalog: Catalog, config: Config) -> Build:
-    def manager(answer: Answerer, **settings: str) -> Manager:
-        changed = read(ENV | settings, catalog.providers) if settings else config
+def build(catalog: Catalog, settings: RoutingSettings) -> Build:
+    def manager(answer: Answerer, **env: str) -> Manager:
+        changed = read_settings(ENV | env, catalog.providers).routing if env else settings
         selection = Selection(catalog, changed, frozenset())
         return manager_of(changed, selection, ports(answer))
 
@@ -189,15 +189,15 @@ async def test_a_body_may_take_the_time_that_is_left(build: Build) -> None:
     assert answer.text == "Hi"
 
 
-async def test_no_time_left_ends_the_attempts(catalog: Catalog, config: Config) -> None:
+async def test_no_time_left_ends_the_attempts(catalog: Catalog, settings: RoutingSettings) -> None:
     clock = ManualClock()
 
     def answer(_: Outgoing) -> FakeReply:
         clock.time += 1
         return error(500)
 
-    selection = Selection(catalog, config, frozenset())
-    manager = manager_of(config, selection, ports(answer, clock=clock))
+    selection = Selection(catalog, settings, frozenset())
+    manager = manager_of(settings, selection, ports(answer, clock=clock))
     with pytest.raises(ProviderError) as caught:
         await manager.complete(call(timeout_ms=900), Unlimited())
     assert len(caught.value.attempts) == 1

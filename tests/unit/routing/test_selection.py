@@ -17,9 +17,9 @@ from proxy.core.chat import (
     Tool,
 )
 from proxy.core.chat import Routing as Ask
-from proxy.core.config import read
 from proxy.core.errors import InvalidRequest, NoProviderAvailable, NotFound, PermissionDenied
 from proxy.core.principal import Grant
+from proxy.core.settings import read_settings
 from proxy.providers.catalog import Catalog, undated
 from proxy.routing.health import Check
 from proxy.routing.needs import Needs
@@ -113,7 +113,7 @@ AMBIGUOUS = sorted(
 
 def shipped(*without: str) -> Selection:
     env = {name: value for name, value in KEYS.items() if name not in without}
-    return Selection(SHIPPED, read(env, SHIPPED.providers), frozenset())
+    return Selection(SHIPPED, read_settings(env, SHIPPED.providers).routing, frozenset())
 
 
 @pytest.mark.parametrize("name", [*AMBIGUOUS, "deepseek/deepseek-v4-flash"])
@@ -342,7 +342,7 @@ def changed(**models: dict[str, object]) -> Selection:
     for model in data["models"]:
         model |= models.get(model["id"].replace("-", "_"), {})
     catalog = Catalog(msgspec.json.encode(data))
-    return Selection(catalog, read(ENV, catalog.providers), frozenset())
+    return Selection(catalog, read_settings(ENV, catalog.providers).routing, frozenset())
 
 
 class TestStreaming:
@@ -443,9 +443,10 @@ def test_a_chat_that_names_an_embedding_model_goes_to_no_other(
 
 
 def test_why_nobody_can(catalog: Catalog) -> None:
-    config = read({"DISABLED_PROVIDERS": "groq", "GROQ_API_KEY": "q"}, catalog.providers)
+    env = {"DISABLED_PROVIDERS": "groq", "GROQ_API_KEY": "q"}
+    settings = read_settings(env, catalog.providers).routing
     with pytest.raises(NoProviderAvailable) as caught:
-        Selection(catalog, config, frozenset()).plan(Ask(), TEXT, ANY)
+        Selection(catalog, settings, frozenset()).plan(Ask(), TEXT, ANY)
     assert caught.value.message == (
         "No provider can answer this (gemini: GEMINI_API_KEY is not set; groq: switched off by"
         " DISABLED_PROVIDERS; openai: OPENAI_API_KEY is not set; openrouter: OPENROUTER_API_KEY"
@@ -455,7 +456,8 @@ def test_why_nobody_can(catalog: Catalog) -> None:
 
 def test_keyless_providers_need_their_place_only(catalog: Catalog) -> None:
     env = {"ENVIRONMENT": "development", "LOCAL_BASE_URL": "http://127.0.0.1:1/v1"}
-    selection = Selection(catalog, read(env, catalog.providers), frozenset({"workers-ai"}))
+    settings = read_settings(env, catalog.providers).routing
+    selection = Selection(catalog, settings, frozenset({"workers-ai"}))
     assert selection.configured == ("local", "workers-ai")
     assert [target.base_url for target in selection.plan(Ask(), TEXT, ANY).in_order()] == [
         "http://127.0.0.1:1/v1",
@@ -464,8 +466,8 @@ def test_keyless_providers_need_their_place_only(catalog: Catalog) -> None:
 
 
 def test_an_ai_binding_that_cannot_answer_is_not_configured(catalog: Catalog) -> None:
-    config = read({"AI_BINDING": "off"}, catalog.providers)
-    selection = Selection(catalog, config, frozenset({"workers-ai"}))
+    settings = read_settings({"AI_BINDING": "off"}, catalog.providers).routing
+    selection = Selection(catalog, settings, frozenset({"workers-ai"}))
     assert selection.configured == ()
     with pytest.raises(NoProviderAvailable, match="workers-ai: the AI binding can't answer here"):
         selection.plan(Ask(), TEXT, ANY)
@@ -536,7 +538,7 @@ def test_needs_of_a_request() -> None:
 
 def test_what_is_remembered_is_bounded_in_bytes_whatever_callers_name() -> None:
     catalog = Catalog.load()
-    selection = Selection(catalog, read(ENV, catalog.providers), frozenset())
+    selection = Selection(catalog, read_settings(ENV, catalog.providers).routing, frozenset())
     tracemalloc.start()
     for number in range(1000):
         names = tuple(f"openai/{number}-{place}-{'x' * 230}\U0001f600" for place in range(32))
@@ -558,7 +560,7 @@ def with_custom_tools(*names: str) -> Selection:
     for name in names:
         data["providers"][name]["custom_tools"] = True
     catalog = Catalog(msgspec.json.encode(data))
-    return Selection(catalog, read(ENV, catalog.providers), frozenset())
+    return Selection(catalog, read_settings(ENV, catalog.providers).routing, frozenset())
 
 
 def test_a_custom_tool_goes_to_providers_that_have_them() -> None:

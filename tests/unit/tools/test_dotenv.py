@@ -1,19 +1,27 @@
 """What is said of .env before the Worker starts."""
 
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
+from msgspec import Struct
 
-from proxy.core.config import PROVIDER_SETTINGS, SETTINGS, variable
+from proxy.core.settings import ProviderAccess, ProviderLimits, Settings, name_variable
+from proxy.core.settings import values as table
 from proxy.providers.catalog import Catalog
 from tools.dotenv import PROVIDER_ENDS, check, list_settings
 
 
+def _names(*sections: type[Struct]) -> set[str]:
+    return {setting.name for of in sections for setting, _ in table.list_settings(of).values()}
+
+
 def test_every_setting_of_the_worker_is_known() -> None:
-    names = {setting.name for setting in SETTINGS}
-    names |= {variable(name, end) for name in Catalog.load().providers for end in PROVIDER_SETTINGS}
+    names = _names(*get_type_hints(Settings).values())
+    ends = _names(ProviderAccess, ProviderLimits)
+    names |= {name_variable(name, end) for name in Catalog.load().providers for end in ends}
     assert list_settings() == names
-    assert set(PROVIDER_ENDS) == set(PROVIDER_SETTINGS)
+    assert set(PROVIDER_ENDS) == ends
 
 
 @pytest.mark.parametrize(

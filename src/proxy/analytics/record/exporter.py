@@ -7,12 +7,13 @@ most once a minute, without the headers, which hold the collector's key.
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 
 from proxy.analytics.record.otlp import encode
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.core.config import Config
 from proxy.core.errors import Fault
 from proxy.core.ports import Clock, Log, Outgoing, Random, Upstream
+from proxy.core.settings import TraceSettings
 
 BATCH = 50
 """Events that are sent at once."""
@@ -110,22 +111,16 @@ class Exporter:
 
 
 def exporter(
-    config: Config, version: str, upstream: Upstream, clock: Clock, random: Random, log: Log
+    settings: TraceSettings,
+    resource: Mapping[str, str],
+    upstream: Upstream,
+    clock: Clock,
+    random: Random,
+    log: Log,
 ) -> Exporter | None:
-    """The deployment's exporter; None where no collector is set."""
-    if config.otel_exporter_otlp_endpoint is None:
+    """The deployment's exporter; None where no collector is set. resource: what each trace says of
+    the deployment, beside the service's name."""
+    if settings.endpoint is None:
         return None
-    resource = {
-        "service.name": config.otel_service_name,
-        "service.version": version,
-        "deployment.environment.name": config.environment,
-    }
-    return Exporter(
-        config.otel_exporter_otlp_endpoint,
-        config.otel_exporter_otlp_headers,
-        resource,
-        upstream,
-        clock,
-        random,
-        log,
-    )
+    resource = {"service.name": settings.service_name, **resource}
+    return Exporter(settings.endpoint, settings.headers, resource, upstream, clock, random, log)

@@ -7,8 +7,8 @@ import pytest
 
 from proxy.analytics.record.exporter import BATCH, QUEUE, QUIET, TIMEOUT, Exporter, exporter
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.core.config import read
 from proxy.core.errors import Fault
+from proxy.core.settings import read_settings
 from tests.unit.analytics.events import event
 from tests.unit.doubles import (
     Answerer,
@@ -23,8 +23,8 @@ from tests.unit.doubles import (
 ENV = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.example/otlp/",
     "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Bearer%20s3cret,x-team=a%3Db",
-    "ENVIRONMENT": "staging",
 }
+RESOURCE = {"service.version": "0.1.0", "deployment.environment.name": "staging"}
 
 
 def traced(number: int = 0) -> RequestRecord:
@@ -44,7 +44,12 @@ class House:
         self.log = Logbook()
         self.upstream = FakeUpstream(answer)
         made = exporter(
-            read(ENV, ()), "0.1.0", self.upstream, self.clock, CountingRandom(), self.log
+            read_settings(ENV, ()).traces,
+            RESOURCE,
+            self.upstream,
+            self.clock,
+            CountingRandom(),
+            self.log,
         )
         assert made
         self.exporter: Exporter = made
@@ -102,8 +107,8 @@ async def test_a_batch_goes_to_the_collector_as_it_is_set() -> None:
 
 def test_without_a_collector_there_is_no_exporter() -> None:
     house = answering(200)
-    config = read({}, ())
-    made = exporter(config, "0", house.upstream, house.clock, CountingRandom(), house.log)
+    settings = read_settings({}, ()).traces
+    made = exporter(settings, RESOURCE, house.upstream, house.clock, CountingRandom(), house.log)
     assert made is None
 
 

@@ -1,22 +1,30 @@
 """Settings: defaults, what is refused, and that all faults are told at once."""
 
-from pathlib import Path
+from typing import get_type_hints
 
+import msgspec
 import pytest
 
-from proxy.core.config import PROVIDER_SETTINGS, SETTINGS, ConfigError, read, variable
+from proxy.core.settings import (
+    AccessSettings,
+    LimitSettings,
+    Settings,
+    SettingsError,
+    read_section,
+    read_settings,
+)
+from proxy.core.settings.values import list_settings
 
 PROVIDERS = ("gemini", "deepseek", "groq", "openai", "local", "workers-ai")
-ROOT = Path(__file__).parents[3]
 
 
 def test_without_any_setting_it_is_closed_production() -> None:
-    config = read({}, PROVIDERS)
-    assert config.environment == "production"
-    assert not config.open
-    assert config.fallback_chain == ("gemini", "deepseek", "groq", "openai")
-    assert config.request_timeout_ms == 300_000
-    assert config.max_body_bytes == 20 * 1024 * 1024
+    settings = read_settings({}, PROVIDERS)
+    assert settings.access.environment == "production"
+    assert not settings.access.is_open
+    assert settings.routing.fallback_chain == ("gemini", "deepseek", "groq", "openai")
+    assert settings.routing.timeout_ms == 300_000
+    assert settings.server.max_body_bytes == 20 * 1024 * 1024
 
 
 @pytest.mark.parametrize(
@@ -30,11 +38,11 @@ def test_without_any_setting_it_is_closed_production() -> None:
     ],
 )
 def test_open_only_in_development_without_a_key(env: dict[str, str], opened: bool) -> None:
-    assert read(env, PROVIDERS).open is opened
+    assert read_settings(env, PROVIDERS).access.is_open is opened
 
 
 def test_provider_settings() -> None:
-    config = read(
+    settings = read_settings(
         {
             "ENVIRONMENT": "development",
             "GROQ_API_KEY": " gsk ",
@@ -43,9 +51,9 @@ def test_provider_settings() -> None:
         },
         PROVIDERS,
     )
-    assert config.providers["groq"].key == "gsk"
-    assert config.providers["local"].base_url == "http://127.0.0.1:9/v1"
-    assert config.providers["workers-ai"].base_url is None
+    assert settings.routing.providers["groq"].key == "gsk"
+    assert settings.routing.providers["local"].base_url == "http://127.0.0.1:9/v1"
+    assert settings.routing.providers["workers-ai"].base_url is None
 
 
 @pytest.mark.parametrize(
@@ -76,42 +84,42 @@ def test_provider_settings() -> None:
     ],
 )
 def test_nonsense_is_refused_by_name(name: str, value: str, reason: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        read({name: value}, PROVIDERS)
+    with pytest.raises(SettingsError) as caught:
+        read_settings({name: value}, PROVIDERS)
     assert name in str(caught.value)
     assert reason in str(caught.value)
 
 
 def test_a_collectors_settings_are_read_as_opentelemetry_writes_them() -> None:
-    config = read(
+    settings = read_settings(
         {
             "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318/",
             "OTEL_EXPORTER_OTLP_HEADERS": " Authorization = Basic%20YTpi%3D%3D , x-a=b=c,",
         },
         PROVIDERS,
     )
-    assert config.otel_exporter_otlp_endpoint == "http://127.0.0.1:4318"
-    assert config.otel_exporter_otlp_headers == {"authorization": "Basic YTpi==", "x-a": "b=c"}
-    assert config.otel_service_name == "ai-edge-proxy"
-    assert read({}, PROVIDERS).otel_exporter_otlp_endpoint is None
+    assert settings.traces.endpoint == "http://127.0.0.1:4318"
+    assert settings.traces.headers == {"authorization": "Basic YTpi==", "x-a": "b=c"}
+    assert settings.traces.service_name == "ai-edge-proxy"
+    assert read_settings({}, PROVIDERS).traces.endpoint is None
 
 
 def test_plain_http_reaches_only_loopback_in_development() -> None:
     env = {"ENVIRONMENT": "development", "OPENAI_BASE_URL": "http://example.com/v1"}
-    with pytest.raises(ConfigError, match="OPENAI_BASE_URL must begin with https://"):
-        read(env, PROVIDERS)
+    with pytest.raises(SettingsError, match="OPENAI_BASE_URL must begin with https://"):
+        read_settings(env, PROVIDERS)
 
 
 def test_every_fault_is_told_at_once() -> None:
     env = {"ENVIRONMENT": "x", "MAX_BODY_BYTES": "x", "GROQ_BASE_URL": "x", "FALLBACK_CHAIN": "x"}
-    with pytest.raises(ConfigError) as caught:
-        read(env, PROVIDERS)
+    with pytest.raises(SettingsError) as caught:
+        read_settings(env, PROVIDERS)
     assert all(name in str(caught.value) for name in env)
 
 
 def test_no_secret_stands_in_the_message() -> None:
-    with pytest.raises(ConfigError) as caught:
-        read(
+    with pytest.raises(SettingsError) as caught:
+        read_settings(
             {
                 "ADMIN_TOKEN": "my secret",
                 "GROQ_API_KEY": "another secret",
@@ -122,9 +130,38 @@ def test_no_secret_stands_in_the_message() -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("place", [".env.example", "docs/configuration.md"])
-def test_every_setting_is_documented(place: str) -> None:
-    text = (ROOT / place).read_text()
-    names = [setting.name for setting in SETTINGS]
-    names += [variable("openai", end) for end in PROVIDER_SETTINGS]
-    assert [name for name in names if name not in text] == []
+@pytest.mark.parametrize("field", Settings.__struct_fields__)
+def test_a_default_has_its_fields_type(field: str) -> None:
+    section = getattr(read_settings({}, PROVIDERS), field)
+    assert msgspec.convert(msgspec.to_builtins(section), type(section)) == section
+    assert list_settings(get_type_hints(Settings)[field])
+
+
+def test_limits_of_one_provider() -> None:
+    limits = read_settings({"GROQ_RATE_LIMIT_PER_HOUR": "0"}, PROVIDERS).limits
+    assert limits.providers["groq"].per_hour == 0
+    assert limits.providers["groq"].burst is None
+    assert limits.providers["openai"].per_hour is None
+
+
+def test_all_that_is_secret_is_known_to_be() -> None:
+    env = {
+        "ADMIN_TOKEN": "a",
+        "GROQ_API_KEY": "b",
+        "OTEL_EXPORTER_OTLP_HEADERS": "x=c",
+        "PROXY_API_KEY": "d",
+    }
+    assert set(read_settings(env, PROVIDERS).routing.secrets) == set("abcd")
+
+
+def test_the_profile_is_for_development() -> None:
+    env = {"PROFILE": "1"}
+    assert not read_settings(env, PROVIDERS).server.profile
+    assert read_settings(env | {"ENVIRONMENT": "development"}, PROVIDERS).server.profile
+
+
+def test_a_section_alone_takes_the_default_for_nonsense() -> None:
+    env = {"LIMITER_FORGET_SECONDS": "soon", "LIMITER_TIMEOUT_MS": " 7 "}
+    limits = read_section(LimitSettings, lambda name: env.get(name, ""))
+    assert (limits.forget_seconds, limits.timeout_ms) == (600, 7)
+    assert read_section(AccessSettings, lambda name: "").revoked_retention == 30 * 86_400

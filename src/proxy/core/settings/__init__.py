@@ -1,0 +1,30 @@
+"""The deployment's settings, in sections."""
+
+from proxy.core.settings.limits import LimitSettings, ProviderLimits
+from proxy.core.settings.read import SettingsError, name_variable, read_section, read_settings
+from proxy.core.settings.routing import ProviderAccess, RoutingSettings
+from proxy.core.settings.sections import (
+    AccessSettings,
+    AnalyticsSettings,
+    CacheSettings,
+    ServerSettings,
+    Settings,
+    TraceSettings,
+)
+
+__all__ = [
+    "AccessSettings",
+    "AnalyticsSettings",
+    "CacheSettings",
+    "LimitSettings",
+    "ProviderAccess",
+    "ProviderLimits",
+    "RoutingSettings",
+    "ServerSettings",
+    "Settings",
+    "SettingsError",
+    "TraceSettings",
+    "name_variable",
+    "read_section",
+    "read_settings",
+]

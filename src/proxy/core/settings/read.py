@@ -1,0 +1,111 @@
+"""Reads the settings from the Worker's vars and secrets, once an isolate."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from msgspec import Struct, structs
+
+from proxy.core.settings.limits import LimitSettings, ProviderLimits
+from proxy.core.settings.routing import ProviderAccess, RoutingSettings
+from proxy.core.settings.sections import (
+    AccessSettings,
+    AnalyticsSettings,
+    CacheSettings,
+    ServerSettings,
+    Settings,
+    TraceSettings,
+)
+from proxy.core.settings.values import HTTPS_ONLY, list_settings
+
+S = TypeVar("S", bound=Struct)
+
+
+class SettingsError(Exception):
+    """The settings make no sense; the message lists every fault."""
+
+
+def name_variable(provider: str, end: str) -> str:
+    """The name of a provider's setting: name_variable("workers-ai", "BASE_URL")."""
+    return f"{provider.upper().replace('-', '_')}_{end}"
+
+
+def read_section(section: type[S], get: Callable[[str], str]) -> S:
+    """One section, for what needs no more; what makes no sense has its default."""
+    return _Reading(get).section(section)
+
+
+def read_settings(env: Mapping[str, str], providers: Iterable[str]) -> Settings:
+    """All sections. providers: the catalogue's names. Raises SettingsError."""
+    reading, known = _Reading(lambda name: env.get(name, "")), tuple(providers)
+    access = reading.section(AccessSettings)
+    is_local = access.environment == "development"
+    server = reading.section(ServerSettings)
+    limits, traces = reading.section(LimitSettings), reading.section(TraceSettings)
+    limits = structs.replace(
+        limits, providers={name: reading.section(ProviderLimits, name) for name in known}
+    )
+    routing = reading.keep_known(reading.section(RoutingSettings), known)
+    reached = {name: reading.access(name, is_local) for name in known}
+    own = (access.proxy_api_key, access.admin_token, *traces.headers.values())
+    secrets = filter(None, (*(access.key for access in reached.values()), *own))
+    settings = Settings(
+        access=access,
+        server=structs.replace(server, profile=server.profile and is_local),
+        cache=reading.section(CacheSettings),
+        limits=limits,
+        routing=structs.replace(routing, providers=reached, secrets=tuple(secrets)),
+        analytics=reading.section(AnalyticsSettings),
+        traces=traces,
+    )
+    if reading.faults:
+        raise SettingsError("The settings are wrong: " + "; ".join(reading.faults) + ".")
+    return settings
+
+
+class _Reading:
+    """Reads sections and gathers what makes no sense in them."""
+
+    def __init__(self, get: Callable[[str], str]) -> None:
+        self._get = get
+        self.faults: list[str] = []
+
+    def section(self, section: type[S], provider: str = "") -> S:
+        """The section, or the one that each provider has."""
+        values: dict[str, object] = {}
+        for field, (setting, _) in list_settings(section).items():
+            name = name_variable(provider, setting.name) if provider else setting.name
+            try:
+                values[field] = setting.reader.read(self._get(name).strip() or setting.default)
+            except ValueError as error:
+                self.faults.append(f"{name} {error}")
+                values[field] = setting.reader.read(setting.default)
+        return section(**values)
+
+    def access(self, provider: str, is_local: bool) -> ProviderAccess:
+        """How a provider is reached: by https, or to this machine in development."""
+        access = self.section(ProviderAccess, provider)
+        for end, url in (
+            ("BASE_URL", access.base_url),
+            ("EMBEDDINGS_BASE_URL", access.embeddings_url),
+        ):
+            if url and not is_local and url.startswith("http:"):
+                self.faults.append(f"{name_variable(provider, end)} {HTTPS_ONLY}")
+        return access
+
+    def keep_known(self, routing: RoutingSettings, known: tuple[str, ...]) -> RoutingSettings:
+        """Without the providers that are not in the catalogue, of which only a default may speak:
+        a user may have taken them out."""
+        chain, disabled = routing.fallback_chain, routing.disabled_providers
+        for name, named in (
+            ("FALLBACK_CHAIN", {word: word for word in chain}),
+            ("DISABLED_PROVIDERS", {word: word for word in disabled}),
+            ("ROUTING_WEIGHTS", {word: word.partition("/")[0] for word in routing.weights}),
+        ):
+            strangers = ", ".join(word for word, provider in named.items() if provider not in known)
+            if strangers and self._get(name):
+                self.faults.append(f"{name} names {strangers}; there are {', '.join(known)}")
+        return structs.replace(
+            routing,
+            fallback_chain=tuple(word for word in chain if word in known),
+            disabled_providers=tuple(word for word in disabled if word in known),
+        )

@@ -1,0 +1,140 @@
+"""What routing is set to, and how the deployment reaches its providers."""
+
+from typing import Annotated, Literal
+
+from msgspec import Struct
+
+from proxy.core.settings.values import (
+    BALANCE,
+    BASE_URL,
+    SECRET,
+    SHARES,
+    SWITCH,
+    WORDS,
+    Setting,
+    one_of,
+    whole,
+)
+
+BudgetUnpriced = Literal["refuse", "tier_max"]
+RoutingStrategy = Literal["priority", "cheapest", "fastest", "reliable", "balanced", "weighted"]
+
+_TIMEOUT = whole(1, 600_000)
+
+
+class ProviderAccess(Struct, frozen=True, kw_only=True):
+    """How this deployment reaches a provider; None: the catalogue's base URL, no key."""
+
+    key: Annotated[
+        str | None,
+        Setting("API_KEY", "", SECRET),
+        "The provider's key (secret). A provider without its key is not used; `local` needs none.",
+    ]
+    base_url: Annotated[
+        str | None,
+        Setting("BASE_URL", "", BASE_URL),
+        "What the provider's own SDK takes for a base URL, if not the provider's own."
+        " `/chat/completions`, `/embeddings`, `/models` or, for gemini,"
+        " `/models/{model}:generateContent` is appended. It must be https; plain http is taken to"
+        " loopback only, in development. `local` is configured by it.",
+    ]
+    embeddings_url: Annotated[
+        str | None,
+        Setting("EMBEDDINGS_BASE_URL", "", BASE_URL),
+        "Where its embeddings are served, if not under the base URL.",
+    ]
+
+
+class RoutingSettings(Struct, frozen=True, kw_only=True):
+    """Routing."""
+
+    fallback_chain: Annotated[
+        tuple[str, ...],
+        Setting("FALLBACK_CHAIN", "gemini,deepseek,groq,openai", WORDS),
+        "The order in which providers are tried. Configured providers that it does not name come"
+        " after it, in the catalogue's order.",
+    ]
+    disabled_providers: Annotated[
+        tuple[str, ...],
+        Setting("DISABLED_PROVIDERS", "", WORDS),
+        "Providers that are never used, though configured, separated by commas.",
+    ]
+    ai_binding: Annotated[
+        bool,
+        Setting("AI_BINDING", "on", SWITCH),
+        "`off`: the AI binding is there and can't answer, so `workers-ai` is not configured. `make"
+        " dev` sets it, since Workers AI runs at Cloudflare only and `wrangler dev --local` does"
+        " not reach it; with `npx wrangler dev` after a login the binding answers.",
+    ]
+    timeout_ms: Annotated[
+        int,
+        Setting("REQUEST_TIMEOUT_MS", "300000", _TIMEOUT),
+        "Milliseconds for all attempts together, up to a stream's first content. A request's own"
+        " `timeout` replaces it, and holds for a whole stream.",
+    ]
+    first_byte_timeout_ms: Annotated[
+        int,
+        Setting("FIRST_BYTE_TIMEOUT_MS", "30000", _TIMEOUT),
+        "Milliseconds that a streaming provider has until its answer's headers come.",
+    ]
+    idle_timeout_ms: Annotated[
+        int,
+        Setting("IDLE_TIMEOUT_MS", "30000", _TIMEOUT),
+        "Milliseconds of silence in a provider's answer after which it is given up.",
+    ]
+    strategy: Annotated[
+        RoutingStrategy,
+        Setting("ROUTING_STRATEGY", "priority", one_of(RoutingStrategy)),
+        "The order of the candidates, where the request says nothing ([what they"
+        " mean](providers.md#strategies)).",
+    ]
+    balance: Annotated[
+        dict[str, float],
+        Setting("ROUTING_BALANCE", "cost=1, latency=1, success=1", BALANCE),
+        "What `balanced` weighs, and how much.",
+    ]
+    weights: Annotated[
+        dict[str, float],
+        Setting("ROUTING_WEIGHTS", "", SHARES, example="openai=90, groq=10"),
+        "Shares of the traffic for `weighted`, by provider or `provider/model`.",
+    ]
+    sticky: Annotated[
+        bool,
+        Setting("ROUTING_STICKY", "off", SWITCH),
+        "`on`: `weighted` keeps each user (the request's `user`, else the key's) on one side.",
+    ]
+    retry_attempts: Annotated[
+        int,
+        Setting("RETRY_ATTEMPTS", "2", whole(1, 5)),
+        "How often a provider is tried for one request before the next one is.",
+    ]
+    retry_delay_ms: Annotated[
+        int,
+        Setting("RETRY_DELAY_MS", "250", whole(0, 5000)),
+        "Milliseconds before the first retry at most, drawn by chance. Each that follows may wait"
+        " twice as long, up to 8 s.",
+    ]
+    hedge_after_ms: Annotated[
+        int,
+        Setting("HEDGE_AFTER_MS", "0", whole(0, 600_000)),
+        "Milliseconds after which the next candidate is asked too; 0: never. The faster wins, what"
+        " the other may cost is counted.",
+    ]
+    breaker_slow_ms: Annotated[
+        int,
+        Setting("BREAKER_SLOW_MS", "20000", whole(0, 600_000)),
+        "Milliseconds to a stream's first content from which on it counts as a failure of the"
+        " model; 0: never.",
+    ]
+    unpriced: Annotated[
+        BudgetUnpriced,
+        Setting("BUDGET_UNPRICED", "refuse", one_of(BudgetUnpriced)),
+        "What a key with a [budget](api-reference.md#budgets) may do with a model whose price the"
+        " catalogue does not know. `refuse`: it may not ask it. `tier_max`: it may; the model"
+        " counts, reserved and settled, at the highest input price and the highest output price"
+        " that the catalogue knows of its provider's models of the same mode (chat or embeddings),"
+        " of all providers' where its own has no prices.",
+    ]
+    providers: dict[str, ProviderAccess] = {}
+    secrets: tuple[str, ...] = ()
+    """All that is set and is to be shown nobody."""

@@ -1,0 +1,208 @@
+"""The deployment's settings by the room that reads them.
+
+The fields are the table of all that there is: `python -m tools.settings` writes .env.example and
+docs/configuration.md from it. A section's docstring is its heading there, with what stands under.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Struct
+
+from proxy.core.settings.limits import LimitSettings
+from proxy.core.settings.routing import RoutingSettings
+from proxy.core.settings.values import (
+    BASE_URL,
+    FLAG,
+    HEADERS,
+    ORIGINS,
+    SECRET,
+    SWITCH,
+    TEXT,
+    Setting,
+    one_of,
+    whole,
+)
+
+Environment = Literal["development", "staging", "production"]
+CacheScope = Literal["tenant", "shared"]
+OnClientGone = Literal["abort", "finish"]
+
+_YEAR = 31_622_400
+_MEGABYTE = 1024 * 1024
+
+
+class AccessSettings(Struct, frozen=True, kw_only=True):
+    """Who may call.
+
+    Development is open as long as neither key is set; every other environment is closed without.
+    """
+
+    environment: Annotated[
+        Environment,
+        Setting("ENVIRONMENT", "production", one_of(Environment)),
+        "Where this is; `wrangler.toml` sets it for each environment. Only development is open"
+        " without a key.",
+    ]
+    proxy_api_key: Annotated[
+        str | None,
+        Setting("PROXY_API_KEY", "", SECRET),
+        "The one key of a single-key deployment (secret). Callers send it as `Authorization:"
+        " Bearer KEY`, `x-api-key` or `api-key`. Make it long: `openssl rand -hex 32`.",
+    ]
+    admin_token: Annotated[
+        str | None,
+        Setting("ADMIN_TOKEN", "", SECRET),
+        "Opens everything, the operators' paths too (secret).",
+    ]
+    revoked_retention: Annotated[
+        int,
+        Setting("KEYS_REVOKED_RETENTION", "2592000", whole(0, _YEAR)),
+        "Seconds for which a key that was revoked or has expired stays in the list of keys; then"
+        " it is deleted. The default is 30 days.",
+    ]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether callers need no key: in development, as long as none is set."""
+        return self.environment == "development" and not (self.proxy_api_key or self.admin_token)
+
+
+class ServerSettings(Struct, frozen=True, kw_only=True):
+    """Requests and their memory."""
+
+    max_body_bytes: Annotated[
+        int,
+        Setting("MAX_BODY_BYTES", str(20 * _MEGABYTE), whole(1024, 100 * _MEGABYTE)),
+        "Bytes that a request's body may have, decoded. Never more than `BODY_MEMORY_BYTES`.",
+    ]
+    body_memory_bytes: Annotated[
+        int,
+        Setting("BODY_MEMORY_BYTES", str(24 * _MEGABYTE), whole(1024, 100 * _MEGABYTE)),
+        "Bytes of bodies, large answers and kept streams that an isolate has under way together."
+        " Each takes up to three bytes of its memory ([how they add up](deployment.md#memory));"
+        " what finds no room gets 503 with `Retry-After`.",
+    ]
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Setting("CORS_ORIGINS", "", ORIGINS),
+        "Origins whose pages may call the proxy, separated by commas, or `*` for all.",
+    ]
+    on_client_gone: Annotated[
+        OnClientGone,
+        Setting("ON_CLIENT_GONE", "abort", one_of(OnClientGone)),
+        "What becomes of a stream whose caller has left. `abort` closes the provider's connection;"
+        " `finish` reads on (the platform allows 30 s), so that the answer can be cached. What was"
+        " used is counted either way.",
+    ]
+    log_prompts: Annotated[
+        bool,
+        Setting("LOG_PROMPTS", "off", SWITCH),
+        "`on`: each prompt is logged, in a line of its own, up to 50,000 characters of it, and the"
+        " request log keeps what providers said of failed attempts. Without it no prompt is ever"
+        " logged, nor what may quote one.",
+    ]
+    profile: Annotated[
+        bool,
+        Setting("PROFILE", "0", FLAG),
+        "`1`: logs where each request's time went by stage, in development only ([how to read"
+        " it](operations.md#where-the-time-goes)).",
+    ]
+    subrequest_limit: Annotated[
+        int,
+        Setting("SUBREQUEST_LIMIT", "10000", whole(50, 1_000_000)),
+        "Subrequests that Cloudflare's plan grants an invocation: 10,000 on the paid plan, 50 on"
+        " the free one. [A batch](api-reference.md#batch) that may need more is run in parts.",
+    ]
+
+
+class CacheSettings(Struct, frozen=True, kw_only=True):
+    """The cache."""
+
+    ttl: Annotated[
+        int,
+        Setting("CACHE_TTL", "3600", whole(0, _YEAR)),
+        "Seconds that an answer is fresh, where the request says nothing. With 0 only requests"
+        " that give a ttl are cached.",
+    ]
+    grace: Annotated[
+        int,
+        Setting("CACHE_GRACE", "86400", whole(0, _YEAR)),
+        "Seconds that an expired answer is kept for the time when every provider fails.",
+    ]
+    scope: Annotated[
+        CacheScope,
+        Setting("CACHE_SCOPE", "tenant", one_of(CacheScope)),
+        "`tenant`: a key's user sees its own entries only; `shared`: all see all.",
+    ]
+    coalesce: Annotated[
+        bool,
+        Setting("CACHE_COALESCE", "off", SWITCH),
+        "`on`: identical requests at once reach the provider once; each miss then costs two calls"
+        " of a Durable Object.",
+    ]
+    timeout_ms: Annotated[
+        int,
+        Setting("CACHE_TIMEOUT_MS", "50", whole(1, 10_000)),
+        "Milliseconds that a read of KV or R2 may take before it counts as a miss.",
+    ]
+    memory_entries: Annotated[
+        int,
+        Setting("CACHE_MEMORY_ENTRIES", "1000", whole(0, 1_000_000)),
+        "Entries that an isolate keeps in memory.",
+    ]
+    memory_bytes: Annotated[
+        int,
+        Setting("CACHE_MEMORY_BYTES", str(4 * _MEGABYTE), whole(0, 64 * _MEGABYTE)),
+        "Bytes that these may take.",
+    ]
+
+
+class AnalyticsSettings(Struct, frozen=True, kw_only=True):
+    """Figures."""
+
+    enabled: Annotated[
+        bool,
+        Setting("ANALYTICS", "on", SWITCH),
+        "`off`: nothing is counted, and no data point is written; each request still has its line"
+        " in the log.",
+    ]
+    shards: Annotated[
+        int,
+        Setting("ANALYTICS_SHARDS", "1", whole(1, 32)),
+        "Durable Objects among which the isolates' figures are spread; they are merged on read."
+        " One counts some hundreds of requests a second.",
+    ]
+
+
+class TraceSettings(Struct, frozen=True, kw_only=True):
+    """The collector of traces."""
+
+    endpoint: Annotated[
+        str | None,
+        Setting("OTEL_EXPORTER_OTLP_ENDPOINT", "", BASE_URL, example="http://127.0.0.1:4318"),
+        "The base URL of an OpenTelemetry collector; `/v1/traces` is appended ([what is"
+        " sent](#traces)). https, or plain http to loopback. None: no traces are sent.",
+    ]
+    headers: Annotated[
+        dict[str, str],
+        Setting("OTEL_EXPORTER_OTLP_HEADERS", "", HEADERS, example="authorization=Bearer%20KEY"),
+        "What the collector is sent to know the proxy by (secret): `name=value` between commas,"
+        " values percent-encoded.",
+    ]
+    service_name: Annotated[
+        str,
+        Setting("OTEL_SERVICE_NAME", "ai-edge-proxy", TEXT),
+        "What the proxy is called in traces (`service.name`).",
+    ]
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """All sections; a room receives its own."""
+
+    access: AccessSettings
+    server: ServerSettings
+    cache: CacheSettings
+    limits: LimitSettings
+    routing: RoutingSettings
+    analytics: AnalyticsSettings
+    traces: TraceSettings
