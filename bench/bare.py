@@ -1,9 +1,9 @@
-"""Workers in workerd itself, without `wrangler dev` and the two Workers that it puts in front:
-what is measured is then the Worker's own."""
+"""Workers in workerd itself, without `wrangler dev` and the two Workers that it puts in front, so
+that nothing but the Worker is measured."""
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -52,10 +52,9 @@ class Bare:
         log: Path,
         points: str | None = None,
     ) -> None:
-        """upload: the folder of its modules, whose first is `main`; vars: beside the data set
-        METRICS and the objects of wrangler.toml all that is bound; points: the address of an HTTP
-        server that workerd forwards the data points to, None where they go nowhere. Raises
-        StartError."""
+        """upload: the folder of its modules; main: the module that starts; vars: bound beside the
+        data set METRICS and wrangler.toml's objects; points: the HTTP server to which workerd
+        sends the data points, None where it drops them. Raises StartError."""
         self.port = runtime.free_port()
         config = upload / "bench.capnp"
         config.write_text(_configuration(upload, main, vars, self.port, points), "utf-8")
@@ -67,14 +66,14 @@ class Bare:
         self._pid = _listener(self.port)
 
     def cpu(self) -> float:
-        """Seconds of CPU that the threads of its process have used: all live as long as it."""
+        """Seconds of CPU that its process has used. Its threads live as long as the process."""
         threads = Path(f"/proc/{self._pid}/task").glob("*/schedstat")
         return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
     def post(
         self, path: str, body: bytes, headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
-        """One request's status and answer."""
+        """Sends one request and gives its status and body."""
         all_headers = {"content-type": "application/json", **(headers or {})}
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
             connection.request("POST", path, body, all_headers)
@@ -94,7 +93,7 @@ class Bare:
 
 
 def proxy(directory: Path) -> Path:
-    """What wrangler would upload of the proxy, in a new folder."""
+    """Writes the modules that wrangler would upload of the proxy into a new folder."""
     upload = directory / "proxy"
     upload.mkdir()
     snapshot.collect_modules("development", upload)
@@ -110,17 +109,9 @@ def _configuration(
 ) -> str:
     config = runtime.load_config(WRANGLER_TOML)
     objects = config["durable_objects"]["bindings"] if (upload / "entry.py").exists() else []
-    bindings = [f"( name = {json.dumps(n)}, text = {json.dumps(v)} )" for n, v in vars.items()]
-    bindings += [
-        f'( name = "{bound["name"]}", durableObjectNamespace = ( className ='
-        f' "{bound["class_name"]}" ) )'
-        for bound in objects
-    ]
-    dataset = 'analyticsEngine = "points"' if points else _NOWHERE
-    bindings.append(f'( name = "METRICS", {dataset} )')
     disk = upload.parent / f"{upload.name}-objects"
     disk.mkdir()
-    files = sorted(path.relative_to(upload) for path in upload.rglob("*") if path.is_file())
+    files = [path.relative_to(upload) for path in sorted(upload.rglob("*")) if path.is_file()]
     files = [file for file in files if file.suffix != ".capnp"]
     files.sort(key=lambda file: file.as_posix() != main)
     return _CONFIG.format(
@@ -136,12 +127,24 @@ def _configuration(
             " enableSql = true )"
             for bound in objects
         ),
-        bindings=",\n    ".join(bindings),
+        bindings=",\n    ".join(_bindings(objects, vars, points)),
     )
 
 
+def _bindings(
+    objects: list[dict[str, str]], vars: Mapping[str, str], points: str | None
+) -> Iterator[str]:
+    for name, value in vars.items():
+        yield f"( name = {json.dumps(name)}, text = {json.dumps(value)} )"
+    for bound in objects:
+        namespace = f'( className = "{bound["class_name"]}" )'
+        yield f'( name = "{bound["name"]}", durableObjectNamespace = {namespace} )'
+    dataset = 'analyticsEngine = "points"' if points else _NOWHERE
+    yield f'( name = "METRICS", {dataset} )'
+
+
 def _listener(port: int) -> int:
-    """The process that listens on a port of this machine."""
+    """The id of the process that listens on a port of this machine."""
     inode = next(
         fields[9]
         for fields in map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:])
@@ -153,4 +156,4 @@ def _listener(port: int) -> int:
                 return int(process.parts[2])
         except OSError:
             continue
-    raise RuntimeError(f"Nobody is seen to listen on port {port}.")
+    raise RuntimeError(f"No process seems to listen on port {port}.")

@@ -1,28 +1,27 @@
-"""What a Worker has to do at least that answers a request by its body: read it, parse it, hash
-it. Measured beside the proxy (bench.hit)."""
+"""The least that a Worker does for an answer that depends on the body: read, parse and hash it.
+bench.hit measures it beside the proxy."""
 
 import hashlib
+from typing import Any
 
 import js
 import msgspec
 from pyodide.ffi import to_js
 
 
-class Ask(msgspec.Struct):
-    """The part of the body that is looked at."""
-
+class _Body(msgspec.Struct):
     prompt: str
 
 
-_ASK = msgspec.json.Decoder(Ask)
+_BODY = msgspec.json.Decoder(_Body)
 
 
-async def on_fetch(request, env, ctx):  # type: ignore[no-untyped-def]
+async def on_fetch(request: Any, env: Any, ctx: Any) -> Any:
     """Answers with the prompt's hash."""
     if request.method == "GET":
         return js.Response.new("ok")
     body = (await request.arrayBuffer()).to_bytes()
-    digest = hashlib.sha256(_ASK.decode(body).prompt.encode()).hexdigest()
+    digest = hashlib.sha256(_BODY.decode(body).prompt.encode()).hexdigest()
     headers = {"headers": {"content-type": "application/json"}}
     answer = to_js(b'{"data":"%s"}' % digest.encode())
     return js.Response.new(answer, to_js(headers, dict_converter=js.Object.fromEntries))

@@ -1,4 +1,4 @@
-"""Whether the heap grows with the requests: mixed and hostile ones, sent to one isolate.
+"""Whether one isolate's heap grows over many mixed and hostile requests.
 
     python -m bench.heap [--requests 10000] [--connections 8]
 
@@ -28,7 +28,7 @@ Sent = tuple[str, bytes, dict[str, str]]
 
 
 def requests(count: int, seed: int = 1) -> Iterator[Sent]:
-    """Requests as callers send them, and as nobody should."""
+    """`count` requests, usual and hostile."""
     dice = random.Random(seed)
     for number in range(count):
         yield dice.choice(KINDS)(dice, number)
@@ -72,8 +72,8 @@ def _embeddings(dice: random.Random, number: int) -> Sent:
 
 
 def _batch(dice: random.Random, number: int) -> Sent:
-    asks = [{"prompt": f"{number} {n}", "model": "openai/fast"} for n in range(3)]
-    return "/v1/batch", json.dumps({"requests": asks}).encode(), JSON
+    items = [{"prompt": f"{number} {n}", "model": "openai/fast"} for n in range(3)]
+    return "/v1/batch", json.dumps({"requests": items}).encode(), JSON
 
 
 def _large(dice: random.Random, number: int) -> Sent:
@@ -114,13 +114,14 @@ KINDS = (
 
 def heap(client: httpx.Client) -> int:
     """Bytes of the isolate's heap."""
-    told = re.search(r"^proxy_isolate_heap_bytes (\S+)$", client.get("/metrics").text, re.MULTILINE)
-    assert told
-    return int(float(told[1]))
+    metrics = client.get("/metrics").text
+    found = re.search(r"^proxy_isolate_heap_bytes (\S+)$", metrics, re.MULTILINE)
+    assert found
+    return int(float(found[1]))
 
 
 def run(count: int, connections: int) -> None:
-    """Sends them and prints the heap as it goes."""
+    """Sends `count` requests and prints the heap ten times on the way."""
     with Upstream() as upstream, TemporaryDirectory() as folder:
         urls = {f"{name}_BASE_URL": upstream.url + path for name, path in PATHS.items()}
         vars = {"ENVIRONMENT": "development", **urls, **KEYS, **ROOMY}

@@ -1,6 +1,6 @@
-"""What a hit of the memory cache costs, and what of it the figures cost.
+"""What a hit of the memory cache costs, and what recording it adds.
 
-    python -m bench.hit [--rounds 10] [--requests 2000] [--connections 20]
+    python -m bench.hit [--rounds 24] [--requests 1000] [--connections 20]
 
 README.md says how to read what is printed.
 """
@@ -27,12 +27,13 @@ BODY = json.dumps({"prompt": "What is the capital of France?", "model": "gpt-4o-
 NOTHING = {"x-analytics": "off", "cf-aig-collect-log": "false"}
 LINE = {"x-analytics": "off"}
 ALL = {"x-analytics": "on"}
+KINDS = (NOTHING, LINE, ALL)
 WARM_UP = 1000
 """Requests of each kind before the first round."""
 HTTP_EVERY = 3
-"""Rounds of which one is also sent over HTTP."""
+"""Every third round is also sent over HTTP."""
 AFTERWARDS = 1.2
-"""Seconds: what is told after the answers belongs to them."""
+"""Seconds that are measured after the answers: the Worker records them then."""
 
 
 async def _connection(port: int, request: bytes, count: int, taken: list[float]) -> None:
@@ -68,7 +69,7 @@ async def _load(worker: Bare, headers: dict[str, str], count: int, connections: 
 
 
 class Row:
-    """One Worker asked over HTTP, and what was measured of it round by round."""
+    """One Worker under HTTP requests, and its measurements round by round."""
 
     def __init__(self, name: str, worker: Bare, headers: dict[str, str]) -> None:
         self.name = name
@@ -89,8 +90,8 @@ class Row:
         self.taken += taken
 
 
-def _repeated(worker: Bare, headers: dict[str, str], count: int) -> float:
-    """Microseconds of CPU of a request that the Worker itself repeats."""
+def _repeat(worker: Bare, headers: dict[str, str], count: int) -> float:
+    """Microseconds of CPU of a request that the Worker itself repeats `count` times."""
     cpu = worker.cpu()
     status, answer = worker.post("/v1/generate", BODY, {**headers, "x-times": f"{count}"})
     if status != 200 or b'"cacheStatus":"hit"' not in answer:
@@ -114,56 +115,85 @@ def _print(rows: Sequence[Row], added: Mapping[str, list[float]]) -> None:
         print(f"{name:24} {median(more):16.0f} {middle:11.1%} ({low:.1%} to {high:.1%})")
 
 
+class Added:
+    """What each step adds to a hit, in microseconds of CPU, round by round."""
+
+    def __init__(self, worker: Bare) -> None:
+        self._worker = worker
+        self.steps: dict[str, list[float]] = {
+            "a line in the log": [],
+            "ANALYTICS=on": [],
+            "both": [],
+        }
+
+    def warm_up(self) -> None:
+        """Fills the cache of each kind, and repeats its hit."""
+        for kind in KINDS:
+            self._worker.post("/v1/generate", BODY, kind)
+            time.sleep(0.5)
+            _repeat(self._worker, kind, WARM_UP)
+
+    def measure(self, count: int) -> None:
+        """One round, in random order."""
+        order = random.sample(range(len(KINDS)), len(KINDS))
+        cpu = {at: _repeat(self._worker, KINDS[at], count) for at in order}
+        for step, (more, less) in zip(self.steps, ((1, 0), (2, 1), (2, 0)), strict=True):
+            self.steps[step].append(cpu[more] - cpu[less])
+
+
+def _start(stack: ExitStack) -> tuple[Bare, Bare]:
+    """The bare Worker and the proxy, which the stack stops."""
+    directory = Path(stack.enter_context(TemporaryDirectory()))
+    upstream = stack.enter_context(Upstream())
+    folder = directory / "bare"
+    folder.mkdir()
+    shutil.copy(ROOT / "bench" / "bare_worker.py", folder)
+    shutil.copytree(PYTHON_MODULES, folder / "python_modules")
+    upload = proxy(directory)
+    shutil.copy(ROOT / "bench" / "hit_worker.py", upload)
+    vars = {
+        "ENVIRONMENT": "development",
+        "OPENAI_API_KEY": KEYS["OPENAI_API_KEY"],
+        "OPENAI_BASE_URL": upstream.url + PATHS["OPENAI"],
+    }
+    bare = Bare(folder, "bare_worker.py", {}, directory / "bare.log")
+    worker = Bare(upload, "hit_worker.py", vars, directory / "proxy.log")
+    return stack.enter_context(bare), stack.enter_context(worker)
+
+
+def _measure(rows: Sequence[Row], added: Added, args: argparse.Namespace) -> None:
+    """All rounds, after the warm-up."""
+    added.warm_up()
+    for row in rows:
+        row.measure(WARM_UP, args.connections)
+        row.cpu, row.rate, row.taken = [], [], []
+    for number in range(args.rounds):
+        if number % HTTP_EVERY == 0:
+            for row in random.sample(rows, len(rows)):
+                row.measure(args.requests, args.connections)
+        added.measure(args.requests)
+        print(f"\rround {number + 1} of {args.rounds}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+
+
 def main() -> None:
     """Starts the Workers, measures them in turn, prints."""
-    asks = argparse.ArgumentParser(prog="python -m bench.hit")
-    asks.add_argument("--rounds", type=int, default=24)
-    asks.add_argument("--requests", type=int, default=1000)
-    asks.add_argument("--connections", type=int, default=20)
-    args = asks.parse_args()
+    options = argparse.ArgumentParser(prog="python -m bench.hit")
+    options.add_argument("--rounds", type=int, default=24)
+    options.add_argument("--requests", type=int, default=1000)
+    options.add_argument("--connections", type=int, default=20)
+    args = options.parse_args()
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(TemporaryDirectory()))
-        upstream = stack.enter_context(Upstream())
-        folder = directory / "bare"
-        folder.mkdir()
-        shutil.copy(ROOT / "bench" / "bare_worker.py", folder)
-        shutil.copytree(PYTHON_MODULES, folder / "python_modules")
-        upload = proxy(directory)
-        shutil.copy(ROOT / "bench" / "hit_worker.py", upload)
-        vars = {
-            "ENVIRONMENT": "development",
-            "OPENAI_API_KEY": KEYS["OPENAI_API_KEY"],
-            "OPENAI_BASE_URL": upstream.url + PATHS["OPENAI"],
-        }
-        bare = stack.enter_context(Bare(folder, "bare_worker.py", {}, directory / "bare.log"))
-        worker = stack.enter_context(Bare(upload, "hit_worker.py", vars, directory / "proxy.log"))
+        bare, worker = _start(stack)
         rows = (
             Row("bare worker", bare, {}),
             Row("nothing recorded", worker, NOTHING),
             Row("a line in the log", worker, LINE),
             Row("recorded and counted", worker, ALL),
         )
-        kinds = (NOTHING, LINE, ALL)
-        for kind in kinds:
-            worker.post("/v1/generate", BODY, kind)
-            time.sleep(0.5)
-            _repeated(worker, kind, WARM_UP)
-        for row in rows:
-            row.measure(WARM_UP, args.connections)
-            row.cpu, row.rate, row.taken = [], [], []
-        line, analytics, both = [], [], []
-        for number in range(args.rounds):
-            if number % HTTP_EVERY == 0:
-                for row in random.sample(rows, len(rows)):
-                    row.measure(args.requests, args.connections)
-            order = random.sample(range(len(kinds)), len(kinds))
-            cpu = {at: _repeated(worker, kinds[at], args.requests) for at in order}
-            line.append(cpu[1] - cpu[0])
-            analytics.append(cpu[2] - cpu[1])
-            both.append(cpu[2] - cpu[0])
-            print(f"\rround {number + 1} of {args.rounds}", end="", file=sys.stderr, flush=True)
-        print(file=sys.stderr)
-        _print(rows, {"a line in the log": line, "ANALYTICS=on": analytics, "both": both})
+        added = Added(worker)
+        _measure(rows, added, args)
+        _print(rows, added.steps)
 
 
 if __name__ == "__main__":

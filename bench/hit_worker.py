@@ -1,19 +1,22 @@
-"""The proxy twice in one Worker: as it is, and with ANALYTICS=off for requests that say so. So
-nothing but what is recorded tells the two apart: neither the process nor its memory (bench.hit)."""
+"""The proxy twice in one Worker: with ANALYTICS=on and with ANALYTICS=off, by a request's header.
+Both share a process and its memory, so that only the recording differs (bench.hit)."""
 
 import asyncio
+from typing import Any
 
 import js
 from msgspec import structs
 
-from entry import *  # noqa: F403 -- the objects' classes, which workerd looks for here
+from entry import *  # noqa: F403 -- workerd looks here for the classes of the objects
+from proxy.api.app import App
+from proxy.api.misconfigured import Misconfigured
 from proxy.api.start import start
+from proxy.core.web import Request
 from proxy.host.worker import ports, respond
 from proxy.platform.convert import texts
 from proxy.platform.http import request_from, response_to
 
-apps = {}
-
+_apps: dict[str, App | Misconfigured] = {}
 
 TOGETHER = 10
 """Requests that are repeated without a pause."""
@@ -21,30 +24,30 @@ PAUSE = 0.008
 """Seconds between them: about a thousand requests a second, as over HTTP."""
 
 
-def on_fetch(request, env, ctx):  # type: ignore[no-untyped-def]
-    """Answers as the proxy whose ANALYTICS the header `x-analytics` names, `on` or `off`; with
-    `x-times` as often as that says, and with the last answer."""
+def on_fetch(request: Any, env: Any, ctx: Any) -> Any:  # type: ignore[no-redef]
+    """Answers as the proxy whose ANALYTICS the header `x-analytics` names, `on` or `off`. The
+    header `x-times` repeats the request so many times; the last answer is sent."""
     if request.method == "GET":
         return js.Response.new("ok")
-    told = request_from(request, ctx, None)
-    how = told.headers["x-analytics"]
-    if how not in apps:
-        apps[how] = start(texts(env) | {"ANALYTICS": how}, ports(env))
-    if "x-times" in told.headers:
-        return repeat(apps[how], told, int(told.headers["x-times"]), ctx)
-    return respond(apps[how], request, ctx)
+    parsed = request_from(request, ctx, None)
+    analytics = parsed.headers["x-analytics"]
+    if analytics not in _apps:
+        _apps[analytics] = start(texts(env) | {"ANALYTICS": analytics}, ports(env))
+    if "x-times" in parsed.headers:
+        return _repeat(_apps[analytics], parsed, int(parsed.headers["x-times"]), ctx)
+    return respond(_apps[analytics], request, ctx)
 
 
-async def repeat(app, told, times, ctx):  # type: ignore[no-untyped-def]
-    """The same request again and again, all but its way into the Worker and out of it."""
-    body = await told.read(1_000_000)
+async def _repeat(app: App | Misconfigured, request: Request, times: int, ctx: Any) -> Any:
+    """Handles the request again and again, without its way into the Worker and out of it."""
+    body = await request.read(1_000_000)
 
-    async def read(limit):  # type: ignore[no-untyped-def]
+    async def read(limit: int) -> bytes:
         return body
 
-    again = structs.replace(told, read=read)
+    again = structs.replace(request, read=read)
     for number in range(times):
-        answer = response_to(await app.handle(again), ctx)
+        answer = await app.handle(again, lambda response: response_to(response, ctx))
         if number % TOGETHER == TOGETHER - 1:
             await asyncio.sleep(PAUSE)
     return answer

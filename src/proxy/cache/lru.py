@@ -16,7 +16,7 @@ from proxy.core.ports import Clock
 
 OVERHEAD = 512 if maxsize > 2**32 else 288
 """Bytes that an entry takes beside its key and its value: at the most 492 on 64-bit CPython 3.11
-and 282 on Pyodide 314, by tracemalloc (bench/lru.py), where each entry expires in a second of its
+and 282 on Pyodide 314, by tracemalloc, where each entry expires in a second of its
 own and the tables have just grown."""
 
 

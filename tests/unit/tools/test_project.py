@@ -1,18 +1,81 @@
-"""What is written down twice, because two tools read it, says the same."""
+"""Where two tools read the same fact from two places, the places agree."""
 
+import re
 import tomllib
+from typing import Any
+
+import msgspec
+import pytest
 
 import proxy
 from tools.layout import LOCKS, ROOT
 
+WRANGLER: dict[str, Any] = tomllib.loads((ROOT / "wrangler.toml").read_text())
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PACKAGE: dict[str, Any] = msgspec.json.decode((ROOT / "package.json").read_bytes())
+
 
 def test_pywrangler_and_make_vendor_the_same_packages() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pins = (LOCKS / "worker.in").read_text().splitlines()
-    assert set(project["dependencies"]) <= set(pins)
-    assert set(project["dependencies"]) <= set((LOCKS / "dev.in").read_text().splitlines())
+    assert set(PROJECT["dependencies"]) <= set(pins)
+    assert set(PROJECT["dependencies"]) <= set((LOCKS / "dev.in").read_text().splitlines())
 
 
-def test_the_version_is_the_one_that_health_tells() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["version"] == proxy.__version__
+def test_there_is_one_version() -> None:
+    assert PROJECT["version"] == proxy.__version__
+    assert "version" not in PACKAGE
+
+
+def test_the_changelog_names_the_version_or_has_it_unreleased() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert "## [Unreleased]" in changelog
+    assert proxy.__version__ in changelog
+
+
+@pytest.mark.parametrize("name", WRANGLER["env"])
+def test_every_environment_has_the_bindings_of_the_top_level(name: str) -> None:
+    environment = dict(WRANGLER["env"][name])
+    assert environment.pop("vars")["ENVIRONMENT"] == name
+    (dataset,) = environment.pop("analytics_engine_datasets")
+    (top,) = WRANGLER["analytics_engine_datasets"]
+    assert dataset["binding"] == top["binding"]
+    assert environment == {key: WRANGLER[key] for key in environment}
+    inherited = {"name", "main", "build", "rules", "assets", "migrations", "triggers"}
+    inherited |= {"compatibility_date", "compatibility_flags", "observability", "env"}
+    assert environment.keys() == WRANGLER.keys() - inherited - {"vars", "analytics_engine_datasets"}
+
+
+def test_only_production_shares_its_data_set_with_the_top_level() -> None:
+    datasets = {
+        name: environment["analytics_engine_datasets"][0]["dataset"]
+        for name, environment in WRANGLER["env"].items()
+    }
+    assert datasets["production"] == WRANGLER["analytics_engine_datasets"][0]["dataset"]
+    assert len(set(datasets.values())) == len(datasets)
+
+
+def test_one_migration_makes_every_bound_class() -> None:
+    (migration,) = WRANGLER["migrations"]
+    bound = [binding["class_name"] for binding in WRANGLER["durable_objects"]["bindings"]]
+    assert migration == {"tag": "v1", "new_sqlite_classes": bound}
+
+
+def test_the_hooks_before_a_commit_run_what_make_check_runs() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert recipe
+    commands = [line.strip() for line in recipe[1].splitlines() if "tools.setup" not in line]
+    replaced = {"$(BIN)": ".venv/bin", "$(NODE_BIN)": "$PWD/node_modules/.bin", "$$": "$"}
+    for variable, value in replaced.items():
+        commands = [command.replace(variable, value) for command in commands]
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    entries = re.findall(r"^ +entry: (?:sh -c ')?(.+?)'?$", hooks, re.MULTILINE)
+    assert entries == commands
+
+
+def test_continuous_integration_has_the_lowest_supported_versions() -> None:
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text()
+    versions = dict(re.findall(r'(python|node)-version: "(.+)"', workflow))
+    python, node = PROJECT["requires-python"], PACKAGE["engines"]["node"]
+    assert versions == {"python": python.removeprefix(">="), "node": node.removeprefix(">=")}
+    assert "run: .ci/run" in workflow
