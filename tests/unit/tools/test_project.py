@@ -1,5 +1,6 @@
 """Where two tools read the same fact from two places, the places agree."""
 
+import ast
 import re
 import tomllib
 from typing import Any
@@ -8,7 +9,7 @@ import msgspec
 import pytest
 
 import proxy
-from tools.layout import LOCKS, ROOT
+from tools.layout import LOCKS, ROOT, SOURCES
 
 WRANGLER: dict[str, Any] = tomllib.loads((ROOT / "wrangler.toml").read_text())
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -58,6 +59,22 @@ def test_one_migration_makes_every_bound_class() -> None:
     (migration,) = WRANGLER["migrations"]
     bound = [binding["class_name"] for binding in WRANGLER["durable_objects"]["bindings"]]
     assert migration == {"tag": "v1", "new_sqlite_classes": bound}
+
+
+def test_the_worker_has_every_bound_class_and_needs_every_binding() -> None:
+    bindings = WRANGLER["durable_objects"]["bindings"]
+    entry = ast.parse((SOURCES / "entry.py").read_text())
+    imported = {
+        alias.name
+        for node in entry.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert {binding["class_name"] for binding in bindings} <= imported
+    worker = (SOURCES / "proxy/host/worker.py").read_text()
+    needed = re.search(r"^OBJECTS = \((.*?)\)$", worker, re.MULTILINE | re.DOTALL)
+    assert needed
+    assert re.findall(r'"(\w+)"', needed[1]) == [binding["name"] for binding in bindings]
 
 
 def test_the_hooks_before_a_commit_run_what_make_check_runs() -> None:
