@@ -1,8 +1,8 @@
 #!/bin/sh
 # Checks a running proxy from outside: ./validate-deployment.sh URL [--key KEY] [--admin TOKEN]
 #
-# Needs curl and a POSIX shell only. One line for each check, a summary, and for an exit status
-# the number of the first check that failed (0: all passed, 255: wrong usage).
+# Needs curl and a POSIX shell only. Prints a line for each check and a summary. The exit status is the
+# number of the first check that failed (0: all passed, 255: wrong usage).
 set -u
 
 usage() {
@@ -25,8 +25,8 @@ command -v curl >/dev/null || { echo "curl is not installed" >&2; exit 255; }
 dir=$(mktemp -d) || exit 255
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' INT TERM
-# The keys go to curl in a file: an argument could be read by every user of this machine.
-: >"$dir/nobody"; : >"$dir/caller"; : >"$dir/admin"; : >"$dir/wrong"
+# curl reads the keys from files, since every user of this machine can read arguments.
+: >"$dir/no_key"; : >"$dir/caller"; : >"$dir/admin"; : >"$dir/wrong"
 chmod 600 "$dir"/*
 [ -z "${KEY:-$ADMIN}" ] || printf 'header = "Authorization: Bearer %s"\n' "${KEY:-$ADMIN}" >"$dir/caller"
 [ -z "$ADMIN" ] || printf 'header = "Authorization: Bearer %s"\n' "$ADMIN" >"$dir/admin"
@@ -35,37 +35,37 @@ printf 'header = "Authorization: Bearer not-a-key-of-this-proxy"\n' >"$dir/wrong
 number=0 passed=0 first=0
 status= body=
 
-# ask WHO METHOD PATH [curl's arguments]: sets $status and $body
-ask() {
-  who=$1 method=$2 path=$3; shift 3
+# send ROLE METHOD PATH [curl's arguments]: sends a request with the role's key; sets $status and $body
+send() {
+  role=$1 method=$2 path=$3; shift 3
   : >"$dir/body"
-  status=$(curl -sS -m 120 -K "$dir/$who" -X "$method" -o "$dir/body" -D "$dir/head" \
+  status=$(curl -sS -m 120 -K "$dir/$role" -X "$method" -o "$dir/body" -D "$dir/head" \
     -w '%{http_code}' "$@" "$URL$path" 2>"$dir/error") || status="000 ($(head -n 1 "$dir/error"))"
   body=$(tr -d '\000' 2>/dev/null <"$dir/body")
 }
 
 post() {
-  who=$1 path=$2 data=$3; shift 3
-  ask "$who" POST "$path" -H 'content-type: application/json' --data-binary "$data" "$@"
+  role=$1 path=$2 data=$3; shift 3
+  send "$role" POST "$path" -H 'content-type: application/json' --data-binary "$data" "$@"
 }
 
-# check NAME STATUS [TEXT]...: whether the last answer has the status and holds the texts
+# check NAME STATUS [TEXT]...: checks that the last answer has the status and contains the texts
 check() {
-  name=$1 want=$2; shift 2
+  name=$1 expected=$2; shift 2
   number=$((number + 1))
-  why=
-  case " $want " in *" $status "*) ;; *) why="status $status instead of $want" ;; esac
+  fault=
+  case " $expected " in *" $status "*) ;; *) fault="status $status instead of $expected" ;; esac
   for text in "$@"; do
-    [ -z "$why" ] || break
-    case $body in *"$text"*) ;; *) why="no $text in the answer" ;; esac
+    [ -z "$fault" ] || break
+    case $body in *"$text"*) ;; *) fault="no $text in the answer" ;; esac
   done
-  case $body in *Traceback*|*'File "/'*|*PythonError*) why="a traceback in the answer" ;; esac
-  if [ -z "$why" ]; then
+  case $body in *Traceback*|*'File "/'*|*PythonError*) fault="a traceback in the answer" ;; esac
+  if [ -z "$fault" ]; then
     passed=$((passed + 1))
     printf 'ok    %2d  %s\n' "$number" "$name"
   else
     [ "$first" -ne 0 ] || first=$number
-    printf 'FAIL  %2d  %s: %s\n' "$number" "$name" "$why"
+    printf 'FAIL  %2d  %s: %s\n' "$number" "$name" "$fault"
     [ -z "$body" ] || printf '%s\n' "$body" | head -c 300 | sed 's/^/            /'
     [ -z "$body" ] || echo
   fi
@@ -79,7 +79,7 @@ question='What is the capital of France? Answer in one short sentence.'
 native='{"prompt":"'$question'","maxTokens":24}'
 openai='{"model":"auto","max_tokens":24,"messages":[{"role":"user","content":"'$question'"}]}'
 
-ask nobody GET /health
+send no_key GET /health
 check 'GET /health' 200 '"status":"ok"' '"version"'
 case $status in 000*)
   echo "Nothing answers at $URL. Is the address right, and is the Worker deployed?" >&2
@@ -93,25 +93,25 @@ case $body in *'"environment":"development"'*)
   [ "$status" = 401 ] || open=yes ;;
 esac
 if [ "$open" = no ]; then
-  post nobody /v1/generate "$native"
+  post no_key /v1/generate "$native"
   check 'a request without a key is refused' 401 '"authentication_failed"'
   post wrong /v1/generate "$native"
   check 'a wrong key is refused' 401 '"authentication_failed"'
   post wrong /v1/chat/completions "$openai"
   check 'a wrong key is refused in OpenAI'\''s form' 401 '"invalid_api_key"'
-  ask wrong GET /v1/models
-  check 'the list of models wants a key' 401 '"error"'
-  ask wrong GET /health/providers
-  check 'the providers'\'' health wants a key' 401 '"authentication_failed"'
+  send wrong GET /v1/models
+  check 'the list of models needs a key' 401 '"error"'
+  send wrong GET /health/providers
+  check 'the providers'\'' health needs a key' 401 '"authentication_failed"'
 fi
 
-ask caller GET /v1/models
+send caller GET /v1/models
 check 'GET /v1/models' 200 '"object":"list"' '"id":"auto"'
-ask caller GET /v1/models/auto
+send caller GET /v1/models/auto
 check 'GET /v1/models/auto' 200 '"id":"auto"'
-ask caller GET /v1/models/no-such-model
+send caller GET /v1/models/no-such-model
 check 'an unknown model is not found' 404 '"model_not_found"'
-ask caller GET /health/providers
+send caller GET /health/providers
 check 'GET /health/providers' 200 '"providers":['
 
 post caller /v1/generate "$native"
@@ -133,11 +133,11 @@ post caller /v1/generate "$kept" -H 'Cache-Control: no-store'
 has_header cf-aig-cache-status BYPASS || status="$status, but from the cache"
 check 'Cache-Control: no-store keeps the cache out' 200
 if [ -n "$ADMIN" ]; then
-  ask admin DELETE '/admin/cache?key=validate'
+  send admin DELETE '/admin/cache?key=validate'
   check 'the admin token may purge the cache' 204
   if [ -n "$KEY" ]; then
-    ask caller DELETE '/admin/cache?key=validate'
-    check 'a caller may not' 403 '"permission_denied"'
+    send caller DELETE '/admin/cache?key=validate'
+    check 'a caller may not purge it' 403 '"permission_denied"'
   fi
 fi
 
@@ -145,10 +145,10 @@ post caller /v1/batch '{"requests":['"$kept"',{"prompt":""}]}'
 check 'POST /v1/batch: each its own success or error' 200 '"succeeded":1' '"failed":1'
 post caller /v1/generate "$native" -H 'Cache-Control: no-store'
 has_header ratelimit '"provider:' || status="$status without RateLimit"
-check 'an answer tells the limit that it counted against' 200
+check 'an answer names the limit that it counted against' 200
 
 if [ -n "$ADMIN" ]; then
-  ask admin GET /admin/breakers
+  send admin GET /admin/breakers
   check 'GET /admin/breakers' 200 '"breakers":{'
   post admin /admin/keys '{"user":"validate","name":"validate-deployment","limits":{"requestsPerMinute":2}}'
   check 'a key is issued' 201 '"key":"aep_' '"user":"validate"'
@@ -156,7 +156,7 @@ if [ -n "$ADMIN" ]; then
   id=$(printf '%s' "$body" | sed 's/.*"id":"\([^"]*\)".*/\1/')
   printf 'header = "Authorization: Bearer %s"\n' "$secret" >"$dir/issued"
   chmod 600 "$dir/issued"
-  ask issued GET /admin/keys
+  send issued GET /admin/keys
   check 'an issued key is no operator'\''s' 403 '"permission_denied"'
   post issued /v1/generate "$kept"
   check 'an issued key works at once' 200 '"success":true'
@@ -164,30 +164,30 @@ if [ -n "$ADMIN" ]; then
   post issued /v1/generate "$kept"
   has_header retry-after '[1-9]' || status="$status without Retry-After"
   check 'its limit holds' 429 '"rate_limit_exceeded"' '"requests_per_minute"'
-  ask admin GET '/admin/keys?limit=1'
+  send admin GET '/admin/keys?limit=1'
   check 'keys are listed page by page' 200 '"keys":[{' '"next":'
-  ask admin GET "/admin/keys/$id"
+  send admin GET "/admin/keys/$id"
   case $body in *"$secret"*) status="$status with the secret" ;; esac
   check 'a key is shown without its secret' 200 "$id"
-  ask admin DELETE "/admin/keys/$id"
+  send admin DELETE "/admin/keys/$id"
   check 'a key is revoked' 204
   post issued /v1/generate "$kept"
-  check 'and works no more' 401 '"authentication_failed"'
+  check 'a revoked key is refused' 401 '"authentication_failed"'
 fi
 
-ask caller GET '/analytics?window=1h&group_by=endpoint'
+send caller GET '/analytics?window=1h&group_by=endpoint'
 check 'figures' 200 '"groups"' '"endpoint":"/v1/' '"total"'
-ask caller GET '/analytics?window=soon'
-check 'a window that is none is named' 400 '"invalid_request"' 'window'
-ask caller GET '/analytics/requests?limit=1'
+send caller GET '/analytics?window=soon'
+check 'a wrong window is named' 400 '"invalid_request"' 'window'
+send caller GET '/analytics/requests?limit=1'
 check 'the request log' 200 '"requests"' '"requestId"' '"next"'
-ask caller GET /analytics/insights
+send caller GET /analytics/insights
 check 'insights' 200 '"insights"' '"sample"'
-ask nobody GET /dashboard
+send no_key GET /dashboard
 check 'the dashboard' 200 '<html'
 has_header content-security-policy ".*default-src 'none'" || { status="200 without a policy"; check 'its Content-Security-Policy' 200; }
 if [ -n "$ADMIN" ]; then
-  ask admin GET /metrics
+  send admin GET /metrics
   check 'metrics' 200 'proxy_requests_total{' '# TYPE proxy_request_duration_seconds histogram'
 fi
 
@@ -202,19 +202,19 @@ check 'a body cut off, in OpenAI'\''s form' 400 '"invalid_request_error"'
 post caller /v1/generate '[[[[[[[[1]]]]]]]]'
 check 'a body that is no object' 400 '"invalid_request"'
 head -c 2000 /dev/urandom >"$dir/noise"
-ask caller POST /v1/chat/completions -H 'content-type: application/json' --data-binary "@$dir/noise"
+send caller POST /v1/chat/completions -H 'content-type: application/json' --data-binary "@$dir/noise"
 check 'random bytes' 400 '"error"'
-ask caller POST /v1/generate -H 'content-type: text/plain' --data-binary "$native"
+send caller POST /v1/generate -H 'content-type: text/plain' --data-binary "$native"
 check 'a body that is said to be text' 415 '"unsupported_media_type"'
-ask caller GET /v1/generate
+send caller GET /v1/generate
 check 'a wrong method' 405 '"method_not_allowed"'
 has_header allow '.*POST' || { status="405 without Allow"; check 'the Allow header' 405; }
-ask caller POST '/no/such/path?x=%00%ff' --data-binary x
+send caller POST '/no/such/path?x=%00%ff' --data-binary x
 check 'a path that is not there' 404 '"not_found"'
-ask caller GET /health -H 'X-Request-Id: validate-1'
+send caller GET /health -H 'X-Request-Id: validate-1'
 has_header x-request-id validate-1 || status="$status without X-Request-Id"
 check 'a request id is kept' 200
-ask caller OPTIONS /v1/generate
+send caller OPTIONS /v1/generate
 check 'OPTIONS needs no key' 204
 
 echo "$passed of $number checks passed: $URL"
