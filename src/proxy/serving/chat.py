@@ -44,7 +44,7 @@ class Chat:
                 "The answer is not in the cache (only-if-cached).", source="proxy"
             )
         try:
-            return await self._answer_anew(task.after(hit))
+            return await self._answer_anew(task)
         except OUTAGE as error:
             if hit is None:
                 raise
@@ -56,6 +56,7 @@ class Chat:
         hit = None
         if task.directives.read:
             hit = await self._cache.find(task.key, task.directives, task.context.request.defer)
+            task.found_stale = hit is not None and not hit.fresh
         task.context.end_stage("cache")
         return hit
 

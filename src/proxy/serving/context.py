@@ -88,11 +88,14 @@ class RequestContext:
 
     def server_timing(self) -> str:
         """Server-Timing (W3C): the stages in milliseconds."""
-        stages = self.stages
-        times = {name: stages[name] * 1000 for name in TIMED_STAGES if name in stages}
-        times["upstream"] = sum(attempt.ms for attempt in self.record.attempts)
-        times["total"] = self.ms
-        return ", ".join(f"{name};dur={round(ms, 1)}" for name, ms in times.items())
+        stages, attempts = self.stages, self.record.attempts
+        times = [
+            f"{name};dur={round(stages[name] * 1000, 1)}, "
+            for name in TIMED_STAGES
+            if name in stages
+        ]
+        upstream = sum([attempt.ms for attempt in attempts]) if attempts else 0
+        return f"{''.join(times)}upstream;dur={upstream}, total;dur={self.ms}"
 
     def release_memory(self) -> None:
         """Gives back what the request holds of the isolate's memory."""

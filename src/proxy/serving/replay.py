@@ -2,10 +2,10 @@
 
 from proxy.cache.answers import Tier
 from proxy.cache.entry import CacheEntry, replay
-from proxy.core.chat import Cost, Served, Usage
+from proxy.core.chat import Cost, Served
 from proxy.core.web import EVENTS, JSON, Response
 from proxy.dialects import cloudflare
-from proxy.serving.accounting import bounded, record_served, record_usage, served_headers
+from proxy.serving.accounting import bounded, record_served, served_headers
 from proxy.serving.task import ChatTask
 
 
@@ -27,8 +27,9 @@ def replay_entry(
         functions=call.functions,
     )
     record_served(context, served)
-    record_usage(context, Usage())
-    context.record.saved = bounded(entry.cost.nano_usd) or 0
+    record = context.record
+    record.input = record.output = 0
+    record.saved = bounded(entry.cost.nano_usd) or 0
     headers = served_headers(served) | _cache_headers(task, entry, tier, stale=stale)
     if not call.chat.stream:
         body = context.dialect.answer(entry.answer, served)

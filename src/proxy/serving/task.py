@@ -7,7 +7,6 @@ import msgspec
 from msgspec import Struct, structs
 
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.cache.answers import Hit
 from proxy.cache.directives import Directives, directives
 from proxy.cache.key import cache_key, named_key
 from proxy.core.chat import Call, ChatRequest, Message, Routing
@@ -28,8 +27,8 @@ PROMPT_LOGGED = 50_000
 """Characters of a prompt that are logged; the platform keeps 256 KB of an invocation's lines."""
 
 
-class ChatTask(Struct, frozen=True):
-    """A chat request that the limits have admitted."""
+class ChatTask(Struct):
+    """A chat request that the limits have admitted, with what is found on its way."""
 
     context: RequestContext
     call: Call
@@ -63,16 +62,20 @@ class ChatTask(Struct, frozen=True):
             namespace=wanted.namespace,
         )
 
-    def after(self, hit: Hit | None) -> "ChatTask":
-        """The same once the cache has been searched."""
-        return structs.replace(self, found_stale=True) if hit else self
+    def prepare_call(self) -> None:
+        """Adds what providers are sent of the caller: its trace, and its key, so that no error
+        shows it."""
+        context = self.context
+        self.call = structs.replace(
+            self.call, passed_on=context.upstream_headers, caller_key=context.caller_key
+        )
 
-    def without_texts(self) -> "ChatTask":
-        """The same without the caller's texts and bytes, once no other provider is tried."""
+    def drop_texts(self) -> None:
+        """Drops the caller's texts and bytes, once no other provider is tried."""
         self.estimate.drop_texts()
         chat = self.call.chat
         chat = ChatRequest(messages=(), stream=chat.stream, max_tokens=chat.max_tokens)
-        return structs.replace(self, call=structs.replace(self.call, chat=chat))
+        self.call = structs.replace(self.call, chat=chat)
 
 
 class TaskMaker:
@@ -98,33 +101,29 @@ class TaskMaker:
         options = read_options(context.request.headers)
         record_request(context.record, call.routing, call.metadata, options)
         context.record.stream = call.chat.stream
-        call = structs.replace(
-            call,
-            routing=with_timeout(call.routing, options),
-            passed_on=context.upstream_headers,
-            caller_key=context.caller_key,
-        )
+        if (routing := with_timeout(call.routing, options)) is not call.routing:
+            call = structs.replace(call, routing=routing)
         context.end_stage("parse")
         meter = await self.admit(context)
         if self._prompts:
             log_prompt(context, call.chat, self._prompts)
         meter.estimate = estimate = Estimate(call.chat)
         shared = (meter.principal.cache_scope or self._cache.scope) == "shared"
+        headers, controls = context.request.headers, (options.cache, call.cache)
         task = ChatTask(
             context=context,
             call=call,
-            directives=directives(
-                (options.cache, call.cache), context.request.headers, self._cache.ttl
-            ),
+            directives=directives(controls, headers, self._cache.ttl),
             question=self._selection.question(call.routing, Needs.of(call.chat), meter.grant),
             meter=meter,
             estimate=estimate,
             retrying=self.retrying(options),
             scope="" if shared else meter.principal.user,
         )
-        key = task.find_key(task.question) if task.is_cached else ""
-        context.record.cache_key = key[:16]
-        return structs.replace(task, key=key)
+        if task.is_cached:
+            task.key = task.find_key(task.question)
+            context.record.cache_key = task.key[:16]
+        return task
 
     async def admit(self, context: RequestContext) -> Meter:
         """The limits for a request, which its key's own request limit admits. Raises

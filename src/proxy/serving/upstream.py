@@ -31,6 +31,7 @@ class Upstream:
     async def answer(self, task: ChatTask, leader: Leader | None) -> Response:
         """Answers by a provider. leader: publishes the answer to the followers. Raises
         ProxyError."""
+        task.prepare_call()
         try:
             if task.call.chat.stream:
                 return await self._begin(task, leader)
@@ -63,7 +64,7 @@ class Upstream:
         context.record.first_ms = context.ms
         begun = Begun(stream=stream, done=done, key=store_key(task, done), leader=leader)
         # No other provider is tried any more: the texts are not kept while the answer comes.
-        task = task.without_texts()
+        task.drop_texts()
         context.release_memory()
         served = describe_chat(task, done, Cost(None))
         record_served(context, served)
