@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from proxy.core.chat import Blame
 from proxy.core.errors import BLAMED, FaultKind, Quota
-from proxy.providers.adapter import Target
+from proxy.providers.error_body import ErrorBody
+from proxy.providers.target import Target
 
 _NAME = "\0"
 """Stands for the model's own name, which a caller may have chosen."""
@@ -88,45 +89,31 @@ _ACCOUNTS = re.compile(
 class Words(Struct, frozen=True):
     """The words of an error, sorted by whether a caller can have written them."""
 
-    codes: str
-    """Its code and its type: the provider's own."""
-    type: str
-    """Its type alone."""
+    error: ErrorBody
+    """Its code and type are the provider's own. All of its message may hold anything, and decides
+    only against the caller."""
     opening: str
     """The provider's own words with which the message begins, the model's name as _NAME."""
-    message: str
-    """All of the message: it may hold anything, and decides only against the caller."""
-    names_model: bool
-    """Whether a code or the field at fault is about the model."""
-    relayed: bool
-    """Whether a vendor behind the provider says it."""
 
     @classmethod
-    def of(
-        cls,
-        target: Target,
-        message: str,
-        *,
-        code: str | None,
-        type: str | None,
-        param: str | None,
-        relayed: bool,
-    ) -> "Words":
+    def of(cls, target: Target, error: ErrorBody) -> "Words":
         """Those of an error that a request for `target` met."""
-        codes = f"{code or ''} {type or ''}"
-        return cls(
-            codes=codes,
-            type=type or "",
-            opening=_opening(target.model.wire_id, message),
-            message=message,
-            names_model=param == "model" or _MODEL_CODE.search(codes) is not None,
-            relayed=relayed,
-        )
+        return cls(error, _opening(target.model.wire_id, error.message))
+
+    @property
+    def codes(self) -> str:
+        """The code and the type."""
+        return f"{self.error.code or ''} {self.error.type or ''}"
+
+    @property
+    def names_model(self) -> bool:
+        """Whether a code or the field at fault is about the model."""
+        return self.error.param == "model" or _MODEL_CODE.search(self.codes) is not None
 
     @property
     def speaks_of_model(self) -> bool:
         """Whether the refusal is about the model."""
-        found = _MODEL.search(self.opening) or _NO_ACCESS.match(self.message)
+        found = _MODEL.search(self.opening) or _NO_ACCESS.match(self.error.message)
         return self.names_model or found is not None
 
     @property
@@ -138,18 +125,18 @@ class Words(Struct, frozen=True):
     @property
     def refers(self) -> bool:
         """Whether the refusal is about something that the request holds or refers to."""
-        return not self.names_model and _THINGS.search(self.message) is not None
+        return not self.names_model and _THINGS.search(self.error.message) is not None
 
 
-def blamed(target: Target, words: Words, status: int, kind: FaultKind) -> Blame:
+def assign_blame(target: Target, words: Words, status: int, kind: FaultKind) -> Blame:
     """Who caused a refusal of that status, read as that kind."""
-    blame = _blamed(target, words, status, kind)
-    if blame == "provider" and words.relayed:
+    blame = _blame(target, words, status, kind)
+    if blame == "provider" and words.error.relayed:
         blame = "model"
     return "caller" if blame == "model" and target.vendors_chosen else blame
 
 
-def _blamed(target: Target, words: Words, status: int, kind: FaultKind) -> Blame:
+def _blame(target: Target, words: Words, status: int, kind: FaultKind) -> Blame:
     models: Blame = "model" if target.listed and not words.refers else "caller"
     if kind == "not_found":
         first = words.names_model or _MODEL_FIRST.match(words.opening)
@@ -157,10 +144,10 @@ def _blamed(target: Target, words: Words, status: int, kind: FaultKind) -> Blame
     if kind == "unauthorized" and status in (400, 403):
         if words.speaks_of_model:
             return models
-        worded = _CREDENTIALS.search(f"{words.type} {words.opening}")
+        worded = _CREDENTIALS.search(f"{words.error.type or ''} {words.opening}")
         known = words.refuses_key or (worded and not words.refers)
         return "provider" if known else "caller"
-    if (status == 402 and _TOO_DEAR.search(words.message)) or status in _REQUESTS:
+    if (status == 402 and _TOO_DEAR.search(words.error.message)) or status in _REQUESTS:
         return "caller"
     return BLAMED[kind]
 
@@ -169,26 +156,25 @@ def is_oversized(words: Words) -> bool:
     """Whether a 429 says that the request alone exceeds the limit that refused it."""
     if _TOO_LARGE.match(words.opening):
         return True
-    sizes = _OVERSIZED.search(words.message)
+    sizes = _OVERSIZED.search(words.error.message)
     limit, requested = (
         (int(size.replace(",", "") or 0) for size in sizes.groups()) if sizes else (0, 0)
     )
     return requested > limit
 
 
-def quota_of(words: Words, quotas: tuple[str, ...]) -> Quota:
+def find_quota(words: Words) -> Quota:
     """Whose quota a 429 says is used up: the model's where it doesn't say. Most name the
-    organization and mean its quota of one model; token rates are a model's everywhere. quotas:
-    Google's names of those that are used up."""
-    if quotas:
+    organization and mean its quota of one model; token rates are a model's everywhere."""
+    if quotas := words.error.quotas:
         return "model" if all("PerModel" in name for name in quotas) else "account"
-    if words.relayed:
+    if words.error.relayed:
         return "model"
     if _EXHAUSTED_CODE.search(words.codes) or _EXHAUSTED.match(words.opening):
         return "exhausted"
-    if _FREE_MODELS.match(words.message):
+    if _FREE_MODELS.match(words.error.message):
         return "free_models"
-    if _NAME in words.opening or _MODELS_RATE.search(words.message):
+    if _NAME in words.opening or _MODELS_RATE.search(words.error.message):
         return "model"
     named = _ACCOUNTS.search(words.opening) and not words.refers
     return "account" if named else "model"

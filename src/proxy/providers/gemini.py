@@ -3,22 +3,24 @@ signatures of every part, thoughts, schemas of tools as they are) comes through 
 """
 
 import re
-from collections.abc import Mapping
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Raw, Struct
 
 from proxy.core.chat import ChatRequest, EmbeddingRequest, Embeddings
-from proxy.core.errors import Fault, InvalidRequest
+from proxy.core.errors import InvalidRequest
 from proxy.core.nesting import Decoder
 from proxy.core.ports import Outgoing
-from proxy.providers import faults, gemini_answer
-from proxy.providers.adapter import Target
-from proxy.providers.gemini_answer import answer
+from proxy.providers.faults import fault_within
+from proxy.providers.faults import read_fault as fault
+from proxy.providers.garbage import decode
+from proxy.providers.gemini_answer import GeminiReader, answer
 from proxy.providers.gemini_request import chat_body
-from proxy.providers.usage import UNREPORTED, believed, decoded
-from proxy.providers.wire import VECTOR_VALUES, vectors
+from proxy.providers.stream import StreamDecoder
+from proxy.providers.target import Target
+from proxy.providers.usage import UNREPORTED, Counts, believe, read_object
+from proxy.providers.vectors import VECTOR_VALUES, convert_vectors
 
 __all__ = [
     "answer",
@@ -31,20 +33,20 @@ __all__ = [
 ]
 
 
-class _Vector(Struct):
+class _ContentEmbedding(Struct):
     values: tuple[float, ...]
 
 
-class _Vectors(Struct, rename="camel"):
+class _EmbedContentResponse(Struct, rename="camel"):
     """The answer to batchEmbedContents, or to embedContent (`embedding`)."""
 
-    embeddings: list[_Vector] | None = None
-    embedding: _Vector | None = None
+    embeddings: list[_ContentEmbedding] | None = None
+    embedding: _ContentEmbedding | None = None
     usage_metadata: Raw = UNREPORTED
     error: object = None
 
 
-_VECTORS = Decoder(_Vectors)
+_EMBEDDINGS = Decoder(_EmbedContentResponse)
 _SEGMENT = r"(?!\.{1,2}(?:/|\Z))[^/]+"
 _MODEL = re.compile(rf"(?:(?:publishers/{_SEGMENT}/)?models|tunedModels)/{_SEGMENT}")
 """A model's resource name. A segment of dots would lead out of the models, with the proxy's key."""
@@ -62,28 +64,17 @@ def request(target: Target, chat: ChatRequest) -> Outgoing:
     )
 
 
-def decoder(target: Target) -> gemini_answer.Decoder:
-    """A reader for one streamed answer."""
-    return gemini_answer.Decoder(target)
+def decoder(target: Target) -> StreamDecoder:
+    """A decoder for one streamed answer."""
+    return StreamDecoder(target, GeminiReader(target))
 
 
-def fault(
-    target: Target,
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    now: float | None = None,
-) -> Fault:
-    """What an answer of another status than 2xx means."""
-    return faults.fault(target, faults.read(body), status, headers, now)
-
-
-def embedding_request(target: Target, ask: EmbeddingRequest) -> Outgoing:
+def embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
     """The call for embeddings: one batch. Raises InvalidRequest for tokens in place of text."""
-    texts = [text for text in ask.input if isinstance(text, str)]
-    if len(texts) != len(ask.input):
+    texts = [text for text in request.input if isinstance(text, str)]
+    if len(texts) != len(request.input):
         raise InvalidRequest("input: Gemini embeds texts, not tokens.", param="input")
-    size = {"outputDimensionality": ask.dimensions} if ask.dimensions else {}
+    size = {"outputDimensionality": request.dimensions} if request.dimensions else {}
     model = _path(target)
     requests = [{"model": model, "content": {"parts": [{"text": text}]}, **size} for text in texts]
     return Outgoing(
@@ -93,20 +84,17 @@ def embedding_request(target: Target, ask: EmbeddingRequest) -> Outgoing:
     )
 
 
-def embeddings(target: Target, ask: EmbeddingRequest, body: bytes) -> Embeddings:
+def embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
     """Reads the vectors."""
-    try:
-        told = _VECTORS.decode(body, VECTOR_VALUES)
-    except faults.UNREADABLE as error:
-        raise faults.unread(target, error, body) from error
-    if told.error:
-        raise faults.fault(target, faults.read(body))
-    found = told.embeddings or ([told.embedding] if told.embedding else [])
-    counts = decoded(told.usage_metadata)
+    response = decode(target, _EMBEDDINGS, body, VECTOR_VALUES)
+    if response.error:
+        raise fault_within(target, body)
+    found = response.embeddings or ([response.embedding] if response.embedding else [])
+    counts = Counts(input=read_object(response.usage_metadata).get("promptTokenCount"))
     return Embeddings(
-        vectors=vectors(target, ask, [vector.values for vector in found], body),
+        vectors=convert_vectors(target, request, [vector.values for vector in found], body),
         model=target.model.wire_id,
-        usage=believed(target, counts.get("promptTokenCount"), None, texts=len(ask.input)),
+        usage=believe(target, counts, len(request.input)),
     )
 
 

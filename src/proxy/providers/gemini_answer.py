@@ -11,12 +11,14 @@ from proxy.core.chat import Answer, Chunk, ToolCallDelta, Usage
 from proxy.core.collect import Collector
 from proxy.core.errors import Fault
 from proxy.core.sse import Event
-from proxy.providers import faults
-from proxy.providers.adapter import Target
-from proxy.providers.openai_answer import Choice, check, ended, finish_of, text_of
+from proxy.providers.faults import fault_within
+from proxy.providers.garbage import UNREADABLE, decode, garbage, show, unreadable
+from proxy.providers.openai_answer import Choice, check, finish_of, natural_end, text_of
+from proxy.providers.stream import is_done
 from proxy.providers.surrogates import Halves, has_halves, mend
-from proxy.providers.usage import UNREPORTED, believed, decoded, is_absent, number
-from proxy.providers.wire import DONE_DATA, StreamDecoder, call_id
+from proxy.providers.target import Target
+from proxy.providers.tool_calls import make_call_id
+from proxy.providers.usage import UNREPORTED, Counts, believe, is_absent, read_number, read_object
 
 _BROKEN_OFF = frozenset(
     {
@@ -35,9 +37,9 @@ _BROKEN_OFF = frozenset(
 model may have one; it says nothing of what this one does with others."""
 
 
-class FunctionCall(Struct):
-    """A call: its arguments are an object, and older models give it no id. They may hold any
-    number, so they stay unread."""
+class GeminiCall(Struct):
+    """A functionCall: its arguments are an object, and older models give it no id. They may hold
+    any number, so they stay unread."""
 
     name: str
     args: Raw = UNREPORTED
@@ -51,86 +53,84 @@ class Blob(Struct, rename="camel"):
     data: str
 
 
-class Part(Struct, rename="camel"):
-    """A part of an answer. `thought` marks what the model tells of its reasoning."""
+class GeminiPart(Struct, rename="camel"):
+    """A part of an answer. `thought` marks what the model says of its reasoning."""
 
     text: str | None = None
     thought: bool | None = None
     thought_signature: str | None = None
-    function_call: FunctionCall | None = None
+    function_call: GeminiCall | None = None
     inline_data: Blob | None = None
 
 
 class Content(Struct):
     """The parts; none where all tokens went into thoughts, or where nothing may be said."""
 
-    parts: list[Part] | None = None
+    parts: list[GeminiPart] | None = None
 
 
-class Likely(Struct, rename="camel"):
-    """A token and its log probability."""
-
+class _LikelyToken(Struct, rename="camel"):
     token: str | None = None
     log_probability: Raw = UNREPORTED
 
 
-class Step(Struct):
-    """The likeliest tokens of one step."""
-
-    candidates: list[Likely] | None = None
+class _Step(Struct):
+    candidates: list[_LikelyToken] | None = None
 
 
-class Logprobs(Struct, rename="camel"):
+class _LogprobsResult(Struct, rename="camel"):
     """Log probabilities, step by step."""
 
-    chosen_candidates: list[Likely] | None = None
-    top_candidates: list[Step] | None = None
+    chosen_candidates: list[_LikelyToken] | None = None
+    top_candidates: list[_Step] | None = None
 
 
-class Candidate(Struct, rename="camel"):
-    """One answer, or the next piece of it."""
+class GeminiCandidate(Struct, rename="camel"):
+    """An answer, or the next piece of it."""
 
     content: Content | None = None
     finish_reason: Any = None
     finish_message: str | None = None
-    logprobs_result: Logprobs | None = None
+    logprobs_result: _LogprobsResult | None = None
 
 
-class Feedback(Struct, rename="camel"):
+class _PromptFeedback(Struct, rename="camel"):
     """Why a prompt was not let through."""
 
     block_reason: str | None = None
     block_reason_message: str | None = None
 
 
-class Response(Struct, rename="camel"):
-    """A GenerateContentResponse."""
+class GenerateContentResponse(Struct, rename="camel"):
+    """What Gemini answers, whole or a piece of it."""
 
-    candidates: list[Candidate] | None = None
-    prompt_feedback: Feedback | None = None
+    candidates: list[GeminiCandidate] | None = None
+    prompt_feedback: _PromptFeedback | None = None
     usage_metadata: Raw = UNREPORTED
     model_version: Any = None
     response_id: Any = None
     error: Any = None
 
 
-_RESPONSE = nesting.Decoder(Response, float_hook=float)  # 1e999 is infinite, and no error
+_RESPONSE = nesting.Decoder(
+    GenerateContentResponse, float_hook=float
+)  # 1e999 is infinite, and no error
 _LIST = nesting.Decoder(list[msgspec.Raw])
 
 
 def answer(target: Target, body: bytes) -> Answer:
     """Reads a whole answer. Raises Fault."""
-    reader = Decoder(target)
-    reader.read(body)
+    reader = GeminiReader(target)
+    reader.read_response(body)
     if not reader.finished:
-        raise faults.garbage(target, "It has no candidate with a finish reason", body)
+        raise garbage(target, "It has no candidate with a finish reason", body)
     collector = Collector(limit=sys.maxsize)  # it is here already
-    for chunk in reader.out:
+    for chunk in reader.chunks:
         collector.add(chunk)
     return collector.answer()
 
 
-class Decoder(StreamDecoder):
+class GeminiReader:
     """Reads a stream of responses. It has no mark of its end: it is finished when a finish
     reason has come.
 
@@ -139,81 +139,77 @@ class Decoder(StreamDecoder):
     """
 
     def __init__(self, target: Target) -> None:
-        super().__init__(target)
+        self.chunks: list[Chunk] = []
+        self.finished = self.over = False
+        self._target = target
         self._calls = 0
         self._images = 0
         self._halves = Halves()
         self._usage: Usage | None = None
 
-    def event(self, event: Event) -> None:
-        """Reads one response, or what a gateway adds: an error's event, a mark of the end."""
+    def read_event(self, event: Event) -> bool:
+        """Reads a response, or what a gateway adds: an error's event, a mark of the end."""
         if event.name == "error":
-            raise faults.fault(self.target, faults.read(event.data))
-        if event.data.strip().startswith(DONE_DATA):
-            self.over = True
-        else:
-            self.read(event.data)
+            raise fault_within(self._target, event.data)
+        if not is_done(event):
+            return self.read_response(event.data)
+        self.over = True
+        return True
 
-    def whole(self, body: bytes) -> None:
+    def read_whole(self, body: bytes) -> None:
         """Reads a body that is one response or, where `alt=sse` was lost, a list of them."""
-        if not body.lstrip().startswith(b"["):
-            self.read(body)
-            return
-        try:
-            responses = _LIST.decode(body)
-        except faults.UNREADABLE as error:
-            raise faults.unread(self.target, error, body) from error
-        for response in responses:
-            self.read(bytes(response))
+        is_list = body.lstrip().startswith(b"[")
+        for response in decode(self._target, _LIST, body) if is_list else (body,):
+            self.read_response(bytes(response))
 
-    def end(self) -> list[Chunk]:
-        """The last chunks."""
-        chunks = super().end()
-        if not self.finished and self._usage:
-            chunks.append(Chunk(usage=self._usage, usage_only=True))
-        return chunks
+    def close(self) -> None:
+        """Adds the usage of an answer that broke off."""
+        if not self.finished:
+            self._add_usage()
 
-    def read(self, data: bytes) -> None:
-        """Reads one response. Raises Fault."""
+    def read_response(self, data: bytes) -> bool:
+        """Whether it holds something of an answer. Raises Fault."""
         halved = data if has_halves(data) else None
         data = mend(data)
-        try:
-            told = _RESPONSE.decode(data)
-        except faults.UNREADABLE as error:
-            raise faults.unread(self.target, error, data) from error
-        if told.error:
-            raise faults.fault(self.target, faults.read(data))
-        self._usage = _usage(self.target, told.usage_metadata) or self._usage
-        feedback = told.prompt_feedback
-        if told.candidates:
-            self._read_candidate(told, told.candidates[0], halved)
+        response = decode(self._target, _RESPONSE, data)
+        if response.error:
+            raise fault_within(self._target, data)
+        self._usage = _usage(self._target, response.usage_metadata) or self._usage
+        feedback = response.prompt_feedback
+        if response.candidates:
+            self._read_candidate(response, response.candidates[0], halved)
         elif feedback and feedback.block_reason:
             reason = f"The prompt was blocked: {feedback.block_reason}."
             refusal = " ".join(filter(None, (reason, feedback.block_reason_message)))
-            self._add(told, refusal=refusal, finish_reason="content_filter")
-        elif is_absent(told.usage_metadata):
-            self.pass_over(data)
-        elif self.finished and self._usage:
-            self.out.append(Chunk(usage=self._usage, usage_only=True))
+            self._add(response, refusal=refusal, finish_reason="content_filter")
+        elif is_absent(response.usage_metadata):
+            return False
+        elif self.finished:
+            self._add_usage()
+        return True
 
-    def _read_candidate(self, told: Response, candidate: Candidate, halved: bytes | None) -> None:
+    def _read_candidate(
+        self, response: GenerateContentResponse, candidate: GeminiCandidate, halved: bytes | None
+    ) -> None:
         reason = candidate.finish_reason
         if isinstance(reason, str) and reason.upper() in _BROKEN_OFF:
             message = candidate.finish_message or f"The answer broke off: {reason}."
-            message = faults.clean(self.target, message)
+            message = show(self._target, message)
             raise Fault("unavailable", message, code=reason.lower(), blame="caller")
-        check(self.target, Choice(finish_reason=reason))
+        check(self._target, Choice(finish_reason=reason))
         parts = (candidate.content and candidate.content.parts) or []
         if parts and (halved or self._halves):
             self._join(parts, halved, last=bool(reason))
         texts = [part for part in parts if part.text is not None and not part.thought]
-        calls = [self._call(part, part.function_call, told) for part in parts if part.function_call]
+        calls = [
+            self._call(part, part.function_call, response) for part in parts if part.function_call
+        ]
         extra: dict[str, Any] = {}
         if images := [self._image(p.inline_data) for p in parts if p.inline_data and not p.thought]:
             extra["images"] = images
         signature = next((p.thought_signature for p in reversed(texts) if p.thought_signature), "")
         self._add(
-            told,
+            response,
             text="".join(part.text or "" for part in texts),
             reasoning="".join(part.text or "" for part in parts if part.thought),
             tool_calls=tuple(calls),
@@ -226,9 +222,9 @@ class Decoder(StreamDecoder):
         """The finish reason; a stop is `tool_calls` where the model called a tool."""
         called = bool(self._calls)
         finish = finish_of(Choice(finish_reason=reason), called)
-        return ended(called) if finish == "stop" else finish
+        return natural_end(called) if finish == "stop" else finish
 
-    def _join(self, parts: list[Part], halved: bytes | None, *, last: bool) -> None:
+    def _join(self, parts: list[GeminiPart], halved: bytes | None, *, last: bool) -> None:
         """Joins the halves of characters in the parts' texts. halved: the response with them."""
         texts = [part.text for part in parts]
         if halved:
@@ -244,12 +240,14 @@ class Decoder(StreamDecoder):
         url = f"data:{blob.mime_type};base64,{blob.data}"
         return {"type": "image_url", "image_url": {"url": url}, "index": index}
 
-    def _call(self, part: Part, call: FunctionCall, told: Response) -> ToolCallDelta:
+    def _call(
+        self, part: GeminiPart, call: GeminiCall, response: GenerateContentResponse
+    ) -> ToolCallDelta:
         index, self._calls = self._calls, self._calls + 1
         arguments = self._arguments(call.args)
         return ToolCallDelta(
             index=index,
-            id=call.id or call_id(told.response_id, index, call.name, arguments),
+            id=call.id or make_call_id(response.response_id, index, call.name, arguments),
             name=call.name,
             arguments=arguments,
             extra_content=_google(part.thought_signature) if part.thought_signature else None,
@@ -261,17 +259,21 @@ class Decoder(StreamDecoder):
             return "{}"
         try:
             text = msgspec.json.format(bytes(args), indent=-1).decode()
-        except faults.UNREADABLE as error:
-            raise faults.unread(self.target, error, bytes(args)) from error
+        except UNREADABLE as error:
+            raise unreadable(self._target, error, bytes(args)) from error
         if not text.startswith("{"):
-            raise faults.garbage(self.target, "A call's arguments are no object", bytes(args))
+            raise garbage(self._target, "A call's arguments are no object", bytes(args))
         return text
 
-    def _add(self, told: Response, **fields: Any) -> None:
+    def _add(self, response: GenerateContentResponse, **fields: Any) -> None:
         self.finished = self.finished or bool(fields["finish_reason"])
         usage = self._usage if self.finished else None
-        model, id_ = text_of(told.model_version), text_of(told.response_id)
-        self.out.append(Chunk(model=model, id=id_, usage=usage, **fields))
+        model, id_ = text_of(response.model_version), text_of(response.response_id)
+        self.chunks.append(Chunk(model=model, id=id_, usage=usage, **fields))
+
+    def _add_usage(self) -> None:
+        if self._usage:
+            self.chunks.append(Chunk(usage=self._usage, usage_only=True))
 
 
 def _google(signature: str) -> dict[str, Any]:
@@ -283,31 +285,33 @@ def _usage(target: Target, report: Raw) -> Usage | None:
     """The tokens. Thoughts are counted beside the candidates, a tool's prompt beside the prompt;
     a count of 0 is left out, and at times the candidates' too, which is then what is left of the
     total."""
-    told = decoded(report)
-    prompt, tool_prompt = told.get("promptTokenCount"), told.get("toolUsePromptTokenCount")
-    candidates, thoughts = told.get("candidatesTokenCount"), told.get("thoughtsTokenCount")
-    usage = believed(
-        target, prompt, candidates, cached=told.get("cachedContentTokenCount"), reasoning=thoughts
-    )
-    beside = believed(target, tool_prompt or 0, thoughts or 0)
+    fields = read_object(report)
+    prompt, candidates = fields.get("promptTokenCount"), fields.get("candidatesTokenCount")
+    thoughts = fields.get("thoughtsTokenCount")
+    cached = fields.get("cachedContentTokenCount")
+    counts = Counts(input=prompt, output=candidates, cached=cached, reasoning=thoughts)
+    usage = believe(target, counts)
+    tool_prompt = fields.get("toolUsePromptTokenCount")
+    beside = believe(target, Counts(input=tool_prompt or 0, output=thoughts or 0))
     if usage is None or beside is None:
         return None
     input, output = usage.input + beside.input, usage.output + beside.output
-    total = believed(target, told.get("totalTokenCount"), None)
+    total = believe(target, Counts(input=fields.get("totalTokenCount")))
     if candidates is None and prompt is not None and total:
         output = max(output, total.input - input)
     return structs.replace(usage, input=input, output=output)
 
 
-def _logprobs(told: Logprobs | None) -> dict[str, Any] | None:
+def _logprobs(result: _LogprobsResult | None) -> dict[str, Any] | None:
     """The log probabilities in OpenAI's form."""
-    if told is None or not told.chosen_candidates:
+    if result is None or not result.chosen_candidates:
         return None
-    chosen = [_token(candidate) for candidate in told.chosen_candidates]
-    for token, step in zip(chosen, told.top_candidates or (), strict=False):
+    chosen = [_token(candidate) for candidate in result.chosen_candidates]
+    for token, step in zip(chosen, result.top_candidates or (), strict=False):
         token["top_logprobs"] = [_token(candidate) for candidate in step.candidates or ()]
     return {"content": [{"top_logprobs": [], **token} for token in chosen]}
 
 
-def _token(told: Likely) -> dict[str, Any]:
-    return {"token": told.token, "logprob": number(told.log_probability), "bytes": None}
+def _token(likely: _LikelyToken) -> dict[str, Any]:
+    logprob = read_number(likely.log_probability)
+    return {"token": likely.token, "logprob": logprob, "bytes": None}

@@ -17,9 +17,9 @@ from proxy.core.errors import InvalidRequest
 from proxy.core.nesting import Decoder
 from proxy.core.ports import Body
 from proxy.core.splice import Piece, large_texts
-from proxy.providers import faults
-from proxy.providers.adapter import Target
+from proxy.providers.garbage import UNREADABLE
 from proxy.providers.gemini_schema import SchemaError, known_words
+from proxy.providers.target import Target
 
 _NAMES = {
     "max_tokens": "maxOutputTokens",
@@ -165,7 +165,7 @@ def _allowed(chat: ChatRequest) -> _Allowed | None:
     """The tools that a choice allows, None where it is of another form."""
     try:
         return _CHOICE.decode(chat.extra["tool_choice"]).allowed_tools
-    except (KeyError, *faults.UNREADABLE):
+    except (KeyError, *UNREADABLE):
         return None
 
 
@@ -248,7 +248,7 @@ def _audio(raw: Raw, place: str) -> dict[str, Any]:
         audio = _INPUT_AUDIO.decode(raw)
         if bytes(memoryview(audio.data)[:1]) == b'"':
             return {"mimeType": _AUDIO[audio.format], "data": Piece(audio.data)}
-    except (KeyError, *faults.UNREADABLE):
+    except (KeyError, *UNREADABLE):
         pass
     formats = " or ".join(_AUDIO)
     raise InvalidRequest(f"{place}: Expected data in base64 and format {formats}.", param=place)
@@ -258,7 +258,7 @@ def _file(raw: Raw, place: str) -> dict[str, Any]:
     reason = "Gemini takes a file by its file_data only, a base64 data URL"
     try:
         url = memoryview(_FILE.decode(raw).file_data)
-    except faults.UNREADABLE as error:
+    except UNREADABLE as error:
         raise InvalidRequest(f"{place}: {reason}.", param=place) from error
     if head := _DATA_URL.match(url):
         kind = head[1].replace(b"\\", b"").decode()
@@ -338,5 +338,5 @@ def _json(text: str) -> Any:
     """What a text says as JSON; the text itself where it is none, or too deep to be read."""
     try:
         return _ANY.decode(text.encode(errors="surrogatepass"))
-    except faults.UNREADABLE:
+    except UNREADABLE:
         return text

@@ -2,22 +2,23 @@
 Hugging Face's router, llama.cpp, Ollama, vLLM. What sets them apart is data in the catalogue.
 """
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Raw, Struct
 
 from proxy.core.chat import ChatRequest, EmbeddingRequest, Embeddings
-from proxy.core.errors import Fault
 from proxy.core.nesting import Decoder
 from proxy.core.ports import Outgoing
-from proxy.providers import faults, openai_stream
-from proxy.providers.adapter import Target
+from proxy.providers.faults import fault_within
+from proxy.providers.faults import read_fault as fault
+from proxy.providers.garbage import decode
 from proxy.providers.openai_answer import answer
-from proxy.providers.openai_request import chat_body, fit
+from proxy.providers.openai_request import chat_body, fit_fields
+from proxy.providers.openai_stream import OpenAIReader
+from proxy.providers.stream import StreamDecoder
 from proxy.providers.surrogates import mend
-from proxy.providers.usage import UNREPORTED, openai_usage
-from proxy.providers.wire import VECTOR_VALUES, Vector, vectors
+from proxy.providers.target import Target
+from proxy.providers.usage import UNREPORTED, read_usage
+from proxy.providers.vectors import VECTOR_VALUES, Vector, convert_vectors
 
 __all__ = [
     "answer",
@@ -30,19 +31,19 @@ __all__ = [
 ]
 
 
-class _Vector(Struct):
+class _Embedding(Struct):
     embedding: Vector
     index: int | None = None
 
 
-class _Vectors(Struct):
-    data: list[_Vector] | None = None
+class _EmbeddingList(Struct):
+    data: list[_Embedding] | None = None
     model: str | None = None
     usage: Raw = UNREPORTED
     error: object = None
 
 
-_VECTORS = Decoder(_Vectors)
+_EMBEDDING_LIST = Decoder(_EmbeddingList)
 _EMBEDDING_FIELDS = frozenset({"model", "input", "encoding_format", "dimensions", "user"})
 
 
@@ -58,35 +59,25 @@ def request(target: Target, chat: ChatRequest) -> Outgoing:
     )
 
 
-def decoder(target: Target) -> openai_stream.Decoder:
-    """A reader for one streamed answer."""
-    return openai_stream.Decoder(target)
+def decoder(target: Target) -> StreamDecoder:
+    """A decoder for one streamed answer."""
+    return StreamDecoder(target, OpenAIReader(target))
 
 
-def fault(
-    target: Target,
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    now: float | None = None,
-) -> Fault:
-    """What an answer of another status than 2xx means."""
-    return faults.fault(target, faults.read(body), status, headers, now)
-
-
-def embedding_request(target: Target, ask: EmbeddingRequest) -> Outgoing:
+def embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
     """The call for embeddings, in the form that the caller wants them in."""
+    is_list = request.listed or len(request.input) > 1
     values = {
         **target.model.send,
         "model": target.model.wire_id,
-        "input": ask.input if ask.listed or len(ask.input) > 1 else ask.input[0],
-        "encoding_format": "base64" if ask.base64 else None,
-        "dimensions": ask.dimensions,
-        "user": ask.user,
+        "input": request.input if is_list else request.input[0],
+        "encoding_format": "base64" if request.base64 else None,
+        "dimensions": request.dimensions,
+        "user": request.user,
     }
-    told = {k: Raw(msgspec.json.encode(v)) for k, v in values.items() if v is not None}
-    fields = told | ask.extra
-    dropped = fit(target, fields, _EMBEDDING_FIELDS)
+    known = {k: Raw(msgspec.json.encode(v)) for k, v in values.items() if v is not None}
+    fields = known | request.extra
+    dropped = fit_fields(target, fields, _EMBEDDING_FIELDS)
     return Outgoing(
         url=_url(target.embeddings_url or target.base_url, "/embeddings"),
         headers=_headers(target) | {"content-type": "application/json"},
@@ -95,21 +86,18 @@ def embedding_request(target: Target, ask: EmbeddingRequest) -> Outgoing:
     )
 
 
-def embeddings(target: Target, ask: EmbeddingRequest, body: bytes) -> Embeddings:
+def embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
     """Reads the vectors in the order of the inputs."""
-    try:
-        told = _VECTORS.decode(mend(body), VECTOR_VALUES)
-    except faults.UNREADABLE as error:
-        raise faults.unread(target, error, body) from error
-    if told.error:
-        raise faults.fault(target, faults.read(body))
-    data = told.data or []
+    response = decode(target, _EMBEDDING_LIST, mend(body), VECTOR_VALUES)
+    if response.error:
+        raise fault_within(target, body)
+    data = response.data or []
     if all(item.index is not None for item in data):
         data = sorted(data, key=lambda item: item.index or 0)
     return Embeddings(
-        vectors=vectors(target, ask, [item.embedding for item in data], body),
-        model=told.model,
-        usage=openai_usage(target, told.usage, len(ask.input)),
+        vectors=convert_vectors(target, request, [item.embedding for item in data], body),
+        model=response.model,
+        usage=read_usage(target, response.usage, len(request.input)).usage,
     )
 
 

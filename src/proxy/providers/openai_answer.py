@@ -14,13 +14,14 @@ from msgspec import Raw, Struct, structs
 
 from proxy.core.chat import Answer, FinishReason, FunctionCall, ToolCall, ToolCallDelta
 from proxy.core.nesting import Decoder
-from proxy.providers import faults
-from proxy.providers.adapter import Target
-from proxy.providers.openai_form import whole_form
+from proxy.providers.faults import fault_within
+from proxy.providers.garbage import decode, garbage
+from proxy.providers.openai_form import read_form
 from proxy.providers.surrogates import mend
-from proxy.providers.tool_calls import UNSAID
-from proxy.providers.usage import UNREPORTED, Report, is_absent, member, read_openai
-from proxy.providers.wire import call_id, split_thinking
+from proxy.providers.target import Target
+from proxy.providers.thinking import split_thinking
+from proxy.providers.tool_calls import UNSAID, make_call_id
+from proxy.providers.usage import UNREPORTED, UsageReport, is_absent, read_member, read_usage
 
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
@@ -117,8 +118,13 @@ class Completion(Struct):
     x_groq: Raw = UNREPORTED
     error: Any = None
 
+    @property
+    def is_error(self) -> bool:
+        """Whether it is an error in place of an answer."""
+        return bool(self.error) or self.object == "error"
 
-class Message(Struct):
+
+class MessagePiece(Struct):
     """A message or a piece of one, read. `native`: its form is OpenAI's own."""
 
     text: str | None
@@ -130,49 +136,49 @@ class Message(Struct):
     native: bool
 
 
-_COMPLETION = Decoder(Completion, float_hook=float)  # 1e999 is infinite, and no error
+COMPLETION = Decoder(Completion, float_hook=float)  # 1e999 is infinite, and no error
 
 
 def answer(target: Target, body: bytes) -> Answer:
     """Reads a whole answer. Raises Fault."""
     body = mend(body)
-    told = decoded(target, body)
-    if is_error(told):
-        raise faults.fault(target, faults.read(body))
-    if not told.choices:
-        raise faults.garbage(target, "It has no choices", body)
-    choice = told.choices[0]
+    completion = decode(target, COMPLETION, body)
+    if completion.is_error:
+        raise fault_within(target, body)
+    if not completion.choices:
+        raise garbage(target, "It has no choices", body)
+    choice = completion.choices[0]
     check(target, choice)
     message = read_message(choice.message or {})
     called = bool(message.calls)
-    finish = finish_of(choice, called) or ended(called)
+    finish = finish_of(choice, called) or natural_end(called)
     if choice.message is None and finish != "content_filter":
-        raise faults.garbage(target, "Its choice has no message", body)
+        raise garbage(target, "Its choice has no message", body)
     content = message.text or ""
     text, thought = split_thinking(content)
     inline = content[: len(content) - len(text)]
     whole = all(call.id and (call.arguments or call.type != "function") for call in message.calls)
     native = message.native and bool(choice.message) and whole
-    report = usage_of(target, told)
-    form = whole_form(body, message.extra, message.reasoning_fields, inline)
+    report = report_of(target, completion)
+    form = read_form(body, message.extra, message.reasoning_fields, inline)
     return Answer(
         text=None if message.text is None else text,
         reasoning=message.reasoning + thought or None,
         refusal=message.refusal or None,
-        tool_calls=tuple(whole_call(c, i, told.id) for i, c in enumerate(message.calls)),
+        tool_calls=tuple(whole_call(c, i, completion.id) for i, c in enumerate(message.calls)),
         finish_reason=finish,
         usage=report.usage,
-        model=text_of(told.model),
-        id=text_of(told.id),
-        created=told.created if isinstance(told.created, int) else None,
+        model=text_of(completion.model),
+        id=text_of(completion.id),
+        created=completion.created if isinstance(completion.created, int) else None,
         logprobs=choice.logprobs,
         extra=message.extra,
         form=form if report.is_sound else structs.replace(form, usage=None),
-        raw=body if native and is_native(told, choice, finish, report) else None,
+        raw=body if native and is_native(completion, choice, finish, report) else None,
     )
 
 
-def read_message(message: dict[str, Any]) -> Message:
+def read_message(message: dict[str, Any]) -> MessagePiece:
     """Reads a message or a delta."""
     text, reasoning, native = _content(message.get("content"))
     named: tuple[str, ...] = ()
@@ -187,9 +193,9 @@ def read_message(message: dict[str, Any]) -> Message:
     legacy = message.get("function_call")
     if isinstance(legacy, dict):
         delta, _ = read_call({"index": 0, "function": legacy})
-        made = call_id(delta.name) if delta.name else None
+        made = make_call_id(delta.name) if delta.name else None
         calls.append(structs.replace(delta, id=made))
-    return Message(
+    return MessagePiece(
         text=text,
         reasoning=reasoning + (message[named[0]] if named else ""),
         reasoning_fields=named,
@@ -203,12 +209,12 @@ def read_message(message: dict[str, Any]) -> Message:
 def read_call(call: dict[str, Any]) -> tuple[ToolCallDelta, bool]:
     """A tool call or a piece of one, and whether its form is OpenAI's own. Others leave the
     `function` out, give the arguments as an object or call them parameters. An index that
-    is not told is UNSAID."""
+    is not given is UNSAID."""
     custom = call.get("custom")
     function = custom if isinstance(custom, dict) else call.get("function")
     native = isinstance(function, dict)
-    told = function if isinstance(function, dict) else call
-    arguments = told.get("arguments", told.get("parameters", told.get("input")))
+    named = function if isinstance(function, dict) else call
+    arguments = named.get("arguments", named.get("parameters", named.get("input")))
     if arguments is not None and not isinstance(arguments, str):
         native = False
         arguments = _as_json(arguments)
@@ -216,7 +222,7 @@ def read_call(call: dict[str, Any]) -> tuple[ToolCallDelta, bool]:
     delta = ToolCallDelta(
         index=index if type(index) is int and index >= 0 else UNSAID,
         id=text_of(id_) or None,
-        name=text_of(told.get("name")) or None,
+        name=text_of(named.get("name")) or None,
         arguments=arguments or "",
         type="custom" if isinstance(custom, dict) else "function",
         extra_content=extra if isinstance(extra, dict) else None,
@@ -230,20 +236,20 @@ def whole_call(call: ToolCallDelta, index: int, answer_id: Any) -> ToolCall:
     if call.type == "function":
         arguments = arguments or "{}"
     return ToolCall(
-        id=call.id or call_id(answer_id, index, name, arguments),
+        id=call.id or make_call_id(answer_id, index, name, arguments),
         function=FunctionCall(name=name, arguments=arguments),
         type=call.type,
         extra_content=call.extra_content,
     )
 
 
-def usage_of(target: Target, told: Completion) -> Report:
+def report_of(target: Target, completion: Completion) -> UsageReport:
     """What a completion or a chunk reports of usage, Groq's in a place of its own."""
-    report = read_openai(target, told.usage)
-    if report.usage or is_absent(told.x_groq):
+    report = read_usage(target, completion.usage)
+    if report.usage or is_absent(completion.x_groq):
         return report
-    own = read_openai(target, member(told.x_groq, "usage"))
-    return Report(own.usage, report.is_sound and own.is_sound)
+    own = read_usage(target, read_member(completion.x_groq, "usage"))
+    return UsageReport(own.usage, report.is_sound and own.is_sound)
 
 
 def text_of(value: Any) -> str | None:
@@ -251,46 +257,35 @@ def text_of(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def decoded(target: Target, data: bytes) -> Completion:
-    """A completion or a chunk, decoded. Raises Fault."""
-    try:
-        return _COMPLETION.decode(data)
-    except faults.UNREADABLE as error:
-        raise faults.unread(target, error, data) from error
-
-
-def is_error(told: Completion) -> bool:
-    """Whether it tells an error in place of an answer."""
-    return bool(told.error) or told.object == "error"
-
-
 def check(target: Target, choice: Choice) -> None:
-    """Raises the fault that a choice tells in place of an answer."""
+    """Raises the fault of a choice that holds an error in place of an answer."""
     if choice.error or _is_broken_off(choice):
         error = choice.error or {"message": f"The answer broke off: {choice.finish_reason}."}
-        raise faults.fault(target, faults.read(msgspec.json.encode({"error": error})))
+        raise fault_within(target, msgspec.json.encode({"error": error}))
 
 
-def ended(calls: bool) -> FinishReason:
+def natural_end(calls: bool) -> FinishReason:
     """Why an answer ended whose provider does not say so in OpenAI's words."""
     return "tool_calls" if calls else "stop"
 
 
 def finish_of(choice: Choice, calls: bool) -> str | None:
-    """The finish reason that a choice tells: the provider's own word where that means none of
-    OpenAI's. calls: whether the model has called a tool."""
+    """The finish reason of a choice: the provider's own word where that means none of OpenAI's.
+    calls: whether the model has called a tool."""
     if not choice.finish_reason:
         return None
     word = _word(choice)
     if word in _ENDS:
-        return ended(calls)
+        return natural_end(calls)
     return _FINISH.get(word, str(choice.finish_reason))
 
 
-def is_native(told: Completion, choice: Choice, finish: str | None, report: Report) -> bool:
+def is_native(
+    completion: Completion, choice: Choice, finish: str | None, report: UsageReport
+) -> bool:
     """Whether the form around the message is OpenAI's own. finish: the finish reason as read."""
-    as_told = choice.finish_reason in (finish, "function_call")
-    return report.is_sound and told.object in _NATIVE_OBJECTS and as_told
+    is_own_word = choice.finish_reason in (finish, "function_call")
+    return report.is_sound and completion.object in _NATIVE_OBJECTS and is_own_word
 
 
 def _is_broken_off(choice: Choice) -> bool:
@@ -300,8 +295,8 @@ def _is_broken_off(choice: Choice) -> bool:
 
 def _word(choice: Choice) -> str:
     """The finish reason in lower case, with `_` between its words."""
-    told = (text_of(choice.finish_reason) or "").strip()
-    return _WORD_BORDER.sub("_", told).lower().removeprefix("finish_reason_")
+    word = (text_of(choice.finish_reason) or "").strip()
+    return _WORD_BORDER.sub("_", word).lower().removeprefix("finish_reason_")
 
 
 def _as_json(value: Any) -> str:

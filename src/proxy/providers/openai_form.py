@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from proxy.core.chat import Form
 from proxy.core.nesting import Decoder
-from proxy.providers import faults
+from proxy.providers.garbage import UNREADABLE
 
 _READ = frozenset({"id", "object", "model", "choices", "usage", "error"})
 """Fields of a completion that an Answer and a Chunk hold."""
@@ -31,7 +31,7 @@ _NO_CHOICE = Raw(b"[]")
 _EMPTY = Form()
 
 
-def whole_form(body: bytes, extra: dict[str, Any], reasoning: tuple[str, ...], inline: str) -> Form:
+def read_form(body: bytes, extra: dict[str, Any], reasoning: tuple[str, ...], inline: str) -> Form:
     """The form of a whole answer. extra, reasoning, inline: what was read of its message."""
     fields = _FIELDS.decode(body)
     choice = _first(fields["choices"])
@@ -41,7 +41,11 @@ def whole_form(body: bytes, extra: dict[str, Any], reasoning: tuple[str, ...], i
         completion=_values(fields, _READ),
         choice=_values(choice, _CHOICE),
         message={name: None if name in _TEXTS else value for name, value in message.items()},
-        calls=tuple(_without(call, _CALL) for call in calls if isinstance(call, dict)),
+        calls=tuple(
+            {name: value for name, value in call.items() if name not in _CALL}
+            for call in calls
+            if isinstance(call, dict)
+        ),
         usage=_usage(fields.get("usage")),
         reasoning=reasoning,
         inline=inline,
@@ -87,11 +91,11 @@ class FormReader:
         )
         return None if form == _EMPTY else form
 
-    def _new(self, known: _Fields, told: _Fields) -> dict[str, Any]:
-        """What is told otherwise than before, or for the first time; it is known then. null takes
-        nothing back, and beyond ROOM nothing is new."""
+    def _new(self, known: _Fields, fields: _Fields) -> dict[str, Any]:
+        """The fields that differ from the known ones, which become known. null takes nothing back,
+        and beyond ROOM nothing is new."""
         new: _Fields = {}
-        for name, raw in told.items():
+        for name, raw in fields.items():
             if name not in known or raw not in (known[name], _NULL):
                 self._room -= len(name) + len(bytes(raw))
                 if self._room >= 0:
@@ -110,10 +114,6 @@ def _fields(raw: Raw) -> _Fields:
     return {} if raw == _NULL else _FIELDS.decode(raw)
 
 
-def _without(fields: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name not in left_out}
-
-
 def _values(fields: _Fields, left_out: frozenset[str]) -> dict[str, Any]:
     """The values of the fields, but those that can't be read (1e999) or written (10**40)."""
     values: dict[str, Any] = {}
@@ -122,7 +122,7 @@ def _values(fields: _Fields, left_out: frozenset[str]) -> dict[str, Any]:
             try:
                 value = _ANY.decode(raw)
                 msgspec.json.encode(value)
-            except (*faults.UNREADABLE, OverflowError):
+            except (*UNREADABLE, OverflowError):
                 continue
             values[name] = value
     return values

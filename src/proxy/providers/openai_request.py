@@ -14,11 +14,11 @@ import msgspec
 from msgspec import Raw
 
 from proxy.core import splice
-from proxy.core.chat import ChatRequest, Message, ResponseFormat, Tool, ToolCall
+from proxy.core.chat import ChatRequest, Message, ResponseFormat, ToolCall
 from proxy.core.nesting import Decoder
 from proxy.core.ports import Body
-from proxy.providers.adapter import Target
-from proxy.providers.catalog import ProviderSpec
+from proxy.providers.specs import ProviderSpec
+from proxy.providers.target import Target
 
 Fields = dict[str, Any]
 """Values as they are encoded: Raw, a Piece, or an object."""
@@ -58,26 +58,28 @@ def chat_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]
     if chat.body is not None:
         given = dict[str, Any](splice.FIELDS.decode(chat.body))
     else:
-        given = said(chat, _messages_of(chat))
+        given = fields_of(chat, _messages_of(chat))
     fields = dict(given)
     fields["model"] = _raw(target.model.wire_id)
-    _limit(chat, fields)
-    _stream(target, chat, fields)
-    _messages(target, chat, fields)
-    dropped = adapt(target, chat, fields)
+    _set_limit(chat, fields)
+    _set_stream(target, chat, fields)
+    _set_messages(target, chat, fields)
+    dropped = adapt_fields(target, chat, fields)
     if chat.body is not None and fields == given:
         return chat.body, ()
     return splice.encode({k: _piece(value) for k, value in fields.items()}), dropped
 
 
-def said(chat: ChatRequest, messages: Any) -> Fields:
+def fields_of(chat: ChatRequest, messages: Any) -> Fields:
     """The caller's fields in OpenAI's form, where the body itself was in another."""
     values = {
         "model": "",
         "messages": messages,
         "stream": chat.stream or None,
         "stop": chat.stop or None,
-        "tools": chat.raw_tools or [_tool(tool) for tool in chat.tools] or None,
+        "tools": chat.raw_tools
+        or [{"type": tool.type, "function": tool.function} for tool in chat.tools]
+        or None,
         "tool_choice": _tool_choice(chat.tool_choice),
         "response_format": _response_format(chat.response_format),
         **{name: getattr(chat, name) for name in _PLAIN},
@@ -90,9 +92,9 @@ def said(chat: ChatRequest, messages: Any) -> Fields:
     return fields | chat.extra
 
 
-def adapt(target: Target, chat: ChatRequest, fields: Fields) -> tuple[str, ...]:
-    """Makes of the settings what the catalogue says of provider and model. Tells which of
-    them are gone."""
+def adapt_fields(target: Target, chat: ChatRequest, fields: Fields) -> tuple[str, ...]:
+    """Makes of the settings what the catalogue says of provider and model. Returns those that are
+    gone."""
     efforts = {**target.spec.efforts, **target.model.efforts}
     if efforts and "reasoning_effort" in fields:
         effort = _WORD.decode(fields["reasoning_effort"])
@@ -104,12 +106,12 @@ def adapt(target: Target, chat: ChatRequest, fields: Fields) -> tuple[str, ...]:
         forced = {name: _raw(value) for name, value in target.model.with_tools.items()}
         overruled = tuple(n for n, value in forced.items() if fields.get(n, value) != value)
         fields |= forced
-    return overruled + fit(target, fields, _KNOWN)
+    return overruled + fit_fields(target, fields, _KNOWN)
 
 
-def fit(target: Target, fields: Fields, known: frozenset[str]) -> tuple[str, ...]:
-    """Leaves out what the provider refuses, calls the rest by its names, and tells which of
-    the fields are gone. known: the fields that are no caller's own invention."""
+def fit_fields(target: Target, fields: Fields, known: frozenset[str]) -> tuple[str, ...]:
+    """Leaves out what the provider refuses, calls the rest by its names and returns the fields that
+    are gone. known: the fields that are no caller's own invention."""
     spec, model = target.spec, target.model
     refused = {*spec.drop, *model.drop}
     if not spec.unknown_fields:
@@ -125,7 +127,7 @@ def fit(target: Target, fields: Fields, known: frozenset[str]) -> tuple[str, ...
     return dropped
 
 
-def _limit(chat: ChatRequest, fields: Fields) -> None:
+def _set_limit(chat: ChatRequest, fields: Fields) -> None:
     """Puts the limit of the answer that its budget holds in the place of the caller's."""
     given = {_COUNT.decode(fields[n]) for n in _LIMITS if fields.get(n, _NULL) != _NULL}
     if chat.max_tokens is not None and given != {chat.max_tokens}:
@@ -134,7 +136,7 @@ def _limit(chat: ChatRequest, fields: Fields) -> None:
         fields["max_tokens"] = _raw(chat.max_tokens)
 
 
-def _stream(target: Target, chat: ChatRequest, fields: Fields) -> None:
+def _set_stream(target: Target, chat: ChatRequest, fields: Fields) -> None:
     """Asks for the usage: the accounting needs it whether the caller does or not."""
     if not chat.stream:
         if fields.get("stream") == _TRUE:
@@ -144,25 +146,22 @@ def _stream(target: Target, chat: ChatRequest, fields: Fields) -> None:
     if not target.spec.stream_usage:
         fields.pop("stream_options", None)
         return
-    told = fields.get("stream_options", _NULL)
-    options = {} if told == _NULL else splice.FIELDS.decode(told)
+    given = fields.get("stream_options", _NULL)
+    options = {} if given == _NULL else splice.FIELDS.decode(given)
     if options.get("include_usage") != _TRUE:
         fields["stream_options"] = _raw({**options, "include_usage": True})
 
 
-def _messages(target: Target, chat: ChatRequest, fields: Fields) -> None:
+def _set_messages(target: Target, chat: ChatRequest, fields: Fields) -> None:
     """Changes the messages that this provider would refuse as they are."""
     raws = _messages_of(chat)
-    edited = [
-        _edited(target, raw, message) for raw, message in zip(raws, chat.messages, strict=True)
-    ]
+    edited = [_edit(target, raw, message) for raw, message in zip(raws, chat.messages, strict=True)]
     changed = any(new is not old for new, old in zip(edited, raws, strict=True))
-    asked = chat.response_format
-    takes_schema = target.model.json_schema
+    form, takes_schema = chat.response_format, target.model.json_schema
     if takes_schema is None:
         takes_schema = target.spec.json_schema
-    if asked and asked.json_schema and not takes_schema:
-        schema = msgspec.json.encode(asked.json_schema.schema_ or {}).decode()
+    if form and form.json_schema and not takes_schema:
+        schema = msgspec.json.encode(form.json_schema.schema_ or {}).decode()
         edited.insert(0, _raw({"role": "system", "content": _SCHEMA_PROMPT + schema}))
         fields["response_format"] = _raw({"type": "json_object"})
         changed = True
@@ -175,7 +174,7 @@ def _messages_of(chat: ChatRequest) -> Sequence[Raw | Fields]:
     return chat.raw_messages or tuple(map(_message, chat.messages))
 
 
-def _edited(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields:
+def _edit(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields:
     """A message as this provider takes it: the very same bytes where nothing has to change."""
     spec = target.spec
     in_parts = not spec.text_parts and isinstance(message.content, tuple)
@@ -191,7 +190,7 @@ def _edited(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields
         own = raw if isinstance(raw, Raw) else None
         fields["content"] = splice.text_in_lines(message, own)
     if message.tool_calls:
-        fields["tool_calls"] = _edited_calls(spec, refused, fields["tool_calls"], message)
+        fields["tool_calls"] = _edit_calls(spec, refused, fields["tool_calls"], message)
         for name, value in spec.tool_turn.items():
             fields.setdefault(name, _raw(value))
     if message.tool_call_id:
@@ -201,15 +200,15 @@ def _edited(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields
     return {name: _piece(value) for name, value in fields.items()}
 
 
-def _edited_calls(spec: ProviderSpec, refused: set[str], raw: Any, message: Message) -> Any:
+def _edit_calls(spec: ProviderSpec, refused: set[str], raw: Any, message: Message) -> Any:
     """The calls of a message as this provider takes them. raw: their bytes, where there are."""
     given = _CALLS.decode(raw if isinstance(raw, Raw) else msgspec.json.encode(raw))
     calls = [{name: value for name, value in call.items() if name not in refused} for call in given]
-    for call, told in zip(calls, message.tool_calls or (), strict=True):
-        call["id"] = _raw(_short(told.id, spec.tool_id_limit))
+    for call, read in zip(calls, message.tool_calls or (), strict=True):
+        call["id"] = _raw(_short(read.id, spec.tool_id_limit))
         if "custom" in call and not spec.custom_tools:
             del call["custom"]
-            call |= {"type": _raw("function"), "function": _raw(told.as_function_call().function)}
+            call |= {"type": _raw("function"), "function": _raw(read.as_function_call().function)}
         function = splice.FIELDS.decode(call.get("function", b"{}"))
         if function.get("arguments") == _NULL:
             call["function"] = _raw({**function, "arguments": "{}"})
@@ -243,29 +242,16 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return fields | ({"extra_content": call.extra_content} if call.extra_content else {})
 
 
-def _tool(tool: Tool) -> dict[str, Any]:
-    return {"type": tool.type, "function": tool.function}
-
-
 def _tool_choice(choice: str | None) -> Any:
     kind, _, name = (choice or "").partition(":")
     return {"type": kind, kind: {"name": name}} if name else choice
 
 
-def _response_format(asked: ResponseFormat | None) -> dict[str, Any] | None:
-    if asked is None:
-        return None
-    wanted = asked.json_schema
-    if wanted is None:
-        return {"type": asked.type}
-    schema = {
-        "name": wanted.name,
-        "schema": wanted.schema_,
-        "strict": wanted.strict,
-        "description": wanted.description,
-    }
-    told = {name: value for name, value in schema.items() if value is not None}
-    return {"type": asked.type, "json_schema": told}
+def _response_format(form: ResponseFormat | None) -> Any:
+    if form is None or form.json_schema is None:
+        return form
+    schema = {"name": form.json_schema.name} | msgspec.to_builtins(form.json_schema)
+    return {"type": form.type, "json_schema": schema}
 
 
 def _piece(value: Any) -> Any:

@@ -1,5 +1,5 @@
 """Reads streams of OpenAI's dialect, with what its speakers make of it: errors as events of their
-own or inside a chunk, usage told once, twice or three times, signs of life and warnings between
+own or inside a chunk, usage sent once, twice or three times, signs of life and warnings between
 the chunks, calls without an index.
 """
 
@@ -12,34 +12,35 @@ from proxy.core.chat import Chunk, Form
 from proxy.core.errors import Fault
 from proxy.core.nesting import decode_leniently
 from proxy.core.sse import Event
-from proxy.providers import faults
-from proxy.providers.adapter import Target
+from proxy.providers.faults import fault_within
+from proxy.providers.garbage import decode
 from proxy.providers.openai_answer import (
+    COMPLETION,
     Choice,
     Completion,
-    Message,
+    MessagePiece,
     answer,
     check,
-    decoded,
-    ended,
     finish_of,
-    is_error,
     is_native,
+    natural_end,
     read_message,
+    report_of,
     text_of,
-    usage_of,
 )
 from proxy.providers.openai_form import FormReader
+from proxy.providers.stream import is_done, to_chunk
 from proxy.providers.surrogates import Halves, has_halves, mend
+from proxy.providers.target import Target
+from proxy.providers.thinking import Thinking
 from proxy.providers.tool_calls import ToolCalls
-from proxy.providers.usage import Report
-from proxy.providers.wire import DONE_DATA, StreamDecoder, Thinking, as_chunk
+from proxy.providers.usage import UsageReport
 
-NO_REPORT = Report()
+NO_REPORT = UsageReport()
 
 
-class Decoder(StreamDecoder):
-    """Reads a stream of `chat.completion.chunk` events.
+class OpenAIReader:
+    """Reads the events of a stream of `chat.completion.chunk`.
 
     It is finished when a finish reason has come, or `[DONE]` after an answer that is whole and
     counted: some providers leave the reason out where a tool is called.
@@ -49,7 +50,9 @@ class Decoder(StreamDecoder):
     """Whether chunks keep their bytes."""
 
     def __init__(self, target: Target) -> None:
-        super().__init__(target)
+        self.target = target
+        self.chunks: list[Chunk] = []
+        self.finished = self.over = False
         self._thinking = Thinking()
         self._calls = ToolCalls()
         self._halves = Halves()
@@ -59,51 +62,59 @@ class Decoder(StreamDecoder):
         self._answered = False
         self._counted = False
 
-    def event(self, event: Event) -> None:
+    def read_event(self, event: Event) -> bool:
         """Reads a chunk, an error or the mark of the end."""
         if event.name == "error":
-            raise self.fault(event.data)
-        if event.data.strip().startswith(DONE_DATA):
-            self.over = True
-            self.done()
-            return
-        self.read(event.data)
+            raise self.fault_of(event.data)
+        if not is_done(event):
+            return self.read_chunk(event.data)
+        self.over = True
+        self.read_done()
+        return True
 
-    def whole(self, body: bytes) -> None:
+    def read_whole(self, body: bytes) -> None:
         """Reads a whole answer that came in place of a stream."""
-        self.out.append(as_chunk(answer(self.target, body)))
+        self.chunks.append(to_chunk(answer(self.target, body)))
         self.finished = True
 
-    def fault(self, data: bytes) -> Fault:
-        """The fault that an event tells."""
-        return faults.fault(self.target, faults.read(data))
+    def close(self) -> None:
+        """Nothing is held back."""
 
-    def done(self) -> None:
+    def fault_of(self, data: bytes) -> Fault:
+        """The fault that an event holds."""
+        return fault_within(self.target, data)
+
+    def read_done(self) -> None:
         """Takes `[DONE]` for the finish reason of an answer that is whole and counted."""
         if self.finished or not self._counted or not (self.called or self._answered):
             return
         if self._calls.are_whole:
-            self.read_choice(Completion(), Choice(finish_reason=ended(self.called)))
+            self.read_choice(Completion(), Choice(finish_reason=natural_end(self.called)))
 
-    def read(self, data: bytes) -> None:
-        """Reads one event. Raises Fault."""
+    def read_chunk(self, data: bytes) -> bool:
+        """Whether it is a chunk. Raises Fault."""
         halves = data if has_halves(data) else None
         data = mend(data)
-        told = decoded(self.target, data)
-        report = usage_of(self.target, told)
-        used = report.usage
-        if is_error(told):
-            if used:
-                self.out.append(Chunk(usage=used, usage_only=True))
-            raise self.fault(data)
-        if told.choices:
+        chunk = decode(self.target, COMPLETION, data)
+        report = report_of(self.target, chunk)
+        if chunk.is_error:
+            if report.usage:
+                self.chunks.append(Chunk(usage=report.usage, usage_only=True))
+            raise self.fault_of(data)
+        if chunk.choices:
             halved = _message(decode_leniently(halves)["choices"][0]) if halves else None
-            self.read_choice(told, told.choices[0], report, data, halved)
-        elif used or told.choices is not None:
-            kept, form = (data if report.is_sound else None), self._news(data, report)
-            self._add(told, kept, usage=used, usage_only=used is not None, form=form)
+            self.read_choice(chunk, chunk.choices[0], report, data, halved)
+        elif report.usage or chunk.choices is not None:
+            self._add(
+                chunk,
+                data if report.is_sound else None,
+                usage=report.usage,
+                usage_only=report.usage is not None,
+                form=self._new_form(data, report),
+            )
         else:
-            self.pass_over(data)
+            return False
+        return True
 
     @property
     def called(self) -> bool:
@@ -112,34 +123,34 @@ class Decoder(StreamDecoder):
 
     def read_choice(
         self,
-        told: Completion,
+        chunk: Completion,
         choice: Choice,
-        report: Report = NO_REPORT,
+        report: UsageReport = NO_REPORT,
         data: bytes | None = None,
-        halved: Message | None = None,
+        halved: MessagePiece | None = None,
     ) -> None:
         """Reads the choice of a chunk. data: the chunk's bytes, if they may go on; halved: the
         message with the halves of characters that it holds."""
         check(self.target, choice)
         if isinstance(choice.index, int) and choice.index:  # of several answers the first counts
-            self._add(told, data if report.is_sound else None, usage=report.usage)
+            self._add(chunk, data if report.is_sound else None, usage=report.usage)
             return
         message = read_message(choice.delta or choice.message or {})
         if halved or self._halves:
-            message = self._joined(message, halved or message, last=bool(choice.finish_reason))
-        calls = tuple(self._calls.place(call, told.id) for call in message.calls)
+            message = self._join(message, halved or message, last=bool(choice.finish_reason))
+        calls = tuple(self._calls.place(call, chunk.id) for call in message.calls)
         text, thought = self._thinking.feed(message.text or "")
         if finish := finish_of(choice, self.called):
             self.finished = True
             rest, rest_thought = self._thinking.end()
             text, thought = text + rest, thought + rest_thought
             calls += self._calls.fill()
-        as_told = message.native and calls == tuple(message.calls)
-        native = as_told and is_native(told, choice, finish, report)
+        native = message.native and calls == tuple(message.calls)
+        native = native and is_native(chunk, choice, finish, report)
         self._inline = self._inline and native
         self._answered = self._answered or bool(text or message.refusal)
         self._add(
-            told,
+            chunk,
             data if native else None,
             text=text,
             reasoning=message.reasoning + thought,
@@ -149,10 +160,10 @@ class Decoder(StreamDecoder):
             usage=report.usage,
             logprobs=choice.logprobs,
             extra=message.extra,
-            form=self._news(data, report, message.reasoning_fields),
+            form=self._new_form(data, report, message.reasoning_fields),
         )
 
-    def _joined(self, message: Message, halved: Message, *, last: bool) -> Message:
+    def _join(self, message: MessagePiece, halved: MessagePiece, *, last: bool) -> MessagePiece:
         """The message with the halves of its characters joined. last: the answer ends with it."""
         join = partial(self._halves.join, last=last)
         return structs.replace(
@@ -167,8 +178,8 @@ class Decoder(StreamDecoder):
             ],
         )
 
-    def _news(
-        self, data: bytes | None, report: Report, reasoning: tuple[str, ...] = ()
+    def _new_form(
+        self, data: bytes | None, report: UsageReport, reasoning: tuple[str, ...] = ()
     ) -> Form | None:
         """What is new of the answer's form; where bytes do not go on, it is the proxy's own."""
         if data is None or not self.passes_on:
@@ -177,19 +188,13 @@ class Decoder(StreamDecoder):
         form = self._form.read(data, reasoning, inline)
         return form if form is None or report.is_sound else structs.replace(form, usage=None)
 
-    def _add(self, told: Completion, raw: bytes | None, **fields: Any) -> None:
+    def _add(self, chunk: Completion, raw: bytes | None, **fields: Any) -> None:
         """Adds a chunk. Its bytes go on in one line, also where they came in several."""
         kept = raw.replace(b"\n", b" ") if raw and self.passes_on else None
         self._counted = self._counted or fields.get("usage") is not None
-        self.out.append(
-            Chunk(
-                model=text_of(told.model),
-                id=text_of(told.id),
-                raw=kept,
-                **fields,
-            )
-        )
+        model, id_ = text_of(chunk.model), text_of(chunk.id)
+        self.chunks.append(Chunk(model=model, id=id_, raw=kept, **fields))
 
 
-def _message(choice: dict[str, Any]) -> Message:
+def _message(choice: dict[str, Any]) -> MessagePiece:
     return read_message(choice.get("delta") or choice.get("message") or {})

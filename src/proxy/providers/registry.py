@@ -2,7 +2,7 @@
 
 from proxy.providers import gemini, openai, workers_ai
 from proxy.providers.adapter import Adapter
-from proxy.providers.catalog import Dialect
+from proxy.providers.specs import Dialect
 
 ADAPTERS: dict[Dialect, Adapter] = {
     "openai": openai,

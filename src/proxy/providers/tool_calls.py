@@ -1,16 +1,24 @@
 """Tells the tool calls of a streamed answer apart, whatever their pieces are marked with."""
 
+from hashlib import sha256
+
 from msgspec import Struct, structs
 
 from proxy.core.chat import ToolCallDelta
 from proxy.core.collect import LIMIT
-from proxy.providers.wire import call_id, is_readable
+from proxy.providers.garbage import is_readable
 
 UNSAID = -1
 """The index of a piece whose provider gives it none."""
 
 
-class _Call(Struct):
+def make_call_id(*seed: object) -> str:
+    """An id for a tool call whose provider gave none: the same for the same call, so that a
+    repeated request and the cache tell the same."""
+    return f"call_{sha256(repr(seed).encode()).hexdigest()[:24]}"
+
+
+class _StreamedCall(Struct):
     index: int
     """Its place among the answer's calls, as callers see it."""
     at: int
@@ -29,7 +37,7 @@ class ToolCalls:
     """
 
     def __init__(self) -> None:
-        self._calls: list[_Call] = []
+        self._calls: list[_StreamedCall] = []
         self._room = LIMIT
 
     def __bool__(self) -> bool:
@@ -41,7 +49,7 @@ class ToolCalls:
         call, id_ = self._of(piece), None
         if call is None:
             call = self._begun(piece)
-            id_ = piece.id or call_id(answer_id, call.index, piece.name, piece.arguments)
+            id_ = piece.id or make_call_id(answer_id, call.index, piece.name, piece.arguments)
         call.id = call.id or piece.id
         name = None if call.named else piece.name
         call.named = call.named or bool(name)
@@ -62,7 +70,7 @@ class ToolCalls:
         """Whether each call has a name and arguments that end."""
         return self._room >= 0 and all(call.named and _is_whole(call) for call in self._calls)
 
-    def _of(self, piece: ToolCallDelta) -> _Call | None:
+    def _of(self, piece: ToolCallDelta) -> _StreamedCall | None:
         """The call that a piece belongs to, None where it begins one."""
         known = reversed(self._calls)
         if piece.id and (same := next((c for c in known if c.id == piece.id), None)):
@@ -74,17 +82,17 @@ class ToolCalls:
             return None
         return call
 
-    def _begun(self, piece: ToolCallDelta) -> _Call:
+    def _begun(self, piece: ToolCallDelta) -> _StreamedCall:
         taken = {call.index for call in self._calls}
         index = piece.index
         if index == UNSAID or index in taken:
             index = max(taken, default=-1) + 1
-        call = _Call(index=index, at=piece.index, id=piece.id, type=piece.type)
+        call = _StreamedCall(index=index, at=piece.index, id=piece.id, type=piece.type)
         self._calls.append(call)
         return call
 
 
-def _is_whole(call: _Call) -> bool:
+def _is_whole(call: _StreamedCall) -> bool:
     if call.type != "function":
         return True
     return is_readable("".join(call.arguments).encode() or b"{}")

@@ -23,20 +23,28 @@ from proxy.core.chat import (
 from proxy.core.errors import Fault, InvalidRequest
 from proxy.core.ports import Outgoing
 from proxy.core.splice import Piece, large_texts, text_in_lines
-from proxy.providers import faults, openai_answer, openai_stream
-from proxy.providers.adapter import Target
+from proxy.providers import openai_answer
+from proxy.providers.error_body import read_error
+from proxy.providers.faults import make_fault
+from proxy.providers.garbage import decode, garbage
 from proxy.providers.openai_answer import (
     Choice,
+    Completion,
+    MessagePiece,
     check,
-    ended,
     finish_of,
+    natural_end,
     read_message,
     whole_call,
 )
-from proxy.providers.openai_request import adapt, said
+from proxy.providers.openai_request import adapt_fields, fields_of
+from proxy.providers.openai_stream import OpenAIReader
+from proxy.providers.stream import StreamDecoder, to_chunk
 from proxy.providers.surrogates import has_halves, mend
-from proxy.providers.usage import UNREPORTED, openai_usage, read_openai
-from proxy.providers.wire import as_chunk, split_thinking, vectors
+from proxy.providers.target import Target
+from proxy.providers.thinking import split_thinking
+from proxy.providers.usage import UNREPORTED, read_usage
+from proxy.providers.vectors import convert_vectors
 
 _CODES = {
     3003: 400,  # incomplete request
@@ -68,7 +76,7 @@ _NAME = re.compile(r"@?\w[\w.:+-]*(?:/\w[\w.:+-]*)*", re.ASCII)
 _CODE = re.compile(r"(?:\w*Error: )*\b(\d{4,5}): *")
 
 
-class Inner(Struct):
+class NativeAnswer(Struct):
     """What a model answers, whole or a piece, in the native form; `choices`: in OpenAI's."""
 
     choices: Any = None
@@ -80,13 +88,13 @@ class Inner(Struct):
     error: Any = None
 
 
-class _Vectors(Struct):
+class _NativeEmbeddings(Struct):
     data: list[tuple[float, ...]] | None = None
     usage: Raw = UNREPORTED
 
 
-_INNER = nesting.Decoder(Inner)
-_VECTORS = nesting.Decoder(_Vectors)
+_NATIVE = nesting.Decoder(NativeAnswer)
+_EMBEDDINGS = nesting.Decoder(_NativeEmbeddings)
 
 
 def request(target: Target, chat: ChatRequest) -> Outgoing:
@@ -96,113 +104,117 @@ def request(target: Target, chat: ChatRequest) -> Outgoing:
         _message(target, message, raw, names, f"messages[{number}]")
         for number, (message, raw) in enumerate(zip_longest(chat.messages, chat.raw_messages))
     ]
-    fields = said(chat, messages)
+    fields = fields_of(chat, messages)
     del fields["model"]
     if form := _response_format(chat.response_format):
         fields["response_format"] = Raw(msgspec.json.encode(form))
-    dropped = adapt(target, chat, fields)
+    dropped = adapt_fields(target, chat, fields)
     return Outgoing(url=_url(target), body=splice.encode(fields), dropped=dropped)
 
 
 def answer(target: Target, body: bytes) -> Answer:
     """Reads a whole answer. Its bytes never go on: no model keeps to OpenAI's form."""
-    told = _decoded(target, body)
-    if told.choices is not None:
+    native = _decode(target, body)
+    if native.choices is not None:
         return structs.replace(openai_answer.answer(target, body), raw=None, form=None)
-    if told.response is None and told.tool_calls is None:
-        raise faults.garbage(target, "It has no response", body)
-    message = read_message({"tool_calls": told.tool_calls})
-    text, thought = split_thinking(_text(told.response))
+    if native.response is None and native.tool_calls is None:
+        raise garbage(target, "It has no response", body)
+    message = read_message({"tool_calls": native.tool_calls})
+    text, thought = split_thinking(_text(native.response))
     calls = tuple(whole_call(call, n, None) for n, call in enumerate(message.calls))
-    choice = Choice(finish_reason=told.finish_reason)
+    choice = Choice(finish_reason=native.finish_reason)
     check(target, choice)
     return Answer(
-        text=None if told.response is None else text,
+        text=None if native.response is None else text,
         reasoning=thought or None,
         tool_calls=calls,
-        finish_reason=finish_of(choice, bool(calls)) or ended(bool(calls)),
-        usage=openai_usage(target, told.usage),
+        finish_reason=finish_of(choice, bool(calls)) or natural_end(bool(calls)),
+        usage=read_usage(target, native.usage).usage,
     )
 
 
-class Decoder(openai_stream.Decoder):
+class WorkersAIReader(OpenAIReader):
     """Reads a stream of native pieces, of OpenAI's chunks, or of both. Native ones know no
     finish reason: `[DONE]` finishes them."""
 
     passes_on = False
 
-    def fault(self, data: bytes) -> Fault:
-        """The fault that an event tells."""
-        return _fault(self.target, data)
+    def fault_of(self, data: bytes) -> Fault:
+        """The fault that an event holds."""
+        return fault(self.target, None, {}, data)
 
-    def done(self) -> None:
-        """Takes `[DONE]` for the finish reason that native pieces do not tell."""
+    def read_done(self) -> None:
+        """Takes `[DONE]` for the finish reason that native pieces lack."""
         if not self.finished:
-            self._native(Inner(finish_reason=ended(self.called)))
+            self._read_native(NativeAnswer(finish_reason=natural_end(self.called)))
 
-    def read(self, data: bytes) -> None:
-        """Reads one piece."""
-        told = _decoded(self.target, data)
-        if told.choices is not None:
-            super().read(data)
-        elif told == Inner():
-            self.pass_over(data)
-        else:
-            response = nesting.decode_leniently(data).get("response") if has_halves(data) else None
-            halved = response if isinstance(response, str) else None
-            self._native(told, read_message({"content": halved}) if halved else None)
+    def read_chunk(self, data: bytes) -> bool:
+        """Reads a piece."""
+        native = _decode(self.target, data)
+        if native.choices is not None:
+            return super().read_chunk(data)
+        if native == NativeAnswer():
+            return False
+        response = nesting.decode_leniently(data).get("response") if has_halves(data) else None
+        halved = read_message({"content": response}) if isinstance(response, str) else None
+        self._read_native(native, halved)
+        return True
 
-    def whole(self, body: bytes) -> None:
+    def read_whole(self, body: bytes) -> None:
         """Reads the answer of a model that does not stream."""
-        self.out.append(as_chunk(answer(self.target, body)))
+        self.chunks.append(to_chunk(answer(self.target, body)))
         self.finished = True
 
-    def _native(self, told: Inner, halved: openai_answer.Message | None = None) -> None:
+    def _read_native(self, native: NativeAnswer, halved: MessagePiece | None = None) -> None:
         """Takes a native piece for the chunk that it would be in OpenAI's form."""
-        message = {"content": _text(told.response), "tool_calls": told.tool_calls}
-        choice = Choice(delta=message, finish_reason=told.finish_reason)
-        report = read_openai(self.target, told.usage)
-        self.read_choice(openai_answer.Completion(), choice, report, halved=halved)
+        message = {"content": _text(native.response), "tool_calls": native.tool_calls}
+        choice = Choice(delta=message, finish_reason=native.finish_reason)
+        report = read_usage(self.target, native.usage)
+        self.read_choice(Completion(), choice, report, halved=halved)
 
 
-def decoder(target: Target) -> Decoder:
-    """A reader for one streamed answer."""
-    return Decoder(target)
+def decoder(target: Target) -> StreamDecoder:
+    """A decoder for one streamed answer."""
+    return StreamDecoder(target, WorkersAIReader(target))
 
 
 def fault(
     target: Target,
-    status: int,
+    status: int | None,
     headers: Mapping[str, str],
     body: bytes,
     now: float | None = None,
 ) -> Fault:
     """What an answer of another status than 2xx means, or what the binding threw."""
-    return _fault(target, body, status, headers, now)
+    error = read_error(body)
+    prefix = _CODE.match(error.message)
+    number = int(prefix[1]) if prefix else error.number
+    known = _CODES.get(number) if number else None
+    if known:
+        message = error.message[prefix.end() :] if prefix else error.message
+        error = structs.replace(error, message=message, code=str(number))
+    return make_fault(target, error, known or status, headers, now)
 
 
-def embedding_request(target: Target, ask: EmbeddingRequest) -> Outgoing:
+def embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
     """The call for embeddings. Raises InvalidRequest for what the models do not take."""
-    if not all(isinstance(text, str) for text in ask.input):
+    if not all(isinstance(text, str) for text in request.input):
         raise InvalidRequest("input: Workers AI embeds texts, not tokens.", param="input")
-    if ask.dimensions is not None:
+    if request.dimensions is not None:
         raise InvalidRequest(
             "dimensions: the models of Workers AI have their own.", param="dimensions"
         )
-    inputs = {**target.model.send, "text": ask.input}
+    inputs = {**target.model.send, "text": request.input}
     return Outgoing(url=_url(target), body=msgspec.json.encode(inputs))
 
 
-def embeddings(target: Target, ask: EmbeddingRequest, body: bytes) -> Embeddings:
+def embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
     """Reads the vectors."""
-    try:
-        told = _VECTORS.decode(mend(body))
-    except faults.UNREADABLE as error:
-        raise faults.unread(target, error, body) from error
+    response = decode(target, _EMBEDDINGS, mend(body))
     return Embeddings(
-        vectors=vectors(target, ask, told.data or [], body),
+        vectors=convert_vectors(target, request, response.data or [], body),
         model=target.model.wire_id,
-        usage=openai_usage(target, told.usage, len(ask.input)),
+        usage=read_usage(target, response.usage, len(request.input)).usage,
     )
 
 
@@ -257,14 +269,14 @@ def _part(part: Part, large: memoryview | None) -> Any:
     return {"type": part.type, "image_url": {"url": Piece(large), **detail}}
 
 
-def _response_format(asked: ResponseFormat | None) -> dict[str, Any] | None:
+def _response_format(form: ResponseFormat | None) -> dict[str, Any] | None:
     """The schema stands bare here, not in OpenAI's wrapping; its name becomes the title."""
-    if asked is None or asked.json_schema is None:
+    if form is None or form.json_schema is None:
         return None
-    wanted = asked.json_schema
-    told = {"title": wanted.name, "description": wanted.description}
-    named = {name: text for name, text in told.items() if text}
-    return {"type": "json_schema", "json_schema": named | (wanted.schema_ or {})}
+    schema = form.json_schema
+    names = {"title": schema.name, "description": schema.description}
+    named = {name: text for name, text in names.items() if text}
+    return {"type": "json_schema", "json_schema": named | (schema.schema_ or {})}
 
 
 def _text(response: Any) -> str:
@@ -274,31 +286,11 @@ def _text(response: Any) -> str:
     return msgspec.json.encode(response).decode()
 
 
-def _decoded(target: Target, data: bytes) -> Inner:
-    try:
-        told = _INNER.decode(mend(data))
-    except faults.UNREADABLE as error:
-        raise faults.unread(target, error, data) from error
-    if told.errors or told.error:
-        raise _fault(target, data)
-    return told
-
-
-def _fault(
-    target: Target,
-    body: bytes,
-    status: int | None = None,
-    headers: Mapping[str, str] = {},
-    now: float | None = None,
-) -> Fault:
-    told = faults.read(body)
-    prefix = _CODE.match(told.message)
-    number = int(prefix[1]) if prefix else told.number
-    known = _CODES.get(number) if number else None
-    if known:
-        message = told.message[prefix.end() :] if prefix else told.message
-        told = structs.replace(told, message=message, code=str(number))
-    return faults.fault(target, told, known or status, headers, now)
+def _decode(target: Target, data: bytes) -> NativeAnswer:
+    native = decode(target, _NATIVE, mend(data))
+    if native.errors or native.error:
+        raise fault(target, None, {}, data)
+    return native
 
 
 def _url(target: Target) -> str:

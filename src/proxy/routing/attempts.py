@@ -13,7 +13,7 @@ from proxy.core.chat import Attempt
 from proxy.core.errors import GIVEN_UP, Fault, FaultKind, ProxyError, without_frames
 from proxy.core.permit import Permit, Refusal, Reservation
 from proxy.core.ports import Clock, Outgoing, Random
-from proxy.providers.adapter import Target
+from proxy.providers.target import Target
 from proxy.routing.allowance import Allowance, out_of_time
 from proxy.routing.failure import as_proxy_error, limited, passed_over, refused, told
 from proxy.routing.retry import Retrying, delay

@@ -20,7 +20,7 @@ from proxy.core.errors import (
     without_frames,
 )
 from proxy.core.permit import Refusal
-from proxy.providers.adapter import Target
+from proxy.providers.target import Target
 
 _ERRORS: dict[FaultKind, type[ProxyError]] = {
     "bad_request": InvalidRequest,

@@ -8,8 +8,8 @@ from msgspec import Struct
 from proxy.core.errors import Fault
 from proxy.core.ports import Clock, ProviderBoard, Upstream
 from proxy.core.receive import drain, read_head
-from proxy.providers.adapter import Target
 from proxy.providers.registry import ADAPTERS
+from proxy.providers.target import Target
 
 PROBE_SECONDS = 10.0
 """What a provider has for its whole answer."""

@@ -19,7 +19,7 @@ from proxy.core.chat import ChatRequest, Message, Part
 from proxy.core.errors import Fault, InvalidRequest, without_frames
 from proxy.core.nesting import Decoder
 from proxy.core.ports import URL, Outgoing, ParseURL, Reply, Upstream
-from proxy.providers.adapter import Target
+from proxy.providers.target import Target
 
 LIMIT = 20 * 1024 * 1024
 """Bytes of images in one request."""

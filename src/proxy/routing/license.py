@@ -4,7 +4,7 @@ from collections.abc import Collection
 from fnmatch import fnmatchcase
 
 from proxy.core.principal import Grant
-from proxy.providers.catalog import Model, undated
+from proxy.providers.specs import Model, undated
 from proxy.routing.names import Names
 
 

@@ -29,10 +29,11 @@ from proxy.core.permit import Permit, Reservation
 from proxy.core.ports import VECTORS_BYTES, Outgoing, Ports, Reply
 from proxy.core.receive import read_body, read_head
 from proxy.core.settings import RoutingSettings
-from proxy.providers import faults
-from proxy.providers.adapter import Adapter, Target
+from proxy.providers.adapter import Adapter
+from proxy.providers.garbage import garbage
 from proxy.providers.registry import ADAPTERS
-from proxy.providers.wire import VECTOR_VALUES
+from proxy.providers.target import Target
+from proxy.providers.vectors import VECTOR_VALUES
 from proxy.routing.allowance import Allowance
 from proxy.routing.attempts import Run, Terms
 from proxy.routing.images import Fitting
@@ -66,7 +67,7 @@ class Done(Struct, frozen=True):
     def cost(self, usage: Usage, *, estimated: bool) -> Cost:
         """What the answer cost, by the model that gave it. estimated: whether the provider has
         not reported what it used."""
-        cost = self.target.model.cost(usage)
+        cost = self.target.model.prices.cost(usage)
         return Cost(cost.nano_usd, "estimated") if estimated and cost.origin else cost
 
 
@@ -182,7 +183,7 @@ class Manager:
             found: list[Embeddings] = []
             for part in _parts(ask, target.spec.embedding_inputs):
                 if sum(len(vector) for each in found for vector in each.vectors) > VECTOR_VALUES:
-                    raise faults.garbage(target, "It holds too many numbers", b"", blame="proxy")
+                    raise garbage(target, "It holds too many numbers", b"", blame="proxy")
                 request = built(target, part) if found else outgoing
                 reply = await self._send(adapter, target, request, permit, first_byte)
                 with _observed(target, permit):
@@ -275,7 +276,7 @@ class Manager:
         )
 
     def _candidate(self, target: Target, permit: Permit) -> Candidate:
-        cost = target.model.cost(permit.expected(target.model.max_output))
+        cost = target.model.prices.cost(permit.expected(target.model.max_output))
         return Candidate(target, self._watch.measure(target), cost.nano_usd)
 
     def timeout(self, routing: Routing) -> float:

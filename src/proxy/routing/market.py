@@ -22,14 +22,14 @@ class Market:
         input tokens, reasoning part of the output tokens."""
         listed = self._catalog.find(provider, model)
         usage = Usage(input=input, output=output, cached=cached, reasoning=reasoning)
-        return listed.cost(usage).nano_usd if listed else None
+        return listed.prices.cost(usage).nano_usd if listed else None
 
     def alternatives(self, provider: str, model: str) -> Sequence[tuple[str, str]]:
         """The other models of the same tier, one a provider, and the same model elsewhere."""
         listed = self._catalog.find(provider, model)
         if listed is None:
             return ()
-        same = self._catalog.offers(model)
+        same = self._catalog.find_all(model)
         if listed.mode == "chat":
             tier = self._catalog.tier_of(listed)
             of_tier = (self._catalog.tier_model(name, tier) for name in self._configured)

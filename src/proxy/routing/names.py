@@ -10,7 +10,8 @@ from typing import Literal
 
 from proxy.core.chat import TIERS
 from proxy.core.errors import NotFound
-from proxy.providers.catalog import Catalog, Model
+from proxy.providers.catalog import Catalog
+from proxy.providers.specs import Model
 from proxy.routing.needs import Needs
 
 
@@ -39,9 +40,9 @@ class Names:
         head, _, rest = name.partition("/")
         if rest and head in self._catalog.providers:
             return self._at(head, rest, needs)
-        if named := self._catalog.named(name):
+        if named := self._catalog.find_named(name):
             return sorted(named, key=lambda model: order.index(model.provider))
-        alike = self._catalog.alike(name)
+        alike = self._catalog.find_similar(name)
         raise NotFound(
             f"The model {name!r} is not known."
             + (f" Do you mean {' or '.join(alike[:3])}?" if alike else "")
@@ -56,7 +57,7 @@ class Names:
         catalogue lists none."""
         head, _, rest = name.partition("/")
         if not (rest and head in self._catalog.providers):
-            return self._catalog.named(name)
+            return self._catalog.find_named(name)
         tier = self._catalog.tier_model(head, rest) if rest in TIERS else None
         model = tier or self._catalog.find(head, rest)
         return [model] if model else []

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from proxy.core.chat import ChatRequest
-from proxy.providers.catalog import Ability, Model
+from proxy.providers.specs import Ability, Model
 
 
 class Needs(Struct, frozen=True):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 
 from proxy.core.errors import InvalidRequest
-from proxy.providers.adapter import Target
+from proxy.providers.target import Target
 
 TOO_LONG = 2
 """So many times its context the prompt must be estimated at before a model is not asked at all.

@@ -14,8 +14,10 @@ from proxy.core.chat import TIERS, ModelEntry, Routing
 from proxy.core.errors import InvalidRequest, NoProviderAvailable, PermissionDenied
 from proxy.core.principal import Grant
 from proxy.core.settings import RoutingSettings, name_variable
-from proxy.providers.adapter import Target
-from proxy.providers.catalog import Catalog, Model
+from proxy.providers.catalog import Catalog
+from proxy.providers.prices import Prices
+from proxy.providers.specs import Model
+from proxy.providers.target import Target
 from proxy.routing.breaker import View
 from proxy.routing.health import Check
 from proxy.routing.license import License
@@ -120,10 +122,10 @@ class Selection:
             secrets=self._secrets,
         )
 
-    def _stand_in(self, model: Model) -> Model | None:
+    def _stand_in(self, model: Model) -> Prices | None:
         if model.is_priced or not self._counts_unpriced:
             return None
-        return self._catalog.dearest(model.provider, model.mode)
+        return self._catalog.highest_prices(model.provider, model.mode)
 
     def probe_target(self, provider: str) -> Target:
         """The provider itself, for a call that concerns no model."""

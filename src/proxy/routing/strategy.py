@@ -13,7 +13,7 @@ from math import log
 
 from msgspec import Struct
 
-from proxy.providers.adapter import Target
+from proxy.providers.target import Target
 from proxy.routing.measures import Measure
 
 EXPLORE = 0.02

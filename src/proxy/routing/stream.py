@@ -8,7 +8,7 @@ from proxy.core.chat import Chunk
 from proxy.core.errors import Fault
 from proxy.core.ports import Reply
 from proxy.core.sse import EVENT_LIMIT
-from proxy.providers.adapter import Decoder
+from proxy.providers.stream import StreamDecoder
 
 HEAD_LIMIT = EVENT_LIMIT
 """Bytes of a stream that may come before its first content."""
@@ -23,7 +23,7 @@ LINGER = 0.1
 class Stream:
     """An answer whose first content has come. `chunks` gives the rest as it arrives."""
 
-    def __init__(self, reply: Reply, decoder: Decoder) -> None:
+    def __init__(self, reply: Reply, decoder: StreamDecoder) -> None:
         self._reply = reply
         self._decoder = decoder
         self._pieces = reply.chunks()

@@ -13,7 +13,7 @@ from proxy.core.chat import Usage
 from proxy.core.errors import OK, Outcome
 from proxy.core.ports import Clock, Defer, Log, ProviderBoard, Random
 from proxy.core.settings import RoutingSettings
-from proxy.providers.adapter import Target
+from proxy.providers.target import Target
 from proxy.routing.breaker import Breakers, Pass, Policy, Transition, View, judge
 from proxy.routing.measures import Measure, Measures, Picture, Sample
 from proxy.routing.retry import RetryBudget

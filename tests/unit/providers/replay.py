@@ -8,9 +8,12 @@ from typing import NamedTuple
 from proxy.core.chat import Answer, Chunk, ToolCall, Usage
 from proxy.core.collect import Collector
 from proxy.core.errors import Fault
-from proxy.providers.adapter import Adapter, Decoder, Target
-from proxy.providers.catalog import Catalog, Model
+from proxy.providers.adapter import Adapter
+from proxy.providers.catalog import Catalog
 from proxy.providers.registry import ADAPTERS
+from proxy.providers.specs import Model
+from proxy.providers.stream import StreamDecoder
+from proxy.providers.target import Target
 
 ROOT = Path(__file__).parents[2] / "fixtures"
 OUTCOMES = Path(__file__).with_name("outcomes")
@@ -63,7 +66,7 @@ def outcomes(provider: str) -> dict[str, str]:
     return {case: expected for case, _, expected in (line.partition(" ") for line in lines)}
 
 
-def decode(decoder: Decoder, pieces: Iterable[bytes]) -> list[Chunk]:
+def decode(decoder: StreamDecoder, pieces: Iterable[bytes]) -> list[Chunk]:
     """All chunks of a stream that comes in these pieces."""
     chunks = [chunk for piece in pieces for chunk in decoder.feed(piece)]
     return chunks + decoder.end()

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from proxy.core.chat import TIERS, Cost, Usage
 from proxy.providers import catalog as module
-from proxy.providers.catalog import Catalog, Model
+from proxy.providers.catalog import Catalog
+from proxy.providers.specs import Model, ProviderSpec
 
 PATH = Path(module.__file__).with_name("catalog.json")
 TEXT = PATH.read_text()
@@ -67,7 +68,7 @@ def test_a_model_is_a_line_with_its_keys_in_order_below_its_provider() -> None:
     groups = [provider for provider, _ in groupby(m.provider for m in MODELS)]
     assert groups == list(CATALOG.providers)
     for block in json.loads(TEXT)["providers"].values():
-        assert list(block) == sorted(block, key=module.ProviderSpec.__struct_fields__.index)
+        assert list(block) == sorted(block, key=ProviderSpec.__struct_fields__.index)
 
 
 def test_the_file_is_small_and_has_no_key_twice() -> None:
@@ -80,12 +81,12 @@ def test_the_file_is_small_and_has_no_key_twice() -> None:
 
 
 @each_provider
-def test_every_provider_has_the_first_tiers(spec: module.ProviderSpec) -> None:
+def test_every_provider_has_the_first_tiers(spec: ProviderSpec) -> None:
     assert {"auto", "fast"} <= set(spec.tiers) <= set(TIERS)
 
 
 @each_provider
-def test_tiers_can_what_they_are_named_for(spec: module.ProviderSpec) -> None:
+def test_tiers_can_what_they_are_named_for(spec: ProviderSpec) -> None:
     for tier in spec.tiers:
         model = CATALOG.tier_model(spec.name, tier)
         assert model is not None and model.mode == "chat"
@@ -163,7 +164,7 @@ def test_old_names_still_mean_something(old: str, provider: str) -> None:
 def test_an_alias_leads_to_a_chat_model_and_hides_none(alias: str, meant: str) -> None:
     provider, _, id_ = meant.partition("/")
     assert CATALOG.models[provider, id_].mode == "chat"
-    assert not CATALOG.offers(alias) and alias not in TIERS
+    assert not CATALOG.find_all(alias) and alias not in TIERS
 
 
 @pytest.mark.parametrize("old", ["gemini-pro-vision", "gpt-4-vision-preview"])
@@ -214,9 +215,9 @@ def test_prices_are_the_providers(provider: str, id_: str, prices: tuple[Any, ..
 
 
 def test_models_are_found_by_name_and_by_tier() -> None:
-    offers = [model.provider for model in CATALOG.offers("openai/gpt-oss-120b")]
+    offers = [model.provider for model in CATALOG.find_all("openai/gpt-oss-120b")]
     assert offers == ["groq", "openrouter"]
-    assert CATALOG.offers("no-such-model") == []
+    assert CATALOG.find_all("no-such-model") == []
     assert CATALOG.tier_model("deepseek", "vision") is None
     for spec in PROVIDERS:
         auto = CATALOG.tier_model(spec.name, "auto")
@@ -229,7 +230,7 @@ def test_models_are_found_by_name_and_by_tier() -> None:
 def test_a_model_that_is_not_listed_passes_with_nothing_known(id_: str) -> None:
     model = CATALOG.model("huggingface", id_)
     assert (model.wire_id, model.can, model.context) == (id_, None, None)
-    assert model.cost(Usage(input=10, output=10)) == Cost(None)
+    assert model.prices.cost(Usage(input=10, output=10)) == Cost(None)
 
 
 # Costs
@@ -271,7 +272,7 @@ def test_a_model_that_is_not_listed_passes_with_nothing_known(id_: str) -> None:
     ],
 )
 def test_worked_examples(provider: str, id_: str, usage: Usage, nano_usd: int) -> None:
-    cost = CATALOG.models[provider, id_].cost(usage)
+    cost = CATALOG.models[provider, id_].prices.cost(usage)
     assert cost == Cost(nano_usd, "computed")
     assert cost.usd == nano_usd / 1e9
 
@@ -281,7 +282,7 @@ def test_worked_examples(provider: str, id_: str, usage: Usage, nano_usd: int) -
     ("provider", "id_"), [("openrouter", "openrouter/auto"), ("openrouter", "openai/gpt-4o")]
 )
 def test_what_the_provider_tells_wins(provider: str, id_: str, told: int) -> None:
-    cost = CATALOG.model(provider, id_).cost(Usage(input=1000, output=1000, cost=told))
+    cost = CATALOG.model(provider, id_).prices.cost(Usage(input=1000, output=1000, cost=told))
     assert cost == Cost(told, "provider")
 
 
@@ -296,18 +297,18 @@ def test_what_the_provider_tells_wins(provider: str, id_: str, told: int) -> Non
     ],
 )
 def test_an_unknown_price_is_none_and_never_nothing(model: Model, usage: Usage | None) -> None:
-    cost = model.cost(usage)
+    cost = model.prices.cost(usage)
     assert cost == Cost(None) and cost.usd is None
 
 
 def test_a_price_of_nothing_is_a_price() -> None:
     model = Model(provider="x", id="y", input=1.0, output=1.0, cached=0.0, cache_write=0.0)
-    assert model.cost(Usage(input=10, cached=4, cache_write=5)) == Cost(1_000, "computed")
+    assert model.prices.cost(Usage(input=10, cached=4, cache_write=5)) == Cost(1_000, "computed")
 
 
 def test_a_price_that_is_not_needed_may_be_unknown() -> None:
     model = Model(provider="x", id="y", mode="embedding", input=0.5)
-    assert model.cost(Usage(input=3)) == Cost(1_500, "computed")
+    assert model.prices.cost(Usage(input=3)) == Cost(1_500, "computed")
 
 
 tokens = st.integers(0, 10_000_000)
@@ -330,7 +331,7 @@ def priced(step: float) -> st.SearchStrategy[Model]:
 
 
 def nano(model: Model, usage: Usage) -> int:
-    cost = model.cost(usage).nano_usd
+    cost = model.prices.cost(usage).nano_usd
     assert cost is not None
     return cost
 

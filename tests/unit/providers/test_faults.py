@@ -13,7 +13,7 @@ from msgspec import structs
 
 from proxy.core.errors import Fault, Outcome
 from proxy.core.waits import LONGEST
-from proxy.providers import blame, faults
+from proxy.providers import blame, faults, garbage
 from tests.unit.providers import replay
 
 TO = replay.target("openai")
@@ -516,12 +516,12 @@ def test_no_key_is_told() -> None:
 def test_no_beginning_of_a_key_is_told_where_garbage_is_cut() -> None:
     for spaces in (*range(150, 230), *range(970, 1000)):
         body = b"x" * (spaces - 150) + b" " * 150 + replay.KEY.encode()
-        message = faults.garbage(TO, "Why", body).message
+        message = garbage.garbage(TO, "Why", body).message
         assert replay.KEY[:6] not in message
 
 
 def test_no_beginning_of_a_key_is_told_where_a_message_is_cut() -> None:
-    keys = replay.KEY * (faults.LOOKED_AT // len(replay.KEY) + 1)
+    keys = replay.KEY * (garbage.LOOKED_AT // len(replay.KEY) + 1)
     assert replay.KEY[:3] not in fault(401, {"message": keys}).message
 
 
@@ -580,7 +580,11 @@ def _patterns(value: Any) -> Iterator[re.Pattern[str]]:
 
 
 def test_no_phrase_repeats_without_a_limit() -> None:
-    found = list(_patterns((*vars(faults).values(), *vars(blame).values())))
+    found = list(
+        _patterns(
+            tuple(value for module in (faults, blame, garbage) for value in vars(module).values())
+        )
+    )
     assert len(found) > 10
     for pattern in found:
         assert not re.search(r"(?<!\\)[*+]|,\}", re.sub(r"\[[^]]*\]", "", pattern.pattern)), pattern

@@ -23,8 +23,8 @@ from proxy.core.chat import (
 )
 from proxy.core.errors import InvalidRequest
 from proxy.providers import gemini
-from proxy.providers.adapter import Target
-from proxy.providers.catalog import Model, ProviderSpec
+from proxy.providers.specs import Model, ProviderSpec
+from proxy.providers.target import Target
 
 HELLO = Message(role="user", content="Hello")
 FIRST = {"role": "user", "parts": [{"text": " "}]}

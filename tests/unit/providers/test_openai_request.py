@@ -21,8 +21,8 @@ from proxy.core.chat import (
     ToolCall,
 )
 from proxy.providers import openai
-from proxy.providers.adapter import Target
-from proxy.providers.catalog import Model, ProviderSpec
+from proxy.providers.specs import Model, ProviderSpec
+from proxy.providers.target import Target
 from tests.unit.providers import replay
 
 HELLO = (Message(role="user", content="Hello"),)

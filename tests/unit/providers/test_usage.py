@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from proxy.core.chat import EmbeddingRequest, Routing, Served, Usage
 from proxy.dialects import openai as dialect
-from proxy.providers.usage import DOLLAR, MARGIN, MOST_TOKENS, MOST_UNPRICED, openai_usage
+from proxy.providers.usage import DOLLAR, MARGIN, MOST_TOKENS, MOST_UNPRICED, read_usage
 from tests.unit.providers import replay
 
 STRANGE = [
@@ -70,10 +70,10 @@ def check(provider: str, model: str | None, usage: Usage | None) -> None:
     assert 0 <= usage.output <= 2 * limit
     for part in (usage.cached, usage.cache_write, usage.reasoning):
         assert part is None or 0 <= part <= limit
-    cost = priced.cost(usage).nano_usd
+    cost = priced.prices.cost(usage).nano_usd
     bound = MOST_UNPRICED
     if priced.is_priced:
-        bound = max(DOLLAR, priced.most(Usage(input=2 * limit, output=2 * limit)))
+        bound = max(DOLLAR, priced.prices.bound(Usage(input=2 * limit, output=2 * limit)))
     assert cost is None or 0 <= cost <= 2 * bound
     msgspec.msgpack.encode(usage)  # it can be kept
 
@@ -168,7 +168,7 @@ def test_in_groqs_own_place(report: str) -> None:
 
 def read(usage: Any, provider: str = "openai", model: str | None = None) -> str:
     report = Raw(usage.encode() if isinstance(usage, str) else msgspec.json.encode(usage))
-    return replay.tell_usage(openai_usage(replay.target(provider, model), report))
+    return replay.tell_usage(read_usage(replay.target(provider, model), report).usage)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from proxy.core.chat import EmbeddingRequest, Routing
 from proxy.core.errors import Fault
-from proxy.providers.wire import Thinking, call_id, split_thinking, vectors
+from proxy.providers.thinking import Thinking, split_thinking
+from proxy.providers.tool_calls import make_call_id
+from proxy.providers.vectors import convert_vectors
 from tests.unit.providers import replay
 
 TO = replay.target("openai")
@@ -58,7 +60,7 @@ def test_a_stream_without_an_event_says_what_came(body: bytes) -> None:
 
 
 def test_a_body_that_is_no_stream_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.providers.wire.EVENT_LIMIT", 10)
+    monkeypatch.setattr("proxy.providers.stream.EVENT_LIMIT", 10)
     assert refusal(b'{"a":"', b"0123456789").kind == "garbage"
 
 
@@ -137,9 +139,9 @@ def test_thinking_reads_the_same_however_it_is_cut(text: str, cuts: list[int]) -
 
 
 def test_a_made_up_id_tells_calls_apart_and_repeats() -> None:
-    assert call_id("answer", 0, "f", "{}") == call_id("answer", 0, "f", "{}")
-    assert call_id("answer", 0, "f", "{}") != call_id("answer", 1, "f", "{}")
-    assert call_id("a", "b") != call_id("ab")
+    assert make_call_id("answer", 0, "f", "{}") == make_call_id("answer", 0, "f", "{}")
+    assert make_call_id("answer", 0, "f", "{}") != make_call_id("answer", 1, "f", "{}")
+    assert make_call_id("a", "b") != make_call_id("ab")
 
 
 # Vectors
@@ -152,20 +154,20 @@ def ask(count: int, base64: bool) -> EmbeddingRequest:
 def test_vectors_come_in_the_form_that_was_asked_for() -> None:
     floats, text = (0.5, -0.25, 1.0), "AAAAPwAAgL4AAIA/"
     for told in (floats, text):
-        assert vectors(TO, ask(1, base64=False), [told], b"") == (floats,)
-        assert vectors(TO, ask(1, base64=True), [told], b"") == (text,)
+        assert convert_vectors(TO, ask(1, base64=False), [told], b"") == (floats,)
+        assert convert_vectors(TO, ask(1, base64=True), [told], b"") == (text,)
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False), max_size=8))
 def test_packed_vectors_unpack_to_themselves(floats: list[float]) -> None:
-    (packed,) = vectors(TO, ask(1, base64=True), [tuple(floats)], b"")
-    assert vectors(TO, ask(1, base64=False), [packed], b"") == (tuple(floats),)
+    (packed,) = convert_vectors(TO, ask(1, base64=True), [tuple(floats)], b"")
+    assert convert_vectors(TO, ask(1, base64=False), [packed], b"") == (tuple(floats),)
 
 
 @pytest.mark.parametrize("told", [[], ["AAAAPw==", "AAAAPw=="], ["no base64!"], ["AAA="]])
 def test_a_missing_or_broken_vector_is_garbage(told: list[str]) -> None:
     with pytest.raises(Fault) as raised:
-        vectors(TO, ask(1, base64=False), told, b"the body")
+        convert_vectors(TO, ask(1, base64=False), told, b"the body")
     assert raised.value.kind == "garbage"
     assert raised.value.message.endswith(": the body")
 

@@ -22,8 +22,8 @@ from proxy.core.chat import (
 )
 from proxy.core.errors import Fault, InvalidRequest
 from proxy.providers import workers_ai
-from proxy.providers.adapter import Target
-from proxy.providers.catalog import Model, ProviderSpec
+from proxy.providers.specs import Model, ProviderSpec
+from proxy.providers.target import Target
 from tests.unit.providers import replay
 
 HELLO = Message(role="user", content="Hello")

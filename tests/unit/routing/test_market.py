@@ -44,7 +44,7 @@ def test_alternatives_are_of_the_tier_and_configured() -> None:
 
 def test_an_embeddings_alternative_is_the_same_model_elsewhere() -> None:
     model = next(m for m in CATALOG.models.values() if m.mode == "embedding")
-    same = {(other.provider, other.id) for other in CATALOG.offers(model.id)}
+    same = {(other.provider, other.id) for other in CATALOG.find_all(model.id)}
     found = Market(CATALOG, tuple(CATALOG.providers)).alternatives(model.provider, model.id)
     assert set(found) == same - {(model.provider, model.id)}
 

@@ -20,7 +20,8 @@ from proxy.core.chat import Routing as Ask
 from proxy.core.errors import InvalidRequest, NoProviderAvailable, NotFound, PermissionDenied
 from proxy.core.principal import Grant
 from proxy.core.settings import read_settings
-from proxy.providers.catalog import Catalog, undated
+from proxy.providers.catalog import Catalog
+from proxy.providers.specs import undated
 from proxy.routing.health import Check
 from proxy.routing.needs import Needs
 from proxy.routing.selection import Question, Selection

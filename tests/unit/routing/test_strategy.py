@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.providers.adapter import Target
-from proxy.providers.catalog import Model, ProviderSpec
+from proxy.providers.specs import Model, ProviderSpec
+from proxy.providers.target import Target
 from proxy.routing.measures import Measure
 from proxy.routing.strategy import EXPLORE, EXPLORING, MEASURED, Candidate, Order, Scored, order
 

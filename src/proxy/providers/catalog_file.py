@@ -1,0 +1,107 @@
+"""Reads the catalogue's file and lists what is wrong with an edit of it, fault by fault."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from proxy.core.chat import TIERS
+from proxy.providers.specs import Mode, Model, ProviderSpec
+
+
+class _Outline(Struct, frozen=True, forbid_unknown_fields=True, rename={"about": "$about"}):
+    """The file with its entries unread, to tell what is wrong with each of them."""
+
+    providers: dict[str, Any]
+    models: tuple[Any, ...]
+    aliases: dict[str, str]
+    about: Any = None
+
+
+class CatalogFile(_Outline, frozen=True):
+    """The file, read."""
+
+    providers: dict[str, ProviderSpec]
+    models: tuple[Model, ...]
+
+
+def read_catalog(data: bytes) -> CatalogFile:
+    """Raises ValueError for a wrong file; the message lists each fault and its place."""
+    try:
+        file = msgspec.json.decode(data, type=CatalogFile)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        faults = list(_malformed(data)) or [str(error)]
+        raise ValueError("catalog.json: " + "; ".join(faults)) from error
+    if faults := [*_misfiled(file), *_misnamed(file), *_misleading(file)]:
+        raise ValueError("catalog.json: " + "; ".join(faults))
+    return file
+
+
+def _malformed(data: bytes) -> Iterator[str]:
+    """What is wrong with the form of the file."""
+    try:
+        outline = msgspec.convert(json.loads(data), _Outline)
+    except (ValueError, msgspec.ValidationError) as error:  # json's own tells line and column
+        yield str(error)
+        return
+    entries: list[tuple[str, Any, type[Struct]]] = [
+        (f"provider {name}", entry, ProviderSpec) for name, entry in outline.providers.items()
+    ]
+    for number, entry in enumerate(outline.models, 1):
+        id_ = entry.get("id") if isinstance(entry, dict) else None
+        entries.append((f"model {id_ or f'number {number}'}", entry, Model))
+    for place, entry, kind in entries:
+        try:
+            msgspec.convert(entry, kind)
+        except msgspec.ValidationError as error:
+            yield f"{place}: {error}"
+
+
+def _misfiled(file: CatalogFile) -> Iterator[str]:
+    """Models of no provider, and models that stand twice."""
+    for (provider, id_), count in Counter((m.provider, m.id) for m in file.models).items():
+        if provider not in file.providers:
+            yield f"model {id_}: there is no provider {provider}"
+        if count > 1:
+            yield f"model {id_} of {provider} stands {count} times"
+
+
+def _misnamed(file: CatalogFile) -> Iterator[str]:
+    """What the providers name that is not there or can't do what it is named for."""
+    models = {(model.provider, model.id): model for model in file.models}
+    for name, spec in file.providers.items():
+        for tier, id_ in spec.tiers.items():
+            if tier not in TIERS:
+                yield f"provider {name}: no tier is called {tier} (there are {', '.join(TIERS)})"
+            if reason := _unfit(models.get((name, id_)), "chat", tier):
+                yield f"provider {name}: tier {tier} names {id_}, {reason}"
+        id_ = spec.embedding_model or ""
+        if id_ and (reason := _unfit(models.get((name, id_)), "embedding")):
+            yield f"provider {name}: embedding_model names {id_}, {reason}"
+
+
+def _misleading(file: CatalogFile) -> Iterator[str]:
+    """Aliases that lead nowhere or hide what goes by that name."""
+    models = {f"{model.provider}/{model.id}" for model in file.models}
+    ids = {model.id for model in file.models}
+    for alias, meant in file.aliases.items():
+        if meant not in models:
+            yield f"alias {alias} names {meant}, which is not among the models"
+        if alias in TIERS or alias in ids:
+            yield f"alias {alias} hides the tier or model of that name"
+        if alias.partition("/")[0] in file.providers:
+            yield f"alias {alias} begins with a provider's name, which means its models"
+
+
+def _unfit(model: Model | None, mode: Mode, tier: str = "") -> str | None:
+    """Why a model can't stand where a provider names it; None if it can."""
+    if model is None:
+        return "which is not among its models"
+    if model.mode != mode:
+        return f"which is no {mode} model"
+    if tier in ("vision", "reasoning") and model.can is not None and tier not in model.can:
+        return f"which has no {tier}"
+    return None

@@ -1,0 +1,132 @@
+"""The entries of the catalogue (catalog.json): how a provider is spoken to, what a model can do and
+what it costs.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from proxy.providers.prices import Prices
+
+Dialect = Literal["openai", "gemini", "workers-ai"]
+Ability = Literal["vision", "tools", "json", "reasoning"]
+"""`json` means an answer that keeps to a JSON schema, not just any JSON."""
+Mode = Literal["chat", "embedding"]
+Price = Annotated[float, Meta(ge=0)]
+Tokens = Annotated[int, Meta(gt=0)]
+_SNAPSHOT = re.compile(
+    r"-(?:20\d\d-[01]\d-[0-3]\d|20\d\d[01]\d[0-3]\d|0\d\d"
+    r"|(?:preview|exp)-[01]\d-(?:[0-3]\d|20\d\d))$"
+)
+"""The end of a name that says which snapshot of a model it is: -2024-08-06, -20250929, and at
+Google -001, -preview-05-20, -preview-09-2025. A bare month and day (-0528) is none: some of those
+are models of their own, at another price."""
+
+
+class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a provider is spoken to, and its model for each tier."""
+
+    name: str = ""
+    dialect: Dialect
+    base_url: str | None = None
+    keyless: bool = False
+    """Whether it is called without a key (a local server, a binding)."""
+    headers: dict[str, str] = {}
+    """Sent with every request, beside the key."""
+    rename: dict[str, str] = {}
+    """Fields that it calls by another name, e.g. {"max_tokens": "max_completion_tokens"}."""
+    drop: tuple[str, ...] = ()
+    """Fields that it refuses: left out, and named to the caller."""
+    defaults: dict[str, Any] = {}
+    """What it takes for a field that is left out, where that is certain: saying it and
+    leaving it out is one and the same request."""
+    unknown_fields: bool = True
+    """Whether a caller's fields that the proxy does not know are sent on to it."""
+    roles: dict[str, str] = {}
+    """Roles that it does not know and what they become, e.g. {"developer": "system"}."""
+    stream_usage: bool = True
+    """Whether it takes `stream_options.include_usage`."""
+    fetches_images: bool = True
+    """Whether it takes images by URL; for others the proxy fetches them."""
+    tool_id_limit: int | None = None
+    """The longest tool call id that it takes; longer ones are replaced, consistently."""
+    message_drop: tuple[str, ...] = ()
+    """Fields of a message, or of its tool calls, that it refuses: left out, where another
+    provider's answer has come back in the history."""
+    text_parts: bool = True
+    """Whether it takes a message's texts as a list of parts; where not, they become one text."""
+    tool_turn: dict[str, str] = {}
+    """Fields that it wants on an assistant message with tool calls, and what to put where
+    the message has none, e.g. {"reasoning_content": ""}."""
+    json_schema: bool = True
+    """Whether it takes a response_format of type json_schema; where not, json_object is
+    sent and the schema goes into a system message."""
+    efforts: dict[str, str] = {}
+    """Values of reasoning_effort that it refuses and what they become, e.g.
+    {"minimal": "low"}."""
+    custom_tools: bool = False
+    """Whether it has OpenAI's tools of type `custom`; requests with one go to no other provider."""
+    probe_path: str = "/models"
+    """What a health check asks for, under the base URL: it must need the key."""
+    tiers: dict[str, str] = {}
+    """Its model for each tier; a tier that is missing here is not offered."""
+    embedding_model: str | None = None
+    """The model for embeddings when none is named."""
+    vendors: bool = False
+    """Whether it resells other vendors' models and takes OpenRouter's `provider` object, which
+    chooses among them."""
+    embedding_inputs: Annotated[int, Meta(gt=0)] | None = None
+    """How many inputs it embeds at once; more are sent in parts. None: all that a caller may."""
+
+
+class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model at a provider. Prices in US dollars per million tokens, None where unknown."""
+
+    provider: str
+    id: str
+    mode: Mode = "chat"
+    input: Price | None = None
+    output: Price | None = None
+    cached: Price | None = None
+    """Input tokens read from the provider's prompt cache; None: as `input`."""
+    cache_write: Price | None = None
+    """Input tokens written to the provider's prompt cache; None: as `input`."""
+    context: Tokens | None = None
+    max_output: Tokens | None = None
+    can: frozenset[Ability] | None = None
+    """None: not known, so nothing is ruled out."""
+    streams: bool = True
+    """Whether it can stream its answer."""
+    upstream: str | None = None
+    """What the provider calls it, where `id` is not that (one of its models, in one mode)."""
+    send: dict[str, Any] = {}
+    """Fields of the body that it is sent where the caller does not give them."""
+    with_tools: dict[str, Any] = {}
+    """Fields that a request with tools must have there, whatever the caller says of them."""
+    rename: dict[str, str] = {}
+    drop: tuple[str, ...] = ()
+    message_drop: tuple[str, ...] = ()
+    efforts: dict[str, str] = {}
+    json_schema: bool | None = None
+    """None: as its provider."""
+
+    @property
+    def wire_id(self) -> str:
+        """What the provider calls it."""
+        return self.upstream or self.id
+
+    @property
+    def prices(self) -> Prices:
+        """Its line of the price list."""
+        return Prices(self.input, self.output, self.cached, self.cache_write)
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether the cost of any usage is known."""
+        return self.input is not None and (self.output is not None or self.mode == "embedding")
+
+
+def undated(name: str) -> str:
+    """A model's name without the mark of a snapshot."""
+    return _SNAPSHOT.sub("", name)
