@@ -14,17 +14,17 @@ from proxy.providers.target import Target
 class Adapter(Protocol):
     """A provider's dialect."""
 
-    def request(self, target: Target, chat: ChatRequest) -> Outgoing:
+    def build_request(self, target: Target, chat: ChatRequest) -> Outgoing:
         """The call. Raises InvalidRequest for what this dialect can in no way carry."""
 
-    def answer(self, target: Target, body: bytes) -> Answer:
+    def read_answer(self, target: Target, body: bytes) -> Answer:
         """Reads a whole answer of status 2xx. Raises Fault("garbage") that says what came
         where something needed is missing, or the Fault that the body itself holds."""
 
-    def decoder(self, target: Target) -> StreamDecoder:
+    def make_decoder(self, target: Target) -> StreamDecoder:
         """A decoder for one streamed answer."""
 
-    def fault(
+    def read_fault(
         self,
         target: Target,
         status: int,
@@ -35,11 +35,11 @@ class Adapter(Protocol):
         """What an answer of another status means. now: seconds since 1970; without it no moment
         that the answer names is read as a wait. Never raises, whatever the body is."""
 
-    def embedding_request(self, target: Target, request: EmbeddingRequest) -> Outgoing:
+    def build_embedding_request(self, target: Target, request: EmbeddingRequest) -> Outgoing:
         """The call for embeddings. Raises InvalidRequest where the provider has none."""
 
-    def embeddings(self, target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
+    def read_embeddings(self, target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
         """Reads the vectors, in the form that the request wants. Raises Fault like `answer`."""
 
-    def probe(self, target: Target) -> Outgoing:
+    def build_probe(self, target: Target) -> Outgoing:
         """The cheapest call that needs the key: it lists models or the like."""

@@ -13,7 +13,7 @@ from proxy.providers.specs import Mode, Model, ProviderSpec
 
 
 class _Outline(Struct, frozen=True, forbid_unknown_fields=True, rename={"about": "$about"}):
-    """The file with its entries unread, to tell what is wrong with each of them."""
+    """The file with its entries unread, so that each is judged by itself."""
 
     providers: dict[str, Any]
     models: tuple[Any, ...]

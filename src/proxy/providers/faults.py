@@ -59,51 +59,47 @@ def _meaning(
     return _Meaning(numbers, re.compile(phrase, re.IGNORECASE), kind, lacks, code)
 
 
+_FLAGGED = r"flagged|moderation|content.?(policy|filter)|guardrail"
+"""The request was stopped by a filter of its content."""
+_TOO_LONG = (
+    r"context.(length|window|size)|token count.{0,80}exceeds|prompt is too long"
+    r"|reduce the length|`max_new_tokens` must be"
+)
+"""The prompt is longer than the model's context."""
+_NO_SUCH_MODEL = (
+    r"model_?not_?(found|supported|available)|model_(decommissioned|unavailable)"
+    r"|\b(invalid|unknown)_model\b"
+    r"|\b(invalid|unknown|unsupported|unrecogni[sz]ed|no such|no|find( the)?) model\b"
+    r"(?! (param|arg|option|setting|config|input|output))"
+    r"|not a (valid|supported|known) model|supported api model names"
+    r"|model not (exist|found)|model (identifier|id|name)\b.{0,100} is (invalid|unknown)"
+    r"|models?[:/]? ?['\"`]?[^\s'\"`]{1,100}['\"`]? (is |was )?not found"
+    r"|(requested|specified) model is not supported"
+    r"|model ['\"`]?[^\s'\"`]{1,100}['\"`]? is (not supported|unknown)\b"
+    r"(?! (with|in|for|when)\b)"
+    r"|model\b.{0,100} (does( not|n't) exist|(can|could)( ?not|n?'t) be found"
+    r"|supported by (any )?provider"
+    r"|(is|was) (unavailable|not recogni[sz]ed)|(is|was)( not|n't| no longer) available"
+    r"|(is|was|has been) (deprecated|retired|removed"
+    r"|decommissioned|discontinued|shut down))"
+)
+"""There is no such model, or no longer."""
+_INCAPABLE = (
+    r"tool_use_failed|json_validate_failed|unsupported|not support|unknown (variant|name)"
+    r"|unknown parameter|unrecognized request argument|unavailable now|not enabled for"
+    r"|not used by the model|supports at most|template not found"
+    r"|thought_signature|reasoning_content"
+)
+"""The model can't do what the request wants."""
+
 _MEANINGS = (
+    _meaning("403", _FLAGGED, "bad_request", code="content_filter"),
     _meaning(
-        "403",
-        r"flagged|moderation|content.?(policy|filter)|guardrail",
-        "bad_request",
-        code="content_filter",
+        "400 413 422 500", _TOO_LONG, "bad_request", lacks=True, code="context_length_exceeded"
     ),
-    _meaning(
-        "400 413 422 500",
-        r"context.(length|window|size)|token count.{0,80}exceeds|prompt is too long"
-        r"|reduce the length|`max_new_tokens` must be",
-        "bad_request",
-        lacks=True,
-        code="context_length_exceeded",
-    ),
-    _meaning(
-        "400 422",
-        r"model_?not_?(found|supported|available)|model_(decommissioned|unavailable)"
-        r"|\b(invalid|unknown)_model\b"
-        r"|\b(invalid|unknown|unsupported|unrecogni[sz]ed|no such|no|find( the)?) model\b"
-        r"(?! (param|arg|option|setting|config|input|output))"
-        r"|not a (valid|supported|known) model|supported api model names"
-        r"|model not (exist|found)|model (identifier|id|name)\b.{0,100} is (invalid|unknown)"
-        r"|models?[:/]? ?['\"`]?[^\s'\"`]{1,100}['\"`]? (is |was )?not found"
-        r"|(requested|specified) model is not supported"
-        r"|model ['\"`]?[^\s'\"`]{1,100}['\"`]? is (not supported|unknown)\b"
-        r"(?! (with|in|for|when)\b)"
-        r"|model\b.{0,100} (does( not|n't) exist|(can|could)( ?not|n?'t) be found"
-        r"|supported by (any )?provider"
-        r"|(is|was) (unavailable|not recogni[sz]ed)|(is|was)( not|n't| no longer) available"
-        r"|(is|was|has been) (deprecated|retired|removed"
-        r"|decommissioned|discontinued|shut down))",
-        "not_found",
-        code="model_not_found",
-    ),
+    _meaning("400 422", _NO_SUCH_MODEL, "not_found", code="model_not_found"),
     _meaning("404", r"no endpoints found that support", "bad_request", lacks=True),
-    _meaning(
-        "400 422",
-        r"tool_use_failed|json_validate_failed|unsupported|not support|unknown (variant|name)"
-        r"|unknown parameter|unrecognized request argument|unavailable now|not enabled for"
-        r"|not used by the model|supports at most|template not found"
-        r"|thought_signature|reasoning_content",
-        "bad_request",
-        lacks=True,
-    ),
+    _meaning("400 422", _INCAPABLE, "bad_request", lacks=True),
     _meaning("500 501", r"not support", "bad_request", lacks=True),
 )
 """The first that fits is taken."""

@@ -13,24 +13,15 @@ from proxy.core.errors import InvalidRequest
 from proxy.core.nesting import Decoder
 from proxy.core.ports import Outgoing
 from proxy.providers.faults import fault_within
-from proxy.providers.faults import read_fault as fault
+from proxy.providers.faults import read_fault as read_fault
 from proxy.providers.garbage import decode
-from proxy.providers.gemini_answer import GeminiReader, answer
+from proxy.providers.gemini_answer import GeminiReader
+from proxy.providers.gemini_answer import read_answer as read_answer
 from proxy.providers.gemini_request import chat_body
 from proxy.providers.stream import StreamDecoder
 from proxy.providers.target import Target
 from proxy.providers.usage import UNREPORTED, Counts, believe, read_object
 from proxy.providers.vectors import VECTOR_VALUES, convert_vectors
-
-__all__ = [
-    "answer",
-    "decoder",
-    "embedding_request",
-    "embeddings",
-    "fault",
-    "probe",
-    "request",
-]
 
 
 class _ContentEmbedding(Struct):
@@ -52,7 +43,7 @@ _MODEL = re.compile(rf"(?:(?:publishers/{_SEGMENT}/)?models|tunedModels)/{_SEGME
 """A model's resource name. A segment of dots would lead out of the models, with the proxy's key."""
 
 
-def request(target: Target, chat: ChatRequest) -> Outgoing:
+def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer."""
     body, dropped = chat_body(target, chat)
     method = ":streamGenerateContent?alt=sse" if chat.stream else ":generateContent"
@@ -64,12 +55,12 @@ def request(target: Target, chat: ChatRequest) -> Outgoing:
     )
 
 
-def decoder(target: Target) -> StreamDecoder:
+def make_decoder(target: Target) -> StreamDecoder:
     """A decoder for one streamed answer."""
     return StreamDecoder(target, GeminiReader(target))
 
 
-def embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
+def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
     """The call for embeddings: one batch. Raises InvalidRequest for tokens in place of text."""
     texts = [text for text in request.input if isinstance(text, str)]
     if len(texts) != len(request.input):
@@ -84,7 +75,7 @@ def embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
     )
 
 
-def embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
+def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
     """Reads the vectors."""
     response = decode(target, _EMBEDDINGS, body, VECTOR_VALUES)
     if response.error:
@@ -98,7 +89,7 @@ def embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embedd
     )
 
 
-def probe(target: Target) -> Outgoing:
+def build_probe(target: Target) -> Outgoing:
     """The call that a health check makes."""
     url = f"{target.base_url.rstrip('/')}{target.spec.probe_path}?pageSize=1"
     return Outgoing(method="GET", url=url, headers=_headers(target, "application/json"))

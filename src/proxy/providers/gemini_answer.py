@@ -20,19 +20,10 @@ from proxy.providers.target import Target
 from proxy.providers.tool_calls import make_call_id
 from proxy.providers.usage import UNREPORTED, Counts, believe, is_absent, read_number, read_object
 
-_BROKEN_OFF = frozenset(
-    {
-        "MALFORMED_FUNCTION_CALL",
-        "UNEXPECTED_TOOL_CALL",
-        "TOO_MANY_TOOL_CALLS",
-        "MALFORMED_RESPONSE",
-        "MISSING_THOUGHT_SIGNATURE",
-        "LANGUAGE",
-        "NO_IMAGE",
-        "IMAGE_OTHER",
-        "OTHER",
-    }
-)
+_BROKEN_OFF = frozenset({
+    "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE",
+    "MISSING_THOUGHT_SIGNATURE", "LANGUAGE", "NO_IMAGE", "IMAGE_OTHER", "OTHER",
+})  # fmt: skip
 """Reasons which say that there is no answer to this request, or none that is whole. Another
 model may have one; it says nothing of what this one does with others."""
 
@@ -118,7 +109,7 @@ _RESPONSE = nesting.Decoder(
 _LIST = nesting.Decoder(list[msgspec.Raw])
 
 
-def answer(target: Target, body: bytes) -> Answer:
+def read_answer(target: Target, body: bytes) -> Answer:
     """Reads a whole answer. Raises Fault."""
     reader = GeminiReader(target)
     reader.read_response(body)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from msgspec import Raw, Struct
 
 from proxy.core import splice
-from proxy.core.chat import NOTHING, ChatRequest, Function, ImageURL, Message, Part, ToolCall
+from proxy.core.chat import NOTHING, ChatRequest, ImageURL, Message, Part, Tool, ToolCall
 from proxy.core.errors import InvalidRequest
 from proxy.core.nesting import Decoder
 from proxy.core.ports import Body
@@ -67,7 +67,8 @@ def chat_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]
     kept = {name: value for name, value in settings.items() if name not in left_out}
     body: dict[str, Any] = {**model.send, **_conversation(target, chat)}
     if chat.tools:
-        body |= {"tools": [{"functionDeclarations": _declarations(chat)}]}
+        declared = [_declaration(tool, f"tools[{n}]") for n, tool in enumerate(chat.tools)]
+        body |= {"tools": [{"functionDeclarations": declared}]}
         body |= _tool_config(chat) | model.with_tools
     if config := _generation_config(target, chat, kept):
         body["generationConfig"] = {**body.get("generationConfig", {}), **config}
@@ -79,12 +80,12 @@ def _generation_config(target: Target, chat: ChatRequest, kept: dict[str, Any]) 
     config = {_NAMES[name]: value for name, value in kept.items() if name in _NAMES}
     if effort := kept.get("reasoning_effort"):
         config["thinkingConfig"] = _thinking(target, effort)
-    asked = chat.response_format
-    if asked and asked.type != "text":
+    form = chat.response_format
+    if form and form.type != "text":
         config["responseMimeType"] = "application/json"
-        if asked.json_schema and asked.json_schema.schema_:
+        if form.json_schema and form.json_schema.schema_:
             place = "response_format.json_schema.schema"
-            config["responseJsonSchema"] = _schema(asked.json_schema.schema_, place)
+            config["responseJsonSchema"] = _schema(form.json_schema.schema_, place)
     return config
 
 
@@ -96,25 +97,16 @@ def _thinking(target: Target, effort: str) -> dict[str, Any]:
     return shown | {"thinkingLevel": _LEVELS.get(effort, effort)}
 
 
-def _declarations(chat: ChatRequest) -> list[dict[str, Any]]:
-    for number, tool in enumerate(chat.tools):
-        if tool.function is None:
-            raise InvalidRequest(
-                f"tools[{number}]: Gemini takes functions only, not a tool of type {tool.type!r}.",
-                param=f"tools[{number}]",
-            )
-    return [
-        _declaration(tool.function, f"tools[{number}].function.parameters")
-        for number, tool in enumerate(chat.tools)
-        if tool.function
-    ]
-
-
-def _declaration(function: Function, place: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": function.name, "description": function.description or ""}
+def _declaration(tool: Tool, place: str) -> dict[str, Any]:
+    function = tool.function
+    if function is None:
+        reason = f"Gemini takes functions only, not a tool of type {tool.type!r}"
+        raise InvalidRequest(f"{place}: {reason}.", param=place)
+    fields: dict[str, Any] = {"name": function.name, "description": function.description or ""}
     if function.parameters:
-        told["parametersJsonSchema"] = _schema(function.parameters, place)
-    return told
+        schema = _schema(function.parameters, f"{place}.function.parameters")
+        fields["parametersJsonSchema"] = schema
+    return fields
 
 
 def _schema(schema: dict[str, Any], place: str) -> Any:
@@ -135,15 +127,15 @@ def _tool_config(chat: ChatRequest) -> dict[str, Any]:
     return {"toolConfig": {"functionCallingConfig": config}}
 
 
-class _Named(Struct):
+class _FunctionName(Struct):
     name: str
 
 
 class _AllowedTool(Struct):
-    function: _Named
+    function: _FunctionName
 
 
-class _Allowed(Struct):
+class _AllowedTools(Struct):
     """OpenAI's tool_choice of type `allowed_tools`: some of the tools."""
 
     mode: Literal["auto", "required"]
@@ -154,17 +146,17 @@ class _Allowed(Struct):
         return [tool.function.name for tool in self.tools]
 
 
-class _Choice(Struct):
-    allowed_tools: _Allowed
+class _ToolChoice(Struct):
+    allowed_tools: _AllowedTools
 
 
-_CHOICE = Decoder(_Choice)
+_TOOL_CHOICE = Decoder(_ToolChoice)
 
 
-def _allowed(chat: ChatRequest) -> _Allowed | None:
+def _allowed(chat: ChatRequest) -> _AllowedTools | None:
     """The tools that a choice allows, None where it is of another form."""
     try:
-        return _CHOICE.decode(chat.extra["tool_choice"]).allowed_tools
+        return _TOOL_CHOICE.decode(chat.extra["tool_choice"]).allowed_tools
     except (KeyError, *UNREADABLE):
         return None
 
@@ -187,10 +179,12 @@ def _conversation(target: Target, chat: ChatRequest) -> dict[str, Any]:
             role, parts = "user", _result_parts(message, names, place)
         else:
             role, parts = "user", _parts(message, raw, place)
-        before = contents[-1] if contents else None
-        if parts and before and before["role"] == role and _alike(before["parts"], parts):
+        if not parts:
+            continue
+        before: dict[str, Any] = contents[-1] if contents else {"role": ""}
+        if before["role"] == role and _holds_results(before["parts"]) == _holds_results(parts):
             before["parts"] += parts
-        elif parts:
+        else:
             contents.append({"role": role, "parts": parts})
     if not contents:  # Gemini answers no instruction alone
         return {"contents": [{"role": "user", "parts": system}]}
@@ -199,9 +193,8 @@ def _conversation(target: Target, chat: ChatRequest) -> dict[str, Any]:
     return {"contents": contents} | ({"systemInstruction": {"parts": system}} if system else {})
 
 
-def _alike(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
-    """Whether both are results of tools, or neither is."""
-    return ("functionResponse" in one[0]) == ("functionResponse" in other[0])
+def _holds_results(parts: list[dict[str, Any]]) -> bool:
+    return "functionResponse" in parts[0]
 
 
 def _parts(message: Message, raw: Raw | None, place: str) -> list[dict[str, Any]]:
@@ -231,12 +224,12 @@ class _InputAudio(Struct):
     format: str
 
 
-class _File(Struct):
+class _InputFile(Struct):
     file_data: Raw
 
 
 _INPUT_AUDIO = Decoder(_InputAudio)
-_FILE = Decoder(_File)
+_FILE = Decoder(_InputFile)
 _DATA_URL = re.compile(
     rb'"data:([\w.+/\\-]{1,200})(?:;[\w-]{1,100}=[^;,"\\]{0,200}){0,9};base64,', re.IGNORECASE
 )
@@ -313,18 +306,16 @@ def _result_parts(message: Message, names: dict[str, str], place: str) -> list[d
     id_ = message.tool_call_id or ""
     name = names.get(id_) or message.name
     if not name:
-        raise InvalidRequest(
-            f"{place}.tool_call_id names no call of an earlier message.",
-            param=f"{place}.tool_call_id",
-        )
+        place = f"{place}.tool_call_id"
+        raise InvalidRequest(f"{place} names no call of an earlier message.", param=place)
     parts = _parts(message, None, place)
     text = "".join(part["text"] for part in parts if "text" in part)
     result = _json(text)
     if _has_reference(result):  # Gemini would look for a part of that name
         result = text
     response = result if isinstance(result, dict) else {"result": result}
-    told = {"id": id_, "name": name, "response": response}
-    return [{"functionResponse": told}, *(part for part in parts if "text" not in part)]
+    others = (part for part in parts if "text" not in part)
+    return [{"functionResponse": {"id": id_, "name": name, "response": response}}, *others]
 
 
 def _has_reference(value: Any) -> bool:

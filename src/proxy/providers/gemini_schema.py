@@ -7,22 +7,10 @@ from urllib.parse import unquote
 
 import msgspec
 
-_WORDS = frozenset(
-    {
-        "default",
-        "description",
-        "enum",
-        "format",
-        "maxItems",
-        "maximum",
-        "minItems",
-        "minimum",
-        "propertyOrdering",
-        "required",
-        "title",
-        "type",
-    }
-)
+_WORDS = frozenset({
+    "default", "description", "enum", "format", "maxItems", "maximum", "minItems", "minimum",
+    "propertyOrdering", "required", "title", "type",
+})  # fmt: skip
 """The words of JSON Schema that Gemini knows, beside those that hold schemas themselves."""
 _HOLDERS = ("items", "additionalProperties")
 _STRING_FORMATS = (None, "date", "date-time", "time")

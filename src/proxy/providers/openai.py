@@ -9,9 +9,9 @@ from proxy.core.chat import ChatRequest, EmbeddingRequest, Embeddings
 from proxy.core.nesting import Decoder
 from proxy.core.ports import Outgoing
 from proxy.providers.faults import fault_within
-from proxy.providers.faults import read_fault as fault
+from proxy.providers.faults import read_fault as read_fault
 from proxy.providers.garbage import decode
-from proxy.providers.openai_answer import answer
+from proxy.providers.openai_answer import read_answer as read_answer
 from proxy.providers.openai_request import chat_body, fit_fields
 from proxy.providers.openai_stream import OpenAIReader
 from proxy.providers.stream import StreamDecoder
@@ -19,16 +19,6 @@ from proxy.providers.surrogates import mend
 from proxy.providers.target import Target
 from proxy.providers.usage import UNREPORTED, read_usage
 from proxy.providers.vectors import VECTOR_VALUES, Vector, convert_vectors
-
-__all__ = [
-    "answer",
-    "decoder",
-    "embedding_request",
-    "embeddings",
-    "fault",
-    "probe",
-    "request",
-]
 
 
 class _Embedding(Struct):
@@ -47,7 +37,7 @@ _EMBEDDING_LIST = Decoder(_EmbeddingList)
 _EMBEDDING_FIELDS = frozenset({"model", "input", "encoding_format", "dimensions", "user"})
 
 
-def request(target: Target, chat: ChatRequest) -> Outgoing:
+def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer."""
     body, dropped = chat_body(target, chat)
     accept = "text/event-stream" if chat.stream else "application/json"
@@ -59,12 +49,12 @@ def request(target: Target, chat: ChatRequest) -> Outgoing:
     )
 
 
-def decoder(target: Target) -> StreamDecoder:
+def make_decoder(target: Target) -> StreamDecoder:
     """A decoder for one streamed answer."""
     return StreamDecoder(target, OpenAIReader(target))
 
 
-def embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
+def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
     """The call for embeddings, in the form that the caller wants them in."""
     is_list = request.listed or len(request.input) > 1
     values = {
@@ -86,7 +76,7 @@ def embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
     )
 
 
-def embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
+def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
     """Reads the vectors in the order of the inputs."""
     response = decode(target, _EMBEDDING_LIST, mend(body), VECTOR_VALUES)
     if response.error:
@@ -101,7 +91,7 @@ def embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embedd
     )
 
 
-def probe(target: Target) -> Outgoing:
+def build_probe(target: Target) -> Outgoing:
     """The call that a health check makes."""
     url = _url(target.base_url, target.spec.probe_path)
     return Outgoing(method="GET", url=url, headers=_headers(target))

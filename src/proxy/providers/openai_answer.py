@@ -23,60 +23,32 @@ from proxy.providers.thinking import split_thinking
 from proxy.providers.tool_calls import UNSAID, make_call_id
 from proxy.providers.usage import UNREPORTED, UsageReport, is_absent, read_member, read_usage
 
-_FINISH: dict[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "max_output_tokens": "length",
-    "max_length": "length",
-    "incomplete": "length",
-    "model_length": "length",
-    "max_completion_tokens": "length",
-    "token_limit": "length",
-    "context_length_exceeded": "length",
-    "model_context_window_exceeded": "length",
-    "tool_calls": "tool_calls",
-    "tool_call": "tool_calls",
-    "tool_use": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "content_filtered": "content_filter",
-    "safety": "content_filter",
-    "image_safety": "content_filter",
-    "image_prohibited_content": "content_filter",
-    "image_recitation": "content_filter",
-    "blocked": "content_filter",
-    "moderation": "content_filter",
-    "recitation": "content_filter",
-    "blocklist": "content_filter",
-    "prohibited_content": "content_filter",
-    "spii": "content_filter",
-    "model_armor": "content_filter",
-    "guardrail_intervened": "content_filter",
-    "sensitive": "content_filter",
-    "refusal": "content_filter",
-}
+_WORDS: dict[FinishReason, tuple[str, ...]] = {
+    "stop": ("stop",),
+    "length": (
+        "length", "max_tokens", "max_output_tokens", "max_length", "incomplete", "model_length",
+        "max_completion_tokens", "token_limit", "context_length_exceeded",
+        "model_context_window_exceeded",
+    ),
+    "tool_calls": (
+        "tool_calls", "tool_call", "tool_use", "function_call",
+    ),
+    "content_filter": (
+        "content_filter", "content_filtered", "safety", "image_safety", "image_prohibited_content",
+        "image_recitation", "blocked", "moderation", "recitation", "blocklist",
+        "prohibited_content", "spii", "model_armor", "guardrail_intervened", "sensitive", "refusal",
+    ),
+}  # fmt: skip
+_FINISH = {word: finish for finish, words in _WORDS.items() for word in words}
 """Finish reasons in the form of `_word`."""
 _ENDS = frozenset(
     {"eos", "eos_token", "stop_token", "stop_sequence", "end_turn", "end", "complete", "completed"}
 )
 """Ends of the model's own choice: `tool_calls` where it has called a tool, else `stop`."""
-_BROKEN_OFF = frozenset(
-    {
-        "error",
-        "insufficient_system_resource",
-        "malformed_function_call",
-        "cancelled",
-        "canceled",
-        "cancel",
-        "user_cancel",
-        "abort",
-        "aborted",
-        "interrupted",
-        "failed",
-        "timeout",
-    }
-)
+_BROKEN_OFF = frozenset({
+    "error", "insufficient_system_resource", "malformed_function_call", "cancelled", "canceled",
+    "cancel", "user_cancel", "abort", "aborted", "interrupted", "failed", "timeout",
+})  # fmt: skip
 """Finish reasons which say that the answer is not whole, beside all that end with `_error`."""
 _WORD_BORDER = re.compile(r"(?<=[a-z])(?=[A-Z])|[- ]")
 _NATIVE_OBJECTS = ("chat.completion", "chat.completion.chunk")
@@ -139,7 +111,7 @@ class MessagePiece(Struct):
 COMPLETION = Decoder(Completion, float_hook=float)  # 1e999 is infinite, and no error
 
 
-def answer(target: Target, body: bytes) -> Answer:
+def read_answer(target: Target, body: bytes) -> Answer:
     """Reads a whole answer. Raises Fault."""
     body = mend(body)
     completion = decode(target, COMPLETION, body)

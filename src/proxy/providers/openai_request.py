@@ -24,29 +24,14 @@ Fields = dict[str, Any]
 """Values as they are encoded: Raw, a Piece, or an object."""
 
 _PLAIN = (
-    "max_tokens",
-    "temperature",
-    "top_p",
-    "seed",
-    "frequency_penalty",
-    "presence_penalty",
-    "logprobs",
-    "top_logprobs",
-    "parallel_tool_calls",
-    "reasoning_effort",
-)
+    "max_tokens", "temperature", "top_p", "seed", "frequency_penalty", "presence_penalty",
+    "logprobs", "top_logprobs", "parallel_tool_calls", "reasoning_effort",
+)  # fmt: skip
 """Fields that a ChatRequest holds under OpenAI's name and in OpenAI's form."""
 _KNOWN = frozenset(_PLAIN) | {
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
-    "stop",
-    "tools",
-    "tool_choice",
-    "response_format",
-    "max_completion_tokens",
-}
+    "model", "messages", "stream", "stream_options", "stop", "tools", "tool_choice",
+    "response_format", "max_completion_tokens",
+}  # fmt: skip
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _TRUE, _NULL = Raw(b"true"), Raw(b"null")
 _WORD, _COUNT, _CALLS = Decoder(str), Decoder(float), Decoder(list[dict[str, Raw]])

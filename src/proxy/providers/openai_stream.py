@@ -19,11 +19,11 @@ from proxy.providers.openai_answer import (
     Choice,
     Completion,
     MessagePiece,
-    answer,
     check,
     finish_of,
     is_native,
     natural_end,
+    read_answer,
     read_message,
     report_of,
     text_of,
@@ -74,7 +74,7 @@ class OpenAIReader:
 
     def read_whole(self, body: bytes) -> None:
         """Reads a whole answer that came in place of a stream."""
-        self.chunks.append(to_chunk(answer(self.target, body)))
+        self.chunks.append(to_chunk(read_answer(self.target, body)))
         self.finished = True
 
     def close(self) -> None:
@@ -139,14 +139,13 @@ class OpenAIReader:
         if halved or self._halves:
             message = self._join(message, halved or message, last=bool(choice.finish_reason))
         calls = tuple(self._calls.place(call, chunk.id) for call in message.calls)
-        text, thought = self._thinking.feed(message.text or "")
-        if finish := finish_of(choice, self.called):
+        finish = finish_of(choice, self.called)
+        text, thought = self._thinking.feed(message.text or "", last=finish is not None)
+        if finish:
             self.finished = True
-            rest, rest_thought = self._thinking.end()
-            text, thought = text + rest, thought + rest_thought
             calls += self._calls.fill()
-        native = message.native and calls == tuple(message.calls)
-        native = native and is_native(chunk, choice, finish, report)
+        as_openai = message.native and calls == tuple(message.calls)
+        native = as_openai and is_native(chunk, choice, finish, report)
         self._inline = self._inline and native
         self._answered = self._answered or bool(text or message.refusal)
         self._add(

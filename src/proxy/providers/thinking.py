@@ -24,8 +24,15 @@ class Thinking:
         """The reasoning as it stood before the text, tags and white space included, once both
         are parted; empty where that is longer than SEEN."""
 
-    def feed(self, text: str) -> tuple[str, str]:
-        """The answer's text and the reasoning that `text` completes."""
+    def feed(self, text: str, *, last: bool = False) -> tuple[str, str]:
+        """The answer's text and the reasoning that `text` completes; all if it is the last."""
+        answer, thought = self._feed(text)
+        if not last:
+            return answer, thought
+        rest, rest_thought = self._end()
+        return answer + rest, thought + rest_thought
+
+    def _feed(self, text: str) -> tuple[str, str]:
         if self._stage == "done":
             return text, ""
         self._room -= len(text)
@@ -40,15 +47,15 @@ class Thinking:
             if lead.startswith(_OPEN):
                 self._stage, self._held = "inside", lead[len(_OPEN) :]
             elif not _OPEN.startswith(lead):
-                return self.end()
+                return self._end()
         thought = self._thought() if self._stage == "inside" else ""
         if self._stage == "after":
             self._held = self._held.lstrip()
             if self._held:
-                return self.end()[0], thought
+                return self._end()[0], thought
         return "", thought
 
-    def end(self) -> tuple[str, str]:
+    def _end(self) -> tuple[str, str]:
         """What was held back because a tag might have begun in it."""
         self._join("")
         held, self._held = self._held, ""
@@ -83,7 +90,4 @@ class Thinking:
 
 def split_thinking(text: str) -> tuple[str, str]:
     """The answer, which the text ends with, and the reasoning of a whole text."""
-    thinking = Thinking()
-    answer, thought = thinking.feed(text)
-    rest, rest_thought = thinking.end()
-    return answer + rest, thought + rest_thought
+    return Thinking().feed(text, last=True)

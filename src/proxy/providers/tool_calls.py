@@ -14,7 +14,7 @@ UNSAID = -1
 
 def make_call_id(*seed: object) -> str:
     """An id for a tool call whose provider gave none: the same for the same call, so that a
-    repeated request and the cache tell the same."""
+    repeated request and the cache give the same."""
     return f"call_{sha256(repr(seed).encode()).hexdigest()[:24]}"
 
 

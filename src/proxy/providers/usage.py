@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Raw, Struct, structs
 
 from proxy.core.chat import Usage
+from proxy.core.money import NANO, to_nano
 from proxy.core.nesting import Decoder
 from proxy.providers.garbage import UNREADABLE
 from proxy.providers.target import Target
@@ -23,8 +24,7 @@ MARGIN = 2
 older than the model."""
 MOST_TOKENS = 20_000_000
 """Tokens of a prompt or an answer of a model whose context is not known."""
-DOLLAR = 1_000_000_000
-MOST_UNPRICED = 100 * DOLLAR
+MOST_UNPRICED = 100 * NANO
 """What an answer may be reported to cost whose price is not known, in nano-dollars."""
 
 
@@ -152,7 +152,7 @@ def _cost(target: Target, fields: dict[str, Any], most_tokens: int) -> int | Non
     model = target.model
     most = MOST_UNPRICED
     if model.is_priced:  # a fee for a search, say, is no matter of tokens
-        most = max(DOLLAR, model.prices.bound(Usage(input=most_tokens, output=most_tokens)))
+        most = max(NANO, model.prices.bound(Usage(input=most_tokens, output=most_tokens)))
     cost = _nano_usd(fields.get("cost"), most)
     if cost is None or not fields.get("is_byok"):
         return cost
@@ -162,7 +162,7 @@ def _cost(target: Target, fields: dict[str, Any], most_tokens: int) -> int | Non
 
 def _nano_usd(value: Any, most: int) -> int | None:
     """Nano-dollars; None for what is no number of dollars from 0 to `most` nano-dollars."""
-    return round(value * DOLLAR) if _is_number(value) and 0 <= value <= most / DOLLAR else None
+    return to_nano(value) if _is_number(value) and 0 <= value <= most / NANO else None
 
 
 def _most_tokens(target: Target, texts: int) -> int:

@@ -97,7 +97,7 @@ _NATIVE = nesting.Decoder(NativeAnswer)
 _EMBEDDINGS = nesting.Decoder(_NativeEmbeddings)
 
 
-def request(target: Target, chat: ChatRequest) -> Outgoing:
+def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer: the inputs of the model."""
     names = {c.id: c.function.name for m in chat.messages for c in m.tool_calls or ()}
     messages = [
@@ -112,11 +112,11 @@ def request(target: Target, chat: ChatRequest) -> Outgoing:
     return Outgoing(url=_url(target), body=splice.encode(fields), dropped=dropped)
 
 
-def answer(target: Target, body: bytes) -> Answer:
+def read_answer(target: Target, body: bytes) -> Answer:
     """Reads a whole answer. Its bytes never go on: no model keeps to OpenAI's form."""
     native = _decode(target, body)
     if native.choices is not None:
-        return structs.replace(openai_answer.answer(target, body), raw=None, form=None)
+        return structs.replace(openai_answer.read_answer(target, body), raw=None, form=None)
     if native.response is None and native.tool_calls is None:
         raise garbage(target, "It has no response", body)
     message = read_message({"tool_calls": native.tool_calls})
@@ -141,7 +141,7 @@ class WorkersAIReader(OpenAIReader):
 
     def fault_of(self, data: bytes) -> Fault:
         """The fault that an event holds."""
-        return fault(self.target, None, {}, data)
+        return read_fault(self.target, None, {}, data)
 
     def read_done(self) -> None:
         """Takes `[DONE]` for the finish reason that native pieces lack."""
@@ -162,7 +162,7 @@ class WorkersAIReader(OpenAIReader):
 
     def read_whole(self, body: bytes) -> None:
         """Reads the answer of a model that does not stream."""
-        self.chunks.append(to_chunk(answer(self.target, body)))
+        self.chunks.append(to_chunk(read_answer(self.target, body)))
         self.finished = True
 
     def _read_native(self, native: NativeAnswer, halved: MessagePiece | None = None) -> None:
@@ -173,12 +173,12 @@ class WorkersAIReader(OpenAIReader):
         self.read_choice(Completion(), choice, report, halved=halved)
 
 
-def decoder(target: Target) -> StreamDecoder:
+def make_decoder(target: Target) -> StreamDecoder:
     """A decoder for one streamed answer."""
     return StreamDecoder(target, WorkersAIReader(target))
 
 
-def fault(
+def read_fault(
     target: Target,
     status: int | None,
     headers: Mapping[str, str],
@@ -196,7 +196,7 @@ def fault(
     return make_fault(target, error, known or status, headers, now)
 
 
-def embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
+def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
     """The call for embeddings. Raises InvalidRequest for what the models do not take."""
     if not all(isinstance(text, str) for text in request.input):
         raise InvalidRequest("input: Workers AI embeds texts, not tokens.", param="input")
@@ -208,7 +208,7 @@ def embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
     return Outgoing(url=_url(target), body=msgspec.json.encode(inputs))
 
 
-def embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
+def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
     """Reads the vectors."""
     response = decode(target, _EMBEDDINGS, mend(body))
     return Embeddings(
@@ -218,7 +218,7 @@ def embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embedd
     )
 
 
-def probe(target: Target) -> Outgoing:
+def build_probe(target: Target) -> Outgoing:
     """The call that a health check makes: the binding lists its models."""
     return Outgoing(method="GET", url="ai:")
 
@@ -289,7 +289,7 @@ def _text(response: Any) -> str:
 def _decode(target: Target, data: bytes) -> NativeAnswer:
     native = decode(target, _NATIVE, mend(data))
     if native.errors or native.error:
-        raise fault(target, None, {}, data)
+        raise read_fault(target, None, {}, data)
     return native
 
 

@@ -52,11 +52,11 @@ async def _check(target: Target, upstream: Upstream, clock: Clock) -> Check:
     reason: str | None = None
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            reply = await upstream.send(adapter.probe(target), idle=PROBE_SECONDS)
+            reply = await upstream.send(adapter.build_probe(target), idle=PROBE_SECONDS)
             status = reply.status
             if not 200 <= status < 300:
                 head = await read_head(reply)
-                reason = adapter.fault(target, status, reply.headers, head).message
+                reason = adapter.read_fault(target, status, reply.headers, head).message
             else:
                 await drain(reply)
     except Fault as fault:

@@ -106,7 +106,7 @@ class Manager:
             # Unstreamed, a provider may think for long between its headers and its answer.
             reply = await self._send(adapter, target, outgoing, permit, first_byte)
             with _observed(target, permit):
-                return adapter.answer(target, await read_body(reply))
+                return adapter.read_answer(target, await read_body(reply))
 
         asked = _Asked.of(call, began, retrying)
         answer, done = await self._run_chat(call, asked, permit, attempt, hold)
@@ -129,7 +129,7 @@ class Manager:
             first_byte = first_byte.at_most(self._settings.first_byte_timeout_ms / 1000)
             idle = self._settings.idle_timeout_ms / 1000
             reply = await self._send(adapter, target, outgoing, permit, first_byte, idle)
-            stream = Stream(reply, adapter.decoder(target))
+            stream = Stream(reply, adapter.make_decoder(target))
             with _observed(target, permit):
                 await stream.begin()
             return stream
@@ -152,7 +152,7 @@ class Manager:
         async def prepare(target: Target, seconds: float) -> Outgoing:
             await fitting.prepare(target, seconds)
             chat = _limited(fitting.chat_for(target), permit, target)
-            build = ADAPTERS[target.spec.dialect].request
+            build = ADAPTERS[target.spec.dialect].build_request
             return structs.replace(_outgoing(build, target, chat, call.passed_on), hold=hold)
 
         try:
@@ -171,7 +171,7 @@ class Manager:
         """Vectors for texts; the rest as in `complete`. Raises ProxyError."""
 
         def built(target: Target, part: EmbeddingRequest) -> Outgoing:
-            build = ADAPTERS[target.spec.dialect].embedding_request
+            build = ADAPTERS[target.spec.dialect].build_embedding_request
             outgoing = _outgoing(build, target, part, ask.passed_on)
             return structs.replace(outgoing, largest=VECTORS_BYTES, hold=hold)
 
@@ -187,7 +187,7 @@ class Manager:
                 request = built(target, part) if found else outgoing
                 reply = await self._send(adapter, target, request, permit, first_byte)
                 with _observed(target, permit):
-                    found.append(adapter.embeddings(target, part, await read_body(reply)))
+                    found.append(adapter.read_embeddings(target, part, await read_body(reply)))
             return _joined(found)
 
         needs = Needs(embedding=True, vendors=ask.vendors)
@@ -310,7 +310,7 @@ class Manager:
                     self._refused.remember(provider, refused)
                 return reply
             body = await read_head(reply)
-            fault = adapter.fault(target, reply.status, reply.headers, body, self._clock.now())
+            fault = adapter.read_fault(target, reply.status, reply.headers, body, self._clock.now())
             permit.observe(provider, model, reply.headers, fault)
             if refused or fault.kind != "bad_request":
                 raise fault

@@ -85,11 +85,11 @@ def outcome(provider: str, case: str) -> str:
     fixture, spoken, to = load(provider, case), adapter(provider), target(provider)
     try:
         if fixture.status >= 300:
-            raise spoken.fault(to, fixture.status, fixture.headers, fixture.body)
+            raise spoken.read_fault(to, fixture.status, fixture.headers, fixture.body)
         if not fixture.streams and case != "stream-ignored":
-            answer = spoken.answer(to, fixture.body)
+            answer = spoken.read_answer(to, fixture.body)
             return tell(answer) + (" raw" if answer.raw == fixture.body else "")
-        decoder = spoken.decoder(to)
+        decoder = spoken.make_decoder(to)
         chunks = decode(decoder, [fixture.body])
     except Fault as fault:
         return tell_fault(fault)

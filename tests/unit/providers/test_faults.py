@@ -31,7 +31,7 @@ JSON = st.recursive(
 
 def fault(status: int, body: Any, headers: dict[str, str] | None = None) -> Fault:
     told = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return replay.adapter("openai").fault(TO, status, headers or {}, told, NOW)
+    return replay.adapter("openai").read_fault(TO, status, headers or {}, told, NOW)
 
 
 @pytest.mark.parametrize(
@@ -334,14 +334,14 @@ def test_what_a_429_may_repeat_closes_no_account(message: str) -> None:
 def test_a_model_that_the_catalogue_does_not_list_is_the_callers_choice(status: int) -> None:
     target = structs.replace(TO, listed=False)
     body = json.dumps({"error": {"message": "No access to model `tpyo`"}}).encode()
-    told = replay.adapter("openai").fault(target, status, {}, body)
+    told = replay.adapter("openai").read_fault(target, status, {}, body)
     assert (told.blame, told.kind) == ("caller", "unauthorized" if status == 403 else "not_found")
 
 
 def test_a_permission_under_status_200_is_read_as_a_403() -> None:
     body = {"error": {"type": "permission_error", "message": "No access to this model"}}
     with pytest.raises(Fault) as raised:
-        replay.adapter("openai").answer(TO, json.dumps(body).encode())
+        replay.adapter("openai").read_answer(TO, json.dumps(body).encode())
     assert raised.value.outcome == Outcome("unauthorized", "model")
 
 
@@ -362,7 +362,7 @@ def test_a_permission_under_status_200_is_read_as_a_403() -> None:
 )
 def test_an_error_under_status_200(error: dict[str, Any], kind: str, status: int | None) -> None:
     with pytest.raises(Fault) as raised:
-        replay.adapter("openai").answer(TO, json.dumps({"error": error}).encode())
+        replay.adapter("openai").read_answer(TO, json.dumps({"error": error}).encode())
     assert (raised.value.kind, raised.value.status) == (kind, status)
 
 
@@ -487,8 +487,8 @@ def test_whose_quota_is_used_up(error: dict[str, Any], quota: str) -> None:
 def test_a_days_allocation_is_the_accounts(code: str) -> None:
     to = replay.target("workers-ai")
     body = f"{code}: Used up".encode()
-    assert replay.adapter("workers-ai").fault(to, 429, {}, body).quota == "exhausted"
-    assert replay.adapter("workers-ai").fault(to, 429, {}, b"3040: Full").quota == "model"
+    assert replay.adapter("workers-ai").read_fault(to, 429, {}, body).quota == "exhausted"
+    assert replay.adapter("workers-ai").read_fault(to, 429, {}, b"3040: Full").quota == "model"
 
 
 @pytest.mark.parametrize(
@@ -528,7 +528,7 @@ def test_no_beginning_of_a_key_is_told_where_a_message_is_cut() -> None:
 def test_nobodys_key_is_told() -> None:
     to = structs.replace(TO, secrets=("k-2", 'ad/min"'))
     body = {"error": {"message": r"k-2, ad%2Fmin%22 and ad/min\" are wrong", "code": "k-2"}}
-    told = replay.adapter("openai").fault(to, 401, {}, json.dumps(body).encode())
+    told = replay.adapter("openai").read_fault(to, 401, {}, json.dumps(body).encode())
     assert (told.message, told.code) == ("***, *** and *** are wrong", "***")
 
 
@@ -564,7 +564,7 @@ def test_an_error_is_read_in_no_time_however_long_it_is(provider: str, fragment:
     began = time.perf_counter()
     for status in (400, 403, 404, 422, 429, 500):
         for body in bodies:
-            told = replay.adapter(provider).fault(replay.target(provider), status, {}, body)
+            told = replay.adapter(provider).read_fault(replay.target(provider), status, {}, body)
             assert len(told.message) <= 500
             assert len(told.code or "") <= 200
             assert len(told.param or "") <= 200
@@ -607,7 +607,7 @@ def test_reading_a_refusal_never_fails(status: int, body: Any, header: str) -> N
     told = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"retry-after": header, "x-ratelimit-reset-a": header, "x-ratelimit-remaining-a": "0"}
     for provider in ("openai", "gemini", "workers-ai"):
-        read = replay.adapter(provider).fault(replay.target(provider), status, headers, told)
+        read = replay.adapter(provider).read_fault(replay.target(provider), status, headers, told)
         assert isinstance(read, Fault)
         assert read.message
         assert len(read.message) <= 500

@@ -25,7 +25,7 @@ def response(*parts: Any, finish: str | None = "STOP", **fields: Any) -> bytes:
 
 def refusal(body: bytes) -> Fault:
     with pytest.raises(Fault) as raised:
-        gemini.answer(TO, body)
+        gemini.read_answer(TO, body)
     return raised.value
 
 
@@ -33,7 +33,7 @@ def refusal(body: bytes) -> Fault:
 
 
 def test_an_answer() -> None:
-    answer = gemini.answer(
+    answer = gemini.read_answer(
         TO,
         response(
             {"text": "Thinking", "thought": True},
@@ -61,9 +61,9 @@ def test_an_answer() -> None:
 
 def test_what_it_signed_comes_back_signed() -> None:
     body = replay.load("gemini", "parallel-tools").body
-    answer = gemini.answer(TO, body)
+    answer = gemini.read_answer(TO, body)
     message = Message(role="assistant", content=answer.text, tool_calls=answer.tool_calls)
-    sent = json.loads(gemini.request(TO, ChatRequest(messages=(message,))).body or b"")
+    sent = json.loads(gemini.build_request(TO, ChatRequest(messages=(message,))).body or b"")
     parts = json.loads(body)["candidates"][0]["content"]["parts"]
     told = [
         {**part, "functionCall": {**part["functionCall"], "id": call.id}}
@@ -86,13 +86,13 @@ def test_what_it_signed_comes_back_signed() -> None:
     ],
 )
 def test_finish_reasons(reason: str, told: str) -> None:
-    assert gemini.answer(TO, response(finish=reason)).finish_reason == told
+    assert gemini.read_answer(TO, response(finish=reason)).finish_reason == told
     [chunk], finished = played(response({"text": "Hi"}, finish=reason))
     assert (chunk.finish_reason, finished) == (told, True)
 
 
 def test_a_stop_after_a_call_is_tool_calls() -> None:
-    told = gemini.answer(TO, response({"functionCall": {"name": "f"}}))
+    told = gemini.read_answer(TO, response({"functionCall": {"name": "f"}}))
     assert told.finish_reason == "tool_calls"
 
 
@@ -119,23 +119,23 @@ def test_a_frame_without_candidates_is_passed_over(frame: bytes, place: int) -> 
     pieces = [response({"text": text}, finish=end) for text, end in (("H", None), ("i", "STOP"))]
     frames = [b"data: " + piece + b"\n\n" for piece in pieces]
     frames.insert(place, frame)
-    decoder = gemini.decoder(TO)
+    decoder = gemini.make_decoder(TO)
     told = replay.collect(replay.decode(decoder, frames))
     assert (told.text, told.finish_reason, decoder.finished) == ("Hi", "stop", True)
 
 
 def test_a_stream_of_nothing_but_strange_frames_says_what_came() -> None:
     with pytest.raises(Fault, match="holds no chunk: 5"):
-        replay.decode(gemini.decoder(TO), [STRANGE["a number"]])
+        replay.decode(gemini.make_decoder(TO), [STRANGE["a number"]])
 
 
 def test_what_a_gateway_adds() -> None:
     whole = b"data: " + response({"text": "Hi"}) + b"\n\n"
-    decoder = gemini.decoder(TO)
+    decoder = gemini.make_decoder(TO)
     told = replay.decode(decoder, [whole, b"data: [DONE]\n\n", b"data: <p>late</p>\n\n"])
     assert (replay.collect(told).text, decoder.over) == ("Hi", True)
     with pytest.raises(Fault, match="the limit"):
-        replay.decode(gemini.decoder(TO), [whole, b"event: error\ndata: the limit\n\n"])
+        replay.decode(gemini.make_decoder(TO), [whole, b"event: error\ndata: the limit\n\n"])
 
 
 @pytest.mark.parametrize("reason", ["OTHER", "UNEXPECTED_TOOL_CALL", "LANGUAGE"])
@@ -146,7 +146,7 @@ def test_reasons_that_mean_no_answer(reason: str) -> None:
 
 def test_why_a_prompt_was_blocked() -> None:
     feedback = {"blockReason": "MODEL_ARMOR", "blockReasonMessage": "It is a jailbreak."}
-    answer = gemini.answer(TO, json.dumps({"promptFeedback": feedback}).encode())
+    answer = gemini.read_answer(TO, json.dumps({"promptFeedback": feedback}).encode())
     told = "'' content_filter refusal='The prompt was blocked: MODEL_ARMOR. It is a jailbreak.'"
     assert replay.tell(answer) == f"{told} tokens=?"
 
@@ -157,7 +157,7 @@ def test_log_probabilities() -> None:
         "topCandidates": [{"candidates": [{"token": "A", "logProbability": -0.5}]}],
     }
     candidate = {"finishReason": "STOP", "logprobsResult": result}
-    answer = gemini.answer(TO, json.dumps({"candidates": [candidate]}).encode())
+    answer = gemini.read_answer(TO, json.dumps({"candidates": [candidate]}).encode())
     first = {"token": "A", "logprob": -0.5, "bytes": None}
     assert answer.logprobs == {
         "content": [
@@ -169,7 +169,7 @@ def test_log_probabilities() -> None:
 
 def test_empty_log_probabilities_are_none() -> None:
     candidate = {"finishReason": "STOP", "logprobsResult": {}}
-    assert gemini.answer(TO, json.dumps({"candidates": [candidate]}).encode()).logprobs is None
+    assert gemini.read_answer(TO, json.dumps({"candidates": [candidate]}).encode()).logprobs is None
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_an_answer_without_what_is_needed_is_garbage(body: bytes, why: str) -> N
 @pytest.mark.parametrize("odd", ["1e999", "5", "{}"])
 def test_odd_names_of_an_answer_do_not_make_it_unreadable(odd: str) -> None:
     whole = response({"text": "Hi"}, responseId="ODD", modelVersion="ODD")
-    answer = gemini.answer(TO, whole.replace(b'"ODD"', odd.encode()))
+    answer = gemini.read_answer(TO, whole.replace(b'"ODD"', odd.encode()))
     assert (answer.text, answer.id, answer.model) == ("Hi", None, None)
 
 
@@ -217,14 +217,14 @@ def test_unknown_fields_break_nothing(case: str, name: str, value: Any) -> None:
         return part
 
     told = json.dumps(grown(json.loads(plain))).encode()
-    assert gemini.answer(TO, told) == gemini.answer(TO, plain)
+    assert gemini.read_answer(TO, told) == gemini.read_answer(TO, plain)
 
 
 # Streams
 
 
 def played(*bodies: bytes) -> tuple[list[Any], bool]:
-    decoder = gemini.decoder(TO)
+    decoder = gemini.make_decoder(TO)
     pieces = [b"data: " + body + b"\r\n\r\n" for body in bodies]
     return replay.decode(decoder, pieces), decoder.finished
 
@@ -251,13 +251,13 @@ def test_usage_after_the_finish_reason_counts() -> None:
 
 def test_candidates_without_a_count_are_what_is_left_of_the_total() -> None:
     counts = {"promptTokenCount": 3, "thoughtsTokenCount": 5, "totalTokenCount": 15}
-    answer = gemini.answer(TO, response({"text": "A"}, usageMetadata=counts))
+    answer = gemini.read_answer(TO, response({"text": "A"}, usageMetadata=counts))
     assert replay.tell_usage(answer.usage) == "tokens=3+12 reasoning=5"
 
 
 @pytest.mark.parametrize("counts", [{}, {"trafficType": "ON_DEMAND"}, None])
 def test_usage_without_a_number_is_no_usage(counts: Any) -> None:
-    answer = gemini.answer(TO, response({"text": "A"}, usageMetadata=counts))
+    answer = gemini.read_answer(TO, response({"text": "A"}, usageMetadata=counts))
     assert answer.usage is None
 
 
@@ -266,7 +266,7 @@ SHOWN = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aWk="}
 
 
 def test_images_of_the_answer_stand_beside_its_text() -> None:
-    answer = gemini.answer(TO, response({"text": "Here:"}, IMAGE, IMAGE))
+    answer = gemini.read_answer(TO, response({"text": "Here:"}, IMAGE, IMAGE))
     assert answer.text == "Here:"
     assert answer.extra == {"images": [SHOWN | {"index": 0}, SHOWN | {"index": 1}]}
 
@@ -278,7 +278,7 @@ def test_images_of_a_stream_come_one_after_the_other() -> None:
 
 
 def test_what_is_drawn_while_thinking_is_no_image_of_the_answer() -> None:
-    assert gemini.answer(TO, response({**IMAGE, "thought": True}, {"text": "A"})).extra == {}
+    assert gemini.read_answer(TO, response({**IMAGE, "thought": True}, {"text": "A"})).extra == {}
 
 
 def test_a_stream_that_breaks_off_tells_its_usage_at_the_end() -> None:
@@ -311,7 +311,7 @@ def test_halves_of_characters_are_joined_or_replaced() -> None:
     chunks, finished = played(*bodies)
     assert finished
     assert "".join(chunk.text for chunk in chunks) == "a\N{GRINNING FACE}b\ufffdc\ufffd"
-    assert gemini.answer(replay.target("gemini"), bodies[2]).text == "c\ufffd"
+    assert gemini.read_answer(replay.target("gemini"), bodies[2]).text == "c\ufffd"
 
 
 def test_calls_of_a_stream_are_counted_through() -> None:
@@ -324,7 +324,7 @@ def test_calls_of_a_stream_are_counted_through() -> None:
 
 
 def test_a_list_in_place_of_a_stream_may_be_broken() -> None:
-    decoder = gemini.decoder(TO)
+    decoder = gemini.make_decoder(TO)
     decoder.feed(b'[{"candidates": [')
     with pytest.raises(Fault) as raised:
         decoder.end()
@@ -332,7 +332,7 @@ def test_a_list_in_place_of_a_stream_may_be_broken() -> None:
 
 
 def test_one_response_in_place_of_a_stream() -> None:
-    decoder = gemini.decoder(TO)
+    decoder = gemini.make_decoder(TO)
     chunks = replay.decode(decoder, [response({"text": "Hi"})])
     assert (replay.tell(replay.collect(chunks)), decoder.finished) == ("'Hi' stop tokens=?", True)
 
@@ -343,7 +343,7 @@ ASK = EmbeddingRequest(input=("red", "green"), routing=Routing())
 
 
 def test_the_call_for_embeddings() -> None:
-    outgoing = gemini.embedding_request(TO, structs.replace(ASK, dimensions=4))
+    outgoing = gemini.build_embedding_request(TO, structs.replace(ASK, dimensions=4))
     model = "models/gemini-3-flash-preview"
     assert outgoing.url == f"https://upstream.test/v1/{model}:batchEmbedContents"
     assert outgoing.headers["x-goog-api-key"] == replay.KEY
@@ -361,7 +361,7 @@ def test_the_call_for_embeddings() -> None:
 
 def test_tokens_are_no_texts() -> None:
     with pytest.raises(InvalidRequest) as raised:
-        gemini.embedding_request(TO, structs.replace(ASK, input=((1, 2),)))
+        gemini.build_embedding_request(TO, structs.replace(ASK, input=((1, 2),)))
     assert raised.value.param == "input"
 
 
@@ -371,7 +371,7 @@ def test_tokens_are_no_texts() -> None:
 )
 def test_vectors(case: str, texts: tuple[str, ...], told: str) -> None:
     asked = structs.replace(ASK, input=texts)
-    found = gemini.embeddings(TO, asked, replay.load("gemini", case).body)
+    found = gemini.read_embeddings(TO, asked, replay.load("gemini", case).body)
     assert found.vectors[0] == (0.0125, -0.25, 0.5, 0.0625)
     assert (len(found.vectors), found.model) == (len(texts), "gemini-3-flash-preview")
     assert replay.tell_usage(found.usage) == told
@@ -379,7 +379,7 @@ def test_vectors(case: str, texts: tuple[str, ...], told: str) -> None:
 
 def test_vectors_as_base64() -> None:
     asked = EmbeddingRequest(input=("a",), routing=Routing(), base64=True)
-    found = gemini.embeddings(TO, asked, b'{"embedding":{"values":[0.5,-0.25,1]}}')
+    found = gemini.read_embeddings(TO, asked, b'{"embedding":{"values":[0.5,-0.25,1]}}')
     assert (found.vectors, found.usage) == (("AAAAPwAAgL4AAIA/",), None)
 
 
@@ -393,12 +393,12 @@ def test_vectors_as_base64() -> None:
 )
 def test_vectors_that_are_none(body: bytes, kind: str) -> None:
     with pytest.raises(Fault) as raised:
-        gemini.embeddings(TO, ASK, body)
+        gemini.read_embeddings(TO, ASK, body)
     assert raised.value.kind == kind
 
 
 def test_the_probe() -> None:
-    outgoing = gemini.probe(TO)
+    outgoing = gemini.build_probe(TO)
     assert (outgoing.method, outgoing.body) == ("GET", None)
     assert outgoing.url == "https://upstream.test/v1/models?pageSize=1"
     assert outgoing.headers["x-goog-api-key"] == replay.KEY

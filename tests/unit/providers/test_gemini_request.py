@@ -41,7 +41,7 @@ def target(id_: str = "gemini-3-flash", model: dict[str, Any] | None = None, **s
 
 def sent(*messages: Message, to: Target | None = None, **fields: Any) -> Any:
     chat = ChatRequest(messages=messages or (HELLO,), **fields)
-    body = gemini.request(to or target(), chat).body or b""
+    body = gemini.build_request(to or target(), chat).body or b""
     return json.loads(body if isinstance(body, bytes) else b"".join(body))
 
 
@@ -76,7 +76,7 @@ def call(id_: str, name: str, arguments: str = "{}", signature: str | None = Non
 
 
 def test_the_call() -> None:
-    outgoing = gemini.request(target(headers={"x-a": "b"}), ChatRequest(messages=(HELLO,)))
+    outgoing = gemini.build_request(target(headers={"x-a": "b"}), ChatRequest(messages=(HELLO,)))
     assert outgoing.url == "https://gemini.test/v1beta/models/gemini-3-flash:generateContent"
     assert outgoing.headers == {
         "content-type": "application/json",
@@ -90,14 +90,14 @@ def test_the_call() -> None:
 
 def test_a_stream_is_another_method() -> None:
     chat = ChatRequest(messages=(HELLO,), stream=True)
-    outgoing = gemini.request(structs.replace(target("models/x y"), key=None), chat)
+    outgoing = gemini.build_request(structs.replace(target("models/x y"), key=None), chat)
     path = "https://gemini.test/v1beta/models/x%20y:streamGenerateContent?alt=sse"
     assert (outgoing.url, outgoing.headers["accept"]) == (path, "text/event-stream")
     assert "x-goog-api-key" not in outgoing.headers
 
 
 def test_a_model_of_another_kind_keeps_its_path() -> None:
-    url = gemini.request(target("tunedModels/mine"), ChatRequest(messages=(HELLO,))).url
+    url = gemini.build_request(target("tunedModels/mine"), ChatRequest(messages=(HELLO,))).url
     assert url == "https://gemini.test/v1beta/tunedModels/mine:generateContent"
 
 
@@ -115,7 +115,7 @@ def test_a_model_of_another_kind_keeps_its_path() -> None:
 def test_no_models_name_leads_out_of_the_models(base: str, name: str) -> None:
     to = structs.replace(target(name), base_url=base)
     try:
-        url = gemini.request(to, ChatRequest(messages=(HELLO,))).url
+        url = gemini.build_request(to, ChatRequest(messages=(HELLO,))).url
     except InvalidRequest as error:
         assert error.param == "model"
         return
@@ -361,7 +361,7 @@ def test_some_of_the_tools_are_allowed(wanted: str, mode: str) -> None:
     chat = ChatRequest(
         messages=(HELLO,), tools=tools, extra={"tool_choice": Raw(json.dumps(choice).encode())}
     )
-    outgoing = gemini.request(target(), chat)
+    outgoing = gemini.build_request(target(), chat)
     config = json.loads(outgoing.body or b"")["toolConfig"]["functionCallingConfig"]
     assert config == {"mode": mode, "allowedFunctionNames": ["g"]}
     assert outgoing.dropped == ()
@@ -369,7 +369,9 @@ def test_some_of_the_tools_are_allowed(wanted: str, mode: str) -> None:
 
 def test_a_choice_of_another_form_is_left_out_and_told() -> None:
     extra = {"tool_choice": Raw(b'{"type":"custom","custom":{"name":"x"}}')}
-    outgoing = gemini.request(target(), ChatRequest(messages=(HELLO,), tools=(TOOL,), extra=extra))
+    outgoing = gemini.build_request(
+        target(), ChatRequest(messages=(HELLO,), tools=(TOOL,), extra=extra)
+    )
     assert "toolConfig" not in json.loads(outgoing.body or b"")
     assert outgoing.dropped == ("tool_choice",)
 
@@ -477,7 +479,7 @@ def test_what_is_left_out_is_told() -> None:
         parallel_tool_calls=False,
         extra={"n": Raw(b"2")},
     )
-    outgoing = gemini.request(to, chat)
+    outgoing = gemini.build_request(to, chat)
     assert outgoing.dropped == ("seed", "logprobs", "parallel_tool_calls", "n")
     assert json.loads(outgoing.body or b"")["generationConfig"] == {"temperature": 0}
 
@@ -490,7 +492,7 @@ def test_a_model_has_fields_of_its_own() -> None:
             "with_tools": {"toolConfig": {"a": 1}},
         }
     )
-    outgoing = gemini.request(to, ChatRequest(messages=(HELLO,), top_p=0.9, tools=(TOOL,)))
+    outgoing = gemini.build_request(to, ChatRequest(messages=(HELLO,), top_p=0.9, tools=(TOOL,)))
     told = json.loads(outgoing.body or b"")
     assert "/models/gemini-wire:" in outgoing.url
     assert told["safetySettings"] == []

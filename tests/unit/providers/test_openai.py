@@ -40,7 +40,7 @@ def events(*deltas: dict[str, Any] | str) -> list[bytes]:
 def read(*deltas: dict[str, Any] | str) -> tuple[str, int, bool]:
     """The answer that a stream adds up to, how many chunks kept their bytes, and whether it
     was finished."""
-    decoder = openai.decoder(TO)
+    decoder = openai.make_decoder(TO)
     chunks = replay.decode(decoder, events(*deltas))
     kept = sum(chunk.raw is not None for chunk in chunks)
     return replay.tell(replay.collect(chunks)), kept, decoder.finished
@@ -54,7 +54,7 @@ def test_what_an_answer_tells_beside_its_text() -> None:
         {"role": "assistant", "content": "Hi", "audio": {"id": "a"}, "annotations": []},
         usage={"prompt_tokens": 3.0, "completion_tokens": None},
     )
-    answer = openai.answer(TO, told)
+    answer = openai.read_answer(TO, told)
     assert (answer.id, answer.created, answer.model) == ("c-1", 7, "m-1")
     assert answer.extra == {"audio": {"id": "a"}}
     assert answer.raw is told
@@ -104,7 +104,7 @@ def test_what_an_answer_tells_beside_its_text() -> None:
     ],
 )
 def test_every_form_of_an_answer(message: dict[str, Any], finish: Any, told: str) -> None:
-    answer = openai.answer(TO, body(message, finish=finish))
+    answer = openai.read_answer(TO, body(message, finish=finish))
     assert replay.tell(answer) == f"{told} tokens=?"
 
 
@@ -120,13 +120,13 @@ def test_every_form_of_an_answer(message: dict[str, Any], finish: Any, told: str
     ],
 )
 def test_an_answer_in_another_form_is_not_passed_on(told: bytes) -> None:
-    assert openai.answer(TO, told).raw is None
+    assert openai.read_answer(TO, told).raw is None
 
 
 def test_signatures_of_calls_are_kept() -> None:
     signed = {"google": {"thought_signature": "s"}}
     call = {"id": "c", "function": {"name": "f", "arguments": "{}"}, "extra_content": signed}
-    (told,) = openai.answer(TO, body({"tool_calls": [call]})).tool_calls
+    (told,) = openai.read_answer(TO, body({"tool_calls": [call]})).tool_calls
     assert told.extra_content == signed
 
 
@@ -149,7 +149,7 @@ def test_signatures_of_calls_are_kept() -> None:
     ],
 )
 def test_usage(usage: Any, told: str) -> None:
-    assert replay.tell_usage(openai.answer(TO, body(usage=usage)).usage) == told
+    assert replay.tell_usage(openai.read_answer(TO, body(usage=usage)).usage) == told
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_usage(usage: Any, told: str) -> None:
 )
 def test_an_answer_without_what_is_needed_is_garbage(told: bytes, why: str) -> None:
     with pytest.raises(Fault) as raised:
-        openai.answer(TO, told)
+        openai.read_answer(TO, told)
     assert raised.value.kind == "garbage"
     assert why in raised.value.message
 
@@ -173,7 +173,7 @@ def test_an_answer_without_what_is_needed_is_garbage(told: bytes, why: str) -> N
 def test_an_error_of_a_choice() -> None:
     error = {"code": 502, "message": "Gone"}
     with pytest.raises(Fault) as raised:
-        openai.answer(TO, json.dumps({"choices": [{"error": error}]}).encode())
+        openai.read_answer(TO, json.dumps({"choices": [{"error": error}]}).encode())
     assert replay.tell_fault(raised.value) == "FAULT unavailable 502 'Gone'"
 
 
@@ -221,7 +221,7 @@ def test_of_several_answers_the_first_is_read_and_all_are_passed_on() -> None:
 
 
 def test_chunks_without_a_choice() -> None:
-    decoder = openai.decoder(TO)
+    decoder = openai.make_decoder(TO)
     usage = '{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}'
     filters, counted = replay.decode(
         decoder, events('{"choices":[],"prompt_filter_results":[]}', usage, "[DONE]")
@@ -243,7 +243,7 @@ ERRORS = {
 
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
 def test_an_error_after_the_finish_reason_is_told(error: str) -> None:
-    decoder = openai.decoder(TO)
+    decoder = openai.make_decoder(TO)
     pieces = [*events({"content": "Hi"}, {"finish": "length"}), error.encode()]
     with pytest.raises(Fault, match="late"):
         replay.decode(decoder, pieces)
@@ -253,13 +253,13 @@ def test_an_error_after_the_finish_reason_is_told(error: str) -> None:
 def test_after_done_nothing_is_read(tail: str) -> None:
     pieces = [*events({"content": "Hi"}, {"finish": "stop"}, "[DONE]"), tail.encode()]
     for cut in (pieces, [b"".join(pieces)]):
-        decoder = openai.decoder(TO)
+        decoder = openai.make_decoder(TO)
         told = replay.tell(replay.collect(replay.decode(decoder, cut)))
         assert (told, decoder.finished, decoder.over) == ("'Hi' stop tokens=?", True, True)
 
 
 def test_usage_that_stands_beside_an_error_is_counted() -> None:
-    decoder = openai.decoder(TO)
+    decoder = openai.make_decoder(TO)
     error = '{"error":{"message":"broke"},"choices":[],"usage":{"prompt_tokens":1}}'
     content, failure = events({"content": "Hi"}, error)
     decoder.feed(content)
@@ -301,9 +301,9 @@ def test_unknown_fields_break_nothing(case: str, name: str, value: Any) -> None:
             return {name: value} | {key: grown(item) for key, item in part.items()}
         return part
 
-    told = openai.answer(TO, json.dumps(grown(json.loads(plain))).encode())
+    told = openai.read_answer(TO, json.dumps(grown(json.loads(plain))).encode())
     assert structs.replace(told, raw=None, extra={}, form=None) == structs.replace(
-        openai.answer(TO, plain), raw=None, form=None
+        openai.read_answer(TO, plain), raw=None, form=None
     )
 
 
@@ -314,7 +314,7 @@ ASK = EmbeddingRequest(input=("red", "green"), routing=Routing())
 
 def test_the_call_for_embeddings() -> None:
     asked = structs.replace(ASK, dimensions=4, base64=True, user="ann")
-    outgoing = openai.embedding_request(TO, asked)
+    outgoing = openai.build_embedding_request(TO, asked)
     assert outgoing.url == "https://upstream.test/v1/embeddings"
     assert outgoing.headers["authorization"] == f"Bearer {replay.KEY}"
     assert json.loads(outgoing.body or b"") == {
@@ -338,12 +338,12 @@ def test_the_call_for_embeddings() -> None:
 )
 def test_inputs_to_embed_keep_their_form(inputs: Any, listed: bool, sent: Any) -> None:
     asked = structs.replace(ASK, input=inputs, listed=listed)
-    assert json.loads(openai.embedding_request(TO, asked).body or b"")["input"] == sent
+    assert json.loads(openai.build_embedding_request(TO, asked).body or b"")["input"] == sent
 
 
 def test_what_a_model_is_to_be_sent_goes_with_embeddings_too() -> None:
     to = structs.replace(TO, model=structs.replace(TO.model, send={"provider": {"zdr": True}}))
-    body = json.loads(openai.embedding_request(to, ASK).body or b"")
+    body = json.loads(openai.build_embedding_request(to, ASK).body or b"")
     assert body["provider"] == {"zdr": True}
 
 
@@ -351,7 +351,7 @@ def test_embeddings_may_be_served_elsewhere_and_with_fewer_fields() -> None:
     spec = structs.replace(TO.spec, drop=("encoding_format",), unknown_fields=False)
     to = structs.replace(TO, spec=spec, embeddings_url="http://127.0.0.1:9/v1/")
     asked = structs.replace(ASK, input=((1, 2), (3,)), base64=True)
-    outgoing = openai.embedding_request(to, asked)
+    outgoing = openai.build_embedding_request(to, asked)
     assert outgoing.url == "http://127.0.0.1:9/v1/embeddings"
     assert outgoing.body == b'{"model":"model-1","input":[[1,2],[3]]}'
     assert outgoing.dropped == ("encoding_format",)
@@ -364,7 +364,7 @@ RED, GREEN = (0.5, -0.25), (1.0, 0.0)
 def test_vectors_in_the_order_of_the_inputs(indexes: tuple[Any, Any]) -> None:
     told = [{"index": index, "embedding": RED if index == 0 else GREEN} for index in indexes]
     usage = {"prompt_tokens": 2, "total_tokens": 2}
-    found = openai.embeddings(TO, ASK, json.dumps({"data": told, "usage": usage}).encode())
+    found = openai.read_embeddings(TO, ASK, json.dumps({"data": told, "usage": usage}).encode())
     assert found.vectors == ((RED, GREEN) if None not in indexes else (GREEN, GREEN))
     assert replay.tell_usage(found.usage) == "tokens=2+0"
 
@@ -381,7 +381,7 @@ def test_vectors_in_the_order_of_the_inputs(indexes: tuple[Any, Any]) -> None:
 )
 def test_vectors_as_providers_send_them(provider: str, case: str, count: int, told: str) -> None:
     asked = structs.replace(ASK, input=("x",) * count)
-    found = openai.embeddings(replay.target(provider), asked, replay.load(provider, case).body)
+    found = openai.read_embeddings(replay.target(provider), asked, replay.load(provider, case).body)
     assert len(found.vectors) == count
     assert all(isinstance(number, float) for vector in found.vectors for number in vector)
     assert replay.tell_usage(found.usage) == told
@@ -397,13 +397,13 @@ def test_vectors_as_providers_send_them(provider: str, case: str, count: int, to
 )
 def test_vectors_that_are_none(told: bytes, kind: str) -> None:
     with pytest.raises(Fault) as raised:
-        openai.embeddings(TO, ASK, told)
+        openai.read_embeddings(TO, ASK, told)
     assert raised.value.kind == kind
 
 
 def test_the_probe_asks_for_something_that_needs_the_key() -> None:
-    outgoing = openai.probe(replay.target("openrouter"))
+    outgoing = openai.build_probe(replay.target("openrouter"))
     assert (outgoing.method, outgoing.url) == ("GET", "https://upstream.test/v1/key")
     assert outgoing.headers["authorization"] == f"Bearer {replay.KEY}"
     assert outgoing.body is None
-    assert openai.probe(TO).url == "https://upstream.test/v1/models"
+    assert openai.build_probe(TO).url == "https://upstream.test/v1/models"

@@ -38,7 +38,7 @@ def target(model: dict[str, Any] | None = None, **spec: Any) -> Target:
 
 
 def sent(to: Target, chat: ChatRequest) -> Any:
-    return json.loads(openai.request(to, chat).body or b"")
+    return json.loads(openai.build_request(to, chat).body or b"")
 
 
 def as_called(body: bytes) -> ChatRequest:
@@ -60,7 +60,9 @@ def as_called(body: bytes) -> ChatRequest:
 
 
 def test_the_call() -> None:
-    outgoing = openai.request(target(headers={"x-title": "proxy"}), ChatRequest(messages=HELLO))
+    outgoing = openai.build_request(
+        target(headers={"x-title": "proxy"}), ChatRequest(messages=HELLO)
+    )
     assert outgoing.method == "POST"
     assert outgoing.url == "https://acme.test/v1/chat/completions"
     assert outgoing.headers == {
@@ -74,12 +76,14 @@ def test_the_call() -> None:
 
 
 def test_no_key_no_authorization() -> None:
-    outgoing = openai.request(structs.replace(target(), key=None), ChatRequest(messages=HELLO))
+    outgoing = openai.build_request(
+        structs.replace(target(), key=None), ChatRequest(messages=HELLO)
+    )
     assert "authorization" not in outgoing.headers
 
 
 def test_a_stream_asks_for_its_usage() -> None:
-    outgoing = openai.request(target(), ChatRequest(messages=HELLO, stream=True))
+    outgoing = openai.build_request(target(), ChatRequest(messages=HELLO, stream=True))
     assert outgoing.headers["accept"] == "text/event-stream"
     assert json.loads(outgoing.body or b"") == {
         "model": "model-1",
@@ -194,20 +198,20 @@ TOOLS = b'[ {"type":"function", "function":{"name":"f"}} ]'
 
 
 def test_what_needs_no_change_goes_on_as_the_very_bytes() -> None:
-    assert openai.request(target(), as_called(BODY)).body is not None
+    assert openai.build_request(target(), as_called(BODY)).body is not None
     chat = as_called(BODY)
-    assert openai.request(target(rename={"x": "y"}, drop=("z",)), chat).body is chat.body
+    assert openai.build_request(target(rename={"x": "y"}, drop=("z",)), chat).body is chat.body
 
 
 def test_a_stream_that_asks_for_its_usage_needs_no_change() -> None:
     body = BODY[:-1] + b',"stream":true,"stream_options":{ "include_usage":true}}'
     chat = as_called(body)
-    assert openai.request(target(), chat).body is chat.body
+    assert openai.build_request(target(), chat).body is chat.body
 
 
 def test_another_model_leaves_the_messages_bytes_alone() -> None:
     body = b'{"messages":[%s],"model":"fast","tools":%s,"top_k":4}' % (ODD, TOOLS)
-    told = openai.request(target(), as_called(body)).body or b""
+    told = openai.build_request(target(), as_called(body)).body or b""
     expected = b'{"messages":[%s],"model":"model-1","tools":%s,"top_k":4}' % (ODD, TOOLS)
     assert told == expected
 
@@ -216,7 +220,7 @@ def test_messages_and_tools_are_spliced_where_the_body_was_another() -> None:
     chat = ChatRequest(
         messages=HELLO, raw_messages=(Raw(ODD),), tools=(Tool(),), raw_tools=Raw(TOOLS)
     )
-    told = openai.request(target(), chat).body or b""
+    told = openai.build_request(target(), chat).body or b""
     assert told == b'{"model":"model-1","messages":[%s],"tools":%s}' % (ODD, TOOLS)
 
 
@@ -243,7 +247,7 @@ def test_whether_it_streams_is_the_requests_word_not_the_bodys() -> None:
 def test_fields_are_renamed_and_dropped() -> None:
     body = BODY[:-1] + b',"max_tokens":5,"logprobs":true,"seed":1}'
     to = target({"drop": ("seed",)}, rename={"max_tokens": "most"}, drop=("logprobs",))
-    outgoing = openai.request(to, as_called(body))
+    outgoing = openai.build_request(to, as_called(body))
     told = json.loads(outgoing.body or b"")
     assert outgoing.dropped == ("logprobs", "seed")
     assert told.keys() == {"model", "messages", "n", "most"}
@@ -258,7 +262,7 @@ def test_a_field_that_stands_under_both_names_keeps_its_own() -> None:
 
 def test_unknown_fields_stay_out_where_they_are_refused() -> None:
     to = target({"send": {"top_k": 4}}, unknown_fields=False)
-    outgoing = openai.request(to, as_called(BODY))
+    outgoing = openai.build_request(to, as_called(BODY))
     assert outgoing.dropped == ("n",)
     assert json.loads(outgoing.body or b"").keys() == {"model", "messages", "top_k"}
 
@@ -325,7 +329,7 @@ def test_a_history_that_needs_no_change_keeps_its_bytes() -> None:
         tool_id_limit=64,
         tool_turn={"reasoning_content": ""},
     )
-    assert openai.request(to, chat).body is chat.body
+    assert openai.build_request(to, chat).body is chat.body
 
 
 def test_roles_that_a_provider_does_not_know() -> None:

@@ -24,7 +24,7 @@ STOP: dict[str, Any] = {"finish": "stop"}
 def chunks(*deltas: dict[str, Any] | str | bytes) -> list[Chunk]:
     """The chunks of a stream of these deltas; bytes are frames as they stand."""
     pieces = [piece for delta in deltas for piece in _frames(delta)]
-    decoder = openai.decoder(TO)
+    decoder = openai.make_decoder(TO)
     told = replay.decode(decoder, pieces)
     assert decoder.finished
     return told
@@ -72,7 +72,7 @@ def test_a_frame_without_choices_is_passed_over(frame: bytes, place: int) -> Non
 
 @pytest.mark.parametrize("frame", STRANGE.values(), ids=STRANGE)
 def test_workers_ai_passes_over_frames_too(frame: bytes) -> None:
-    decoder = workers_ai.decoder(replay.target("workers-ai"))
+    decoder = workers_ai.make_decoder(replay.target("workers-ai"))
     pieces = [frame, b'data: {"response": "Hi"}\n\n', frame, b"data: [DONE]\n\n"]
     told = replay.collect(replay.decode(decoder, pieces))
     assert (told.text, told.finish_reason, decoder.finished) == ("Hi", "stop", True)
@@ -85,14 +85,14 @@ def test_usage_beside_null_choices_is_counted() -> None:
 
 def test_a_stream_of_nothing_but_strange_frames_says_what_came() -> None:
     with pytest.raises(Fault, match=r'holds no chunk: \{"hook_results": \{\}\}') as raised:
-        replay.decode(openai.decoder(TO), [STRANGE["an object of another kind"]])
+        replay.decode(openai.make_decoder(TO), [STRANGE["an object of another kind"]])
     assert raised.value.kind == "garbage"
 
 
 def test_an_event_in_several_lines_goes_on_in_one() -> None:
     frame = b'data: {"object":"chat.completion.chunk",\ndata: "choices":[{"index":0,\n'
     frame += b'data: "delta":{"content":"Hi"},"finish_reason":null}]}\n\n'
-    [told] = replay.decode(openai.decoder(TO), [frame])
+    [told] = replay.decode(openai.make_decoder(TO), [frame])
     assert told.text == "Hi"
     assert told.raw and b"\n" not in told.raw
     assert json.loads(told.raw)["choices"][0]["delta"] == {"content": "Hi"}
@@ -136,7 +136,7 @@ HALF = {**CALL, "function": {"name": "f", "arguments": '{"a":'}}
     ids=["not counted", "nothing", "only reasoning", "half a call", "not done"],
 )
 def test_done_finishes_nothing_else(deltas: Any) -> None:
-    decoder = openai.decoder(TO)
+    decoder = openai.make_decoder(TO)
     replay.decode(decoder, events(*deltas))
     assert not decoder.finished
 
@@ -187,7 +187,7 @@ def test_an_error_after_the_finish_reason_is_reported(tail: bytes) -> None:
     ],
 )
 def test_finish_reasons(said: str, means: str) -> None:
-    whole = openai.answer(TO, body({"content": "Hi"}, finish=said))
+    whole = openai.read_answer(TO, body({"content": "Hi"}, finish=said))
     told = chunks({"content": "Hi"}, {"finish": said})
     assert (whole.finish_reason, replay.collect(told).finish_reason) == (means, means)
     for raw in (whole.raw, told[-1].raw):  # the caller sees one of OpenAI's words, or the new one
@@ -199,14 +199,14 @@ def test_finish_reasons(said: str, means: str) -> None:
 )
 def test_a_finish_reason_that_is_a_failure(said: str) -> None:
     with pytest.raises(Fault, match=f"broke off: {said}"):
-        openai.answer(TO, body({"content": "Hi"}, finish=said))
+        openai.read_answer(TO, body({"content": "Hi"}, finish=said))
     with pytest.raises(Fault, match=f"broke off: {said}"):
         chunks({"content": "Hi"}, {"finish": said})
 
 
 @pytest.mark.parametrize("said", [5, True, {"type": "x"}])
 def test_a_finish_reason_that_is_no_text_is_no_stop(said: Any) -> None:
-    whole = openai.answer(TO, body({"content": "Hi"}, finish=said))
+    whole = openai.read_answer(TO, body({"content": "Hi"}, finish=said))
     told = read({"content": "Hi"}, {"finish": said})
     assert (whole.finish_reason, told.finish_reason) == (str(said), str(said))
 
@@ -222,7 +222,7 @@ def test_a_number_beyond_a_float_breaks_no_answer(field: str) -> None:
         whole = f'{{{fields},"choices":[{{{choice},"logprobs":{{"logprob":1}}}}]}}'
         odd = re.sub(rf'("{field}"):("[^"]*"|[01])', r"\1:1e999", whole)
         assert odd != whole
-        told = read(odd) if kind else openai.answer(TO, odd.encode())
+        told = read(odd) if kind else openai.read_answer(TO, odd.encode())
         assert (told.text, told.finish_reason) == ("Hi", "stop")
 
 
@@ -233,7 +233,7 @@ def test_a_number_of_many_digits_beside_half_a_character() -> None:
 
 
 def test_a_whole_answer_without_a_finish_reason_is_given_one() -> None:
-    told = openai.answer(TO, body({"content": "Hi"}, finish=None))
+    told = openai.read_answer(TO, body({"content": "Hi"}, finish=None))
     assert (told.finish_reason, told.raw) == ("stop", None)
 
 
@@ -267,14 +267,14 @@ def test_halves_where_no_text_is() -> None:
 
 def test_halves_in_a_whole_answer() -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a":"\ud83d"}'}}
-    told = openai.answer(TO, body({"content": "a\ud83d", "tool_calls": [call]}))
+    told = openai.read_answer(TO, body({"content": "a\ud83d", "tool_calls": [call]}))
     assert told.text == "a\ufffd"
     assert told.tool_calls[0].function.arguments == '{"a":"\ufffd"}'
     assert told.raw and b"\\ud83d" not in told.raw
 
 
 def test_halves_in_an_error() -> None:
-    fault = openai.fault(TO, 400, {}, b'{"error":{"message":"No \\ud83d"}}')
+    fault = openai.read_fault(TO, 400, {}, b'{"error":{"message":"No \\ud83d"}}')
     assert fault.message == "No \ufffd"
 
 
@@ -319,7 +319,7 @@ def test_arguments_read_the_same_however_their_characters_are_cut(text: str, cut
 
 
 def test_workers_ai_joins_halves() -> None:
-    decoder = workers_ai.decoder(replay.target("workers-ai"))
+    decoder = workers_ai.make_decoder(replay.target("workers-ai"))
     pieces = [b'data: {"response":"\\ud83d"}\n\n', b'data: {"response":"\\ude00 \\ud83d"}\n\n']
     told = replay.decode(decoder, [*pieces, b"data: [DONE]\n\n"])
     assert replay.collect(told).text == "\U0001f600 \ufffd"
@@ -380,13 +380,13 @@ def test_no_id_at_all_gets_one_made() -> None:
     [(made, name, arguments)] = calls(call(0, name="f"), call(0, arguments="{}"))
     assert (made.startswith("call_"), name, arguments) == (True, "f", "{}")
     whole = body({"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]})
-    assert openai.answer(TO, whole).tool_calls[0].id.startswith("call_")
+    assert openai.read_answer(TO, whole).tool_calls[0].id.startswith("call_")
 
 
 @pytest.mark.parametrize("function", [{"name": "f"}, {"name": "f", "arguments": None}])
 def test_a_call_without_arguments_has_an_empty_object(function: dict[str, Any]) -> None:
     made = {"id": "a", "type": "function", "function": function}
-    whole = openai.answer(TO, body({"tool_calls": [made]}, finish="tool_calls"))
+    whole = openai.read_answer(TO, body({"tool_calls": [made]}, finish="tool_calls"))
     assert (whole.tool_calls[0].function.arguments, whole.raw) == ("{}", None)
     deltas = ({"tool_calls": [{"index": 0, **made}]}, {"finish": "tool_calls"})
     told = chunks(*deltas)
@@ -396,7 +396,7 @@ def test_a_call_without_arguments_has_an_empty_object(function: dict[str, Any]) 
 
 def test_calls_of_custom_tools_keep_their_name_and_input() -> None:
     made = {"id": "a", "type": "custom", "custom": {"name": "sh", "input": "ls"}}
-    whole = openai.answer(TO, body({"tool_calls": [made]}, finish="tool_calls"))
+    whole = openai.read_answer(TO, body({"tool_calls": [made]}, finish="tool_calls"))
     assert whole.raw
     rest = {"index": 0, "custom": {"input": " -l"}}
     told = chunks(

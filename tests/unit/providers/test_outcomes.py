@@ -31,7 +31,7 @@ def test_each_fixture_has_its_line(provider: str) -> None:
 
 def played(provider: str, pieces: list[bytes]) -> tuple[list[Chunk], str, bool]:
     """The chunks of a stream, the fault it ends in, and whether it was finished."""
-    decoder = replay.adapter(provider).decoder(replay.target(provider))
+    decoder = replay.adapter(provider).make_decoder(replay.target(provider))
     chunks: list[Chunk] = []
     try:
         for piece in pieces:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from proxy.core.chat import EmbeddingRequest, Routing, Served, Usage
+from proxy.core.money import NANO
 from proxy.dialects import openai as dialect
-from proxy.providers.usage import DOLLAR, MARGIN, MOST_TOKENS, MOST_UNPRICED, read_usage
+from proxy.providers.usage import MARGIN, MOST_TOKENS, MOST_UNPRICED, read_usage
 from tests.unit.providers import replay
 
 STRANGE = [
@@ -73,7 +74,7 @@ def check(provider: str, model: str | None, usage: Usage | None) -> None:
     cost = priced.prices.cost(usage).nano_usd
     bound = MOST_UNPRICED
     if priced.is_priced:
-        bound = max(DOLLAR, priced.prices.bound(Usage(input=2 * limit, output=2 * limit)))
+        bound = max(NANO, priced.prices.bound(Usage(input=2 * limit, output=2 * limit)))
     assert cost is None or 0 <= cost <= 2 * bound
     msgspec.msgpack.encode(usage)  # it can be kept
 
@@ -121,7 +122,7 @@ class TestWhateverIsReported:
     @given(report=reports(OPENAI_FIELDS) | reports(GEMINI_FIELDS))
     def test_whole(self, provider: str, model: str | None, report: str) -> None:
         to, body = replay.target(provider, model), whole(provider, report)
-        answer = replay.adapter(provider).answer(to, body)
+        answer = replay.adapter(provider).read_answer(to, body)
         assert answer.text == "Hi"
         check(provider, model, answer.usage)
         if answer.raw is not None:
@@ -129,7 +130,7 @@ class TestWhateverIsReported:
 
     @given(report=reports(OPENAI_FIELDS) | reports(GEMINI_FIELDS))
     def test_streamed(self, provider: str, model: str | None, report: str) -> None:
-        decoder = replay.adapter(provider).decoder(replay.target(provider, model))
+        decoder = replay.adapter(provider).make_decoder(replay.target(provider, model))
         chunks = replay.decode(decoder, [stream(provider, report)])
         answer = replay.collect(chunks)
         assert (answer.text, decoder.finished) == ("Hi", True)
@@ -150,7 +151,7 @@ def test_of_embeddings(provider: str, report: str) -> None:
     }[provider]
     ask = EmbeddingRequest(input=("a cat",), routing=Routing())
     body = f'{{{vector},"{name}":{report}}}'.encode()
-    told = replay.adapter(provider).embeddings(replay.target(provider), ask, body)
+    told = replay.adapter(provider).read_embeddings(replay.target(provider), ask, body)
     assert told.vectors == ((0.5,),)
     check(provider, None, told.usage)
 
@@ -160,7 +161,7 @@ def test_in_groqs_own_place(report: str) -> None:
     to = replay.target("groq")
     for inside in (report, f'{{"usage":{report}}}'):
         event = f'{{"choices":[{{"delta":{{"content":"Hi"}}}}],"x_groq":{inside}}}'
-        decoder = replay.adapter("groq").decoder(to)
+        decoder = replay.adapter("groq").make_decoder(to)
         chunks = decoder.feed(f"data: {event}\n\n".encode())
         assert "".join(chunk.text for chunk in chunks) == "Hi"
         check("groq", None, chunks[0].usage)
@@ -244,7 +245,7 @@ def test_a_caller_who_wants_the_usage_gets_any_number_beside_it() -> None:
     )
     (chunk,) = (
         replay.adapter("openai")
-        .decoder(replay.target("openai"))
+        .make_decoder(replay.target("openai"))
         .feed(f"data: {event}\n\n".encode())
     )
     body = {"model": "x", "messages": [{"role": "user", "content": "Hi"}], "stream": True}

@@ -23,7 +23,7 @@ PIECE = CHUNK % b"null"
 
 def refusal(*pieces: bytes) -> Fault:
     with pytest.raises(Fault) as raised:
-        replay.decode(replay.adapter("openai").decoder(TO), pieces)
+        replay.decode(replay.adapter("openai").make_decoder(TO), pieces)
     return raised.value
 
 
@@ -32,11 +32,11 @@ def refusal(*pieces: bytes) -> Fault:
 
 def test_json_in_place_of_a_stream_becomes_one_chunk() -> None:
     body = replay.load("openai", "tools").body
-    decoder = replay.adapter("openai").decoder(TO)
+    decoder = replay.adapter("openai").make_decoder(TO)
     (chunk,) = replay.decode(decoder, [b" \n", body[:50], body[50:]])
     assert decoder.finished
     assert chunk.raw is None
-    told = replay.adapter("openai").answer(TO, body)
+    told = replay.adapter("openai").read_answer(TO, body)
     assert replay.tell(replay.collect([chunk])) == replay.tell(told)
 
 
@@ -68,13 +68,13 @@ def test_a_body_that_is_no_stream_has_a_limit(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_last_event_may_lack_its_empty_line() -> None:
-    decoder = replay.adapter("openai").decoder(TO)
+    decoder = replay.adapter("openai").make_decoder(TO)
     chunks = replay.decode(decoder, [b"data: " + CHUNK % b'"stop"'])
     assert (replay.collect(chunks).text, decoder.finished) == ("Hi", True)
 
 
 def test_half_an_event_is_none() -> None:
-    decoder = replay.adapter("openai").decoder(TO)
+    decoder = replay.adapter("openai").make_decoder(TO)
     chunks = replay.decode(decoder, [b"data: " + PIECE + b"\n\ndata: " + PIECE[:40]])
     assert (replay.collect(chunks).text, decoder.finished) == ("Hi", False)
 
@@ -85,7 +85,7 @@ ERROR = b'event: error\ndata: {"error":{"message":"Boom","code":500}}\n\n'
 
 
 def test_a_fault_waits_till_the_content_before_it_is_out() -> None:
-    decoder = replay.adapter("openai").decoder(TO)
+    decoder = replay.adapter("openai").make_decoder(TO)
     event = b"data: " + PIECE + b"\n\n"
     assert [chunk.text for chunk in decoder.feed(event)] == ["Hi"]
     assert [chunk.text for chunk in decoder.feed(event + ERROR)] == ["Hi"]
@@ -96,7 +96,7 @@ def test_a_fault_waits_till_the_content_before_it_is_out() -> None:
 
 
 def test_a_fault_before_any_content_is_told_at_once() -> None:
-    decoder = replay.adapter("openai").decoder(TO)
+    decoder = replay.adapter("openai").make_decoder(TO)
     with pytest.raises(Fault, match="Boom"):
         decoder.feed(b"data: " + PIECE + b"\n\n" + ERROR)
 
@@ -131,7 +131,7 @@ def test_thinking_reads_the_same_however_it_is_cut(text: str, cuts: list[int]) -
     places = sorted({0, *(min(cut, len(text)) for cut in cuts), len(text)})
     thinking = Thinking()
     read = [thinking.feed(text[a:b]) for a, b in pairwise(places)]
-    read.append(thinking.end())
+    read.append(thinking.feed("", last=True))
     assert ("".join(t for t, _ in read), "".join(r for _, r in read)) == split_thinking(text)
 
 

@@ -43,7 +43,7 @@ TO = target()
 
 def sent(*messages: Message, to: Target = TO, **fields: Any) -> Any:
     chat = ChatRequest(messages=messages or (HELLO,), **fields)
-    return json.loads(workers_ai.request(to, chat).body or b"")
+    return json.loads(workers_ai.build_request(to, chat).body or b"")
 
 
 # The inputs
@@ -67,14 +67,14 @@ def sent(*messages: Message, to: Target = TO, **fields: Any) -> Any:
 def test_what_would_not_stay_a_name_is_no_model(name: str) -> None:
     to = structs.replace(TO, model=Model(provider="workers-ai", id=name))
     with pytest.raises(InvalidRequest, match="is no model of Workers AI") as refused:
-        workers_ai.request(to, ChatRequest(messages=(HELLO,)))
+        workers_ai.build_request(to, ChatRequest(messages=(HELLO,)))
     assert refused.value.param == "model"
     with pytest.raises(InvalidRequest, match="is no model of Workers AI"):
-        workers_ai.embedding_request(to, ASK)
+        workers_ai.build_embedding_request(to, ASK)
 
 
 def test_the_call() -> None:
-    outgoing = workers_ai.request(TO, ChatRequest(messages=(HELLO,), stream=True))
+    outgoing = workers_ai.build_request(TO, ChatRequest(messages=(HELLO,), stream=True))
     assert (outgoing.url, outgoing.headers) == ("ai:@cf/acme/m-1", {})
     assert outgoing.body == b'{"messages":[{"role":"user","content":"Hello"}],"stream":true}'
 
@@ -144,7 +144,7 @@ def test_settings() -> None:
         tool_choice="function:f",
         extra={"n": Raw(b"1")},
     )
-    outgoing = workers_ai.request(to, chat)
+    outgoing = workers_ai.build_request(to, chat)
     assert outgoing.dropped == ("stop", "seed", "n")
     assert json.loads(outgoing.body or b"") == {
         "messages": [{"role": "user", "content": "Hello"}],
@@ -195,11 +195,11 @@ def test_the_schema_stands_bare(asked: ResponseFormat, told: Any) -> None:
     ],
 )
 def test_native_answers(inner: Any, told: str) -> None:
-    assert replay.tell(workers_ai.answer(TO, json.dumps(inner).encode())) == f"{told} tokens=?"
+    assert replay.tell(workers_ai.read_answer(TO, json.dumps(inner).encode())) == f"{told} tokens=?"
 
 
 def test_answers_in_openais_form_are_not_passed_on() -> None:
-    answer = workers_ai.answer(TO, replay.load("workers-ai", "openai-shape").body)
+    answer = workers_ai.read_answer(TO, replay.load("workers-ai", "openai-shape").body)
     assert (answer.text, answer.raw) == ("Hello there!", None)
 
 
@@ -215,7 +215,7 @@ def test_answers_in_openais_form_are_not_passed_on() -> None:
 )
 def test_answers_that_are_none(body: bytes, kind: str, message: str) -> None:
     with pytest.raises(Fault) as raised:
-        workers_ai.answer(TO, body)
+        workers_ai.read_answer(TO, body)
     assert raised.value.kind == kind
     assert raised.value.message.endswith(message)
 
@@ -224,7 +224,7 @@ def test_answers_that_are_none(body: bytes, kind: str, message: str) -> None:
 
 
 def played(*events: str) -> tuple[str, bool]:
-    decoder = workers_ai.decoder(TO)
+    decoder = workers_ai.make_decoder(TO)
     chunks = replay.decode(decoder, [f"data: {event}\n\n".encode() for event in events])
     assert all(chunk.raw is None for chunk in chunks)
     return replay.tell(replay.collect(chunks)), decoder.finished
@@ -239,7 +239,7 @@ def test_done_finishes_what_knows_no_finish_reason() -> None:
 
 
 def test_done_without_its_last_line_end_finishes_too() -> None:
-    decoder = workers_ai.decoder(TO)
+    decoder = workers_ai.make_decoder(TO)
     chunks = replay.decode(decoder, [b'data: {"response":"Hi"}\n\ndata: [DONE]'])
     assert (replay.collect(chunks).text, decoder.finished) == ("Hi", True)
 
@@ -251,7 +251,7 @@ def test_thinking_in_native_pieces() -> None:
 
 @pytest.mark.parametrize("name", ["", "event: error\n"])
 def test_an_error_in_a_stream(name: str) -> None:
-    decoder = workers_ai.decoder(TO)
+    decoder = workers_ai.make_decoder(TO)
     with pytest.raises(Fault) as raised:
         decoder.feed(f'{name}data: {{"errors":[{{"code":3007,"message":"Late"}}]}}\n\n'.encode())
     assert replay.tell_fault(raised.value) == "FAULT timeout 408 code=3007 'Late'"
@@ -278,11 +278,11 @@ def test_an_error_in_a_stream(name: str) -> None:
     ],
 )
 def test_what_the_binding_throws(body: str, told: str) -> None:
-    assert replay.tell_fault(workers_ai.fault(TO, 500, {}, body.encode())) == f"FAULT {told}"
+    assert replay.tell_fault(workers_ai.read_fault(TO, 500, {}, body.encode())) == f"FAULT {told}"
 
 
 def test_a_status_of_its_own_is_heard_without_a_code() -> None:
-    fault = workers_ai.fault(TO, 429, {"retry-after": "2"}, b"Slow down")
+    fault = workers_ai.read_fault(TO, 429, {"retry-after": "2"}, b"Slow down")
     assert replay.tell_fault(fault) == "FAULT rate_limited 429 retry_after=2.0 'Slow down'"
 
 
@@ -292,7 +292,7 @@ ASK = EmbeddingRequest(input=("red", "green"), routing=Routing())
 
 
 def test_the_call_for_embeddings() -> None:
-    outgoing = workers_ai.embedding_request(target({"send": {"pooling": "cls"}}), ASK)
+    outgoing = workers_ai.build_embedding_request(target({"send": {"pooling": "cls"}}), ASK)
     assert outgoing.url == "ai:@cf/acme/m-1"
     assert outgoing.body == b'{"pooling":"cls","text":["red","green"]}'
 
@@ -300,7 +300,7 @@ def test_the_call_for_embeddings() -> None:
 @pytest.mark.parametrize(("field", "value"), [("input", ((1,),)), ("dimensions", 4)])
 def test_embeddings_that_the_models_do_not_make(field: str, value: Any) -> None:
     with pytest.raises(InvalidRequest) as raised:
-        workers_ai.embedding_request(TO, structs.replace(ASK, **{field: value}))
+        workers_ai.build_embedding_request(TO, structs.replace(ASK, **{field: value}))
     assert raised.value.param == field
 
 
@@ -310,7 +310,7 @@ def test_embeddings_that_the_models_do_not_make(field: str, value: Any) -> None:
 )
 def test_vectors(case: str, count: int, told: str) -> None:
     asked = structs.replace(ASK, input=("x",) * count)
-    found = workers_ai.embeddings(TO, asked, replay.load("workers-ai", case).body)
+    found = workers_ai.read_embeddings(TO, asked, replay.load("workers-ai", case).body)
     assert found.vectors[0] == (0.0125, -0.25, 0.5, 0.0625)
     assert (len(found.vectors), found.model) == (count, "@cf/acme/m-1")
     assert replay.tell_usage(found.usage) == told
@@ -319,10 +319,10 @@ def test_vectors(case: str, count: int, told: str) -> None:
 @pytest.mark.parametrize("body", [b"Oops", b"{}", b'{"data":[[1.0]]}'])
 def test_vectors_that_are_none(body: bytes) -> None:
     with pytest.raises(Fault) as raised:
-        workers_ai.embeddings(TO, ASK, body)
+        workers_ai.read_embeddings(TO, ASK, body)
     assert raised.value.kind == "garbage"
 
 
 def test_the_probe_lists_the_bindings_models() -> None:
-    outgoing = workers_ai.probe(TO)
+    outgoing = workers_ai.build_probe(TO)
     assert (outgoing.method, outgoing.url, outgoing.body) == ("GET", "ai:", None)
