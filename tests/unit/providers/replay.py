@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from proxy.core.chat import Answer, Chunk, ToolCall, Usage
 from proxy.core.collect import Collector
 from proxy.core.errors import Fault
+from proxy.core.ports import Outgoing
 from proxy.providers.adapter import Adapter
 from proxy.providers.catalog import Catalog
 from proxy.providers.registry import ADAPTERS
@@ -44,13 +45,13 @@ def adapter(provider: str) -> Adapter:
 
 def load(provider: str, case: str) -> Fixture:
     """A fixture by its name."""
-    told = json.loads((ROOT / provider / f"{case}.json").read_text())
-    if "sse" in told:
-        body = "".join(told["sse"])
+    outgoing = json.loads((ROOT / provider / f"{case}.json").read_text())
+    if "sse" in outgoing:
+        body = "".join(outgoing["sse"])
     else:
-        body = told["body"]
+        body = outgoing["body"]
         body = body if isinstance(body, str) else json.dumps(body, separators=(",", ":"))
-    return Fixture(told["status"], told["headers"], body.encode(), "sse" in told)
+    return Fixture(outgoing["status"], outgoing["headers"], body.encode(), "sse" in outgoing)
 
 
 def cases(provider: str) -> list[str]:
@@ -72,6 +73,12 @@ def decode(decoder: StreamDecoder, pieces: Iterable[bytes]) -> list[Chunk]:
     return chunks + decoder.end()
 
 
+def decode_body(outgoing: Outgoing) -> Any:
+    """The JSON that a call sends."""
+    body = outgoing.body or b""
+    return json.loads(body if isinstance(body, bytes) else b"".join(body))
+
+
 def collect(chunks: Iterable[Chunk]) -> Answer:
     """The chunks put together."""
     collector = Collector()
@@ -88,43 +95,43 @@ def outcome(provider: str, case: str) -> str:
             raise spoken.read_fault(to, fixture.status, fixture.headers, fixture.body)
         if not fixture.streams and case != "stream-ignored":
             answer = spoken.read_answer(to, fixture.body)
-            return tell(answer) + (" raw" if answer.raw == fixture.body else "")
+            return describe(answer) + (" raw" if answer.raw == fixture.body else "")
         decoder = spoken.make_decoder(to)
         chunks = decode(decoder, [fixture.body])
     except Fault as fault:
-        return tell_fault(fault)
+        return describe_fault(fault)
     raw = sum(chunk.raw is not None for chunk in chunks)
     end = "" if decoder.finished else " UNFINISHED"
-    return f"{tell(collect(chunks))} chunks={len(chunks)} raw={raw}{end}"
+    return f"{describe(collect(chunks))} chunks={len(chunks)} raw={raw}{end}"
 
 
-def tell(answer: Answer) -> str:
+def describe(answer: Answer) -> str:
     """An answer in a line."""
-    parts = [repr(answer.text), answer.finish_reason, *map(tell_call, answer.tool_calls)]
+    parts = [repr(answer.text), answer.finish_reason, *map(describe_call, answer.tool_calls)]
     if answer.reasoning:
         parts.append(f"thought={answer.reasoning!r}")
     if answer.refusal:
         parts.append(f"refusal={answer.refusal!r}")
     parts += [f"+{name}" for name in answer.extra]
-    return " ".join([*parts, tell_usage(answer.usage)])
+    return " ".join([*parts, describe_usage(answer.usage)])
 
 
-def tell_call(call: ToolCall) -> str:
+def describe_call(call: ToolCall) -> str:
     signed = " signed" if call.extra_content else ""
     return f"{call.function.name}({call.function.arguments})#{call.id}{signed}"
 
 
-def tell_usage(usage: Usage | None) -> str:
+def describe_usage(usage: Usage | None) -> str:
     if usage is None:
         return "tokens=?"
     named = ("cached", "cache_write", "reasoning", "cost")
-    told = [f" {name}={value}" for name in named if (value := getattr(usage, name)) is not None]
-    return f"tokens={usage.input}+{usage.output}{''.join(told)}"
+    parts = [f" {name}={value}" for name in named if (value := getattr(usage, name)) is not None]
+    return f"tokens={usage.input}+{usage.output}{''.join(parts)}"
 
 
-def tell_fault(fault: Fault) -> str:
-    told = {"code": fault.code, "param": fault.param, "retry_after": fault.retry_after}
-    parts = [f"{name}={value}" for name, value in told.items() if value is not None]
+def describe_fault(fault: Fault) -> str:
+    details = {"code": fault.code, "param": fault.param, "retry_after": fault.retry_after}
+    parts = [f"{name}={value}" for name, value in details.items() if value is not None]
     parts += ["lacks"] if fault.lacks else []
     message = fault.message if len(fault.message) < 60 else f"{fault.message[:60]}…"
     return f"FAULT {fault.kind} {fault.status} {' '.join([*parts, repr(message)])}"

@@ -44,10 +44,10 @@ def test_tools_choice_and_calls_keep_their_bytes() -> None:
 def test_a_body_that_is_built_anew_has_them_too(provider: str, dialect: Any) -> None:
     name = b"tool_choice" if dialect is openai else b"toolChoice"
     body = b'{"timeout":1000, "messages":%b, "tools":%b, "%b":%b}' % (MESSAGES, TOOLS, name, CHOICE)
-    told = sent(provider, dialect.parse_chat(body).chat)
-    assert b'"tools":' + TOOLS in told
-    assert MESSAGES[MESSAGES.index(b'{"content":null') : -1] in told
-    assert json.loads(told)["tool_choice"] == json.loads(CHOICE)
+    outgoing = sent(provider, dialect.parse_chat(body).chat)
+    assert b'"tools":' + TOOLS in outgoing
+    assert MESSAGES[MESSAGES.index(b'{"content":null') : -1] in outgoing
+    assert json.loads(outgoing)["tool_choice"] == json.loads(CHOICE)
 
 
 def test_a_call_of_the_history_is_a_functions_where_there_are_none() -> None:

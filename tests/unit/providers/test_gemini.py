@@ -1,4 +1,4 @@
-"""Gemini's adapter as a whole: reading answers and streams, embeddings, the probe."""
+"""Reading Gemini's answers and streams."""
 
 import json
 from typing import Any
@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import structs
 
-from proxy.core.chat import ChatRequest, EmbeddingRequest, Message, Routing
-from proxy.core.errors import Fault, InvalidRequest
+from proxy.core.chat import ChatRequest, Message
+from proxy.core.errors import Fault
 from proxy.providers import gemini
 from tests.unit.providers import replay
 
@@ -56,24 +55,24 @@ def test_an_answer() -> None:
     assert (call.function.name, call.function.arguments) == ("f", "{}")
     assert call.extra_content == {"google": {"thought_signature": "t"}}
     assert (answer.finish_reason, answer.raw) == ("tool_calls", None)
-    assert replay.tell_usage(answer.usage) == "tokens=12+7 cached=5 reasoning=4"
+    assert replay.describe_usage(answer.usage) == "tokens=12+7 cached=5 reasoning=4"
 
 
 def test_what_it_signed_comes_back_signed() -> None:
     body = replay.load("gemini", "parallel-tools").body
     answer = gemini.read_answer(TO, body)
     message = Message(role="assistant", content=answer.text, tool_calls=answer.tool_calls)
-    sent = json.loads(gemini.build_request(TO, ChatRequest(messages=(message,))).body or b"")
+    sent = replay.decode_body(gemini.build_request(TO, ChatRequest(messages=(message,))))
     parts = json.loads(body)["candidates"][0]["content"]["parts"]
-    told = [
+    expected = [
         {**part, "functionCall": {**part["functionCall"], "id": call.id}}
         for part, call in zip(parts, answer.tool_calls, strict=True)
     ]
-    assert sent["contents"][1]["parts"] == told
+    assert sent["contents"][1]["parts"] == expected
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"),
+    ("reason", "expected"),
     [
         ("STOP", "stop"),
         ("MAX_TOKENS", "length"),
@@ -85,15 +84,15 @@ def test_what_it_signed_comes_back_signed() -> None:
         ("A_NEW_ONE", "A_NEW_ONE"),
     ],
 )
-def test_finish_reasons(reason: str, told: str) -> None:
-    assert gemini.read_answer(TO, response(finish=reason)).finish_reason == told
+def test_finish_reasons(reason: str, expected: str) -> None:
+    assert gemini.read_answer(TO, response(finish=reason)).finish_reason == expected
     [chunk], finished = played(response({"text": "Hi"}, finish=reason))
-    assert (chunk.finish_reason, finished) == (told, True)
+    assert (chunk.finish_reason, finished) == (expected, True)
 
 
 def test_a_stop_after_a_call_is_tool_calls() -> None:
-    told = gemini.read_answer(TO, response({"functionCall": {"name": "f"}}))
-    assert told.finish_reason == "tool_calls"
+    answer = gemini.read_answer(TO, response({"functionCall": {"name": "f"}}))
+    assert answer.finish_reason == "tool_calls"
 
 
 @pytest.mark.parametrize("reason", ["error", "NETWORK_ERROR", "CANCELLED", "other"])
@@ -120,8 +119,8 @@ def test_a_frame_without_candidates_is_passed_over(frame: bytes, place: int) -> 
     frames = [b"data: " + piece + b"\n\n" for piece in pieces]
     frames.insert(place, frame)
     decoder = gemini.make_decoder(TO)
-    told = replay.collect(replay.decode(decoder, frames))
-    assert (told.text, told.finish_reason, decoder.finished) == ("Hi", "stop", True)
+    answer = replay.collect(replay.decode(decoder, frames))
+    assert (answer.text, answer.finish_reason, decoder.finished) == ("Hi", "stop", True)
 
 
 def test_a_stream_of_nothing_but_strange_frames_says_what_came() -> None:
@@ -132,23 +131,23 @@ def test_a_stream_of_nothing_but_strange_frames_says_what_came() -> None:
 def test_what_a_gateway_adds() -> None:
     whole = b"data: " + response({"text": "Hi"}) + b"\n\n"
     decoder = gemini.make_decoder(TO)
-    told = replay.decode(decoder, [whole, b"data: [DONE]\n\n", b"data: <p>late</p>\n\n"])
-    assert (replay.collect(told).text, decoder.over) == ("Hi", True)
+    decoded = replay.decode(decoder, [whole, b"data: [DONE]\n\n", b"data: <p>late</p>\n\n"])
+    assert (replay.collect(decoded).text, decoder.over) == ("Hi", True)
     with pytest.raises(Fault, match="the limit"):
         replay.decode(gemini.make_decoder(TO), [whole, b"event: error\ndata: the limit\n\n"])
 
 
 @pytest.mark.parametrize("reason", ["OTHER", "UNEXPECTED_TOOL_CALL", "LANGUAGE"])
 def test_reasons_that_mean_no_answer(reason: str) -> None:
-    told = f"FAULT unavailable None code={reason.lower()} 'The answer broke off: {reason}.'"
-    assert replay.tell_fault(refusal(response(finish=reason))) == told
+    expected = f"FAULT unavailable None code={reason.lower()} 'The answer broke off: {reason}.'"
+    assert replay.describe_fault(refusal(response(finish=reason))) == expected
 
 
 def test_why_a_prompt_was_blocked() -> None:
     feedback = {"blockReason": "MODEL_ARMOR", "blockReasonMessage": "It is a jailbreak."}
     answer = gemini.read_answer(TO, json.dumps({"promptFeedback": feedback}).encode())
-    told = "'' content_filter refusal='The prompt was blocked: MODEL_ARMOR. It is a jailbreak.'"
-    assert replay.tell(answer) == f"{told} tokens=?"
+    expected = "'' content_filter refusal='The prompt was blocked: MODEL_ARMOR. It is a jailbreak.'"
+    assert replay.describe(answer) == f"{expected} tokens=?"
 
 
 def test_log_probabilities() -> None:
@@ -216,8 +215,8 @@ def test_unknown_fields_break_nothing(case: str, name: str, value: Any) -> None:
             return {name: value} | {key: grown(item) for key, item in part.items()}
         return part
 
-    told = json.dumps(grown(json.loads(plain))).encode()
-    assert gemini.read_answer(TO, told) == gemini.read_answer(TO, plain)
+    more = json.dumps(grown(json.loads(plain))).encode()
+    assert gemini.read_answer(TO, more) == gemini.read_answer(TO, plain)
 
 
 # Streams
@@ -236,7 +235,7 @@ def test_the_usage_goes_out_with_the_finish_reason() -> None:
         response({"text": " is"}, usageMetadata=low),
     )
     assert [chunk.text for chunk in chunks] == ["It", " is"]
-    assert [replay.tell_usage(chunk.usage) for chunk in chunks] == ["tokens=?", "tokens=85+15"]
+    assert [replay.describe_usage(chunk.usage) for chunk in chunks] == ["tokens=?", "tokens=85+15"]
     assert finished
 
 
@@ -246,13 +245,13 @@ def test_usage_after_the_finish_reason_counts() -> None:
         response({"text": "It is"}, usageMetadata=early),
         json.dumps({"usageMetadata": late}).encode(),
     )
-    assert replay.tell_usage(chunks[-1].usage) == "tokens=85+15"
+    assert replay.describe_usage(chunks[-1].usage) == "tokens=85+15"
 
 
 def test_candidates_without_a_count_are_what_is_left_of_the_total() -> None:
     counts = {"promptTokenCount": 3, "thoughtsTokenCount": 5, "totalTokenCount": 15}
     answer = gemini.read_answer(TO, response({"text": "A"}, usageMetadata=counts))
-    assert replay.tell_usage(answer.usage) == "tokens=3+12 reasoning=5"
+    assert replay.describe_usage(answer.usage) == "tokens=3+12 reasoning=5"
 
 
 @pytest.mark.parametrize("counts", [{}, {"trafficType": "ON_DEMAND"}, None])
@@ -286,7 +285,7 @@ def test_a_stream_that_breaks_off_tells_its_usage_at_the_end() -> None:
         response({"text": "It"}, finish=None, usageMetadata={"promptTokenCount": 9})
     )
     assert [chunk.usage_only for chunk in chunks] == [False, True]
-    assert replay.tell_usage(chunks[1].usage) == "tokens=9+0"
+    assert replay.describe_usage(chunks[1].usage) == "tokens=9+0"
     assert not finished
 
 
@@ -296,7 +295,7 @@ def test_a_response_of_nothing_but_usage() -> None:
         json.dumps({"usageMetadata": counts}).encode(), response({"text": "Hi"})
     )
     assert (len(chunks), finished) == (1, True)
-    assert replay.tell_usage(chunks[0].usage) == "tokens=9+1"
+    assert replay.describe_usage(chunks[0].usage) == "tokens=9+1"
 
 
 def test_halves_of_characters_are_joined_or_replaced() -> None:
@@ -334,71 +333,7 @@ def test_a_list_in_place_of_a_stream_may_be_broken() -> None:
 def test_one_response_in_place_of_a_stream() -> None:
     decoder = gemini.make_decoder(TO)
     chunks = replay.decode(decoder, [response({"text": "Hi"})])
-    assert (replay.tell(replay.collect(chunks)), decoder.finished) == ("'Hi' stop tokens=?", True)
-
-
-# Embeddings and the probe
-
-ASK = EmbeddingRequest(input=("red", "green"), routing=Routing())
-
-
-def test_the_call_for_embeddings() -> None:
-    outgoing = gemini.build_embedding_request(TO, structs.replace(ASK, dimensions=4))
-    model = "models/gemini-3-flash-preview"
-    assert outgoing.url == f"https://upstream.test/v1/{model}:batchEmbedContents"
-    assert outgoing.headers["x-goog-api-key"] == replay.KEY
-    assert json.loads(outgoing.body or b"") == {
-        "requests": [
-            {
-                "model": model,
-                "content": {"parts": [{"text": text}]},
-                "outputDimensionality": 4,
-            }
-            for text in ("red", "green")
-        ]
-    }
-
-
-def test_tokens_are_no_texts() -> None:
-    with pytest.raises(InvalidRequest) as raised:
-        gemini.build_embedding_request(TO, structs.replace(ASK, input=((1, 2),)))
-    assert raised.value.param == "input"
-
-
-@pytest.mark.parametrize(
-    ("case", "texts", "told"),
-    [("embeddings-batch", ("a", "b"), "tokens=2+0"), ("embeddings", ("a",), "tokens=1+0")],
-)
-def test_vectors(case: str, texts: tuple[str, ...], told: str) -> None:
-    asked = structs.replace(ASK, input=texts)
-    found = gemini.read_embeddings(TO, asked, replay.load("gemini", case).body)
-    assert found.vectors[0] == (0.0125, -0.25, 0.5, 0.0625)
-    assert (len(found.vectors), found.model) == (len(texts), "gemini-3-flash-preview")
-    assert replay.tell_usage(found.usage) == told
-
-
-def test_vectors_as_base64() -> None:
-    asked = EmbeddingRequest(input=("a",), routing=Routing(), base64=True)
-    found = gemini.read_embeddings(TO, asked, b'{"embedding":{"values":[0.5,-0.25,1]}}')
-    assert (found.vectors, found.usage) == (("AAAAPwAAgL4AAIA/",), None)
-
-
-@pytest.mark.parametrize(
-    ("body", "kind"),
-    [
-        (b"Not now.", "garbage"),
-        (b'{"embeddings":[]}', "garbage"),
-        (replay.load("gemini", "error-503").body, "unavailable"),
-    ],
-)
-def test_vectors_that_are_none(body: bytes, kind: str) -> None:
-    with pytest.raises(Fault) as raised:
-        gemini.read_embeddings(TO, ASK, body)
-    assert raised.value.kind == kind
-
-
-def test_the_probe() -> None:
-    outgoing = gemini.build_probe(TO)
-    assert (outgoing.method, outgoing.body) == ("GET", None)
-    assert outgoing.url == "https://upstream.test/v1/models?pageSize=1"
-    assert outgoing.headers["x-goog-api-key"] == replay.KEY
+    assert (replay.describe(replay.collect(chunks)), decoder.finished) == (
+        "'Hi' stop tokens=?",
+        True,
+    )

@@ -1,6 +1,5 @@
-"""What is sent to Gemini's generateContent: turns, signatures, tools, schemas, settings."""
+"""What is sent to Gemini's generateContent: the call, turns, calls and signatures."""
 
-import json
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,38 +10,18 @@ from msgspec import Raw, structs
 
 from proxy.core.chat import (
     ChatRequest,
-    Function,
     FunctionCall,
     ImageURL,
-    JSONSchema,
     Message,
     Part,
-    ResponseFormat,
-    Tool,
     ToolCall,
 )
 from proxy.core.errors import InvalidRequest
 from proxy.providers import gemini
-from proxy.providers.specs import Model, ProviderSpec
 from proxy.providers.target import Target
+from tests.unit.providers.making_gemini import HELLO, sent, target
 
-HELLO = Message(role="user", content="Hello")
 FIRST = {"role": "user", "parts": [{"text": " "}]}
-
-
-def target(id_: str = "gemini-3-flash", model: dict[str, Any] | None = None, **spec: Any) -> Target:
-    return Target(
-        spec=ProviderSpec(name="gemini", dialect="gemini", **spec),
-        model=Model(provider="gemini", id=id_, **(model or {})),
-        base_url="https://gemini.test/v1beta",
-        key="secret",
-    )
-
-
-def sent(*messages: Message, to: Target | None = None, **fields: Any) -> Any:
-    chat = ChatRequest(messages=messages or (HELLO,), **fields)
-    body = gemini.build_request(to or target(), chat).body or b""
-    return json.loads(body if isinstance(body, bytes) else b"".join(body))
 
 
 def turns(*messages: Message, to: Target | None = None) -> Any:
@@ -172,16 +151,16 @@ def test_audio_and_files() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "expected"),
     [
         ("data:text/plain;charset=utf-8;base64,aWk=", "text/plain"),
         ("data:application\\/pdf;base64,aWk=", "application/pdf"),
         ("DATA:image/svg+xml;BASE64,aWk=", "image/svg+xml"),
     ],
 )
-def test_a_file_in_any_writing_of_its_data_url(url: str, told: str) -> None:
+def test_a_file_in_any_writing_of_its_data_url(url: str, expected: str) -> None:
     message = Message(role="user", content=(file(f'{{"file_data": "{url}"}}'),))
-    assert turns(message)[0]["parts"] == [{"inlineData": {"mimeType": told, "data": "aWk="}}]
+    assert turns(message)[0]["parts"] == [{"inlineData": {"mimeType": expected, "data": "aWk="}}]
 
 
 def test_images() -> None:
@@ -276,8 +255,8 @@ def test_results_of_parallel_calls_stand_in_one_turn() -> None:
 
 def test_a_result_in_parts() -> None:
     parts = (text("4"), text("2"), image("data:image/png;base64,iVBO"))
-    asked = Message(role="assistant", tool_calls=(call("c", "f"),))
-    assert turns(asked, Message(role="tool", tool_call_id="c", content=parts))[1]["parts"] == [
+    request = Message(role="assistant", tool_calls=(call("c", "f"),))
+    assert turns(request, Message(role="tool", tool_call_id="c", content=parts))[1]["parts"] == [
         {"functionResponse": {"id": "c", "name": "f", "response": {"result": 42}}},
         {"inlineData": {"mimeType": "image/png", "data": "iVBO"}},
     ]
@@ -318,8 +297,8 @@ def test_the_signature_of_a_message_without_text_is_its_first_calls() -> None:
     message = Message(
         role="assistant", tool_calls=(call("a", "f"), call("b", "f")), extra_content=SIGNED
     )
-    told = [part.get("thoughtSignature") for part in turns(message)[0]["parts"]]
-    assert told == ["s", None]
+    signatures = [part.get("thoughtSignature") for part in turns(message)[0]["parts"]]
+    assert signatures == ["s", None]
 
 
 @pytest.mark.parametrize("extra", [{}, {"google": "s"}, {"google": {"thought_signature": 1}}])
@@ -346,178 +325,3 @@ def test_calls_of_another_model_get_the_documented_dummy(
     message = Message(role="assistant", tool_calls=(call("a", "f"), call("b", "f")))
     parts = turns(message, to=target(id_))[0]["parts"]
     assert [part.get("thoughtSignature") for part in parts] == signatures
-
-
-# Tools
-
-TOOL = Tool(function=Function(name="f", description="Does it.", parameters={"type": "object"}))
-
-
-@pytest.mark.parametrize(("wanted", "mode"), [("auto", "VALIDATED"), ("required", "ANY")])
-def test_some_of_the_tools_are_allowed(wanted: str, mode: str) -> None:
-    tools = (TOOL, Tool(function=Function(name="g")))
-    named = [{"type": "function", "function": {"name": "g"}}]
-    choice = {"type": "allowed_tools", "allowed_tools": {"mode": wanted, "tools": named}}
-    chat = ChatRequest(
-        messages=(HELLO,), tools=tools, extra={"tool_choice": Raw(json.dumps(choice).encode())}
-    )
-    outgoing = gemini.build_request(target(), chat)
-    config = json.loads(outgoing.body or b"")["toolConfig"]["functionCallingConfig"]
-    assert config == {"mode": mode, "allowedFunctionNames": ["g"]}
-    assert outgoing.dropped == ()
-
-
-def test_a_choice_of_another_form_is_left_out_and_told() -> None:
-    extra = {"tool_choice": Raw(b'{"type":"custom","custom":{"name":"x"}}')}
-    outgoing = gemini.build_request(
-        target(), ChatRequest(messages=(HELLO,), tools=(TOOL,), extra=extra)
-    )
-    assert "toolConfig" not in json.loads(outgoing.body or b"")
-    assert outgoing.dropped == ("tool_choice",)
-
-
-ENDLESS = {"$defs": {"node": {"properties": {"next": {"$ref": "#/$defs/node"}}}}}
-
-
-def test_a_schema_that_it_cannot_be_sent_is_named() -> None:
-    schema = {"$ref": "#/$defs/node", **ENDLESS}
-    with pytest.raises(InvalidRequest, match="refers to itself") as raised:
-        sent(tools=(Tool(function=Function(name="f", parameters=schema)),))
-    assert raised.value.param == "tools[0].function.parameters"
-    wanted = ResponseFormat(type="json_schema", json_schema=JSONSchema(schema_=schema))
-    with pytest.raises(InvalidRequest) as raised:
-        sent(response_format=wanted)
-    assert raised.value.param == "response_format.json_schema.schema"
-
-
-@pytest.mark.parametrize(
-    ("choice", "config"),
-    [
-        (None, None),
-        ("auto", {"mode": "AUTO"}),
-        ("none", {"mode": "NONE"}),
-        ("required", {"mode": "ANY"}),
-        ("function:f", {"mode": "ANY", "allowedFunctionNames": ["f"]}),
-    ],
-)
-def test_tools(choice: str | None, config: Any) -> None:
-    told = sent(tools=(TOOL, Tool(function=Function(name="g"))), tool_choice=choice)
-    assert told["tools"] == [
-        {
-            "functionDeclarations": [
-                {
-                    "name": "f",
-                    "description": "Does it.",
-                    "parametersJsonSchema": {"type": "object"},
-                },
-                {"name": "g", "description": ""},
-            ]
-        }
-    ]
-    assert told.get("toolConfig") == (config and {"functionCallingConfig": config})
-
-
-def test_tools_that_are_no_function_are_refused() -> None:
-    with pytest.raises(InvalidRequest) as raised:
-        sent(tools=(TOOL, Tool(type="web_search")))
-    assert raised.value.param == "tools[1]"
-
-
-def test_schemas_keep_only_what_gemini_knows() -> None:
-    schema = {"$schema": "x", "type": "object"}
-    asked = ResponseFormat(type="json_schema", json_schema=JSONSchema(schema_=schema))
-    tool = Tool(function=Function(name="f", parameters=schema))
-    told = sent(response_format=asked, tools=(tool,))
-    assert told["generationConfig"] == {
-        "responseMimeType": "application/json",
-        "responseJsonSchema": {"type": "object"},
-    }
-    (declared,) = told["tools"][0]["functionDeclarations"]
-    assert declared["parametersJsonSchema"] == {"type": "object"}
-
-
-# Settings
-
-
-def test_settings() -> None:
-    assert sent(
-        max_tokens=5,
-        temperature=0.5,
-        top_p=0.9,
-        stop=("a",),
-        seed=7,
-        frequency_penalty=0.1,
-        presence_penalty=0.2,
-        logprobs=True,
-        top_logprobs=2,
-        response_format=ResponseFormat(type="json_object"),
-    )["generationConfig"] == {
-        "maxOutputTokens": 5,
-        "temperature": 0.5,
-        "topP": 0.9,
-        "stopSequences": ["a"],
-        "seed": 7,
-        "frequencyPenalty": 0.1,
-        "presencePenalty": 0.2,
-        "responseLogprobs": True,
-        "logprobs": 2,
-        "responseMimeType": "application/json",
-    }
-
-
-def test_text_is_no_format() -> None:
-    assert "generationConfig" not in sent(response_format=ResponseFormat(type="text"))
-
-
-def test_what_is_left_out_is_told() -> None:
-    to = target(model={"drop": ("seed",)}, drop=("logprobs", "stop"))
-    chat = ChatRequest(
-        messages=(HELLO,),
-        seed=1,
-        logprobs=True,
-        temperature=0,
-        parallel_tool_calls=False,
-        extra={"n": Raw(b"2")},
-    )
-    outgoing = gemini.build_request(to, chat)
-    assert outgoing.dropped == ("seed", "logprobs", "parallel_tool_calls", "n")
-    assert json.loads(outgoing.body or b"")["generationConfig"] == {"temperature": 0}
-
-
-def test_a_model_has_fields_of_its_own() -> None:
-    to = target(
-        model={
-            "upstream": "gemini-wire",
-            "send": {"safetySettings": [], "generationConfig": {"topK": 3, "topP": 0.1}},
-            "with_tools": {"toolConfig": {"a": 1}},
-        }
-    )
-    outgoing = gemini.build_request(to, ChatRequest(messages=(HELLO,), top_p=0.9, tools=(TOOL,)))
-    told = json.loads(outgoing.body or b"")
-    assert "/models/gemini-wire:" in outgoing.url
-    assert told["safetySettings"] == []
-    assert told["generationConfig"] == {"topK": 3, "topP": 0.9}
-    assert told["toolConfig"] == {"a": 1}
-
-
-@pytest.mark.parametrize(
-    ("id_", "effort", "config"),
-    [
-        ("gemini-3-flash", "low", {"includeThoughts": True, "thinkingLevel": "low"}),
-        ("gemini-3-flash", "none", {"includeThoughts": False, "thinkingLevel": "minimal"}),
-        ("gemini-3-flash", "xhigh", {"includeThoughts": True, "thinkingLevel": "high"}),
-        ("gemini-2.5-flash", "none", {"includeThoughts": False, "thinkingBudget": 0}),
-        ("gemini-2.5-flash", "minimal", {"includeThoughts": True, "thinkingBudget": 1024}),
-        ("gemini-2.5-flash", "medium", {"includeThoughts": True, "thinkingBudget": 8192}),
-        ("gemini-2.5-pro", "xhigh", {"includeThoughts": True, "thinkingBudget": 24576}),
-    ],
-)
-def test_thinking(id_: str, effort: str, config: Any) -> None:
-    told = sent(to=target(id_), reasoning_effort=effort)
-    assert told["generationConfig"] == {"thinkingConfig": config}
-
-
-def test_thinking_by_the_catalogue() -> None:
-    to = target(model={"efforts": {"none": "low"}}, efforts={"none": "high"})
-    told = sent(to=to, reasoning_effort="none")["generationConfig"]["thinkingConfig"]
-    assert told == {"includeThoughts": False, "thinkingLevel": "low"}

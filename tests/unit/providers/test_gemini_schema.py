@@ -9,7 +9,7 @@ from proxy.providers.gemini_schema import MOST, SchemaError, known_words
 
 
 @pytest.mark.parametrize(
-    ("schema", "told"),
+    ("schema", "expected"),
     [
         (
             {
@@ -72,8 +72,8 @@ from proxy.providers.gemini_schema import MOST, SchemaError, known_words
         ({"properties": 1, "anyOf": "x", "allOf": 2}, {"properties": 1, "anyOf": "x"}),
     ],
 )
-def test_the_words_that_gemini_knows(schema: Any, told: Any) -> None:
-    assert known_words(schema) == told
+def test_the_words_that_gemini_knows(schema: Any, expected: Any) -> None:
+    assert known_words(schema) == expected
 
 
 CITY = {"type": "object", "properties": {"name": {"type": "string"}}, "description": "a city"}

@@ -9,32 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from proxy.core.chat import EmbeddingRequest, Routing
 from proxy.core.errors import Fault
 from proxy.providers import openai
 from tests.unit.providers import replay
-
-TO = replay.target("openai")
-
-
-def body(message: dict[str, Any] | None = None, **fields: Any) -> bytes:
-    choice = {"index": 0, "message": message or {"role": "assistant", "content": "Hi"}}
-    whole = {"id": "c-1", "object": "chat.completion", "created": 7, "model": "m-1"}
-    choices = [{**choice, "finish_reason": fields.pop("finish", "stop")}]
-    return json.dumps({**whole, "choices": choices, **fields}).encode()
-
-
-def events(*deltas: dict[str, Any] | str) -> list[bytes]:
-    """A stream of these deltas; a text is an event as it stands."""
-    head = {"id": "c-1", "object": "chat.completion.chunk", "created": 7, "model": "m-1"}
-    told = []
-    for delta in deltas:
-        if isinstance(delta, dict):
-            finish = delta.pop("finish", None)
-            choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
-            delta = json.dumps({**head, "choices": choices})
-        told.append(f"data: {delta}\n\n".encode())
-    return told
+from tests.unit.providers.making_openai import TO, body, events
 
 
 def read(*deltas: dict[str, Any] | str) -> tuple[str, int, bool]:
@@ -43,26 +21,26 @@ def read(*deltas: dict[str, Any] | str) -> tuple[str, int, bool]:
     decoder = openai.make_decoder(TO)
     chunks = replay.decode(decoder, events(*deltas))
     kept = sum(chunk.raw is not None for chunk in chunks)
-    return replay.tell(replay.collect(chunks)), kept, decoder.finished
+    return replay.describe(replay.collect(chunks)), kept, decoder.finished
 
 
 # Whole answers
 
 
 def test_what_an_answer_tells_beside_its_text() -> None:
-    told = body(
+    whole = body(
         {"role": "assistant", "content": "Hi", "audio": {"id": "a"}, "annotations": []},
         usage={"prompt_tokens": 3.0, "completion_tokens": None},
     )
-    answer = openai.read_answer(TO, told)
+    answer = openai.read_answer(TO, whole)
     assert (answer.id, answer.created, answer.model) == ("c-1", 7, "m-1")
     assert answer.extra == {"audio": {"id": "a"}}
-    assert answer.raw is told
-    assert replay.tell_usage(answer.usage) == "tokens=3+0"
+    assert answer.raw is whole
+    assert replay.describe_usage(answer.usage) == "tokens=3+0"
 
 
 @pytest.mark.parametrize(
-    ("message", "finish", "told"),
+    ("message", "finish", "expected"),
     [
         ({"content": None}, "length", "None length"),
         ({"content": "x"}, "end_turn", "'x' stop"),
@@ -103,13 +81,13 @@ def test_what_an_answer_tells_beside_its_text() -> None:
         ),
     ],
 )
-def test_every_form_of_an_answer(message: dict[str, Any], finish: Any, told: str) -> None:
+def test_every_form_of_an_answer(message: dict[str, Any], finish: Any, expected: str) -> None:
     answer = openai.read_answer(TO, body(message, finish=finish))
-    assert replay.tell(answer) == f"{told} tokens=?"
+    assert replay.describe(answer) == f"{expected} tokens=?"
 
 
 @pytest.mark.parametrize(
-    "told",
+    "answer",
     [
         body({"content": [{"type": "text", "text": "x"}]}),
         body({"content": "x"}, finish="eos_token"),
@@ -119,19 +97,19 @@ def test_every_form_of_an_answer(message: dict[str, Any], finish: Any, told: str
         body({"tool_calls": [{"id": "c", "name": "f", "arguments": "{}"}]}),
     ],
 )
-def test_an_answer_in_another_form_is_not_passed_on(told: bytes) -> None:
-    assert openai.read_answer(TO, told).raw is None
+def test_an_answer_in_another_form_is_not_passed_on(answer: bytes) -> None:
+    assert openai.read_answer(TO, answer).raw is None
 
 
 def test_signatures_of_calls_are_kept() -> None:
     signed = {"google": {"thought_signature": "s"}}
     call = {"id": "c", "function": {"name": "f", "arguments": "{}"}, "extra_content": signed}
-    (told,) = openai.read_answer(TO, body({"tool_calls": [call]})).tool_calls
-    assert told.extra_content == signed
+    (answer,) = openai.read_answer(TO, body({"tool_calls": [call]})).tool_calls
+    assert answer.extra_content == signed
 
 
 @pytest.mark.parametrize(
-    ("usage", "told"),
+    ("usage", "expected"),
     [
         ({}, "tokens=?"),
         ("many", "tokens=?"),
@@ -148,12 +126,12 @@ def test_signatures_of_calls_are_kept() -> None:
         ({"cost": 1e-6, "is_byok": True, "cost_details": None}, "tokens=0+0 cost=1000"),
     ],
 )
-def test_usage(usage: Any, told: str) -> None:
-    assert replay.tell_usage(openai.read_answer(TO, body(usage=usage)).usage) == told
+def test_usage(usage: Any, expected: str) -> None:
+    assert replay.describe_usage(openai.read_answer(TO, body(usage=usage)).usage) == expected
 
 
 @pytest.mark.parametrize(
-    ("told", "why"),
+    ("answer", "why"),
     [
         (b"Not now.", "JSON is malformed: invalid character (byte 0): Not now."),
         (b'{"id":"\xff"}', "'utf-8' codec can't decode byte 0xff in position 0"),
@@ -163,9 +141,9 @@ def test_usage(usage: Any, told: str) -> None:
         (b'{"choices":[{"message":"Hi"}]}', "Expected `object | null`, got `str`"),
     ],
 )
-def test_an_answer_without_what_is_needed_is_garbage(told: bytes, why: str) -> None:
+def test_an_answer_without_what_is_needed_is_garbage(answer: bytes, why: str) -> None:
     with pytest.raises(Fault) as raised:
-        openai.read_answer(TO, told)
+        openai.read_answer(TO, answer)
     assert raised.value.kind == "garbage"
     assert why in raised.value.message
 
@@ -174,7 +152,7 @@ def test_an_error_of_a_choice() -> None:
     error = {"code": 502, "message": "Gone"}
     with pytest.raises(Fault) as raised:
         openai.read_answer(TO, json.dumps({"choices": [{"error": error}]}).encode())
-    assert replay.tell_fault(raised.value) == "FAULT unavailable 502 'Gone'"
+    assert replay.describe_fault(raised.value) == "FAULT unavailable 502 'Gone'"
 
 
 # Streams
@@ -187,8 +165,8 @@ def test_done_alone_finishes_nothing() -> None:
 
 def test_inline_thinking_is_parted_and_its_bytes_go_on() -> None:
     deltas = [{"content": piece} for piece in ("<thi", "nk>\nHm", ".\n</th", "ink>\n", "Hi", " <")]
-    told = read(*deltas, {"content": "", "finish": "stop"})
-    assert told == ("'Hi <' stop thought='Hm.' tokens=?", 7, True)
+    answer = read(*deltas, {"content": "", "finish": "stop"})
+    assert answer == ("'Hi <' stop thought='Hm.' tokens=?", 7, True)
 
 
 def test_what_was_held_back_goes_out_with_the_finish_reason() -> None:
@@ -199,8 +177,8 @@ def test_a_call_without_ids_and_indexes() -> None:
     first = {"tool_calls": [{"function": {"name": "f", "arguments": '{"a'}}]}
     rest = {"tool_calls": [{"function": {"arguments": '":1}'}}]}
     second = {"tool_calls": [{"name": "g", "arguments": {}}, {"function": {"name": None}}]}
-    told, kept, _ = read(first, rest, second, {"finish": "eos_token"})
-    assert told == (
+    answer, kept, _ = read(first, rest, second, {"finish": "eos_token"})
+    assert answer == (
         'None tool_calls f({"a":1})#call_4af8a124b349968ca75c8fcc'
         " g({})#call_c7c9bdad9cf46ca425b83a46 tokens=?"
     )
@@ -210,8 +188,8 @@ def test_a_call_without_ids_and_indexes() -> None:
 def test_a_call_in_the_old_form() -> None:
     first = {"function_call": {"name": "f", "arguments": ""}}
     rest = {"function_call": {"arguments": "{}"}}
-    told, kept, _ = read(first, rest, {"finish": "function_call"})
-    assert told == "None tool_calls f({})#call_f450bff873cd4df73e79452e tokens=?"
+    answer, kept, _ = read(first, rest, {"finish": "function_call"})
+    assert answer == "None tool_calls f({})#call_f450bff873cd4df73e79452e tokens=?"
     assert kept == 3
 
 
@@ -231,7 +209,7 @@ def test_chunks_without_a_choice() -> None:
         b'{"choices":[],"prompt_filter_results":[]}',
     )
     assert (counted.usage_only, counted.raw) == (True, usage.encode())
-    assert replay.tell_usage(counted.usage) == "tokens=1+2"
+    assert replay.describe_usage(counted.usage) == "tokens=1+2"
 
 
 ERRORS = {
@@ -254,8 +232,8 @@ def test_after_done_nothing_is_read(tail: str) -> None:
     pieces = [*events({"content": "Hi"}, {"finish": "stop"}, "[DONE]"), tail.encode()]
     for cut in (pieces, [b"".join(pieces)]):
         decoder = openai.make_decoder(TO)
-        told = replay.tell(replay.collect(replay.decode(decoder, cut)))
-        assert (told, decoder.finished, decoder.over) == ("'Hi' stop tokens=?", True, True)
+        answer = replay.describe(replay.collect(replay.decode(decoder, cut)))
+        assert (answer, decoder.finished, decoder.over) == ("'Hi' stop tokens=?", True, True)
 
 
 def test_usage_that_stands_beside_an_error_is_counted() -> None:
@@ -264,7 +242,7 @@ def test_usage_that_stands_beside_an_error_is_counted() -> None:
     content, failure = events({"content": "Hi"}, error)
     decoder.feed(content)
     (counted,) = decoder.feed(failure)
-    assert (counted.usage_only, replay.tell_usage(counted.usage)) == (True, "tokens=1+0")
+    assert (counted.usage_only, replay.describe_usage(counted.usage)) == (True, "tokens=1+0")
     with pytest.raises(Fault, match="broke"):
         decoder.end()
 
@@ -301,109 +279,7 @@ def test_unknown_fields_break_nothing(case: str, name: str, value: Any) -> None:
             return {name: value} | {key: grown(item) for key, item in part.items()}
         return part
 
-    told = openai.read_answer(TO, json.dumps(grown(json.loads(plain))).encode())
-    assert structs.replace(told, raw=None, extra={}, form=None) == structs.replace(
+    answer = openai.read_answer(TO, json.dumps(grown(json.loads(plain))).encode())
+    assert structs.replace(answer, raw=None, extra={}, form=None) == structs.replace(
         openai.read_answer(TO, plain), raw=None, form=None
     )
-
-
-# Embeddings and the probe
-
-ASK = EmbeddingRequest(input=("red", "green"), routing=Routing())
-
-
-def test_the_call_for_embeddings() -> None:
-    asked = structs.replace(ASK, dimensions=4, base64=True, user="ann")
-    outgoing = openai.build_embedding_request(TO, asked)
-    assert outgoing.url == "https://upstream.test/v1/embeddings"
-    assert outgoing.headers["authorization"] == f"Bearer {replay.KEY}"
-    assert json.loads(outgoing.body or b"") == {
-        "model": "model-1",
-        "input": ["red", "green"],
-        "encoding_format": "base64",
-        "dimensions": 4,
-        "user": "ann",
-    }
-
-
-@pytest.mark.parametrize(
-    ("inputs", "listed", "sent"),
-    [
-        (("red",), False, "red"),
-        (("red",), True, ["red"]),
-        (((1, 2),), False, [1, 2]),
-        (((1, 2),), True, [[1, 2]]),
-        (("red", "green"), True, ["red", "green"]),
-    ],
-)
-def test_inputs_to_embed_keep_their_form(inputs: Any, listed: bool, sent: Any) -> None:
-    asked = structs.replace(ASK, input=inputs, listed=listed)
-    assert json.loads(openai.build_embedding_request(TO, asked).body or b"")["input"] == sent
-
-
-def test_what_a_model_is_to_be_sent_goes_with_embeddings_too() -> None:
-    to = structs.replace(TO, model=structs.replace(TO.model, send={"provider": {"zdr": True}}))
-    body = json.loads(openai.build_embedding_request(to, ASK).body or b"")
-    assert body["provider"] == {"zdr": True}
-
-
-def test_embeddings_may_be_served_elsewhere_and_with_fewer_fields() -> None:
-    spec = structs.replace(TO.spec, drop=("encoding_format",), unknown_fields=False)
-    to = structs.replace(TO, spec=spec, embeddings_url="http://127.0.0.1:9/v1/")
-    asked = structs.replace(ASK, input=((1, 2), (3,)), base64=True)
-    outgoing = openai.build_embedding_request(to, asked)
-    assert outgoing.url == "http://127.0.0.1:9/v1/embeddings"
-    assert outgoing.body == b'{"model":"model-1","input":[[1,2],[3]]}'
-    assert outgoing.dropped == ("encoding_format",)
-
-
-RED, GREEN = (0.5, -0.25), (1.0, 0.0)
-
-
-@pytest.mark.parametrize("indexes", [(0, 1), (1, 0), (None, None)])
-def test_vectors_in_the_order_of_the_inputs(indexes: tuple[Any, Any]) -> None:
-    told = [{"index": index, "embedding": RED if index == 0 else GREEN} for index in indexes]
-    usage = {"prompt_tokens": 2, "total_tokens": 2}
-    found = openai.read_embeddings(TO, ASK, json.dumps({"data": told, "usage": usage}).encode())
-    assert found.vectors == ((RED, GREEN) if None not in indexes else (GREEN, GREEN))
-    assert replay.tell_usage(found.usage) == "tokens=2+0"
-
-
-@pytest.mark.parametrize(
-    ("provider", "case", "count", "told"),
-    [
-        ("openai", "embeddings", 2, "tokens=2+0"),
-        ("openai", "embeddings-base64", 1, "tokens=1+0"),
-        ("openrouter", "embeddings", 1, "tokens=1+0 cost=20"),
-        ("huggingface", "embeddings", 2, "tokens=6+0"),
-        ("local", "embeddings", 2, "tokens=6+0"),
-    ],
-)
-def test_vectors_as_providers_send_them(provider: str, case: str, count: int, told: str) -> None:
-    asked = structs.replace(ASK, input=("x",) * count)
-    found = openai.read_embeddings(replay.target(provider), asked, replay.load(provider, case).body)
-    assert len(found.vectors) == count
-    assert all(isinstance(number, float) for vector in found.vectors for number in vector)
-    assert replay.tell_usage(found.usage) == told
-
-
-@pytest.mark.parametrize(
-    ("told", "kind"),
-    [
-        (b"Not now.", "garbage"),
-        (b'{"data":[]}', "garbage"),
-        (b'{"error":{"code":429,"message":"slow"}}', "rate_limited"),
-    ],
-)
-def test_vectors_that_are_none(told: bytes, kind: str) -> None:
-    with pytest.raises(Fault) as raised:
-        openai.read_embeddings(TO, ASK, told)
-    assert raised.value.kind == kind
-
-
-def test_the_probe_asks_for_something_that_needs_the_key() -> None:
-    outgoing = openai.build_probe(replay.target("openrouter"))
-    assert (outgoing.method, outgoing.url) == ("GET", "https://upstream.test/v1/key")
-    assert outgoing.headers["authorization"] == f"Bearer {replay.KEY}"
-    assert outgoing.body is None
-    assert openai.build_probe(TO).url == "https://upstream.test/v1/models"

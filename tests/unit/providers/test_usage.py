@@ -45,7 +45,9 @@ GEMINI_FIELDS = (
 def reports(fields: tuple[str, ...]) -> st.SearchStrategy[str]:
     """A report whose fields may be anything, and anything in a report's place."""
     objects = st.dictionaries(st.sampled_from(fields), values, max_size=6).map(
-        lambda told: "{" + ",".join(f'"{name}":{value}' for name, value in told.items()) + "}"
+        lambda expected: (
+            "{" + ",".join(f'"{name}":{value}' for name, value in expected.items()) + "}"
+        )
     )
     return values | objects
 
@@ -58,8 +60,8 @@ MODELS = [
 
 def most(provider: str, model: str | None) -> int:
     """Tokens that a prompt or an answer may be reported to have."""
-    told = replay.target(provider, model).model
-    return MARGIN * max(told.context or 0, told.max_output or 0) or MOST_TOKENS
+    known = replay.target(provider, model).model
+    return MARGIN * max(known.context or 0, known.max_output or 0) or MOST_TOKENS
 
 
 def check(provider: str, model: str | None, usage: Usage | None) -> None:
@@ -149,11 +151,11 @@ def test_of_embeddings(provider: str, report: str) -> None:
         "gemini": '"embeddings":[{"values":[0.5]}]',
         "workers-ai": '"data":[[0.5]]',
     }[provider]
-    ask = EmbeddingRequest(input=("a cat",), routing=Routing())
+    request = EmbeddingRequest(input=("a cat",), routing=Routing())
     body = f'{{{vector},"{name}":{report}}}'.encode()
-    told = replay.adapter(provider).read_embeddings(replay.target(provider), ask, body)
-    assert told.vectors == ((0.5,),)
-    check(provider, None, told.usage)
+    found = replay.adapter(provider).read_embeddings(replay.target(provider), request, body)
+    assert found.vectors == ((0.5,),)
+    check(provider, None, found.usage)
 
 
 @given(report=reports(OPENAI_FIELDS))
@@ -169,11 +171,11 @@ def test_in_groqs_own_place(report: str) -> None:
 
 def read(usage: Any, provider: str = "openai", model: str | None = None) -> str:
     report = Raw(usage.encode() if isinstance(usage, str) else msgspec.json.encode(usage))
-    return replay.tell_usage(read_usage(replay.target(provider, model), report).usage)
+    return replay.describe_usage(read_usage(replay.target(provider, model), report).usage)
 
 
 @pytest.mark.parametrize(
-    ("usage", "told"),
+    ("usage", "expected"),
     [
         ({"prompt_tokens": -5, "completion_tokens": 7}, "tokens=?"),
         ({"prompt_tokens": 5, "completion_tokens": -7}, "tokens=?"),
@@ -196,8 +198,8 @@ def read(usage: Any, provider: str = "openai", model: str | None = None) -> str:
         ({"cost": 1}, "tokens=0+0 cost=1000000000"),
     ],
 )
-def test_what_is_believed(usage: Any, told: str) -> None:
-    assert read(usage) == told
+def test_what_is_believed(usage: Any, expected: str) -> None:
+    assert read(usage) == expected
 
 
 @pytest.mark.parametrize(
@@ -231,9 +233,12 @@ def test_reasoning_beside_the_completion(
 
 def test_a_models_context_bounds_what_is_believed() -> None:
     context = replay.CATALOG.model("openai", "gpt-4o").context or 0
-    for tokens, told in ((MARGIN * context, f"tokens={MARGIN * context}+1"), (10**6, "tokens=?")):
+    for tokens, expected in (
+        (MARGIN * context, f"tokens={MARGIN * context}+1"),
+        (10**6, "tokens=?"),
+    ):
         usage = {"prompt_tokens": tokens, "completion_tokens": 1}
-        assert read(usage, "openai", "gpt-4o") == told
+        assert read(usage, "openai", "gpt-4o") == expected
 
 
 def test_a_caller_who_wants_the_usage_gets_any_number_beside_it() -> None:

@@ -43,7 +43,7 @@ TO = target()
 
 def sent(*messages: Message, to: Target = TO, **fields: Any) -> Any:
     chat = ChatRequest(messages=messages or (HELLO,), **fields)
-    return json.loads(workers_ai.build_request(to, chat).body or b"")
+    return replay.decode_body(workers_ai.build_request(to, chat))
 
 
 # The inputs
@@ -82,7 +82,7 @@ def test_the_call() -> None:
 def test_messages_as_the_binding_wants_them() -> None:
     call = ToolCall(id="c1", function=FunctionCall("f", '{"a":1}'), extra_content={"google": {}})
     texts = (Part(type="text", text="One"), Part(type="text", text="Two"))
-    told = sent(
+    outgoing = sent(
         Message(role="developer", content="Be brief."),
         Message(role="user", content=texts),
         Message(role="user", content=(*texts, PNG)),
@@ -91,7 +91,7 @@ def test_messages_as_the_binding_wants_them() -> None:
         Message(role="tool", tool_call_id="c0", content="old"),
         to=target(roles={"developer": "system"}),
     )
-    assert told["messages"] == [
+    assert outgoing["messages"] == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "One\nTwo"},
         {
@@ -146,7 +146,7 @@ def test_settings() -> None:
     )
     outgoing = workers_ai.build_request(to, chat)
     assert outgoing.dropped == ("stop", "seed", "n")
-    assert json.loads(outgoing.body or b"") == {
+    assert replay.decode_body(outgoing) == {
         "messages": [{"role": "user", "content": "Hello"}],
         "tools": [{"type": "function", "function": {"name": "f", "description": "Does it."}}],
         "tool_choice": {"type": "function", "function": {"name": "f"}},
@@ -160,7 +160,7 @@ def test_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("requested", "expected"),
     [
         (ResponseFormat(type="json_object"), {"type": "json_object"}),
         (
@@ -178,15 +178,15 @@ def test_settings() -> None:
         ),
     ],
 )
-def test_the_schema_stands_bare(asked: ResponseFormat, told: Any) -> None:
-    assert sent(response_format=asked)["response_format"] == told
+def test_the_schema_stands_bare(requested: ResponseFormat, expected: Any) -> None:
+    assert sent(response_format=requested)["response_format"] == expected
 
 
 # Answers
 
 
 @pytest.mark.parametrize(
-    ("inner", "told"),
+    ("inner", "expected"),
     [
         ({"response": "<think>a</think>x"}, "'x' stop thought='a'"),
         ({"response": None, "tool_calls": []}, "None stop"),
@@ -194,8 +194,11 @@ def test_the_schema_stands_bare(asked: ResponseFormat, told: Any) -> None:
         ({"response": [1]}, "'[1]' stop"),
     ],
 )
-def test_native_answers(inner: Any, told: str) -> None:
-    assert replay.tell(workers_ai.read_answer(TO, json.dumps(inner).encode())) == f"{told} tokens=?"
+def test_native_answers(inner: Any, expected: str) -> None:
+    assert (
+        replay.describe(workers_ai.read_answer(TO, json.dumps(inner).encode()))
+        == f"{expected} tokens=?"
+    )
 
 
 def test_answers_in_openais_form_are_not_passed_on() -> None:
@@ -227,15 +230,15 @@ def played(*events: str) -> tuple[str, bool]:
     decoder = workers_ai.make_decoder(TO)
     chunks = replay.decode(decoder, [f"data: {event}\n\n".encode() for event in events])
     assert all(chunk.raw is None for chunk in chunks)
-    return replay.tell(replay.collect(chunks)), decoder.finished
+    return replay.describe(replay.collect(chunks)), decoder.finished
 
 
 def test_done_finishes_what_knows_no_finish_reason() -> None:
     assert played('{"response":"Hi"}') == ("'Hi' stop tokens=?", False)
     assert played('{"response":"Hi"}', "[DONE]") == ("'Hi' stop tokens=?", True)
     call = '{"tool_calls":[{"name":"f","arguments":{}}]}'
-    told = "None tool_calls f({})#call_dae5902720e94b8dc7da0705 tokens=?"
-    assert played(call, "[DONE]") == (told, True)
+    expected = "None tool_calls f({})#call_dae5902720e94b8dc7da0705 tokens=?"
+    assert played(call, "[DONE]") == (expected, True)
 
 
 def test_done_without_its_last_line_end_finishes_too() -> None:
@@ -254,14 +257,14 @@ def test_an_error_in_a_stream(name: str) -> None:
     decoder = workers_ai.make_decoder(TO)
     with pytest.raises(Fault) as raised:
         decoder.feed(f'{name}data: {{"errors":[{{"code":3007,"message":"Late"}}]}}\n\n'.encode())
-    assert replay.tell_fault(raised.value) == "FAULT timeout 408 code=3007 'Late'"
+    assert replay.describe_fault(raised.value) == "FAULT timeout 408 code=3007 'Late'"
 
 
 # Codes
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         ("3040: Full", "rate_limited 429 code=3040 'Full'"),
         ("InferenceUpstreamError: 3040: Full", "rate_limited 429 code=3040 'Full'"),
@@ -277,13 +280,16 @@ def test_an_error_in_a_stream(name: str) -> None:
         ('{"internalCode":3042,"message":"None"}', "not_found 404 code=3042 'None'"),
     ],
 )
-def test_what_the_binding_throws(body: str, told: str) -> None:
-    assert replay.tell_fault(workers_ai.read_fault(TO, 500, {}, body.encode())) == f"FAULT {told}"
+def test_what_the_binding_throws(body: str, expected: str) -> None:
+    assert (
+        replay.describe_fault(workers_ai.read_fault(TO, 500, {}, body.encode()))
+        == f"FAULT {expected}"
+    )
 
 
 def test_a_status_of_its_own_is_heard_without_a_code() -> None:
     fault = workers_ai.read_fault(TO, 429, {"retry-after": "2"}, b"Slow down")
-    assert replay.tell_fault(fault) == "FAULT rate_limited 429 retry_after=2.0 'Slow down'"
+    assert replay.describe_fault(fault) == "FAULT rate_limited 429 retry_after=2.0 'Slow down'"
 
 
 # Embeddings and the probe
@@ -305,15 +311,15 @@ def test_embeddings_that_the_models_do_not_make(field: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "count", "told"),
+    ("case", "count", "expected"),
     [("embeddings", 2, "tokens=?"), ("embeddings-usage", 1, "tokens=3+0 cached=0")],
 )
-def test_vectors(case: str, count: int, told: str) -> None:
-    asked = structs.replace(ASK, input=("x",) * count)
-    found = workers_ai.read_embeddings(TO, asked, replay.load("workers-ai", case).body)
+def test_vectors(case: str, count: int, expected: str) -> None:
+    request = structs.replace(ASK, input=("x",) * count)
+    found = workers_ai.read_embeddings(TO, request, replay.load("workers-ai", case).body)
     assert found.vectors[0] == (0.0125, -0.25, 0.5, 0.0625)
     assert (len(found.vectors), found.model) == (count, "@cf/acme/m-1")
-    assert replay.tell_usage(found.usage) == told
+    assert replay.describe_usage(found.usage) == expected
 
 
 @pytest.mark.parametrize("body", [b"Oops", b"{}", b'{"data":[[1.0]]}'])

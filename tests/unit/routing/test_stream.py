@@ -40,7 +40,7 @@ async def read(*pieces: bytes | Exception | float) -> tuple[str, float]:
     stream, began = stream_of(*pieces), asyncio.get_running_loop().time()
     await stream.begin()
     chunks: list[Chunk] = [chunk async for some in stream.chunks() for chunk in some]
-    return replay.tell(replay.collect(chunks)), asyncio.get_running_loop().time() - began
+    return replay.describe(replay.collect(chunks)), asyncio.get_running_loop().time() - began
 
 
 @pytest.mark.parametrize("tail", [(OPEN,), (BREAK,), (b"data: {", BREAK), (ERROR,), ()], ids=str)
