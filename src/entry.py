@@ -8,9 +8,13 @@ from proxy.host.isolate import started
 from proxy.host.maintenance import maintain
 from proxy.host.worker import respond
 from proxy.objects.access_keys import AccessKeys
-from proxy.objects.limits import KeyAccount, ProviderPool, RateBucket
-from proxy.objects.objects import CacheFlight, CachePurges, ProviderState
-from proxy.objects.statistics import Analytics
+from proxy.objects.analytics import Analytics
+from proxy.objects.cache_flight import CacheFlight
+from proxy.objects.cache_purges import CachePurges
+from proxy.objects.key_account import KeyAccount
+from proxy.objects.provider_pool import ProviderPool
+from proxy.objects.provider_state import ProviderState
+from proxy.objects.rate_bucket import RateBucket
 
 __all__ = [
     "AccessKeys",

@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 
 from proxy.access.guesses import Guesses
 from proxy.core.principal import Budget, Grant, Limits, Principal
+from proxy.core.rpc import NOTHING, Method, as_text
 
 PREFIX = 16
 """Characters of a digest by which it is listed: enough that no other shares them."""
@@ -68,6 +69,46 @@ class Page(Struct, frozen=True):
     keys: list[Key]
     next: int | None
     """The position after which the next page begins; None: there is none."""
+
+
+class Lookup(Struct, frozen=True):
+    """Asks for the key of a secret, by its SHA-256, for a caller at an address."""
+
+    digest: str
+    address: str
+
+
+class Issue(Struct, frozen=True):
+    """A new key, and the SHA-256 of its secret."""
+
+    key: Key
+    digest: str
+
+
+class KeyRange(Struct, frozen=True):
+    """At most `limit` keys after a position, 0 for the first ones."""
+
+    after: int
+    limit: int
+
+
+class Rotation(Struct, frozen=True):
+    """Another secret for a key, by its SHA-256; the old one goes on for `overlap_ms`."""
+
+    key_id: str
+    digest: str
+    overlap_ms: int
+
+
+STORE = "keys"
+"""The name of the only object."""
+LOOKUP = Method("ACCESS_KEYS", "lookup", as_text(Lookup), as_text(Found))
+ISSUE = Method("ACCESS_KEYS", "issue", as_text(Issue), NOTHING)
+LIST_KEYS = Method("ACCESS_KEYS", "list_keys", as_text(KeyRange), as_text(Page))
+GET_KEY = Method("ACCESS_KEYS", "get_key", as_text(str), as_text(Found))
+LIST_PREFIXES = Method("ACCESS_KEYS", "list_prefixes", NOTHING, as_text(str))
+REVOKE = Method("ACCESS_KEYS", "revoke", as_text(str), as_text(Found))
+ROTATE = Method("ACCESS_KEYS", "rotate", as_text(Rotation), as_text(Found))
 
 
 class Bound(Struct, frozen=True):
@@ -171,14 +212,13 @@ class KeyBook:
             self._put(key)
         return key
 
-    def rotate(self, key_id: str, digest: str, overlap_ms: int, now: int) -> Key | None:
-        """Gives a key another secret; None: there is none that is still taken. Secrets before it
-        open it for `overlap_ms` more."""
-        key = self.get(key_id)
+    def rotate(self, rotation: Rotation, now: int) -> Key | None:
+        """Gives a key another secret; None: there is none that is still taken."""
+        key = self.get(rotation.key_id)
         if key is None or key.why_not(now):
             return None
-        self._rows.end(key_id, now + overlap_ms)
-        self._rows.bind(Bound(digest, key_id, 0))
+        self._rows.end(key.id, now + rotation.overlap_ms)
+        self._rows.bind(Bound(rotation.digest, key.id, 0))
         return key
 
     def _put(self, key: Key) -> None:

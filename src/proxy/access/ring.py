@@ -10,19 +10,20 @@ gives once in LISTED_SECONDS: so they cost it no look-up each, and no right one 
 """
 
 from collections import OrderedDict
-from collections.abc import Coroutine
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from proxy.access.guesses import network
-from proxy.access.keys import PREFIX, Found, Key
+from proxy.access.keys import LIST_PREFIXES, LOOKUP, PREFIX, STORE, Key, Lookup
 from proxy.core.circuit import Circuit
 from proxy.core.errors import AuthenticationFailed, InternalError, RateLimitExceeded
-from proxy.core.ports import Clock, KeyStore, Log
+from proxy.core.ports import Clock, Log, Objects
 from proxy.core.principal import Principal
+from proxy.core.rpc import Method
 
+A = TypeVar("A")
+R = TypeVar("R")
 T = TypeVar("T")
 
 KNOWN_SECONDS = 30.0
@@ -34,8 +35,6 @@ ENTRIES = 1000
 """Keys, unknown secrets and addresses that an isolate remembers, each."""
 KNOWN_BYTES = 1024 * 1024
 """What the keys may take, about."""
-
-_FOUND = msgspec.json.Decoder(Found)
 
 
 class _Held(Struct, Generic[T], frozen=True):
@@ -85,8 +84,8 @@ class _Known(Struct, frozen=True):
 class KeyRing:
     """Looks up secrets by their SHA-256 (hexadecimal)."""
 
-    def __init__(self, store: KeyStore, clock: Clock, log: Log) -> None:
-        self.store = store
+    def __init__(self, objects: Objects, clock: Clock, log: Log) -> None:
+        self._objects = objects
         self._clock = clock
         self._log = log
         self._known = _Recent[_Known](clock)
@@ -117,8 +116,7 @@ class KeyRing:
         if blocked_until is not None and not await self._is_listed(digest):
             raise _too_many(max(0.0, blocked_until - self._clock.now()))
         asked_at, changes = self._clock.now(), self._changes
-        told = await self.ask(self.store.lookup(digest, address))
-        found = _FOUND.decode(told)
+        found = await self.ask(LOOKUP, Lookup(digest, address))
         if found.blocked_ms:
             until = self._clock.now() + found.blocked_ms / 1000
             self._blocked.put(network(address), until, self._clock.now(), until)
@@ -131,7 +129,9 @@ class KeyRing:
             ends = asked_at + KNOWN_SECONDS
             if found.until is not None:
                 ends = min(ends, found.until / 1000)
-            self._known.put(digest, known, asked_at, ends, size=4 * len(told))
+            self._known.put(
+                digest, known, asked_at, ends, size=4 * len(LOOKUP.answer.encode(found))
+            )
         return _admitted(known.key, known.principal, self._now())
 
     async def _is_listed(self, digest: str) -> bool:
@@ -143,13 +143,14 @@ class KeyRing:
         age, oldest = now - self._listed_at, LISTED_SECONDS * (2 if fetching else 1)
         if listed is None or not 0 <= age < oldest:
             self._listing_at = now
-            listed = await self.ask(self.store.list_prefixes())
+            listed = await self.ask(LIST_PREFIXES, None)
             if changes == self._changes:
                 self._listed, self._listed_at = listed, now
         return f",{digest[:PREFIX]}" in listed
 
-    async def ask(self, work: Coroutine[Any, Any, T]) -> T:
+    async def ask(self, method: Method[A, R], argument: A) -> R:
         """What the object answers. Raises InternalError (503) where it does not."""
+        work = self._objects.call(method, STORE, argument)
         try:
             return await self._circuit.call("keys", work, STORE_SECONDS)
         except Exception as error:  # nobody is let in unseen
@@ -161,10 +162,10 @@ class KeyRing:
                 retry_after=1,
             ) from None
 
-    async def change(self, work: Coroutine[Any, Any, T]) -> T:
+    async def change(self, method: Method[A, R], argument: A) -> R:
         """Like ask, of what changes a key: whatever comes of it, all are asked for anew."""
         try:
-            return await self.ask(work)
+            return await self.ask(method, argument)
         finally:
             self.forget()
 

@@ -5,10 +5,9 @@ told first, so that whoever asks sees its last second too.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
 from msgspec import structs
 
 from proxy import __version__
@@ -20,30 +19,30 @@ from proxy.analytics.record.recorder import Recorder
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store import request_log as requests
 from proxy.analytics.store.figures import KEPT_SECONDS, SPAN_SECONDS, Query, Span, Sums
-from proxy.analytics.store.request_log import Page
 from proxy.analytics.store.request_log import Query as LogQuery
+from proxy.analytics.store.shard import FIGURES, PRUNE, REQUESTS, shard_name
 from proxy.core.circuit import Circuit
 from proxy.core.errors import InternalError, InvalidRequest, NotFound
-from proxy.core.ports import Ports, Statistics
+from proxy.core.ports import Ports
+from proxy.core.rpc import Method
 from proxy.core.settings import Settings
 from proxy.core.web import JSON, Response
 from proxy.routing import health
 from proxy.routing.health import Check
+from proxy.routing.watch import BOARD, READ_OPENINGS
 from proxy.serving.context import RequestContext
 
 if TYPE_CHECKING:
     from proxy.api.services import Services
 
-T = TypeVar("T")
+A = TypeVar("A")
+R = TypeVar("R")
 
 FRESH = {**JSON, "cache-control": "no-store"}
 SECONDS = 10.0
 """What the shards may take to answer."""
 BOARD_SECONDS = 2.0
 """What the providers' board may take."""
-
-_PAGE = msgspec.json.Decoder(Page)
-_OPENINGS = msgspec.json.Decoder(tuple[Opening, ...])
 
 
 class Observatory:
@@ -70,9 +69,7 @@ class Observatory:
         """GET /analytics/requests. Raises ProxyError."""
         shards = self._settings.analytics.shards
         asked = pages.read(exchange.request.query, shards, _visible(exchange))
-        answers = await self._of_all(
-            lambda statistics, shard: statistics.requests(shard, _json(asked.of_shard(shard)))
-        )
+        answers = await self._of_all(REQUESTS, asked.of_shard)
         return Response(headers=dict(FRESH), body=pages.render(asked, answers))
 
     async def insights(self, exchange: RequestContext) -> Response:
@@ -119,15 +116,15 @@ class Observatory:
     async def _events(self, since: int, only: Any) -> list[RequestRecord]:
         """The newest of the request log that came after a moment (ms since 1970)."""
         limit = requests.KEPT // self._settings.analytics.shards
-        query = _json(LogQuery(limit=limit, only=only, bare=True))
-        answers = await self._of_all(lambda statistics, n: statistics.requests(n, query))
-        rows = [row for answer in answers for row in _PAGE.decode(answer).rows]
+        query = LogQuery(limit=limit, only=only, bare=True)
+        answers = await self._of_all(REQUESTS, lambda _: query)
+        rows = [row for page in answers for row in page.rows]
         return [row.event for row in rows if row.event.at >= since]
 
     async def last_checks(self) -> dict[str, Check]:
         """The last health check of each provider; none where the board is out of reach."""
         try:
-            work = health.last_checks(self._ports.board)
+            work = health.last_checks(self._ports.objects)
             return await self._board.call("board", work, BOARD_SECONDS)
         except Exception as error:  # the figures are down, not the proxy
             self._ports.log("error", "board unreachable", error=repr(error)[:500])
@@ -135,30 +132,30 @@ class Observatory:
 
     async def _openings(self) -> tuple[Opening, ...]:
         try:
-            work = self._ports.board.read_openings()
-            return _OPENINGS.decode(await self._board.call("board", work, BOARD_SECONDS))
+            work = self._ports.objects.call(READ_OPENINGS, BOARD, None)
+            openings = await self._board.call("board", work, BOARD_SECONDS)
+            return tuple(Opening(**structs.asdict(opening)) for opening in openings)
         except Exception as error:  # the history is missing, the rest stands
             self._ports.log("error", "board unreachable", error=repr(error)[:500])
             return ()
 
     async def prune(self) -> None:
         """Drops what is older than it is kept, in all shards."""
-        await self._of_all(lambda statistics, shard: statistics.prune(shard))
+        await self._of_all(PRUNE, lambda _: None)
 
     async def _sums(self, query: Query) -> Sums:
-        text = _json(query)
-        answers = await self._of_all(lambda statistics, shard: statistics.figures(shard, text))
-        return report.merge(query, answers)
+        return report.merge(query, await self._of_all(FIGURES, lambda _: query))
 
-    async def _of_all(self, ask: Callable[[Statistics, int], Awaitable[T]]) -> list[T]:
+    async def _of_all(self, method: Method[A, R], argument: Callable[[int], A]) -> list[R]:
         """The answers of all shards, which know all that this isolate has recorded."""
         if not self._settings.analytics.enabled:
             raise NotFound("Nothing is counted here: ANALYTICS is off.")
         shards = range(self._settings.analytics.shards)
 
-        async def answers() -> list[T]:
+        async def answers() -> list[R]:
             await self._recorder.flush()
-            return await asyncio.gather(*(ask(self._ports.statistics, n) for n in shards))
+            call = self._ports.objects.call
+            return await asyncio.gather(*(call(method, shard_name(n), argument(n)) for n in shards))
 
         try:
             return await self._circuit.call("statistics", answers(), SECONDS)
@@ -188,10 +185,6 @@ def _visible(exchange: RequestContext) -> dict[Any, str | int]:
     """What rows must have for the caller to see them."""
     principal = exchange.principal
     return {} if principal is None or principal.admin else {"user": principal.user}
-
-
-def _json(query: object) -> str:
-    return msgspec.json.encode(query).decode()
 
 
 async def show_figures(services: "Services", context: RequestContext) -> Response:

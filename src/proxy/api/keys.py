@@ -8,7 +8,17 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from proxy.access.gate import digest_of, secret_for
-from proxy.access.keys import Key, Page
+from proxy.access.keys import (
+    GET_KEY,
+    ISSUE,
+    LIST_KEYS,
+    REVOKE,
+    ROTATE,
+    Issue,
+    Key,
+    KeyRange,
+    Rotation,
+)
 from proxy.access.users import check_user
 from proxy.analytics.query import parameters
 from proxy.analytics.query.pages import cursor_of, limit_of, positions_of
@@ -92,8 +102,6 @@ class _ViewPage(Struct, frozen=True):
 
 _NEW = msgspec.json.Decoder(_New)
 _ROTATION = msgspec.json.Decoder(_Rotation)
-_KEY = msgspec.json.Decoder(Key | None)
-_PAGE = msgspec.json.Decoder(Page)
 _ID = re.compile(r"/admin/keys/([^/]+)(?:/rotate)?")
 
 
@@ -112,7 +120,7 @@ async def issue_key(services: Services, context: RequestContext) -> Response:
     random, ring = services.ports.random, services.ring
     key = _make_key(new, f"key_{random.token(6)}", round(context.clock.now() * 1000))
     secret = secret_for(services.settings.access.environment, random.token(32))
-    await ring.change(ring.store.issue(msgspec.json.encode(key).decode(), digest_of(secret)))
+    await ring.change(ISSUE, Issue(key, digest_of(secret)))
     return _respond(_view_of(key, secret), status=201)
 
 
@@ -124,7 +132,7 @@ async def list_keys(services: Services, context: RequestContext) -> Response:
     limit = limit_of(query.get("limit", PAGE))
     cursor = query.get("cursor")
     after = 0 if cursor is None else positions_of(cursor, 1)[0]
-    page = _PAGE.decode(await ring.ask(ring.store.list_keys(after, limit)))
+    page = await ring.ask(LIST_KEYS, KeyRange(after, limit))
     following = None if page.next is None else cursor_of([page.next])
     return _respond(_ViewPage(tuple(map(_view_of, page.keys)), following))
 
@@ -132,14 +140,14 @@ async def list_keys(services: Services, context: RequestContext) -> Response:
 async def show_key(services: Services, context: RequestContext) -> Response:
     """GET /admin/keys/ID. Raises NotFound."""
     key_id, ring = _id_of(context), services.ring
-    key = _KEY.decode(await ring.ask(ring.store.get_key(key_id)))
-    return _respond(_view_of(_check_found(key, key_id)))
+    found = await ring.ask(GET_KEY, key_id)
+    return _respond(_view_of(_check_found(found.key, key_id)))
 
 
 async def revoke_key(services: Services, context: RequestContext) -> Response:
     """DELETE /admin/keys/ID. Raises NotFound."""
     key_id, ring = _id_of(context), services.ring
-    _check_found(_KEY.decode(await ring.change(ring.store.revoke(key_id))), key_id)
+    _check_found((await ring.change(REVOKE, key_id)).key, key_id)
     return Response(status=204)
 
 
@@ -151,9 +159,9 @@ async def rotate_key(services: Services, context: RequestContext) -> Response:
         overlap = reading.decode(_ROTATION, body).overlap_seconds
     key_id, ring = _id_of(context), services.ring
     secret = secret_for(services.settings.access.environment, services.ports.random.token(32))
-    work = ring.store.rotate(key_id, digest_of(secret), overlap * 1000)
-    key = _check_found(_KEY.decode(await ring.change(work)), key_id)
-    return _respond(_view_of(key, secret))
+    rotation = Rotation(key_id, digest_of(secret), overlap * 1000)
+    found = await ring.change(ROTATE, rotation)
+    return _respond(_view_of(_check_found(found.key, key_id), secret))
 
 
 def _make_key(new: _New, key_id: str, now: int) -> Key:

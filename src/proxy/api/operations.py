@@ -1,18 +1,23 @@
 """The operators' paths for the cache, the limits and the breakers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar, get_args
 
 import msgspec
+from msgspec import Struct
 
-from proxy.access.keys import Key, Page
+from proxy.access.keys import GET_KEY, LIST_KEYS, Key, KeyRange
 from proxy.access.ring import KeyRing
 from proxy.api.services import Services
 from proxy.cache.purge import Scope
 from proxy.core.errors import InternalError, InvalidRequest, NotFound
-from proxy.core.ports import Accounts, Buckets, Log, Pools
+from proxy.core.ports import Log, Objects
+from proxy.core.rpc import Method
 from proxy.core.web import FRESH_JSON, Response
+from proxy.limits.adaptive import RESET_POOL, SHOW_POOL
+from proxy.limits.budget import RESET_ACCOUNT, SHOW_ACCOUNT
+from proxy.limits.lease_messages import RESET_BUCKET, SHOW_BUCKET
 from proxy.limits.limiter import bucket_name
 from proxy.serving.context import RequestContext
 
@@ -26,8 +31,18 @@ PAGE = 500
 """Keys that are read at a time."""
 SCOPES = tuple(scope for scope in get_args(Scope) if scope != "all")
 _UNREACHABLE = ("limiter unreachable", "The limits can't be reached now")
-_KEY = msgspec.json.Decoder(Key | None)
-_PAGE = msgspec.json.Decoder(Page)
+
+
+class _Limit(Struct, frozen=True):
+    """How a kind of limit is shown and reset, by the object's name."""
+
+    show: Callable[[Objects, str], Awaitable[Struct]]
+    reset: Method[None, None]
+
+
+_BUCKET = _Limit(lambda objects, name: objects.call(SHOW_BUCKET, name, None), RESET_BUCKET)
+_ACCOUNT = _Limit(lambda objects, name: objects.call(SHOW_ACCOUNT, name, None), RESET_ACCOUNT)
+_POOL = _Limit(lambda objects, name: objects.call(SHOW_POOL, name, None), RESET_POOL)
 
 
 async def purge_cache(services: Services, context: RequestContext) -> Response:
@@ -52,8 +67,9 @@ async def show_limits(services: Services, context: RequestContext) -> Response:
     user's bucket there, that of a key with limits of its own, or what a key has used. Raises
     InvalidRequest."""
     limit, names = await _find_limits(services, context)
-    body = await _wait_for(limit.show(names[0]), services.ports.log, _UNREACHABLE)
-    return Response(headers=dict(FRESH_JSON), body=body.encode())
+    ports = services.ports
+    view = await _wait_for(limit.show(ports.objects, names[0]), ports.log, _UNREACHABLE)
+    return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode(view))
 
 
 async def reset_limits(services: Services, context: RequestContext) -> Response:
@@ -61,7 +77,8 @@ async def reset_limits(services: Services, context: RequestContext) -> Response:
     what its keys with limits of their own have used."""
     limit, names = await _find_limits(services, context)
     for name in names:
-        await _wait_for(limit.reset(name), services.ports.log, _UNREACHABLE)
+        work = services.ports.objects.call(limit.reset, name, None)
+        await _wait_for(work, services.ports.log, _UNREACHABLE)
         services.limiter.quiet.reopen(name)
     return Response(status=204)
 
@@ -115,11 +132,9 @@ def _check_provider(services: Services, name: str | None) -> str:
     return name
 
 
-async def _find_limits(
-    services: Services, context: RequestContext
-) -> tuple[Buckets | Accounts | Pools, Sequence[str]]:
+async def _find_limits(services: Services, context: RequestContext) -> tuple[_Limit, Sequence[str]]:
     """The objects that the parameters name: a user's own bucket before those of its keys."""
-    ports, ring, query = services.ports, services.ring, context.request.query
+    ring, query = services.ring, context.request.query
     _check_names(context, {"provider", "user", "key"})
     provider, user, key = (query.get(name) for name in ("provider", "user", "key"))
     if not (key or provider) or (key and user):
@@ -130,23 +145,23 @@ async def _find_limits(
         if len(value or "") > LONGEST_NAME:
             raise InvalidRequest(f"{param}: Must have 1 to {LONGEST_NAME} characters", param=param)
     if key and not provider:
-        return ports.accounts, [key]
+        return _ACCOUNT, [key]
     provider = _check_provider(services, provider)
     if user:
         own = [bucket_name(provider, user, k.id, k.limits) async for k in _keys_of(ring, user)]
-        return ports.buckets, list(dict.fromkeys([bucket_name(provider, user), *own]))
+        return _BUCKET, list(dict.fromkeys([bucket_name(provider, user), *own]))
     if key is None:
-        return ports.pools, [provider]
-    found = _KEY.decode(await ring.ask(ring.store.get_key(key)))
+        return _POOL, [provider]
+    found = (await ring.ask(GET_KEY, key)).key
     if found is None:
         raise NotFound(f"There is no key {key[:100]}.")
-    return ports.buckets, [bucket_name(provider, found.user, found.id, found.limits)]
+    return _BUCKET, [bucket_name(provider, found.user, found.id, found.limits)]
 
 
 async def _keys_of(ring: KeyRing, user: str) -> AsyncIterator[Key]:
     after: int | None = 0
     while after is not None:
-        page = _PAGE.decode(await ring.ask(ring.store.list_keys(after, PAGE)))
+        page = await ring.ask(LIST_KEYS, KeyRange(after, PAGE))
         for key in page.keys:
             if key.user == user:
                 yield key

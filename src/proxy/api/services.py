@@ -55,7 +55,7 @@ class Services:
             ports.log,
         )
         self.recorder = Recorder(
-            ports.statistics if analytics.enabled else None,
+            ports.objects if analytics.enabled else None,
             analytics.shards,
             ports.points if analytics.enabled else None,
             self.exporter,
@@ -67,11 +67,11 @@ class Services:
             self.recorder, ports.log, log_prompts=server.log_prompts, profile=server.profile
         )
         self.memory = BodyMemory(server.body_memory_bytes)
-        self.ring = KeyRing(ports.keys, ports.clock, ports.log)
+        self.ring = KeyRing(ports.objects, ports.clock, ports.log)
         self.gate = Gate(settings.access, self.ring)
         self.limiter = Limiter(settings.limits, ports)
         self.selection = Selection(self.catalog, settings.routing, ports.bindings)
-        self.watch = Watch(settings.routing, ports.board, ports.clock, ports.random, ports.log)
+        self.watch = Watch(settings.routing, ports.objects, ports.clock, ports.random, ports.log)
         self.manager = Manager(settings.routing, self.selection, self.watch, ports)
         self.cache = build_cache(settings.cache, ports)
         market = Market(self.catalog, self.selection.configured)
@@ -108,4 +108,4 @@ def build_cache(settings: CacheSettings, ports: Ports) -> AnswerCache:
         stores["r2"] = ports.r2
     memory = MemoryCache(ports.clock, settings.memory_entries, settings.memory_bytes)
     lower = LowerTiers(stores, settings.timeout_ms / 1000, ports.clock, ports.log)
-    return AnswerCache(memory, lower, PurgeView(ports.purges, ports.clock), ports.clock, ports.log)
+    return AnswerCache(memory, lower, PurgeView(ports.objects, ports.clock), ports.clock, ports.log)

@@ -20,11 +20,13 @@ from proxy.cache.entry import CacheEntry, ForeignEntry, decode, encode
 from proxy.core.chat import Attempt
 from proxy.core.circuit import Circuit
 from proxy.core.errors import InternalError, MethodNotAllowed, ProxyError, Source
-from proxy.core.ports import Clock, Flights, Log
+from proxy.core.ports import Clock, Log, Objects
+from proxy.core.rpc import NOTHING as NO_ANSWER
+from proxy.core.rpc import Method, as_msgpack, as_text
 
 LEASE = 3.0
 """Seconds for which a leader counts as alive after its last sign of life."""
-RENEW = 1.0
+RENEW_SECONDS = 1.0
 """Seconds between a leader's signs of life."""
 PATIENCE = 3.0
 """Seconds for which an object is asked to wait in one call; who waits longer calls again."""
@@ -42,12 +44,16 @@ class Boarding(Struct, frozen=True):
     outcome: bytes = b""
 
 
-_BOARDING = msgspec.msgpack.Decoder(Boarding)
+class Report(Struct, frozen=True):
+    """A leader's report; no outcome: it has none, another shall lead."""
+
+    ticket: int
+    outcome: bytes | None
 
 
-def read_boarding(told: bytes) -> Boarding:
-    """What the object answered, see core.ports.Flights."""
-    return _BOARDING.decode(told)
+JOIN = Method("CACHE_FLIGHT", "join", as_text(float), as_msgpack(Boarding))
+RENEW = Method("CACHE_FLIGHT", "renew", as_text(int), NO_ANSWER)
+PUBLISH = Method("CACHE_FLIGHT", "publish", as_msgpack(Report), NO_ANSWER)
 
 
 class Flight:
@@ -75,7 +81,7 @@ class Flight:
         self._last = now
         return now
 
-    async def board(self, patience: float) -> Boarding:
+    async def join(self, patience: float) -> Boarding:
         """Joins. patience: seconds that the caller can wait at most."""
         give_up = self._now() + patience
         while True:
@@ -95,7 +101,7 @@ class Flight:
             self._alive_until = self._now() + LEASE
         return leads
 
-    def land(self, ticket: int, outcome: bytes | None) -> None:
+    def publish(self, ticket: int, outcome: bytes | None) -> None:
         """The leader's report; None: it has none, another shall lead."""
         if ticket != self._ticket or not self._flying:
             return
@@ -130,8 +136,8 @@ class Boarder:
     """The way of one isolate to the flights. Where one hangs, all fly alone for some seconds: to
     find out whether others hang too would cost each request its time."""
 
-    def __init__(self, flights: Flights, clock: Clock, log: Log) -> None:
-        self._flights = flights
+    def __init__(self, objects: Objects, clock: Clock, log: Log) -> None:
+        self._objects = objects
         self._circuit = Circuit(clock)
         self._log = log
 
@@ -142,9 +148,8 @@ class Boarder:
         patience = 0.0
         try:
             while True:
-                work = self._flights.board(key, patience)
-                told = await self._circuit.call("flights", work, patience + ANSWER)
-                boarding = read_boarding(told)
+                work = self._objects.call(JOIN, key, patience)
+                boarding = await self._circuit.call("flights", work, patience + ANSWER)
                 if boarding.part != "alone" or left() <= 0:
                     return boarding
                 patience = min(left(), PATIENCE)
@@ -156,24 +161,24 @@ class Boarder:
 class Leader:
     """The part of the one who leads: shows signs of life until it lands."""
 
-    def __init__(self, flights: Flights, key: str, ticket: int) -> None:
-        self._flights = flights
+    def __init__(self, objects: Objects, key: str, ticket: int) -> None:
+        self._objects = objects
         self._key = key
         self._ticket = ticket
         self._beat = asyncio.ensure_future(self._renew())
 
-    async def land(self, outcome: bytes | None) -> None:
-        """Reports, see Flight.land. Raises what the object's unreachability raises."""
+    async def publish(self, outcome: bytes | None) -> None:
+        """Reports, see Flight.publish. Raises what the object's unreachability raises."""
         self._beat.cancel()
         async with asyncio.timeout(ANSWER):
-            await self._flights.land(self._key, self._ticket, outcome)
+            await self._objects.call(PUBLISH, self._key, Report(self._ticket, outcome))
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(RENEW)
+            await asyncio.sleep(RENEW_SECONDS)
             with suppress(Exception):  # the next sign may come through
-                async with asyncio.timeout(RENEW):
-                    await self._flights.renew(self._key, self._ticket)
+                async with asyncio.timeout(RENEW_SECONDS):
+                    await self._objects.call(RENEW, self._key, self._ticket)
 
 
 class Terms(Struct, frozen=True):

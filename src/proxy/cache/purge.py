@@ -8,11 +8,11 @@ isolate keeps what it read for at most HOLD seconds, so a purge holds everywhere
 import asyncio
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
 from proxy.cache.entry import CacheEntry
-from proxy.core.ports import Clock, PurgeLedger
+from proxy.core.ports import Clock, Objects
+from proxy.core.rpc import NOTHING, Method, as_text
 
 Scope = Literal["all", "key", "model", "user"]
 
@@ -35,14 +35,17 @@ class Purge(Struct, frozen=True):
     at: float
 
 
-_PURGES = msgspec.json.Decoder(tuple[Purge, ...])
+LEDGER = "purges"
+"""The name of the only object."""
+RECORD_PURGE = Method("CACHE_PURGES", "record_purge", as_text(Purge), NOTHING)
+READ_PURGES = Method("CACHE_PURGES", "read_purges", NOTHING, as_text(tuple[Purge, ...]))
 
 
 class PurgeView:
     """What one isolate knows of the purges."""
 
-    def __init__(self, ledger: PurgeLedger, clock: Clock) -> None:
-        self._ledger = ledger
+    def __init__(self, objects: Objects, clock: Clock) -> None:
+        self._objects = objects
         self._clock = clock
         self._read_at: float | None = None
         self._begun_at = 0.0
@@ -71,7 +74,7 @@ class PurgeView:
     async def renew(self) -> None:
         """Reads the ledger. What was purged here meanwhile stays purged."""
         asked_at = self._clock.now()
-        for purge in _PURGES.decode(await self._ledger.read_purges()):
+        for purge in await self._objects.call(READ_PURGES, LEDGER, None):
             self._note(purge)
         self._read_at = asked_at
 
@@ -80,7 +83,7 @@ class PurgeView:
         purge = Purge(scope, value, self._clock.now())
         self._note(purge)
         async with asyncio.timeout(RECORD_SECONDS):
-            await self._ledger.record_purge(msgspec.json.encode(purge).decode())
+            await self._objects.call(RECORD_PURGE, LEDGER, purge)
         return purge
 
     def hides(self, key: str, entry: CacheEntry) -> bool:

@@ -9,12 +9,16 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from msgspec import Raw, Struct
 
 from proxy.core.body_memory import Hold
 from proxy.core.codings import Unbrotli
+from proxy.core.rpc import Method
+
+A = TypeVar("A")
+R = TypeVar("R")
 
 ANSWER_BYTES = 12 * 1024 * 1024
 """Bytes of a model's whole answer: it may be of images."""
@@ -105,20 +109,12 @@ class Random(Protocol):
         """Evenly from [0, 1)."""
 
 
-class ProviderBoard(Protocol):
-    """The providers' state that all isolates share (a Durable Object)."""
+class Objects(Protocol):
+    """The Durable Objects, which all isolates share."""
 
-    async def record_checks(self, checks_json: str) -> None:
-        """Stores health checks: a JSON list of routing.health.Check."""
-
-    async def read_checks(self) -> str:
-        """The last check of each provider, a JSON list."""
-
-    async def exchange(self, told_json: str) -> str:
-        """Tells what an isolate has seen, and gives what all have: routing.watch.Told."""
-
-    async def read_openings(self) -> str:
-        """The breakers that opened of late, a JSON list of routing.watch.Opening."""
+    async def call(self, method: Method[A, R], name: str, argument: A) -> R:
+        """What the object of that name answers. Raises whatever keeps it from answering; how long
+        it may take is the caller's to say."""
 
 
 class BlobStore(Protocol):
@@ -139,117 +135,6 @@ class PrunableStore(BlobStore, Protocol):
 
     async def prune(self, prefix: str) -> int:
         """Removes what is over among the keys that begin with `prefix`; tells how many."""
-
-
-class PurgeLedger(Protocol):
-    """The cache's purges, which all isolates share (a Durable Object)."""
-
-    async def record_purge(self, purge_json: str) -> None:
-        """Keeps a purge (cache.purge.Purge)."""
-
-    async def read_purges(self) -> str:
-        """All that are kept, a JSON list."""
-
-
-class Flights(Protocol):
-    """The flights of identical requests (a Durable Object for each key); see cache.flight."""
-
-    async def board(self, key: str, patience: float) -> bytes:
-        """Joins the flight of a key: cache.flight.Boarding as msgpack."""
-
-    async def renew(self, key: str, ticket: int) -> None:
-        """The leader's sign of life."""
-
-    async def land(self, key: str, ticket: int, outcome: bytes | None) -> None:
-        """The leader's report."""
-
-
-class Buckets(Protocol):
-    """The token buckets (a Durable Object for each `provider:user` and each key); JSON of
-    limits.lease."""
-
-    async def ask(self, name: str, ask_json: str) -> str:
-        """Asks for a lease: an Ask, answered by a Grant."""
-
-    async def give_back(self, name: str, returns_json: str) -> None:
-        """Returns what was not spent: a list of (lease, tokens)."""
-
-    async def show(self, name: str) -> str:
-        """How the bucket stands."""
-
-    async def reset(self, name: str) -> None:
-        """Fills it."""
-
-
-class Accounts(Protocol):
-    """What keys have used (a Durable Object for each); JSON of limits.budget."""
-
-    async def reserve(self, key_id: str, reserve_json: str) -> str:
-        """Reserves tokens and money: a Reserve, answered by a Verdict."""
-
-    async def settle(self, key_id: str, settlements_json: str) -> None:
-        """Replaces what was reserved by what was used: a list of Settlements."""
-
-    async def show(self, key_id: str) -> str:
-        """How the account stands."""
-
-    async def reset(self, key_id: str) -> None:
-        """Forgets what was used."""
-
-
-class Pools(Protocol):
-    """What each provider bears (a Durable Object for each); JSON of limits.adaptive."""
-
-    async def signal(self, provider: str, signal_json: str) -> None:
-        """Reports what a provider said of its own limits: a Signal."""
-
-    async def show(self, provider: str) -> str:
-        """What it is thought to bear, and who has which share."""
-
-    async def reset(self, provider: str) -> None:
-        """Forgets what it said."""
-
-
-class KeyStore(Protocol):
-    """The issued keys (one Durable Object); JSON of access.keys. Secrets never get there."""
-
-    async def lookup(self, digest: str, address: str) -> str:
-        """Whose key it is, asked for by a caller at `address`: a Found."""
-
-    async def issue(self, key_json: str, digest: str) -> None:
-        """Keeps a new key and the SHA-256 of its secret."""
-
-    async def list_keys(self, after: int, limit: int) -> str:
-        """At most `limit` keys after a position, 0 for the first ones: an access.keys.Page."""
-
-    async def get_key(self, key_id: str) -> str:
-        """One key, or null where there is none."""
-
-    async def list_prefixes(self) -> str:
-        """How the SHA-256 of each secret that there is begins: see access.keys.KeyBook."""
-
-    async def revoke(self, key_id: str) -> str:
-        """Ends a key: the key, or null where there is none."""
-
-    async def rotate(self, key_id: str, digest: str, overlap_ms: int) -> str:
-        """Gives a key another secret; the old one goes on for `overlap_ms`. The key, or null
-        where none is in use."""
-
-
-class Statistics(Protocol):
-    """The roll-ups and the request log (a Durable Object for each shard); JSON of analytics."""
-
-    async def add(self, shard: int, flush_json: bytes) -> None:
-        """Counts events: an analytics.figures.Flush. As bytes: they cross faster than a text."""
-
-    async def figures(self, shard: int, query_json: str) -> str:
-        """Sums: an analytics.figures.Query, answered by analytics.figures.Sums."""
-
-    async def requests(self, shard: int, query_json: str) -> str:
-        """A page of the request log: an analytics.requests.Query, answered by a Page."""
-
-    async def prune(self, shard: int) -> None:
-        """Drops what is older than it is kept."""
 
 
 DataPoint: TypeAlias = tuple[list[str], list[float], str]
@@ -302,15 +187,8 @@ class Ports(Struct, frozen=True, kw_only=True):
     upstream: Upstream
     clock: Clock
     random: Random
-    board: ProviderBoard
     log: Log
-    purges: PurgeLedger
-    flights: Flights
-    keys: KeyStore
-    buckets: Buckets
-    accounts: Accounts
-    pools: Pools
-    statistics: Statistics
+    objects: Objects
     batches: Batches
     kv: BlobStore | None = None
     r2: PrunableStore | None = None

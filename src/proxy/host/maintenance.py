@@ -33,4 +33,4 @@ async def _check_providers(services: Services) -> None:
     for check in checks:
         if not check.healthy:
             ports.log("warning", "provider unhealthy", **structs.asdict(check))
-    await health.record(checks, ports.board)
+    await health.record(checks, ports.objects)

@@ -6,11 +6,7 @@ from typing import Any
 from proxy.api.app import App
 from proxy.api.misconfigured import Misconfigured
 from proxy.core.ports import Ports
-from proxy.objects.access_keys import KeyStoreStub
-from proxy.objects.limits import AccountsStub, BucketsStub, PoolsStub
-from proxy.objects.objects import FlightsStub, ProviderBoardStub, PurgeLedgerStub
-from proxy.objects.statistics import StatisticsStub
-from proxy.platform.batches import BatchesStub
+from proxy.objects.rpc import RpcBatches, RpcObjects
 from proxy.platform.brotli import unbrotli
 from proxy.platform.clock import SystemClock, SystemRandom
 from proxy.platform.fetch import FetchUpstream, parse_url
@@ -43,15 +39,8 @@ def ports(env: Any) -> Ports:
         upstream=FetchUpstream(ai),
         clock=SystemClock(),
         random=SystemRandom(),
-        board=ProviderBoardStub(objects["PROVIDER_STATE"]),
-        purges=PurgeLedgerStub(objects["CACHE_PURGES"]),
-        flights=FlightsStub(objects["CACHE_FLIGHT"]),
-        keys=KeyStoreStub(objects["ACCESS_KEYS"]),
-        buckets=BucketsStub(objects["RATE_BUCKET"]),
-        accounts=AccountsStub(objects["KEY_ACCOUNT"]),
-        pools=PoolsStub(objects["PROVIDER_POOL"]),
-        statistics=StatisticsStub(objects["STATISTICS"]),
-        batches=BatchesStub(objects["BATCH_RUNNER"]),
+        objects=RpcObjects(objects),
+        batches=RpcBatches(objects["BATCH_RUNNER"]),
         kv=KVStore(env.CACHE_KV) if hasattr(env, "CACHE_KV") else None,
         r2=R2Store(env.CACHE_R2) if hasattr(env, "CACHE_R2") else None,
         points=EnginePoints(env.METRICS) if hasattr(env, "METRICS") else None,

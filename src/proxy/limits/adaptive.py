@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from proxy.core.rpc import NOTHING, Method, as_text
 from proxy.core.waits import retry_after, seconds_until
 from proxy.limits.capacity import Allocation, Capacity, Demand, Share, Signal, State, is_low
 from proxy.limits.scopes import PROVIDER
@@ -45,6 +46,14 @@ class View(Struct, frozen=True, kw_only=True):
     """The greatest demand first."""
     scopes: tuple[ScopeView, ...] = ()
     """The models that are under pressure or closed by themselves."""
+
+
+REPORT = Method(
+    "PROVIDER_POOL", "report", as_text(tuple[Demand, ...]), as_text(tuple[Allocation, ...])
+)
+SIGNAL = Method("PROVIDER_POOL", "signal", as_text(Signal), NOTHING)
+SHOW_POOL = Method("PROVIDER_POOL", "show", NOTHING, as_text(View))
+RESET_POOL = Method("PROVIDER_POOL", "reset", NOTHING, NOTHING)
 
 
 class _Pool(Struct):

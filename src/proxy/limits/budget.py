@@ -23,6 +23,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from proxy.core.rpc import NOTHING, Method, as_text
 from proxy.limits.token_bucket import STEP
 
 Limit = Literal["tokens_per_minute", "budget_day", "budget_month"]
@@ -100,6 +101,12 @@ class View(Struct, frozen=True, kw_only=True):
     """Below 0 while more was used than was there."""
     day_ends: int
     month_ends: int
+
+
+RESERVE = Method("KEY_ACCOUNT", "reserve", as_text(Reserve), as_text(Verdict))
+SETTLE = Method("KEY_ACCOUNT", "settle", as_text(tuple[Settlement, ...]), NOTHING)
+SHOW_ACCOUNT = Method("KEY_ACCOUNT", "show", NOTHING, as_text(View))
+RESET_ACCOUNT = Method("KEY_ACCOUNT", "reset", NOTHING, NOTHING)
 
 
 class _Tokens(Struct, array_like=True):

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct
 
+from proxy.core.rpc import NOTHING, Method, as_text
 from proxy.limits.token_bucket import Rate
 
 TERM = 10_000
@@ -91,3 +92,9 @@ class View(Struct, frozen=True):
     """Until it is full; None: never."""
     scopes: dict[str, Squeeze] = {}
     """The squeezes of models."""
+
+
+TAKE = Method("RATE_BUCKET", "take", as_text(Ask), as_text(Grant))
+GIVE_BACK = Method("RATE_BUCKET", "give_back", as_text(Returns), NOTHING)
+SHOW_BUCKET = Method("RATE_BUCKET", "show", NOTHING, as_text(View))
+RESET_BUCKET = Method("RATE_BUCKET", "reset", NOTHING, NOTHING)

@@ -7,11 +7,9 @@ hangs costs one request its time-out and is then left alone for some seconds (co
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import Any
-
-import msgspec
+from typing import Any, TypeVar
 
 from proxy.core.chat import Usage
 from proxy.core.circuit import Circuit
@@ -19,9 +17,11 @@ from proxy.core.errors import Fault
 from proxy.core.permit import Offer, Refusal, Reservation, Standing
 from proxy.core.ports import Defer, Ports
 from proxy.core.principal import Limits, Principal
+from proxy.core.rpc import Method
 from proxy.core.settings import LimitSettings
-from proxy.limits.budget import Reserve, Settlement, Terms, Verdict
-from proxy.limits.lease_messages import Grant
+from proxy.limits.adaptive import SIGNAL
+from proxy.limits.budget import RESERVE, SETTLE, Reserve, Settlement, Terms, Verdict
+from proxy.limits.lease_messages import GIVE_BACK, TAKE
 from proxy.limits.lessee import Lessee
 from proxy.limits.quiet import Quiet, signal_from
 from proxy.limits.reservations import UNREACHABLE, Estimate, Reservations
@@ -35,8 +35,8 @@ LONGEST_USER = 512
 its name up to 1,024 bytes."""
 DOLLAR = 1_000_000_000
 
-_GRANT = msgspec.json.Decoder(Grant)
-_VERDICT = msgspec.json.Decoder(Verdict)
+A = TypeVar("A")
+R = TypeVar("R")
 _PERIODS = {"budget_day": "day", "budget_month": "month"}
 
 
@@ -82,12 +82,11 @@ class Limiter:
         if self._lessee.spend(name, 1, self.now, model):
             return None
         sent = self.now
-        ask = msgspec.json.encode(self._lessee.ask_for(name, rate, 1, sent, model)).decode()
-        user = name.partition(":")[2]
-        told = await self._reach(self._buckets, user, self._ports.buckets.ask(name, ask))
-        if told is None:
+        ask = self._lessee.ask_for(name, rate, 1, sent, model)
+        work = self._ports.objects.call(TAKE, name, ask)
+        grant = await self._reach(self._buckets, name.partition(":")[2], work)
+        if grant is None:
             return self._unreachable()
-        grant = _GRANT.decode(told)
         self._lessee.granted(name, grant, sent, self.now, model)
         if grant.tokens > 1 and sent - self._tidying >= TIDY_MS // 2:
             self._tidying = sent
@@ -114,18 +113,15 @@ class Limiter:
     async def reserve(self, key_id: str, ask: Reserve) -> tuple[Refusal | None, Standing | None]:
         """Tokens and money of a key; no refusal: they are reserved. With it how the key's tokens
         stand."""
-        text = msgspec.json.encode(ask).decode()
-        work = self._ports.accounts.reserve(key_id, text)
-        told = await self._reach(self._accounts, key_id, work)
-        if told is None:
+        work = self._ports.objects.call(RESERVE, key_id, ask)
+        verdict = await self._reach(self._accounts, key_id, work)
+        if verdict is None:
             return self._unreachable(), None
-        verdict = _VERDICT.decode(told)
         return _refusal(verdict, ask), _tokens(verdict, ask.terms)
 
     async def settle(self, key_id: str, settlements: tuple[Settlement, ...]) -> None:
         """Reports what was used in the place of what was reserved."""
-        text = msgspec.json.encode(settlements).decode()
-        await self._call(_told(self._ports.accounts.settle(key_id, text)))
+        await self._send(SETTLE, key_id, settlements)
 
     def observe(
         self,
@@ -140,20 +136,16 @@ class Limiter:
             return
         signal = signal_from(model, headers, fault, self.now)
         if signal and self.quiet.note(provider, signal):
-            text = msgspec.json.encode(signal).decode()
-            defer(self._call(_told(self._ports.pools.signal(provider, text))))
+            defer(self._send(SIGNAL, provider, signal))
 
     async def _tidy(self) -> None:
         """Gives back, for as long as a lease lives, what nobody needs."""
         for _ in range(TIDY_MS // 1000):
             await asyncio.sleep(1)
             for name, returns in self._lessee.idle_returns(self.now):
-                text = msgspec.json.encode(returns).decode()
-                await self._call(_told(self._ports.buckets.give_back(name, text)))
+                await self._send(GIVE_BACK, name, returns)
 
-    async def _reach(
-        self, circuit: Circuit, name: str, work: Coroutine[Any, Any, str]
-    ) -> str | None:
+    async def _reach(self, circuit: Circuit, name: str, work: Coroutine[Any, Any, R]) -> R | None:
         """An object's answer that a request waits for, None where it gave none."""
         try:
             return await circuit.call(name, work, self._settings.timeout_ms / 1000)
@@ -161,14 +153,13 @@ class Limiter:
             self._ports.log("error", "limiter unreachable", error=repr(error)[:500])
             return None
 
-    async def _call(self, work: Awaitable[str]) -> str | None:
-        """An object's answer beside the requests, None where it gave none in time."""
+    async def _send(self, method: Method[A, None], name: str, argument: A) -> None:
+        """Reports to an object beside the requests; what does not arrive in time is lost."""
         try:
             async with asyncio.timeout(self._settings.timeout_ms / 1000):
-                return await work
+                await self._ports.objects.call(method, name, argument)
         except Exception as error:
             self._ports.log("error", "limiter unreachable", error=repr(error)[:500])
-            return None
 
     def _unreachable(self) -> Refusal | None:
         if self._settings.on_error == "open":
@@ -267,11 +258,6 @@ def bucket_name(
         user = f" {user[:40]} {hashlib.sha256(data).hexdigest()}"
     own = key_id and limits and (limits.per_hour, limits.burst) != (None, None)
     return f"{provider}:{user}\n{key_id}" if own else f"{provider}:{user}"
-
-
-async def _told(work: Awaitable[None]) -> str:
-    await work
-    return ""
 
 
 def _first(*values: int | None) -> int:

@@ -22,6 +22,12 @@ class SystemClock:
         return ms / 1000
 
 
+def now_ms() -> int:
+    """Whole milliseconds since 1970."""
+    ms: int = js.Date.now()
+    return ms
+
+
 class SystemRandom:
     """core.ports.Random."""
 

@@ -2,14 +2,15 @@
 
 import asyncio
 
-import msgspec
 from msgspec import Struct
 
 from proxy.core.errors import Fault
-from proxy.core.ports import Clock, ProviderBoard, Upstream
+from proxy.core.ports import Clock, Objects, Upstream
 from proxy.core.receive import drain, read_head
+from proxy.core.rpc import NOTHING, Method, as_text
 from proxy.providers.registry import ADAPTERS
 from proxy.providers.target import Target
+from proxy.routing.watch import BOARD
 
 PROBE_SECONDS = 10.0
 """What a provider has for its whole answer."""
@@ -27,7 +28,9 @@ class Check(Struct, frozen=True, rename="camel"):
     reason: str | None = None
 
 
-_CHECKS = msgspec.json.Decoder(tuple[Check, ...])
+_CHECKS = as_text(tuple[Check, ...])
+RECORD_CHECKS = Method("PROVIDER_STATE", "record_checks", _CHECKS, NOTHING)
+READ_CHECKS = Method("PROVIDER_STATE", "read_checks", NOTHING, _CHECKS)
 
 
 async def check_all(targets: list[Target], upstream: Upstream, clock: Clock) -> tuple[Check, ...]:
@@ -35,14 +38,14 @@ async def check_all(targets: list[Target], upstream: Upstream, clock: Clock) -> 
     return tuple(await asyncio.gather(*(_check(t, upstream, clock) for t in targets)))
 
 
-async def record(checks: tuple[Check, ...], board: ProviderBoard) -> None:
+async def record(checks: tuple[Check, ...], objects: Objects) -> None:
     """Writes what was seen to the board."""
-    await board.record_checks(msgspec.json.encode(checks).decode())
+    await objects.call(RECORD_CHECKS, BOARD, checks)
 
 
-async def last_checks(board: ProviderBoard) -> dict[str, Check]:
+async def last_checks(objects: Objects) -> dict[str, Check]:
     """The last check of each provider that has been checked."""
-    return {check.provider: check for check in _CHECKS.decode(await board.read_checks())}
+    return {check.provider: check for check in await objects.call(READ_CHECKS, BOARD, None)}
 
 
 async def _check(target: Target, upstream: Upstream, clock: Clock) -> Check:

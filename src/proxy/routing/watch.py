@@ -11,7 +11,8 @@ from msgspec import Raw, Struct, structs
 
 from proxy.core.chat import Usage
 from proxy.core.errors import OK, Outcome
-from proxy.core.ports import Clock, Defer, Log, ProviderBoard, Random
+from proxy.core.ports import Clock, Defer, Log, Objects, Random
+from proxy.core.rpc import NOTHING, Method, as_text
 from proxy.core.settings import RoutingSettings
 from proxy.providers.target import Target
 from proxy.routing.breaker import Breakers, Pass, Policy, Transition, View, judge
@@ -52,6 +53,12 @@ class Opening(Transition, frozen=True, kw_only=True):
     """`provider` or `provider/model`."""
 
 
+BOARD = "board"
+"""The name of the only object."""
+EXCHANGE = Method("PROVIDER_STATE", "exchange", as_text(Told), as_text(Told))
+READ_OPENINGS = Method("PROVIDER_STATE", "read_openings", NOTHING, as_text(tuple[Opening, ...]))
+
+
 class _Stored(Told, frozen=True):
     """What the board stores."""
 
@@ -67,9 +74,8 @@ class Board:
         self._transitions = stored.transitions
         self._openings = list(stored.openings)
 
-    def exchange(self, told: bytes, now: int) -> bytes:
-        """Takes in a Told and answers with one."""
-        news = _TOLD.decode(told)
+    def exchange(self, news: Told, now: int) -> Told:
+        """Takes in what an isolate has seen, and answers what all have."""
         for name, transition in news.transitions.items():
             known = self._transitions.get(name)
             if known is None or transition.order > known.order:
@@ -82,12 +88,12 @@ class Board:
         }
         self._openings = [one for one in self._openings if now - one.at < HISTORY_MS]
         shown = self._picture.report(news.batch, now)
-        return msgspec.json.encode(Told(self._transitions, Raw(shown)))
+        return Told(self._transitions, Raw(shown))
 
-    def openings(self) -> bytes:
-        """The breakers that opened, as of the last exchange: a JSON list of Opening, oldest
-        first as they were told."""
-        return msgspec.json.encode(self._openings)
+    def openings(self) -> tuple[Opening, ...]:
+        """The breakers that opened, as of the last exchange: in the order in which it learned of
+        them."""
+        return tuple(self._openings)
 
     def state(self) -> bytes:
         """What to store."""
@@ -147,7 +153,7 @@ class Watch:
     def __init__(
         self,
         settings: RoutingSettings,
-        board: ProviderBoard,
+        objects: Objects,
         clock: Clock,
         random: Random,
         log: Log,
@@ -156,7 +162,7 @@ class Watch:
         self.breakers = Breakers(policy, random.fraction)
         self.budget = RetryBudget()
         self._measures = Measures(random.token(8))
-        self._board = board
+        self._objects = objects
         self._clock = clock
         self._log = log
         self._synced: float | None = None
@@ -219,8 +225,7 @@ class Watch:
         news = Told(self.breakers.changes(), Raw(delta or b"null"))
         try:
             async with asyncio.timeout(seconds):
-                answer = await self._board.exchange(msgspec.json.encode(news).decode())
-            told = _TOLD.decode(answer)
+                told = await self._objects.call(EXCHANGE, BOARD, news)
             if told.batch:
                 self._measures.adopt(told.batch)
         except Exception as error:  # the figures are down, not the proxy
@@ -239,5 +244,4 @@ class Watch:
         await self.sync()
 
 
-_TOLD = msgspec.json.Decoder(Told)
 _STORED = msgspec.json.Decoder(_Stored)

@@ -42,8 +42,8 @@ class Coalescer:
         self._manager = manager
         self._cache = cache
         self._keeper = keeper
-        self._flights = ports.flights
-        self._boarder = Boarder(ports.flights, ports.clock, ports.log)
+        self._objects = ports.objects
+        self._boarder = Boarder(ports.objects, ports.clock, ports.log)
         self._log = ports.log
 
     async def answer(self, task: ChatTask, lead: Answer) -> Response:
@@ -59,7 +59,7 @@ class Coalescer:
         context = task.context
         boarding = await self._boarder.board(flight, lambda: terms.timeout - context.ms / 1000)
         if boarding.part == "lead":
-            leader = Leader(self._flights, flight, boarding.ticket)
+            leader = Leader(self._objects, flight, boarding.ticket)
             return await self._lead(task, leader, terms, lead)
         response = None
         if boarding.part == "outcome":

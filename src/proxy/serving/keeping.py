@@ -64,7 +64,7 @@ class Keeper:
 
     async def _land(self, leader: Leader, outcome: bytes | None) -> None:
         try:
-            await leader.land(outcome)
+            await leader.publish(outcome)
         except Exception as error:
             self._log("error", "flight unreachable", error=repr(error)[:500])
 

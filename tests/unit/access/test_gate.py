@@ -2,16 +2,25 @@
 
 import asyncio
 import tracemalloc
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-import msgspec
 import pytest
 from msgspec import structs
 
 from proxy.access.gate import Gate, authorization_of, digest_of, require_admin, secret_for
 from proxy.access.guesses import BURST, PER_MINUTE
-from proxy.access.keys import Key
+from proxy.access.keys import (
+    ISSUE,
+    LIST_PREFIXES,
+    LOOKUP,
+    REVOKE,
+    Found,
+    Issue,
+    Key,
+    Lookup,
+    Rotation,
+)
 from proxy.access.ring import (
     KNOWN_SECONDS,
     LISTED_SECONDS,
@@ -29,7 +38,8 @@ from proxy.core.errors import (
 )
 from proxy.core.principal import Budget, Grant, Limits, Principal
 from proxy.core.settings import read_settings
-from tests.unit.doubles import Logbook, LoopClock, ManualClock, MemoryKeys, in_no_time
+from tests.unit.doubles import Logbook, LoopClock, ManualClock, in_no_time
+from tests.unit.memory_objects import Keys, MemoryObjects
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 TWO = {"PROXY_API_KEY": "user-key", "ADMIN_TOKEN": "admin-key"}
@@ -48,9 +58,9 @@ KEY = Key(
 class Isolate:
     """The gate of an isolate, on a store that several may share."""
 
-    def __init__(self, clock: ManualClock, store: MemoryKeys, **env: str) -> None:
+    def __init__(self, clock: ManualClock, objects: MemoryObjects, **env: str) -> None:
         self.log = Logbook()
-        self.ring = KeyRing(store, clock, self.log)
+        self.ring = KeyRing(objects, clock, self.log)
         self.gate = Gate(read_settings(env or TWO, ()).access, self.ring)
 
     async def admit(self, key: str | None, address: str = HERE) -> Principal:
@@ -72,15 +82,20 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def store(clock: ManualClock) -> MemoryKeys:
-    keys = MemoryKeys(clock)
-    keys.book.issue(KEY, digest_of(SECRET))
-    return keys
+def objects(clock: ManualClock) -> MemoryObjects:
+    objects = MemoryObjects(clock)
+    objects.keys.book.issue(KEY, digest_of(SECRET))
+    return objects
 
 
 @pytest.fixture
-def isolate(clock: ManualClock, store: MemoryKeys) -> Isolate:
-    return Isolate(clock, store)
+def store(objects: MemoryObjects) -> Keys:
+    return objects.keys
+
+
+@pytest.fixture
+def isolate(clock: ManualClock, objects: MemoryObjects) -> Isolate:
+    return Isolate(clock, objects)
 
 
 class TestOwnKeys:
@@ -124,19 +139,19 @@ class TestOwnKeys:
         assert compared == [digest_of("user-key"), digest_of("admin-key")]
 
     async def test_closed_without_any_and_says_how_to_set_one(
-        self, clock: ManualClock, store: MemoryKeys
+        self, clock: ManualClock, objects: MemoryObjects
     ) -> None:
-        closed = Isolate(clock, store, ENVIRONMENT="staging")
+        closed = Isolate(clock, objects, ENVIRONMENT="staging")
         with pytest.raises(AuthenticationFailed, match="wrangler secret put PROXY_API_KEY"):
             await closed.admit(SECRET)
 
     async def test_open_in_development_whatever_is_sent(
-        self, clock: ManualClock, store: MemoryKeys
+        self, clock: ManualClock, objects: MemoryObjects, store: Keys
     ) -> None:
-        development = Isolate(clock, store, ENVIRONMENT="development")
+        development = Isolate(clock, objects, ENVIRONMENT="development")
         assert (await development.admit(None)).user == "anonymous"
         assert (await development.admit("sk-anything")).user == "anonymous"
-        assert store.lookups == 0
+        assert len(store.called(LOOKUP)) == 0
 
     async def test_only_admins_administrate(self, isolate: Isolate) -> None:
         require_admin(await isolate.admit("admin-key"))
@@ -157,41 +172,41 @@ class TestIssuedKeys:
         )
 
     async def test_it_is_asked_for_once_in_a_while(
-        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+        self, isolate: Isolate, store: Keys, clock: ManualClock
     ) -> None:
         await isolate.admit(SECRET)
         clock.time += KNOWN_SECONDS - 0.1
         assert isinstance(isolate.gate.admit(f"Bearer {SECRET}", HERE), Principal)
-        assert store.lookups == 1
+        assert len(store.called(LOOKUP)) == 1
         clock.time += 0.1
         await isolate.admit(SECRET)
-        assert store.lookups == 2
+        assert len(store.called(LOOKUP)) == 2
 
     async def test_a_revoked_key_stops_in_all_isolates(
-        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+        self, isolate: Isolate, objects: MemoryObjects, store: Keys, clock: ManualClock
     ) -> None:
-        other = Isolate(clock, store)
+        other = Isolate(clock, objects)
         await isolate.admit(SECRET)
         await other.admit(SECRET)
-        await store.revoke("key_1")
+        store.book.revoke("key_1", store.now)
         isolate.ring.forget()
         assert await isolate.code(SECRET) == "revoked_api_key"
         clock.time += KNOWN_SECONDS
         assert await other.code(SECRET) == "revoked_api_key"
 
     async def test_a_key_that_was_tried_too_early(
-        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+        self, isolate: Isolate, store: Keys, clock: ManualClock
     ) -> None:
         early = secret_for("production", "cd" * 32)
         assert await isolate.code(early) == "invalid_api_key"
         assert await isolate.code(early) == "invalid_api_key"
-        assert store.lookups == 1
+        assert len(store.called(LOOKUP)) == 1
         store.book.issue(Key(id="key_2", user="ben", created_at=0), digest_of(early))
         clock.time += UNKNOWN_SECONDS
         assert (await isolate.admit(early)).user == "ben"
 
     async def test_it_expires_while_it_is_remembered(
-        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+        self, isolate: Isolate, store: Keys, clock: ManualClock
     ) -> None:
         secret = secret_for("production", "ef" * 32)
         ends = round(clock.time * 1000) + 5000
@@ -203,10 +218,10 @@ class TestIssuedKeys:
 
     @pytest.mark.parametrize("overlap", [0, 60])
     async def test_rotation(
-        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock, overlap: int
+        self, isolate: Isolate, store: Keys, clock: ManualClock, overlap: int
     ) -> None:
         new = secret_for("production", "01" * 32)
-        await store.rotate("key_1", digest_of(new), overlap * 1000)
+        store.book.rotate(Rotation("key_1", digest_of(new), overlap * 1000), store.now)
         assert (await isolate.admit(new)).key_id == "key_1"
         if overlap:
             assert (await isolate.admit(SECRET)).key_id == "key_1"
@@ -220,7 +235,7 @@ class TestIssuedKeys:
             await isolate.admit(foreign)
 
     async def test_nobody_is_let_in_while_the_store_is_down(
-        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+        self, isolate: Isolate, store: Keys, clock: ManualClock
     ) -> None:
         await isolate.admit(SECRET)
         store.down = True
@@ -235,9 +250,9 @@ class TestIssuedKeys:
     @in_no_time
     async def test_a_silent_store_is_not_waited_for(self) -> None:
         clock = LoopClock()
-        store = MemoryKeys(clock)
-        store.silent = True
-        assert await Isolate(clock, store).code(SECRET) == "key_store_unreachable"
+        objects = MemoryObjects(clock)
+        objects.keys.silent = True
+        assert await Isolate(clock, objects).code(SECRET) == "key_store_unreachable"
 
 
 class TestGuessing:
@@ -260,7 +275,7 @@ class TestGuessing:
 
     @pytest.mark.parametrize("key", [SECRET, "user-key", "admin-key"])
     async def test_a_right_key_is_let_in_whatever_its_address_has_sent(
-        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock, key: str
+        self, isolate: Isolate, store: Keys, clock: ManualClock, key: str
     ) -> None:
         await self.guess(isolate, BURST)
         refused = []
@@ -272,33 +287,33 @@ class TestGuessing:
         assert refused.count("invalid_api_key") <= 100 * PER_MINUTE / 60 + 1
 
     async def test_a_right_key_is_let_in_by_an_isolate_that_learns_of_the_guesses(
-        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+        self, isolate: Isolate, objects: MemoryObjects, clock: ManualClock
     ) -> None:
         await self.guess(isolate, BURST)
-        other = Isolate(clock, store)
+        other = Isolate(clock, objects)
         assert await other.code("one more") == "invalid_api_key"
         assert await other.code("and another") == "too_many_failed_attempts"
         assert (await other.admit(SECRET)).user == "ann"
 
     async def test_a_flood_of_wrong_keys_costs_the_store_next_to_nothing(
-        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+        self, isolate: Isolate, store: Keys, clock: ManualClock
     ) -> None:
         await self.guess(isolate, BURST)
         for number in range(1000):
             assert await isolate.code(f"flood {number}") == "too_many_failed_attempts"
             clock.time += 0.005
-        assert store.lookups == BURST
-        assert store.lists <= 1 + 5 / LISTED_SECONDS
+        assert len(store.called(LOOKUP)) == BURST
+        assert len(store.called(LIST_PREFIXES)) <= 1 + 5 / LISTED_SECONDS
 
     async def test_a_new_key_works_at_once_where_its_address_guesses(
-        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+        self, isolate: Isolate, objects: MemoryObjects, clock: ManualClock
     ) -> None:
-        other = Isolate(clock, store)
+        other = Isolate(clock, objects)
         await self.guess(isolate, BURST)
         assert await isolate.code("one more") == "too_many_failed_attempts"
         new = secret_for("production", "cd" * 32)
-        key = msgspec.json.encode(Key(id="key_2", user="ben", created_at=0)).decode()
-        await isolate.ring.change(store.issue(key, digest_of(new)))
+        key = Key(id="key_2", user="ben", created_at=0)
+        await isolate.ring.change(ISSUE, Issue(key, digest_of(new)))
         assert (await isolate.admit(new)).user == "ben"
         assert (await other.admit(new)).user == "ben"
 
@@ -306,16 +321,17 @@ class TestGuessing:
     async def test_no_right_key_is_judged_by_an_old_list(self) -> None:
         """While another request fetches a new one, or failed to."""
         clock = LoopClock()
-        store = MemoryKeys(clock)
-        isolate = Isolate(clock, store)
+        objects = MemoryObjects(clock)
+        isolate = Isolate(clock, objects)
         await self.guess(isolate, BURST)
         assert await isolate.code("lists the keys") == "too_many_failed_attempts"
         for fault, code in ((False, None), (True, "key_store_unreachable")):
             await asyncio.sleep(4 * LISTED_SECONDS)
             await self.guess(isolate, 1)
             new = secret_for("production", f"{fault:064x}")
-            store.book.issue(Key(id=f"key {fault}", user="ben", created_at=0), digest_of(new))
-            store.slow, store.down = 0.5, fault
+            key = Key(id=f"key {fault}", user="ben", created_at=0)
+            objects.keys.book.issue(key, digest_of(new))
+            objects.keys.slow, objects.keys.down = 0.5, fault
             fetching = asyncio.ensure_future(isolate.code(f"fetches it {fault}"))
             await asyncio.sleep(0.1)
             if code:
@@ -332,16 +348,16 @@ class TestGuessing:
 
     @pytest.mark.parametrize("ended", ["revoked", "expired", "rotated"])
     async def test_a_key_that_has_ended_is_no_guess(
-        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock, ended: str
+        self, isolate: Isolate, store: Keys, clock: ManualClock, ended: str
     ) -> None:
         secret = secret_for("production", "ef" * 32)
         ends = round(clock.time * 1000) + 1000 if ended == "expired" else None
         key = Key(id="key_3", user="cy", created_at=0, expires_at=ends)
         store.book.issue(key, digest_of(secret))
         if ended == "revoked":
-            await store.revoke("key_3")
+            store.book.revoke("key_3", store.now)
         elif ended == "rotated":
-            await store.rotate("key_3", digest_of("another"), 0)
+            store.book.rotate(Rotation("key_3", digest_of("another"), 0), store.now)
         clock.time += 1
         code = {"rotated": "invalid_api_key"}.get(ended, f"{ended}_api_key")
         for _ in range(3 * BURST):
@@ -354,14 +370,14 @@ class TestGuessing:
         @in_no_time
         async def check() -> None:
             clock = LoopClock()
-            store = MemoryKeys(clock)
-            store.book.issue(KEY, digest_of(SECRET))
-            isolate = Isolate(clock, store)
-            setattr(store, fault, True)
+            objects = MemoryObjects(clock)
+            objects.keys.book.issue(KEY, digest_of(SECRET))
+            isolate = Isolate(clock, objects)
+            setattr(objects.keys, fault, True)
             for number in range(3 * BURST):
                 assert await isolate.code(f"key {number}") == "key_store_unreachable"
                 assert (await isolate.admit("admin-key")).admin
-            setattr(store, fault, False)
+            setattr(objects.keys, fault, False)
             await asyncio.sleep(REST_SECONDS)
             assert (await isolate.admit(SECRET)).user == "ann"
             await self.guess(isolate, BURST)
@@ -371,48 +387,48 @@ class TestGuessing:
     @in_no_time
     async def test_a_silent_store_costs_one_caller_its_time(self) -> None:
         clock = LoopClock()
-        store = MemoryKeys(clock)
-        store.silent = True
-        isolate = Isolate(clock, store)
+        objects = MemoryObjects(clock)
+        objects.keys.silent = True
+        isolate = Isolate(clock, objects)
         for number in range(20):
             assert await isolate.code(f"key {number}") == "key_store_unreachable"
         assert asyncio.get_running_loop().time() == STORE_SECONDS
 
     async def test_a_rotated_secret_ends_on_time_where_it_is_remembered(
-        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+        self, isolate: Isolate, store: Keys, clock: ManualClock
     ) -> None:
-        await store.rotate("key_1", digest_of("another"), 10_000)
+        store.book.rotate(Rotation("key_1", digest_of("another"), 10_000), store.now)
         assert (await isolate.admit(SECRET)).key_id == "key_1"
         clock.time += 10
         assert await isolate.code(SECRET) == "invalid_api_key"
 
     async def test_a_clock_that_steps_back_keeps_no_revoked_key(
-        self, isolate: Isolate, store: MemoryKeys, clock: ManualClock
+        self, isolate: Isolate, store: Keys, clock: ManualClock
     ) -> None:
         await isolate.admit(SECRET)
-        await store.revoke("key_1")
+        store.book.revoke("key_1", store.now)
         clock.time -= 3600
         assert await isolate.code(SECRET) == "revoked_api_key"
 
     async def test_a_lookup_under_way_does_not_revive_a_revoked_key(
-        self, isolate: Isolate, store: MemoryKeys
+        self, isolate: Isolate, store: Keys
     ) -> None:
         caller = isolate.gate.admit(f"Bearer {SECRET}", HERE)
         assert not isinstance(caller, Principal)
-        answer = await store.lookup(digest_of(SECRET), HERE)
         held = asyncio.Event()
 
-        async def late(digest: str, address: str) -> str:
+        async def late(_: str, __: Lookup, answer: Callable[[], Awaitable[Found]]) -> Found:
+            found = await answer()
             await held.wait()
-            return answer
+            return found
 
-        store.lookup = late  # type: ignore[method-assign]
+        store.wrap(LOOKUP, late)
         under_way = asyncio.ensure_future(caller)
         await asyncio.sleep(0)
-        await isolate.ring.change(store.revoke("key_1"))
+        await isolate.ring.change(REVOKE, "key_1")
         held.set()
         await under_way
-        del store.lookup  # type: ignore[method-assign]
+        store.unwrap(LOOKUP)
         assert await isolate.code(SECRET) == "revoked_api_key"
 
 
@@ -454,9 +470,9 @@ def test_what_is_no_key_is_told_as_before(headers: dict[str, str]) -> None:
 
 
 async def test_what_is_remembered_is_bounded_in_bytes(
-    clock: ManualClock, store: MemoryKeys
+    clock: ManualClock, objects: MemoryObjects, store: Keys
 ) -> None:
-    isolate = Isolate(clock, store)
+    isolate = Isolate(clock, objects)
     secrets = [secret_for("production", f"{number:064x}") for number in range(400)]
     for number, secret in enumerate(secrets):
         models = tuple(f"{number}-{place}-{'x' * 200}\U0001f600" for place in range(32))

@@ -28,14 +28,13 @@ def event(**fields: Any) -> RequestRecord:
     return RequestRecord(**(given | fields))
 
 
-def flush(isolate: str, number: int, *events: RequestRecord, lost: int = 0) -> bytes:
-    told = Flush(isolate=isolate, number=number, events=Raw(msgspec.json.encode(events)), lost=lost)
-    return msgspec.json.encode(told)
+def flush(isolate: str, number: int, *events: RequestRecord, lost: int = 0) -> Flush:
+    encoded = Raw(msgspec.json.encode(events))
+    return Flush(isolate=isolate, number=number, events=encoded, lost=lost)
 
 
 def ask(query: Query, *shards: Shard) -> Sums:
-    text = msgspec.json.encode(query).decode()
-    return report.merge(query, (shard.figures(text) for shard in shards))
+    return report.merge(query, (shard.figures(query) for shard in shards))
 
 
 attempts = st.builds(

@@ -1,10 +1,7 @@
-"""Stand-ins for the statistics: the real shards, over SQLite as the platform offers it."""
+"""SQLite as the platform offers it."""
 
-import asyncio
 import sqlite3
-from typing import Any, Protocol
-
-from proxy.analytics.store.shard import Shard
+from typing import Any
 
 
 class PlatformSQL:
@@ -31,44 +28,3 @@ class PlatformSQL:
         if isinstance(value, float) and value.is_integer():
             return int(value)
         return int(float(value)) if isinstance(value, int) else value
-
-
-class Clock(Protocol):
-    def now(self) -> float: ...
-
-
-class MemoryStatistics:
-    """The shards, in memory; `down` makes them fail, `silent` makes them hang."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.shards: dict[int, Shard] = {}
-        self.calls: list[tuple[str, int]] = []
-        self.down = False
-        self.silent = False
-
-    async def add(self, shard: int, flush_json: bytes) -> None:
-        (await self._at("add", shard)).add(flush_json, self._now)
-
-    async def figures(self, shard: int, query_json: str) -> str:
-        return (await self._at("figures", shard)).figures(query_json)
-
-    async def requests(self, shard: int, query_json: str) -> str:
-        return (await self._at("requests", shard)).requests(query_json)
-
-    async def prune(self, shard: int) -> None:
-        (await self._at("prune", shard)).prune(self._now)
-
-    async def _at(self, method: str, shard: int) -> Shard:
-        self.calls.append((method, shard))
-        if self.down:
-            raise RuntimeError("the object is unreachable")
-        if self.silent:
-            await asyncio.sleep(10_000)
-        if shard not in self.shards:
-            self.shards[shard] = Shard(PlatformSQL())
-        return self.shards[shard]
-
-    @property
-    def _now(self) -> int:
-        return round(self.clock.now() * 1000)

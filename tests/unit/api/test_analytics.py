@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from proxy.analytics.store.shard import Shard
 from proxy.api.app import App
 from proxy.api.start import start
 from proxy.core.errors import Fault
 from proxy.core.ports import Ports
 from proxy.core.web import Response
 from proxy.host.maintenance import maintain
-from tests.unit.analytics.shards import MemoryStatistics
 from tests.unit.api.test_app import ENV, JSON, ask, error, request, streamed, whole
 from tests.unit.doubles import FakeReply, Logbook, LoopClock, in_no_time, ports
+from tests.unit.memory_objects import MemoryObjects, Namespace
 from tests.unit.routing.test_manager import EVENTS, HELLO
 
 ADMIN = "the-admin-token"
@@ -34,9 +35,9 @@ class Deployment:
         self.app = app
 
     @property
-    def statistics(self) -> MemoryStatistics:
-        assert isinstance(self.ports.statistics, MemoryStatistics)
-        return self.ports.statistics
+    def statistics(self) -> Namespace[Shard]:
+        assert isinstance(self.ports.objects, MemoryObjects)
+        return self.ports.objects.statistics
 
     async def get(self, path: str, key: str = ADMIN) -> Response:
         return await ask(self.app, request("GET", path, authorization=f"Bearer {key}"))
@@ -150,7 +151,8 @@ def test_shards_out_of_reach_are_told_as_such(path: str) -> None:
 @in_no_time
 async def test_insights_do_without_the_breakers_history() -> None:
     deployment = Deployment()
-    deployment.ports.board.down = True  # type: ignore[attr-defined]
+    assert isinstance(deployment.ports.objects, MemoryObjects)
+    deployment.ports.objects.board.down = True
     assert (await deployment.told("/analytics/insights"))["insights"] == []
     await asyncio.sleep(1)
 
@@ -169,7 +171,7 @@ async def test_where_nothing_is_counted_it_says_so() -> None:
 async def test_the_cron_trigger_prunes_every_shard() -> None:
     deployment = Deployment(ANALYTICS_SHARDS="2")
     await maintain(deployment.app.services)
-    assert deployment.statistics.calls == [("prune", 0), ("prune", 1)]
+    assert deployment.statistics.calls == [("prune", "shard-0"), ("prune", "shard-1")]
     deployment.statistics.down = True
     with pytest.raises(Exception, match="out of reach"):
         await maintain(deployment.app.services)

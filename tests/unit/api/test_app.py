@@ -25,10 +25,10 @@ from tests.unit.doubles import (
     FakeUpstream,
     Logbook,
     LoopClock,
-    MemoryBoard,
     in_no_time,
     ports,
 )
+from tests.unit.memory_objects import MemoryObjects
 from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, ROLE, STOP, error, whole
 
 ENV = {
@@ -317,8 +317,8 @@ def test_nothing_below_the_proxys_own_paths(path: str) -> None:
 
 async def test_provider_health_survives_its_board() -> None:
     app, outside = made()
-    assert isinstance(outside.board, MemoryBoard)
-    outside.board.down = True
+    assert isinstance(outside.objects, MemoryObjects)
+    outside.objects.board.down = True
     response = await ask(app, request("GET", "/health/providers"))
     assert response.status == 200
     assert all(entry["lastCheck"] is None for entry in json.loads(response.body)["providers"])
@@ -459,12 +459,8 @@ async def test_missing_bindings_are_told_to_everyone() -> None:
 async def test_health_is_told_though_the_board_hangs() -> None:
     outside = ports(unused, clock=LoopClock())
 
-    async def hang(*_: object) -> str:
-        await asyncio.sleep(10_000)
-        return ""
-
-    assert isinstance(outside.board, MemoryBoard)
-    outside.board.read_checks = outside.board.exchange = hang  # type: ignore[method-assign]
+    assert isinstance(outside.objects, MemoryObjects)
+    outside.objects.board.silent = True
     app = start(ENV, outside)
     assert isinstance(app, App)
     loop = asyncio.get_running_loop()

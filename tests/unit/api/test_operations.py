@@ -42,7 +42,7 @@ class TestParameters:
         assert "content-type" not in told.headers
         assert told.headers["x-request-id"]
         assert house.line["http.response.status_code"] == 204
-        assert len(house.ledger.purges) == 1
+        assert len(house.objects.ledger) == 1
 
     @pytest.mark.parametrize(
         ("query", "param"),
@@ -68,13 +68,13 @@ class TestParameters:
         error = told.json["error"]
         assert (error["type"], error.get("param")) == ("invalid_request", param)
         assert param is None or param in error["message"]
-        assert house.ledger.purges == []
+        assert house.objects.ledger == []
 
     @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
     async def test_it_is_a_deletion(self, house: House, method: str) -> None:
         told = await purge(house, "all=true", method)
         assert (told.status, told.headers["allow"]) == (405, "DELETE, OPTIONS")
-        assert house.ledger.purges == []
+        assert house.objects.ledger == []
 
 
 class TestWho:
@@ -86,7 +86,7 @@ class TestWho:
         house = House(by_host(openai=unlike()), **KEYS)
         told = await purge(house, "all=true", **headers)
         assert told.status == status
-        assert len(house.ledger.purges) == (status == 204)
+        assert len(house.objects.ledger) == (status == 204)
 
     async def test_nobody_learns_what_is_wrong_before_it_is_known_who_asks(self) -> None:
         house = House(by_host(openai=unlike()), **KEYS)
@@ -214,7 +214,7 @@ class TestLedger:
         self, house: House, query: str
     ) -> None:
         await house.told()
-        house.ledger.down = True
+        house.purges.down = True
         assert (await purge(house, query)).status >= 500
         house.clock.time += 0.25
         assert (await house.told()).text == "2"

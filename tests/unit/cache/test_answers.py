@@ -11,17 +11,17 @@ from proxy.cache.answers import AnswerCache, Hit
 from proxy.cache.directives import Directives
 from proxy.cache.entry import CacheEntry, encode
 from proxy.cache.lru import MemoryCache
-from proxy.cache.purge import HOLD, RENEW, PurgeView, Scope
+from proxy.cache.purge import HOLD, READ_PURGES, RENEW, PurgeView, Scope
 from proxy.cache.tiers import LowerTiers
 from proxy.core.chat import Answer
 from tests.unit.doubles import (
     Logbook,
     LoopClock,
     ManualClock,
-    MemoryLedger,
     MemoryStore,
     in_no_time,
 )
+from tests.unit.memory_objects import MemoryObjects
 
 NOW = 1_700_000_000.0
 KEY = "ab" * 32
@@ -41,12 +41,13 @@ class Isolate:
     def __init__(self, of: "Isolate | None" = None, clock: ManualClock | None = None) -> None:
         self.clock = of.clock if of else clock or ManualClock(NOW)
         self.kv, self.r2 = (of.kv, of.r2) if of else (MemoryStore(), MemoryStore())
-        self.ledger = of.ledger if of else MemoryLedger()
+        self.objects = of.objects if of else MemoryObjects(self.clock)
+        self.purges = self.objects.purges
         self.log = Logbook()
         self.memory = MemoryCache(self.clock)
         lower = LowerTiers({"kv": self.kv, "r2": self.r2}, 0.05, self.clock, self.log)
-        purges = PurgeView(self.ledger, self.clock)
-        self.cache = AnswerCache(self.memory, lower, purges, self.clock, self.log)
+        view = PurgeView(self.objects, self.clock)
+        self.cache = AnswerCache(self.memory, lower, view, self.clock, self.log)
         self.deferred: list[Coroutine[Any, Any, object]] = []
 
     async def hit(self, **wanted: Any) -> Hit | None:
@@ -91,14 +92,14 @@ class TestMemory:
         await isolate.hit()
         isolate.clock.time = NOW
         await isolate.cache.keep(KEY, an_entry())
-        assert isolate.ledger.reads == 1
+        assert len(isolate.purges.called(READ_PURGES)) == 1
         with pytest.raises(StopIteration) as caught:
             isolate.cache.find(KEY, WANTED, isolate.deferred.append).send(None)
         assert caught.value.value.tier == "memory"
-        assert isolate.ledger.reads == 1
+        assert len(isolate.purges.called(READ_PURGES)) == 1
         [renewal] = isolate.deferred
         await renewal
-        assert isolate.ledger.reads == 2
+        assert len(isolate.purges.called(READ_PURGES)) == 2
 
     async def test_what_has_never_been_put_is_a_miss(self, isolate: Isolate) -> None:
         assert await isolate.found() is None
@@ -328,7 +329,7 @@ class TestPurge:
     async def test_it_holds_here_though_the_ledger_is_down(self, isolate: Isolate) -> None:
         await isolate.cache.keep(KEY, an_entry())
         assert await isolate.hit()
-        isolate.ledger.down = True
+        isolate.purges.down = True
         with pytest.raises(RuntimeError):
             await isolate.cache.purge("all", "")
         assert await isolate.hit() is None
@@ -337,7 +338,7 @@ class TestPurge:
         await isolate.cache.keep(KEY, an_entry())
         isolate.kv.fault = isolate.r2.fault = RuntimeError("down")
         await isolate.cache.purge("key", KEY)
-        assert len(isolate.ledger.purges) == 1
+        assert len(isolate.objects.ledger) == 1
         isolate.kv.fault = isolate.r2.fault = None
         assert await isolate.hit() is None
 
@@ -348,7 +349,7 @@ class TestPurge:
         purging = asyncio.ensure_future(isolate.cache.purge("key", KEY))
         await asyncio.sleep(1)
         purging.cancel()
-        assert len(isolate.ledger.purges) == 1
+        assert len(isolate.objects.ledger) == 1
 
 
 class TestUnreachable:
@@ -356,18 +357,18 @@ class TestUnreachable:
 
     async def test_nothing_is_shown_and_it_is_logged(self, isolate: Isolate) -> None:
         await isolate.cache.keep(KEY, an_entry())
-        isolate.ledger.down = True
+        isolate.purges.down = True
         assert await isolate.found() is None
         [(level, event, fields)] = isolate.log.lines
         assert (level, event) == ("error", "purges unreachable")
         assert "unreachable" in str(fields["error"])
-        isolate.ledger.down = False
+        isolate.purges.down = False
         assert await isolate.found() == ("Paris.", "memory", True)
 
     async def test_what_is_known_is_gone_by_for_hold_seconds(self, isolate: Isolate) -> None:
         await isolate.cache.keep(KEY, an_entry())
         assert await isolate.hit()
-        isolate.ledger.down = True
+        isolate.purges.down = True
         isolate.clock.time = NOW + HOLD - 0.25
         assert await isolate.found() == ("Paris.", "memory", True)
         isolate.clock.time = NOW + HOLD
@@ -378,15 +379,15 @@ class TestUnreachable:
         await isolate.cache.keep(KEY, an_entry())
         assert await isolate.hit()
         isolate.clock.time = NOW - 1000
-        isolate.ledger.down = True
+        isolate.purges.down = True
         assert await isolate.hit() is None
-        isolate.ledger.down = False
+        isolate.purges.down = False
         assert await isolate.found() == ("Paris.", "memory", True)
 
     @in_no_time
     async def test_a_ledger_that_hangs_is_not_waited_for(self) -> None:
         isolate = Isolate(clock=LoopClock(NOW))
-        isolate.ledger.silent = True
+        isolate.purges.silent = True
         assert await isolate.found() is None
         assert asyncio.get_running_loop().time() < 5
 
@@ -396,7 +397,7 @@ class TestUnreachable:
         await isolate.cache.keep(KEY, an_entry())
         await isolate.hit()
         await asyncio.sleep(RENEW)
-        isolate.ledger.reads = 0
+        isolate.purges.calls.clear()
         wanted = WANTED
         renewals: list[asyncio.Future[object]] = []
         for _ in range(50):
@@ -404,7 +405,7 @@ class TestUnreachable:
                 KEY, wanted, lambda work: renewals.append(asyncio.ensure_future(work))
             )
         await asyncio.gather(*renewals)
-        assert isolate.ledger.reads <= 2
+        assert len(isolate.purges.calls) <= 2
 
 
 class TestKeep:

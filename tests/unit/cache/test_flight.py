@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -13,16 +14,19 @@ from msgspec import Struct
 
 from proxy.cache.entry import CacheEntry, ForeignEntry, Unstorable, encode
 from proxy.cache.flight import (
+    JOIN,
     KEEP,
     LEASE,
+    PUBLISH,
     RENEW,
+    RENEW_SECONDS,
     Boarding,
     Flight,
     Leader,
+    Report,
     crashed,
     landed,
     outcome_entry,
-    read_boarding,
 )
 from proxy.core.chat import Answer, Attempt
 from proxy.core.errors import (
@@ -33,7 +37,8 @@ from proxy.core.errors import (
     ProxyError,
     RateLimitExceeded,
 )
-from tests.unit.doubles import LoopClock, MemoryFlights, in_no_time
+from tests.unit.doubles import LoopClock, in_no_time
+from tests.unit.memory_objects import MemoryObjects
 
 NOW = 1_700_000_000.0
 SOON = 1e-3
@@ -56,7 +61,7 @@ class Sky:
         """What a joiner is told, and when."""
 
         async def board() -> tuple[Boarding, float]:
-            return await self.flight.board(patience), passed()
+            return await self.flight.join(patience), passed()
 
         return asyncio.ensure_future(board())
 
@@ -87,7 +92,7 @@ class TestOutcome:
         others = [sky.boards() for _ in range(50)]
         await asyncio.sleep(2)
         assert not any(other.done() for other in others)
-        sky.flight.land(ticket, b"told")
+        sky.flight.publish(ticket, b"told")
         for boarding, when in await asyncio.gather(*others):
             assert boarding == Boarding("outcome", outcome=b"told")
             assert when == 2
@@ -98,7 +103,7 @@ class TestOutcome:
         await ready()
         leaders = [task.result()[0] for task in all_ if task.done()]
         assert [leader.part for leader in leaders] == ["lead"]
-        sky.flight.land(leaders[0].ticket, b"")
+        sky.flight.publish(leaders[0].ticket, b"")
         parts = [boarding.part for boarding, _ in await asyncio.gather(*all_)]
         assert sorted(parts) == ["lead", *["outcome"] * 49]  # an empty outcome is one
 
@@ -107,7 +112,7 @@ class TestOutcome:
         self, sky: Sky
     ) -> None:
         ticket = await sky.leads()
-        sky.flight.land(ticket, b"told")
+        sky.flight.publish(ticket, b"told")
         await asyncio.sleep(KEEP - 0.01)
         assert (await sky.boards(0))[0] == Boarding("outcome", outcome=b"told")
         await asyncio.sleep(0.01 + SOON)
@@ -116,15 +121,15 @@ class TestOutcome:
         late = sky.boards()
         await asyncio.sleep(1)
         assert not late.done()  # the outcome before is not taken for this flight's
-        sky.flight.land(new, b"anew")
+        sky.flight.publish(new, b"anew")
         assert (await late)[0].outcome == b"anew"
 
     @in_no_time
     async def test_the_first_landing_counts(self, sky: Sky) -> None:
         ticket = await sky.leads()
-        sky.flight.land(ticket, b"told")
-        sky.flight.land(ticket, b"told again")
-        sky.flight.land(ticket, None)
+        sky.flight.publish(ticket, b"told")
+        sky.flight.publish(ticket, b"told again")
+        sky.flight.publish(ticket, None)
         assert (await sky.boards(0))[0] == Boarding("outcome", outcome=b"told")
 
     @in_no_time
@@ -133,14 +138,14 @@ class TestOutcome:
         others = [sky.boards() for _ in range(5)]
         await asyncio.sleep(1)
         for left in range(5, 0, -1):
-            sky.flight.land(ticket, None)
+            sky.flight.publish(ticket, None)
             await ready()
             new = [task for task in others if task.done()]
             assert [task.result()[0].part for task in new] == ["lead"]
             ticket = new[0].result()[0].ticket
             others.remove(new[0])
             assert len(others) == left - 1
-        sky.flight.land(ticket, None)
+        sky.flight.publish(ticket, None)
         assert await sky.leads() > ticket
 
 
@@ -156,7 +161,7 @@ class TestDeath:
         assert new.part == "lead"
         assert new.ticket != dead
         await asyncio.sleep(1)
-        sky.flight.land(new.ticket, b"told")
+        sky.flight.publish(new.ticket, b"told")
         told = [boarding.part for boarding, _ in await asyncio.gather(*others)]
         assert sorted(told) == ["lead", *["outcome"] * 19]
 
@@ -187,21 +192,21 @@ class TestDeath:
         assert not sky.flight.renew(old)
         other = sky.boards()
         await ready()
-        sky.flight.land(old, b"too late")
-        sky.flight.land(old, None)
+        sky.flight.publish(old, b"too late")
+        sky.flight.publish(old, None)
         await asyncio.sleep(1)
         assert not other.done()
         assert sky.flight.renew(new)
-        sky.flight.land(new, b"told")
+        sky.flight.publish(new, b"told")
         assert (await other)[0].outcome == b"told"
         assert not sky.flight.renew(old)
 
     @in_no_time
     async def test_a_ticket_that_nobody_gave_has_no_say(self, sky: Sky) -> None:
-        sky.flight.land(7, b"x")
+        sky.flight.publish(7, b"x")
         assert not sky.flight.renew(7)
         ticket = await sky.leads()
-        sky.flight.land(ticket + 1, b"x")
+        sky.flight.publish(ticket + 1, b"x")
         assert (await sky.boards(0))[0].part == "alone"
 
     @in_no_time
@@ -212,7 +217,7 @@ class TestDeath:
         gone.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await gone
-        sky.flight.land(ticket, b"told")
+        sky.flight.publish(ticket, b"told")
         assert (await stays)[0].outcome == b"told"
 
     @pytest.mark.parametrize("outcome", [None, b"told"])
@@ -222,7 +227,7 @@ class TestDeath:
     ) -> None:
         """It was on its way when the leader landed: calls of an object may overtake."""
         ticket = await sky.leads()
-        sky.flight.land(ticket, outcome)
+        sky.flight.publish(ticket, outcome)
         await asyncio.sleep(KEEP - SOON)
         sky.flight.renew(ticket)
         await asyncio.sleep(2 * SOON)
@@ -236,7 +241,7 @@ class TestPatience:
         boarding, _ = await sky.boards(patience)
         assert boarding.part == "lead"
         assert (await sky.boards(patience))[0].part == "alone"
-        sky.flight.land(boarding.ticket, b"told")
+        sky.flight.publish(boarding.ticket, b"told")
         assert (await sky.boards(patience))[0].part == "outcome"
         assert passed() < SOON
 
@@ -265,8 +270,8 @@ class TestClockSteps:
         new, when = await other
         assert new.part in ("lead", "alone")
         assert when <= LEASE + SOON
-        sky.flight.land(ticket, b"told")
-        sky.flight.land(new.ticket, b"told")
+        sky.flight.publish(ticket, b"told")
+        sky.flight.publish(new.ticket, b"told")
         assert (await sky.boards(0))[0].outcome == b"told"
 
     @in_no_time
@@ -287,7 +292,7 @@ class TestClockSteps:
 
     @in_no_time
     async def test_back_an_outcome_is_not_kept_for_longer(self, sky: Sky) -> None:
-        sky.flight.land(await sky.leads(), b"told")
+        sky.flight.publish(await sky.leads(), b"told")
         sky.clock.time -= 3600
         await asyncio.sleep(KEEP + LEASE + SOON)
         await sky.leads()
@@ -332,20 +337,20 @@ class Ride(Struct):
 
 async def ride(sky: Sky, joiner: Joiner, rides: list[Ride]) -> None:
     await asyncio.sleep(joiner.at)
-    told = await sky.flight.board(joiner.patience)
+    told = await sky.flight.join(joiner.patience)
     mine = Ride(joiner, told, passed())
     rides.append(mine)
     if told.part != "lead":
         return
     mine.over = passed()
     while (left := joiner.at + joiner.work - passed()) > 0:
-        await asyncio.sleep(min(RENEW, left))
-        if left > RENEW and sky.flight.renew(told.ticket):
+        await asyncio.sleep(min(RENEW_SECONDS, left))
+        if left > RENEW_SECONDS and sky.flight.renew(told.ticket):
             mine.over = passed()
     if joiner.end != "death":
         mine.over = passed()
         outcome = str(told.ticket).encode() if joiner.end == "outcome" else None
-        sky.flight.land(told.ticket, outcome)
+        sky.flight.publish(told.ticket, outcome)
 
 
 @settings(deadline=None, max_examples=300)
@@ -381,28 +386,34 @@ async def test_whatever_joiners_and_leaders_do(joiners: list[Joiner]) -> None:
 # --- the leader's part ------------------------------------------------------------------------
 
 
-class Recorded(MemoryFlights):
+class Recorded:
     """Writes down what the leader does, and when."""
 
     def __init__(self) -> None:
-        super().__init__(LoopClock(NOW))
+        self.objects = MemoryObjects(LoopClock(NOW))
         self.done: list[tuple[str, float]] = []
-        self.landed: list[tuple[str, int, bytes | None]] = []
+        self.published: list[tuple[str, Report]] = []
+        self.objects.flights.wrap(RENEW, self.renew)
+        self.objects.flights.wrap(PUBLISH, self.publish)
 
-    async def renew(self, key: str, ticket: int) -> None:
+    async def renew(self, key: str, ticket: int, renew: Callable[[], Awaitable[None]]) -> None:
         assert (key, ticket) == ("key", 1)
         self.done.append(("renew", passed()))
-        await super().renew(key, ticket)
+        await renew()
 
-    async def land(self, key: str, ticket: int, outcome: bytes | None) -> None:
-        self.done.append(("land", passed()))
-        self.landed.append((key, ticket, outcome))
-        await super().land(key, ticket, outcome)
+    async def publish(
+        self, key: str, report: Report, publish: Callable[[], Awaitable[None]]
+    ) -> None:
+        self.done.append(("publish", passed()))
+        self.published.append((key, report))
+        await publish()
 
     async def leader(self) -> Leader:
-        boarding = read_boarding(await self.board("key", 0))
-        assert boarding == Boarding("lead", ticket=1)
-        return Leader(self, "key", boarding.ticket)
+        assert await self.join(0) == Boarding("lead", ticket=1)
+        return Leader(self.objects, "key", 1)
+
+    async def join(self, patience: float) -> Boarding:
+        return await self.objects.call(JOIN, "key", patience)
 
 
 class TestLeader:
@@ -410,47 +421,47 @@ class TestLeader:
     async def test_it_shows_signs_of_life_until_it_lands(self) -> None:
         flights = Recorded()
         leader = await flights.leader()
-        await asyncio.sleep(3.5 * RENEW)
-        await leader.land(b"told")
+        await asyncio.sleep(3.5 * RENEW_SECONDS)
+        await leader.publish(b"told")
         await asyncio.sleep(10 * LEASE)
         assert flights.done == [
-            *(("renew", RENEW * beat) for beat in (1, 2, 3)),
-            ("land", 3.5 * RENEW),
+            *(("renew", RENEW_SECONDS * beat) for beat in (1, 2, 3)),
+            ("publish", 3.5 * RENEW_SECONDS),
         ]
-        assert flights.landed == [("key", 1, b"told")]
+        assert flights.published == [("key", Report(1, b"told"))]
 
     @in_no_time
     async def test_whoever_waits_is_not_made_leader_beside_it(self) -> None:
         flights = Recorded()
         leader = await flights.leader()
-        other = asyncio.ensure_future(flights.board("key", 600))
+        other = asyncio.ensure_future(flights.join(600))
         await asyncio.sleep(100 * LEASE)
         assert not other.done()
-        await leader.land(b"told")
-        assert read_boarding(await other).outcome == b"told"
+        await leader.publish(b"told")
+        assert (await other).outcome == b"told"
 
     @in_no_time
     async def test_an_object_that_is_down_is_told_to_who_lands(self) -> None:
         flights = Recorded()
         leader = await flights.leader()
-        flights.down = True
+        flights.objects.flights.down = True
         with pytest.raises(RuntimeError):
-            await leader.land(b"told")
+            await leader.publish(b"told")
         await asyncio.sleep(10)
-        assert flights.done == [("land", 0)]
+        assert flights.done == [("publish", 0)]
 
     @in_no_time
     async def test_one_sign_that_is_lost_does_not_end_them(self) -> None:
         flights = Recorded()
         leader = await flights.leader()
-        other = asyncio.ensure_future(flights.board("key", 600))
+        other = asyncio.ensure_future(flights.join(600))
         await ready()
-        flights.down = True
-        await asyncio.sleep(RENEW + SOON)
-        flights.down = False
+        flights.objects.flights.down = True
+        await asyncio.sleep(RENEW_SECONDS + SOON)
+        flights.objects.flights.down = False
         await asyncio.sleep(2 * LEASE)
-        await leader.land(b"told")
-        assert read_boarding(await other).part == "outcome"
+        await leader.publish(b"told")
+        assert (await other).part == "outcome"
 
 
 # --- what is told -----------------------------------------------------------------------------
@@ -466,7 +477,7 @@ def an_entry(text: str = "Paris.", **fields: Any) -> CacheEntry:
     [Boarding("lead", ticket=2**40), Boarding("alone"), Boarding("outcome", outcome=b"\0\xff")],
 )
 def test_what_the_object_answers_crosses_as_bytes(boarding: Boarding) -> None:
-    assert read_boarding(msgspec.msgpack.encode(boarding)) == boarding
+    assert JOIN.answer.decode(JOIN.answer.encode(boarding)) == boarding
 
 
 def test_an_answer_comes_back_with_its_bytes() -> None:

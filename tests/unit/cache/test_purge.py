@@ -1,7 +1,6 @@
 """Purges: here at once, everywhere within HOLD seconds, and nothing but what was meant."""
 
 import asyncio
-import json
 from typing import Any
 
 import msgspec
@@ -11,9 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from proxy.cache.entry import CacheEntry
-from proxy.cache.purge import AGAIN, HOLD, RENEW, PurgeView, Scope
+from proxy.cache.purge import AGAIN, HOLD, READ_PURGES, RENEW, Purge, PurgeView, Scope
 from proxy.core.chat import Answer
-from tests.unit.doubles import LoopClock, ManualClock, MemoryLedger, in_no_time
+from tests.unit.doubles import LoopClock, ManualClock, in_no_time
+from tests.unit.memory_objects import MemoryObjects
 
 NOW = 1_700_000_000.0
 KEY = "ab" * 32
@@ -37,9 +37,11 @@ class Isolates:
     """Two isolates with one ledger."""
 
     def __init__(self) -> None:
-        self.clock, self.ledger = ManualClock(NOW), MemoryLedger()
-        self.here = PurgeView(self.ledger, self.clock)
-        self.there = PurgeView(self.ledger, self.clock)
+        self.clock = ManualClock(NOW)
+        self.objects = MemoryObjects(self.clock)
+        self.purges = self.objects.purges
+        self.here = PurgeView(self.objects, self.clock)
+        self.there = PurgeView(self.objects, self.clock)
 
 
 @pytest.fixture
@@ -51,7 +53,8 @@ async def two() -> Isolates:
 
 
 def test_what_has_read_nothing_is_not_usable_and_due() -> None:
-    view = PurgeView(MemoryLedger(), ManualClock(NOW))
+    clock = ManualClock(NOW)
+    view = PurgeView(MemoryObjects(clock), clock)
     assert (view.usable, view.due) == (False, True)
 
 
@@ -76,7 +79,7 @@ async def test_a_purge_holds_elsewhere_within_hold_seconds(two: Isolates) -> Non
 
 async def test_an_isolate_that_starts_later_knows_it_from_its_first_reading(two: Isolates) -> None:
     await two.here.purge("user", "ann")
-    new = PurgeView(two.ledger, two.clock)
+    new = PurgeView(two.objects, two.clock)
     await new.renew()
     assert new.hides(KEY, OLD)
 
@@ -108,7 +111,7 @@ async def test_while_somebody_reads_it_is_not_due_for_another(two: Isolates) -> 
 
 
 async def test_a_ledger_that_is_down_is_borne_for_hold_seconds(two: Isolates) -> None:
-    two.ledger.down = True
+    two.purges.down = True
     two.clock.time = NOW + HOLD - 0.25
     with pytest.raises(RuntimeError):
         await two.here.renew()
@@ -118,17 +121,17 @@ async def test_a_ledger_that_is_down_is_borne_for_hold_seconds(two: Isolates) ->
     with pytest.raises(RuntimeError):
         await two.here.renew()
     assert not two.here.usable
-    two.ledger.down = False
+    two.purges.down = False
     await two.here.renew()
     assert two.here.usable
 
 
 @pytest.mark.parametrize("text", ["", "null", "[{}]", '[{"scope":"x","value":"","at":1}]'])
 async def test_a_ledger_that_talks_nonsense_is_no_reading(two: Isolates, text: str) -> None:
-    async def read_purges() -> str:
-        return text
+    async def nonsense(*_: object) -> tuple[Purge, ...]:
+        return READ_PURGES.answer.decode(text)
 
-    two.ledger.read_purges = read_purges  # type: ignore[method-assign]
+    two.purges.wrap(READ_PURGES, nonsense)
     two.clock.time = NOW + HOLD
     with pytest.raises(msgspec.MsgspecError):
         await two.here.renew()
@@ -144,15 +147,10 @@ async def test_a_clock_that_steps_back_ends_the_readings_worth(two: Isolates) ->
 
 @in_no_time
 async def test_a_reading_counts_from_when_it_was_asked_for() -> None:
-    clock, ledger = LoopClock(NOW), MemoryLedger()
-    view = PurgeView(ledger, clock)
-    told = await ledger.read_purges()
-
-    async def read_purges() -> str:
-        await asyncio.sleep(HOLD - 1)
-        return told
-
-    ledger.read_purges = read_purges  # type: ignore[method-assign]
+    clock = LoopClock(NOW)
+    objects = MemoryObjects(clock)
+    objects.purges.slow = HOLD - 1
+    view = PurgeView(objects, clock)
     await view.renew()
     assert (view.usable, view.due) == (True, True)
     await asyncio.sleep(1)
@@ -206,11 +204,11 @@ async def test_the_purge_of_nobodys_entries_leaves_everyones(two: Isolates) -> N
 
 
 async def test_a_purge_that_the_ledger_does_not_take_holds_here(two: Isolates) -> None:
-    two.ledger.down = True
+    two.purges.down = True
     with pytest.raises(RuntimeError):
         await two.here.purge("all", "")
     assert two.here.hides(KEY, OLD)
-    two.ledger.down = False
+    two.purges.down = False
     await two.here.renew()
     assert two.here.hides(KEY, OLD)
 
@@ -219,7 +217,7 @@ async def test_a_later_purge_is_never_undone_by_an_earlier_one(two: Isolates) ->
     await two.here.purge("all", "")
     two.clock.time += 5
     await two.here.purge("all", "")
-    two.ledger.purges.reverse()
+    two.objects.ledger.reverse()
     await two.here.renew()
     assert two.here.hides(KEY, an_entry(born=NOW + 5))
     two.clock.time = NOW - 100
@@ -229,14 +227,15 @@ async def test_a_later_purge_is_never_undone_by_an_earlier_one(two: Isolates) ->
 
 @in_no_time
 async def test_a_purge_during_a_reading_stays() -> None:
-    clock, ledger = LoopClock(NOW), MemoryLedger()
-    view = PurgeView(ledger, clock)
+    clock = LoopClock(NOW)
+    objects = MemoryObjects(clock)
+    view = PurgeView(objects, clock)
 
-    async def read_purges() -> str:
+    async def late(*_: object) -> tuple[Purge, ...]:
         await asyncio.sleep(1)
-        return "[]"
+        return ()
 
-    ledger.read_purges = read_purges  # type: ignore[method-assign]
+    objects.purges.wrap(READ_PURGES, late)
     reading = asyncio.ensure_future(view.renew())
     await asyncio.sleep(0.5)
     await view.purge("all", "")
@@ -244,13 +243,9 @@ async def test_a_purge_during_a_reading_stays() -> None:
     assert view.hides(KEY, OLD)
 
 
-async def test_the_ledger_is_told_in_json(two: Isolates) -> None:
-    """objects/objects.py reads these names."""
+async def test_the_ledger_keeps_what_was_purged(two: Isolates) -> None:
     purge = await two.here.purge("user", 'a"é')
-    assert [json.loads(text) for text in two.ledger.purges] == [
-        {"scope": "user", "value": 'a"é', "at": NOW}
-    ]
-    assert (purge.scope, purge.value, purge.at) == ("user", 'a"é', NOW)
+    assert two.objects.ledger == [purge] == [Purge("user", 'a"é', NOW)]
 
 
 class Everywhere(RuleBasedStateMachine):
@@ -259,8 +254,10 @@ class Everywhere(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.clock, self.ledger = ManualClock(NOW), MemoryLedger()
-        self.views = [PurgeView(self.ledger, self.clock) for _ in range(3)]
+        self.clock = ManualClock(NOW)
+        objects = MemoryObjects(self.clock)
+        self.purges = objects.purges
+        self.views = [PurgeView(objects, self.clock) for _ in range(3)]
         self.purged: list[tuple[int, Scope, str, float]] = []
 
     @rule(seconds=st.sampled_from([0.0, 1.0, 14.0, 15.0, 16.0, 30.0, 1000.0]))
@@ -269,14 +266,14 @@ class Everywhere(RuleBasedStateMachine):
 
     @rule(down=st.booleans())
     def ledger_state(self, down: bool) -> None:
-        self.ledger.down = down
+        self.purges.down = down
 
     @rule(number=st.integers(0, 2))
     def renew(self, number: int) -> None:
         try:
             asyncio.run(self.views[number].renew())
         except RuntimeError:
-            assert self.ledger.down
+            assert self.purges.down
 
     @rule(number=st.integers(0, 2), purge=st.sampled_from(PURGES))
     def purge(self, number: int, purge: tuple[Scope, str]) -> None:

@@ -23,17 +23,17 @@ from proxy.providers.catalog import Catalog
 from proxy.routing.manager import Manager
 from proxy.routing.retry import Retrying
 from proxy.routing.selection import Selection
-from proxy.routing.watch import SYNC_SECONDS, Watch
+from proxy.routing.watch import BOARD, EXCHANGE, SYNC_SECONDS, Watch
 from tests.unit.doubles import (
     Answerer,
     FakeReply,
     FakeUpstream,
     LoopClock,
-    MemoryBoard,
     Unlimited,
     in_no_time,
     ports,
 )
+from tests.unit.memory_objects import MemoryObjects
 from tests.unit.routing.conftest import CATALOG, ENV
 from tests.unit.routing.test_manager import (
     DONE,
@@ -53,7 +53,7 @@ class Isolate:
     def __init__(self, catalog: Catalog, outside: Ports, **env: str) -> None:
         settings = read_settings(ENV | {"RETRY_ATTEMPTS": "2"} | env, catalog.providers).routing
         selection = Selection(catalog, settings, frozenset())
-        self.watch = Watch(settings, outside.board, outside.clock, outside.random, outside.log)
+        self.watch = Watch(settings, outside.objects, outside.clock, outside.random, outside.log)
         self.manager = Manager(settings, selection, self.watch, outside)
         self.permit = Unlimited()
 
@@ -271,11 +271,11 @@ class TestBreakers:
     async def test_the_board_is_on_no_requests_path(self) -> None:
         out = outside(by_host(openai=lambda _: whole("Hi!")))
         isolate = Isolate(made_catalog(), out)
-        assert isinstance(out.board, MemoryBoard)
+        assert isinstance(out.objects, MemoryObjects)
         for _ in range(20):
             await isolate.ask()
-        assert out.board.exchanges == 1
-        out.board.down = True
+        assert out.objects.board.called(EXCHANGE) == [BOARD]
+        out.objects.board.down = True
         await asyncio.sleep(SYNC_SECONDS)
         assert await isolate.ask() == ["openai ok"]
 

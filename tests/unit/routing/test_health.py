@@ -6,7 +6,8 @@ from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing
 from proxy.routing import health
 from proxy.routing.selection import Selection
-from tests.unit.doubles import FakeReply, FakeUpstream, ManualClock, MemoryBoard
+from tests.unit.doubles import FakeReply, FakeUpstream, ManualClock
+from tests.unit.memory_objects import MemoryObjects
 
 
 async def test_each_provider_is_checked(
@@ -14,7 +15,7 @@ async def test_each_provider_is_checked(
 ) -> None:
     monkeypatch.setattr(health, "PROBE_SECONDS", 0.05)
     clock = ManualClock(1000.0)
-    board = MemoryBoard(clock)
+    objects = MemoryObjects(clock)
 
     def answer(request: Outgoing) -> FakeReply | Fault | float:
         clock.time += 0.25
@@ -27,10 +28,10 @@ async def test_each_provider_is_checked(
         return Fault("network", "The provider can't be reached.")
 
     targets = [selection.probe_target(name) for name in selection.configured]
-    assert await health.last_checks(board) == {}
+    assert await health.last_checks(objects) == {}
     seen = await health.check_all(targets, FakeUpstream(answer), clock)
-    await health.record(seen, board)
-    checks = await health.last_checks(board)
+    await health.record(seen, objects)
+    checks = await health.last_checks(objects)
     assert list(checks) == ["gemini", "groq", "openai", "openrouter"]
     assert checks["gemini"].healthy
     assert checks["gemini"].status == 200

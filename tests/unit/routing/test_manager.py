@@ -81,7 +81,7 @@ Build = Callable[..., Manager]
 
 
 def manager_of(settings: RoutingSettings, selection: Selection, outside: Ports) -> Manager:
-    watch = Watch(settings, outside.board, outside.clock, outside.random, outside.log)
+    watch = Watch(settings, outside.objects, outside.clock, outside.random, outside.log)
     return Manager(settings, selection, watch, outside)
 
 

@@ -3,29 +3,40 @@
 import msgspec
 import pytest
 
-from proxy.core.ports import ProviderBoard
+from proxy.core.ports import Objects
 from proxy.routing.breaker import Transition
-from proxy.routing.watch import HISTORY, HISTORY_MS, REMEMBERED_MS, Board, Opening, Told
-from tests.unit.doubles import ManualClock, MemoryBoard
+from proxy.routing.watch import (
+    BOARD,
+    EXCHANGE,
+    HISTORY,
+    HISTORY_MS,
+    READ_OPENINGS,
+    REMEMBERED_MS,
+    Board,
+    Opening,
+    Told,
+)
+from tests.unit.doubles import ManualClock
+from tests.unit.memory_objects import MemoryObjects
 
 NOW = 1_700_000_000_000
 FIRST = Transition(NOW, NOW + 10_000, 1, "failed")
 
 
 def told(board: Board, now: int = NOW, **transitions: Transition) -> None:
-    board.exchange(msgspec.json.encode(Told(transitions)), now)
+    board.exchange(Told(transitions), now)
 
 
 def history(board: Board) -> list[Opening]:
-    return msgspec.json.decode(board.openings(), type=list[Opening])
+    return list(board.openings())
 
 
 def test_an_opening_is_kept_with_its_name_and_reason() -> None:
     board = Board()
-    assert board.openings() == b"[]"
+    assert board.openings() == ()
     told(board, groq=FIRST)
-    assert msgspec.json.decode(board.openings()) == [
-        {"name": "groq", "at": NOW, "open_until": NOW + 10_000, "level": 1, "reason": "failed"}
+    assert history(board) == [
+        Opening(name="groq", at=NOW, open_until=NOW + 10_000, level=1, reason="failed")
     ]
 
 
@@ -117,6 +128,6 @@ def test_the_history_is_bounded_in_time() -> None:
 
 
 async def test_the_board_is_read_through_its_port() -> None:
-    board: ProviderBoard = MemoryBoard(ManualClock(NOW / 1000))
-    await board.exchange(msgspec.json.encode(Told({"groq": FIRST})).decode())
-    assert msgspec.json.decode(await board.read_openings(), type=list[Opening])[0].name == "groq"
+    objects: Objects = MemoryObjects(ManualClock(NOW / 1000))
+    await objects.call(EXCHANGE, BOARD, Told({"groq": FIRST}))
+    assert [opening.name for opening in await objects.call(READ_OPENINGS, BOARD, None)] == ["groq"]

@@ -3,7 +3,7 @@ once never cost more than it holds."""
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from msgspec import structs
 
 from proxy.core.ports import Outgoing
 from proxy.core.principal import Budget, Limits
+from proxy.limits.budget import RESERVE, Reserve, Verdict
 from proxy.providers.catalog import Catalog
 from tests.unit.api.test_app import request
 from tests.unit.callers import as_it_is
@@ -352,14 +353,13 @@ class TestAttempts:
         """The object has reserved it, though the request was refused meanwhile."""
         env = {"LIMITER_ON_ERROR": "closed"}
         limited = Limited(by_host(openai=whole("Hi!")), LoopClock(), key=DAY, **env)
-        reserve = limited.accounts.reserve
 
-        async def late(key_id: str, ask: str) -> str:
-            verdict = await reserve(key_id, ask)
+        async def late(_: str, __: Reserve, reserve: Callable[[], Awaitable[Verdict]]) -> Verdict:
+            verdict = await reserve()
             await asyncio.sleep(2)
             return verdict
 
-        limited.accounts.reserve = late  # type: ignore[method-assign]
+        limited.accounts.wrap(RESERVE, late)
         told = await limited.keyed(**OFF)
         assert (told.status, told.json["error"]["limit"]) == (503, "limiter")
         view = limited.account()

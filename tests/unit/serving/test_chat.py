@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from proxy.api.app import App
 from proxy.api.batch import run_chunk
 from proxy.api.start import start
-from proxy.cache.flight import KEEP, LEASE, Boarding
+from proxy.cache.flight import KEEP, LEASE, PUBLISH, RENEW, Boarding, Report
 from proxy.cache.purge import HOLD
 from proxy.core.errors import Fault, InternalError
 from proxy.core.ports import Outgoing
@@ -27,12 +27,11 @@ from tests.unit.doubles import (
     LoopClock,
     ManualClock,
     MemoryBatches,
-    MemoryFlights,
-    MemoryLedger,
     MemoryStore,
     in_no_time,
     ports,
 )
+from tests.unit.memory_objects import MemoryObjects
 from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, ROLE, STOP, error, event, whole
 
 ENV = {
@@ -148,12 +147,12 @@ class House:
         assert isinstance(self.ports.upstream, FakeUpstream)
         assert isinstance(self.ports.kv, MemoryStore)
         assert isinstance(self.ports.r2, MemoryStore)
-        assert isinstance(self.ports.purges, MemoryLedger)
-        assert isinstance(self.ports.flights, MemoryFlights)
+        assert isinstance(self.ports.objects, MemoryObjects)
         assert isinstance(self.ports.log, Logbook)
         self.upstream, self.log = self.ports.upstream, self.ports.log
         self.kv, self.r2 = self.ports.kv, self.ports.r2
-        self.ledger, self.flights = self.ports.purges, self.ports.flights
+        self.objects = self.ports.objects
+        self.purges, self.flights = self.objects.purges, self.objects.flights
         self.env = ENV | {"ANALYTICS": "off"} | env
         self.app = self.isolate()
         self.later: set[asyncio.Task[object]] = set()
@@ -287,7 +286,7 @@ class TestHit:
         await house.told()
         for store in (house.kv, house.r2):
             store.fault = AssertionError("not to be asked")
-        house.ledger.down = house.flights.down = True
+        house.purges.down = house.flights.down = True
         reaction = house.app.handle(house.asked({}, NATIVE, {}), as_it_is)
         assert not isinstance(reaction, Response)
         with pytest.raises(StopIteration) as caught:
@@ -900,13 +899,12 @@ class TestFlight:
         """Two reports might overtake each other."""
         house = House(by_host(openai=stream_of(HELLO, STOP, DONE) if stream else whole("x")), **ON)
         told: list[bytes | None] = []
-        report = house.flights.land
 
-        async def land(key: str, ticket: int, outcome: bytes | None) -> None:
-            told.append(outcome)
-            await report(key, ticket, outcome)
+        async def publish(_: str, report: Report, arrive: Callable[[], Awaitable[None]]) -> None:
+            told.append(report.outcome)
+            await arrive()
 
-        house.flights.land = land  # type: ignore[method-assign]
+        house.flights.wrap(PUBLISH, publish)
         await house.told(stream=stream)
         assert [bool(outcome) for outcome in told] == [True]
 
@@ -923,7 +921,7 @@ class TestFlight:
         house = gate.house(CACHE_COALESCE="off")
         await gate.let(house, *(house.ask() for _ in range(5)))
         assert len(house.sent) == 5
-        assert house.flights.flights == {}
+        assert house.flights.held == {}
 
     @pytest.mark.parametrize(
         "headers",
@@ -938,7 +936,7 @@ class TestFlight:
         house = gate.house()
         await gate.let(house, *(house.ask(headers=headers) for _ in range(3)))
         assert len(house.sent) == 3
-        assert house.flights.flights == {}
+        assert house.flights.held == {}
 
     async def test_different_questions_do_not_wait_for_each_other(self) -> None:
         gate = Gate(whole("Hello"))
@@ -1039,17 +1037,8 @@ class TestFlight:
         asking = asyncio.ensure_future(house.ask())
         await asyncio.sleep(0.5)
         house.flights.silent = True
-        renewals = 0
-        renew = house.flights.renew
-
-        async def counted(key: str, ticket: int) -> None:
-            nonlocal renewals
-            renewals += 1
-            await renew(key, ticket)
-
-        house.flights.renew = counted  # type: ignore[method-assign]
         assert (await asking).text == "Hello"
-        assert renewals > 10  # it tries again: a sign of life may come through
+        assert len(house.flights.called(RENEW)) > 10  # a sign of life may come through
         await house.settle()
         assert asyncio.get_running_loop().time() < 35
         assert "flight unreachable" in house.events("error")
@@ -1106,12 +1095,12 @@ class TestFlight:
         """Its isolate is gone: no report, no sign of life."""
         house = House(by_host(openai=whole("Hello")), LoopClock(), **ON)
         await house.told()
-        [key] = house.flights.flights
+        [key] = house.flights.held
         house.empty_below()
         house.leave()
         await asyncio.sleep(KEEP + LEASE)
         dead = Boarding("lead", ticket=2)
-        assert await house.flights.flights[key].board(0) == dead
+        assert await house.flights.held[key].join(0) == dead
         began = asyncio.get_running_loop().time()
         told = await asyncio.gather(*(house.told() for _ in range(10)))
         assert asyncio.get_running_loop().time() - began == pytest.approx(LEASE, abs=0.01)
@@ -1170,10 +1159,10 @@ class TestFlight:
     ) -> None:
         house = House(by_host(openai=reply), LoopClock(), **ON)
 
-        async def land(*_: object) -> None:
+        async def hang(*_: object) -> None:
             await asyncio.sleep(10_000)
 
-        house.flights.land = land  # type: ignore[method-assign]
+        house.flights.wrap(PUBLISH, hang)
         asking = asyncio.ensure_future(house.ask(stream=stream))
         await asyncio.sleep(1)
         done = asking.done()
@@ -1235,7 +1224,7 @@ class TestFlight:
     async def test_an_outcome_that_cannot_be_read_leaves_one_alone(self, outcome: bytes) -> None:
         house = House(by_host(openai=whole("Hello")), **ON)
         await house.told()
-        [flight] = house.flights.flights.values()
+        [flight] = house.flights.held.values()
         flight._outcome = outcome
         house.empty_below()
         house.leave()
@@ -1444,27 +1433,27 @@ class TestWithoutNeed:
 
     async def test_purges_that_are_unreachable(self) -> None:
         house = House(by_host(openai=unlike()))
-        house.ledger.down = True
+        house.purges.down = True
         texts = [(await house.told()).text for _ in range(2)]
         assert texts == ["1", "2"]
         assert house.events("error") == ["purges unreachable"] * 2
-        house.ledger.down = False
+        house.purges.down = False
         assert (await house.told()).text == "2"
-        house.ledger.down = True
+        house.purges.down = True
         house.clock.time += HOLD
         assert (await house.told()).text == "3"
 
     async def test_all_of_them_at_once(self) -> None:
         house = House(by_host(openai=unlike()), **ON)
         house.kv.fault = house.r2.fault = RuntimeError("down")
-        house.ledger.down = house.flights.down = True
+        house.purges.down = house.flights.down = True
         assert (await house.told()).text == "1"
         assert (await house.told(OPENAI, stream=False)).text == "2"
 
     @in_no_time
     async def test_purges_that_hang(self) -> None:
         house = House(by_host(openai=unlike()), LoopClock())
-        house.ledger.silent = True
+        house.purges.silent = True
         asking = asyncio.ensure_future(house.ask(timeout=5000))
         await asyncio.sleep(6)
         done = asking.done()
@@ -1474,10 +1463,7 @@ class TestWithoutNeed:
     async def test_the_cron_trigger_prunes_whatever_the_checks_do(self) -> None:
         house = House(by_host(openai=whole("")))
 
-        async def record_checks(_: str) -> None:
-            raise RuntimeError("the object is unreachable")
-
-        house.ports.board.record_checks = record_checks  # type: ignore[method-assign]
+        house.objects.board.down = True
         with pytest.raises(RuntimeError):
             await maintain(house.app.services)
         assert "cache pruned" in house.events("info")

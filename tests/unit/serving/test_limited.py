@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from hashlib import sha256
@@ -13,7 +14,10 @@ import pytest
 from proxy.access.gate import digest_of, secret_for
 from proxy.access.keys import Key
 from proxy.core.principal import Budget, Grant, Limits
+from proxy.limits.adaptive import SIGNAL
 from proxy.limits.budget import View as AccountView
+from proxy.limits.lease_messages import TAKE, Ask
+from proxy.limits.lease_messages import Grant as Lease
 from proxy.limits.limiter import bucket_name
 from proxy.limits.quiet import CLOSED, _keep
 from proxy.limits.token_bucket import Rate
@@ -22,10 +26,6 @@ from tests.unit.callers import as_it_is
 from tests.unit.doubles import (
     FakeReply,
     LoopClock,
-    MemoryAccounts,
-    MemoryBuckets,
-    MemoryKeys,
-    MemoryPools,
     in_no_time,
 )
 from tests.unit.routing.test_manager import HELLO, ROLE, error, whole
@@ -53,21 +53,16 @@ class Limited(House):
         self, answer: Any, clock: Any = None, key: Any = None, user: str = "ann", **env: str
     ) -> None:
         super().__init__(answer, clock, **{"ADMIN_TOKEN": "admin", "RATE_LIMIT_LEASE": "1"} | env)
-        assert isinstance(self.ports.keys, MemoryKeys)
-        assert isinstance(self.ports.buckets, MemoryBuckets)
-        assert isinstance(self.ports.accounts, MemoryAccounts)
-        assert isinstance(self.ports.pools, MemoryPools)
-        self.buckets, self.accounts = self.ports.buckets, self.ports.accounts
-        self.pools = self.ports.pools
+        self.buckets, self.accounts = self.objects.buckets, self.objects.accounts
+        self.pools = self.objects.pools
         issued = Key(id="key_1", user=user, created_at=0, **key or {})
-        self.ports.keys.book.issue(issued, digest_of(SECRET))
+        self.objects.keys.book.issue(issued, digest_of(SECRET))
 
     def issue(self, id: str, user: str = "ann", **fields: Any) -> str:
         """Another key."""
-        assert isinstance(self.ports.keys, MemoryKeys)
         secret = secret_for("development", sha256(id.encode()).hexdigest())
         key = Key(id=id, user=user, created_at=0, **fields)
-        self.ports.keys.book.issue(key, digest_of(secret))
+        self.objects.keys.book.issue(key, digest_of(secret))
         return secret
 
     async def keyed(self, path: str = NATIVE, key: str = SECRET, **body: Any) -> Told:
@@ -325,14 +320,13 @@ class TestFaults:
         limited = Limited(
             replies, LoopClock(), RATE_LIMIT_BURST="2", RATE_LIMIT_PER_HOUR="1", ADMIN_TOKEN="admin"
         )
-        ask = limited.buckets.ask
 
-        async def hanging(name: str, ask_json: str) -> str:
+        async def hanging(name: str, _: Ask, take: Callable[[], Awaitable[Lease]]) -> Lease:
             if name == "openai:ann":
                 await asyncio.sleep(10_000)
-            return await ask(name, ask_json)
+            return await take()
 
-        limited.buckets.ask = hanging  # type: ignore[method-assign]
+        limited.buckets.wrap(TAKE, hanging)
         admin = {"authorization": "Bearer admin"}
         statuses = []
         for _ in range(4):
@@ -403,7 +397,7 @@ class TestFaults:
         error_body = {"error": {"code": 429, "message": "Slow down", "metadata": {"raw": "x"}}}
         limited = house(FakeReply(json.dumps(error_body).encode()))
         assert (await limited.keyed(**OFF)).status == 429
-        assert limited.pools.calls == ["openai"]
+        assert limited.pools.called(SIGNAL) == ["openai"]
 
     async def test_a_request_that_is_too_large_is_no_pressure(self) -> None:
         limited = house(refused("x", "Request too large for gpt-4o"), whole("Hi!"))

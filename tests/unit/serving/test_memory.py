@@ -311,7 +311,7 @@ async def kept_of(house: House, use: Callable[[int], Any]) -> float:
     for number in range(6):
         await use(number)
         await house.settle()
-        for held in (house.upstream.sent, house.kv.held, house.r2.held, house.flights.flights):
+        for held in (house.upstream.sent, house.kv.held, house.r2.held, house.flights.held):
             held.clear()
         house.log.lines.clear()
         sizes.append(tracemalloc.get_traced_memory()[0])

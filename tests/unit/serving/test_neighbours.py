@@ -22,7 +22,7 @@ from proxy.core.ports import Outgoing
 from proxy.core.principal import Limits
 from proxy.core.web import Request
 from tests.unit.api.test_app import request
-from tests.unit.doubles import FakeReply, LoopClock, MemoryKeys, in_no_time
+from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.test_manager import DONE, HELLO, ROLE, STOP, whole
 from tests.unit.serving.test_chat import NATIVE, OPENAI, House, Told, stream_of
 
@@ -70,11 +70,10 @@ class Street(House):
     def __init__(self, hostile: Answer = lambda _: whole("Hi!"), **env: str) -> None:
         super().__init__(self.answer, LoopClock(), **PROVIDERS | env)
         self.hostile = hostile
-        assert isinstance(self.ports.keys, MemoryKeys)
         for name, secret in SECRETS.items():
             limits = Limits(per_hour=100_000, burst=1_000)
             key = Key(id=f"key_{name}", user=name, created_at=0, limits=limits)
-            self.ports.keys.book.issue(key, digest_of(secret))
+            self.objects.keys.book.issue(key, digest_of(secret))
 
     def answer(self, outgoing: Outgoing) -> FakeReply | Fault | float:
         if is_mallorys(outgoing) or "image" in outgoing.url:

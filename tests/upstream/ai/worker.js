@@ -64,13 +64,13 @@ export class Mute extends WorkerEntrypoint {
 
 /** An object that never answers what the proxy's limiter and flights ask of it. */
 export class Hanging extends DurableObject {
-  async ask() {
+  async take() {
     await scheduler.wait(60_000);
   }
   async give_back() {
     await scheduler.wait(60_000);
   }
-  async board() {
+  async join() {
     await scheduler.wait(60_000);
   }
 }

@@ -25,7 +25,6 @@ COLUMNS: tuple[Column, ...] = get_args(Column)
 PARAMETERS = ("limit", "cursor", *COLUMNS)
 LONGEST_CURSOR = 2_000
 
-_PAGE = msgspec.json.Decoder(Page)
 _POSITIONS = msgspec.json.Decoder(tuple[Position, ...])
 
 
@@ -57,9 +56,8 @@ def read(params: Mapping[str, str], shards: int, only: Filters | None = None) ->
     )
 
 
-def render(asked: PageQuery, answers: Sequence[str]) -> bytes:
+def render(asked: PageQuery, pages: Sequence[Page]) -> bytes:
     """The body of the answer, from the Page of each shard in their order."""
-    pages = [_PAGE.decode(answer) for answer in answers]
     rows, positions = _merged(asked, pages)
     more = any(page.more for page in pages) or len(rows) < sum(len(page.rows) for page in pages)
     return msgspec.json.encode(

@@ -18,7 +18,8 @@ from proxy.analytics.record.exporter import Exporter
 from proxy.analytics.record.log_line import level, line
 from proxy.analytics.record.request_record import BATCH, ITEM, RequestRecord
 from proxy.analytics.store.figures import FLUSH_MOST, Flush
-from proxy.core.ports import Clock, Defer, Log, Points, Random, Statistics
+from proxy.analytics.store.shard import ADD, shard_name
+from proxy.core.ports import Clock, Defer, Log, Objects, Points, Random
 
 FLUSH_SECONDS = 0.9
 """For how long an event waits at most."""
@@ -49,7 +50,7 @@ class Recorder:
 
     def __init__(
         self,
-        statistics: Statistics | None,
+        objects: Objects | None,
         shards: int,
         points: Points | None,
         exporter: Exporter | None,
@@ -57,14 +58,14 @@ class Recorder:
         random: Random,
         log: Log,
     ) -> None:
-        """statistics, points, exporter: None where nobody is to be told."""
-        self._statistics = statistics
+        """objects, points, exporter: None where nobody is to be told."""
+        self._objects = objects
         self._points = points
         self._exporter = exporter
         self._clock = clock
         self._log = log
         self._isolate = random.token(8)
-        self._shard = int(self._isolate, 16) % shards
+        self._shard = shard_name(int(self._isolate, 16) % shards)
         self._waiting: list[RequestRecord] = []
         self._taken = 0
         """Events that were ever to be told, those that were dropped too."""
@@ -101,21 +102,21 @@ class Recorder:
             return
         if self._exporter:
             self._exporter.add(event)
-        if self._statistics:
+        if self._objects:
             self._wait(event)
         if self._points:
             self._point(self._points, event, defer)
-        if self._statistics or self._exporter:
+        if self._objects or self._exporter:
             self._carry(defer)
 
     async def flush(self) -> None:
         """Has all told that waits now, and not what comes meanwhile: it would be told in drops.
         Comes back after CALL_SECONDS for each batch at most."""
         goal = self._taken
-        while self._statistics and self._taken - self.pending < goal:
+        while self._objects and self._taken - self.pending < goal:
             if _since(self._calling, LOST_SECONDS, self._clock.now()):
                 await asyncio.sleep(0.01)  # another request's call: it can't be waited for
-            elif not await self._tell(self._statistics):
+            elif not await self._tell(self._objects):
                 return
 
     def _point(self, points: Points, event: RequestRecord, defer: Defer) -> None:
@@ -183,7 +184,7 @@ class Recorder:
         if self._exporter:
             await self._exporter.flush()
 
-    async def _tell(self, statistics: Statistics) -> bool:
+    async def _tell(self, objects: Objects) -> bool:
         """Tells the batch under way, or the next one. False: it was not heard."""
         if self._batch is None:
             self._batch = self._next()
@@ -191,7 +192,7 @@ class Recorder:
         self._called = self._calling = self._clock.now()
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                await statistics.add(self._shard, msgspec.json.encode(batch))
+                await objects.call(ADD, self._shard, batch)
         except Exception as error:
             self._log("error", "statistics unreachable", error=repr(error)[:500])
             self._refused = self._clock.now()

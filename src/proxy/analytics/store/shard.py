@@ -1,4 +1,4 @@
-"""One shard of the statistics: what a Durable Object keeps, JSON in and JSON out.
+"""One shard of the statistics: what a Durable Object keeps.
 
 Promise: a flush that is told again and again until it was heard is counted exactly once.
 """
@@ -6,12 +6,12 @@ Promise: a flush that is told again and again until it was heard is counted exac
 import msgspec
 
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store import figures
 from proxy.analytics.store import request_log as requests
-from proxy.analytics.store.figures import Flush
-from proxy.analytics.store.request_log import RequestLog
+from proxy.analytics.store.figures import Flush, Query, Sums
+from proxy.analytics.store.request_log import Page, RequestLog
 from proxy.analytics.store.rollup import Rollup
 from proxy.core.ports import SQL
+from proxy.core.rpc import NOTHING, Method, as_bytes, as_text
 
 FORGET_MS = 3_600_000
 """For how long an isolate that is silent is known: it tells no flush again after so long."""
@@ -23,10 +23,17 @@ INSERT INTO heard (isolate, number, at) VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET number = excluded.number, at = excluded.at
 WHERE excluded.number > number RETURNING number"""
 """Gives no row for what was heard before."""
-_FLUSH = msgspec.json.Decoder(Flush)
 _EVENTS = msgspec.json.Decoder(list[RequestRecord])
-_QUERY = msgspec.json.Decoder(figures.Query)
-_PAGE_QUERY = msgspec.json.Decoder(requests.Query)
+
+ADD = Method("STATISTICS", "add", as_bytes(Flush), NOTHING)
+FIGURES = Method("STATISTICS", "figures", as_text(Query), as_text(Sums))
+REQUESTS = Method("STATISTICS", "requests", as_text(requests.Query), as_text(Page))
+PRUNE = Method("STATISTICS", "prune", NOTHING, NOTHING)
+
+
+def shard_name(number: int) -> str:
+    """The name of a shard's object."""
+    return f"shard-{number}"
 
 
 class Shard:
@@ -45,9 +52,8 @@ class Shard:
         self._rollup = Rollup(sql)
         self._log = RequestLog(sql)
 
-    def add(self, flush_json: bytes, now: int) -> None:
-        """Counts a figures.Flush, unless it or a later one of its isolate was heard."""
-        flush = _FLUSH.decode(flush_json)
+    def add(self, flush: Flush, now: int) -> None:
+        """Counts events, unless their flush or a later one of its isolate was heard."""
         if not self._sql(_HEAR, flush.isolate, flush.number, now):
             return
         if flush.lost:
@@ -62,15 +68,15 @@ class Shard:
         if flush.number % PRUNED_EVERY == 0:  # the cron trigger's comes too seldom under load
             self._log.prune()
 
-    def figures(self, query_json: str) -> str:
-        """The figures.Sums that a figures.Query asks for."""
-        sums = self._rollup.figures(_QUERY.decode(query_json))
+    def figures(self, query: Query) -> Sums:
+        """Sums of the roll-ups."""
+        sums = self._rollup.figures(query)
         lost = self._sql("SELECT coalesce(sum(events), 0) FROM lost")[0][0]
-        return msgspec.json.encode(msgspec.structs.replace(sums, lost=lost)).decode()
+        return msgspec.structs.replace(sums, lost=lost)
 
-    def requests(self, query_json: str) -> str:
-        """The requests.Page that a requests.Query asks for."""
-        return msgspec.json.encode(self._log.page(_PAGE_QUERY.decode(query_json))).decode()
+    def requests(self, query: requests.Query) -> Page:
+        """A page of the request log."""
+        return self._log.page(query)
 
     def prune(self, now: int) -> None:
         """Drops what is older than it is kept."""

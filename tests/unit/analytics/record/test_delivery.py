@@ -6,7 +6,7 @@ import pytest
 from msgspec import Struct
 
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store.figures import Query
+from proxy.analytics.store.figures import Flush, Query
 from proxy.analytics.store.shard import FORGET_MS, Shard
 from tests.unit.analytics.making import NOW_MS, ask, event, flush
 from tests.unit.analytics.shards import PlatformSQL
@@ -20,11 +20,11 @@ class Isolate(Struct):
     name: str
     shard: Shard
     number: int = 0
-    told: str | None = None
+    told: Flush | None = None
     waiting: list[RequestRecord] = []
     lost: int = 0
 
-    def say(self, chance: random.Random, late: list[tuple[Shard, str]], now: int) -> None:
+    def say(self, chance: random.Random, late: list[tuple[Shard, Flush]], now: int) -> None:
         """One try. What is lost on its way may still come much later."""
         if self.told is None:
             if not self.waiting and not self.lost:
@@ -47,7 +47,7 @@ def test_every_event_is_counted_once_whatever_the_network_does(seed: int) -> Non
     stores = [PlatformSQL() for _ in range(3)]
     shards = [Shard(sql) for sql in stores]
     isolates = [Isolate(name=f"i{n}", shard=shards[n % 3]) for n in range(7)]
-    late: list[tuple[Shard, str]] = []
+    late: list[tuple[Shard, Flush]] = []
     made = lost = 0
     for tick in range(400):
         now = NOW_MS + tick * 5000

@@ -2,7 +2,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -12,10 +12,14 @@ from hypothesis import strategies as st
 from proxy.analytics.record import recorder
 from proxy.analytics.record.recorder import GIVE_UP_SECONDS, PENDING, POINTS, Recorder
 from proxy.analytics.record.request_record import BATCH, ITEM, RequestRecord
-from proxy.analytics.store.figures import FLUSH_MOST, Flush
+from proxy.analytics.store.figures import FLUSH_MOST
+from proxy.analytics.store.shard import ADD
 from proxy.core.ports import DataPoint
+from proxy.core.rpc import Method
 from tests.unit.doubles import CountingRandom, Logbook, LoopClock, in_no_time
 
+A = TypeVar("A")
+R = TypeVar("R")
 INVOCATION: ContextVar[int] = ContextVar("invocation", default=0)
 """The number of its first event; what it defers is its own."""
 
@@ -31,16 +35,18 @@ class Shards:
         self.sizes: list[int] = []
         self.fate: list[str] = []
 
-    async def add(self, shard: int, flush_json: bytes) -> None:
+    async def call(self, method: Method[A, R], name: str, argument: A) -> R:
+        assert method.name == ADD.name
+        data = method.argument.encode(argument)
         self.calls += 1
-        self.sizes.append(len(flush_json))
+        self.sizes.append(len(data))
         fate = self.fate.pop(0) if self.fate else "heard"
         if fate == "deaf":
             await asyncio.sleep(0.02)
             raise RuntimeError("the object is unreachable")
         if fate == "mute":
             await asyncio.sleep(1_000)
-        flush = msgspec.json.decode(flush_json, type=Flush)
+        flush = ADD.argument.decode(data)
         await asyncio.sleep(0.02)
         if flush.number > self.last:
             self.last = flush.number
@@ -49,15 +55,7 @@ class Shards:
             self.lost += flush.lost
         if fate == "heard, not told":
             raise RuntimeError("the answer was lost")
-
-    async def figures(self, shard: int, query_json: str) -> str:
-        raise AssertionError
-
-    async def requests(self, shard: int, query_json: str) -> str:
-        raise AssertionError
-
-    async def prune(self, shard: int) -> None:
-        raise AssertionError
+        return method.answer.decode("null")
 
 
 class Isolate:

@@ -4,7 +4,6 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from proxy.analytics.record.names import OTHER
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store import rollup
-from proxy.analytics.store.figures import Dimension, Key, Query, Span, Sums
+from proxy.analytics.store.figures import Dimension, Flush, Key, Query, Span, Sums
 from proxy.analytics.store.shard import Shard
 from proxy.analytics.store.totals import Totals
 from tests.unit.analytics.events import counted
@@ -71,18 +70,18 @@ def keyed(sums: Sums) -> dict[tuple[Any, ...], Totals]:
     return found
 
 
-def flushes(told: list[RequestRecord], chance: random.Random) -> Iterator[tuple[int, str]]:
+def flushes(told: list[RequestRecord], chance: random.Random) -> Iterator[tuple[int, Flush]]:
     """The events in flushes of several isolates, each told to its shard in order but often
     again, even after the next ones."""
     numbers = dict.fromkeys("abc", 0)
-    past: list[tuple[int, str]] = []
+    past: list[tuple[int, Flush]] = []
     while told:
         isolate = chance.choice("abc")
         numbers[isolate] += 1
         size = chance.randrange(4)
-        text = flush(isolate, numbers[isolate], *told[:size], lost=chance.randrange(2))
+        made = flush(isolate, numbers[isolate], *told[:size], lost=chance.randrange(2))
         del told[:size]
-        past.append((ord(isolate) % 2, text))
+        past.append((ord(isolate) % 2, made))
         yield past[-1]
         while chance.random() < 0.4:
             yield chance.choice(past)
@@ -94,9 +93,9 @@ def test_figures_are_those_of_a_recount(
 ) -> None:
     shards = [Shard(PlatformSQL()), Shard(PlatformSQL())]
     lost = {}
-    for shard, text in flushes([*told], random.Random(seed)):
-        shards[shard].add(text, NOW_MS)
-        lost[text] = msgspec.json.decode(text).get("lost", 0)
+    for shard, made in flushes([*told], random.Random(seed)):
+        shards[shard].add(made, NOW_MS)
+        lost[made.isolate, made.number] = made.lost
     for query in asked:
         sums = ask(query, *shards)
         assert keyed(sums) == recount(query, told)

@@ -1,0 +1,44 @@
+"""The Durable Object of the statistics' shards."""
+
+from functools import partial
+from typing import Any
+
+from workers import DurableObject
+
+from proxy.analytics.store.figures import Flush, Query, Sums
+from proxy.analytics.store.request_log import Page
+from proxy.analytics.store.request_log import Query as LogQuery
+from proxy.analytics.store.shard import ADD, FIGURES, PRUNE, REQUESTS, Shard
+from proxy.objects.rpc import serves
+from proxy.platform.clock import now_ms
+from proxy.platform.sql import RawSQL
+
+
+class Analytics(DurableObject):
+    """One shard of the roll-ups and of the request log. What a call writes is kept together, or
+    nothing of it where it fails. See analytics.store.shard."""
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)
+        self._storage = ctx._ctx.storage
+        self._shard = Shard(RawSQL(self._storage))
+
+    @serves(ADD)
+    def add(self, flush: Flush) -> None:
+        """Counts an isolate's events."""
+        self._storage.transactionSync(partial(self._shard.add, flush, now_ms()))
+
+    @serves(FIGURES)
+    def figures(self, query: Query) -> Sums:
+        """Sums of the roll-ups."""
+        return self._shard.figures(query)
+
+    @serves(REQUESTS)
+    def requests(self, query: LogQuery) -> Page:
+        """A page of the request log."""
+        return self._shard.requests(query)
+
+    @serves(PRUNE)
+    def prune(self, _: None) -> None:
+        """Drops what is older than it is kept."""
+        self._storage.transactionSync(partial(self._shard.prune, now_ms()))

@@ -1,0 +1,60 @@
+"""The Durable Object of what one key has used."""
+
+from functools import partial
+from typing import Any
+
+from proxy.limits.budget import (
+    RESERVE,
+    RESET_ACCOUNT,
+    SETTLE,
+    SHOW_ACCOUNT,
+    Account,
+    Reserve,
+    Settlement,
+    Verdict,
+    View,
+)
+from proxy.objects.rpc import serves
+from proxy.objects.stateful import Stateful
+from proxy.platform.clock import now_ms
+
+
+class KeyAccount(Stateful):
+    """The account of the key that the object is named after. See limits.budget."""
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)
+        self._account = self._revived(partial(Account, now_ms()))
+
+    @serves(RESERVE)
+    def reserve(self, ask: Reserve) -> Verdict:
+        """Reserves tokens and money, if the key has them."""
+        verdict = self._account.reserve(ask, now_ms())
+        self._save(self._account.state())
+        return verdict
+
+    @serves(SETTLE)
+    def settle(self, settlements: tuple[Settlement, ...]) -> None:
+        """Puts what was used in the place of what was reserved."""
+        now = now_ms()
+        for used in settlements:
+            self._account.settle(used.id, used.tokens, used.nano_usd, now)
+        self._save(self._account.state())
+
+    @serves(SHOW_ACCOUNT)
+    def show(self, _: None) -> View:
+        """How the account stands."""
+        return self._account.show(now_ms())
+
+    @serves(RESET_ACCOUNT)
+    def reset(self, _: None) -> None:
+        """Forgets what was used."""
+        self._account.reset(now_ms())
+        self._save(self._account.state())
+
+    async def on_alarm(self, info: Any = None) -> None:
+        """Drops the state of an account whose month is over."""
+        self._forget_or_wait(self._account.idle(now_ms()))
+
+    def _idle_at(self, now: int) -> int:
+        return self._account.next_idle(now)

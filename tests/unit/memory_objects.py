@@ -1,0 +1,291 @@
+"""The Durable Objects in memory: the real machines, by name."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any, Generic, TypeVar, cast
+
+import msgspec
+
+from proxy.access.keys import (
+    GET_KEY,
+    ISSUE,
+    LIST_KEYS,
+    LIST_PREFIXES,
+    LOOKUP,
+    REVOKE,
+    ROTATE,
+    STORE,
+    Bound,
+    Found,
+    Key,
+    KeyBook,
+)
+from proxy.analytics.store.shard import ADD, FIGURES, PRUNE, REQUESTS, Shard
+from proxy.cache.flight import JOIN, PUBLISH, RENEW, Flight
+from proxy.cache.purge import LEDGER, READ_PURGES, RECORD_PURGE, Purge
+from proxy.core.ports import Clock
+from proxy.core.rpc import Method
+from proxy.limits.adaptive import REPORT, RESET_POOL, SHOW_POOL, SIGNAL, ProviderPool
+from proxy.limits.budget import (
+    RESERVE,
+    RESET_ACCOUNT,
+    SETTLE,
+    SHOW_ACCOUNT,
+    Account,
+    Settlement,
+)
+from proxy.limits.lease import LeasedBucket
+from proxy.limits.lease_messages import GIVE_BACK, RESET_BUCKET, SHOW_BUCKET, TAKE
+from proxy.routing.health import READ_CHECKS, RECORD_CHECKS, Check
+from proxy.routing.watch import EXCHANGE, READ_OPENINGS, Board
+from tests.unit.analytics.shards import PlatformSQL
+
+A = TypeVar("A")
+R = TypeVar("R")
+M = TypeVar("M")
+Around = Callable[[str, A, Callable[[], Awaitable[R]]], Awaitable[R]]
+"""Takes an object's name, the argument, and what gives the object's answer."""
+
+
+class Namespace(Generic[M]):
+    """The objects of one binding; `down` makes them fail, `silent` makes them hang; `slow`: the
+    seconds before an answer."""
+
+    def __init__(self, clock: Clock, make: Callable[[int], M]) -> None:
+        self.held: dict[str, M] = {}
+        self.calls: list[tuple[str, str]] = []
+        """Methods and names of objects."""
+        self.down = False
+        self.silent = False
+        self.slow = 0.0
+        self._clock = clock
+        self._make = make
+        self._served: dict[str, Callable[[M, Any, int], Any]] = {}
+        self._around: dict[str, Around[Any, Any]] = {}
+
+    @property
+    def now(self) -> int:
+        return round(self._clock.now() * 1000)
+
+    def at(self, name: str) -> M:
+        """The machine of that name."""
+        if name not in self.held:
+            self.held[name] = self._make(self.now)
+        return self.held[name]
+
+    def called(self, method: Method[A, R]) -> list[str]:
+        """The names of the objects of which it was called."""
+        return [name for called, name in self.calls if called == method.name]
+
+    def serve(
+        self, method: Method[A, R], function: Callable[[M, A, int], R | Awaitable[R]]
+    ) -> None:
+        self._served[method.name] = function
+
+    def wrap(self, method: Method[A, R], around: Around[A, R]) -> None:
+        """Has calls of a method go through `around`."""
+        self._around[method.name] = around
+
+    def unwrap(self, method: Method[A, R]) -> None:
+        del self._around[method.name]
+
+    async def call(self, method: Method[A, R], name: str, argument: A) -> R:
+        self.calls.append((method.name, name))
+
+        async def answer() -> R:
+            return await self._answer(method, name, argument)
+
+        if around := self._around.get(method.name):
+            return cast(R, await around(name, argument, answer))
+        return await answer()
+
+    async def _answer(self, method: Method[A, R], name: str, argument: A) -> R:
+        if self.slow:
+            await asyncio.sleep(self.slow)
+        if self.down:
+            raise RuntimeError("the object is unreachable")
+        if self.silent:
+            await asyncio.sleep(10_000)
+        crossed = method.argument.decode(method.argument.encode(argument))
+        answer = self._served[method.name](self.at(name), crossed, self.now)
+        if isawaitable(answer):
+            answer = await answer
+        return method.answer.decode(method.answer.encode(answer))
+
+
+class MemoryObjects:
+    """core.ports.Objects. What crosses is encoded and decoded, as between isolates."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.buckets = _buckets(clock)
+        self.accounts = _accounts(clock)
+        self.pools = _pools(clock)
+        self.keys = Keys(clock)
+        self.flights = _flights(clock)
+        self.purges = _purges(clock)
+        self.board = _board(clock)
+        self.statistics = _statistics(clock)
+        self._bindings: dict[str, Namespace[Any]] = {
+            TAKE.binding: self.buckets,
+            RESERVE.binding: self.accounts,
+            REPORT.binding: self.pools,
+            LOOKUP.binding: self.keys,
+            JOIN.binding: self.flights,
+            READ_PURGES.binding: self.purges,
+            EXCHANGE.binding: self.board,
+            ADD.binding: self.statistics,
+        }
+
+    async def call(self, method: Method[A, R], name: str, argument: A) -> R:
+        return await self._bindings[method.binding].call(method, name, argument)
+
+    @property
+    def ledger(self) -> list[Purge]:
+        """The purges that were recorded."""
+        return self.purges.at(LEDGER)
+
+
+def _buckets(clock: Clock) -> Namespace[LeasedBucket]:
+    buckets = Namespace(clock, LeasedBucket)
+    buckets.serve(TAKE, LeasedBucket.ask)
+    buckets.serve(GIVE_BACK, LeasedBucket.give_back)
+    buckets.serve(SHOW_BUCKET, lambda bucket, _, now: bucket.show(now))
+    buckets.serve(RESET_BUCKET, lambda bucket, _, now: bucket.reset(now))
+    return buckets
+
+
+def _accounts(clock: Clock) -> Namespace[Account]:
+    def settle(account: Account, settlements: tuple[Settlement, ...], now: int) -> None:
+        for used in settlements:
+            account.settle(used.id, used.tokens, used.nano_usd, now)
+
+    accounts = Namespace(clock, Account)
+    accounts.serve(RESERVE, Account.reserve)
+    accounts.serve(SETTLE, settle)
+    accounts.serve(SHOW_ACCOUNT, lambda account, _, now: account.show(now))
+    accounts.serve(RESET_ACCOUNT, lambda account, _, now: account.reset(now))
+    return accounts
+
+
+def _pools(clock: Clock) -> Namespace[ProviderPool]:
+    pools = Namespace(clock, lambda _: ProviderPool(60))
+    pools.serve(REPORT, lambda pool, demands, now: tuple(pool.report(d, now) for d in demands))
+    pools.serve(SIGNAL, lambda pool, signal, now: _none(pool.signal(signal, now)))
+    pools.serve(SHOW_POOL, lambda pool, _, now: pool.show(now))
+    pools.serve(RESET_POOL, lambda pool, _, now: pool.reset(now))
+    return pools
+
+
+def _flights(clock: Clock) -> Namespace[Flight]:
+    flights = Namespace(clock, lambda _: Flight(clock))
+    flights.serve(JOIN, lambda flight, patience, _: flight.join(patience))
+    flights.serve(RENEW, lambda flight, ticket, _: _none(flight.renew(ticket)))
+    flights.serve(PUBLISH, lambda flight, report, _: flight.publish(report.ticket, report.outcome))
+    return flights
+
+
+def _purges(clock: Clock) -> Namespace[list[Purge]]:
+    purges = Namespace[list[Purge]](clock, lambda _: [])
+    purges.serve(RECORD_PURGE, lambda ledger, purge, _: ledger.append(purge))
+    purges.serve(READ_PURGES, lambda ledger, _, __: tuple(ledger))
+    return purges
+
+
+class _State:
+    def __init__(self) -> None:
+        self.board = Board()
+        self.checks: tuple[Check, ...] = ()
+
+    def record(self, checks: tuple[Check, ...]) -> None:
+        self.checks = checks
+
+
+def _board(clock: Clock) -> Namespace[_State]:
+    board = Namespace(clock, lambda _: _State())
+    board.serve(EXCHANGE, lambda state, news, now: state.board.exchange(news, now))
+    board.serve(READ_OPENINGS, lambda state, _, __: state.board.openings())
+    board.serve(RECORD_CHECKS, lambda state, checks, _: state.record(checks))
+    board.serve(READ_CHECKS, lambda state, _, __: state.checks)
+    return board
+
+
+def _statistics(clock: Clock) -> Namespace[Shard]:
+    statistics = Namespace(clock, lambda _: Shard(PlatformSQL()))
+    statistics.serve(ADD, Shard.add)
+    statistics.serve(FIGURES, lambda shard, query, _: shard.figures(query))
+    statistics.serve(REQUESTS, lambda shard, query, _: shard.requests(query))
+    statistics.serve(PRUNE, lambda shard, _, now: shard.prune(now))
+    return statistics
+
+
+class Keys(Namespace[KeyBook]):
+    """The issued keys; `rows`: what is kept of them."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.rows = MemoryRows()
+        super().__init__(clock, lambda _: KeyBook(self.rows))
+        self.serve(LOOKUP, lambda book, ask, now: book.lookup(ask.digest, ask.address, now))
+        self.serve(ISSUE, lambda book, new, _: book.issue(new.key, new.digest))
+        self.serve(LIST_KEYS, lambda book, listed, _: book.page(listed.after, listed.limit))
+        self.serve(GET_KEY, lambda book, key_id, _: Found(key=book.get(key_id)))
+        self.serve(LIST_PREFIXES, lambda book, _, __: book.prefixes())
+        self.serve(REVOKE, lambda book, key_id, now: Found(key=book.revoke(key_id, now)))
+        self.serve(ROTATE, lambda book, rotation, now: Found(key=book.rotate(rotation, now)))
+
+    @property
+    def book(self) -> KeyBook:
+        return self.at(STORE)
+
+
+def _none(_: object) -> None:
+    """What a method answers whose machine says more."""
+
+
+class MemoryRows:
+    """What a KeyBook keeps."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[str, str] = {}
+        self.secrets: dict[str, Bound] = {}
+
+    def put(self, key_id: str, body: str) -> None:
+        self.bodies[key_id] = body
+
+    def get(self, key_id: str) -> str | None:
+        return self.bodies.get(key_id)
+
+    def page(self, after: int, limit: int) -> list[tuple[int, str]]:
+        return list(enumerate(self.bodies.values(), 1))[after : after + limit]
+
+    def bind(self, bound: Bound) -> None:
+        self.secrets[bound.digest] = bound
+
+    def bound(self, digest: str) -> Bound | None:
+        return self.secrets.get(digest)
+
+    def end(self, key_id: str, until: int) -> None:
+        for digest, bound in self.secrets.items():
+            if bound.key_id == key_id and (bound.until == 0 or bound.until > until):
+                self.secrets[digest] = Bound(digest, key_id, until)
+
+    def prefixes(self, length: int) -> str:
+        return "".join(f",{digest[:length]}" for digest in self.secrets)
+
+    def _ends(self, key_id: str) -> list[int]:
+        key = msgspec.json.decode(self.bodies[key_id], type=Key)
+        return [end for end in (key.revoked_at, key.expires_at) if end is not None]
+
+    def first_end(self) -> int | None:
+        ends = [end for key_id in self.bodies for end in self._ends(key_id)]
+        return min([*ends, *(b.until for b in self.secrets.values() if b.until)], default=None)
+
+    def prune(self, until: int) -> None:
+        for key_id in list(self.bodies):
+            if any(end <= until for end in self._ends(key_id)):
+                del self.bodies[key_id]
+        self.secrets = {
+            digest: bound
+            for digest, bound in self.secrets.items()
+            if bound.key_id in self.bodies and not 0 < bound.until <= until
+        }
