@@ -1,1 +1,1 @@
-"""Who may do what."""
+"""Who calls: keys, issued and looked up."""

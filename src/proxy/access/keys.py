@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import msgspec
 from msgspec import Struct, structs
 
-from proxy.access.guesses import Guesses
+from proxy.access.wrong_keys import WrongKeys
 from proxy.core.principal import Budget, Grant, Limits, Principal
 from proxy.core.rpc import NOTHING, Method, as_text
 
@@ -157,15 +157,15 @@ class KeyBook:
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        self._guesses = Guesses()
+        self._wrong_keys = WrongKeys()
 
     def lookup(self, digest: str, address: str, now: int) -> Found:
         """Whose secret it is. One that nobody ever had counts against the address; a key that was
         revoked or rotated is no guess."""
         bound = self._rows.bound(digest)
         if not bound or not hmac.compare_digest(bound.digest, digest):
-            self._guesses.wrong(address, now)
-            return Found(blocked_ms=self._guesses.blocked(address, now))
+            self._wrong_keys.record(address, now)
+            return Found(blocked_ms=self._wrong_keys.blocked_ms(address, now))
         if 0 < bound.until <= now:
             return Found()
         key = self.get(bound.key_id)

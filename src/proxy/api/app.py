@@ -7,7 +7,7 @@ Nothing here knows the platform.
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from proxy.access.gate import authorization_of, require_admin
+from proxy.access.authenticator import read_authorization, require_admin
 from proxy.analytics.record.trace import begin
 from proxy.api import absent
 from proxy.api.cors import answer_preflight, cors_headers
@@ -81,7 +81,7 @@ class App:
         if path.public:
             return handler(self.services, context)
         address = headers.get("cf-connecting-ip", "")
-        caller = self.services.gate.admit(authorization_of(headers), address)
+        caller = self.services.gate.authenticate(read_authorization(headers), address)
         if isinstance(caller, Principal):
             self._admit(context, path, caller)
             return handler(self.services, context)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
-from proxy.access.gate import digest_of, secret_for
+from proxy.access.authenticator import format_secret, hash_secret
 from proxy.access.keys import (
     GET_KEY,
     ISSUE,
@@ -119,8 +119,8 @@ async def issue_key(services: Services, context: RequestContext) -> Response:
             )
     random, ring = services.ports.random, services.ring
     key = _make_key(new, f"key_{random.token(6)}", round(context.clock.now() * 1000))
-    secret = secret_for(services.settings.access.environment, random.token(32))
-    await ring.change(ISSUE, Issue(key, digest_of(secret)))
+    secret = format_secret(services.settings.access.environment, random.token(32))
+    await ring.change(ISSUE, Issue(key, hash_secret(secret)))
     return _respond(_view_of(key, secret), status=201)
 
 
@@ -132,7 +132,7 @@ async def list_keys(services: Services, context: RequestContext) -> Response:
     limit = limit_of(query.get("limit", PAGE))
     cursor = query.get("cursor")
     after = 0 if cursor is None else positions_of(cursor, 1)[0]
-    page = await ring.ask(LIST_KEYS, KeyRange(after, limit))
+    page = await ring.call(LIST_KEYS, KeyRange(after, limit))
     following = None if page.next is None else cursor_of([page.next])
     return _respond(_ViewPage(tuple(map(_view_of, page.keys)), following))
 
@@ -140,7 +140,7 @@ async def list_keys(services: Services, context: RequestContext) -> Response:
 async def show_key(services: Services, context: RequestContext) -> Response:
     """GET /admin/keys/ID. Raises NotFound."""
     key_id, ring = _id_of(context), services.ring
-    found = await ring.ask(GET_KEY, key_id)
+    found = await ring.call(GET_KEY, key_id)
     return _respond(_view_of(_check_found(found.key, key_id)))
 
 
@@ -158,8 +158,8 @@ async def rotate_key(services: Services, context: RequestContext) -> Response:
         reading.check(body)
         overlap = reading.decode(_ROTATION, body).overlap_seconds
     key_id, ring = _id_of(context), services.ring
-    secret = secret_for(services.settings.access.environment, services.ports.random.token(32))
-    rotation = Rotation(key_id, digest_of(secret), overlap * 1000)
+    secret = format_secret(services.settings.access.environment, services.ports.random.token(32))
+    rotation = Rotation(key_id, hash_secret(secret), overlap * 1000)
     found = await ring.change(ROTATE, rotation)
     return _respond(_view_of(_check_found(found.key, key_id), secret))
 

@@ -7,8 +7,8 @@ from typing import TypeVar, get_args
 import msgspec
 from msgspec import Struct
 
+from proxy.access.key_cache import KeyCache
 from proxy.access.keys import GET_KEY, LIST_KEYS, Key, KeyRange
-from proxy.access.ring import KeyRing
 from proxy.api.services import Services
 from proxy.cache.purge import Scope
 from proxy.core.errors import InternalError, InvalidRequest, NotFound
@@ -79,7 +79,7 @@ async def reset_limits(services: Services, context: RequestContext) -> Response:
     for name in names:
         work = services.ports.objects.call(limit.reset, name, None)
         await _wait_for(work, services.ports.log, _UNREACHABLE)
-        services.limiter.quiet.reopen(name)
+        services.limiter.cooldowns.clear(name)
     return Response(status=204)
 
 
@@ -152,16 +152,16 @@ async def _find_limits(services: Services, context: RequestContext) -> tuple[_Li
         return _BUCKET, list(dict.fromkeys([bucket_name(provider, user), *own]))
     if key is None:
         return _POOL, [provider]
-    found = (await ring.ask(GET_KEY, key)).key
+    found = (await ring.call(GET_KEY, key)).key
     if found is None:
         raise NotFound(f"There is no key {key[:100]}.")
     return _BUCKET, [bucket_name(provider, found.user, found.id, found.limits)]
 
 
-async def _keys_of(ring: KeyRing, user: str) -> AsyncIterator[Key]:
+async def _keys_of(ring: KeyCache, user: str) -> AsyncIterator[Key]:
     after: int | None = 0
     while after is not None:
-        page = await ring.ask(LIST_KEYS, KeyRange(after, PAGE))
+        page = await ring.call(LIST_KEYS, KeyRange(after, PAGE))
         for key in page.keys:
             if key.user == user:
                 yield key

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from proxy import __version__
-from proxy.access.gate import Gate
-from proxy.access.ring import KeyRing
+from proxy.access.authenticator import Authenticator
+from proxy.access.key_cache import KeyCache
 from proxy.analytics.record.exporter import exporter
 from proxy.analytics.record.recorder import Recorder
 from proxy.api.analytics import Observatory
@@ -67,8 +67,8 @@ class Services:
             self.recorder, ports.log, log_prompts=server.log_prompts, profile=server.profile
         )
         self.memory = BodyMemory(server.body_memory_bytes)
-        self.ring = KeyRing(ports.objects, ports.clock, ports.log)
-        self.gate = Gate(settings.access, self.ring)
+        self.ring = KeyCache(ports.objects, ports.clock, ports.log)
+        self.gate = Authenticator(settings.access, self.ring)
         self.limiter = Limiter(settings.limits, ports)
         self.selection = Selection(self.catalog, settings.routing, ports.bindings)
         self.watch = Watch(settings.routing, ports.objects, ports.clock, ports.random, ports.log)

@@ -1,1 +1,1 @@
-"""How much each caller may ask for."""
+"""How much each caller may use, and how much each provider bears."""

@@ -1,20 +1,14 @@
-"""What a provider bears: one pool for each provider, with a capacity for each of its scopes, and
-what its answers tell of it.
+"""The rate-limit pool of a provider: what it bears, with a capacity for each of its scopes.
 
 A pool is on no request's path: buckets report every few seconds while they are used, isolates pass
 on the provider's words afterwards.
 """
 
-import re
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from proxy.core.rpc import NOTHING, Method, as_text
-from proxy.core.waits import retry_after, seconds_until
-from proxy.limits.capacity import Allocation, Capacity, Demand, Share, Signal, State, is_low
+from proxy.limits.capacity import Allocation, Capacity, CapacityState, Demand, Share, Signal
 from proxy.limits.scopes import PROVIDER
 
 USERS, SCOPES = 5_000, 500
@@ -57,7 +51,7 @@ RESET_POOL = Method("PROVIDER_POOL", "reset", NOTHING, NOTHING)
 
 
 class _Pool(Struct):
-    scopes: dict[str, State] = {}
+    scopes: dict[str, CapacityState] = {}
 
 
 _POOL = msgspec.msgpack.Decoder(_Pool)
@@ -81,14 +75,14 @@ class ProviderPool:
         return msgspec.msgpack.encode(pool)
 
     def report(self, demand: Demand, now: int) -> Allocation:
-        """Takes note of a user's demand; what its bucket may have now of that scope."""
+        """Counts a user's demand; what its bucket may have now of that scope."""
         allocation = self._scope(demand.scope, now).report(demand, now)
         if sum(len(capacity.state.users) for capacity in self._scopes.values()) > USERS:
             self._forget_users(now)
         return allocation
 
     def signal(self, signal: Signal, now: int) -> int:
-        """Takes note of what the provider said; until when (ms) the scope is closed, 0 if it is
+        """Records what the provider said; until when (ms) the scope is closed, 0 if it is
         open. What makes no sense is ignored or bounded."""
         return self._scope(signal.scope, now).signal(signal, now)
 
@@ -96,7 +90,7 @@ class ProviderPool:
         """For an operator."""
         views = []
         for scope in sorted({PROVIDER, *self._scopes}):
-            capacity, closed = self._scope(scope, now).stand(now)
+            capacity, closed = self._scope(scope, now).standing(now)
             if scope == PROVIDER or capacity is not None or closed:
                 users = self._scopes[scope].shares(now)
                 views.append(
@@ -110,7 +104,7 @@ class ProviderPool:
         )
 
     def reset(self, now: int) -> None:
-        """Forgets what the provider said and what its users asked for, of all its models."""
+        """Forgets what the provider said and its users' demand, of all its models."""
         self._scopes = {}
 
     def idle(self, now: int) -> bool:
@@ -128,48 +122,9 @@ class ProviderPool:
         """Makes room for a tenth of USERS: the idle ones go, then those of the least demand."""
         self.idle(now)
         rising = sorted(
-            (user.asks(now), scope, name)
+            (user.demand(now), scope, name)
             for scope, capacity in self._scopes.items()
             for name, user in capacity.state.users.items()
         )
         for _, scope, name in rising[: max(0, len(rising) - USERS * 9 // 10)]:
             del self._scopes[scope].state.users[name]
-
-
-_FORMS: tuple[str, ...] = ("x-ratelimit-{}-requests", "anthropic-ratelimit-requests-{}")
-_FORMS += ("x-ratelimit-{}", "x-ratelimit-{}-requests-day")  # OpenRouter, Cerebras
-_NAMES = [tuple(map(form.format, ("remaining", "limit", "reset"))) for form in _FORMS]
-_NUMBER = re.compile(r"(\d{1,15})(?:\.\d+)?", re.ASCII)
-
-
-def signal_of(status: int, headers: Mapping[str, str], now: int) -> Signal | None:
-    """What a provider's answer tells; None: nothing worth reporting, where it is no 429 and says
-    of no limit, readably, that less than a tenth is left. Never raises.
-
-    headers: their names in lower case. now: a moment (ms), for dates.
-    """
-    told = next((told for names in _NAMES if (told := _told(headers, names, now))), None)
-    if status != 429:
-        return told
-    return replace(told or Signal(), limited=True, retry_after=retry_after(headers, now / 1000))
-
-
-def _told(headers: Mapping[str, str], names: tuple[str, ...], now: int) -> Signal | None:
-    """One limit, if it is nearly used up.
-
-    A reset that is a duration with units, or Anthropic's date, says when the limit would be whole
-    again: it comes back bit by bit. By any other, all of it comes back then.
-    """
-    if names[0] not in headers:
-        return None
-    counts = [_NUMBER.fullmatch(headers.get(name, "").strip()) for name in names[:2]]
-    remaining, limit = (int(count[1]) if count else None for count in counts)
-    if remaining is None or limit is None or not is_low(remaining, limit):
-        return None
-    text = headers.get(names[2], "").strip()
-    reset, window = seconds_until(text, now / 1000), _NUMBER.fullmatch(text) is not None
-    if reset is None:
-        return None
-    if not window:
-        reset *= max(1, remaining) / (limit - remaining)
-    return Signal(remaining=remaining, limit=limit, reset=reset, window=window)

@@ -11,22 +11,21 @@ Pressure is a capacity in requests an hour:
   is more; where a large part of it was refused, no halving begins with more than that.
 - Every RESTORE_MS without a 429 bring back a twentieth of the rate before the last cut, and beyond
   1.5 times that rate the pressure is over: about 210 s after one cut, 310 s at the most.
-- A header by which less than a tenth of a limit is left says how fast the limit comes back. The
+- A header by which less than a tenth of a limit is left shows how fast the limit comes back. The
   capacity is that or, the less is left, down to half of it; with nothing left nobody gets more than
   the floor until a tenth is back. Of a limit that comes back all at once, what is left has to do
   until then and no longer.
 
-Promises: the capacity is shared max-min fairly. Whoever asks for no more than the level keeps the
-whole configured rate and burst, the others get the level. Nobody falls below the floor. What users
-ask for within their shares is at most the capacity, or what they ask for within their floors.
+Promises: the capacity is shared max-min fairly (limits.fair_share). Nobody falls below the floor.
+The users' demand within their shares is at most the capacity, or their demand within their floors.
 """
 
 import math
-from collections.abc import Collection
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from proxy.limits.fair_share import HOUR_MS, User, Weight, fair_level
 from proxy.limits.token_bucket import Rate
 
 REPORT_MS, PRESSED_REPORT_MS = 5_000, 1_000
@@ -34,8 +33,6 @@ REPORT_MS, PRESSED_REPORT_MS = 5_000, 1_000
 than a thousand users would make too many reports a second."""
 LATELY_MS = 30_000
 """The time constant by which what was admitted is forgotten, not counting while it is closed."""
-DEMAND_MS = 600_000
-"""The time constant of a user's demand: a burst alone does not make a user heavy."""
 CUT_MS, RESTORE_MS = 5_000, 10_000
 LONE_MS = 60_000
 """For how long a 429 makes the next one no lone one."""
@@ -51,10 +48,7 @@ LEVEL_MS = 1_000
 IDLE_MS = 600_000
 """After which a user without a report is forgotten."""
 
-_HOUR = 3_600_000
 _MOST = 1_000_000  # of anything that is counted in one report or header, and of a floor
-
-Weight = Annotated[float, Meta(ge=0, le=1e15)]
 
 
 class Demand(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -70,7 +64,7 @@ class Demand(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Signal(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a provider's answer tells of its limits."""
+    """What a provider's answer says of its limits."""
 
     scope: str = ""
     """Which of them; see limits.scopes."""
@@ -111,41 +105,17 @@ class Share(Struct, frozen=True, kw_only=True):
     rate: Rate | None
 
 
-class _User(Struct, array_like=True):
-    asked: Weight
-    at: int
-    rate: Rate
-
-    def left(self, now: int) -> float:
-        """What it asked for, as far as it isn't forgotten."""
-        return self.asked * math.exp(-max(0, now - self.at) / DEMAND_MS)
-
-    def asks(self, now: int) -> float:
-        """Requests an hour."""
-        return self.left(now) * _HOUR / DEMAND_MS
-
-    def can_use(self, now: int) -> float:
-        """The same, as far as the configured rate allows."""
-        return min(self.asks(now), self.rate.per_hour)
-
-    def share(self, level: int | None, now: int) -> Rate | None:
-        """What is left of its rate at a level."""
-        if level is None or self.can_use(now) <= level:
-            return None
-        return Rate(max(1, self.rate.burst * level // self.rate.per_hour), level)
-
-
-class State(Struct):
+class CapacityState(Struct):
     """What to store of it."""
 
-    users: dict[str, _User] = {}
+    users: dict[str, User] = {}
     at: int = 0
     admitted: Weight = 0.0  # tokens taken, each forgotten by LATELY_MS
     limited: Weight = 0.0  # 429s, likewise
     capacity: Annotated[int, Meta(ge=0)] | None = None
     before: Annotated[int, Meta(ge=0)] = 0  # the rate before the last cut, a multiple of 20
     restored_at: int = 0  # from when on the next RESTORE_MS count
-    cut_at: int = -LONE_MS  # when a 429 was last taken note of
+    cut_at: int = -LONE_MS  # when a 429 last counted
     closed_until: int = 0
     held: Annotated[int, Meta(ge=0)] | None = None  # the most for a while, by the headers
     held_until: int = 0
@@ -158,27 +128,27 @@ class Capacity:
     floor_per_hour: what each user keeps, if no less is configured for it.
     """
 
-    def __init__(self, floor_per_hour: int, state: State | None = None) -> None:
+    def __init__(self, floor_per_hour: int, state: CapacityState | None = None) -> None:
         self._floor = min(max(0, floor_per_hour), _MOST)
-        self.state = state or State()
+        self.state = state or CapacityState()
         """What to store. One that is seconds old does little harm: users report again."""
         self._level: int | None = None
         self._level_until: int | None = None
 
     def report(self, demand: Demand, now: int) -> Allocation:
-        """Takes note of a user's demand; what its bucket may have now."""
+        """Counts a user's demand; what its bucket may have now."""
         self._advance(now)
-        user = self._counted(demand, now)
-        closed, calm = self._closed(now), self._bearable() is None
+        user = self._count_user(demand, now)
+        closed, calm = self._closed(now), self._effective() is None
         pressed = max(PRESSED_REPORT_MS, len(self.state.users))
         return Allocation(
-            rate=user.share(self._level_at(now), now),
+            rate=user.share(self._find_level(now), now),
             closed_until=closed,
             next_report=REPORT_MS if calm and not closed else pressed,
         )
 
     def signal(self, signal: Signal, now: int) -> int:
-        """Takes note of what the provider said; until when (ms) it is closed, 0 if it is open.
+        """Records what the provider said; until when (ms) it is closed, 0 if it is open.
         What makes no sense is ignored or bounded."""
         self._advance(now)
         state = self.state
@@ -187,25 +157,25 @@ class Capacity:
             until = now + min(math.ceil(wait * 1000), LONGEST_CLOSED)
             state.closed_until = max(state.closed_until, until)
         if signal.limited:
-            self._limited(now)
+            self._record_429(now)
         elif reset is not None and is_low(signal.remaining, signal.limit):
-            self._header(signal, reset, now)
+            self._record_header(signal, reset, now)
         state.restored_at = max(state.restored_at, state.closed_until)
         return self._closed(now)
 
-    def stand(self, now: int) -> tuple[int | None, int]:
+    def standing(self, now: int) -> tuple[int | None, int]:
         """The capacity in requests an hour (None: no pressure), and the moment until which it is
         closed (0: it is open)."""
         self._advance(now)
-        return self._bearable(), self._closed(now)
+        return self._effective(), self._closed(now)
 
     def shares(self, now: int) -> tuple[Share, ...]:
         """The users, the greatest demand first."""
         self._advance(now)
         self._level_until = None
-        level = self._level_at(now)
+        level = self._find_level(now)
         shares = [
-            Share(user=name, demand=round(user.asks(now)), rate=user.share(level, now))
+            Share(user=name, demand=round(user.demand(now)), rate=user.share(level, now))
             for name, user in self.state.users.items()
         ]
         return tuple(sorted(shares, key=lambda share: (-share.demand, share.user)))
@@ -214,11 +184,11 @@ class Capacity:
         """Whether there is nothing to remember."""
         self._advance(now)
         self._forget(now)
-        return not self.state.users and self.stand(now) == (None, 0)
+        return not self.state.users and self.standing(now) == (None, 0)
 
     def demand(self, now: int) -> float:
-        """Requests an hour that all users ask for."""
-        return sum(user.asks(now) for user in self.state.users.values())
+        """The demand of all users, in requests an hour."""
+        return sum(user.demand(now) for user in self.state.users.values())
 
     def _advance(self, now: int) -> None:
         """Lets the time pass."""
@@ -241,18 +211,18 @@ class Capacity:
         steps = (now - state.restored_at) // RESTORE_MS
         if state.capacity is not None and steps > 0:
             state.restored_at += steps * RESTORE_MS
-            self._bear(state.capacity + steps * state.before // 20)
+            self._set_capacity(state.capacity + steps * state.before // 20)
 
-    def _counted(self, demand: Demand, now: int) -> _User:
+    def _count_user(self, demand: Demand, now: int) -> User:
         taken, refused = (min(max(0, n), _MOST) for n in (demand.taken, demand.refused))
         users = self.state.users
         self.state.admitted = min(self.state.admitted + taken, 1e15)
         before = users.get(demand.user)
-        asked = min((before.left(now) if before else 0) + taken + refused, 1e15)
-        user = users[demand.user] = _User(asked, now, demand.rate)
+        wanted = min((before.remembered(now) if before else 0) + taken + refused, 1e15)
+        user = users[demand.user] = User(wanted, now, demand.rate)
         return user
 
-    def _limited(self, now: int) -> None:
+    def _record_429(self, now: int) -> None:
         """A 429 came. What has been admitted says what the provider bears only where it refused
         much of it: after quiet that is next to nothing."""
         state = self.state
@@ -261,7 +231,7 @@ class Capacity:
         if since < CUT_MS:
             return
         state.cut_at = now
-        lately, rate = self._lately(), state.capacity
+        lately, rate = self._admitted_per_hour(), state.capacity
         if rate is None:
             if since >= LONE_MS:
                 return
@@ -270,14 +240,14 @@ class Capacity:
             rate = min(rate, lately)
         self._cut(rate // 2, max(rate, lately), now)
 
-    def _header(self, signal: Signal, reset: float, now: int) -> None:
+    def _record_header(self, signal: Signal, reset: float, now: int) -> None:
         """Less than a tenth of a limit is left."""
         state, left, limit = self.state, min(signal.remaining or 0, _MOST), signal.limit or 1
         rate = math.floor(max(left, 1) * 3600 / reset)
         if signal.window:
             self._hold(rate, reset, now)
             return
-        before = self._lately() if state.capacity is None else state.before
+        before = self._admitted_per_hour() if state.capacity is None else state.before
         self._cut(math.floor(rate * (0.5 + 5 * left / limit)), before, now)
         if not left:
             self._hold(0, min(reset * limit / 10, LONGEST_HELD), now)
@@ -290,65 +260,54 @@ class Capacity:
         self._level_until = None
 
     def _cut(self, bearable: int, before: int, now: int) -> None:
-        """Puts the capacity down to what is bearable, if that is less, but not below what is asked
-        for within the floors. before: the rate that will be restored."""
-        state, floors = self.state, math.ceil(self._floors(now))
+        """Puts the capacity down to what is bearable, if that is less, but not below the demand
+        within the floors. before: the rate that will be restored."""
+        state, floors = self.state, math.ceil(self._sum_floors(now))
         bearable = max(bearable, floors)
         if state.capacity is None:
             state.restored_at = now
         if state.capacity is None or bearable < state.capacity:
             state.before = -(-max(before, floors, self._floor, 1) // 20) * 20
-            self._bear(bearable)
+            self._set_capacity(bearable)
 
-    def _bear(self, capacity: int) -> None:
+    def _set_capacity(self, capacity: int) -> None:
         state = self.state
         state.capacity = capacity if capacity <= state.before * 3 // 2 else None
         self._level_until = None
 
-    def _bearable(self) -> int | None:
+    def _effective(self) -> int | None:
         """Requests an hour. None: no pressure."""
         known = [n for n in (self.state.capacity, self.state.held) if n is not None]
         return min(known, default=None)
 
-    def _floors(self, now: int) -> float:
-        """Requests an hour that are asked for within the floors."""
-        return sum(min(user.can_use(now), self._floor) for user in self.state.users.values())
+    def _sum_floors(self, now: int) -> float:
+        """The demand within the floors, in requests an hour."""
+        return sum(min(user.usable_demand(now), self._floor) for user in self.state.users.values())
 
-    def _level_at(self, now: int) -> int | None:
+    def _find_level(self, now: int) -> int | None:
         """The rate above which nobody may go; None: all may."""
         if self._level_until is None or not 0 < self._level_until - now <= LEVEL_MS:
             self._forget(now)
             self._level_until = now + LEVEL_MS
             self._level = None
-            if (capacity := self._bearable()) is not None:
-                wanted = [user.can_use(now) for user in self.state.users.values()]
+            if (capacity := self._effective()) is not None:
+                wanted = [user.usable_demand(now) for user in self.state.users.values()]
                 level = fair_level(capacity, wanted)
                 self._level = None if level is None else max(level, self._floor)
         return self._level
 
     def _forget(self, now: int) -> None:
-        """Forgets who is idle."""
+        """Forgets idle users."""
         users = self.state.users
         for name in [name for name, user in users.items() if now - user.at >= IDLE_MS]:
             del users[name]
 
-    def _lately(self) -> int:
+    def _admitted_per_hour(self) -> int:
         """Requests an hour."""
-        return round(self.state.admitted * _HOUR / LATELY_MS)
+        return round(self.state.admitted * HOUR_MS / LATELY_MS)
 
     def _closed(self, now: int) -> int:
         return self.state.closed_until if self.state.closed_until > now else 0
-
-
-def fair_level(capacity: int, demands: Collection[float]) -> int | None:
-    """Where to cut demands off so that together they are at most the capacity, max-min fairly.
-    None: nowhere, all can be met."""
-    left, count = float(capacity), len(demands)
-    for met, demand in enumerate(sorted(demands)):
-        if demand * (count - met) > left:
-            return int(left / (count - met))
-        left -= demand
-    return None
 
 
 def is_low(remaining: int | None, limit: int | None) -> bool:

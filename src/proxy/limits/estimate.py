@@ -7,14 +7,14 @@ money is reserved by: a token is a byte of text at least. tests/unit/limits/test
 both against recorded exchanges.
 """
 
-from binascii import Error, a2b_base64
 from functools import cached_property
-from typing import Any
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Raw
 
 from proxy.core.chat import ChatRequest, EmbeddingRequest, ImageURL, Message, Tool, Usage
+from proxy.limits.image_size import read_image_size
 
 # Hundredths of a token:
 _ASCII = 24
@@ -48,11 +48,6 @@ _THUMBNAIL = 85
 _TILE = 170
 _TYPICAL_IMAGE = _THUMBNAIL + 4 * _TILE
 """An image whose size is not known: one of 1024 x 1024."""
-_HEADER = 4 * 24 * 1024
-"""Characters of base64 in which an image's size is looked for; a camera's come late."""
-
-_FRAMES = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}
-"""The segments of a JPEG that begin with its size."""
 
 # Tokens at most:
 _LEAST_PROMPT = 100
@@ -77,14 +72,14 @@ _REASONING_OUTPUT = {"low": 2000, "medium": 4000, "high": 12_000, "xhigh": 24_00
 """Reasoning included, by effort; the efforts that are missing hardly reason."""
 
 
-class Estimate:
+class ChatEstimate:
     """What a chat request will use. The prompt is gone through once, when it is first needed."""
 
     def __init__(self, chat: ChatRequest) -> None:
         self._chat = chat
 
     def drop_texts(self) -> None:
-        """Lets go of what was asked, which may be large, once no further candidate is asked."""
+        """Lets go of the prompt, which may be large, once no further candidate is tried."""
         chat = self._chat
         assert self.input  # which is needed afterwards
         self._chat = ChatRequest(
@@ -101,8 +96,13 @@ class Estimate:
         return most_input_tokens(self._chat)
 
     def expected(self, max_output: int | None) -> Usage:
-        """What is expected. max_output: the model's longest answer in tokens."""
-        return Usage(input=self.input, output=output_tokens(self._chat, max_output))
+        """What is expected, the answer as long as the caller allows, else as is typical, reasoning
+        included. max_output: the model's longest answer in tokens; None: not known."""
+        output = self._chat.max_tokens
+        if output is None:
+            output = _REASONING_OUTPUT.get(self._chat.reasoning_effort or "", _TYPICAL_OUTPUT)
+        output = output if max_output is None else min(output, max_output)
+        return Usage(input=self.input, output=output)
 
     def most(self, context: int | None, output_limit: int) -> Usage:
         """What is used at most, by the model's context and the limit that the provider holds."""
@@ -124,50 +124,44 @@ class Estimate:
 
 
 class EmbeddingEstimate:
-    """What a request for embeddings will use: no output."""
+    """What a request for embeddings will use: no output. Token lists are counted."""
 
     def __init__(self, request: EmbeddingRequest) -> None:
         self._request = request
 
     def expected(self, max_output: int | None) -> Usage:
         """What is expected."""
-        return Usage(input=embedding_tokens(self._request))
+        entries = self._request.input
+        return Usage(
+            input=sum(
+                -(-_count_text(entry) // 100) if isinstance(entry, str) else len(entry)
+                for entry in entries
+            )
+        )
 
     def most(self, context: int | None, output_limit: int) -> Usage:
-        """What is used at most: each text has its own context."""
-        return Usage(input=most_embedding_tokens(self._request))
+        """What is used at most: each text has its own context, and marks of its beginning and its
+        end."""
+        entries = self._request.input
+        sizes = (_count_bytes(entry) if isinstance(entry, str) else len(entry) for entry in entries)
+        return Usage(input=sum(_MOST_MESSAGE + size for size in sizes))
 
     def output_limit(self, max_output: int | None, context: int | None, default: int) -> int:
         """There is no output."""
         return 0
 
 
+Estimate: TypeAlias = ChatEstimate | EmbeddingEstimate
+
+
 def input_tokens(chat: ChatRequest) -> int:
     """Tokens of the prompt: messages, tools, the answer's schema and images. At least 1."""
-    tokens = _REQUEST * 100 + sum(map(_message, chat.messages))
+    tokens = _REQUEST * 100 + sum(map(_count_message, chat.messages))
     if chat.tools:
-        tokens += _TOOLS * 100 + sum(map(_tool, chat.tools))
+        tokens += _TOOLS * 100 + sum(map(_count_tool, chat.tools))
     if chat.response_format and chat.response_format.json_schema:
-        tokens += _SCHEMA * 100 + _json(chat.response_format.json_schema)
+        tokens += _SCHEMA * 100 + _count_json(chat.response_format.json_schema)
     return -(-tokens // 100)
-
-
-def output_tokens(chat: ChatRequest, max_output: int | None) -> int:
-    """Tokens of the answer, reasoning included: as many as the caller allows, else as is typical.
-
-    max_output: the most that the model can give; None: not known.
-    """
-    tokens = chat.max_tokens
-    if tokens is None:
-        tokens = _REASONING_OUTPUT.get(chat.reasoning_effort or "", _TYPICAL_OUTPUT)
-    return tokens if max_output is None else min(tokens, max_output)
-
-
-def embedding_tokens(ask: EmbeddingRequest) -> int:
-    """Tokens to embed; those of token lists are counted, not estimated."""
-    return sum(
-        -(-_text(entry) // 100) if isinstance(entry, str) else len(entry) for entry in ask.input
-    )
 
 
 def most_input_tokens(chat: ChatRequest) -> int:
@@ -175,7 +169,7 @@ def most_input_tokens(chat: ChatRequest) -> int:
     included."""
     raws = chat.raw_messages or (None,) * len(chat.messages)
     messages = zip(chat.messages, raws, strict=True)
-    tokens = _MOST_REQUEST + sum(_most_message(message, raw) for message, raw in messages)
+    tokens = _MOST_REQUEST + sum(_count_most_message(message, raw) for message, raw in messages)
     if chat.tools:
         tools = chat.raw_tools or msgspec.json.encode(chat.tools)
         tokens += _MOST_TOOLS + len(tools) + _MOST_TOOL * len(chat.tools)
@@ -185,19 +179,11 @@ def most_input_tokens(chat: ChatRequest) -> int:
     return max(_LEAST_PROMPT, tokens)
 
 
-def most_embedding_tokens(ask: EmbeddingRequest) -> int:
-    """Tokens to embed, at most: with each text come marks of its beginning and its end."""
-    return sum(
-        _MOST_MESSAGE + (_bytes(entry) if isinstance(entry, str) else len(entry))
-        for entry in ask.input
-    )
-
-
-def _most_message(message: Message, raw: Raw | None) -> int:
+def _count_most_message(message: Message, raw: Raw | None) -> int:
     """By the message's own bytes, in which also stands what the proxy does not know."""
     calls = message.tool_calls or ()
     images = [part.image_url for part in message.parts if part.image_url]
-    tokens = _MOST_MESSAGE + _MOST_CALL * len(calls) + sum(map(_most_image, images))
+    tokens = _MOST_MESSAGE + _MOST_CALL * len(calls) + sum(map(_count_most_image, images))
     if any(not part.image_url and part.type != "text" for part in message.parts):
         tokens += _MOST_FILE
     if raw is not None:
@@ -206,24 +192,24 @@ def _most_message(message: Message, raw: Raw | None) -> int:
     texts += [text for call in calls for text in (call.function.name, call.function.arguments)]
     signed = (message.extra_content, *(call.extra_content for call in calls))
     tokens += sum(len(msgspec.json.encode(extra)) for extra in signed if extra)
-    return tokens + sum(map(_bytes, texts))
+    return tokens + sum(map(_count_bytes, texts))
 
 
-def _most_image(image: ImageURL) -> int:
+def _count_most_image(image: ImageURL) -> int:
     """`low` counts for nothing here: some providers don't know it."""
-    size = _pixels(image.url)
-    tiles = _tiles(*size) if size else _MOST_TILES
+    size = read_image_size(image.url)
+    tiles = _count_tiles(*size) if size else _MOST_TILES
     return _IMAGE_FACTOR * (_THUMBNAIL + _TILE * tiles)
 
 
-def _bytes(text: str | None) -> int:
+def _count_bytes(text: str | None) -> int:
     """Bytes of UTF-8."""
     if not text:
         return 0
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-def _text(text: str | None) -> int:
+def _count_text(text: str | None) -> int:
     """Hundredths of tokens. Takes one pass at the speed of memory."""
     if not text:
         return 0
@@ -237,105 +223,47 @@ def _text(text: str | None) -> int:
     return length * _ASCII + beyond * _BEYOND
 
 
-def _json(value: object) -> int:
+def _count_json(value: object) -> int:
     """Hundredths of tokens of what providers get as JSON."""
     return len(msgspec.json.encode(value)) * _ASCII
 
 
-def _message(message: Message) -> int:
-    tokens = _MESSAGE * 100 + _text(message.name) + _text(message.reasoning_content)
+def _count_message(message: Message) -> int:
+    tokens = _MESSAGE * 100 + _count_text(message.name) + _count_text(message.reasoning_content)
     if isinstance(message.content, str):
-        tokens += _text(message.content)
+        tokens += _count_text(message.content)
     else:
         for part in message.content or ():
             if part.image_url:
-                tokens += _image(part.image_url) * 100
+                tokens += _count_image(part.image_url) * 100
             else:
-                tokens += _text(part.text) if part.type == "text" else _PART * 100
+                tokens += _count_text(part.text) if part.type == "text" else _PART * 100
     for call in message.tool_calls or ():
-        tokens += _CALL * 100 + _text(call.function.name) + _text(call.function.arguments)
-        tokens += _signature(call.extra_content)
-    return tokens + _signature(message.extra_content)
+        tokens += (
+            _CALL * 100 + _count_text(call.function.name) + _count_text(call.function.arguments)
+        )
+        tokens += _count_signature(call.extra_content)
+    return tokens + _count_signature(message.extra_content)
 
 
-def _signature(extra: dict[str, Any] | None) -> int:
+def _count_signature(extra: dict[str, object] | None) -> int:
     return len(msgspec.json.encode(extra)) * _SIGNATURE if extra else 0
 
 
-def _tool(tool: Tool) -> int:
-    return _TOOL * 100 + (_json(tool.named) if tool.named else 0)
+def _count_tool(tool: Tool) -> int:
+    return _TOOL * 100 + (_count_json(tool.named) if tool.named else 0)
 
 
-def _image(image: ImageURL) -> int:
+def _count_image(image: ImageURL) -> int:
     """Tokens by OpenAI's rule: one scaled to 768 pixels is cut into tiles of 512."""
     if image.detail == "low":
         return _THUMBNAIL
-    size = _pixels(image.url)
+    size = read_image_size(image.url)
     if size is None:
         return _TYPICAL_IMAGE
-    return _THUMBNAIL + _TILE * _tiles(*size)
+    return _THUMBNAIL + _TILE * _count_tiles(*size)
 
 
-def _tiles(width: int, height: int) -> int:
+def _count_tiles(width: int, height: int) -> int:
     scale = min(1.0, 2048 / max(width, height), 768 / min(width, height))
     return int(-(-width * scale // 512) * -(-height * scale // 512))
-
-
-def _pixels(url: str) -> tuple[int, int] | None:
-    """Width and height as a `data:` URL's first bytes tell; None where they don't."""
-    comma = url.find(",", 0, 200)
-    if comma < 0 or not url.startswith("data:image/"):
-        return None
-    begin = url[comma + 1 : comma + 41]
-    try:
-        head = a2b_base64(begin)
-        if head.startswith(b"\xff\xd8"):
-            piece = url[comma + 1 : comma + 1 + _HEADER]
-            head = a2b_base64(piece[: len(piece) // 4 * 4])
-    except (Error, ValueError):
-        return None
-    width, height = _size(head)
-    return (width, height) if width and height else None
-
-
-def _size(head: bytes) -> tuple[int, int]:
-    """Width and height in an image's first bytes (30, more of a JPEG); 0 where they aren't."""
-    if head.startswith(b"\x89PNG"):
-        return _number(head[16:20]), _number(head[20:24])
-    if head.startswith(b"GIF8"):
-        return _little(head[6:8]), _little(head[8:10])
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return _webp(head)
-    return _jpeg(head) if head.startswith(b"\xff\xd8") else (0, 0)
-
-
-def _webp(head: bytes) -> tuple[int, int]:
-    match head[12:16]:
-        case b"VP8X":
-            return 1 + _little(head[24:27]), 1 + _little(head[27:30])
-        case b"VP8L":
-            bits = _little(head[21:25])
-            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-        case b"VP8 ":
-            return _little(head[26:28]) & 0x3FFF, _little(head[28:30]) & 0x3FFF
-        case _:
-            return 0, 0
-
-
-def _jpeg(head: bytes) -> tuple[int, int]:
-    """Goes from segment to segment until one that begins a frame; none has many before it."""
-    at = 2
-    for _ in range(100):
-        kind = _number(head[at : at + 2])
-        if kind in _FRAMES:
-            return _number(head[at + 7 : at + 9]), _number(head[at + 5 : at + 7])
-        at += 2 + _number(head[at + 2 : at + 4])
-    return 0, 0
-
-
-def _number(data: bytes) -> int:
-    return int.from_bytes(data, "big")
-
-
-def _little(data: bytes) -> int:
-    return int.from_bytes(data, "little")

@@ -1,4 +1,4 @@
-"""How a caller stands with its limits, as headers tell it."""
+"""How a caller stands with its limits, as headers."""
 
 import math
 from collections.abc import Iterable
@@ -9,23 +9,23 @@ from proxy.core.permit import Standing
 def limit_headers(standings: Iterable[Standing], *, openai: bool) -> dict[str, str]:
     """`RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10), and OpenAI's
     `x-ratelimit-*` where its SDKs may look for them."""
-    policies, states, told = [], [], {}
+    policies, states, headers = [], [], {}
     for standing in standings:
-        window = math.ceil(standing.window)
-        policies.append(f'"{standing.limit}";q={standing.quota};w={window}')
-        states.append(f'"{standing.limit}";r={standing.remaining};t={math.ceil(standing.reset)}')
+        name, window, reset = standing.limit, math.ceil(standing.window), math.ceil(standing.reset)
+        policies.append(f'"{name}";q={standing.quota};w={window}')
+        states.append(f'"{name}";r={standing.remaining};t={reset}')
         if openai:
-            what = "tokens" if standing.limit == "tokens_per_minute" else "requests"
-            told[f"x-ratelimit-limit-{what}"] = str(standing.quota)
-            told[f"x-ratelimit-remaining-{what}"] = str(standing.remaining)
-            told[f"x-ratelimit-reset-{what}"] = _duration(standing.reset)
+            unit = "tokens" if name == "tokens_per_minute" else "requests"
+            headers[f"x-ratelimit-limit-{unit}"] = str(standing.quota)
+            headers[f"x-ratelimit-remaining-{unit}"] = str(standing.remaining)
+            headers[f"x-ratelimit-reset-{unit}"] = _format_duration(reset)
     if policies:
-        told["ratelimit-policy"] = ", ".join(policies)
-        told["ratelimit"] = ", ".join(states)
-    return told
+        headers["ratelimit-policy"] = ", ".join(policies)
+        headers["ratelimit"] = ", ".join(states)
+    return headers
 
 
-def _duration(seconds: float) -> str:
-    """A time as OpenAI writes it: `0s`, `59s`, `6m0s`."""
-    minutes, rest = divmod(math.ceil(seconds), 60)
+def _format_duration(seconds: int) -> str:
+    """A duration as OpenAI writes it: `0s`, `59s`, `6m0s`."""
+    minutes, rest = divmod(seconds, 60)
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"

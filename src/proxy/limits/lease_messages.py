@@ -1,4 +1,4 @@
-"""What isolates and buckets say to one another; see limits.lease."""
+"""The messages between lease clients and the lease server; see limits.lease."""
 
 from typing import Annotated, Literal, NamedTuple
 
@@ -8,16 +8,16 @@ from proxy.core.rpc import NOTHING, Method, as_text
 from proxy.limits.token_bucket import Rate
 
 TERM = 10_000
-"""Milliseconds for which an isolate may spend from a lease, since it asked."""
+"""Milliseconds for which an isolate may spend from a lease, since it sent its request."""
 SHORT_TERM = 2_000
-"""The same of a lease that has no more than the request that asked for it needs."""
+"""The same of a lease that has no more than was needed at once."""
 MARGIN = 1_000
 """Milliseconds after the term until the object counts an unreturned lease as spent."""
 LATELY = 10_000
-"""Milliseconds for which an isolate that asked counts as one to share with."""
+"""Milliseconds for which an isolate counts as sharing, since its last request."""
 Count = Annotated[int, Meta(ge=1)]
 Returns = tuple[tuple[int, int], ...]
-"""Leases that an isolate has done with: each one's id and how many tokens it left unused."""
+"""Leases that an isolate has done with, by id, and how many tokens of each it left unused."""
 
 
 class Ask(Struct, frozen=True, omit_defaults=True):
@@ -45,14 +45,14 @@ class Grant(Struct, frozen=True, omit_defaults=True):
     tokens: int
     """At least what was needed, or 0."""
     term: int
-    """For how long they may be spent, counted from when the isolate asked."""
+    """For how long they may be spent, counted from when the isolate sent its request."""
     wait: int | None
     """Until `need` would be granted to a caller that is alone, if no lease is returned before it
     lapses. None: never, at the rate of now."""
     level: int
     """Whole tokens left in the bucket."""
     reset: int | None
-    """Until the bucket is full, if nobody asks. None: never."""
+    """Until the bucket is full, if no request comes. None: never."""
     rate: Rate | None = None
     """The share that is in effect; None: the configured rate is."""
     limit: Limit = "configured"
@@ -79,7 +79,7 @@ class View(Struct, frozen=True):
     """A bucket as an operator sees it. Moments and durations are milliseconds."""
 
     rate: Rate | None
-    """The one in effect; None: nobody has asked yet."""
+    """The effective rate; None: no request has come yet."""
     squeezed: Rate | None
     closed_until: int
     level: int
@@ -87,7 +87,7 @@ class View(Struct, frozen=True):
     """Tokens in leases that have not ended."""
     leases: int
     isolates: int
-    """How many asked lately."""
+    """How many sent a request lately."""
     reset: int | None
     """Until it is full; None: never."""
     scopes: dict[str, Squeeze] = {}

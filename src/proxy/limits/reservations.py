@@ -1,46 +1,16 @@
 """What the attempts of one request reserve of its key's account, each for itself."""
 
-from collections.abc import Coroutine
-from typing import Any, Protocol
-
 from proxy.core.chat import Cost, Usage
 from proxy.core.permit import Offer, Refusal, Standing
 from proxy.core.ports import Defer
 from proxy.core.principal import Principal
 from proxy.limits.budget import Reserve, Settlement, Terms
+from proxy.limits.estimate import Estimate
+from proxy.limits.limiter import Limiter
+from proxy.limits.refusals import UNREACHABLE, refuse_unpriced
 
 RESERVED_MS = 900_000
 """How long a reservation stands that nobody settles: longer than most answers take."""
-UNREACHABLE = "limiter"
-"""The name of the limit that is met where an object does not answer."""
-UNPRICED = "budget_unpriced"
-"""The name of the limit that a model without a known price meets."""
-
-
-class Estimate(Protocol):
-    """What a request will use: limits.estimate."""
-
-    def expected(self, max_output: int | None) -> Usage:
-        """What is expected, by the longest answer of the model in tokens."""
-
-    def most(self, context: int | None, output_limit: int) -> Usage:
-        """What is used at most, by the model's context and the limit of the answer in tokens."""
-
-    def output_limit(self, max_output: int | None, context: int | None, default: int) -> int:
-        """The most tokens that the answer may have."""
-
-
-class Accounts(Protocol):
-    """The accounts as an isolate reaches them: limits.limiter."""
-
-    def ticket(self) -> str:
-        """An id for a reservation."""
-
-    async def reserve(self, key_id: str, ask: Reserve) -> tuple[Refusal | None, Standing | None]:
-        """Reserves, or tells why not; and how the key's tokens a minute stand."""
-
-    def settle(self, key_id: str, settlements: tuple[Settlement, ...]) -> Coroutine[Any, Any, None]:
-        """Reports what was used in the place of what was reserved."""
 
 
 class Reservations:
@@ -50,43 +20,41 @@ class Reservations:
     stand beside each other; what is settled is reported in one call when the request is done.
     """
 
-    def __init__(
-        self, accounts: Accounts, principal: Principal, default_max_tokens: int, defer: Defer
-    ) -> None:
+    def __init__(self, limiter: Limiter, principal: Principal, defer: Defer) -> None:
         limits, budget = principal.limits, principal.budget
         self._terms = Terms(
             tokens_per_minute=limits.tokens_per_minute, day=budget.day, month=budget.month
         )
         self._key_id = principal.key_id or ""
-        self._accounts = accounts
-        self._default_max_tokens = default_max_tokens
+        self._limiter = limiter
         self._defer = defer
         self._spare: list[str] = []
         """Tickets of attempts that have cost nothing."""
-        self._open: set[Reserved] = set()
+        self._open: set[AttemptReservation] = set()
         self._settlements: list[Settlement] = []
         self.has_budget = bool(self._key_id) and (budget.day, budget.month) != (None, None)
 
     def output_limit(self, estimate: Estimate, offer: Offer) -> int:
         """The most tokens that an answer to a key with a budget may have."""
-        return estimate.output_limit(offer.max_output, offer.context, self._default_max_tokens)
+        default = self._limiter.settings.default_max_tokens
+        return estimate.output_limit(offer.max_output, offer.context, default)
 
     async def reserve(
         self, estimate: Estimate, offer: Offer
-    ) -> tuple["Reserved | Refusal", Standing | None]:
+    ) -> tuple["AttemptReservation | Refusal", Standing | None]:
         """Reserves for an attempt what it may use. With it how the key's tokens stand."""
         if not self._key_id or self._terms == Terms():
-            return Reserved(self, offer, Usage()), None
+            return AttemptReservation(self, offer, Usage()), None
         expected = estimate.expected(offer.max_output)
-        reserved = Reserved(self, offer, Usage(input=expected.input))
         nano_usd = 0
         if self.has_budget:
             if offer.most is None:
-                return _unpriced(offer), None
+                return refuse_unpriced(offer), None
             nano_usd = offer.most(estimate.most(offer.context, self.output_limit(estimate, offer)))
-        reserved.ticket = self._spare.pop() if self._spare else self._accounts.ticket()
+        reserved = AttemptReservation(self, offer, Usage(input=expected.input))
+        reserved.ticket = self._spare.pop() if self._spare else self._limiter.create_ticket()
         self._open.add(reserved)
-        ask = Reserve(
+        request = Reserve(
             id=reserved.ticket,
             tokens=expected.total,
             nano_usd=nano_usd,
@@ -94,7 +62,7 @@ class Reservations:
             lifetime=RESERVED_MS,
         )
         try:
-            refusal, standing = await self._accounts.reserve(self._key_id, ask)
+            refusal, standing = await self._limiter.reserve(self._key_id, request)
         except BaseException:  # whether it was reserved is not known
             reserved.release()
             raise
@@ -102,9 +70,7 @@ class Reservations:
             reserved.release()
         elif refusal:
             self._open.discard(reserved)
-        if refusal:
-            return refusal, standing
-        return reserved, standing
+        return refusal or reserved, standing
 
     def close(self) -> None:
         """Reports what was settled, after the answer. What still stands open is lost."""
@@ -113,29 +79,27 @@ class Reservations:
         self._settlements += [Settlement(ticket, 0, 0) for ticket in self._spare]
         self._spare.clear()
         if self._settlements:
-            self._defer(self._accounts.settle(self._key_id, tuple(self._settlements)))
+            self._defer(self._limiter.settle(self._key_id, tuple(self._settlements)))
             self._settlements = []
 
-    def settle(self, reserved: "Reserved", tokens: int, nano_usd: int) -> None:
-        """Settles one that is open."""
-        if reserved in self._open:
-            self._open.remove(reserved)
-            self._settlements.append(Settlement(reserved.ticket, tokens, nano_usd))
-
-    def free(self, reserved: "Reserved") -> None:
-        """Leaves one that is open to the next attempt."""
-        if reserved in self._open:
-            self._open.remove(reserved)
+    def end(self, reserved: "AttemptReservation", used: Settlement | None) -> None:
+        """Settles a reservation that is open, or leaves it to the next attempt."""
+        if reserved not in self._open:
+            return
+        self._open.remove(reserved)
+        if used:
+            self._settlements.append(used)
+        else:
             self._spare.append(reserved.ticket)
 
 
-class Reserved:
+class AttemptReservation:
     """core.permit.Reservation. Without a ticket nothing was reserved, and nothing is settled."""
 
-    def __init__(self, among: Reservations, offer: Offer, lost: Usage) -> None:
+    def __init__(self, reservations: Reservations, offer: Offer, lost: Usage) -> None:
         """lost: what is used if the attempt is given up."""
         self.ticket = ""
-        self._among = among
+        self._reservations = reservations
         self._most = offer.most
         self._lost = lost
 
@@ -144,7 +108,7 @@ class Reserved:
         nano_usd = cost.nano_usd
         if nano_usd is None:
             nano_usd = self._most(usage) if self._most else 0
-        self._among.settle(self, usage.total, nano_usd)
+        self._reservations.end(self, Settlement(self.ticket, usage.total, nano_usd))
 
     def lose(self) -> None:
         """See core.permit.Reservation."""
@@ -152,13 +116,4 @@ class Reserved:
 
     def release(self) -> None:
         """See core.permit.Reservation."""
-        self._among.free(self)
-
-
-def _unpriced(offer: Offer) -> Refusal:
-    return Refusal(
-        limit=UNPRICED,
-        message=f"The key has a budget, and no price is known of {offer.provider}/{offer.model}."
-        " Ask a model with a price, give this one its price in the catalogue, or let it count at"
-        " its provider's highest price with BUDGET_UNPRICED=tier_max.",
-    )
+        self._reservations.end(self, None)

@@ -10,7 +10,7 @@ from proxy.core.chat import Answer, Attempt, CacheStatus, Cost, Served, Usage
 from proxy.core.errors import ProxyError
 from proxy.core.web import encoded, listed
 from proxy.dialects import cloudflare
-from proxy.limits.limiter import Meter
+from proxy.limits.meter import Meter
 from proxy.routing.manager import Done
 from proxy.serving.context import RequestContext
 from proxy.serving.task import ChatTask

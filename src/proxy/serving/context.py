@@ -4,7 +4,7 @@ import re
 
 from msgspec import structs
 
-from proxy.access.gate import authorization_of
+from proxy.access.authenticator import read_authorization
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.record.trace import Trace
 from proxy.core.ports import Clock, Random
@@ -13,7 +13,7 @@ from proxy.core.web import Request
 from proxy.dialects import openai
 from proxy.dialects.cloudflare import allows_log
 from proxy.dialects.contract import Dialect
-from proxy.limits.limiter import Meter
+from proxy.limits.meter import Meter
 
 TIMED_STAGES = ("auth", "limit", "cache")
 """The stages that Server-Timing names beside `upstream` and `total`."""
@@ -57,7 +57,7 @@ class RequestContext:
     @property
     def caller_key(self) -> str:
         """The key that the caller sent, in whichever header."""
-        return (authorization_of(self.request.headers) or "").partition(" ")[2].strip()
+        return (read_authorization(self.request.headers) or "").partition(" ")[2].strip()
 
     @property
     def ms(self) -> int:

@@ -13,8 +13,9 @@ from proxy.core.chat import Call, ChatRequest, Message, Routing
 from proxy.core.ports import Log
 from proxy.core.settings import CacheSettings
 from proxy.dialects.cloudflare import Options, allows_log, read_options
-from proxy.limits.estimate import Estimate
-from proxy.limits.limiter import Limiter, Meter
+from proxy.limits.estimate import ChatEstimate
+from proxy.limits.limiter import Limiter
+from proxy.limits.meter import Meter
 from proxy.routing.failure import refused
 from proxy.routing.needs import Needs
 from proxy.routing.retry import Retrying
@@ -35,7 +36,7 @@ class ChatTask(Struct):
     directives: Directives
     question: Question
     meter: Meter
-    estimate: Estimate
+    estimate: ChatEstimate
     retrying: Retrying
     scope: str
     """The tenant whose entries the request may see; empty: all see all."""
@@ -107,7 +108,7 @@ class TaskMaker:
         meter = await self.admit(context)
         if self._prompts:
             log_prompt(context, call.chat, self._prompts)
-        meter.estimate = estimate = Estimate(call.chat)
+        meter.estimate = estimate = ChatEstimate(call.chat)
         shared = (meter.principal.cache_scope or self._cache.scope) == "shared"
         headers, controls = context.request.headers, (options.cache, call.cache)
         task = ChatTask(
@@ -129,7 +130,7 @@ class TaskMaker:
         """The limits for a request, which its key's own request limit admits. Raises
         ProxyError."""
         assert context.principal  # no path that serves is public
-        meter = context.meter = self._limiter.meter(context.principal, context.request.defer)
+        meter = context.meter = Meter(self._limiter, context.principal, context.request.defer)
         if refusal := await meter.admit():
             raise refused([refusal])
         context.end_stage("limit")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from proxy.access.ring import KeyRing
+from proxy.access.key_cache import KeyCache
 from proxy.api import keys
 from proxy.api.services import Services
 from proxy.core.errors import AuthenticationFailed, InternalError, InvalidRequest, NotFound
@@ -33,7 +33,7 @@ class Office:
         self.store = self.ports.objects.keys
         self.services = Services({"ENVIRONMENT": "staging", "ANALYTICS": "off"}, self.ports)
         self.ring = self.services.ring
-        self.other = KeyRing(self.ports.objects, self.clock, self.log)
+        self.other = KeyCache(self.ports.objects, self.clock, self.log)
 
     def context(self, method: str, path: str, body: bytes = b"") -> RequestContext:
         context = RequestContext(
@@ -76,9 +76,9 @@ class Office:
         assert (response.status, response.headers["cache-control"]) == (200, "no-store")
         return json.loads(response.body)
 
-    async def opens(self, secret: str, ring: KeyRing | None = None) -> str | None:
+    async def opens(self, secret: str, ring: KeyCache | None = None) -> str | None:
         """The id of the key that a secret opens, anew."""
-        ring = ring or KeyRing(self.ports.objects, self.clock, self.log)
+        ring = ring or KeyCache(self.ports.objects, self.clock, self.log)
         return (await ring.lookup(hashlib.sha256(secret.encode()).hexdigest(), HERE)).key_id
 
 

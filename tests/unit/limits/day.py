@@ -10,11 +10,12 @@ from random import Random
 
 from msgspec import Struct
 
-from proxy.limits.adaptive import ProviderPool, signal_of
-from proxy.limits.capacity import Demand
+from proxy.limits.adaptive import ProviderPool
+from proxy.limits.capacity import Demand, Signal
+from proxy.limits.signals import read_signal
 from proxy.limits.token_bucket import Rate, TokenBucket
+from tests.unit.limits.making import HOUR, LIMIT_FAULT
 
-HOUR = 3_600_000
 FLOOR = 60
 SHORT = range(9, 17)
 """The hours in which the provider is short."""
@@ -27,7 +28,7 @@ PATIENCE = 60_000
 
 
 class Group(Struct, frozen=True, kw_only=True):
-    """Users who are alike. Each comes by Poisson's law, a few requests at a time."""
+    """Users that are alike. Each comes by Poisson's law, a few requests at a time."""
 
     name: str
     users: int
@@ -79,7 +80,7 @@ class Tally(Struct):
     """What became of a group's requests; the rest were still refused by their own buckets at the
     last try."""
 
-    asked: int = 0
+    sent: int = 0
     got: int = 0
     at_once: int = 0
     """Of these, without a retry."""
@@ -90,7 +91,7 @@ class Tally(Struct):
 
 
 class User:
-    """One who asks, with the bucket of its own."""
+    """A user with a bucket of its own."""
 
     def __init__(self, name: str, rate: Rate) -> None:
         self.name = name
@@ -112,13 +113,13 @@ class User:
         """As objects.limits.RateBucket does: after a request, when it is due."""
         if now < self.next_report:
             return
-        told = pool.report(
+        allocation = pool.report(
             Demand(user=self.name, taken=self.taken, refused=self.refused, rate=self.rate), now
         )
         self.taken = self.refused = 0
-        self.next_report = now + told.next_report
-        self.closed_until = told.closed_until
-        self.bucket.set_rate(self.rate.lowest(told.rate), now)
+        self.next_report = now + allocation.next_report
+        self.closed_until = allocation.closed_until
+        self.bucket.set_rate(self.rate.lowest(allocation.rate), now)
 
 
 class _Provider:
@@ -128,19 +129,18 @@ class _Provider:
         self.telling = telling
         self.bucket = TokenBucket(PLENTY, 0)
 
-    def answer(self, now: int) -> tuple[int, dict[str, str]]:
-        """Status and headers."""
+    def answer(self, now: int) -> tuple[int, Signal | None]:
+        """Status, and what the headers say."""
         rate = LITTLE if now // HOUR in SHORT else PLENTY
         self.bucket.set_rate(rate, now)
         status = 200 if self.bucket.take(1, now) else 429
-        if not self.telling:
-            return status, {}
-        left = self.bucket.peek(now)
-        return status, {
+        headers = {
             "x-ratelimit-limit-requests": str(rate.burst),
-            "x-ratelimit-remaining-requests": str(left),
+            "x-ratelimit-remaining-requests": str(self.bucket.peek(now)),
             "x-ratelimit-reset-requests": f"{self.bucket.wait(rate.burst, now)}ms",
         }
+        fault = LIMIT_FAULT if status == 429 else None
+        return status, read_signal("", headers if self.telling else {}, fault, now)
 
 
 Request = tuple[int, str, int, int]
@@ -177,13 +177,12 @@ def run(
     while coming:
         now, group, number, retry = heappop(coming)
         tally = tallies[group]
-        tally.asked += not retry
+        tally.sent += not retry
         user = users[group, number]
         admitted = user.admit(now)
         if adaptive:
             user.report(pool, now)
-        status, headers = provider.answer(now) if admitted else (0, {})
-        signal = signal_of(status, headers, now)
+        status, signal = provider.answer(now) if admitted else (0, None)
         if signal:
             pool.signal(signal, now)
         tally.limited += status == 429

@@ -7,19 +7,21 @@ import heapq
 import itertools
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import msgspec
 from msgspec import Struct
 
-from proxy.limits.lease import Ask, Grant, LeasedBucket, Returns
-from proxy.limits.lessee import Lessee
+from proxy.limits.lease import LeasedBucket
+from proxy.limits.lease_client import LeaseClient, LeaseKey
+from proxy.limits.lease_messages import Ask, Grant, Returns
 from proxy.limits.token_bucket import UNIT, Rate
 
 START = 1_700_000_000_000
 """What the object's clock says at the true time 0."""
 HOUR = 3_600_000
-NAME = "openai:somebody"
+KEY = LeaseKey("openai:somebody")
 
 
 class Setup(Struct, frozen=True, kw_only=True):
@@ -57,7 +59,7 @@ class Isolate:
     def __init__(self, number: int, life: int, setup: Setup, skew: int) -> None:
         self.number = number
         self.skew = skew
-        self.lessee = Lessee(f"{number}.{life}", setup.max_size)
+        self.client = LeaseClient(f"{number}.{life}", setup.max_size)
         self.ticking = False
 
 
@@ -92,7 +94,7 @@ class World:
     def run(self) -> Outcome:
         """Lets it all happen."""
         for request, (when, number) in enumerate(self.outcome.arrivals):
-            self._at(when, lambda request=request, number=number: self._request(request, number))
+            self._at(when, partial(self._request, request, number))
         for minute in range(0, self.setup.millis, 60_000):
             self._at(minute, self._disasters)
         while self._events:
@@ -119,33 +121,35 @@ class World:
         now = START + self.now + isolate.skew
         if self._spend(isolate, request):
             return
-        ask = msgspec.json.encode(isolate.lessee.ask_for(NAME, self.setup.rate, 1, now))
+        request_json = msgspec.json.encode(
+            isolate.client.build_request(KEY, self.setup.rate, 1, now)
+        )
         self.outcome.calls += 1
 
         def answered(answer: bytes) -> None:
             if self._isolates[number] is not isolate:
                 return
             grant = msgspec.json.decode(answer, type=Grant)
-            isolate.lessee.granted(NAME, grant, now, START + self.now + isolate.skew)
+            isolate.client.accept(KEY, grant, now, START + self.now + isolate.skew)
             self._spend(isolate, request)
             if grant.tokens > 1:
                 self._tick(isolate)
 
         first = True
 
-        def asked() -> None:
+        def arrived() -> None:
             nonlocal first
-            grant = self._object.ask(msgspec.json.decode(ask, type=Ask), START + self.now)
+            grant = self._object.ask(msgspec.json.decode(request_json, type=Ask), START + self.now)
             self._stored = self._object.state()
             answer = msgspec.json.encode(grant)
-            if first:  # a doubled ask has one answer only, but that may be doubled too
-                self._send(lambda: answered(answer))
+            if first:  # a doubled request has one answer only, but that may be doubled too
+                self._send(partial(answered, answer))
             first = False
 
-        self._send(asked)
+        self._send(arrived)
 
     def _spend(self, isolate: Isolate, request: int) -> bool:
-        spent = isolate.lessee.spend(NAME, 1, START + self.now + isolate.skew)
+        spent = isolate.client.spend(KEY, 1, START + self.now + isolate.skew)
         if spent:
             self.outcome.admitted.add(request)
             self.outcome.spent.append(self.now)
@@ -160,9 +164,9 @@ class World:
 
         def look() -> None:
             now = START + self.now + isolate.skew
-            for _, returns in isolate.lessee.idle_returns(now):
+            for _, returns in isolate.client.collect_returns(now):
                 self.outcome.calls += 1
-                self._send(lambda returns=returns: self._returned(returns))
+                self._send(partial(self._returned, returns))
             isolate.ticking = next(rounds, None) is not None
             if isolate.ticking:
                 self._at(self.now + 1000, look)

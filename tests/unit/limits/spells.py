@@ -1,8 +1,8 @@
 """Hours at a provider with quiet spells between bursts of demand, in virtual time.
 
 Moments are whole milliseconds. Deterministic for a seed. Some users burst at once, each through
-several isolates; the provider says 429 only where it is told to or where it is asked for more than
-it bears. The buckets and the pool are the real ones, as in `day`.
+several isolates; the provider says 429 only where the test says so or to more than it
+bears. The buckets and the pool are the real ones, as in `day`.
 """
 
 from random import Random
@@ -41,7 +41,7 @@ class Provider(Struct):
 class Burst(Struct, frozen=True):
     """What became of a burst."""
 
-    asked: int
+    sent: int
     got: int
     limited: int
     """How often the provider said 429."""
@@ -53,7 +53,7 @@ def run(spells: Spells, provider: Provider, seed: int = 1) -> list[Burst]:
     chance, pool, now = Random(seed), ProviderPool(FLOOR), 0
     bucket = TokenBucket(provider.bears, 0) if provider.bears else None
     users = [User(f"{number}", spells.rate) for number in range(spells.users)]
-    told = list[Burst]()
+    bursts = list[Burst]()
     for _ in range(spells.count):
         now += chance.randint(*spells.quiet)
         coming = sorted(
@@ -76,5 +76,5 @@ def run(spells: Spells, provider: Provider, seed: int = 1) -> list[Burst]:
                     pool.signal(Signal(limited=True), now)
             else:
                 got += 1
-        told.append(Burst(len(coming), got, limited, now))
-    return told
+        bursts.append(Burst(len(coming), got, limited, now))
+    return bursts

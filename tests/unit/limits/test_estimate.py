@@ -1,8 +1,7 @@
 """Estimates against what providers counted in recorded exchanges."""
 
-import tracemalloc
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,23 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw, structs
 
-from proxy.core.chat import (
-    ChatRequest,
-    EmbeddingRequest,
-    ImageURL,
-    Message,
-    Part,
-    Routing,
-    Usage,
-)
-from proxy.limits.estimate import (
-    EmbeddingEstimate,
-    Estimate,
-    embedding_tokens,
-    input_tokens,
-    most_input_tokens,
-    output_tokens,
-)
+from proxy.core.chat import ChatRequest, EmbeddingRequest, ImageURL, Message, Part, Routing, Usage
+from proxy.limits.estimate import ChatEstimate, EmbeddingEstimate, input_tokens, most_input_tokens
+from tests.unit.limits.pictures import png
 
 COUNTS = Path(__file__).parents[2] / "fixtures" / "token_counts.json"
 
@@ -174,109 +159,6 @@ class TestText:
         assert two > input_tokens(msgspec.convert(body, ChatRequest))
 
 
-def image(url: str, detail: str | None = None) -> int:
-    part = Part("image_url", image_url=ImageURL(url, detail))
-    one, none = (ChatRequest(messages=(Message("user", it),)) for it in ((part,), ()))
-    return input_tokens(one) - input_tokens(none)
-
-
-def data(head: bytes, kind: str = "png") -> str:
-    return f"data:image/{kind};base64," + b64encode(head + bytes(3000)).decode()
-
-
-def png(width: int, height: int) -> str:
-    begin = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-    return data(begin + width.to_bytes(4, "big") + height.to_bytes(4, "big"))
-
-
-def jpeg(width: int, height: int, before: Sequence[int] = (16,)) -> str:
-    head = b"\xff\xd8"
-    for length in before:
-        head += b"\xff\xe1" + length.to_bytes(2, "big") + bytes(length - 2)
-    head += b"\xff\xc4\0\4\0\0\xff\xc2\0\x11\x08"
-    return data(head + height.to_bytes(2, "big") + width.to_bytes(2, "big"), "jpeg")
-
-
-def gif(width: int, height: int) -> str:
-    return data(b"GIF89a" + width.to_bytes(2, "little") + height.to_bytes(2, "little"), "gif")
-
-
-def webp(kind: bytes, rest: bytes) -> str:
-    return data(b"RIFF\0\0\0\0WEBP" + kind + b"\0\0\0\0" + rest, "webp")
-
-
-def webp_lossless(width: int, height: int) -> str:
-    bits = (width - 1) | (height - 1) << 14
-    return webp(b"VP8L", b"\x2f" + bits.to_bytes(4, "little"))
-
-
-def webp_lossy(width: int, height: int) -> str:
-    frame = width.to_bytes(2, "little") + height.to_bytes(2, "little")
-    return webp(b"VP8 ", b"\0\0\0\x9d\x01\x2a" + frame)
-
-
-def webp_extended(width: int, height: int) -> str:
-    size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
-    return webp(b"VP8X", b"\0\0\0\0" + size)
-
-
-FORMATS = [png, jpeg, gif, webp_lossless, webp_lossy, webp_extended]
-
-
-class TestImages:
-    @pytest.mark.parametrize("form", FORMATS)
-    @pytest.mark.parametrize(
-        ("width", "height", "tiles"),
-        [
-            (1, 1, 1),
-            (512, 512, 1),
-            (513, 300, 2),
-            (300, 1025, 3),
-            (1024, 1024, 4),
-            (2048, 4096, 6),
-            (12_000, 200, 4),
-        ],
-    )
-    def test_the_first_bytes_tell_the_size(
-        self, form: Callable[[int, int], str], width: int, height: int, tiles: int
-    ) -> None:
-        assert image(form(width, height)) == 85 + 170 * tiles
-
-    def test_a_camera_puts_much_before_the_size(self) -> None:
-        assert image(jpeg(300, 300, (65_000, 18, 40))) == 85 + 170
-
-    def test_low_detail_is_a_thumbnail(self) -> None:
-        assert image(png(2000, 2000), "low") == 85
-
-    @pytest.mark.parametrize(
-        "url",
-        [
-            "https://example.com/a.png",
-            "data:image/png;base64,",
-            "data:image/png;base64,iVBORw0KGgo",
-            "data:image/png;base64,iVBORw0KGgoAAAANSUhE",
-            "data:image/png;base64," + "!" * 99,
-            "data:image/png;base64," + "é" * 99,
-            "data:image/png",
-            "data:application/pdf;base64,JVBERi0xLjQK",
-            data(b"BM" + bytes(50), "bmp"),
-            data(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(8)),
-            data(b"\xff\xd8\xff\xe1\xff\xff", "jpeg"),
-            data(b"\xff\xd8" + b"\xff" * 90_000, "jpeg"),
-            data(b"\xff\xd8" + b"\xff\xe0\0\2" * 20_000, "jpeg"),
-            webp(b"VP9 ", bytes(20)),
-        ],
-    )
-    def test_one_whose_size_is_not_told_is_a_typical_one(self, url: str) -> None:
-        assert image(url) == 765
-
-    @given(
-        st.binary(max_size=60), st.sampled_from([b"\xff\xd8", b"\x89PNG", b"RIFF", b"GIF8", b""])
-    )
-    def test_no_bytes_are_too_strange(self, rest: bytes, begin: bytes) -> None:
-        assert 85 <= image(data(begin + rest)) <= 85 + 8 * 170
-
-
 class TestOutput:
     @pytest.mark.parametrize(
         ("max_tokens", "effort", "max_output", "tokens"),
@@ -296,7 +178,7 @@ class TestOutput:
         self, max_tokens: int | None, effort: str | None, max_output: int | None, tokens: int
     ) -> None:
         chat = ChatRequest(messages=(), max_tokens=max_tokens, reasoning_effort=effort)
-        assert output_tokens(chat, max_output) == tokens
+        assert ChatEstimate(chat).expected(max_output).output == tokens
 
 
 class TestMost:
@@ -352,7 +234,7 @@ class TestMost:
 
     def test_a_file_may_fill_the_context(self) -> None:
         chat = ChatRequest(messages=(Message("user", (Part("file"),)),))
-        assert Estimate(chat).most(128_000, 5) == Usage(input=128_000, output=5)
+        assert ChatEstimate(chat).most(128_000, 5) == Usage(input=128_000, output=5)
 
     @pytest.mark.parametrize(
         ("max_tokens", "max_output", "context", "default", "limit"),
@@ -379,7 +261,7 @@ class TestMost:
         limit: int,
     ) -> None:
         chat = ChatRequest(messages=(), max_tokens=max_tokens)
-        estimate = Estimate(structs.replace(chat, messages=(Message("user", ""),)))
+        estimate = ChatEstimate(structs.replace(chat, messages=(Message("user", ""),)))
         assert estimate.input == 13
         assert estimate.output_limit(max_output, context, default) == limit
 
@@ -392,22 +274,12 @@ class TestMost:
 
 class TestEmbeddings:
     def test_each_text_counts(self) -> None:
-        one = embedding_tokens(EmbeddingRequest(input=("a word",), routing=Routing()))
+        single = EmbeddingRequest(input=("a word",), routing=Routing())
+        one = EmbeddingEstimate(single).expected(None).input
         assert one >= 1
         many = EmbeddingRequest(input=("a word",) * 100, routing=Routing())
-        assert embedding_tokens(many) == 100 * one
+        assert EmbeddingEstimate(many).expected(None).input == 100 * one
 
     def test_tokens_are_counted(self) -> None:
         ask = EmbeddingRequest(input=((1, 2, 3), (4,)), routing=Routing())
-        assert embedding_tokens(ask) == 4
-
-
-def test_a_picture_of_20_megabytes_is_not_copied() -> None:
-    for url in (png(9000, 9000), jpeg(9000, 9000), data(b"\xff\xd8" + b"\xff\xe0\0\2" * 9999)):
-        part = Part("image_url", image_url=ImageURL(url + "A" * 20_000_000))
-        chat = ChatRequest(messages=(Message("user", (part,)),))
-        tracemalloc.start()
-        input_tokens(chat)
-        _, most = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert most < 500_000
+        assert EmbeddingEstimate(ask).expected(None).input == 4

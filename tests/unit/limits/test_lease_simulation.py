@@ -2,62 +2,45 @@
 whatever happens to them, the object and their messages. And what is allowed can be had."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from proxy.limits.lease import MARGIN, TERM, LeasedBucket
-from proxy.limits.lessee import Lessee
+from proxy.limits.lease import LeasedBucket
+from proxy.limits.lease_client import LeaseClient
+from proxy.limits.lease_messages import MARGIN, TERM, Returns
 from proxy.limits.token_bucket import UNIT, Rate
-from tests.unit.limits.simulation import (
-    HOUR,
-    NAME,
-    START,
+from tests.unit.limits.simulation import HOUR, KEY, START, Setup, World, by_isolate, excess
+
+SETUPS = st.builds(
     Setup,
-    World,
-    by_isolate,
-    excess,
-)
-
-FAULTS = {"late": 0.05, "lost": 0.05, "doubled": 0.05, "crash": 0.05, "restart": 0.2}
-SPELLS = (0.0, 0.0, 0.3, 1.0, 4.0, 12.0)
-
-
-@settings(max_examples=4, deadline=None)
-@given(
+    rate=st.builds(
+        Rate, burst=st.sampled_from((5, 40, 150)), per_hour=st.sampled_from((900, 2400))
+    ),
     seed=st.integers(0, 2**32),
-    burst=st.sampled_from((5, 40, 150)),
-    per_hour=st.sampled_from((900, 2400)),
+    millis=st.just(2 * HOUR),
     max_size=st.sampled_from((1, 4, 32)),
+    spells=st.just((0.0, 0.0, 0.3, 1.0, 4.0, 12.0)),
     spell=st.sampled_from((10_000, 120_000)),
     background=st.booleans(),
     skew=st.sampled_from((0, HOUR)),
+    late=st.just(0.05),
+    lost=st.just(0.05),
+    doubled=st.just(0.05),
+    crash=st.just(0.05),
+    restart=st.just(0.2),
 )
-def test_the_bound_holds_whatever_fails(
-    seed: int,
-    burst: int,
-    per_hour: int,
-    max_size: int,
-    spell: int,
-    background: bool,
-    skew: int,
-) -> None:
-    setup = Setup(
-        rate=Rate(burst, per_hour),
-        seed=seed,
-        millis=2 * HOUR,
-        max_size=max_size,
-        spells=SPELLS,
-        spell=spell,
-        background=background,
-        skew=skew,
-        **FAULTS,
-    )
+
+
+@settings(max_examples=4, deadline=None)
+@given(SETUPS)
+def test_the_bound_holds_whatever_fails(setup: Setup) -> None:
     outcome = World(setup).run()
     assert excess(outcome.spent, setup.rate) <= 0
-    assert len(outcome.spent) > 0.2 * min(per_hour * 2, len(outcome.arrivals))
+    assert len(outcome.spent) > 0.2 * min(setup.rate.per_hour * 2, len(outcome.arrivals))
 
 
 class Chaos:
@@ -69,64 +52,65 @@ class Chaos:
         self.max_size = max_size
         self.now = 0
         self.bucket = LeasedBucket(START)
-        self.isolates = [Lessee(str(number), max_size) for number in range(3)]
+        self.isolates = [LeaseClient(str(number), max_size) for number in range(3)]
         self.messages: list[Callable[[], None]] = []
         self.spent: list[int] = []
 
     def step(self, kind: str, number: int, amount: int) -> None:
         clock = START + self.now
-        lessee = self.isolates[number % 3]
+        client = self.isolates[number % 3]
         if kind == "pass":
             self.now += amount
         elif kind == "request":
-            self.request(lessee, clock, 1 + amount % 3)
+            self.request(client, clock, 1 + amount % 3)
         elif kind == "storm":
-            self.storm(lessee, clock)
+            self.storm(client, clock)
         elif kind == "deliver" and self.messages:
             self.messages.pop(number % len(self.messages))()
         elif kind == "double" and self.messages:
             self.messages[number % len(self.messages)]()
         elif kind == "return":
-            for _, returns in lessee.idle_returns(clock):
-                self.messages.append(
-                    lambda returns=returns: self.bucket.give_back(returns, START + self.now)
-                )
+            for _, returns in client.collect_returns(clock):
+                self.messages.append(partial(self.give_back, returns))
         elif kind == "restart":
             self.bucket = LeasedBucket(clock, self.bucket.state())
         elif kind == "crash":
-            self.isolates[number % 3] = Lessee(str(number), self.max_size)
+            self.isolates[number % 3] = LeaseClient(str(number), self.max_size)
 
-    def spends(self, lessee: Lessee, n: int) -> bool:
-        spent = lessee.spend(NAME, n, START + self.now)
+    def give_back(self, returns: Returns) -> None:
+        self.bucket.give_back(returns, START + self.now)
+
+    def spends(self, client: LeaseClient, n: int) -> bool:
+        spent = client.spend(KEY, n, START + self.now)
         self.spent += [self.now] * n * spent
         return spent
 
-    def storm(self, lessee: Lessee, clock: int) -> None:
+    def storm(self, client: LeaseClient, clock: int) -> None:
         """Spends all that can be had at this moment, by messages that take no time."""
-        for each in (*self.isolates, lessee):
+        for each in (*self.isolates, client):
             while self.spends(each, 1):
                 pass
         while True:
-            ask = lessee.ask_for(NAME, self.rate, 1, clock)
-            lessee.granted(NAME, self.bucket.ask(ask, clock), clock, clock)
-            if not self.spends(lessee, 1):
+            request = client.build_request(KEY, self.rate, 1, clock)
+            client.accept(KEY, self.bucket.ask(request, clock), clock, clock)
+            if not self.spends(client, 1):
                 return
 
-    def request(self, lessee: Lessee, sent: int, n: int) -> None:
-        if self.spends(lessee, n):
+    def request(self, client: LeaseClient, sent: int, n: int) -> None:
+        if self.spends(client, n):
             return
-        ask = lessee.ask_for(NAME, self.rate, n, sent)
+        request = client.build_request(KEY, self.rate, n, sent)
 
-        def asked() -> None:
-            grant = self.bucket.ask(ask, START + self.now)
+        def arrived() -> None:
+            grant = self.bucket.ask(request, START + self.now)
 
             def answered() -> None:
-                lessee.granted(NAME, grant, sent, START + self.now)
-                self.spends(lessee, n)
+                client.accept(KEY, grant, sent, START + self.now)
+                self.spends(client, n)
 
             self.messages.append(answered)
 
-        self.messages.append(asked)
+        self.messages.append(arrived)
 
 
 STEP = st.tuples(

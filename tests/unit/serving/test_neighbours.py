@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from proxy.access.gate import digest_of, secret_for
+from proxy.access.authenticator import format_secret, hash_secret
 from proxy.access.keys import Key
 from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing
@@ -35,7 +35,8 @@ PROVIDERS = {
     "RETRY_DELAY_MS": "0",
 }
 SECRETS = {
-    name: secret_for("development", pair * 32) for name, pair in (("ann", "ab"), ("mallory", "cd"))
+    name: format_secret("development", pair * 32)
+    for name, pair in (("ann", "ab"), ("mallory", "cd"))
 }
 MARK = "mallory says"
 REPEATS = 12
@@ -73,7 +74,7 @@ class Street(House):
         for name, secret in SECRETS.items():
             limits = Limits(per_hour=100_000, burst=1_000)
             key = Key(id=f"key_{name}", user=name, created_at=0, limits=limits)
-            self.objects.keys.book.issue(key, digest_of(secret))
+            self.objects.keys.book.issue(key, hash_secret(secret))
 
     def answer(self, outgoing: Outgoing) -> FakeReply | Fault | float:
         if is_mallorys(outgoing) or "image" in outgoing.url:
@@ -410,7 +411,7 @@ async def test_a_slow_image_host() -> None:
 async def test_wrong_keys_from_anns_address() -> None:
     street = Street()
     for number in range(100):
-        wrong = secret_for("development", f"{number:02x}" * 32)
+        wrong = format_secret("development", f"{number:02x}" * 32)
         await street.call("mallory", headers={"authorization": f"Bearer {wrong}"}, prompt="x")
     await street.ann_is_served()
 

@@ -11,8 +11,8 @@ from tests.unit.api.test_app import request, streamed
 from tests.unit.callers import as_it_is
 from tests.unit.doubles import FakeReply
 from tests.unit.routing.test_manager import DONE, EVENTS
+from tests.unit.serving.limited import Limited
 from tests.unit.serving.test_chat import GPT, NATIVE, OPENAI, Told, by_host
-from tests.unit.serving.test_limited import Limited
 
 NUMBERS = [
     "1e999", "-1e999", "1e308", "1" + "0" * 40, "-18446744073709551617", "9" * 5000, "-1", "0.5",
@@ -167,7 +167,7 @@ async def test_in_an_answer_of_gemini(report: str, stream: bool) -> None:
         if stream:
             reply = FakeReply(f"data: {body}\r\n\r\n".encode(), headers=EVENTS)
         house = Limited(
-            by_host(gemini=reply), key={"budget": Budget(day=10**10)}, GEMINI_API_KEY="k"
+            by_host(gemini=reply), key={"budget": Budget(day=10**10)}, env={"GEMINI_API_KEY": "k"}
         )
         fields = {"model": "gemini/gemini-2.5-flash", "fallback": False, "stream": stream}
         for _ in range(2):  # of the provider, then of the cache

@@ -1,4 +1,4 @@
-"""Who is calling: the deployment's own two keys, compared in constant time, and issued ones.
+"""Names the caller: by the deployment's own two keys, compared in constant time, or an issued one.
 
 Promises: without any key configured nobody is let in, except in development. Whatever wrong keys
 an address has sent, a right one is let in.
@@ -8,9 +8,8 @@ import hashlib
 import hmac
 import re
 from collections.abc import Coroutine, Mapping
-from typing import Any
 
-from proxy.access.ring import KeyRing
+from proxy.access.key_cache import KeyCache
 from proxy.core.errors import AuthenticationFailed, PermissionDenied
 from proxy.core.principal import Principal
 from proxy.core.settings import AccessSettings
@@ -23,15 +22,15 @@ _NO_KEY_YET = (
 )
 
 
-class Gate:
+class Authenticator:
     """Lets callers in by their key."""
 
-    def __init__(self, settings: AccessSettings, ring: KeyRing) -> None:
-        self._open = settings.is_open
+    def __init__(self, settings: AccessSettings, issued: KeyCache) -> None:
+        self._is_open = settings.is_open
         self._environment = settings.environment
-        self._ring = ring
-        self._keys = [
-            (digest_of(key), principal)
+        self._issued = issued
+        self._own = [
+            (hash_secret(key), principal)
             for key, principal in (
                 (settings.proxy_api_key, Principal(user="default")),
                 (settings.admin_token, Principal(user="admin", admin=True)),
@@ -39,38 +38,38 @@ class Gate:
             if key
         ]
 
-    def admit(
+    def authenticate(
         self, authorization: str | None, address: str
-    ) -> Principal | Coroutine[Any, Any, Principal]:
-        """The caller that the header names (see `authorization_of`), or the coroutine that looks
+    ) -> Principal | Coroutine[object, None, Principal]:
+        """The caller that the header names (see `read_authorization`), or the coroutine that looks
         it up; address: where the request comes from. Both raise AuthenticationFailed,
         RateLimitExceeded for a wrong key after too many, and InternalError (503) where the keys
         can't be looked up."""
-        if self._open:
+        if self._is_open:
             return ANONYMOUS
-        if not self._keys:
+        if not self._own:
             raise AuthenticationFailed(_NO_KEY_YET, code="no_key_configured")
-        key = _bearer(authorization)
-        digest = digest_of(key)
+        key = _read_bearer(authorization)
+        digest = hash_secret(key)
         found = None
-        for own, principal in self._keys:  # all of them, so that the time tells nothing
+        for own, principal in self._own:  # all of them, so that the time says nothing
             if hmac.compare_digest(own, digest):
                 found = principal
         if found:
             return found
-        if known := self._ring.peek(digest):
+        if known := self._issued.peek(digest):
             return known
-        self._ring.check_unknown(digest)
+        self._issued.check_unknown(digest)
         issued = _ISSUED.fullmatch(key)
         if issued and issued[1] != self._environment:
             raise AuthenticationFailed(
                 f"This key belongs to {issued[1]}; this is {self._environment}.",
                 code="wrong_environment",
             )
-        return self._ring.lookup(digest, address)
+        return self._issued.lookup(digest, address)
 
 
-def authorization_of(headers: Mapping[str, str]) -> str | None:
+def read_authorization(headers: Mapping[str, str]) -> str | None:
     """The Authorization header of a request, whose key may also come as `x-api-key` or `api-key`.
     Of several keys the first counts, in this order. headers: names in lower case."""
     given = headers.get("authorization")
@@ -90,17 +89,18 @@ def require_admin(principal: Principal) -> None:
         raise PermissionDenied("This needs the admin token (ADMIN_TOKEN).")
 
 
-def secret_for(environment: str, token: str) -> str:
+def format_secret(environment: str, token: str) -> str:
     """A new key's text; token: 64 hexadecimal digits of randomness."""
     return f"aep_{environment}_{token}"
 
 
-def digest_of(key: str) -> str:
+def hash_secret(key: str) -> str:
     """SHA-256 of a secret, in hexadecimal."""
     return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
 
 
-def _bearer(authorization: str | None) -> str:
+def _read_bearer(authorization: str | None) -> str:
+    """Raises AuthenticationFailed."""
     if not authorization:
         raise AuthenticationFailed(
             "No key was sent. Send it as `Authorization: Bearer KEY`, `x-api-key: KEY` or"

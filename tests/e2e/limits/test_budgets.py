@@ -3,52 +3,22 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.e2e.conftest import Deployments, Script
-from tests.e2e.test_limits import ADMIN, Issue, bearer, eventually, storm
+from tests.e2e.conftest import Script
+from tests.e2e.limits.making import (
+    GPT,
+    Issue,
+    bearer,
+    read_account,
+    storm,
+)
 
-GPT = {"model": "openai/gpt-4o", "fallback": False, "cache": {"mode": "off"}}
 UNPRICED = "openai/gpt-of-tomorrow"
 LONGEST = 16_384
-
-
-@pytest.fixture
-def url(deployments: Deployments) -> str:
-    return deployments.get("limited").url
-
-
-@pytest.fixture
-def admin(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, headers=ADMIN, timeout=60) as client:
-        yield client
-
-
-@pytest.fixture
-def issue(admin: httpx.Client, request: pytest.FixtureRequest) -> Issue:
-    """Issues a key to a user of the test's own."""
-
-    def key(**fields: Any) -> dict[str, Any]:
-        answer = admin.post("/admin/keys", json={"user": request.node.name} | fields)
-        assert answer.status_code == 201, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
-
-    return key
-
-
-def account(admin: httpx.Client, key: dict[str, Any]) -> Any:
-    """What a key has used, once all of it is settled."""
-
-    def settled() -> httpx.Response:
-        told = admin.get("/admin/limits", params={"key": key["id"]})
-        return told if told.json()["reservations"] == 0 else httpx.Response(202)
-
-    return eventually(settled, 200).json()
 
 
 def completion(usage: Any) -> dict[str, Any]:
@@ -76,7 +46,7 @@ def test_60_at_once_never_exceed_the_budget(
     statuses = Counter(answer.status_code for answer in answers)
     assert statuses.keys() == {200, 402}
     costs = [a.json()["metadata"]["cost"] for a in answers if a.status_code == 200]
-    spent = account(admin, key)["spent_day"]
+    spent = read_account(admin, key)["spent_day"]
     assert spent == round(sum(costs) * 1e9)
     assert 0.16e9 <= spent <= budget * 1e9
     assert {request["body"]["max_completion_tokens"] for request in received()} == {LONGEST}
@@ -128,8 +98,8 @@ class TestUnpriced:
             {"prompt": script(), "model": model, "fallback": False, "maxTokens": 50}
             for model in models
         ]
-        told = admin.post("/v1/batch", json={"requests": requests}, headers=bearer(key)).json()
-        assert [result["status"] for result in told["results"]] == [403, 200, 200]
+        answer = admin.post("/v1/batch", json={"requests": requests}, headers=bearer(key)).json()
+        assert [result["status"] for result in answer["results"]] == [403, 200, 200]
 
     def test_another_answers_for_it(
         self, admin: httpx.Client, issue: Issue, script: Script
@@ -177,10 +147,10 @@ class TestWhateverIsReported:
             body = {"prompt": prompt, "maxTokens": 50} | GPT
             answer = admin.post("/v1/generate", json=body, headers=bearer(key))
             self.check(answer, usage)
-            told = answer.json()
-            assert told["usage"] is None or 0 <= told["usage"]["totalTokens"] <= 4 * 128_000
+            counted = answer.json()["usage"]
+            assert counted is None or 0 <= counted["totalTokens"] <= 4 * 128_000
         # Two of the costs ($1.5 and $5) are not believed or within the bound of such an answer.
-        assert 0 <= account(admin, key)["spent_day"] <= 2 * 10**9
+        assert 0 <= read_account(admin, key)["spent_day"] <= 2 * 10**9
 
     @pytest.mark.parametrize("stream", [False, True])
     def test_beyond_what_numbers_can_be(
@@ -188,22 +158,22 @@ class TestWhateverIsReported:
     ) -> None:
         key = issue(budget={"day": 5})
         usage = '{"prompt_tokens":1e999,"completion_tokens":-1e999,"cost":1e999}'
-        told = json.dumps(completion("USAGE")).replace('"USAGE"', usage)
+        reply = json.dumps(completion("USAGE")).replace('"USAGE"', usage)
         kind = "application/json"
         if stream:
-            told = told.replace('"message"', '"delta"').replace('n"', 'n.chunk"', 1)
-            told, kind = f"data: {told}\n\ndata: [DONE]\n\n", "text/event-stream"
-        prompt = script(openai={"body": told, "content_type": kind})
+            reply = reply.replace('"message"', '"delta"').replace('n"', 'n.chunk"', 1)
+            reply, kind = f"data: {reply}\n\ndata: [DONE]\n\n", "text/event-stream"
+        prompt = script(openai={"body": reply, "content_type": kind})
         messages = [{"role": "user", "content": prompt}]
-        for path, asked in (
+        for path, fields in (
             ("/v1/generate", {"prompt": prompt}),
             ("/v1/chat/completions", {"messages": messages}),
         ):
-            body = asked | GPT | {"stream": stream}
+            body = fields | GPT | {"stream": stream}
             answer = admin.post(path, json=body, headers=bearer(key))
             self.check(answer, usage)
             assert "1e999" not in answer.text
-        spent = account(admin, key)["spent_day"]
+        spent = read_account(admin, key)["spent_day"]
         assert 0 < spent < 10**7
 
     def test_in_a_batch_whose_tool_has_a_large_number(
@@ -211,7 +181,7 @@ class TestWhateverIsReported:
     ) -> None:
         schema = {"type": "object", "properties": {"n": {"maximum": 2**64}}}
         tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
-        asked = {"prompt": script()} | GPT
-        body = {"requests": [asked | {"tools": [tool]}, asked]}
-        told = admin.post("/v1/batch", json=body, headers=bearer(issue()))
-        assert told.json()["summary"]["succeeded"] == 2
+        request = {"prompt": script()} | GPT
+        body = {"requests": [request | {"tools": [tool]}, request]}
+        answer = admin.post("/v1/batch", json=body, headers=bearer(issue()))
+        assert answer.json()["summary"]["succeeded"] == 2

@@ -1,0 +1,196 @@
+"""The lease client: the tokens that an isolate was granted, spent without a call to their object.
+
+Promise: nothing is spent from a lease after its term, counted from the moment at which the isolate
+sent its request, nor after the lease was given back; see limits.lease for what follows from that.
+"""
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from proxy.limits.lease_messages import MARGIN, TERM, Ask, Grant, Returns
+from proxy.limits.token_bucket import Rate
+
+BUCKETS = 10_000
+"""Buckets that an isolate knows at most; beyond, the least recently used is forgotten and its
+leases lapse."""
+FORGET = 60_000
+"""Milliseconds after which a bucket that nobody used is forgotten. More than any lease lives."""
+AHEAD = 1_000
+"""Milliseconds before its end at which a lease is given back."""
+PATIENCE = 2_000
+"""Milliseconds for which a request for more than is needed keeps the next ones from wanting more
+as well."""
+
+
+class LeaseKey(NamedTuple):
+    """What a lease is for: a bucket and, where it is a provider's, a model. What is leased for one
+    model is not spent on another."""
+
+    bucket: str
+    model: str = ""
+
+
+class Level(Struct, frozen=True):
+    """What an isolate knows of a bucket, for headers; it may lag behind."""
+
+    remaining: int
+    """Tokens: its own and those that were left in the bucket."""
+    reset: int | None
+    """Milliseconds until it is full. None: never."""
+    rate: Rate | None = None
+    """The share that is in effect; None: the configured rate is."""
+
+
+class _Lease(Struct):
+    left: int
+    until: int
+
+
+class _Holding:
+    """What an isolate holds of one bucket."""
+
+    def __init__(self, now: int) -> None:
+        self.leases: dict[int, _Lease] = {}
+        self.ended: dict[int, int] = {}
+        """Leases that were given back, and until when a doubled answer would revive them."""
+        self.used_at = now
+        self.wanted_at: int | None = None
+        """When more than the need was requested, where no answer has come yet."""
+        self.answer: Grant | None = None
+        self.answered_at = now
+        self._term_began = now
+        self._spent = self._spent_before = 0
+        """Tokens in this TERM and in the one before."""
+
+    def left(self, now: int) -> int:
+        """Tokens that may be spent."""
+        return sum(lease.left for lease in self.leases.values() if now < lease.until)
+
+    def spend(self, n: int, now: int) -> None:
+        """Spends `n`, which must be there, from the leases that end first."""
+        self._turn_term(now)
+        self._spent += n
+        for lease in sorted(self.leases.values(), key=lambda lease: lease.until):
+            if now < lease.until:
+                spent = min(n, lease.left)
+                lease.left -= spent
+                n -= spent
+
+    def demand(self, now: int) -> int:
+        """Tokens that were spent within the last TERM: this one's, and those of the one before as
+        far as it reaches back to."""
+        self._turn_term(now)
+        return self._spent + self._spent_before * (self._term_began + TERM - now) // TERM
+
+    def ending(self, now: int) -> list[int]:
+        """Leases that won't be used up."""
+        leases = self.leases.items()
+        return [id for id, lease in leases if lease.left and now >= lease.until - AHEAD]
+
+    def end(self, leases: list[int], now: int) -> Returns:
+        """Ends leases: what of them is to be given back, if it may still arrive in time."""
+        if not leases:
+            return ()
+        self.ended = {id: until for id, until in self.ended.items() if now < until}
+        returns = []
+        for id in leases:
+            lease = self.leases.pop(id)
+            self.ended[id] = lease.until
+            if now < lease.until + MARGIN:
+                returns.append((id, lease.left))
+        return tuple(returns)
+
+    def _turn_term(self, now: int) -> None:
+        passed = now - self._term_began
+        if 0 <= passed < TERM:
+            return
+        self._spent_before = self._spent if 0 <= passed < 2 * TERM else 0
+        self._spent = 0
+        self._term_began = now if self._spent_before == 0 else self._term_began + TERM
+
+
+class LeaseClient:
+    """All leases of one isolate. max_size: tokens that it requests at once at the most, unless one
+    request of a caller needs more; with 1 it sends a request for each. Moments are whole
+    milliseconds of the isolate's clock; where this steps back, leases end the sooner.
+    """
+
+    def __init__(self, isolate: str, max_size: int) -> None:
+        self._isolate = isolate
+        self._max_size = max_size
+        self._holdings: OrderedDict[LeaseKey, _Holding] = OrderedDict()
+        self._now = 0
+
+    def spend(self, key: LeaseKey, n: int, now: int) -> bool:
+        """Spends `n` tokens from what it holds; False, and none is spent, if they aren't there."""
+        holding = self._find_holding(key, now)
+        if holding.left(now) < n:
+            return False
+        holding.spend(n, now)
+        return True
+
+    def build_request(self, key: LeaseKey, rate: Rate, n: int, now: int) -> Ask:
+        """What to send to the object, at once, when `n` could not be spent. All that is held of
+        the bucket goes back with it, so it has to be sent or is lost."""
+        holding = self._find_holding(key, now)
+        want = n
+        if holding.wanted_at is None or not 0 <= now - holding.wanted_at < PATIENCE:
+            want = max(n, min(holding.demand(now), self._max_size))
+        if want > n:
+            holding.wanted_at = now
+        returns = holding.end(list(holding.leases), now)
+        return Ask(self._isolate, want, rate, n, returns, key.model)
+
+    def accept(self, key: LeaseKey, grant: Grant, sent_at: int, now: int) -> None:
+        """Takes in the answer to the request of `sent_at`. One that is late or doubled adds nothing
+        that could be spent."""
+        holding = self._find_holding(key, now)
+        holding.answer, holding.answered_at = grant, now
+        holding.wanted_at = None
+        if grant.tokens and grant.lease not in holding.leases and grant.lease not in holding.ended:
+            until = min(sent_at, now) + grant.term
+            holding.leases[grant.lease] = _Lease(grant.tokens, until)
+
+    def read_level(self, key: LeaseKey, now: int) -> Level | None:
+        """The bucket's level, as far as is known. None: no answer has come yet."""
+        holding = self._find_holding(key, now)
+        answer = holding.answer
+        if answer is None:
+            return None
+        reset = answer.reset
+        if reset is not None:
+            reset = max(0, reset - (now - holding.answered_at))
+        return Level(holding.left(now) + answer.level, reset, answer.rate)
+
+    def collect_returns(self, now: int) -> list[tuple[str, Returns]]:
+        """What to give back, by bucket: leases that are about to end with tokens unused. To be
+        called every second while there are leases. It has to be sent or is lost."""
+        self._follow_clock(now)
+        while self._holdings and now - next(iter(self._holdings.values())).used_at > FORGET:
+            self._holdings.popitem(last=False)
+        holdings = self._holdings.items()
+        returns = ((key.bucket, each.end(each.ending(now), now)) for key, each in holdings)
+        return [(bucket, unused) for bucket, unused in returns if unused]
+
+    def _find_holding(self, key: LeaseKey, now: int) -> _Holding:
+        self._follow_clock(now)
+        holding = self._holdings.get(key)
+        if holding is None:
+            holding = self._holdings[key] = _Holding(now)
+            if len(self._holdings) > BUCKETS:
+                self._holdings.popitem(last=False)
+        holding.used_at = now
+        self._holdings.move_to_end(key)
+        return holding
+
+    def _follow_clock(self, now: int) -> None:
+        """A lease must not live the longer for a clock that steps back."""
+        back = self._now - now
+        if back > 0:
+            for holding in self._holdings.values():
+                holding.used_at -= back
+                for lease in holding.leases.values():
+                    lease.until -= back
+        self._now = now

@@ -1,0 +1,101 @@
+"""What callers read of a limit that refuses, with the figures that hold now."""
+
+from proxy.core.money import to_dollars
+from proxy.core.permit import Offer, Refusal
+from proxy.core.time import format_time
+from proxy.limits.budget import Reserve, Verdict
+from proxy.limits.lease_messages import Grant
+from proxy.limits.scopes import FREE_MODELS, PROVIDER
+from proxy.limits.token_bucket import Rate
+
+UNREACHABLE = "limiter"
+"""The name of the limit that is met where an object does not answer."""
+UNPRICED = "budget_unpriced"
+"""The name of the limit that a model without a known price meets."""
+
+
+def refuse_unreachable() -> Refusal:
+    """For an object that gave no answer."""
+    return Refusal(
+        limit=UNREACHABLE, message="The limits can't be checked now. Try again.", retry_after=1
+    )
+
+
+def refuse_unpriced(offer: Offer) -> Refusal:
+    """For a model whose price is not known, where the key has a budget."""
+    return Refusal(
+        limit=UNPRICED,
+        message=f"The key has a budget, and no price is known of {offer.provider}/{offer.model}."
+        " Ask a model with a price, give this one its price in the catalogue, or let it count at"
+        " its provider's highest price with BUDGET_UNPRICED=tier_max.",
+    )
+
+
+def refuse_closed(provider: str, scope: str, wait: float | None) -> Refusal:
+    """For a provider that is left alone for some seconds, in one scope of its limits."""
+    return Refusal(
+        limit=f"provider:{provider}",
+        message=f"{provider} has asked for quiet{_name_scope(scope)}. {_say_when(wait)}",
+        retry_after=wait,
+    )
+
+
+def refuse_tokens(limit: str, rate: Rate, grant: Grant) -> Refusal:
+    """For a bucket that grants nothing. limit: its name to callers; rate: the configured one."""
+    wait = _seconds(grant.wait)
+    _, _, provider = limit.partition(":")
+    if grant.limit == "closed":
+        return refuse_closed(provider, grant.scope, wait)
+    if grant.limit == "share":
+        message = (
+            f"Rate limit exceeded: {provider} bears less{_name_scope(grant.scope)} now than is"
+            f" asked of it. This user's share of that is {_say_rate(grant.rate or rate)}, all of it"
+            f" used up, in place of the configured {_say_rate(rate)}. {_say_when(wait)}"
+        )
+    else:
+        of_what = f"of this user at {provider}" if provider else "of this key"
+        message = (
+            f"Rate limit exceeded: the requests {of_what} ({_say_rate(rate)}). {_say_when(wait)}"
+        )
+    return Refusal(limit=limit, message=message, retry_after=wait)
+
+
+def refuse_reservation(verdict: Verdict, request: Reserve) -> Refusal | None:
+    """For a key's account; None: it has granted the request."""
+    if verdict.limit is None:
+        return None
+    wait = _seconds(verdict.wait)
+    if verdict.limit == "tokens_per_minute":
+        message = (
+            f"Rate limit exceeded: the key's {verdict.quota} tokens a minute, of which"
+            f" {max(0, verdict.left)} are left. {_say_when(wait)}"
+        )
+    else:
+        left, quota = to_dollars(verdict.left), to_dollars(verdict.quota)
+        period = verdict.limit.removeprefix("budget_")
+        message = (
+            f"The key's budget of ${quota:g} a {period} does not allow this: ${left:.6f} are left,"
+            f" and the answer may cost ${to_dollars(request.nano_usd):.6f}. A lower limit of its"
+            f" tokens reserves less. The budget is renewed at {format_time(verdict.resets_at)}."
+        )
+    return Refusal(limit=verdict.limit, message=message, retry_after=wait)
+
+
+def _say_when(wait: float | None) -> str:
+    """When to come back, in seconds. None: waiting does not help."""
+    if wait is None:
+        return "It will not be admitted later either."
+    return f"Try again in {max(1, -(-wait // 1)):.0f} s."
+
+
+def _say_rate(rate: Rate) -> str:
+    return f"{rate.per_hour} requests an hour, {rate.burst} at once"
+
+
+def _name_scope(scope: str) -> str:
+    names = {PROVIDER: "", FREE_MODELS: " for its free models"}
+    return names.get(scope, f" for {scope}")
+
+
+def _seconds(ms: int | None) -> float | None:
+    return None if ms is None else ms / 1000

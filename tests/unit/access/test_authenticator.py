@@ -1,0 +1,115 @@
+"""Who is let in: the deployment's keys, issued ones, and nobody else."""
+
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from proxy.access.authenticator import hash_secret, read_authorization, require_admin
+from proxy.access.keys import LOOKUP
+from proxy.core.errors import AuthenticationFailed, PermissionDenied
+from proxy.core.principal import Principal
+from tests.unit.access.making import HERE, SECRET, Isolate
+from tests.unit.doubles import ManualClock
+from tests.unit.memory_objects import Keys, MemoryObjects
+
+
+class TestOwnKeys:
+    def test_they_need_no_waiting(self, isolate: Isolate) -> None:
+        admit = isolate.authenticator.authenticate
+        assert admit("Bearer user-key", HERE) == Principal(user="default")
+        assert admit("bearer  admin-key ", HERE) == Principal(user="admin", admin=True)
+
+    @pytest.mark.parametrize(
+        ("header", "code"),
+        [
+            (None, "missing_api_key"),
+            ("", "missing_api_key"),
+            ("Basic dXNlcg==", "invalid_api_key"),
+            ("Bearer", "invalid_api_key"),
+            ("Bearer ", "invalid_api_key"),
+            ("user-key", "invalid_api_key"),
+        ],
+    )
+    def test_headers_without_a_key(self, isolate: Isolate, header: str, code: str) -> None:
+        with pytest.raises(AuthenticationFailed) as caught:
+            isolate.authenticator.authenticate(header, HERE)
+        assert caught.value.code == code
+
+    @pytest.mark.parametrize("key", ["user-key2", "USER-KEY", "\udcff", "aep_", SECRET[:-1]])
+    async def test_other_keys(self, isolate: Isolate, key: str) -> None:
+        assert await isolate.refusal(key) == "invalid_api_key"
+
+    @pytest.mark.parametrize("key", ["user-key", "admin-key", "another", SECRET])
+    async def test_each_is_compared_with_all_of_them(
+        self, isolate: Isolate, key: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """So that the time says neither which nor how much of it is right."""
+        compared: list[str] = []
+
+        def compare(own: str, given: str) -> bool:
+            compared.append(own)
+            return own == given
+
+        monkeypatch.setattr("proxy.access.authenticator.hmac.compare_digest", compare)
+        caller = isolate.authenticator.authenticate(f"Bearer {key}", HERE)
+        waits(caller)
+        assert compared == [hash_secret("user-key"), hash_secret("admin-key")]
+
+    async def test_closed_without_any_and_says_how_to_set_one(
+        self, clock: ManualClock, objects: MemoryObjects
+    ) -> None:
+        closed = Isolate(clock, objects, ENVIRONMENT="staging")
+        with pytest.raises(AuthenticationFailed, match="wrangler secret put PROXY_API_KEY"):
+            await closed.authenticate(SECRET)
+
+    async def test_open_in_development_whatever_is_sent(
+        self, clock: ManualClock, objects: MemoryObjects, store: Keys
+    ) -> None:
+        development = Isolate(clock, objects, ENVIRONMENT="development")
+        assert (await development.authenticate(None)).user == "anonymous"
+        assert (await development.authenticate("sk-anything")).user == "anonymous"
+        assert len(store.called(LOOKUP)) == 0
+
+    async def test_only_admins_administrate(self, isolate: Isolate) -> None:
+        require_admin(await isolate.authenticate("admin-key"))
+        for key in ("user-key", SECRET):
+            with pytest.raises(PermissionDenied, match="admin token"):
+                require_admin(await isolate.authenticate(key))
+
+
+def waits(caller: Principal | Coroutine[Any, Any, Principal]) -> bool:
+    if isinstance(caller, Principal):
+        return False
+    caller.close()
+    return True
+
+
+def test_a_known_key_needs_no_waiting(isolate: Isolate) -> None:
+    assert waits(isolate.authenticator.authenticate(f"Bearer {SECRET}", HERE))
+    assert not waits(isolate.authenticator.authenticate("Bearer user-key", HERE))
+
+
+@pytest.mark.parametrize(
+    ("headers", "key"),
+    [
+        ({"x-api-key": "k"}, "k"),
+        ({"api-key": " k "}, "k"),
+        ({"authorization": "Bearer k", "x-api-key": "other", "api-key": "third"}, "k"),
+        ({"x-api-key": "k", "api-key": "other"}, "k"),
+        ({"authorization": "Bearer", "x-api-key": "k"}, "k"),
+        ({"authorization": "Bearer  ", "api-key": "k"}, "k"),
+        ({"authorization": "", "x-api-key": "", "api-key": "k"}, "k"),
+        ({"authorization": "Basic dXNlcg==", "x-api-key": "k"}, "k"),
+    ],
+)
+def test_where_a_key_may_stand(headers: dict[str, str], key: str) -> None:
+    given = read_authorization(headers)
+    assert given is not None
+    scheme, _, found = given.partition(" ")
+    assert (scheme.lower(), found.strip()) == ("bearer", key)
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Basic x"}, {"x-api-key": " "}])
+def test_what_is_no_key_is_told_as_before(headers: dict[str, str]) -> None:
+    assert read_authorization(headers) == headers.get("authorization")

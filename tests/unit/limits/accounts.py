@@ -1,0 +1,28 @@
+"""Moments, and requests to a key's account."""
+
+from datetime import UTC, datetime
+
+from hypothesis import strategies as st
+
+from proxy.limits.budget import Account, Reserve, Terms
+
+LIFETIME = 900_000
+IDS = st.sampled_from("abcdef")
+
+
+def at(*moment: int) -> int:
+    """A moment of UTC in milliseconds: year, month, day, and as much of the time as is not 0."""
+    year, month, day, hour, minute, second = (*moment, 0, 0, 0)[:6]
+    date = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    return round(date.timestamp() * 1000)
+
+
+NOON = at(2024, 2, 28, 12)
+
+
+def reservation(id: str = "a", tokens: int = 0, nano_usd: int = 0, **terms: int | None) -> Reserve:
+    return Reserve(id=id, tokens=tokens, nano_usd=nano_usd, terms=Terms(**terms), lifetime=LIFETIME)
+
+
+def granted(account: Account, request: Reserve, now: int) -> bool:
+    return account.reserve(request, now).limit is None

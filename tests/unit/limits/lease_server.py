@@ -1,0 +1,56 @@
+"""A lease server to put to the test."""
+
+from hypothesis import strategies as st
+
+from proxy.limits.lease import LeasedBucket
+from proxy.limits.lease_messages import TERM, Ask, Grant, Returns
+from proxy.limits.token_bucket import Rate
+
+NOW = 1_700_000_000_000
+HOUR = 3_600_000
+SECONDLY = Rate(burst=10, per_hour=3600)
+
+
+class Server:
+    """A leased bucket with a clock that is turned by hand."""
+
+    def __init__(self, rate: Rate = SECONDLY) -> None:
+        self.bucket = LeasedBucket(NOW)
+        self.rate = rate
+        self.now = NOW
+
+    def grant(
+        self,
+        need: int = 1,
+        want: int = 0,
+        isolate: str = "a",
+        returns: Returns = (),
+        model: str = "m",
+    ) -> Grant:
+        request = Ask(isolate, max(want, need), self.rate, need, returns, model)
+        return self.bucket.ask(request, self.now)
+
+    def empty(self) -> Grant:
+        grant = self.grant(need=self.rate.burst)
+        assert grant.tokens == self.rate.burst
+        return grant
+
+    def level(self) -> int:
+        return self.bucket.show(self.now).level
+
+    def later(self, state: bytes, after: int, need: int) -> int:
+        """What it would grant to another isolate that needs so many then."""
+        other = LeasedBucket(self.now, state)
+        return other.ask(Ask("other", need, self.rate, need, (), "m"), self.now + after).tokens
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 3 * TERM),
+        st.integers(1, 12),
+        st.integers(1, 12),
+        st.integers(0, 12),
+        st.sampled_from("abc"),
+    ),
+    max_size=12,
+)

@@ -1,0 +1,134 @@
+"""The objects of the limits through App.handle: out of reach, and as operators see them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from proxy.core.principal import Budget, Limits
+from proxy.limits.lease_messages import TAKE, Ask, Grant
+from tests.unit.doubles import LoopClock, in_no_time
+from tests.unit.routing.test_manager import whole
+from tests.unit.serving.limited import ADMIN, ANYONE, KEYED, OFF, Limited, house
+from tests.unit.serving.test_chat import GROQ, by_host
+
+
+class TestFaults:
+    @pytest.mark.parametrize(("choice", "status"), [("open", 200), ("closed", 503)])
+    @pytest.mark.parametrize("fault", ["down", "silent"])
+    @pytest.mark.parametrize("part", ["buckets", "accounts"])
+    def test_an_object_out_of_reach(self, choice: str, status: int, fault: str, part: str) -> None:
+        @in_no_time
+        async def check() -> None:
+            key = {"budget": Budget(day=10**9)}
+            replies = by_host(openai=whole("Hi!"))
+            limited = Limited(replies, LoopClock(), key=key, env={"LIMITER_ON_ERROR": choice})
+            setattr(getattr(limited, part), fault, True)
+            answer = await limited.keyed()
+            assert answer.status == status
+            assert "limiter unreachable" in limited.events("error")
+            if status == 503:
+                assert answer.json["error"]["limit"] == "limiter"
+
+        check()
+
+    @pytest.mark.parametrize(("choice", "status"), [("open", 200), ("closed", 503)])
+    @pytest.mark.parametrize("part", ["buckets", "accounts"])
+    def test_one_that_hangs_costs_one_request_its_time(
+        self, choice: str, status: int, part: str
+    ) -> None:
+        @in_no_time
+        async def check() -> None:
+            replies = by_host(openai=lambda _: whole("Hi!"), groq=lambda _: whole("Hi!"))
+            settings = GROQ | {"LIMITER_ON_ERROR": choice, "ADMIN_TOKEN": "admin"}
+            key = {"budget": Budget(day=10**12)}
+            limited = Limited(replies, LoopClock(), key=key, env=settings)
+            await limited.keyed(**ANYONE)
+            objects = getattr(limited, part)
+            objects.silent = True
+            loop = asyncio.get_running_loop()
+            began, calls = loop.time(), len(objects.calls)
+            for _ in range(20):
+                assert (await limited.ask(headers=KEYED, **ANYONE)).status == status
+            assert loop.time() - began == pytest.approx(1)
+            assert len(objects.calls) == calls + 1
+            await asyncio.sleep(5)
+            began = loop.time()
+            for _ in range(20):
+                await limited.ask(headers=KEYED, **ANYONE)
+            assert loop.time() - began == pytest.approx(1)
+            objects.silent = False
+            await asyncio.sleep(5)
+            assert (await limited.keyed(**ANYONE)).status == 200
+            assert (await limited.keyed(**ANYONE)).status == 200
+            await limited.settle()
+
+        check()
+
+    @in_no_time
+    async def test_a_users_bucket_that_hangs_opens_nobody_elses(self) -> None:
+        replies = by_host(openai=lambda _: whole("Hi!"))
+        limited = Limited(
+            replies,
+            LoopClock(),
+            env={"RATE_LIMIT_BURST": "2", "RATE_LIMIT_PER_HOUR": "1", "ADMIN_TOKEN": "admin"},
+        )
+
+        async def hanging(name: str, _: Ask, take: Callable[[], Awaitable[Grant]]) -> Grant:
+            if name == "openai:ann":
+                await asyncio.sleep(10_000)
+            return await take()
+
+        limited.buckets.wrap(TAKE, hanging)
+        statuses = []
+        for _ in range(4):
+            assert (await limited.ask(headers=KEYED, **OFF)).status == 200
+            statuses.append((await limited.ask(headers=ADMIN, **OFF)).status)
+        assert statuses == [200, 200, 429, 429]
+
+
+@pytest.mark.parametrize(
+    ("query", "holds"),
+    [
+        ("provider=openai&user=ann", "level"),
+        ("provider=openai&key=key_1", "level"),
+        ("key=key_1", "spentDay"),
+        ("provider=openai", "users"),
+    ],
+)
+async def test_operators_see_and_reset_limits(query: str, holds: str) -> None:
+    limited = house(key={"limits": Limits(burst=1, per_hour=1), "budget": Budget(day=10**9)})
+    await limited.keyed(maxTokens=10)
+
+    shown = await limited.operate("GET", f"/admin/limits?{query}")
+    assert shown.status == 200
+    assert any(holds.lower() in name.lower().replace("_", "") for name in shown.json)
+    assert (await limited.operate("DELETE", f"/admin/limits?{query}")).status == 204
+    if "&" in query:
+        assert (await limited.keyed(**OFF, maxTokens=10)).status == 200
+
+
+@pytest.mark.parametrize("query", ["provider=openai&user=ann", "key=key_1", "provider=openai"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("fault", ["down", "silent"])
+def test_operators_learn_of_limits_out_of_reach(query: str, method: str, fault: str) -> None:
+    @in_no_time
+    async def check() -> None:
+        limited = Limited(by_host(openai=whole("Hi!")), LoopClock())
+        for objects in (limited.buckets, limited.accounts, limited.pools):
+            setattr(objects, fault, True)
+        response = await asyncio.wait_for(limited.operate(method, f"/admin/limits?{query}"), 10)
+        assert response.status == 503
+        assert response.headers["retry-after"] == "1"
+        assert "limiter unreachable" in limited.events("error")
+
+    check()
+
+
+@pytest.mark.parametrize("name", ["user", "key"])
+async def test_a_name_that_nobody_can_have_is_refused(name: str) -> None:
+    limited = house()
+    query = f"{'provider=openai&' if name == 'user' else ''}{name}={'x' * 257}"
+    response = await limited.operate("GET", f"/admin/limits?{query}")
+    assert response.status == 400
+    assert response.json["error"]["message"].startswith(f"{name}:")
