@@ -120,9 +120,8 @@ def check_format(wanted: ResponseFormat | None, path: str) -> None:
     if wanted is None:
         return
     if wanted.type not in FORMATS:
-        told = f"There is no {wanted.type[:40]!r}"
-        reason = f"{told}; use json_schema with a schema, json_object or text"
-        raise invalid(f"{path}.type", reason)
+        use = "use json_schema with a schema, json_object or text"
+        raise invalid(f"{path}.type", f"There is no {wanted.type[:40]!r}; {use}")
     if wanted.type != "json_schema":
         return
     if wanted.json_schema is None:

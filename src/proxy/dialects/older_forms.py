@@ -96,8 +96,8 @@ def with_changes(body: B, fields: dict[str, Raw], changed: dict[str, Any]) -> B 
     if not changed:
         return body
     values = {name: piece(raw) for name, raw in fields.items()} | changed
-    told = splice.encode({name: value for name, value in values.items() if value is not None})
-    return told if isinstance(told, bytes) else b"".join(told)
+    data = splice.encode({name: value for name, value in values.items() if value is not None})
+    return data if isinstance(data, bytes) else b"".join(data)
 
 
 def _tools_of(fields: dict[str, Raw]) -> dict[str, Any]:
@@ -192,5 +192,5 @@ def _read(decoder: msgspec.json.Decoder[T], raw: Raw) -> T | None:
 
 
 def _encode(value: Any) -> Raw | Piece:
-    told = splice.encode(value)
-    return Raw(told) if isinstance(told, bytes) else Piece(*told)
+    data = splice.encode(value)
+    return Raw(data) if isinstance(data, bytes) else Piece(*data)

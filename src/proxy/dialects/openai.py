@@ -1,6 +1,6 @@
 """OpenAI's dialect: POST /v1/chat/completions, /v1/embeddings, GET /v1/models.
 
-Whatever a provider already told in this dialect goes on as the same bytes; the rest is
+What a provider has sent in this dialect goes on as the same bytes; the rest is
 rendered in OpenAI's form, so that its SDKs read it. Requests are read in openai_request.
 
 Errors come in OpenAI's envelope. The SDKs choose their exception by the HTTP status; what
@@ -136,13 +136,13 @@ def embeddings(embeddings: Embeddings, served: Served) -> bytes:
         {"object": "embedding", "index": index, "embedding": vector}
         for index, vector in enumerate(embeddings.vectors)
     ]
-    told = {
+    body = {
         "object": "list",
         "data": data,
         "model": embeddings.model or served.model,
         "usage": {"prompt_tokens": used, "total_tokens": used},
     }
-    return msgspec.json.encode(told)
+    return msgspec.json.encode(body)
 
 
 def models(entries: Iterable[ModelEntry]) -> bytes:
@@ -158,9 +158,9 @@ def model(entry: ModelEntry) -> bytes:
 class Writer:
     """Writes one stream.
 
-    When the caller asked for usage it gets what OpenAI promises, whatever the provider does:
-    `usage` is null in every chunk but one, which comes last and holds no choice. Where nobody
-    told the usage, there is no such chunk.
+    A caller that wants usage gets what OpenAI promises, whatever the provider does: `usage` is null
+    in every chunk but one, which comes last and holds no choice. Where the usage is not known,
+    there is no such chunk.
     """
 
     def __init__(self, call: Call, served: Served) -> None:
@@ -195,7 +195,7 @@ class Writer:
         return self._choice(delta, finish_reason, chunk.logprobs, form)
 
     def done(self, answer: Answer, served: Served) -> bytes:
-        """The end of a complete answer: the usage, if it was asked for, and `[DONE]`."""
+        """The end of a complete answer: the usage, if the caller wants it, and `[DONE]`."""
         if not self._include_usage:
             return DONE
         if self._closing is not None:
@@ -216,16 +216,16 @@ class Writer:
         if not self._include_usage or chunk.usage is None:
             return b"" if chunk.usage_only else frame(raw)
         event = _FIELDS.decode(raw)  # unread: a number may be any
-        told = event.get("usage", _NULL) != _NULL
-        if told and chunk.usage.total >= self._closing_total:
+        has_usage = event.get("usage", _NULL) != _NULL
+        if has_usage and chunk.usage.total >= self._closing_total:
             self._closing_total = chunk.usage.total
             self._closing = msgspec.json.encode({**event, "choices": []})
         if chunk.usage_only:
             return b""
-        return frame(msgspec.json.encode({**event, "usage": None}) if told else raw)
+        return frame(msgspec.json.encode({**event, "usage": None}) if has_usage else raw)
 
     def _take(self, form: Form) -> None:
-        """Takes note of what stands in every chunk from now on."""
+        """Keeps what stands in every chunk from now on."""
         self._constant |= form.constant
         if form.reasoning or form.inline:
             self._reasoning = form.reasoning
@@ -273,9 +273,9 @@ class Writer:
 writer = Writer
 
 
-def _finish_reason(told: str | None, functions: bool) -> str | None:
+def _finish_reason(reason: str | None, functions: bool) -> str | None:
     """functions: as in Call."""
-    return _FUNCTION_CALL if functions and told == "tool_calls" else told
+    return _FUNCTION_CALL if functions and reason == "tool_calls" else reason
 
 
 def _tool_call_delta(call: ToolCallDelta) -> dict[str, Any]:
@@ -292,24 +292,24 @@ def _tool_call_delta(call: ToolCallDelta) -> dict[str, Any]:
 
 
 def _usage(answer: Answer) -> dict[str, Any]:
-    """The usage as its provider told it in this dialect, or in OpenAI's words."""
+    """The usage as its provider has sent it in this dialect, or in OpenAI's words."""
     if answer.form and answer.form.usage:
         return answer.form.usage
     usage = answer.usage or Usage()
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "prompt_tokens": usage.input,
         "completion_tokens": usage.output,
         "total_tokens": usage.total,
     }
     if usage.cached is not None:
-        told["prompt_tokens_details"] = {"cached_tokens": usage.cached}
+        fields["prompt_tokens_details"] = {"cached_tokens": usage.cached}
     if usage.reasoning is not None:
-        told["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
-    return told
+        fields["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
+    return fields
 
 
 def _error(error: ProxyError, request_id: str) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "message": error.message,
         "type": _TYPES.get(error.type, "invalid_request_error"),
         "param": error.param,
@@ -319,15 +319,15 @@ def _error(error: ProxyError, request_id: str) -> dict[str, Any]:
         "request_id": request_id,
     }
     if error.limit is not None:
-        told["limit"] = error.limit
+        fields["limit"] = error.limit
     if error.attempts:
-        told["attempts"] = error.attempts
-    return told
+        fields["attempts"] = error.attempts
+    return fields
 
 
 def _code(error: ProxyError) -> str | None:
-    """The code of an error that brings none of its own. A provider's 404 is about the model:
-    the proxy chose the path."""
+    """The code of an error that has none of its own. A provider's 404 is about the model: the proxy
+    chose the path."""
     if error.type == "not_found" and (error.param == "model" or error.source == "provider"):
         return "model_not_found"
     return _CODES.get(error.type, error.type)

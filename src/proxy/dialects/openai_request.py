@@ -1,4 +1,4 @@
-"""What callers of OpenAI's dialect ask: chat completions and embeddings.
+"""What callers of OpenAI's dialect request: chat completions and embeddings.
 
 Beside OpenAI's fields stand the proxy's own (`provider`, `fallback`, `strategy`, `cache`,
 `timeout`), LiteLLM's `cache` object and OpenRouter's `models` and `provider` object. Fields
@@ -51,7 +51,7 @@ _SORTS: dict[str, Strategy] = {
 
 
 class _Provider(Struct, frozen=True):
-    """OpenRouter's `provider` object, as far as it says who shall answer. Its other fields
+    """OpenRouter's `provider` object, as far as it chooses providers. Its other fields
     (`data_collection`, `zdr`, …) are promises that OpenRouter alone can keep: see `_vendors`."""
 
     order: reading.Names | None = None
@@ -62,7 +62,7 @@ class _Provider(Struct, frozen=True):
 
 
 class _Steering(Struct, frozen=True, kw_only=True):
-    """Who shall answer. All but `model` are the proxy's own fields."""
+    """The choice of providers. All but `model` are the proxy's own fields."""
 
     model: reading.Name | None = None
     models: reading.Names | None = None
@@ -92,7 +92,7 @@ class _StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class _Chat(_Steering, frozen=True, kw_only=True):
+class _ChatBody(_Steering, frozen=True, kw_only=True):
     """The body of a chat completion. null is the same as a field that is not there."""
 
     messages: Messages
@@ -122,7 +122,7 @@ class _Chat(_Steering, frozen=True, kw_only=True):
 _Tokens = list[Annotated[int, Meta(ge=0)]]
 
 
-class _Embed(_Steering, frozen=True, kw_only=True):
+class _EmbeddingBody(_Steering, frozen=True, kw_only=True):
     """The body of a request for embeddings."""
 
     input: str | list[str | Annotated[int, Meta(ge=0)] | _Tokens]
@@ -132,16 +132,16 @@ class _Embed(_Steering, frozen=True, kw_only=True):
     metadata: reading.Metadata | None = None
 
 
-_CHAT = msgspec.json.Decoder(_Chat)
-_EMBED = msgspec.json.Decoder(_Embed)
+_CHAT = msgspec.json.Decoder(_ChatBody)
+_EMBED = msgspec.json.Decoder(_EmbeddingBody)
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _ANY = msgspec.json.Decoder()
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 _OWN = frozenset(_Steering.__struct_fields__) - {"model"} | {"cache", "metadata"}
 _TRUE = Raw(b"true")
-_KNOWN_IN_CHAT = frozenset(_Chat.__struct_fields__)
-_KNOWN_IN_EMBED = frozenset(_Embed.__struct_fields__)
+_KNOWN_IN_CHAT = frozenset(_ChatBody.__struct_fields__)
+_KNOWN_IN_EMBED = frozenset(_EmbeddingBody.__struct_fields__)
 
 
 def parse_chat(body: bytes) -> Call:
@@ -162,49 +162,55 @@ def parse_chat(body: bytes) -> Call:
 
 def _call(body: bytes, fields: dict[str, Raw], functions: bool) -> Call:
     """The call that a body in today's form makes. functions: as in Call."""
-    ask = reading.decode(_CHAT, body)
-    tools = ask.tools or ()
-    _check(ask, fields)
+    request = reading.decode(_CHAT, body)
+    _check(request, fields)
     extra = _unknown(fields, _KNOWN_IN_CHAT)
-    choice = ask.tool_choice
-    if isinstance(choice, NamedChoice) and not choice.is_one_tool:
-        extra["tool_choice"] = fields["tool_choice"]  # allowed_tools, hosted tools
-        choice = None
     # OpenAI takes metadata only for what it stores; else it labels the request for the proxy.
     own = _OWN
-    if ask.metadata and extra.get("store") == _TRUE:
+    if request.metadata and extra.get("store") == _TRUE:
         extra["metadata"] = fields["metadata"]
         own = _OWN - {"metadata"}
     return Call(
-        chat=ChatRequest(
-            messages=ask.messages,
-            stream=bool(ask.stream),
-            max_tokens=ask.max_completion_tokens or ask.max_tokens,
-            temperature=ask.temperature,
-            top_p=ask.top_p,
-            stop=reading.stops(ask.stop),
-            seed=ask.seed,
-            frequency_penalty=ask.frequency_penalty,
-            presence_penalty=ask.presence_penalty,
-            logprobs=ask.logprobs,
-            top_logprobs=ask.top_logprobs,
-            tools=tools,
-            tool_choice=check_choice(choice, tools, "tool_choice"),
-            parallel_tool_calls=ask.parallel_tool_calls,
-            response_format=ask.response_format,
-            reasoning_effort=ask.reasoning_effort,
-            vendors=_vendors(ask, fields),
-            extra=extra,
-            raw_messages=raw_messages(fields["messages"]),
-            raw_tools=fields["tools"] if tools else None,
-            body=body if own.isdisjoint(fields) else None,
-        ),
-        routing=_routing(ask),
-        cache=_cache(ask.cache or _Cache()),
-        user=ask.user or None,
-        metadata=reading.labels(ask.metadata),
-        include_usage=bool(ask.stream_options and ask.stream_options.include_usage),
+        chat=_chat(request, fields, extra, body if own.isdisjoint(fields) else None),
+        routing=_routing(request),
+        cache=_cache(request.cache or _Cache()),
+        user=request.user or None,
+        metadata=reading.labels(request.metadata),
+        include_usage=bool(request.stream_options and request.stream_options.include_usage),
         functions=functions,
+    )
+
+
+def _chat(
+    request: _ChatBody, fields: dict[str, Raw], extra: dict[str, Raw], body: bytes | None
+) -> ChatRequest:
+    """The request for a model. body: what may go on as it is."""
+    tools, choice = request.tools or (), request.tool_choice
+    if isinstance(choice, NamedChoice) and not choice.is_one_tool:
+        extra["tool_choice"] = fields["tool_choice"]  # allowed_tools, hosted tools
+        choice = None
+    return ChatRequest(
+        messages=request.messages,
+        stream=bool(request.stream),
+        max_tokens=request.max_completion_tokens or request.max_tokens,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        stop=reading.stops(request.stop),
+        seed=request.seed,
+        frequency_penalty=request.frequency_penalty,
+        presence_penalty=request.presence_penalty,
+        logprobs=request.logprobs,
+        top_logprobs=request.top_logprobs,
+        tools=tools,
+        tool_choice=check_choice(choice, tools, "tool_choice"),
+        parallel_tool_calls=request.parallel_tool_calls,
+        response_format=request.response_format,
+        reasoning_effort=request.reasoning_effort,
+        vendors=_vendors(request, fields),
+        extra=extra,
+        raw_messages=raw_messages(fields["messages"]),
+        raw_tools=fields["tools"] if tools else None,
+        body=body,
     )
 
 
@@ -212,30 +218,30 @@ def parse_embeddings(body: bytes) -> EmbeddingRequest:
     """Reads and validates a request for embeddings. Raises InvalidRequest, its message naming
     the field."""
     reading.check(body)
-    ask = reading.decode(_EMBED, body)
+    request = reading.decode(_EMBED, body)
     fields = _FIELDS.decode(body)
     return EmbeddingRequest(
-        input=_inputs(ask.input),
-        listed=isinstance(ask.input, list) and not isinstance(ask.input[0], int),
-        vendors=_vendors(ask, fields),
-        routing=_routing(ask),
-        dimensions=ask.dimensions,
-        base64=ask.encoding_format == "base64",
-        user=ask.user or None,
-        metadata=reading.labels(ask.metadata),
+        input=_inputs(request.input),
+        listed=isinstance(request.input, list) and not isinstance(request.input[0], int),
+        vendors=_vendors(request, fields),
+        routing=_routing(request),
+        dimensions=request.dimensions,
+        base64=request.encoding_format == "base64",
+        user=request.user or None,
+        metadata=reading.labels(request.metadata),
         extra=_unknown(fields, _KNOWN_IN_EMBED),
     )
 
 
-def _check(ask: _Chat, fields: dict[str, Raw]) -> None:
-    if ask.n not in (None, 1):
+def _check(request: _ChatBody, fields: dict[str, Raw]) -> None:
+    if request.n not in (None, 1):
         raise invalid("n", "Only 1 is supported; send the request as often as you want answers")
-    old_limit, limit = ask.max_tokens, ask.max_completion_tokens
+    old_limit, limit = request.max_tokens, request.max_completion_tokens
     if old_limit is not None and limit is not None and old_limit != limit:
         raise invalid("max_tokens", "Differs from max_completion_tokens; give one of them")
-    check_messages(ask.messages)
-    check_tools(ask.tools or ())
-    check_format(ask.response_format, "response_format")
+    check_messages(request.messages)
+    check_tools(request.tools or ())
+    check_format(request.response_format, "response_format")
     if "response_format" in fields:  # what is not known in it goes on too
         reading.decode(_ANY, fields["response_format"], at="response_format")
 
@@ -249,46 +255,46 @@ def _unknown(fields: dict[str, Raw], known: frozenset[str]) -> dict[str, Raw]:
     return unknown
 
 
-def _routing(ask: _Steering) -> Routing:
-    wish = ask.provider if isinstance(ask.provider, _Provider) else _Provider()
+def _routing(request: _Steering) -> Routing:
+    wish = request.provider if isinstance(request.provider, _Provider) else _Provider()
     sort = wish.sort if isinstance(wish.sort, str) else None
-    names = (ask.model, *(ask.models or ()))
+    names = (request.model, *(request.models or ()))
     model, *others = dict.fromkeys(name for name in names if name) or ("auto",)
-    fallback = True if ask.fallback is None else ask.fallback
+    fallback = True if request.fallback is None else request.fallback
     return Routing(
         model=model,
         models=tuple(others),
-        provider=ask.provider if isinstance(ask.provider, str) else None,
-        strategy=ask.strategy or (_SORTS[sort] if sort else None),
+        provider=request.provider if isinstance(request.provider, str) else None,
+        strategy=request.strategy or (_SORTS[sort] if sort else None),
         fallback=False if wish.allow_fallbacks is False else fallback,
-        timeout_ms=ask.timeout,
+        timeout_ms=request.timeout,
         order=wish.order or (),
         only=wish.only or (),
         ignore=wish.ignore or (),
     )
 
 
-def _vendors(ask: _Steering, fields: dict[str, Raw]) -> str | None:
+def _vendors(request: _Steering, fields: dict[str, Raw]) -> str | None:
     """What OpenRouter's `provider` object holds beside its lists, the keys in order; None where
     it holds nothing else."""
-    if not isinstance(ask.provider, _Provider):
+    if not isinstance(request.provider, _Provider):
         return None
     given = reading.decode(_OBJECT, fields["provider"], at="provider")
     rest = {k: v for k, v in given.items() if k not in _LISTS and v is not None}
-    told = msgspec.json.encode(rest, order="sorted").decode() if rest else None
-    if told and len(told) > VENDOR_FIELDS:
+    text = msgspec.json.encode(rest, order="sorted").decode() if rest else None
+    if text and len(text) > VENDOR_FIELDS:
         raise invalid("provider", f"Expected fields of at most {VENDOR_FIELDS} characters")
-    return told
+    return text
 
 
-def _cache(ask: _Cache) -> CacheControl:
-    mode = ask.mode or "default"
+def _cache(wanted: _Cache) -> CacheControl:
+    mode = wanted.mode or "default"
     return CacheControl(
-        ttl=ask.ttl,
-        mode="refresh" if ask.no_cache and mode == "default" else mode,
-        store=not ask.no_store,
-        max_age=ask.s_maxage,
-        namespace=ask.namespace,
+        ttl=wanted.ttl,
+        mode="refresh" if wanted.no_cache and mode == "default" else mode,
+        store=not wanted.no_store,
+        max_age=wanted.s_maxage,
+        namespace=wanted.namespace,
     )
 
 

@@ -1,7 +1,7 @@
 """Reads callers' JSON: whatever the bytes are, a typed Struct or an InvalidRequest comes out.
 
 The limits stand in the types, so that msgspec checks them while it decodes; its errors are
-told with the field's path as the caller wrote it (`messages[0].content[1].type`), which is
+worded with the field's path as the caller wrote it (`messages[0].content[1].type`), which is
 also the error's `param`.
 """
 
@@ -42,7 +42,7 @@ _AT = re.compile(r"(.*) - at `(?:key` in `)?\$(.*)`", re.DOTALL)
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
 _STEP = 64 * 1024
 _LONGEST = 200
-"""Characters of a path or a reason that are told: they quote the caller, at any length."""
+"""Characters of a path or a reason that an error shows: they quote the caller, at any length."""
 
 
 def invalid(path: str, reason: str) -> InvalidRequest:
@@ -88,12 +88,12 @@ def decode(decoder: msgspec.json.Decoder[T], text: Text, at: str = "") -> T:
 def labels(metadata: dict[str, Any] | None) -> dict[str, str]:
     """Metadata as labels: a text stays, any other value becomes its compact JSON. Raises
     InvalidRequest for JSON that is too long."""
-    told: dict[str, str] = {}
+    kept: dict[str, str] = {}
     for name, value in (metadata or {}).items():
-        told[name] = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        if len(told[name]) > LABEL_LENGTH:
+        kept[name] = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        if len(kept[name]) > LABEL_LENGTH:
             raise invalid(f"metadata.{name}", f"Expected JSON of length <= {LABEL_LENGTH}")
-    return told
+    return kept
 
 
 def stops(stop: str | tuple[str, ...] | None) -> tuple[str, ...]:

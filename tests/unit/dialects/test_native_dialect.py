@@ -26,7 +26,7 @@ from proxy.core.chat import (
 )
 from proxy.core.errors import InvalidRequest, ProxyError, RateLimitExceeded
 from proxy.core.sse import Parser
-from proxy.dialects import native
+from proxy.dialects import native, native_request
 from proxy.dialects.contract import Dialect
 
 DIALECT: Dialect = native
@@ -151,7 +151,7 @@ def test_everything_that_can_be_said() -> None:
 
 
 def test_null_is_not_said() -> None:
-    names = native._Ask.__struct_encode_fields__
+    names = native_request._Body.__struct_encode_fields__
     assert parse(**{**dict.fromkeys(names), "prompt": "Hi"}) == parse(prompt="Hi")
     assert parse(prompt="Hi", user="", tools=[]) == parse(prompt="Hi")
 

@@ -1,0 +1,148 @@
+"""Reads requests in the proxy's own dialect: POST /v1/generate.
+
+Messages, tools, toolChoice and responseFormat have OpenAI's forms; everything else is named
+in camelCase. An unknown field is an error, so that a mistyped one is not silently ignored.
+"""
+
+import re
+
+import msgspec
+from msgspec import Raw, Struct
+
+from proxy.core.chat import (
+    CacheControl,
+    CacheMode,
+    Call,
+    ChatRequest,
+    Message,
+    ResponseFormat,
+    Routing,
+    Strategy,
+)
+from proxy.core.errors import InvalidRequest
+from proxy.core.nesting import Text
+from proxy.dialects import older_forms, reading
+from proxy.dialects.messages import (
+    Choice,
+    Messages,
+    Tools,
+    check_choice,
+    check_format,
+    check_messages,
+    check_tools,
+    raw_messages,
+)
+from proxy.dialects.reading import invalid
+
+
+class _Cache(Struct, frozen=True, forbid_unknown_fields=True):
+    ttl: reading.Seconds | None = None
+    mode: CacheMode = "default"
+
+
+class _Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """The body of a request. null is the same as a field that is not there."""
+
+    prompt: str | None = None
+    messages: Messages | None = None
+    system: str | None = None
+    provider: reading.Name | None = None
+    model: reading.Name | None = None
+    max_tokens: reading.Count | None = None
+    temperature: reading.Temperature | None = None
+    top_p: reading.Share | None = None
+    stop: reading.Stop | None = None
+    seed: reading.Seed | None = None
+    stream: bool | None = None
+    tools: Tools | None = None
+    tool_choice: Choice | None = None
+    response_format: ResponseFormat | None = None
+    strategy: Strategy | None = None
+    fallback: bool | reading.Names | None = None
+    cache: _Cache | None = None
+    user: reading.Label | None = None
+    metadata: reading.Metadata | None = None
+    timeout: reading.Milliseconds | None = None
+
+
+class _Raws(Struct, frozen=True):
+    messages: Raw = Raw()
+    tools: Raw = Raw()
+
+
+_REASONING = re.compile(rb'"reasoningDetails"\s*:')
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_BODY = msgspec.json.Decoder(_Body)
+_RAWS = msgspec.json.Decoder(_Raws)
+
+
+def parse_chat(body: Text) -> Call:
+    """Reads and validates a request. Raises InvalidRequest, its message naming the field."""
+    reading.check(body)
+    raws = reading.decode(_RAWS, body)
+    turns = older_forms.modernize_messages(raws.messages)
+    if turns is not raws.messages:
+        body = older_forms.with_changes(body, reading.decode(_FIELDS, body), {"messages": turns})
+        reading.check(body)
+        raws = reading.decode(_RAWS, body)
+    request = reading.decode(_BODY, body)
+    cache = request.cache or _Cache()
+    return Call(
+        chat=_chat(request, raws),
+        routing=Routing(
+            model=request.model or "auto",
+            provider=request.provider,
+            strategy=request.strategy,
+            fallback=True if request.fallback is None else request.fallback,
+            timeout_ms=request.timeout,
+        ),
+        cache=CacheControl(ttl=cache.ttl, mode=cache.mode),
+        user=request.user or None,
+        metadata=reading.labels(request.metadata),
+    )
+
+
+def _chat(request: _Body, raws: _Raws) -> ChatRequest:
+    tools = request.tools or ()
+    check_tools(tools)
+    check_format(request.response_format, "responseFormat")
+    messages, raw = _conversation(request, raws.messages)
+    return ChatRequest(
+        messages=messages,
+        stream=bool(request.stream),
+        max_tokens=request.max_tokens,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        stop=reading.stops(request.stop),
+        seed=request.seed,
+        tools=tools,
+        tool_choice=check_choice(request.tool_choice, tools, "toolChoice"),
+        response_format=request.response_format,
+        raw_messages=tuple(_as_openai(text) if _REASONING.search(text) else text for text in raw),
+        raw_tools=raws.tools.copy() if tools else None,  # does not keep the whole body
+    )
+
+
+def _conversation(request: _Body, raw: Raw) -> tuple[tuple[Message, ...], tuple[Raw, ...]]:
+    """The messages, the system prompt before them, and the bytes of each."""
+    if request.prompt is not None and request.messages is not None:
+        raise InvalidRequest("prompt, messages: Give one of them, not both", param="prompt")
+    system = (Message(role="system", content=request.system),) if request.system else ()
+    if request.messages is not None:
+        check_messages(request.messages)
+        own = tuple(Raw(msgspec.json.encode(message)) for message in system)
+        return system + request.messages, own + raw_messages(raw)
+    if request.prompt is None:
+        raise invalid("prompt", "Missing; give prompt or messages")
+    if not request.prompt or request.prompt.isspace():
+        raise invalid("prompt", "Must not be empty")
+    return (*system, Message(role="user", content=request.prompt)), ()
+
+
+def _as_openai(message: Raw) -> Raw:
+    """A message with `reasoningDetails`, as answers call them, under OpenRouter's name for them."""
+    fields = _FIELDS.decode(message)
+    details = fields.pop("reasoningDetails", None)
+    if details is None:
+        return message
+    return Raw(msgspec.json.encode({"reasoning_details": details} | fields))
