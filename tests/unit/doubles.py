@@ -13,7 +13,7 @@ from proxy.core.chat import Cost, Usage
 from proxy.core.errors import ClientGone, Fault, FaultKind
 from proxy.core.permit import Offer, Refusal, Reservation
 from proxy.core.ports import URL, Defer, Outgoing, Ports
-from proxy.core.principal import Grant
+from proxy.core.principal import ModelGrant
 from tests.unit.memory_objects import MemoryObjects
 
 
@@ -77,7 +77,7 @@ class Unlimited:
     given first, one a charge."""
 
     def __init__(self, *refusals: Refusal | None) -> None:
-        self.grant = Grant()
+        self.grant = ModelGrant()
         self.user = "ann"
         self.defer: Defer = lambda work: work.close()
         self.lost = 0

@@ -17,7 +17,7 @@ from msgspec import Struct
 from proxy.access.keys import LIST_PREFIXES, LOOKUP, PREFIX, STORE, Lookup
 from proxy.access.wrong_keys import find_network
 from proxy.core.circuit import Circuit
-from proxy.core.errors import AuthenticationFailed, InternalError, RateLimitExceeded
+from proxy.core.errors import AuthenticationFailed, RateLimitExceeded, Unavailable
 from proxy.core.ports import Clock, Log, Objects
 from proxy.core.principal import Principal
 from proxy.core.rpc import Method
@@ -156,9 +156,8 @@ class KeyCache:
             return await self._circuit.call("keys", work, STORE_SECONDS)
         except Exception as error:  # nobody is let in unseen
             self._log("error", "key store unreachable", error=repr(error)[:500])
-            raise InternalError(
+            raise Unavailable(
                 "The keys can't be reached now. Try again.",
-                status=503,
                 code="key_store_unreachable",
                 retry_after=1,
             ) from None

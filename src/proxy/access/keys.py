@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from proxy.access.wrong_keys import WrongKeys
-from proxy.core.principal import Budget, Grant, Limits, Principal
+from proxy.core.principal import Budget, Limits, ModelGrant, Principal
 from proxy.core.rpc import NOTHING, Method, as_text
 
 PREFIX = 16
@@ -25,7 +25,7 @@ class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: int
     name: str | None = None
     note: str | None = None
-    grant: Grant = Grant()
+    grant: ModelGrant = ModelGrant()
     limits: Limits = Limits()
     budget: Budget = Budget()
     cache_scope: Literal["tenant", "shared"] | None = None

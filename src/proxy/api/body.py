@@ -1,8 +1,8 @@
 """The body of a request, within what the isolate's memory has room for."""
 
 from proxy.api.services import Services
-from proxy.core.body_memory import weight
-from proxy.core.codings import coding_of, decode
+from proxy.core.body_memory import weigh
+from proxy.core.codings import decode, find_coding
 from proxy.core.errors import PayloadTooLarge, UnsupportedMediaType
 from proxy.serving.context import RequestContext
 
@@ -14,7 +14,7 @@ async def read_body(services: Services, context: RequestContext) -> bytes:
     _check_type(headers.get("content-type", "application/json"))
     assert hold  # what a request holds is counted if it comes from outside
     named = headers.get("content-encoding")
-    coding = coding_of(named, brotli=unbrotli is not None) if named else None
+    coding = find_coding(named, brotli=unbrotli is not None) if named else None
     limit = min(services.settings.server.max_body_bytes, hold.limit)
     body = await context.request.read(limit)
     if coding:
@@ -23,7 +23,7 @@ async def read_body(services: Services, context: RequestContext) -> bytes:
         except PayloadTooLarge:
             hold.keep(limit)  # raises where it is others that take the room
             raise
-    hold.keep(weight(body, hold.limit // 8))
+    hold.keep(weigh(body, hold.limit // 8))
     context.end_stage("read")
     return body
 

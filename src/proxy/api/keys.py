@@ -26,7 +26,7 @@ from proxy.api.body import read_body
 from proxy.api.services import Services
 from proxy.core.errors import NotFound
 from proxy.core.money import NANO, to_dollars, to_nano
-from proxy.core.principal import Budget, Grant, Limits
+from proxy.core.principal import Budget, Limits, ModelGrant
 from proxy.core.time import LAST_MS, format_time
 from proxy.core.web import FRESH_JSON, Response
 from proxy.dialects import reading
@@ -173,7 +173,7 @@ def _make_key(new: _New, key_id: str, now: int) -> Key:
         created_at=now,
         name=new.name,
         note=new.note,
-        grant=Grant(providers=new.providers or (), models=new.models or ()),
+        grant=ModelGrant(providers=new.providers or (), models=new.models or ()),
         limits=Limits(**structs.asdict(new.limits or _Limits())),
         budget=Budget(day=to_nano(budget.day), month=to_nano(budget.month)),
         cache_scope=new.cache_scope,

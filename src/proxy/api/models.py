@@ -4,7 +4,7 @@ from urllib.parse import unquote
 
 from proxy.api.services import Services
 from proxy.core.errors import NotFound
-from proxy.core.principal import Grant
+from proxy.core.principal import ModelGrant
 from proxy.core.web import JSON, Response
 from proxy.dialects import openai
 from proxy.serving.context import RequestContext
@@ -28,5 +28,5 @@ def show_model(services: Services, context: RequestContext) -> Response:
     )
 
 
-def _grant_of(context: RequestContext) -> Grant:
-    return context.principal.grant if context.principal else Grant()
+def _grant_of(context: RequestContext) -> ModelGrant:
+    return context.principal.grant if context.principal else ModelGrant()

@@ -11,7 +11,7 @@ from proxy.access.key_cache import KeyCache
 from proxy.access.keys import GET_KEY, LIST_KEYS, Key, KeyRange
 from proxy.api.services import Services
 from proxy.cache.purge import Scope
-from proxy.core.errors import InternalError, InvalidRequest, NotFound
+from proxy.core.errors import InvalidRequest, NotFound, Unavailable
 from proxy.core.ports import Log, Objects
 from proxy.core.rpc import Method
 from proxy.core.web import FRESH_JSON, Response
@@ -112,8 +112,8 @@ async def _wait_for(
             return await work
     except Exception as error:
         log("error", event, error=repr(error)[:500])
-        raise InternalError(
-            f"{message}. Try again.", status=503, code="object_unreachable", retry_after=1
+        raise Unavailable(
+            f"{message}. Try again.", code="object_unreachable", retry_after=1
         ) from None
 
 

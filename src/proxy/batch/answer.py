@@ -9,7 +9,7 @@ from proxy.batch.chunks import Chunk, ChunkResult
 from proxy.batch.items import Item, Result, read_batch, read_items, read_request, summarize
 from proxy.batch.run import BatchRun, BatchServices, Report
 from proxy.core.body_memory import RETRY_SECONDS
-from proxy.core.errors import ClientGone, InternalError
+from proxy.core.errors import ClientGone, InternalError, Unavailable
 from proxy.core.ports import Write
 from proxy.core.sse import frame
 from proxy.core.web import EVENTS, JSON, Response
@@ -66,7 +66,7 @@ async def _answer_whole(
     async def collect(new: list[Result]) -> None:
         hold, size = context.hold, len(memoryview(new[0].response))
         if hold and not hold.keeps(hold.size + size):
-            full = InternalError(FULL, status=503, code="overloaded", retry_after=RETRY_SECONDS)
+            full = Unavailable(FULL, code="overloaded", retry_after=RETRY_SECONDS)
             body = Raw(native.error(full, context.id, context.clock.now()))
             new = [Result(result.index, full.status, body) for result in new]
         results.extend(new)

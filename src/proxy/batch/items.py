@@ -7,7 +7,7 @@ from msgspec import Meta, Raw, Struct, structs
 
 from proxy.cache.key import cache_key
 from proxy.core.chat import Call, ChatRequest
-from proxy.core.errors import InvalidRequest, without_frames
+from proxy.core.errors import InvalidRequest, drop_frames
 from proxy.dialects import native, reading
 
 
@@ -70,7 +70,7 @@ def read_request(raw: Raw) -> Call | InvalidRequest:
         if call.chat.stream:
             raise reading.invalid("stream", "A request of a batch can't stream; the batch can")
     except InvalidRequest as error:
-        return without_frames(error)
+        return drop_frames(error)
     return call
 
 

@@ -13,7 +13,7 @@ from proxy.batch.chunks import RESULT, ChunkItem, encode_chunk, split_items
 from proxy.batch.items import Item, Result
 from proxy.core.chat import Call
 from proxy.core.circuit import Circuit
-from proxy.core.errors import ClientGone, InternalError, InvalidRequest, without_frames
+from proxy.core.errors import ClientGone, InternalError, InvalidRequest, drop_frames
 from proxy.core.ports import Ports
 from proxy.core.web import Response
 from proxy.dialects import native
@@ -74,7 +74,7 @@ class BatchRun:
                     group.create_task(worker)
         except ExceptionGroup as errors:
             for error in (errors, *errors.exceptions):  # a frame of TaskGroup's holds the group
-                without_frames(error)
+                drop_frames(error)
             raise
 
     async def _run_here(self, left: Iterator[Item]) -> None:

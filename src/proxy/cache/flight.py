@@ -19,7 +19,7 @@ from msgspec import Struct
 from proxy.cache.entry import CacheEntry, ForeignEntry, decode, encode
 from proxy.core.chat import Attempt
 from proxy.core.circuit import Circuit
-from proxy.core.errors import InternalError, MethodNotAllowed, ProxyError, Source
+from proxy.core.errors import Cause, InternalError, MethodNotAllowed, ProxyError, Source
 from proxy.core.ports import Clock, Log, Objects
 from proxy.core.rpc import NOTHING as NO_ANSWER
 from proxy.core.rpc import Method, as_msgpack, as_text
@@ -280,7 +280,5 @@ def outcome_entry(outcome: bytes, terms: Terms = ANY) -> tuple[CacheEntry, bytes
         param=told.param,
         code=told.code,
         retry_after=told.retry_after,
-        source=told.source,
-        status=told.status,
-        attempts=told.attempts,
+        cause=Cause(source=told.source, status=told.status, attempts=told.attempts),
     )

@@ -20,7 +20,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxy.core import splice
-from proxy.core.chat import ChatRequest, Message
+from proxy.core.chat import ChatRequest
+from proxy.core.messages import Message
 
 FORM = 1
 """Counts the changes of the form: each changes every key, so that no key has two meanings."""

@@ -4,12 +4,12 @@ Cloudflare ends an isolate at 128 MB, with every request in it. A body takes up 
 the heap for each of its own (itself, its texts as strings, what is sent on), so what is counted
 here is bytes of bodies, and of answers and of streams while they are held, which take as much.
 
-A request whose end nobody sees (a Worker's `finally` may never run) gives back what it held when
-LAPSE_SECONDS are over.
+A request whose end is not seen (a Worker's `finally` may never run) gives back what it held after
+LAPSE_SECONDS.
 """
 
-from proxy.core.errors import InternalError, PayloadTooLarge
-from proxy.core.nesting import count_values
+from proxy.core.errors import PayloadTooLarge, Unavailable
+from proxy.core.json_guard import count_values
 
 LAPSE_SECONDS = 660.0
 """Longer than any request."""
@@ -27,11 +27,11 @@ class BodyMemory:
         self.limit = limit
         self.held = 0
         self.now = 0.0
-        """The last moment that is known: asking the clock costs a crossing."""
+        """The last moment that is known: a look at the clock costs a crossing."""
         self._holds: dict[Hold, None] = {}
 
     def open(self) -> "Hold":
-        """What one request holds: nothing yet."""
+        """What a request holds: nothing yet."""
         return Hold(self)
 
     def take(self, hold: "Hold", more: int) -> bool:
@@ -58,7 +58,7 @@ class BodyMemory:
 
 
 class Hold:
-    """What one request holds."""
+    """What a request holds."""
 
     def __init__(self, memory: BodyMemory) -> None:
         self.size = 0
@@ -67,7 +67,7 @@ class Hold:
 
     @property
     def limit(self) -> int:
-        """Bytes that one request could hold if it were alone."""
+        """Bytes that a request could hold if it were alone."""
         return self._memory.limit
 
     @property
@@ -88,9 +88,8 @@ class Hold:
                 "BODY_MEMORY_BYTES): send it in smaller parts."
             )
         if not self.keeps(size):
-            raise InternalError(
+            raise Unavailable(
                 "Too many large requests are under way. Try again in a moment.",
-                status=503,
                 code="overloaded",
                 retry_after=RETRY_SECONDS,
             )
@@ -109,9 +108,9 @@ class Hold:
         self.keeps(0)
 
 
-def weight(body: bytes, exact_from: int) -> int:
+def weigh(body: bytes, exact_from: int) -> int:
     """What a body counts for: its bytes, the objects that it is decoded to, and three times the
-    strings that hold a character beyond U+FFFF, as these take four bytes for each of theirs.
+    strings that hold a character beyond U+FFFF: they take four bytes a character.
     exact_from: as long as they count for less, a text's own commas are taken for values, which is
     quick."""
     values = body.count(b",") + body.count(b"[") + body.count(b"{")
@@ -121,7 +120,7 @@ def weight(body: bytes, exact_from: int) -> int:
 
 
 STEPS = 1000
-"""Strings, and escaped quotes in one, that are looked at one by one; what is beyond counts."""
+"""Strings, and escaped quotes of a string, that are looked at singly; what is beyond counts."""
 _BEYOND = tuple(bytes([lead]) for lead in range(0xF0, 0xF5))
 _ESCAPED = (b"\\ud", b"\\uD")
 _BACKSLASH = 0x5C

@@ -3,14 +3,14 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from proxy.core.ports import Clock
 
 T = TypeVar("T")
 
 REST_SECONDS = 5.0
-"""How long an object that hung is left alone before one call tries it again."""
+"""How long an object that hung is left alone before a call tries it again."""
 NAMES = 1000
 """Names that are remembered; of more, the one that hung first is tried again early."""
 SEVERAL = 3
@@ -38,7 +38,7 @@ class Circuit:
         self._in_a_row: set[str] = set()
         """Names that hung since an object last answered."""
 
-    async def call(self, name: str, work: Coroutine[Any, Any, T], seconds: float) -> T:
+    async def call(self, name: str, work: Coroutine[object, None, T], seconds: float) -> T:
         """The answer of `work`, which has not begun yet. Raises Unreachable after `seconds`, or at
         once while the object is left alone, and whatever `work` raises."""
         if self._rests(self._hung.get(name)) or self._rests(self._all_hung):

@@ -19,7 +19,7 @@ _GZIP, _ZLIB, _RAW = 31, 15, -15
 _STEP = 64 * 1024
 
 
-def coding_of(header: str, *, brotli: bool) -> Coding | None:
+def find_coding(header: str, *, brotli: bool) -> Coding | None:
     """The coding that a Content-Encoding header names, None for none. brotli: whether that can be
     decoded here. Raises UnsupportedMediaType for any other, and for several at once."""
     names = [name.strip().lower() for name in header.split(",")]
@@ -61,7 +61,7 @@ def too_large(limit: int) -> PayloadTooLarge:
 
 
 def _inflate(body: bytes, limit: int, form: int) -> bytes:
-    """All members of a gzip body, the one stream of another."""
+    """All members of a gzip body, the single stream of another."""
     pieces: list[bytes] = []
     size = 0
     inflater = zlib.decompressobj(form)
@@ -78,7 +78,7 @@ def _inflate(body: bytes, limit: int, form: int) -> bytes:
             if size > limit:
                 raise too_large(limit)
             pieces.append(piece)
-    pieces.append(inflater.flush())  # of one match at the most
+    pieces.append(inflater.flush())  # of a single match at most
     if not inflater.eof:
         raise ValueError("it ends too early")
     if size + len(pieces[-1]) > limit:

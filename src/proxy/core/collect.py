@@ -1,11 +1,14 @@
 """Puts the chunks of a streamed answer together again, for the closing event, the accounting
 and the cache."""
 
-from typing import Any
+from typing import TypeVar
 
 from msgspec import structs
 
-from proxy.core.chat import Answer, Chunk, Form, FunctionCall, ToolCall, ToolCallDelta, Usage
+from proxy.core.chat import Answer, Chunk, Form, Usage
+from proxy.core.messages import FunctionCall, JSONObject, ToolCall, ToolCallDelta
+
+T = TypeVar("T")
 
 LIMIT = 8 * 1024 * 1024
 """Bytes that a streamed answer may take while it is kept."""
@@ -21,7 +24,7 @@ class _Call:
         self.name = ""
         self.type = type_
         self.arguments: list[str] = []
-        self.extra_content: dict[str, Any] | None = None
+        self.extra_content: JSONObject | None = None
 
     @property
     def text(self) -> str:
@@ -30,7 +33,7 @@ class _Call:
 
 
 class Collector:
-    """Holds what has been streamed so far; `answer` may be asked at any time.
+    """Holds what has been streamed so far; `answer` may be called at any time.
 
     Beyond `limit` bytes of memory what is kept is dropped (`overflowed`): the stream goes on, only
     the usage and the finish reason are still taken in.
@@ -47,8 +50,8 @@ class Collector:
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
         self._calls: dict[int, _Call] = {}
-        self._logprobs: dict[str, Any] = {}
-        self._extra: dict[str, Any] = {}
+        self._logprobs: JSONObject = {}
+        self._extra: JSONObject = {}
         self._form: Form | None = None
         self.finish_reason: str | None = None
         self.usage: Usage | None = None
@@ -105,8 +108,8 @@ class Collector:
             pieces.append(text)
             self.size += size_of(text)
 
-    def _in_place_of(self, old: Any, new: Any) -> Any:
-        """The newer value, where there is one."""
+    def _in_place_of(self, old: T, new: T | None) -> T:
+        """The newer value, if there is any."""
         if not new or new is old:
             return old
         self.size += size_of(new) - (size_of(old) if old else 0)
@@ -122,7 +125,7 @@ class Collector:
         self._append(call.arguments, delta.arguments)
         call.extra_content = self._in_place_of(call.extra_content, delta.extra_content)
 
-    def _extend(self, into: dict[str, Any], fields: dict[str, Any]) -> None:
+    def _extend(self, into: JSONObject, fields: JSONObject) -> None:
         """Lists grow, anything else is replaced: how streamed fields of a message add up."""
         for key, value in fields.items():
             old = into.get(key)
@@ -135,7 +138,7 @@ class Collector:
             into[key] = list(value) if isinstance(value, list) else value
 
     def answer(self) -> Answer:
-        """What has come so far as one answer."""
+        """What has come so far as an answer."""
         calls = tuple(
             ToolCall(
                 id=call.id,
@@ -161,7 +164,7 @@ class Collector:
 
 
 def _joined(form: Form, new: Form) -> Form:
-    """What has been told of the form, and what is new."""
+    """What is known of the form, and what is new."""
     return Form(
         completion=form.completion | new.completion,
         choice=form.choice | new.choice,
@@ -171,13 +174,13 @@ def _joined(form: Form, new: Form) -> Form:
     )
 
 
-def _copy(fields: dict[str, Any]) -> dict[str, Any]:
+def _copy(fields: JSONObject) -> JSONObject:
     """The fields, with lists that do not grow any more."""
     return {k: list(value) if isinstance(value, list) else value for k, value in fields.items()}
 
 
-def size_of(value: Any) -> int:
-    """Bytes of memory that a decoded JSON value takes, about. It is as deep as core.nesting
+def size_of(value: object) -> int:
+    """Bytes of memory that a decoded JSON value takes, about. It is as deep as core.json_guard
     lets pass."""
     if isinstance(value, str):
         return PIECE + len(value) * (1 if value.isascii() else 4)

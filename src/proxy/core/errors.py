@@ -3,9 +3,9 @@
 ProxyError (rendered once, by the caller's dialect)
  ├ InvalidRequest 400 · AuthenticationFailed 401 · BudgetExceeded 402 · PermissionDenied 403
  ├ NotFound 404 · MethodNotAllowed 405 · PayloadTooLarge 413 · UnsupportedMediaType 415
- ├ RateLimitExceeded 429 · InternalError 500
+ ├ RateLimitExceeded 429 · InternalError 500 (Unavailable 503)
  └ ProviderError 502 · NoProviderAvailable 503 · ProviderTimeout 504
-Fault: why one attempt at one provider failed; routing turns the last one into a ProxyError.
+Fault: why an attempt at a provider failed; routing turns the last one into a ProxyError.
 ClientGone: the caller hung up while its answer was being written.
 """
 
@@ -39,11 +39,11 @@ BLAMED: dict[FaultKind, Blame] = {
     "network": "provider",
     "garbage": "model",
 }
-"""Who causes a fault of each kind, where nothing says otherwise."""
+"""The cause of a fault of each kind, where nothing says otherwise."""
 
 
 class Outcome(Struct, frozen=True):
-    """How an attempt ended; `gone`: it was given up. `blame`: who caused it, None for `ok` only."""
+    """How an attempt ended; `gone`: it was given up. `blame` is None for `ok` only."""
 
     kind: FaultKind | Literal["ok", "gone"]
     blame: Blame | None = None
@@ -54,7 +54,7 @@ CALLER_GONE = Outcome("gone", "caller")
 GIVEN_UP = Outcome("gone", "proxy")
 """Another attempt was faster, or the proxy itself failed."""
 Quota = Literal[
-    "model",  # that of the one model
+    "model",  # that of this model
     "free_models",  # that which all models share whose id ends in `:free`
     "account",  # that of the proxy's own key or account, whatever the model
     "exhausted",  # the same, and it does not come back within minutes
@@ -62,16 +62,32 @@ Quota = Literal[
 """What a provider's 429 says is used up."""
 
 
+class Cause(Struct, frozen=True, kw_only=True):
+    """What an error came of, where that is not the request alone."""
+
+    source: Source = "proxy"
+    status: int | None = None
+    """In the place of the status that the class has."""
+    attempts: tuple[Attempt, ...] = ()
+    limit: str | None = None
+    """The proxy's own limit that was hit (core.permit.Refusal)."""
+
+
+_NO_CAUSE = Cause()
+
+
 class ProxyError(Exception):
     """An error for the caller: `type` and `status` as SPEC.md lists them.
 
-    `param` names the field at fault; `retry_after` is in seconds; `code` is a
-    machine-readable word beside the type, in OpenAI's sense; `limit` names the proxy's own
-    limit that was hit (core.permit.Refusal).
+    `param` names the field at fault; `code` is a machine-readable word beside the type, in OpenAI's
+    sense; `retry_after` is in seconds.
     """
 
     type: ClassVar[str] = "internal_error"
     status: int = 500
+
+    def __init_subclass__(cls, status: int, type: str | None = None) -> None:
+        cls.status, cls.type = status, type or cls.type
 
     def __init__(
         self,
@@ -80,126 +96,104 @@ class ProxyError(Exception):
         param: str | None = None,
         code: str | None = None,
         retry_after: float | None = None,
-        source: Source = "proxy",
-        status: int | None = None,
-        attempts: tuple[Attempt, ...] = (),
-        limit: str | None = None,
+        cause: Cause = _NO_CAUSE,
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.limit = limit
         self.param = param
         self.code = code
         self.retry_after = retry_after
-        self.source = source
-        self.attempts = attempts
-        if status is not None:
-            self.status = status
+        self.source = cause.source
+        self.attempts = cause.attempts
+        self.limit = cause.limit
+        if cause.status is not None:
+            self.status = cause.status
 
 
-class InvalidRequest(ProxyError):
+class InvalidRequest(ProxyError, type="invalid_request", status=400):
     """The request is wrong; the message names the field."""
 
-    type = "invalid_request"
-    status = 400
 
-
-class AuthenticationFailed(ProxyError):
+class AuthenticationFailed(ProxyError, type="authentication_failed", status=401):
     """No key, or one that is not known."""
 
-    type = "authentication_failed"
-    status = 401
 
-
-class BudgetExceeded(ProxyError):
+class BudgetExceeded(ProxyError, type="budget_exceeded", status=402):
     """The key's budget is used up."""
 
-    type = "budget_exceeded"
-    status = 402
 
-
-class PermissionDenied(ProxyError):
+class PermissionDenied(ProxyError, type="permission_denied", status=403):
     """The key may not do this."""
 
-    type = "permission_denied"
-    status = 403
 
-
-class NotFound(ProxyError):
+class NotFound(ProxyError, type="not_found", status=404):
     """No such path or model."""
 
-    type = "not_found"
-    status = 404
 
-
-class MethodNotAllowed(ProxyError):
+class MethodNotAllowed(ProxyError, type="method_not_allowed", status=405):
     """The path is there, the method is not; `allow` lists those that are."""
-
-    type = "method_not_allowed"
-    status = 405
 
     def __init__(self, message: str, *, allow: tuple[str, ...]) -> None:
         super().__init__(message)
         self.allow = allow
 
 
-class PayloadTooLarge(ProxyError):
+class PayloadTooLarge(ProxyError, type="payload_too_large", status=413):
     """The body is over the limit."""
 
-    type = "payload_too_large"
-    status = 413
 
-
-class UnsupportedMediaType(ProxyError):
+class UnsupportedMediaType(ProxyError, type="unsupported_media_type", status=415):
     """The body is not JSON."""
 
-    type = "unsupported_media_type"
-    status = 415
 
-
-class RateLimitExceeded(ProxyError):
+class RateLimitExceeded(ProxyError, type="rate_limit_exceeded", status=429):
     """A limit was hit: the proxy's own or, with source `provider`, the provider's."""
 
-    type = "rate_limit_exceeded"
-    status = 429
 
-
-class InternalError(ProxyError):
+class InternalError(ProxyError, type="internal_error", status=500):
     """A fault of the proxy or of its configuration."""
 
-    type = "internal_error"
-    status = 500
+
+class Unavailable(InternalError, status=503):
+    """The proxy can't serve the request now; a moment later it may."""
 
 
-class ProviderError(ProxyError):
+class ProviderError(ProxyError, type="provider_error", status=502):
     """The attempts failed."""
 
-    type = "provider_error"
-    status = 502
 
-
-class NoProviderAvailable(ProxyError):
+class NoProviderAvailable(ProxyError, type="no_provider_available", status=503):
     """No provider is configured, permitted and able."""
 
-    type = "no_provider_available"
-    status = 503
 
-
-class ProviderTimeout(ProxyError):
+class ProviderTimeout(ProxyError, type="provider_timeout", status=504):
     """No provider answered in time."""
 
-    type = "provider_timeout"
-    status = 504
+
+class FaultDetails(Struct, frozen=True, kw_only=True):
+    """What a provider's error says beside its message."""
+
+    status: int | None = None
+    """The provider's HTTP status; None: it gave none."""
+    code: str | None = None
+    param: str | None = None
+    retry_after: float | None = None
+    """Seconds."""
+    lacks: bool = False
+    """Whether a bad_request says that this model lacks what the request needs: another may have
+    it."""
+    quota: Quota = "model"
+    """What is used up, of a rate_limited one."""
+
+
+_NO_DETAILS = FaultDetails()
 
 
 class Fault(Exception):
-    """Why one attempt failed. `message` may be shown to callers: it holds no key.
+    """Why an attempt failed. `message` may be shown to callers: it holds no key.
 
-    `status` is the provider's HTTP status (None: it gave none), `kind` what it means:
-    adapters map a provider's odd choices (Gemini's 400 for a bad key) to the kind.
-    `lacks`: a bad_request that says that this model can't do what was asked, so that
-    another one may. `retry_after` in seconds. `quota`: what a rate_limited one says is used
-    up. `source`: who says so. `blame`: who caused it, BLAMED if not given.
+    `kind` is what the failure means: adapters map a provider's odd choices (Gemini's 400 for a bad
+    key) to it. `source`: where the message is from. `blame`: BLAMED if not given.
     """
 
     def __init__(
@@ -207,26 +201,21 @@ class Fault(Exception):
         kind: FaultKind,
         message: str,
         *,
-        status: int | None = None,
-        code: str | None = None,
-        param: str | None = None,
-        retry_after: float | None = None,
-        lacks: bool = False,
-        quota: Quota = "model",
+        details: FaultDetails = _NO_DETAILS,
         source: Source = "provider",
         blame: Blame | None = None,
     ) -> None:
         super().__init__(message)
-        self.source: Source = source
         self.kind: FaultKind = kind
-        self.blame: Blame = blame or BLAMED[kind]
         self.message = message
-        self.status = status
-        self.code = code
-        self.param = param
-        self.retry_after = retry_after
-        self.lacks = lacks
-        self.quota: Quota = quota
+        self.source: Source = source
+        self.blame: Blame = blame or BLAMED[kind]
+        self.status = details.status
+        self.code = details.code
+        self.param = details.param
+        self.retry_after = details.retry_after
+        self.lacks = details.lacks
+        self.quota: Quota = details.quota
 
     @property
     def outcome(self) -> Outcome:
@@ -239,9 +228,9 @@ class Fault(Exception):
         return self.kind != "bad_request" or self.lacks
 
 
-def without_frames(error: E) -> E:
-    """The error without the frames that it came through, for whoever keeps it. They hold the
-    request's body, and where one of them holds the error too only a garbage collection frees it."""
+def drop_frames(error: E) -> E:
+    """The error without the frames that it came through. They hold the request's body, and where
+    a frame holds the error too only a garbage collection frees it."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from proxy.core.chat import Cost, Usage
 from proxy.core.errors import Fault
 from proxy.core.ports import Defer
-from proxy.core.principal import Grant
+from proxy.core.principal import ModelGrant
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -31,8 +31,8 @@ class Refusal(Struct, frozen=True, kw_only=True):
 
     limit: str
     """Which limit was hit: `provider:gemini`, `requests_per_minute`, `tokens_per_minute`,
-    `budget_day`, `budget_month`, `budget_unpriced` where a key with a budget may not ask a model
-    whose price is not known, or `limiter` where it could not be asked."""
+    `budget_day`, `budget_month`, `budget_unpriced` where a key with a budget may not use a
+    model whose price is not known, or `limiter` where that is out of reach."""
     message: str
     retry_after: float | None = None
     """Seconds after which a caller that is alone is admitted."""
@@ -52,7 +52,7 @@ class Offer(Struct, frozen=True, kw_only=True):
 
 
 class Reservation(Protocol):
-    """What one attempt has reserved. The first of these calls counts, later ones do nothing."""
+    """What an attempt has reserved. The first of its calls counts, later calls do nothing."""
 
     def settle(self, usage: Usage, cost: Cost) -> None:
         """Replaces what was reserved by what was used."""
@@ -65,9 +65,9 @@ class Reservation(Protocol):
 
 
 class Permit(Protocol):
-    """The limits as one request meets them."""
+    """The limits as a request meets them."""
 
-    grant: Grant
+    grant: ModelGrant
     user: str
     defer: Defer
 

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 
 class Limits(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """What a key may ask for. None: the deployment's default holds, or there is no limit."""
+    """The limits of a key. None: the deployment's default holds, or there is no limit."""
 
     per_hour: int | None = None
     """Requests an hour at each provider (the refill of its token bucket)."""
@@ -23,7 +23,7 @@ class Budget(Struct, frozen=True, kw_only=True, omit_defaults=True):
     month: int | None = None
 
 
-class Grant(Struct, frozen=True, kw_only=True):
+class ModelGrant(Struct, frozen=True, kw_only=True):
     """The providers and models that a key may use; empty: all.
 
     A model is written `provider/model`, `model` or a pattern of either with `*`.
@@ -39,8 +39,8 @@ class Principal(Struct, frozen=True, kw_only=True):
     user: str
     admin: bool = False
     key_id: str | None = None
-    """The issued key's id; None: one of the deployment's own two keys, or none at all."""
-    grant: Grant = Grant()
+    """The issued key's id; None: the caller has one of the deployment's own two keys, or none."""
+    grant: ModelGrant = ModelGrant()
     limits: Limits = Limits()
     budget: Budget = Budget()
     cache_scope: str | None = None

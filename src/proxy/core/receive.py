@@ -53,7 +53,7 @@ async def read_head(reply: Reply) -> bytes:
                 reply.abort()
                 break
     except Fault:
-        pass  # the status tells enough
+        pass  # the status says enough
     except BaseException:
         reply.abort()
         raise

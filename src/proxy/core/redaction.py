@@ -1,7 +1,7 @@
 """Takes secrets out of text that others wrote, in whichever form they quote them.
 
-Promise: of a secret that stands there whole nothing is left. What a provider itself leaves of one
-(`sk-abc***xyz`) stays: it tells whose key is meant.
+Promise: of a secret that stands there whole nothing is left. What a provider itself leaves of a
+secret (`sk-abc***xyz`) stays: it says whose key is meant.
 """
 
 import base64
@@ -22,7 +22,7 @@ _CREDENTIALS = re.compile(
 )
 
 
-def redacted(text: str, secrets: Iterable[str], *, cut: bool = False) -> str:
+def redact(text: str, secrets: Iterable[str], *, cut: bool = False) -> str:
     """`text` without `secrets`, and without what looks like a key. cut: whether its end was cut
     off, so that the beginning of a secret that stands there goes too. The time taken grows with
     the text's length alone, so cut it first."""

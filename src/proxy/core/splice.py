@@ -5,13 +5,12 @@ that is half as large again, would be too much beside the body that the pieces l
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy.core.chat import Message, Part
-from proxy.core.nesting import Text
+from proxy.core.json_guard import Text
+from proxy.core.messages import Message, Part
 from proxy.core.ports import Body
 
 SMALL = 64 * 1024
@@ -30,16 +29,16 @@ class Piece:
         self.parts = parts
 
 
-def piece(raw: Raw) -> Raw | Piece:
+def wrap(raw: Raw) -> Raw | Piece:
     """`raw`, as it is best encoded."""
     return raw if len(memoryview(raw)) <= SMALL else Piece(raw)
 
 
-def encode(value: Any) -> Body:
+def encode(value: object) -> Body:
     """The JSON of a value that may hold Pieces: in parts, if it does."""
     pieces: list[Piece] = []
 
-    def mark(found: Any) -> Raw:
+    def mark(found: Piece) -> Raw:
         pieces.append(found)
         return Raw(_MARK)
 
@@ -72,7 +71,7 @@ _CONTENT = msgspec.json.Decoder(_Content)
 _PARTS = msgspec.json.Decoder(tuple[_Part, ...])
 
 
-def large_texts(message: Message, raw: Raw | None) -> Sequence[memoryview | None]:
+def find_large_texts(message: Message, raw: Raw | None) -> Sequence[memoryview | None]:
     """For each part of a message the JSON string of its text or of its image's URL, where it is
     large and, of a URL, spelled without an escape. raw: the message's own bytes."""
     parts = message.parts
@@ -81,19 +80,19 @@ def large_texts(message: Message, raw: Raw | None) -> Sequence[memoryview | None
     content = _CONTENT.decode(raw).content
     if isinstance(message.content, str):
         return [memoryview(content)] * len(parts)
-    told = _PARTS.decode(content)
-    return [_large_text(part, raws) for part, raws in zip(parts, told, strict=True)]
+    raw_parts = _PARTS.decode(content)
+    return [_large_text(part, raws) for part, raws in zip(parts, raw_parts, strict=True)]
 
 
-def text_in_lines(message: Message, raw: Raw | None) -> str | Piece:
+def join_texts(message: Message, raw: Raw | None) -> str | Piece:
     """The texts of a message's parts, a line between them. raw: the message's own bytes."""
-    parts, texts = message.parts, large_texts(message, raw)
+    parts, texts = message.parts, find_large_texts(message, raw)
     if not any(texts):
         return "\n".join(part.text or "" for part in parts)
     pieces: list[Text] = []
     for part, text in zip(parts, texts, strict=True):
-        told = memoryview(msgspec.json.encode(part.text or "") if text is None else text)
-        pieces += (b"\\n" if pieces else b'"', told[1:-1])
+        quoted = memoryview(msgspec.json.encode(part.text or "") if text is None else text)
+        pieces += (b"\\n" if pieces else b'"', quoted[1:-1])
     return Piece(*pieces, b'"')
 
 

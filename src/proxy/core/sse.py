@@ -10,14 +10,14 @@ from typing import NamedTuple
 from proxy.core.errors import Fault
 
 EVENT_LIMIT = 12 * 1024 * 1024
-"""Bytes one event may hold: above any image a provider streams, far below an isolate's memory."""
+"""Bytes of an event: above any image a provider streams, far below an isolate's memory."""
 
 _LINE = 48
-"""Bytes that one more line of an event takes beside its own."""
+"""Bytes that another line of an event takes beside its own."""
 
 
 class Event(NamedTuple):
-    """One event; `name` is empty where none was given."""
+    """An event; `name` is empty where none was given."""
 
     name: str
     data: bytes
@@ -37,7 +37,7 @@ class Parser:
         self._begun = False
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """The events that `chunk` completes. Raises Fault("garbage") for one over the limit."""
+        """The events that `chunk` completes. Raises Fault("garbage") beyond the limit."""
         if self._after_cr and chunk:
             chunk = chunk.removeprefix(b"\n")
             self._after_cr = False
@@ -92,7 +92,7 @@ class Parser:
 
 
 def frame(data: bytes, event: str = "") -> bytes:
-    """One event as sent. `data` must hold no line break (JSON text never does)."""
+    """An event as sent. `data` must hold no line break (JSON text never does)."""
     head = f"event: {event}\n".encode() if event else b""
     return head + b"data: " + data + b"\n\n"
 

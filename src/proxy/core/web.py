@@ -1,7 +1,7 @@
 """HTTP as the pure rooms see it: a request that is read on demand, an answer that may stream.
 
-Header values are visible ASCII and spaces: what is made of others' text goes through `encoded` or
-`listed`, and `check_headers` holds it.
+Header values are visible ASCII and spaces: what is made of others' text goes through
+`encode_value` or `list_names`, and `check_headers` holds it.
 """
 
 import re
@@ -52,13 +52,13 @@ _LONGEST = 16_384
 """Characters of all values together: what the platforms on the way take."""
 
 
-def encoded(text: str) -> str:
+def encode_value(text: str) -> str:
     """A text as a header's value: all but ASCII letters, digits and `_.-~/:@+` is
     percent-encoded."""
     return quote(text[:256], safe="/:@+", errors="replace")
 
 
-def listed(names: Iterable[str]) -> str:
+def list_names(names: Iterable[str]) -> str:
     """Names as a header's value: up to 32 of up to 64 letters, digits and `_.-`, and how many
     others there are (`a, b, +3`)."""
     known = list(names)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from proxy.core.chat import FORMATS, Message, Part, ResponseFormat, Tool, ToolCall
+from proxy.core.messages import FORMATS, Message, Part, ResponseFormat, Tool, ToolCall
 from proxy.dialects.reading import Name, invalid
 
 IMAGE_BYTES = 20 * 1024 * 1024

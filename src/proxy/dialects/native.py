@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from proxy.core.chat import Answer, Attempt, Call, Chunk, Served, ToolCallDelta, Usage
+from proxy.core.chat import Answer, Attempt, Call, Chunk, Served, Usage
 from proxy.core.errors import ProxyError
+from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import frame
 from proxy.core.time import format_time
 from proxy.dialects.messages import tool_call

@@ -14,13 +14,12 @@ from proxy.core.chat import (
     CacheMode,
     Call,
     ChatRequest,
-    Message,
-    ResponseFormat,
     Routing,
     Strategy,
 )
 from proxy.core.errors import InvalidRequest
-from proxy.core.nesting import Text
+from proxy.core.json_guard import Text
+from proxy.core.messages import Message, ResponseFormat
 from proxy.dialects import older_forms, reading
 from proxy.dialects.messages import (
     Choice,

@@ -17,8 +17,8 @@ from msgspec import Raw
 
 from proxy.core import splice
 from proxy.core.errors import InvalidRequest
-from proxy.core.nesting import Text
-from proxy.core.splice import FIELDS, Piece, piece
+from proxy.core.json_guard import Text
+from proxy.core.splice import FIELDS, Piece, wrap
 from proxy.dialects.reading import invalid
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ def modernize_messages(messages: Raw) -> Raw | Piece:
     turns: list[Raw | Piece] = []
     for index, raw in enumerate(raws):
         message = _object(raw) if _OLD.search(raw) else None
-        turns.append(piece(raw) if message is None else _message(message, index, called))
+        turns.append(wrap(raw) if message is None else _message(message, index, called))
     return _encode(turns)
 
 
@@ -95,7 +95,7 @@ def with_changes(body: B, fields: dict[str, Raw], changed: dict[str, Any]) -> B 
     is changed."""
     if not changed:
         return body
-    values = {name: piece(raw) for name, raw in fields.items()} | changed
+    values = {name: wrap(raw) for name, raw in fields.items()} | changed
     data = splice.encode({name: value for name, value in values.items() if value is not None})
     return data if isinstance(data, bytes) else b"".join(data)
 
@@ -117,7 +117,7 @@ def _tools_of(fields: dict[str, Raw]) -> dict[str, Any]:
     if _object(choice) is not None:
         choice = Raw(msgspec.json.encode({"type": "function", "function": choice}))
     return {
-        "tools": _encode([{"type": "function", "function": piece(each)} for each in functions]),
+        "tools": _encode([{"type": "function", "function": wrap(each)} for each in functions]),
         "tool_choice": choice if _given(fields, "function_call") else None,
         "parallel_tool_calls": _FALSE,  # the older form has room for one call
     }
@@ -134,7 +134,7 @@ def _choice(choice: Raw) -> Raw:
 
 def _message(fields: dict[str, Raw], index: int, called: dict[str, str]) -> Raw | Piece:
     """A message in today's form. called: the id of the last call of each function."""
-    message: dict[str, Any] = {name: piece(raw) for name, raw in fields.items()}
+    message: dict[str, Any] = {name: wrap(raw) for name, raw in fields.items()}
     calls = fields.get("tool_calls", _NOTHING)
     if _EMPTY.fullmatch(calls):
         del message["tool_calls"]
@@ -159,8 +159,8 @@ def _part(part: Raw) -> Any:
     fields = _object(part)
     url = fields.get("image_url", _NOTHING) if fields else _NOTHING
     if fields is None or not _begins(url, b'"'):
-        return piece(part)
-    return {name: piece(raw) for name, raw in fields.items()} | {"image_url": {"url": piece(url)}}
+        return wrap(part)
+    return {name: wrap(raw) for name, raw in fields.items()} | {"image_url": {"url": wrap(url)}}
 
 
 def _given(fields: dict[str, Raw], name: str) -> bool:

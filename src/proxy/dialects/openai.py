@@ -15,19 +15,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from proxy.core.chat import (
-    Answer,
-    Call,
-    Chunk,
-    Embeddings,
-    Form,
-    ModelEntry,
-    Served,
-    ToolCallDelta,
-    Usage,
-)
+from proxy.core.chat import Answer, Call, Chunk, Embeddings, Form, ModelEntry, Served, Usage
 from proxy.core.errors import ProxyError
-from proxy.core.nesting import Decoder
+from proxy.core.json_guard import Decoder
+from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import DONE, frame
 from proxy.dialects.messages import tool_call
 from proxy.dialects.openai_request import parse_chat, parse_embeddings
@@ -71,23 +62,22 @@ def answer(answer: Answer, served: Served) -> bytes:
     if answer.raw is not None and not served.functions:
         return answer.raw
     form = answer.form or Form(choice={"logprobs": None})
+    choice = {
+        **form.choice,
+        "index": 0,
+        "message": _message(answer, form, served.functions),
+        "finish_reason": _finish_reason(answer.finish_reason, served.functions),
+    }
     completion = {
         "created": served.created if answer.created is None else answer.created,
         **form.completion,
         "id": f"chatcmpl-{served.request_id}" if answer.id is None else answer.id,
         "object": "chat.completion",
         "model": answer.model or served.model,
-        "choices": [
-            {
-                **form.choice,
-                "index": 0,
-                "message": _message(answer, form, served.functions),
-                "finish_reason": _finish_reason(answer.finish_reason, served.functions),
-            }
-        ],
+        "choices": [choice],
     }
     if answer.logprobs:
-        completion["choices"][0]["logprobs"] = answer.logprobs
+        choice["logprobs"] = answer.logprobs
     if answer.usage:
         completion["usage"] = _usage(answer)
     return msgspec.json.encode(completion)

@@ -17,11 +17,11 @@ from proxy.core.chat import (
     Call,
     ChatRequest,
     EmbeddingRequest,
-    ResponseFormat,
     Routing,
     Strategy,
 )
 from proxy.core.errors import InvalidRequest
+from proxy.core.messages import ResponseFormat
 from proxy.dialects import older_forms, reading
 from proxy.dialects.messages import (
     Choice,

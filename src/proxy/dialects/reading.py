@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from proxy.core.errors import InvalidRequest
-from proxy.core.nesting import Text, excess
+from proxy.core.json_guard import Text, find_excess
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ def check(body: Text) -> None:
     view = memoryview(body)
     if all(bytes(view[at : at + _STEP]).isspace() for at in range(0, len(view), _STEP)):
         raise InvalidRequest("The body is empty; it must be a JSON object.")
-    if reason := excess(body):
+    if reason := find_excess(body):
         raise InvalidRequest(f"The body is refused: {reason}.")
     if isinstance(body, bytes) and body.isascii():
         return

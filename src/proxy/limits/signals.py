@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from proxy.core.errors import Fault
-from proxy.core.waits import retry_after, seconds_until
+from proxy.core.waits import parse_wait, read_retry_after
 from proxy.limits.capacity import Signal, is_low
 from proxy.limits.scopes import scope_of
 
@@ -37,7 +37,7 @@ def read_signal(
     if fault is None or fault.kind != "rate_limited" or fault.blame == "caller":
         return low and replace(low, scope=model)
     signal = low or Signal()
-    wait = retry_after(headers, now / 1000)
+    wait = read_retry_after(headers, now / 1000)
     if wait is None and signal.remaining is None:
         wait = fault.retry_after
     if wait is None and fault.quota == "exhausted":
@@ -58,7 +58,7 @@ def _read_limit(headers: Mapping[str, str], names: tuple[str, ...], now: int) ->
     if remaining is None or limit is None or not is_low(remaining, limit):
         return None
     text = headers.get(names[2], "").strip()
-    reset, window = seconds_until(text, now / 1000), _NUMBER.fullmatch(text) is not None
+    reset, window = parse_wait(text, now / 1000), _NUMBER.fullmatch(text) is not None
     if reset is None:
         return None
     if not window:

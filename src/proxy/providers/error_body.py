@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from proxy.core.nesting import Decoder
+from proxy.core.json_guard import Decoder
 from proxy.providers.garbage import LOOKED_AT, SHOWN, UNREADABLE, plain
 from proxy.providers.surrogates import mend
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from proxy.core.errors import Fault, FaultKind
-from proxy.core.waits import renewed_after, retry_after, seconds_until
+from proxy.core.errors import Fault, FaultDetails, FaultKind
+from proxy.core.waits import parse_wait, read_reset, read_retry_after
 from proxy.providers.blame import Words, assign_blame, find_quota, is_oversized
 from proxy.providers.error_body import ErrorBody, read_error
 from proxy.providers.garbage import SHOWN, mask, show
@@ -143,13 +143,15 @@ def make_fault(
     return Fault(
         kind,
         show(target, message),
-        status=known,
-        code=_show_word(target, (meant and meant.code) or error.code),
-        param=_show_word(target, error.param),
-        retry_after=_wait(level, {**error.headers, **headers}, error, now),
-        lacks=meant is not None and meant.lacks,
-        quota=find_quota(words) if kind == "rate_limited" else "model",
         blame=assign_blame(target, words, level, kind),
+        details=FaultDetails(
+            status=known,
+            code=_show_word(target, (meant and meant.code) or error.code),
+            param=_show_word(target, error.param),
+            retry_after=_wait(level, {**error.headers, **headers}, error, now),
+            lacks=meant is not None and meant.lacks,
+            quota=find_quota(words) if kind == "rate_limited" else "model",
+        ),
     )
 
 
@@ -180,6 +182,6 @@ def _wait(
     """Seconds to wait, where waiting can help."""
     if (level != 429 and level < 500) or error.code == "insufficient_quota":
         return None
-    waits = (retry_after(headers, now), seconds_until(error.delay, now))
+    waits = (read_retry_after(headers, now), parse_wait(error.delay, now))
     wait = next((wait for wait in waits if wait is not None), None)
-    return renewed_after(headers, now) if wait is None and level == 429 else wait
+    return read_reset(headers, now) if wait is None and level == 429 else wait

@@ -9,8 +9,8 @@ import msgspec
 
 from proxy.core.chat import Blame
 from proxy.core.errors import Fault, Source
-from proxy.core.nesting import MAX_VALUES, Decoder, Unsafe, is_json
-from proxy.core.redaction import redacted
+from proxy.core.json_guard import MAX_VALUES, Decoder, Unsafe, is_json
+from proxy.core.redaction import redact
 from proxy.providers.surrogates import mend
 from proxy.providers.target import Target
 
@@ -48,7 +48,7 @@ def unreadable(target: Target, error: Exception, body: bytes) -> Fault:
 
 def garbage(target: Target, why: str, body: bytes, blame: Blame = "model") -> Fault:
     """The fault of an answer that cannot be read."""
-    beginning = redacted(plain(body[:HEAD]), target.all_secrets, cut=len(body) >= HEAD)[:SHOWN]
+    beginning = redact(plain(body[:HEAD]), target.all_secrets, cut=len(body) >= HEAD)[:SHOWN]
     message = show(target, f"The answer cannot be read. {why}: {beginning or '(nothing)'}")
     source: Source = "proxy" if blame == "proxy" else "provider"
     return Fault("garbage", message, source=source, blame=blame)
@@ -80,4 +80,4 @@ def show(target: Target, text: str) -> str:
 
 def mask(target: Target, text: str) -> str:
     """The text that is looked at, without any secret."""
-    return redacted(text[:LOOKED_AT], target.all_secrets, cut=len(text) >= LOOKED_AT)
+    return redact(text[:LOOKED_AT], target.all_secrets, cut=len(text) >= LOOKED_AT)

@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from proxy.core.chat import ChatRequest, EmbeddingRequest, Embeddings
 from proxy.core.errors import InvalidRequest
-from proxy.core.nesting import Decoder
+from proxy.core.json_guard import Decoder
 from proxy.core.ports import Outgoing
 from proxy.providers.faults import fault_within
 from proxy.providers.faults import read_fault as read_fault

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from proxy.core import nesting
-from proxy.core.chat import Answer, Chunk, ToolCallDelta, Usage
+from proxy.core import json_guard
+from proxy.core.chat import Answer, Chunk, Usage
 from proxy.core.collect import Collector
-from proxy.core.errors import Fault
+from proxy.core.errors import Fault, FaultDetails
+from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import Event
 from proxy.providers.faults import fault_within
 from proxy.providers.garbage import UNREADABLE, decode, garbage, show, unreadable
@@ -103,10 +104,10 @@ class GenerateContentResponse(Struct, rename="camel"):
     error: Any = None
 
 
-_RESPONSE = nesting.Decoder(
+_RESPONSE = json_guard.Decoder(
     GenerateContentResponse, float_hook=float
 )  # 1e999 is infinite, and no error
-_LIST = nesting.Decoder(list[msgspec.Raw])
+_LIST = json_guard.Decoder(list[msgspec.Raw])
 
 
 def read_answer(target: Target, body: bytes) -> Answer:
@@ -186,7 +187,9 @@ class GeminiReader:
         if isinstance(reason, str) and reason.upper() in _BROKEN_OFF:
             message = candidate.finish_message or f"The answer broke off: {reason}."
             message = show(self._target, message)
-            raise Fault("unavailable", message, code=reason.lower(), blame="caller")
+            raise Fault(
+                "unavailable", message, blame="caller", details=FaultDetails(code=reason.lower())
+            )
         check(self._target, Choice(finish_reason=reason))
         parts = (candidate.content and candidate.content.parts) or []
         if parts and (halved or self._halves):
@@ -219,7 +222,7 @@ class GeminiReader:
         """Joins the halves of characters in the parts' texts. halved: the response with them."""
         texts = [part.text for part in parts]
         if halved:
-            content = nesting.decode_leniently(halved)["candidates"][0]["content"]
+            content = json_guard.decode_leniently(halved)["candidates"][0]["content"]
             texts = [part.get("text") for part in content["parts"]]
         for part, text in zip(parts, texts, strict=True):
             if text is not None:

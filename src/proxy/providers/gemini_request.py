@@ -12,11 +12,12 @@ from typing import Any, Literal
 from msgspec import Raw, Struct
 
 from proxy.core import splice
-from proxy.core.chat import NOTHING, ChatRequest, ImageURL, Message, Part, Tool, ToolCall
+from proxy.core.chat import ChatRequest
 from proxy.core.errors import InvalidRequest
-from proxy.core.nesting import Decoder
+from proxy.core.json_guard import Decoder
+from proxy.core.messages import NOTHING, ImageURL, Message, Part, Tool, ToolCall
 from proxy.core.ports import Body
-from proxy.core.splice import Piece, large_texts
+from proxy.core.splice import Piece, find_large_texts
 from proxy.providers.garbage import UNREADABLE
 from proxy.providers.gemini_schema import SchemaError, known_words
 from proxy.providers.target import Target
@@ -198,7 +199,7 @@ def _holds_results(parts: list[dict[str, Any]]) -> bool:
 
 
 def _parts(message: Message, raw: Raw | None, place: str) -> list[dict[str, Any]]:
-    texts = large_texts(message, raw)
+    texts = find_large_texts(message, raw)
     return [
         _part(part, texts[number], f"{place}.content[{number}]")
         for number, part in enumerate(message.parts)

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from proxy.core.chat import Answer, FinishReason, FunctionCall, ToolCall, ToolCallDelta
-from proxy.core.nesting import Decoder
+from proxy.core.chat import Answer, FinishReason
+from proxy.core.json_guard import Decoder
+from proxy.core.messages import FunctionCall, ToolCall, ToolCallDelta
 from proxy.providers.faults import fault_within
 from proxy.providers.garbage import decode, garbage
 from proxy.providers.openai_form import read_form

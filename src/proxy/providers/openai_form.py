@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from proxy.core.chat import Form
-from proxy.core.nesting import Decoder
+from proxy.core.json_guard import Decoder
 from proxy.providers.garbage import UNREADABLE
 
 _READ = frozenset({"id", "object", "model", "choices", "usage", "error"})

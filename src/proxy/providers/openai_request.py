@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Raw
 
 from proxy.core import splice
-from proxy.core.chat import ChatRequest, Message, ResponseFormat, ToolCall
-from proxy.core.nesting import Decoder
+from proxy.core.chat import ChatRequest
+from proxy.core.json_guard import Decoder
+from proxy.core.messages import Message, ResponseFormat, ToolCall
 from proxy.core.ports import Body
 from proxy.providers.specs import ProviderSpec
 from proxy.providers.target import Target
@@ -173,7 +174,7 @@ def _edit(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields:
         fields["role"] = _raw(spec.roles[message.role])
     if in_parts and all(part.type == "text" for part in message.parts):
         own = raw if isinstance(raw, Raw) else None
-        fields["content"] = splice.text_in_lines(message, own)
+        fields["content"] = splice.join_texts(message, own)
     if message.tool_calls:
         fields["tool_calls"] = _edit_calls(spec, refused, fields["tool_calls"], message)
         for name, value in spec.tool_turn.items():
@@ -240,7 +241,7 @@ def _response_format(form: ResponseFormat | None) -> Any:
 
 
 def _piece(value: Any) -> Any:
-    return splice.piece(value) if isinstance(value, Raw) else value
+    return splice.wrap(value) if isinstance(value, Raw) else value
 
 
 def _raw(value: Any) -> Raw:

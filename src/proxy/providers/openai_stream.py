@@ -10,7 +10,7 @@ from msgspec import structs
 
 from proxy.core.chat import Chunk, Form
 from proxy.core.errors import Fault
-from proxy.core.nesting import decode_leniently
+from proxy.core.json_guard import decode_leniently
 from proxy.core.sse import Event
 from proxy.providers.faults import fault_within
 from proxy.providers.garbage import decode

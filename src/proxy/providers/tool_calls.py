@@ -4,8 +4,8 @@ from hashlib import sha256
 
 from msgspec import Struct, structs
 
-from proxy.core.chat import ToolCallDelta
 from proxy.core.collect import LIMIT
+from proxy.core.messages import ToolCallDelta
 from proxy.providers.garbage import is_readable
 
 UNSAID = -1

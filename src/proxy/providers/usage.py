@@ -11,8 +11,8 @@ from typing import Any
 from msgspec import Raw, Struct, structs
 
 from proxy.core.chat import Usage
+from proxy.core.json_guard import Decoder
 from proxy.core.money import NANO, to_nano
-from proxy.core.nesting import Decoder
 from proxy.providers.garbage import UNREADABLE
 from proxy.providers.target import Target
 

@@ -10,19 +10,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from proxy.core import nesting, splice
-from proxy.core.chat import (
-    Answer,
-    ChatRequest,
-    EmbeddingRequest,
-    Embeddings,
-    Message,
-    Part,
-    ResponseFormat,
-)
+from proxy.core import json_guard, splice
+from proxy.core.chat import Answer, ChatRequest, EmbeddingRequest, Embeddings
 from proxy.core.errors import Fault, InvalidRequest
+from proxy.core.messages import Message, Part, ResponseFormat
 from proxy.core.ports import Outgoing
-from proxy.core.splice import Piece, large_texts, text_in_lines
+from proxy.core.splice import Piece, find_large_texts, join_texts
 from proxy.providers import openai_answer
 from proxy.providers.error_body import read_error
 from proxy.providers.faults import make_fault
@@ -93,8 +86,8 @@ class _NativeEmbeddings(Struct):
     usage: Raw = UNREPORTED
 
 
-_NATIVE = nesting.Decoder(NativeAnswer)
-_EMBEDDINGS = nesting.Decoder(_NativeEmbeddings)
+_NATIVE = json_guard.Decoder(NativeAnswer)
+_EMBEDDINGS = json_guard.Decoder(_NativeEmbeddings)
 
 
 def build_request(target: Target, chat: ChatRequest) -> Outgoing:
@@ -155,7 +148,7 @@ class WorkersAIReader(OpenAIReader):
             return super().read_chunk(data)
         if native == NativeAnswer():
             return False
-        response = nesting.decode_leniently(data).get("response") if has_halves(data) else None
+        response = json_guard.decode_leniently(data).get("response") if has_halves(data) else None
         halved = read_message({"content": response}) if isinstance(response, str) else None
         self._read_native(native, halved)
         return True
@@ -254,8 +247,8 @@ def _content(message: Message, raw: Raw | None, place: str) -> Any:
         if part.image_url and not part.image_url.url.startswith("data:"):
             raise InvalidRequest(f"{where}: Workers AI takes images as data URLs.", param=where)
     if not any(part.image_url for part in message.parts):
-        return text_in_lines(message, raw)
-    texts = large_texts(message, raw)
+        return join_texts(message, raw)
+    texts = find_large_texts(message, raw)
     return [_part(part, text) for part, text in zip(message.parts, texts, strict=True)]
 
 

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from proxy.core.chat import Attempt
-from proxy.core.errors import GIVEN_UP, Fault, FaultKind, ProxyError, without_frames
+from proxy.core.errors import GIVEN_UP, Fault, FaultKind, ProxyError, drop_frames
 from proxy.core.permit import Permit, Refusal, Reservation
 from proxy.core.ports import Clock, Outgoing, Random
 from proxy.providers.target import Target
@@ -148,7 +148,7 @@ class Run(Generic[T]):
                     if won := task.result():
                         return won
                 except ProxyError as error:
-                    refusal = without_frames(error)
+                    refusal = drop_frames(error)
         if refusal:
             raise refusal
         return None
@@ -249,7 +249,7 @@ class Run(Generic[T]):
 
     def _fail(self, target: Target, fault: Fault, start: float) -> None:
         """Takes note of a candidate that failed, and of who need not be asked after it."""
-        self._fault = without_frames(fault)
+        self._fault = drop_frames(fault)
         self.attempts.append(told(target, fault, start, self._clock.now()))
         refused_key = fault.kind == "unauthorized" and fault.blame == "provider"
         if refused_key or fault.kind in PROVIDER_WIDE:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from proxy.core.chat import Attempt
 from proxy.core.errors import (
     BudgetExceeded,
+    Cause,
     Fault,
     FaultKind,
     InvalidRequest,
@@ -17,7 +18,7 @@ from proxy.core.errors import (
     ProviderTimeout,
     ProxyError,
     RateLimitExceeded,
-    without_frames,
+    drop_frames,
 )
 from proxy.core.permit import Refusal
 from proxy.providers.target import Target
@@ -54,7 +55,7 @@ def as_proxy_error(
     The provider's 400, 404, 413, 422 and 429 keep their status and message; a refused key
     of the proxy's own becomes 502, silence 504, anything else 502. The fault loses its frames.
     """
-    without_frames(fault)
+    drop_frames(fault)
     kind = _ERRORS.get(fault.kind, ProviderError)
     message, code = fault.message, fault.code
     if begun:
@@ -68,9 +69,11 @@ def as_proxy_error(
         param=fault.param,
         code=code,
         retry_after=fault.retry_after,
-        source=fault.source,
-        status=422 if fault.kind == "bad_request" and fault.status == 422 else None,
-        attempts=attempts,
+        cause=Cause(
+            source=fault.source,
+            status=422 if fault.kind == "bad_request" and fault.status == 422 else None,
+            attempts=attempts,
+        ),
     )
 
 
@@ -100,4 +103,5 @@ def refused(refusals: Sequence[Refusal], attempts: tuple[Attempt, ...] = ()) -> 
         kind = BudgetExceeded
     elif first.limit == "limiter":
         kind = NoProviderAvailable
-    return kind(first.message, limit=first.limit, retry_after=first.retry_after, attempts=attempts)
+    cause = Cause(limit=first.limit, attempts=attempts)
+    return kind(first.message, retry_after=first.retry_after, cause=cause)

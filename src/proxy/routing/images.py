@@ -15,9 +15,10 @@ import msgspec
 from msgspec import Raw, structs
 
 from proxy.core.body_memory import STEP, Hold
-from proxy.core.chat import ChatRequest, Message, Part
-from proxy.core.errors import Fault, InvalidRequest, without_frames
-from proxy.core.nesting import Decoder
+from proxy.core.chat import ChatRequest
+from proxy.core.errors import Fault, InvalidRequest, drop_frames
+from proxy.core.json_guard import Decoder
+from proxy.core.messages import Message, Part
 from proxy.core.ports import URL, Outgoing, ParseURL, Reply, Upstream
 from proxy.providers.target import Target
 
@@ -78,7 +79,7 @@ class Fitting:
         if fetching is None or fetching.cancel() or fetching.cancelled():
             return
         if isinstance(error := fetching.exception(), Exception):  # looked at, it is not logged
-            without_frames(error)
+            drop_frames(error)
 
 
 async def fetch_images(

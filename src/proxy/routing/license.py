@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from fnmatch import fnmatchcase
 
-from proxy.core.principal import Grant
+from proxy.core.principal import ModelGrant
 from proxy.providers.specs import Model, undated
 from proxy.routing.names import Names
 
@@ -15,7 +15,7 @@ class License:
     snapshots. A pattern that begins with a provider's name is about that provider only.
     """
 
-    def __init__(self, grant: Grant, names: Names, providers: Collection[str]) -> None:
+    def __init__(self, grant: ModelGrant, names: Names, providers: Collection[str]) -> None:
         self._grant = grant
         patterns = [pattern for pattern in grant.models if any(mark in pattern for mark in "*?[")]
         self._whole = [p for p in patterns if p.partition("/")[0] in providers]

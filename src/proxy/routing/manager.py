@@ -24,7 +24,7 @@ from proxy.core.chat import (
     Routing,
     Usage,
 )
-from proxy.core.errors import OK, Fault, InvalidRequest
+from proxy.core.errors import OK, Fault, FaultDetails, InvalidRequest
 from proxy.core.permit import Permit, Reservation
 from proxy.core.ports import VECTORS_BYTES, Outgoing, Ports, Reply
 from proxy.core.receive import read_body, read_head
@@ -380,5 +380,8 @@ def _outgoing(
         return structs.replace(outgoing, headers=passed_on | outgoing.headers)
     except InvalidRequest as error:
         raise Fault(
-            "bad_request", error.message, param=error.param, lacks=True, source="proxy"
+            "bad_request",
+            error.message,
+            source="proxy",
+            details=FaultDetails(param=error.param, lacks=True),
         ) from error

@@ -7,7 +7,7 @@ import re
 from msgspec import structs
 
 from proxy.core import splice
-from proxy.core.nesting import Text
+from proxy.core.json_guard import Text
 from proxy.core.ports import Outgoing
 from proxy.core.splice import FIELDS, SMALL
 
@@ -48,7 +48,7 @@ def without(request: Outgoing, names: frozenset[str]) -> Outgoing:
     if not isinstance(request.body, bytes):  # large: what is added stands in the small parts
         return structs.replace(request, body=tuple(_cut(part, names) for part in request.body))
     fields = FIELDS.decode(request.body)
-    kept = {name: splice.piece(raw) for name, raw in fields.items() if name not in names}
+    kept = {name: splice.wrap(raw) for name, raw in fields.items() if name not in names}
     return structs.replace(request, body=splice.encode(kept))
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from proxy.core.chat import TIERS, ModelEntry, Routing
 from proxy.core.errors import InvalidRequest, NoProviderAvailable, PermissionDenied
-from proxy.core.principal import Grant
+from proxy.core.principal import ModelGrant
 from proxy.core.settings import RoutingSettings, name_variable
 from proxy.providers.catalog import Catalog
 from proxy.providers.prices import Prices
@@ -80,7 +80,7 @@ class Selection:
             for name in catalog.providers
             if (reason := self._unusable(name, settings, bindings))
         }
-        self._known: dict[tuple[str, Routing, Needs, Grant], Any] = {}
+        self._known: dict[tuple[str, Routing, Needs, ModelGrant], Any] = {}
         self._resellers = {name for name, spec in catalog.providers.items() if spec.vendors}
         self._known_bytes = 0
         self.order = tuple(dict.fromkeys((*settings.fallback_chain, *catalog.providers)))
@@ -131,7 +131,7 @@ class Selection:
         """The provider itself, for a call that concerns no model."""
         return self.target(Model(provider=provider, id=""))
 
-    def listing(self, grant: Grant) -> list[ModelEntry]:
+    def listing(self, grant: ModelGrant) -> list[ModelEntry]:
         """The models on offer: tiers first, then every model of the configured providers that
         may be used."""
         granted = License(grant, self.names, self._catalog.providers)
@@ -142,7 +142,7 @@ class Selection:
             if model.provider not in self._reasons and not granted.forbids(model)
         ]
 
-    def entry(self, name: str, grant: Grant) -> ModelEntry | None:
+    def entry(self, name: str, grant: ModelGrant) -> ModelEntry | None:
         """The model on offer under any name that a request may call it by; None where no
         configured provider lists it, or the key may not use it."""
         if name in TIERS:
@@ -174,7 +174,7 @@ class Selection:
             for name in self.order
         ]
 
-    def plan(self, routing: Routing, needs: Needs, grant: Grant) -> Plan:
+    def plan(self, routing: Routing, needs: Needs, grant: ModelGrant) -> Plan:
         """The models that may answer; at least one. Worked out once for the same question: a
         cache hit should not wait for it.
 
@@ -184,7 +184,7 @@ class Selection:
         """
         return self._once("plan", self._plan, routing, needs, grant)
 
-    def _plan(self, routing: Routing, needs: Needs, grant: Grant) -> Plan:
+    def _plan(self, routing: Routing, needs: Needs, grant: ModelGrant) -> Plan:
         self._check_names(routing)
         routing, wishes = self._divided(routing, needs)
         granted = License(grant, self.names, self._catalog.providers)
@@ -236,12 +236,12 @@ class Selection:
             {name: reason for name, reason in excluded.items() if name not in chosen},
         )
 
-    def question(self, routing: Routing, needs: Needs, grant: Grant) -> Question:
+    def question(self, routing: Routing, needs: Needs, grant: ModelGrant) -> Question:
         """What the cache files the answer under, streamed or not. Raises like `plan`."""
         needs = structs.replace(needs, streaming=False)
         return self._once("question", self._question, routing, needs, grant)
 
-    def _question(self, routing: Routing, needs: Needs, grant: Grant) -> Question:
+    def _question(self, routing: Routing, needs: Needs, grant: ModelGrant) -> Question:
         targets = self.plan(routing, needs, grant).in_order()
         by_name = not (routing.models or self._is_open(routing))
         considered = targets[:1] if by_name else targets
@@ -260,10 +260,10 @@ class Selection:
     def _once(
         self,
         what: str,
-        work: Callable[[Routing, Needs, Grant], T],
+        work: Callable[[Routing, Needs, ModelGrant], T],
         routing: Routing,
         needs: Needs,
-        grant: Grant,
+        grant: ModelGrant,
     ) -> T:
         """`work`'s result, remembered: it depends on nothing else that changes."""
         asked = (what, structs.replace(routing, timeout_ms=None), needs, grant)

@@ -8,7 +8,7 @@ from msgspec import structs
 from proxy.analytics.record.request_record import UNSENT
 from proxy.core.chat import Answer, Attempt, CacheStatus, Cost, Served, Usage
 from proxy.core.errors import ProxyError
-from proxy.core.web import encoded, listed
+from proxy.core.web import encode_value, list_names
 from proxy.dialects import cloudflare
 from proxy.limits.meter import Meter
 from proxy.routing.manager import Done
@@ -99,14 +99,14 @@ def _explain(context: RequestContext, done: Done) -> list[dict[str, Any]] | None
 
 def served_headers(served: Served) -> dict[str, str]:
     """The headers that say how a request was served."""
-    headers = {"x-proxy-provider": served.provider, "x-proxy-model": encoded(served.model)}
+    headers = {"x-proxy-provider": served.provider, "x-proxy-model": encode_value(served.model)}
     if served.attempts:
         headers[cloudflare.STEP] = str(len(served.attempts) - 1)
     if served.cost.usd is not None and served.cost.origin:
         headers["x-proxy-cost"] = f"{served.cost.usd:.9f}"
         headers["x-proxy-cost-origin"] = served.cost.origin
     if served.dropped:
-        headers["x-proxy-dropped"] = listed(served.dropped)
+        headers["x-proxy-dropped"] = list_names(served.dropped)
     return headers
 
 

@@ -40,9 +40,7 @@ class Chat:
         if hit and hit.fresh:
             return replay_entry(task, hit.entry, hit.tier)
         if task.directives.only_if_cached:
-            raise ProviderTimeout(
-                "The answer is not in the cache (only-if-cached).", source="proxy"
-            )
+            raise ProviderTimeout("The answer is not in the cache (only-if-cached).")
         try:
             return await self._answer_anew(task)
         except OUTAGE as error:

@@ -9,7 +9,8 @@ from msgspec import Struct, structs
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.cache.directives import Directives, directives
 from proxy.cache.key import cache_key, named_key
-from proxy.core.chat import Call, ChatRequest, Message, Routing
+from proxy.core.chat import Call, ChatRequest, Routing
+from proxy.core.messages import Message
 from proxy.core.ports import Log
 from proxy.core.settings import CacheSettings
 from proxy.dialects.cloudflare import Options, allows_log, read_options

@@ -6,7 +6,7 @@ from proxy.access.authenticator import Authenticator, format_secret
 from proxy.access.key_cache import KeyCache
 from proxy.access.keys import Key
 from proxy.core.errors import ProxyError
-from proxy.core.principal import Budget, Grant, Limits, Principal
+from proxy.core.principal import Budget, Limits, ModelGrant, Principal
 from proxy.core.settings import read_settings
 from tests.unit.doubles import Logbook, ManualClock
 from tests.unit.memory_objects import MemoryObjects
@@ -18,7 +18,7 @@ KEY = Key(
     id="key_1",
     user="ann",
     created_at=0,
-    grant=Grant(providers=("groq",)),
+    grant=ModelGrant(providers=("groq",)),
     limits=Limits(per_hour=5),
     budget=Budget(day=7),
     cache_scope="shared",

@@ -9,7 +9,7 @@ from proxy.access.authenticator import format_secret, hash_secret
 from proxy.access.key_cache import KNOWN_SECONDS, UNKNOWN_SECONDS
 from proxy.access.keys import LOOKUP, Key, Rotation
 from proxy.core.errors import AuthenticationFailed, InternalError
-from proxy.core.principal import Budget, Grant, Limits, Principal
+from proxy.core.principal import Budget, Limits, ModelGrant, Principal
 from tests.unit.access.making import HERE, KEY, SECRET, Isolate
 from tests.unit.doubles import LoopClock, ManualClock, in_no_time
 from tests.unit.memory_objects import Keys, MemoryObjects
@@ -20,7 +20,7 @@ class TestIssuedKeys:
         assert await isolate.authenticate(SECRET) == Principal(
             user="ann",
             key_id="key_1",
-            grant=Grant(providers=("groq",)),
+            grant=ModelGrant(providers=("groq",)),
             limits=Limits(per_hour=5),
             budget=Budget(day=7),
             cache_scope="shared",
@@ -117,7 +117,7 @@ async def test_what_is_remembered_is_bounded_in_bytes(
     secrets = [format_secret("production", f"{number:064x}") for number in range(400)]
     for number, secret in enumerate(secrets):
         models = tuple(f"{number}-{place}-{'x' * 200}\U0001f600" for place in range(32))
-        grant = Grant(models=models)
+        grant = ModelGrant(models=models)
         store.book.issue(structs.replace(KEY, id=f"k{number}", grant=grant), hash_secret(secret))
     tracemalloc.start()
     for secret in secrets:

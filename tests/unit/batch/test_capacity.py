@@ -4,7 +4,8 @@ import pytest
 from msgspec import structs
 
 from proxy.batch.capacity import POINTS, Capacity
-from proxy.core.chat import Call, ChatRequest, ImageURL, Message, Part, Routing
+from proxy.core.chat import Call, ChatRequest, Routing
+from proxy.core.messages import ImageURL, Message, Part
 from proxy.core.settings import read_settings
 
 PROVIDERS = ("gemini", "groq", "openai", "local")

@@ -20,8 +20,9 @@ from proxy.cache.entry import (
     encode,
     replay,
 )
-from proxy.core.chat import Answer, Chunk, Cost, FunctionCall, ToolCall, Usage
+from proxy.core.chat import Answer, Chunk, Cost, Usage
 from proxy.core.collect import Collector
+from proxy.core.messages import FunctionCall, ToolCall
 
 FAMILY = "\U0001f469\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"  # one sign, seven characters
 TEXT = st.text(max_size=400) | st.sampled_from(

@@ -30,6 +30,7 @@ from proxy.cache.flight import (
 )
 from proxy.core.chat import Answer, Attempt
 from proxy.core.errors import (
+    Cause,
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
@@ -511,9 +512,12 @@ ATTEMPTS = st.builds(
             "param": st.none() | TEXT,
             "code": st.none() | TEXT,
             "retry_after": st.none() | st.floats(0, 1e6) | st.integers(0, 10**6),
-            "source": st.sampled_from(["proxy", "provider"]),
-            "status": st.none() | st.integers(400, 599),
-            "attempts": st.lists(ATTEMPTS, max_size=3).map(tuple),
+            "cause": st.builds(
+                Cause,
+                source=st.sampled_from(["proxy", "provider"]),
+                status=st.none() | st.integers(400, 599),
+                attempts=st.lists(ATTEMPTS, max_size=3).map(tuple),
+            ),
         }
     ),
 )
@@ -530,7 +534,7 @@ def test_an_error_comes_back_with_all_its_fields(
 
 def test_every_field_of_an_error_is_told() -> None:
     """A new one must be passed on too; an error of the leader's own limits never is."""
-    names = vars(RateLimitExceeded("m", status=429)).keys()
+    names = vars(RateLimitExceeded("m", cause=Cause(status=429))).keys()
     assert names == {
         *("message", "param", "code", "retry_after", "source", "status", "attempts", "limit"),
     }

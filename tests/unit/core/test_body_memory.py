@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.body_memory import LAPSE_SECONDS, VALUE_BYTES, BodyMemory, weight
+from proxy.core.body_memory import LAPSE_SECONDS, VALUE_BYTES, BodyMemory, weigh
 from proxy.core.errors import Fault, InternalError, PayloadTooLarge
 from proxy.core.receive import HEAD_BYTES, read_head, read_whole
 from tests.unit.doubles import FakeReply
@@ -50,14 +50,14 @@ def test_what_nobody_gives_back_lapses() -> None:
 
 def test_an_ordinary_body_counts_its_bytes() -> None:
     body = b'{"prompt": "%s"}' % (b"word " * 100_000)
-    assert weight(body, MB) <= len(body) + 10 * VALUE_BYTES
+    assert weigh(body, MB) <= len(body) + 10 * VALUE_BYTES
 
 
 def test_commas_of_a_large_text_are_no_values() -> None:
     body = json.dumps({"prompt": "a, [b], " * 100_000}).encode()
-    assert weight(body, MB) <= len(body) + 10 * VALUE_BYTES
+    assert weigh(body, MB) <= len(body) + 10 * VALUE_BYTES
     values = b"[%s0]" % (b"0," * 100_000)
-    assert weight(values, MB) >= len(values) + 100_000 * VALUE_BYTES
+    assert weigh(values, MB) >= len(values) + 100_000 * VALUE_BYTES
 
 
 @pytest.mark.parametrize("letter", ["\U0001f600", "\U00010000", "\U0010ffff"])
@@ -66,15 +66,15 @@ def test_a_string_with_a_wide_character_counts_three_times(letter: str, escaped:
     texts = ["a" * 10_000, 'say \\ "hi" ' * 100 + letter + "b" * 10_000]
     body = json.dumps(texts, ensure_ascii=escaped).encode()
     wide = len(json.dumps(texts[1], ensure_ascii=escaped).encode())
-    counted = weight(body, MB) - len(body)
+    counted = weigh(body, MB) - len(body)
     assert 2 * wide - 10 <= counted <= 2 * wide + 10 * VALUE_BYTES
-    assert weight(json.dumps("é漢" * 9, ensure_ascii=escaped).encode(), MB) < 200
+    assert weigh(json.dumps("é漢" * 9, ensure_ascii=escaped).encode(), MB) < 200
 
 
 @pytest.mark.parametrize("unit", ["\U0001f600", '\\"', '","\U0001f600', "\\ud83d"])
 def test_it_is_counted_in_bounded_time(unit: str) -> None:
     body = b'["\xf0\x9f\x98\x80' + unit.encode() * 300_000 + b'"]'
-    assert len(body) <= weight(body, MB) <= 20 * len(body)
+    assert len(body) <= weigh(body, MB) <= 20 * len(body)
 
 
 async def test_an_answer_is_held_while_it_is_used() -> None:
@@ -91,11 +91,11 @@ async def test_an_answer_is_held_while_it_is_used() -> None:
     assert memory.held == hold.size
 
 
-@pytest.mark.parametrize("told", [{}, {"content-length": "3000000"}])
-async def test_an_answer_that_is_too_long_is_not_read_to_its_end(told: dict[str, str]) -> None:
+@pytest.mark.parametrize("headers", [{}, {"content-length": "3000000"}])
+async def test_an_answer_that_is_too_long_is_not_read_to_its_end(headers: dict[str, str]) -> None:
     memory = BodyMemory(4 * MB)
     hold = memory.open()
-    reply = FakeReply(*[b"x" * MB] * 3, headers=told)
+    reply = FakeReply(*[b"x" * MB] * 3, headers=headers)
     with pytest.raises(Fault, match="over 2000000 bytes") as raised:
         await read_whole(reply, 2_000_000, hold)
     assert (raised.value.kind, reply.aborted, memory.held) == ("garbage", True, 0)

@@ -1,4 +1,4 @@
-"""An object that hangs costs one caller its time, then none for some seconds."""
+"""An object that hangs costs a single caller its time, then none for some seconds."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.codings import Coding, coding_of, decode
+from proxy.core.codings import Coding, decode, find_coding
 from proxy.core.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 
 
@@ -97,7 +97,7 @@ def test_what_is_broken_is_refused(coding: Coding, spoil: Callable[[bytes], byte
     ],
 )
 def test_which_codings_are_taken(header: str, coding: Coding | None) -> None:
-    assert coding_of(header, brotli=True) == coding
+    assert find_coding(header, brotli=True) == coding
 
 
 @pytest.mark.parametrize(
@@ -105,10 +105,10 @@ def test_which_codings_are_taken(header: str, coding: Coding | None) -> None:
 )
 def test_which_are_not(header: str) -> None:
     with pytest.raises(UnsupportedMediaType, match="one of gzip, deflate, br is, or none"):
-        coding_of(header, brotli=True)
+        find_coding(header, brotli=True)
 
 
 def test_brotli_only_where_it_can_be_decoded() -> None:
     with pytest.raises(UnsupportedMediaType, match="one of gzip, deflate is, or none"):
-        coding_of("br", brotli=False)
+        find_coding("br", brotli=False)
     assert decode("br", b"xyz", 5, lambda data, limit: data[:limit] * 2) == b"xyzxyz"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.redaction import redacted
+from proxy.core.redaction import redact
 
 VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=12, max_size=90)
 SPELLINGS: dict[str, Callable[[str], str]] = {
@@ -36,31 +36,31 @@ def test_a_secret_is_gone_in_every_spelling(
     spelling: str, key: str, before: str, after: str
 ) -> None:
     quoted = SPELLINGS[spelling](key)
-    told = redacted(before + quoted + after, ["another-secret", key])
+    rest = redact(before + quoted + after, ["another-secret", key])
     core = quoted.rstrip("=")[3:-3]  # what stands around a key changes the ends of its base64
-    assert core not in told
-    assert "***" in told
+    assert core not in rest
+    assert "***" in rest
 
 
 @pytest.mark.parametrize("key", ["k", "ab1", "x-1", "p@ss", 'a"b\\c', "+/+/", "(.*)"])
 def test_a_short_or_unusual_key_is_gone(key: str) -> None:
-    assert redacted(f"The key {key} is wrong.", [key]) == "The key *** is wrong."
-    assert redacted(f'{{"key":"{key}"}}', [key]) == '{"key":"***"}'
+    assert redact(f"The key {key} is wrong.", [key]) == "The key *** is wrong."
+    assert redact(f'{{"key":"{key}"}}', [key]) == '{"key":"***"}'
 
 
 def test_a_short_key_leaves_words_whole() -> None:
-    assert redacted("No model is like any other.", ["m", "is"]) == "No model *** like any other."
+    assert redact("No model is like any other.", ["m", "is"]) == "No model *** like any other."
 
 
 @given(key=VISIBLE.filter(lambda key: "*" not in key), cut=st.integers(1, 200))
 def test_the_beginning_of_a_secret_goes_where_the_text_was_cut(key: str, cut: int) -> None:
     text = f"Wrong: {key}"[:cut]
-    told = redacted(text, [key], cut=True)
-    assert len(text) <= 7 or "***" in told or told == "Wrong: " or key[:1] not in told[7:]
+    rest = redact(text, [key], cut=True)
+    assert len(text) <= 7 or "***" in rest or rest == "Wrong: " or key[:1] not in rest[7:]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("No such key: sk-proj-0123456789abcdefgh.", "No such key: ***."),
         ("aep_production_" + "0a" * 32, "***"),
@@ -70,9 +70,9 @@ def test_the_beginning_of_a_secret_goes_where_the_text_was_cut(key: str, cut: in
         ("A Bearer token is required.", "A Bearer token is required."),
     ],
 )
-def test_what_looks_like_a_key(text: str, told: str) -> None:
-    assert redacted(text, []) == told
+def test_what_looks_like_a_key(text: str, expected: str) -> None:
+    assert redact(text, []) == expected
 
 
 def test_no_secret_changes_nothing() -> None:
-    assert redacted("Nothing is wrong.", ["", ""]) == "Nothing is wrong."
+    assert redact("Nothing is wrong.", ["", ""]) == "Nothing is wrong."

@@ -1,4 +1,4 @@
-"""Settings: defaults, what is refused, and that all faults are told at once."""
+"""Settings: defaults, what is refused, and that the message lists all faults."""
 
 from typing import get_type_hints
 
@@ -110,7 +110,7 @@ def test_plain_http_reaches_only_loopback_in_development() -> None:
         read_settings(env, PROVIDERS)
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_the_message_lists_every_fault() -> None:
     env = {"ENVIRONMENT": "x", "MAX_BODY_BYTES": "x", "GROQ_BASE_URL": "x", "FALLBACK_CHAIN": "x"}
     with pytest.raises(SettingsError) as caught:
         read_settings(env, PROVIDERS)

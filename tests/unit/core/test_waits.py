@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.core.waits import LONGEST, renewed_after, retry_after, seconds_until
+from proxy.core.waits import LONGEST, parse_wait, read_reset, read_retry_after
 
 NOW = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 
@@ -66,7 +66,7 @@ NOW = 1_700_000_000.0  # 2023-11-14T22:13:20Z
     ],
 )
 def test_a_wait_in_every_form(value: object, seconds: float) -> None:
-    assert seconds_until(value, NOW) == pytest.approx(seconds)
+    assert parse_wait(value, NOW) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -93,13 +93,13 @@ def test_a_wait_in_every_form(value: object, seconds: float) -> None:
     ],
 )
 def test_what_is_no_wait(value: object) -> None:
-    assert seconds_until(value, NOW) is None
+    assert parse_wait(value, NOW) is None
 
 
 def test_without_a_clock_no_moment_is_a_wait() -> None:
-    assert seconds_until("Tue, 14 Nov 2023 22:14:20 GMT", None) is None
-    assert seconds_until("1700000060000", None) is None
-    assert seconds_until("6m0s", None) == 360
+    assert parse_wait("Tue, 14 Nov 2023 22:14:20 GMT", None) is None
+    assert parse_wait("1700000060000", None) is None
+    assert parse_wait("6m0s", None) == 360
 
 
 anything: Any = (
@@ -115,7 +115,7 @@ near_forms = st.from_regex(r"[0-9hmsdTZPGMTuenov:.,+\- ]{0,32}", fullmatch=True)
 @example("P" + "9" * 400 + "D", NOW)
 @example("9" * 16 + "s", NOW)
 def test_reading_never_raises_and_is_bounded(value: object, now: float | None) -> None:
-    seconds = seconds_until(value, now)
+    seconds = parse_wait(value, now)
     assert seconds is None or 0 <= seconds <= LONGEST
 
 
@@ -130,7 +130,7 @@ def test_all_forms_of_a_moment_agree(ahead: int) -> None:
         str(int(NOW) + ahead),
         str((int(NOW) + ahead) * 1000),
     )
-    assert {seconds_until(form, NOW) for form in forms} == {ahead}
+    assert {parse_wait(form, NOW) for form in forms} == {ahead}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_all_forms_of_a_moment_agree(ahead: int) -> None:
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(headers, NOW) == seconds
+    assert read_retry_after(headers, NOW) == seconds
 
 
 def test_only_limits_that_are_used_up_have_to_be_renewed() -> None:
@@ -159,8 +159,8 @@ def test_only_limits_that_are_used_up_have_to_be_renewed() -> None:
         "x-ratelimit-reset": "1700000060000",
         "x-ratelimit-reset-odd": "5h0m0s",
     }
-    assert renewed_after(headers, NOW) == 180
+    assert read_reset(headers, NOW) == 180
     del headers["anthropic-ratelimit-input-tokens-reset"]
-    assert renewed_after(headers, NOW) == 120
+    assert read_reset(headers, NOW) == 120
     del headers["x-ratelimit-reset-tokens"]
-    assert renewed_after(headers, NOW) == 60
+    assert read_reset(headers, NOW) == 60

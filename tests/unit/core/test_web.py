@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.core.web import check_headers, encoded, listed
+from proxy.core.web import check_headers, encode_value, list_names
 
 ANY_TEXT = st.text(st.characters(), max_size=300)
 
@@ -16,7 +16,7 @@ ANY_TEXT = st.text(st.characters(), max_size=300)
 @example("\ud800")
 @example("模型" * 200)
 def test_any_text_can_be_sent_encoded(text: str) -> None:
-    value = encoded(text)
+    value = encode_value(text)
     check_headers({"x-proxy-model": value})
     if text.isprintable() and len(text) <= 256:
         assert unquote(value) == text
@@ -24,17 +24,17 @@ def test_any_text_can_be_sent_encoded(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["@cf/meta/llama-3.1-8b", "vendor/model:free", "ft:gpt-4o+x"])
 def test_the_names_of_models_stay_readable(name: str) -> None:
-    assert encoded(name) == name
+    assert encode_value(name) == name
 
 
 @given(names=st.lists(ANY_TEXT | st.from_regex(r"\A[a-z_]{1,80}\Z"), max_size=100))
 def test_any_names_can_be_listed(names: list[str]) -> None:
-    value = listed(names)
+    value = list_names(names)
     check_headers({"x-proxy-dropped": value})
-    told = [name for name in value.split(", ") if name and not name.startswith("+")]
+    named = [name for name in value.split(", ") if name and not name.startswith("+")]
     others = value.rpartition("+")[2] if "+" in value else "0"
-    assert len(told) + int(others) == len(names)
-    assert set(told) <= set(names)
+    assert len(named) + int(others) == len(names)
+    assert set(named) <= set(names)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_any_names_can_be_listed(names: list[str]) -> None:
     ],
 )
 def test_what_can_be_named_is(names: list[str], value: str) -> None:
-    assert listed(names) == value
+    assert list_names(names) == value
 
 
 @pytest.mark.parametrize(

@@ -5,26 +5,18 @@ from typing import Any
 
 import pytest
 
-from proxy.core.chat import (
-    Answer,
-    Attempt,
-    CacheControl,
-    Call,
-    Chunk,
-    Cost,
+from proxy.core.chat import Answer, Attempt, CacheControl, Call, Chunk, Cost, Routing, Served, Usage
+from proxy.core.errors import Cause, InvalidRequest, ProxyError, RateLimitExceeded
+from proxy.core.messages import (
     Function,
     FunctionCall,
     JSONSchema,
     Message,
     ResponseFormat,
-    Routing,
-    Served,
     Tool,
     ToolCall,
     ToolCallDelta,
-    Usage,
 )
-from proxy.core.errors import InvalidRequest, ProxyError, RateLimitExceeded
 from proxy.core.sse import Parser
 from proxy.dialects import native, native_request
 from proxy.dialects.contract import Dialect
@@ -291,7 +283,9 @@ def test_an_error() -> None:
 
 def test_an_error_of_a_provider() -> None:
     error = InvalidRequest(
-        "Too hot.", param="temperature", source="provider", status=422, attempts=SERVED.attempts[:1]
+        "Too hot.",
+        param="temperature",
+        cause=Cause(source="provider", status=422, attempts=SERVED.attempts[:1]),
     )
     body = json.loads(native.error(error, "req_1", 0))
     assert body["error"] == {

@@ -5,16 +5,9 @@ from typing import Any
 
 import pytest
 
-from proxy.core.chat import (
-    Answer,
-    Call,
-    Chunk,
-    FunctionCall,
-    Served,
-    ToolCall,
-    ToolCallDelta,
-)
+from proxy.core.chat import Answer, Call, Chunk, Served
 from proxy.core.errors import InvalidRequest
+from proxy.core.messages import FunctionCall, ToolCall, ToolCallDelta
 from proxy.dialects import native, openai
 
 SERVED = Served(request_id="req_1", provider="openai", model="gpt-4o", functions=True)

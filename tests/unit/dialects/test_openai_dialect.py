@@ -15,18 +15,15 @@ from proxy.core.chat import (
     Chunk,
     EmbeddingRequest,
     Embeddings,
-    FunctionCall,
-    Message,
     ModelEntry,
     Routing,
     Served,
-    ToolCall,
-    ToolCallDelta,
     Usage,
 )
 from proxy.core.errors import (
     AuthenticationFailed,
     BudgetExceeded,
+    Cause,
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
@@ -40,6 +37,7 @@ from proxy.core.errors import (
     RateLimitExceeded,
     UnsupportedMediaType,
 )
+from proxy.core.messages import FunctionCall, Message, ToolCall, ToolCallDelta
 from proxy.core.sse import DONE, Parser, frame
 from proxy.dialects import native, openai
 from proxy.dialects.contract import Dialect
@@ -446,7 +444,7 @@ def test_models() -> None:
         (PermissionDenied("x"), "permission_error", "permission_denied"),
         (NotFound("x"), "invalid_request_error", "not_found"),
         (NotFound("x", param="model"), "invalid_request_error", "model_not_found"),
-        (NotFound("x", source="provider"), "invalid_request_error", "model_not_found"),
+        (NotFound("x", cause=Cause(source="provider")), "invalid_request_error", "model_not_found"),
         (MethodNotAllowed("x", allow=("GET",)), "invalid_request_error", "method_not_allowed"),
         (PayloadTooLarge("x"), "invalid_request_error", "payload_too_large"),
         (UnsupportedMediaType("x"), "invalid_request_error", "unsupported_media_type"),
@@ -478,7 +476,9 @@ def test_errors_in_openais_words(error: ProxyError, type_: str, code: str | None
 
 def test_an_error_tells_the_attempts() -> None:
     attempt = Attempt(provider="groq", model="m", outcome="timeout", ms=9)
-    body = json.loads(openai.error(ProviderError("x", attempts=(attempt,)), "req_1", 0))
+    body = json.loads(
+        openai.error(ProviderError("x", cause=Cause(attempts=(attempt,))), "req_1", 0)
+    )
     assert body["error"]["attempts"] == [
         {"provider": "groq", "model": "m", "outcome": "timeout", "ms": 9}
     ]
@@ -584,7 +584,7 @@ def test_usage_under_a_providers_own_name_gets_a_chunk_too() -> None:
 
 
 def test_a_broken_stream_ends_in_an_error_chunk() -> None:
-    error = ProviderError("It broke.", source="provider")
+    error = ProviderError("It broke.", cause=Cause(source="provider"))
     (event,) = events(writer().error(error, "req_1", 0))
     assert event == delta({}, "error", error=json.loads(openai.error(error, "req_1", 0))["error"])
     assert b"[DONE]" not in writer().error(error, "req_1", 0)

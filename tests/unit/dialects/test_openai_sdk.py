@@ -9,18 +9,11 @@ import pytest
 from openai.types import CreateEmbeddingResponse, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from proxy.core.chat import (
-    Call,
-    Chunk,
-    Embeddings,
-    ModelEntry,
-    Served,
-    ToolCallDelta,
-    Usage,
-)
+from proxy.core.chat import Call, Chunk, Embeddings, ModelEntry, Served, Usage
 from proxy.core.collect import Collector
 from proxy.core.errors import (
     AuthenticationFailed,
+    Cause,
     InvalidRequest,
     NotFound,
     PermissionDenied,
@@ -28,6 +21,7 @@ from proxy.core.errors import (
     ProxyError,
     RateLimitExceeded,
 )
+from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import Parser
 from proxy.dialects import openai
 
@@ -177,7 +171,7 @@ def test_the_sdks_own_collector_puts_a_stream_together() -> None:
     assert completion.usage.total_tokens == 12
 
 
-BROKEN = ProviderError("The stream broke.", source="provider")
+BROKEN = ProviderError("The stream broke.", cause=Cause(source="provider"))
 
 
 def test_the_sdk_raises_on_a_broken_stream() -> None:
@@ -207,7 +201,7 @@ async def test_the_async_sdk_raises_on_a_broken_stream() -> None:
         (AuthenticationFailed("x"), sdk.AuthenticationError, "invalid_api_key"),
         (PermissionDenied("x"), sdk.PermissionDeniedError, "permission_denied"),
         (NotFound("x", param="model"), sdk.NotFoundError, "model_not_found"),
-        (InvalidRequest("x", status=422), sdk.UnprocessableEntityError, None),
+        (InvalidRequest("x", cause=Cause(status=422)), sdk.UnprocessableEntityError, None),
         (RateLimitExceeded("x"), sdk.RateLimitError, "rate_limit_exceeded"),
         (ProviderError("x"), sdk.InternalServerError, "provider_error"),
     ],

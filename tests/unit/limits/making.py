@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from proxy.core.errors import Fault
+from proxy.core.errors import Fault, FaultDetails
 from proxy.limits.adaptive import ProviderPool, View
 from proxy.limits.capacity import CUT_MS, Demand, Signal
 from proxy.limits.token_bucket import Rate
@@ -97,4 +97,4 @@ def openai(remaining: str, limit: str, reset: str) -> dict[str, str]:
     }
 
 
-LIMIT_FAULT = Fault("rate_limited", "Slow down", status=429)
+LIMIT_FAULT = Fault("rate_limited", "Slow down", details=FaultDetails(status=429))

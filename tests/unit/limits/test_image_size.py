@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.chat import ChatRequest, ImageURL, Message, Part
+from proxy.core.chat import ChatRequest
+from proxy.core.messages import ImageURL, Message, Part
 from proxy.limits.estimate import input_tokens
 from tests.unit.limits.pictures import (
     data,

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import json
 
-from proxy.core.errors import Fault
+from proxy.core.errors import Fault, FaultDetails
 from proxy.limits.adaptive import ProviderPool
 from proxy.limits.capacity import LONGEST_CLOSED, Signal
 from proxy.limits.signals import read_signal
@@ -20,7 +20,7 @@ def windowed(remaining: str, limit: str, reset: str) -> dict[str, str]:
     }
 
 
-FAULTS = [None, LIMIT_FAULT, Fault("unavailable", "Down", status=500)]
+FAULTS = [None, LIMIT_FAULT, Fault("unavailable", "Down", details=FaultDetails(status=500))]
 
 ANTHROPIC = {
     "anthropic-ratelimit-requests-remaining": "10",

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from proxy.core.chat import (
-    ChatRequest,
-    Message,
-)
+from proxy.core.chat import ChatRequest
+from proxy.core.messages import Message
 from proxy.providers import gemini
 from proxy.providers.specs import Model, ProviderSpec
 from proxy.providers.target import Target

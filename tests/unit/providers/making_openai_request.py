@@ -6,12 +6,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from proxy.core.chat import (
-    ChatRequest,
-    Message,
-    ResponseFormat,
-    Tool,
-)
+from proxy.core.chat import ChatRequest
+from proxy.core.messages import Message, ResponseFormat, Tool
 from proxy.providers import openai
 from proxy.providers.specs import Model, ProviderSpec
 from proxy.providers.target import Target

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.core.chat import Answer, Chunk, ToolCall, Usage
+from proxy.core.chat import Answer, Chunk, Usage
 from proxy.core.collect import Collector
 from proxy.core.errors import Fault
+from proxy.core.messages import ToolCall
 from proxy.core.ports import Outgoing
 from proxy.providers.adapter import Adapter
 from proxy.providers.catalog import Catalog

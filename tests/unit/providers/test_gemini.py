@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.chat import ChatRequest, Message
+from proxy.core.chat import ChatRequest
 from proxy.core.errors import Fault
+from proxy.core.messages import Message
 from proxy.providers import gemini
 from tests.unit.providers import replay
 

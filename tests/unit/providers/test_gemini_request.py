@@ -8,15 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Raw, structs
 
-from proxy.core.chat import (
-    ChatRequest,
-    FunctionCall,
-    ImageURL,
-    Message,
-    Part,
-    ToolCall,
-)
+from proxy.core.chat import ChatRequest
 from proxy.core.errors import InvalidRequest
+from proxy.core.messages import FunctionCall, ImageURL, Message, Part, ToolCall
 from proxy.providers import gemini
 from proxy.providers.target import Target
 from tests.unit.providers.making_gemini import HELLO, sent, target

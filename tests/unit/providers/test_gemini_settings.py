@@ -6,14 +6,9 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from proxy.core.chat import (
-    ChatRequest,
-    Function,
-    JSONSchema,
-    ResponseFormat,
-    Tool,
-)
+from proxy.core.chat import ChatRequest
 from proxy.core.errors import InvalidRequest
+from proxy.core.messages import Function, JSONSchema, ResponseFormat, Tool
 from proxy.providers import gemini
 from tests.unit.providers import replay
 from tests.unit.providers.making_gemini import HELLO, sent, target

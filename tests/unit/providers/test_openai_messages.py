@@ -4,11 +4,8 @@ import json
 
 import pytest
 
-from proxy.core.chat import (
-    ChatRequest,
-    Message,
-    Part,
-)
+from proxy.core.chat import ChatRequest
+from proxy.core.messages import Message, Part
 from proxy.providers import openai
 from tests.unit.providers import replay
 from tests.unit.providers.making_openai_request import BODY, as_called, sent, target

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from msgspec import Raw, structs
 
-from proxy.core.chat import (
-    ChatRequest,
+from proxy.core.chat import ChatRequest
+from proxy.core.messages import (
     Function,
     FunctionCall,
     ImageURL,

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from msgspec import Raw, structs
 
-from proxy.core.chat import (
-    ChatRequest,
-    EmbeddingRequest,
+from proxy.core.chat import ChatRequest, EmbeddingRequest, Routing
+from proxy.core.errors import Fault, InvalidRequest
+from proxy.core.messages import (
     Function,
     FunctionCall,
     ImageURL,
@@ -16,11 +16,9 @@ from proxy.core.chat import (
     Message,
     Part,
     ResponseFormat,
-    Routing,
     Tool,
     ToolCall,
 )
-from proxy.core.errors import Fault, InvalidRequest
 from proxy.providers import workers_ai
 from proxy.providers.specs import Model, ProviderSpec
 from proxy.providers.target import Target

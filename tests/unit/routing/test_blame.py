@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from proxy.core.chat import Call, ChatRequest, EmbeddingRequest, ImageURL, Message, Part, Routing
+from proxy.core.chat import Call, ChatRequest, EmbeddingRequest, Routing
 from proxy.core.errors import (
     GIVEN_UP,
     Fault,
@@ -16,6 +16,7 @@ from proxy.core.errors import (
     ProxyError,
     RateLimitExceeded,
 )
+from proxy.core.messages import ImageURL, Message, Part
 from proxy.core.permit import Refusal
 from proxy.core.ports import Outgoing, Ports
 from proxy.routing.watch import Watch

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw, structs
 
-from proxy.core.chat import Call, ChatRequest, ImageURL, Message, Part, Routing
+from proxy.core.chat import Call, ChatRequest, Routing
 from proxy.core.errors import Fault, InvalidRequest
+from proxy.core.messages import ImageURL, Message, Part
 from proxy.core.ports import Outgoing, Ports
 from proxy.dialects import native, openai
 from proxy.providers.openai_request import chat_body

@@ -7,17 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.core.chat import (
-    Call,
-    ChatRequest,
-    Chunk,
-    EmbeddingRequest,
-    ImageURL,
-    Message,
-    Part,
-    Routing,
-    Usage,
-)
+from proxy.core.chat import Call, ChatRequest, Chunk, EmbeddingRequest, Routing, Usage
 from proxy.core.errors import (
     BudgetExceeded,
     Fault,
@@ -30,6 +20,7 @@ from proxy.core.errors import (
     ProxyError,
     RateLimitExceeded,
 )
+from proxy.core.messages import ImageURL, Message, Part
 from proxy.core.permit import Refusal
 from proxy.core.ports import Outgoing, Ports
 from proxy.core.settings import RoutingSettings, read_settings

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.core.errors import Fault, FaultKind
+from proxy.core.errors import Fault, FaultDetails, FaultKind
 from proxy.routing.retry import (
     CAP,
     Backoff,
@@ -26,7 +26,9 @@ wishes = st.builds(
 
 
 def busy(retry_after: float | None = None) -> Fault:
-    return Fault("rate_limited", "slow down", status=429, retry_after=retry_after)
+    return Fault(
+        "rate_limited", "slow down", details=FaultDetails(status=429, retry_after=retry_after)
+    )
 
 
 @pytest.mark.parametrize("kind", get_args(FaultKind))
@@ -37,14 +39,18 @@ def test_what_is_retried(kind: FaultKind) -> None:
 
 
 def test_a_408_is_retried_and_silence_is_not() -> None:
-    assert retried(Fault("timeout", "x", status=408))
+    assert retried(Fault("timeout", "x", details=FaultDetails(status=408)))
     assert not retried(Fault("timeout", "x"))
-    assert not retried(Fault("timeout", "x", status=504))
+    assert not retried(Fault("timeout", "x", details=FaultDetails(status=504)))
 
 
 def test_a_quota_that_is_used_up_is_not_retried() -> None:
-    assert not retried(Fault("rate_limited", "x", status=429, code="insufficient_quota"))
-    assert not retried(Fault("rate_limited", "x", status=429, quota="exhausted"))
+    assert not retried(
+        Fault("rate_limited", "x", details=FaultDetails(status=429, code="insufficient_quota"))
+    )
+    assert not retried(
+        Fault("rate_limited", "x", details=FaultDetails(status=429, quota="exhausted"))
+    )
 
 
 @given(wishes, st.integers(1, 5), st.none() | st.floats(0, 30), st.floats(-1, 60), fractions)

@@ -6,19 +6,11 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from proxy.core.chat import (
-    ChatRequest,
-    ImageURL,
-    JSONSchema,
-    Message,
-    ModelEntry,
-    Part,
-    ResponseFormat,
-    Tool,
-)
+from proxy.core.chat import ChatRequest, ModelEntry
 from proxy.core.chat import Routing as Ask
 from proxy.core.errors import InvalidRequest, NoProviderAvailable, NotFound, PermissionDenied
-from proxy.core.principal import Grant
+from proxy.core.messages import ImageURL, JSONSchema, Message, Part, ResponseFormat, Tool
+from proxy.core.principal import ModelGrant
 from proxy.core.settings import read_settings
 from proxy.providers.catalog import Catalog
 from proxy.providers.specs import undated
@@ -27,7 +19,7 @@ from proxy.routing.needs import Needs
 from proxy.routing.selection import Question, Selection
 from tests.unit.routing.conftest import CATALOG, ENV
 
-ANY = Grant()
+ANY = ModelGrant()
 TEXT = Needs()
 VISION = Needs(frozenset({"vision"}))
 EMBEDDING = Needs(embedding=True)
@@ -151,7 +143,7 @@ def test_a_pattern_with_a_provider_is_about_that_provider(selection: Selection) 
 
 @pytest.mark.parametrize("name", ["gpt-4", "openai/gpt-4", "deepseek/deepseek-v4-flash"])
 def test_a_key_may_use_what_its_names_mean(name: str) -> None:
-    target = shipped().plan(Ask(model=name, fallback=False), TEXT, Grant(models=(name,)))
+    target = shipped().plan(Ask(model=name, fallback=False), TEXT, ModelGrant(models=(name,)))
     assert target.in_order()[0].spec.name in ("openai", "deepseek")
     with pytest.raises(PermissionDenied):
         allowed(shipped(), Ask(model="openai/gpt-4o"), models=(name,))
@@ -312,7 +304,7 @@ class TestEntries:
         assert shipped().entry(name, ANY) is None
 
     def test_what_a_key_may_not_use(self) -> None:
-        grant = Grant(models=("gpt-4o",))
+        grant = ModelGrant(models=("gpt-4o",))
         assert shipped().entry("gpt-4o-2024-08-06", grant)
         assert shipped().entry("gpt-4", grant) is None
         assert shipped("OPENAI_API_KEY").entry("gpt-4o", ANY) is None
@@ -475,14 +467,14 @@ def test_an_ai_binding_that_cannot_answer_is_not_configured(catalog: Catalog) ->
 
 
 def allowed(selection: Selection, ask: Ask, **grant: tuple[str, ...]) -> list[str]:
-    targets = selection.plan(ask, TEXT, Grant(**grant)).in_order()
+    targets = selection.plan(ask, TEXT, ModelGrant(**grant)).in_order()
     return [f"{target.spec.name}/{target.model.id}" for target in targets]
 
 
 def test_a_key_sees_what_it_may_use(selection: Selection) -> None:
     assert allowed(selection, Ask(), providers=("groq", "openai")) == ["groq/llama", "openai/gpt"]
     assert allowed(selection, Ask(), models=("openai/*", "llama")) == ["groq/llama", "openai/gpt"]
-    owners = {entry.owned_by for entry in selection.listing(Grant(providers=("groq",)))}
+    owners = {entry.owned_by for entry in selection.listing(ModelGrant(providers=("groq",)))}
     assert owners == {"proxy", "groq"}
 
 

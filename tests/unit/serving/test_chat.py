@@ -13,7 +13,7 @@ from proxy.api.batch import run_chunk
 from proxy.api.start import start
 from proxy.cache.flight import KEEP, LEASE, PUBLISH, RENEW, Boarding, Report
 from proxy.cache.purge import HOLD
-from proxy.core.errors import Fault, InternalError
+from proxy.core.errors import Fault, Unavailable
 from proxy.core.ports import Outgoing
 from proxy.core.web import Request, Response
 from proxy.host.maintenance import maintain
@@ -1024,7 +1024,7 @@ class TestFlight:
             nonlocal count
             count += 1
             if count == 1:
-                raise InternalError("No room.", status=503, code="overloaded")
+                raise Unavailable("No room.", code="overloaded")
             return whole("Hello")
 
         house = House(answer, **ON)

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from proxy.core.principal import Budget, Grant, Limits
+from proxy.core.principal import Budget, Limits, ModelGrant
 from proxy.limits.limiter import bucket_name
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.test_manager import HELLO, ROLE, error, whole
@@ -196,13 +196,15 @@ class TestAccounts:
 
 class TestGrants:
     async def test_a_model_that_the_key_may_not_use(self) -> None:
-        limited = house(key={"grant": Grant(models=("groq/*",))})
+        limited = house(key={"grant": ModelGrant(models=("groq/*",))})
         answer = await limited.keyed()
         assert (answer.status, answer.json["error"]["type"]) == (403, "permission_denied")
         assert limited.sent == []
 
     async def test_a_key_sees_no_answer_of_a_model_that_it_may_not_use(self) -> None:
-        limited = house(key={"grant": Grant(models=("groq/*",))}, env={"CACHE_SCOPE": "shared"})
+        limited = house(
+            key={"grant": ModelGrant(models=("groq/*",))}, env={"CACHE_SCOPE": "shared"}
+        )
         assert (await limited.told(headers=ADMIN)).status == 200
         assert (await limited.keyed()).status == 403
 

@@ -80,7 +80,7 @@ class LimitSettings(Struct, frozen=True, kw_only=True):
         int,
         Setting("LIMITER_TIMEOUT_MS", "1000", whole(1, 10_000)),
         "Milliseconds after which an object of the limiter counts as out of reach. It is then left"
-        " alone for 5 s, before one request tries it again.",
+        " alone for 5 s, before a request tries it again.",
     ]
     forget_seconds: Annotated[
         int,

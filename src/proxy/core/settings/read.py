@@ -70,7 +70,7 @@ class _Reading:
         self.faults: list[str] = []
 
     def section(self, section: type[S], provider: str = "") -> S:
-        """The section, or the one that each provider has."""
+        """The section; of a provider, where it has that section for itself."""
         values: dict[str, object] = {}
         for field, (setting, _) in list_settings(section).items():
             name = name_variable(provider, setting.name) if provider else setting.name

@@ -106,7 +106,7 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
     retry_attempts: Annotated[
         int,
         Setting("RETRY_ATTEMPTS", "2", whole(1, 5)),
-        "How often a provider is tried for one request before the next one is.",
+        "How often a provider is tried for a request before the next provider is.",
     ]
     retry_delay_ms: Annotated[
         int,
@@ -117,8 +117,8 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
     hedge_after_ms: Annotated[
         int,
         Setting("HEDGE_AFTER_MS", "0", whole(0, 600_000)),
-        "Milliseconds after which the next candidate is asked too; 0: never. The faster wins, what"
-        " the other may cost is counted.",
+        "Milliseconds after which the request goes to the next candidate too; 0: never. The faster"
+        " wins, what the other may cost is counted.",
     ]
     breaker_slow_ms: Annotated[
         int,

@@ -153,7 +153,7 @@ class CacheSettings(Struct, frozen=True, kw_only=True):
     memory_bytes: Annotated[
         int,
         Setting("CACHE_MEMORY_BYTES", str(4 * _MEGABYTE), whole(0, 64 * _MEGABYTE)),
-        "Bytes that these may take.",
+        "Bytes that the entries in memory may take.",
     ]
 
 

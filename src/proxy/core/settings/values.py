@@ -26,7 +26,7 @@ class Setting(NamedTuple):
 
     name: str
     default: str
-    """As one would write it."""
+    """As an operator would write it."""
     reader: Reader
     example: str = ""
     """What .env.example shows where there is no default."""

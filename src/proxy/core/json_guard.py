@@ -1,4 +1,4 @@
-"""Decodes JSON that comes from outside, if it is safe to: the one way to it.
+"""Decodes JSON that comes from outside, if it is safe to: the only way to it.
 
 Under Pyodide a decoder that recurses some 3,000 levels deep overruns WebAssembly's stack: that
 kills the isolate and can't be caught, though CPython itself would raise RecursionError. And
@@ -19,7 +19,7 @@ Text: TypeAlias = bytes | memoryview | msgspec.Raw
 MAX_DEPTH = 64
 """Levels of nesting; no API that is spoken here needs as many."""
 MAX_VALUES = 500_000
-"""Values, keys counted: above the 300,000 tokens that OpenAI takes in one embedding request."""
+"""Values, keys counted: above the 300,000 tokens that OpenAI takes in an embedding request."""
 
 _PIECE = 256 * 1024
 _SHAPE = b'[]{},"'
@@ -34,13 +34,13 @@ class Unsafe(msgspec.DecodeError):
 class Decoder(Generic[T]):
     """Decodes what `excess` lets pass. `float_hook` is msgspec's."""
 
-    def __init__(self, kind: type[T], float_hook: Callable[[str], Any] | None = None) -> None:
+    def __init__(self, kind: type[T], float_hook: Callable[[str], object] | None = None) -> None:
         self._decoder = msgspec.json.Decoder(kind, float_hook=float_hook)
 
     def decode(self, text: Text, max_values: int = MAX_VALUES) -> T:
         """The value. Raises Unsafe, and what msgspec raises: its DecodeError, UnicodeDecodeError
         for text that is no UTF-8, RecursionError."""
-        if reason := excess(text, max_values):
+        if reason := find_excess(text, max_values):
             raise Unsafe(f"{reason[0].upper()}{reason[1:]}")
         return self._decoder.decode(text)
 
@@ -57,7 +57,7 @@ def is_json(text: bytes) -> bool:
 def decode_leniently(text: bytes) -> Any:
     """The value of JSON that may hold lone surrogates and NaN. Raises ValueError,
     RecursionError."""
-    if reason := excess(text):
+    if reason := find_excess(text):
         raise ValueError(reason)
     return json.loads(text, parse_int=_number)
 
@@ -70,7 +70,7 @@ def _number(digits: str) -> int | float:
         return float(digits)
 
 
-def excess(text: Text, max_values: int = MAX_VALUES) -> str | None:
+def find_excess(text: Text, max_values: int = MAX_VALUES) -> str | None:
     """Why `text` is not to be decoded, None if it may be. Text that is not JSON may pass: it
     is at most twice MAX_DEPTH deep wherever a decoder could get."""
     view = memoryview(text)
@@ -92,7 +92,7 @@ def excess(text: Text, max_values: int = MAX_VALUES) -> str | None:
 
 
 def count_values(text: Text) -> int:
-    """How many values `text` holds, about; no more than one above MAX_VALUES is counted."""
+    """How many values `text` holds, about; at most MAX_VALUES + 1."""
     return min(_outside(memoryview(text), MAX_VALUES)[0], MAX_VALUES + 1)
 
 

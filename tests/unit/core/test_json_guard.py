@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import proxy
-from proxy.core.nesting import MAX_DEPTH, MAX_VALUES, Decoder, Unsafe, excess
+from proxy.core.json_guard import MAX_DEPTH, MAX_VALUES, Decoder, Unsafe, find_excess
 
 SOURCE = Path(proxy.__file__).parent
 TOO_DEEP = "it is nested deeper than 64 levels"
@@ -38,7 +38,7 @@ def nested(depth: int, open_: bytes = b"[", close: bytes = b"]") -> bytes:
     ],
 )
 def test_what_is_fit_to_decode(text: bytes) -> None:
-    assert excess(text) is None
+    assert find_excess(text) is None
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_is_fit_to_decode(text: bytes) -> None:
     ],
 )
 def test_what_is_not(text: bytes, reason: str) -> None:
-    assert excess(text) == reason
+    assert find_excess(text) == reason
 
 
 def depth(value: object) -> int:
@@ -75,18 +75,18 @@ JSON = st.recursive(
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON, st.integers(0, 70))
-def test_depth_is_told_exactly(value: object, wrapped: int) -> None:
+def test_depth_is_exact(value: object, wrapped: int) -> None:
     for _ in range(wrapped):
         value = [value]
     text = json.dumps(value).encode()
-    assert excess(text) == (TOO_DEEP if depth(value) > MAX_DEPTH else None)
+    assert find_excess(text) == (TOO_DEEP if depth(value) > MAX_DEPTH else None)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from([b"[", b"]", b"{", b"}", b'"', b"\\", b",", b'"a":', b"1"])))
 def test_what_passes_never_gets_deep(pieces: list[bytes]) -> None:
     text = b"".join(pieces) + b"[" * 130
-    if excess(text) is None:
+    if find_excess(text) is None:
         with pytest.raises(msgspec.DecodeError):
             msgspec.json.decode(text)
 
@@ -107,15 +107,15 @@ def test_a_decoder_refuses_what_is_not_safe() -> None:
 )
 def test_it_reads_the_same_in_pieces_of_any_size(pieces: list[bytes], size: int) -> None:
     text = b"[" * 70 + b'"' + b"".join(pieces) + b'"' + b"]" * 70
-    whole = excess(text)
+    whole = find_excess(text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("proxy.core.nesting._PIECE", size)
-        assert excess(text) == whole
+        patch.setattr("proxy.core.json_guard._PIECE", size)
+        assert find_excess(text) == whole
 
 
 UNGUARDED = re.compile(r"\b(msgspec\.json\.(decode|Decoder)|json\.loads)\(")
 READ_AFTER_CHECK = {
-    "providers/catalog.py",  # the operator's own file
+    "providers/catalog_file.py",  # the operator's own file
     "routing/health.py",  # what the proxy itself wrote: checks, measures, the board
     "routing/measures.py",
     "routing/vendors.py",  # a caller's, which has passed reading.check
