@@ -37,8 +37,8 @@ from proxy.limits.budget import (
 )
 from proxy.limits.lease import LeasedBucket
 from proxy.limits.lease_messages import GIVE_BACK, RESET_BUCKET, SHOW_BUCKET, TAKE
+from proxy.routing.board import EXCHANGE, READ_OPENINGS, Board
 from proxy.routing.health import READ_CHECKS, RECORD_CHECKS, Check
-from proxy.routing.watch import EXCHANGE, READ_OPENINGS, Board
 from tests.unit.analytics.shards import PlatformSQL
 
 A = TypeVar("A")

@@ -28,8 +28,8 @@ from proxy.core.rpc import Method
 from proxy.core.settings import Settings
 from proxy.core.web import JSON, Response
 from proxy.routing import health
+from proxy.routing.board import BOARD, READ_OPENINGS
 from proxy.routing.health import Check
-from proxy.routing.watch import BOARD, READ_OPENINGS
 from proxy.serving.context import RequestContext
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ async def show_insights(services: "Services", context: RequestContext) -> Respon
 async def show_metrics(services: "Services", context: RequestContext) -> Response:
     """GET /metrics."""
     await services.watch.start(context.request.defer)
-    configured = services.selection.configured
+    configured = services.selection.deployment.configured
     state = State(
         version=__version__,
         environment=services.settings.access.environment,

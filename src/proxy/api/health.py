@@ -27,5 +27,5 @@ async def show_providers(services: Services, context: RequestContext) -> Respons
     """GET /health/providers: each provider's state and last check."""
     checks = await services.observatory.last_checks()
     await services.watch.start(context.request.defer)
-    report = services.selection.report(checks, services.watch.views())
+    report = services.selection.deployment.report(checks, services.watch.views())
     return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode({"providers": report}))

@@ -20,7 +20,7 @@ from proxy.core.settings import CacheSettings, read_settings
 from proxy.limits.limiter import Limiter
 from proxy.providers.catalog import Catalog
 from proxy.routing.manager import Manager
-from proxy.routing.market import Market
+from proxy.routing.market import CatalogMarket
 from proxy.routing.selection import Selection
 from proxy.routing.watch import Watch
 from proxy.serving.chat import Chat
@@ -74,18 +74,18 @@ class Services:
         self.watch = Watch(settings.routing, ports.objects, ports.clock, ports.random, ports.log)
         self.manager = Manager(settings.routing, self.selection, self.watch, ports)
         self.cache = build_cache(settings.cache, ports)
-        market = Market(self.catalog, self.selection.configured)
+        market = CatalogMarket(self.catalog, self.selection.deployment.configured)
         self.observatory = Observatory(settings, ports, self.recorder, market)
         tasks = TaskMaker(
             self.selection,
             self.limiter,
-            self.manager.retrying,
+            self.manager.retry_policy,
             settings.cache,
             ports.log if server.log_prompts else None,
         )
         self.embeddings = EmbeddingService(tasks, self.manager)
         self.chat = self._build_chat(tasks)
-        capacity = Capacity.of(settings, len(self.selection.configured))
+        capacity = Capacity.of(settings, len(self.selection.deployment.configured))
         self.batch = BatchServices(self.chat, self.closer, capacity, ports)
 
     def _build_chat(self, tasks: TaskMaker) -> Chat:

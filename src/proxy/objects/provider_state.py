@@ -9,8 +9,8 @@ from proxy.objects.rpc import serves
 from proxy.objects.stateful import revive
 from proxy.platform.clock import now_ms
 from proxy.platform.sql import BlobRow, RawSQL
+from proxy.routing.board import EXCHANGE, READ_OPENINGS, Board, BoardNews, BoardView, BreakerOpening
 from proxy.routing.health import READ_CHECKS, RECORD_CHECKS, Check
-from proxy.routing.watch import EXCHANGE, READ_OPENINGS, Board, Opening, Told
 
 SAVE_MS = 5_000
 """How often the figures are written; what is younger is lost with the object."""
@@ -19,7 +19,7 @@ _CHECKS = msgspec.json.Decoder(tuple[Check, ...])
 
 
 class ProviderState(DurableObject):
-    """The board of routing.watch, and the last health checks. One object for the deployment."""
+    """The board of routing.board, and the last health checks. One object for the deployment."""
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
@@ -45,7 +45,7 @@ class ProviderState(DurableObject):
         return _CHECKS.decode(rows[0][0]) if rows else ()
 
     @serves(EXCHANGE)
-    def exchange(self, news: Told) -> Told:
+    def exchange(self, news: BoardNews) -> BoardView:
         """Takes what an isolate has seen; answers what all have."""
         now = now_ms()
         answer = self._board.exchange(news, now)
@@ -55,6 +55,6 @@ class ProviderState(DurableObject):
         return answer
 
     @serves(READ_OPENINGS)
-    def read_openings(self, _: None) -> tuple[Opening, ...]:
+    def read_openings(self, _: None) -> tuple[BreakerOpening, ...]:
         """The breakers that opened of late."""
         return self._board.openings()

@@ -1,7 +1,8 @@
-"""What failed attempts become: a line for each in the metadata, and one error for the caller."""
+"""What attempts become: a record of each, and one error for the caller where all failed."""
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 from proxy.core.chat import Attempt
 from proxy.core.errors import (
@@ -32,8 +33,8 @@ _ERRORS: dict[FaultKind, type[ProxyError]] = {
 }
 
 
-def told(target: Target, fault: Fault | None, start: float, end: float) -> Attempt:
-    """The record of one attempt; start and end in seconds."""
+def record_attempt(target: Target, fault: Fault | None, start: float, end: float) -> Attempt:
+    """The record of an attempt; start and end in seconds."""
     return Attempt(
         provider=target.spec.name,
         model=target.model.id,
@@ -77,23 +78,15 @@ def as_proxy_error(
     )
 
 
-def limited(target: Target, refusal: Refusal) -> Attempt:
-    """The record of an attempt that the limits did not let out."""
-    return Attempt(
-        provider=target.spec.name,
-        model=target.model.id,
-        outcome="limited",
-        ms=0,
-        message=refusal.message,
-    )
+def record_unsent(
+    target: Target, outcome: Literal["limited", "breaker_open"], message: str | None = None
+) -> Attempt:
+    """The record of an attempt that the limits or its breaker did not let out."""
+    provider, model = target.spec.name, target.model.id
+    return Attempt(provider=provider, model=model, outcome=outcome, ms=0, message=message)
 
 
-def passed_over(target: Target) -> Attempt:
-    """The record of a candidate that its breaker keeps from being asked."""
-    return Attempt(provider=target.spec.name, model=target.model.id, outcome="breaker_open", ms=0)
-
-
-def refused(refusals: Sequence[Refusal], attempts: tuple[Attempt, ...] = ()) -> ProxyError:
+def as_limit_error(refusals: Sequence[Refusal], attempts: tuple[Attempt, ...] = ()) -> ProxyError:
     """The caller's error where the limits let nothing out: that of the first to give way."""
     first = min(refusals, key=lambda r: math.inf if r.retry_after is None else r.retry_after)
     kind: type[ProxyError] = RateLimitExceeded

@@ -10,7 +10,7 @@ from proxy.core.receive import drain, read_head
 from proxy.core.rpc import NOTHING, Method, as_text
 from proxy.providers.registry import ADAPTERS
 from proxy.providers.target import Target
-from proxy.routing.watch import BOARD
+from proxy.routing.board import BOARD
 
 PROBE_SECONDS = 10.0
 """What a provider has for its whole answer."""

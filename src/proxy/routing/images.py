@@ -8,7 +8,6 @@ Cloudflare's edge reach public addresses only.
 
 import asyncio
 import base64
-import ipaddress
 import re
 
 import msgspec
@@ -16,11 +15,11 @@ from msgspec import Raw, structs
 
 from proxy.core.body_memory import STEP, Hold
 from proxy.core.chat import ChatRequest
-from proxy.core.errors import Fault, InvalidRequest, drop_frames
+from proxy.core.errors import Fault, InvalidRequest
 from proxy.core.json_guard import Decoder
 from proxy.core.messages import Message, Part
 from proxy.core.ports import URL, Outgoing, ParseURL, Reply, Upstream
-from proxy.providers.target import Target
+from proxy.routing.public_host import is_public
 
 LIMIT = 20 * 1024 * 1024
 """Bytes of images in one request."""
@@ -36,50 +35,9 @@ _LIST = Decoder(list[Raw])
 _PART = Decoder(Part)
 
 
-class Fitting:
-    """A chat request as each provider can take it: images by value for those that fetch none."""
-
-    def __init__(
-        self,
-        chat: ChatRequest,
-        upstream: Upstream,
-        parse_url: ParseURL,
-        hold: Hold | None = None,
-    ) -> None:
-        """hold: counts the memory that images take."""
-        self._chat = chat
-        self._upstream = upstream
-        self._parse_url = parse_url
-        self._hold = hold
-        self._fetching: asyncio.Task[dict[str, str]] | None = None
-
-    async def prepare(self, target: Target, seconds: float) -> None:
-        """Fetches the images that `target` needs by value, within `seconds` at most. Several may
-        wait for them at once. Raises InvalidRequest for an image that can't be fetched."""
-        if target.spec.fetches_images:
-            return
-        if self._fetching is None:
-            if not any(map(_remote, _parts(self._chat))):
-                return
-            fetching = fetch_images(
-                self._chat, self._upstream, self._parse_url, seconds, self._hold
-            )
-            self._fetching = asyncio.ensure_future(fetching)
-        await asyncio.shield(self._fetching)
-
-    def chat_for(self, target: Target) -> ChatRequest:
-        """The request for `target`, which must be prepared for."""
-        if target.spec.fetches_images or self._fetching is None:
-            return self._chat
-        return inlined(self._chat, self._fetching.result(), raw=target.spec.dialect == "openai")
-
-    def close(self) -> None:
-        """Ends a fetch that nobody waits for any more, and keeps neither images nor error."""
-        fetching, self._fetching = self._fetching, None
-        if fetching is None or fetching.cancel() or fetching.cancelled():
-            return
-        if isinstance(error := fetching.exception(), Exception):  # looked at, it is not logged
-            drop_frames(error)
+def has_remote_images(chat: ChatRequest) -> bool:
+    """Whether `chat` has an image that is not there by value."""
+    return any(map(_remote, _parts(chat)))
 
 
 async def fetch_images(
@@ -106,7 +64,7 @@ async def fetch_images(
     return images
 
 
-def inlined(chat: ChatRequest, images: dict[str, str], *, raw: bool) -> ChatRequest:
+def inline_images(chat: ChatRequest, images: dict[str, str], *, raw: bool) -> ChatRequest:
     """`chat` with `images` in place of their addresses, and all else as it was: in the bytes of
     its messages, which OpenAI's dialect sends on (`raw`), or in the messages as they were read.
     Only one of the two, since each copy takes up to 27 MB."""
@@ -171,7 +129,7 @@ def _inline_size(part: Part) -> int:
 
 
 class _Fetch:
-    """Fetches one image. param: where in the request its address stands."""
+    """Fetches an image. param: where in the request its address stands."""
 
     def __init__(
         self, upstream: Upstream, parse_url: ParseURL, param: str, hold: Hold | None
@@ -250,48 +208,3 @@ class _Fetch:
 
 
 _UNREACHABLE = "its host can't be reached, or the connection broke"
-_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-_TUNNELS = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/23"))
-"""6to4 and Teredo with what is reserved around it: an IPv4 address may stand in them."""
-_SPECIAL = tuple(map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32")))
-"""Protocols' own (metadata at 192.0.0.192 in Oracle's cloud), 6to4's relays, and Azure's platform:
-not global to every release of Python, or to none."""
-_LOCAL_NAMES = (
-    ".localhost",
-    ".localdomain",
-    ".local",
-    ".internal",
-    ".intranet",
-    ".private",
-    ".lan",
-    ".home",
-    ".corp",
-    ".home.arpa",
-)
-
-
-def is_public(host: str) -> bool:
-    """Whether a host, as the platform normalises it (URL.host), is a public address or a name
-    that can be one's."""
-    name = host.rstrip(".").lower()
-    if name.startswith("["):
-        return _is_public_v6(name.strip("[]"))
-    try:
-        address = ipaddress.IPv4Address(name)
-    except ValueError:
-        last = name.rpartition(".")[2]
-        is_number = last[:1].isdigit()  # the platform would have made an address of it
-        return "." in name and not is_number and not f".{name}".endswith(_LOCAL_NAMES)
-    reserved = address.is_multicast or address.is_reserved
-    return address.is_global and not reserved and not any(address in net for net in _SPECIAL)
-
-
-def _is_public_v6(text: str) -> bool:
-    """Global unicast alone: all that stands for an IPv4 address (`::ffff:`, `64:ff9b::`) or for
-    a network's own lies outside or in `_TUNNELS`."""
-    try:
-        address = ipaddress.IPv6Address(text)
-    except ValueError:
-        return False
-    tunnel = any(address in network for network in _TUNNELS)
-    return address in _GLOBAL_UNICAST and address.is_global and not tunnel

@@ -1,11 +1,11 @@
-"""Which models a caller's key may use."""
+"""The models that a caller's key may use."""
 
 from collections.abc import Collection
 from fnmatch import fnmatchcase
 
 from proxy.core.principal import ModelGrant
 from proxy.providers.specs import Model, undated
-from proxy.routing.names import Names
+from proxy.routing.names import ModelNames
 
 
 class License:
@@ -15,15 +15,12 @@ class License:
     snapshots. A pattern that begins with a provider's name is about that provider only.
     """
 
-    def __init__(self, grant: ModelGrant, names: Names, providers: Collection[str]) -> None:
+    def __init__(self, grant: ModelGrant, names: ModelNames, providers: Collection[str]) -> None:
         self._grant = grant
-        patterns = [pattern for pattern in grant.models if any(mark in pattern for mark in "*?[")]
-        self._whole = [p for p in patterns if p.partition("/")[0] in providers]
-        self._loose = [p for p in patterns if p not in self._whole]
-        exact = [name for name in grant.models if name not in patterns]
-        self._models = {(m.provider, m.id) for name in exact for m in names.listed(name)}
-        self._exact = set(exact)
         self._providers = providers
+        self._patterns = [name for name in grant.models if any(mark in name for mark in "*?[")]
+        self._exact = set(grant.models).difference(self._patterns)
+        self._models = {(m.provider, m.id) for name in self._exact for m in names.listed(name)}
 
     def forbids(self, model: Model) -> str | None:
         """What the key may not do with `model`, in words; None where it may use it."""
@@ -38,11 +35,15 @@ class License:
 
     def _covers(self, provider: str, id_: str) -> bool:
         full = f"{provider}/{id_}"
-        bare = id_ in self._exact and id_.partition("/")[0] not in self._providers
-        return (
-            bare
-            or full in self._exact
-            or (provider, id_) in self._models
-            or any(fnmatchcase(full, pattern) for pattern in (*self._whole, *self._loose))
-            or any(fnmatchcase(id_, pattern) for pattern in self._loose)
+        if full in self._exact or (provider, id_) in self._models:
+            return True
+        if id_ in self._exact and not self._names_provider(id_):
+            return True
+        return any(
+            fnmatchcase(full, pattern)
+            or (fnmatchcase(id_, pattern) and not self._names_provider(pattern))
+            for pattern in self._patterns
         )
+
+    def _names_provider(self, name: str) -> bool:
+        return name.partition("/")[0] in self._providers

@@ -6,9 +6,8 @@ from proxy.core.chat import Usage
 from proxy.providers.catalog import Catalog
 
 
-class Market:
-    """The catalogue as somebody sees it who compares what was bought. Models that it does not
-    list have no price and no alternative."""
+class CatalogMarket:
+    """Prices and alternatives by the catalogue; a model that it does not list has neither."""
 
     def __init__(self, catalog: Catalog, configured: Collection[str]) -> None:
         """configured: the providers that may be called."""
@@ -33,6 +32,6 @@ class Market:
         if listed.mode == "chat":
             tier = self._catalog.tier_of(listed)
             of_tier = (self._catalog.tier_model(name, tier) for name in self._configured)
-            same = [*same, *(one for one in of_tier if one)]
-        pairs = dict.fromkeys((one.provider, one.id) for one in same)
+            same = [*same, *(other for other in of_tier if other)]
+        pairs = dict.fromkeys((other.provider, other.id) for other in same)
         return [pair for pair in pairs if pair[0] in self._configured and pair != (provider, model)]

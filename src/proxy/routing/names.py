@@ -1,7 +1,7 @@
-"""Which models a name means.
+"""The models that a name means.
 
-A name that begins with a provider's name and a slash is that provider's, whoever else sells a model
-under the same words: `deepseek/deepseek-v4-flash` is DeepSeek's, and OpenRouter's is
+A name that begins with a provider's name and a slash is that provider's, although others may sell
+the model under the same words: `deepseek/deepseek-v4-flash` is DeepSeek's, and OpenRouter's is
 `openrouter/deepseek/deepseek-v4-flash`.
 """
 
@@ -15,7 +15,7 @@ from proxy.providers.specs import Model
 from proxy.routing.needs import Needs
 
 
-class Names:
+class ModelNames:
     """The names of models as the catalogue has them."""
 
     def __init__(self, catalog: Catalog) -> None:
@@ -31,7 +31,7 @@ class Names:
         self, name: str, provider: str | None, needs: Needs, order: Sequence[str]
     ) -> list[Model]:
         """The models that a name means, those of the providers first in `order` first. provider:
-        where alone it is looked up. Raises NotFound for a name that nobody knows."""
+        the only one at which it is looked up. Raises NotFound for an unknown name."""
         if provider:
             return self._at(provider, name.removeprefix(f"{provider}/"), needs)
         if name in TIERS:
@@ -72,7 +72,7 @@ class Names:
         return f"{listed[0].provider}/{listed[0].id}" if listed else name
 
     def tier_model(self, provider: str, tier: str, needs: Needs) -> Model | None:
-        """The provider's model of a tier; where that one can't do what is needed or asked for,
+        """The provider's model of a tier; where that one can't do what the request needs or wishes,
         the first of its other tiers that can."""
         if needs.embedding:
             id_ = self._catalog.providers[provider].embedding_model
@@ -86,7 +86,7 @@ class Names:
 
     def _at(self, provider: str, name: str, needs: Needs) -> list[Model]:
         """The provider's model of that name; what the catalogue does not know is passed to the
-        provider as it is, and taken for a model of the kind that is asked for."""
+        provider as it is, and taken for a model of the kind that is needed."""
         if name in TIERS:
             model = self.tier_model(provider, name, needs)
             return [model] if model else []

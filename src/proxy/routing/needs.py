@@ -13,11 +13,11 @@ class Needs(Struct, frozen=True):
     embedding: bool = False
     streaming: bool = False
     reasoning: bool = False
-    """Asked for, and no demand: a model that can't answers without."""
+    """A wish and no demand: a model that can't answers without."""
     custom_tool: int | None = None
     """Which of the tools is the first custom one, which not every provider has."""
     vendors: str | None = None
-    """What is asked of OpenRouter alone: fields of its `provider` object, as JSON."""
+    """What is for OpenRouter alone: fields of its `provider` object, as JSON."""
 
     @classmethod
     def of(cls, chat: ChatRequest) -> "Needs":
@@ -41,12 +41,12 @@ class Needs(Struct, frozen=True):
     def lacking(self, model: Model) -> str | None:
         """What `model` can't do of it, in words; None if it can do all or nothing is known."""
         if (model.mode == "embedding") != self.embedding:
-            return f"{model.id} is {'an embedding' if self.embedding is False else 'a chat'} model"
+            return f"{model.id} is {'a chat' if self.embedding else 'an embedding'} model"
         missing = set[str](self.abilities - model.can if model.can is not None else ())
         if self.streaming and not model.streams:
             missing.add("streaming")
         return f"{model.id} has no {' and no '.join(sorted(missing))}" if missing else None
 
     def missed_by(self, model: Model) -> bool:
-        """Whether `model` would answer without the reasoning that is asked for."""
+        """Whether `model` would answer without the reasoning that is wished for."""
         return self.reasoning and model.can is not None and "reasoning" not in model.can

@@ -1,4 +1,4 @@
-"""Who may answer a request, group by group, and whose context is long enough for it."""
+"""The models that may answer a request, and those whose context is long enough for it."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,22 +8,22 @@ from proxy.core.errors import InvalidRequest
 from proxy.providers.target import Target
 
 TOO_LONG = 2
-"""So many times its context the prompt must be estimated at before a model is not asked at all.
+"""So many times its context the prompt must be estimated at before a model is left out.
 The estimate may be that far off; up to there the provider's own count has the last word."""
 
 
-class Group(Struct, frozen=True):
+class TargetGroup(Struct, frozen=True):
     """Models that mean the same to the caller, in the configured order."""
 
     targets: tuple[Target, ...]
     only_best: bool
-    """Whether one of them will do: the caller has said who follows."""
+    """Whether only the best of them is tried: the caller has said which models follow."""
 
 
 class Plan(Struct, frozen=True):
-    """Who may answer a request: the groups in the order in which they are tried."""
+    """The models that may answer a request, group by group in their order."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[TargetGroup, ...]
     excluded: dict[str, str] = {}
     """Why each other provider may not."""
 
@@ -39,13 +39,13 @@ class Plan(Struct, frozen=True):
         return tuple(chosen.values())
 
 
-def roomy(
+def select_roomy(
     targets: Sequence[Target], tokens: int, excluded: Mapping[str, str]
 ) -> tuple[Target, ...]:
     """Those whose context holds a prompt of about `tokens`; where none does, those that may
     hold it all the same. excluded: why the other providers are none of them.
 
-    Raises InvalidRequest where nobody can.
+    Raises InvalidRequest where none can.
     """
     for times in (1, TOO_LONG):
         if fitting := tuple(t for t in targets if tokens <= times * (t.model.context or tokens)):

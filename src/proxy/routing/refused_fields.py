@@ -35,7 +35,7 @@ class RefusedFields:
         self._by_provider[provider] = self._by_provider.get(provider, frozenset()) | names
 
 
-def named_in(error: bytes, request: Outgoing) -> frozenset[str]:
+def find_named(error: bytes, request: Outgoing) -> frozenset[str]:
     """The added fields of a request that an error's body names, in whichever words."""
     return frozenset(name for name in _added(request) if name.encode() in error)
 

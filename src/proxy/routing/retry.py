@@ -1,4 +1,4 @@
-"""Trying again at the same provider: after which faults, how soon, and how often over all.
+"""Retries at the same provider: after which faults, how soon, and how many over all.
 
 Promises: never earlier than the provider said, never later than there is time, and over all
 requests at most 20 % more load than without, so that an outage is not multiplied.
@@ -12,16 +12,16 @@ from msgspec import Struct
 from proxy.core.errors import Fault, FaultKind
 
 RETRIED: frozenset[FaultKind] = frozenset({"rate_limited", "unavailable", "network"})
-"""Faults that may be gone a moment later. `timeout` is not among them: who was silent for so long
-would cost as long again; a 408, which is of that kind, comes quickly and is retried."""
+"""Faults that may be gone a moment later. `timeout` is not among them: a silent provider would
+cost as long again; a 408, which is of that kind, comes quickly and is retried."""
 CAP = 8.0
 """Seconds that the backoff grows to at most."""
 
 Backoff = Literal["constant", "linear", "exponential", "full_jitter"]
 
 
-class Retrying(Struct, frozen=True):
-    """What the deployment or the caller wants of one provider."""
+class RetryPolicy(Struct, frozen=True):
+    """How often and how soon the same provider is tried again: the deployment's or the caller's."""
 
     attempts: int = 3
     """The first one included, from 1 to 5."""
@@ -33,45 +33,45 @@ class Retrying(Struct, frozen=True):
 
     def overridden(
         self, attempts: int | None, delay_ms: int | None, backoff: Backoff | None
-    ) -> "Retrying":
+    ) -> "RetryPolicy":
         """The same with what a request wants otherwise; None: it says nothing."""
         if attempts is None and delay_ms is None and backoff is None:
             return self
-        return Retrying(
+        return RetryPolicy(
             self.attempts if attempts is None else attempts,
             self.delay_ms if delay_ms is None else delay_ms,
             backoff or self.backoff,
         )
 
 
-def retried(fault: Fault) -> bool:
-    """Whether the same provider may be tried again after that. A quota that is used up comes as a
-    429 but not back."""
+def may_retry(fault: Fault) -> bool:
+    """Whether the same provider may be tried again after `fault`. A quota that is used up comes as
+    a 429 but not back."""
     if fault.quota == "exhausted" or fault.code == "insufficient_quota":
         return False
     return fault.kind in RETRIED or fault.status == 408
 
 
-def delay(
-    fault: Fault, tries: int, left: float, wanted: Retrying, random: Callable[[], float]
+def retry_delay(
+    fault: Fault, tries: int, left: float, policy: RetryPolicy, random: Callable[[], float]
 ) -> float | None:
     """Seconds to wait before the next attempt at the provider that gave `fault`; None: to the next
     provider, at once.
 
-    tries: how many this provider has had, at least 1. left: seconds within which the next one has
-    to begin. random: gives numbers in [0, 1). The backoff counts from when the provider said to
-    come back, where it did, so that not all come back at that very moment.
+    tries: how many this provider has had, at least 1. left: seconds until the next must begin.
+    random: gives numbers in [0, 1). The backoff counts from when the provider said to come back,
+    where it did, so that not all come back at that very moment.
     """
-    if tries >= wanted.attempts or not retried(fault):
+    if tries >= policy.attempts or not may_retry(fault):
         return None
-    wait = max(0.0, fault.retry_after or 0.0) + _backoff(tries, wanted, random)
+    wait = max(0.0, fault.retry_after or 0.0) + _backoff(tries, policy, random)
     return wait if wait < left else None
 
 
-def _backoff(tries: int, wanted: Retrying, random: Callable[[], float]) -> float:
-    growth = {"constant": 1, "linear": tries}.get(wanted.backoff, 1 << (tries - 1))
-    longest = min(wanted.delay_ms / 1000 * growth, CAP)
-    return longest * random() if wanted.backoff == "full_jitter" else longest
+def _backoff(tries: int, policy: RetryPolicy, random: Callable[[], float]) -> float:
+    growth = {"constant": 1, "linear": tries}.get(policy.backoff, 1 << (tries - 1))
+    longest = min(policy.delay_ms / 1000 * growth, CAP)
+    return longest * random() if policy.backoff == "full_jitter" else longest
 
 
 class RetryBudget:
@@ -98,7 +98,7 @@ class RetryBudget:
             self._tenths[provider] = min(saved + self.DEPOSIT, self.MOST)
 
     def withdraw(self, provider: str) -> bool:
-        """Takes a retry, if there is one: ask for it last, when all else is in its favour."""
+        """Takes a retry, if there is one. To be called last, when all else speaks for a retry."""
         saved = self._tenths.get(provider, 0)
         if saved < self.RETRY:
             return False

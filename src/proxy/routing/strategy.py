@@ -1,4 +1,4 @@
-"""In which order a request's candidates are tried, by the strategy that was asked for.
+"""In which order a request's candidates are tried, by each strategy.
 
 priority: as given (the chain). cheapest: by the expected cost of this very request. fastest: by
 the time to the first token. reliable: by the probability of success. balanced: by a weighted sum
@@ -13,6 +13,7 @@ from math import log
 
 from msgspec import Struct
 
+from proxy.core.money import to_dollars
 from proxy.providers.target import Target
 from proxy.routing.measures import Measure
 
@@ -74,30 +75,33 @@ class Order(Struct, frozen=True):
     """Whether the first is there to be measured and not for its score."""
 
 
-def order(
-    candidates: Sequence[Candidate],
-    strategy: str,
-    *,
-    weights: Mapping[str, float],
-    shares: Mapping[str, float],
-    sticky: str | None,
-    random: Callable[[], float],
-) -> Order:
-    """Orders the candidates; all of them stay.
+class Preferences(Struct, frozen=True):
+    """What a request's candidates are ordered by. Weights and shares are finite and at least 0, of
+    any sum; what is not named has 0."""
 
-    weights: of `cost`, `latency` and `success` for balanced. shares: for weighted, by provider or
-    `provider/model`; what stands for a provider goes to its first candidate without a share of its
-    own. Both are finite and at least 0, of any sum; what is not named has 0. sticky: the user whose
-    requests shall meet the same candidate (weighted), None for a new draw each time. random: evenly
-    from [0, 1). Raises ValueError for a strategy that there is not.
-    """
-    scores = _scores(candidates, strategy, weights, shares)
+    strategy: str
+    weights: Mapping[str, float] = {}
+    """Of `cost`, `latency` and `success`, for balanced."""
+    shares: Mapping[str, float] = {}
+    """For weighted, by provider or `provider/model`; that of a provider goes to its first candidate
+    without a share of its own."""
+    sticky: str | None = None
+    """The user whose requests shall meet the same candidate (weighted); None: a draw each time."""
+
+
+def order(
+    candidates: Sequence[Candidate], preferences: Preferences, random: Callable[[], float]
+) -> Order:
+    """Orders the candidates; all of them stay. random: evenly from [0, 1). Raises ValueError for a
+    strategy that there is not."""
+    strategy, shares = preferences.strategy, preferences.shares
+    scores = _scores(candidates, preferences)
     best = _best(scores, strategy)
     close = _close(scores, best, strategy)
     ranked = sorted(range(len(candidates)), key=lambda i: _rank(scores[i], i in close, strategy))
     first: int | None = None
     if strategy == "weighted":
-        first = _drawn(candidates, shares, sticky, random)
+        first = _drawn(candidates, shares, preferences.sticky, random)
     elif strategy in EXPLORING:
         first = _explored(candidates, ranked, random)
     notes = {i: ["close to the best"] for i in close if scores[i] != best}
@@ -113,27 +117,23 @@ def order(
     )
 
 
-def _scores(
-    candidates: Sequence[Candidate],
-    strategy: str,
-    weights: Mapping[str, float],
-    shares: Mapping[str, float],
-) -> list[float | None]:
+def _scores(candidates: Sequence[Candidate], preferences: Preferences) -> list[float | None]:
     """The candidates' scores, in the given order."""
-    match strategy:
+    match preferences.strategy:
         case "priority":
             return [None] * len(candidates)
         case "cheapest":
-            return [_dollars(candidate) for candidate in candidates]
+            return [to_dollars(candidate.cost_nano) for candidate in candidates]
         case "fastest":
             return [*_first_ms(candidates)]
         case "reliable":
             return [candidate.measure.success for candidate in candidates]
         case "balanced":
-            return [*_balanced(candidates, weights)]
+            return [*_balanced(candidates, preferences.weights)]
         case "weighted":
-            return _shared(candidates, shares)
-    raise ValueError(f"there is no strategy {strategy!r}")
+            return _shared(candidates, preferences.shares)
+        case unknown:
+            raise ValueError(f"there is no strategy {unknown!r}")
 
 
 def _rank(score: float | None, close: bool, strategy: str) -> tuple[int, float]:
@@ -160,8 +160,8 @@ def _close(scores: Sequence[float | None], best: float | None, strategy: str) ->
 
 def _first_ms(candidates: Sequence[Candidate]) -> list[float] | list[None]:
     """Times to the first token, drawn to the median of all samples, the more so the fewer there
-    are: who was not measured has the median and neither wins nor loses by it. Where nobody has
-    streamed, the times of whole answers; None for all where nobody was measured."""
+    are: a candidate that was not measured has the median and neither wins nor loses by it. Where
+    none has streamed, the times of whole answers; None for all where none was measured."""
     measures = [candidate.measure for candidate in candidates]
     times = [(m.first_ms, m.first_weight) for m in measures]
     if all(time is None for time, _ in times):
@@ -189,7 +189,7 @@ def _balanced(candidates: Sequence[Candidate], weights: Mapping[str, float]) -> 
     """The weighted means of how far each lags behind the best of them in cost, time to the first
     token and success, each from 0 (the best) to 1 (the worst)."""
     lags = {
-        "cost": _lags([_dollars(candidate) for candidate in candidates]),
+        "cost": _lags([to_dollars(candidate.cost_nano) for candidate in candidates]),
         "latency": _lags(_first_ms(candidates)),
         "success": _lags([candidate.measure.success for candidate in candidates], higher=True),
     }
@@ -246,9 +246,9 @@ def _drawn(
     """The candidate that is drawn by the shares; None where there are none.
 
     Each has an arrival time, exponentially distributed at the rate of its share, and the first to
-    arrive wins, which is each one's with the probability of its share (rendezvous hashing, where
-    the user decides the times). When one's share changes, only users who come to it or leave it
-    move, and who else is a candidate or in which order is all one.
+    arrive wins, which is each with the probability of its share (rendezvous hashing, where the user
+    decides the times). When a share changes, only users who come to it or leave it move,
+    whatever the other candidates are and their order.
     """
     arrivals: list[tuple[float, int]] = []
     for i, stake in enumerate(_stakes(candidates, shares)):
@@ -268,33 +268,29 @@ def _hashed(name: str, user: str) -> float:
 def _explored(
     candidates: Sequence[Candidate], ranked: Sequence[int], random: Callable[[], float]
 ) -> int | None:
-    """One to be measured, if it is time for that; the first needs no help to be measured."""
+    """A candidate to be measured, if it is time for that; the first is measured anyway."""
     unmeasured = [i for i in ranked[1:] if candidates[i].measure.weight < MEASURED]
     if not unmeasured or random() >= EXPLORE:
         return None
     return unmeasured[int(random() * len(unmeasured))]
 
 
-def _dollars(candidate: Candidate) -> float | None:
-    return None if candidate.cost_nano is None else candidate.cost_nano / 1e9
-
-
 def _scored(
     candidate: Candidate, strategy: str, score: float | None, notes: Iterable[str]
 ) -> Scored:
     """The candidate's line of the explanation."""
-    measure, cost = candidate.measure, _dollars(candidate)
+    measure, cost = candidate.measure, to_dollars(candidate.cost_nano)
     samples = measure.weight if strategy == "reliable" else measure.first_weight
     lacking = {
         "no price": cost is None and strategy in ("cheapest", "balanced"),
         "not measured": samples < SEEN and strategy in EXPLORING,
         "no share": score is None and strategy == "weighted",
     }
-    said = [*notes, *(note for note, applies in lacking.items() if applies)]
+    parts = [*notes, *(note for note, applies in lacking.items() if applies)]
     return Scored(
         provider=candidate.target.spec.name,
         model=candidate.target.model.id,
         score=score,
         parts={"cost_usd": cost, "first_ms": measure.first_ms, "success": measure.success},
-        note=", ".join(said) or None,
+        note=", ".join(parts) or None,
     )

@@ -57,7 +57,7 @@ class Stream:
     async def chunks(self) -> AsyncIterator[list[Chunk]]:
         """The chunks from the first on, grouped as they arrived.
 
-        Raises Fault when the stream breaks, stalls, tells an error or ends unfinished.
+        Raises Fault when the stream breaks, stalls, reports an error or ends unfinished.
         """
         yield self._head
         while not self._ended:

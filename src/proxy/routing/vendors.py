@@ -1,12 +1,12 @@
 """OpenRouter's `provider` object: what of it chooses among the providers here, and what is a wish
-that only OpenRouter can grant, which chooses among the vendors behind it.
+that OpenRouter alone can grant, which chooses among the vendors behind it.
 
 A list of which each name is a provider here is the proxy's, unless the request can go to a reseller
 alone; any other list names vendors.
 """
 
 from collections.abc import Collection
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 from msgspec import structs
@@ -16,9 +16,9 @@ from proxy.core.errors import InvalidRequest
 
 LISTS = ("order", "only", "ignore")
 SHARED = ("sort", "allow_fallbacks")
-"""What the proxy and OpenRouter both act on: no wish that only one of them can grant."""
+"""What the proxy and OpenRouter both act on: either can grant them."""
 
-Wishes: TypeAlias = dict[str, Any]
+Wishes: TypeAlias = dict[str, object]
 """Fields of the `provider` object for the reseller."""
 
 
@@ -31,8 +31,8 @@ def divide(
     alone: bool,
 ) -> tuple[Routing, Wishes]:
     """The routing with the lists of the proxy's own providers only, and the wishes. fields: the
-    rest of the `provider` object, as JSON; alone: whether nobody but a reseller can be meant, by
-    the names and the fallback of the request."""
+    rest of the `provider` object, as JSON; alone: whether only a reseller can be meant, by the
+    names and the fallback of the request."""
     wishes: Wishes = msgspec.json.decode(fields) if fields else {}
     for name in LISTS:
         given: tuple[str, ...] = getattr(routing, name)
@@ -43,13 +43,13 @@ def divide(
     return routing, wishes
 
 
-def refuse(wishes: Wishes, providers: Collection[str]) -> None:
-    """Raises InvalidRequest for the first wish that nobody grants but a reseller."""
+def refuse_wishes(wishes: Wishes, providers: Collection[str]) -> None:
+    """Raises InvalidRequest for the first wish that only a reseller can grant."""
     for name, value in wishes.items():
         if name in SHARED and not isinstance(value, dict):
             continue
         reason = "Only OpenRouter knows this"
-        if name in LISTS:
+        if name in LISTS and isinstance(value, list):
             stranger = next(entry for entry in value if entry not in providers)
             reason = f"{stranger!r} is no provider; there are {', '.join(providers)}"
         raise InvalidRequest(

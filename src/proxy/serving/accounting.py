@@ -11,7 +11,7 @@ from proxy.core.errors import ProxyError
 from proxy.core.web import encode_value, list_names
 from proxy.dialects import cloudflare
 from proxy.limits.meter import Meter
-from proxy.routing.manager import Done
+from proxy.routing.fallback import Success
 from proxy.serving.context import RequestContext
 from proxy.serving.task import ChatTask
 
@@ -41,7 +41,7 @@ def estimate_usage(meter: Meter, characters: int, limit: int | None) -> Usage:
     return Usage(input=meter.expected(None).input, output=output)
 
 
-def settle(context: RequestContext, done: Done, usage: Usage, *, estimated: bool) -> Cost:
+def settle(context: RequestContext, done: Success, usage: Usage, *, estimated: bool) -> Cost:
     """Replaces what an attempt has reserved by what its answer used, and records that."""
     cost = done.cost(usage, estimated=estimated)
     done.reservation.settle(usage, cost)
@@ -50,7 +50,7 @@ def settle(context: RequestContext, done: Done, usage: Usage, *, estimated: bool
 
 
 def describe_served(
-    context: RequestContext, done: Done, cost: Cost, cache_status: CacheStatus = "bypass"
+    context: RequestContext, done: Success, cost: Cost, cache_status: CacheStatus = "bypass"
 ) -> Served:
     """Describes how an answer of a provider was served."""
     return Served(
@@ -67,7 +67,7 @@ def describe_served(
     )
 
 
-def settle_chat(task: ChatTask, done: Done, reported: Usage | None, characters: int) -> Cost:
+def settle_chat(task: ChatTask, done: Success, reported: Usage | None, characters: int) -> Cost:
     """Settles a chat's answer of so many characters; reported: its usage by the provider."""
     limit = task.meter.output_limit(done.target.offer) or task.call.chat.max_tokens
     usage = reported or estimate_usage(task.meter, characters, limit)
@@ -76,13 +76,13 @@ def settle_chat(task: ChatTask, done: Done, reported: Usage | None, characters: 
     return cost
 
 
-def describe_chat(task: ChatTask, done: Done, cost: Cost) -> Served:
+def describe_chat(task: ChatTask, done: Success, cost: Cost) -> Served:
     """Describes how a chat's answer was served."""
     served = describe_served(task.context, done, cost, "miss" if task.is_cached else "bypass")
     return structs.replace(served, functions=task.call.functions)
 
 
-def _explain(context: RequestContext, done: Done) -> list[dict[str, Any]] | None:
+def _explain(context: RequestContext, done: Success) -> list[dict[str, Any]] | None:
     """Says why this provider was chosen, for an operator who wants to know."""
     admin = context.principal is not None and context.principal.admin
     if not admin or context.request.headers.get("x-proxy-explain") != "1":

@@ -7,7 +7,7 @@ from proxy.core.web import JSON, Response
 from proxy.dialects import openai
 from proxy.dialects.cloudflare import read_options
 from proxy.limits.estimate import EmbeddingEstimate
-from proxy.routing.manager import Manager
+from proxy.routing.manager import Manager, RunOptions
 from proxy.serving.accounting import describe_served, record_served, served_headers, settle
 from proxy.serving.context import RequestContext
 from proxy.serving.task import TaskMaker, record_request, with_timeout
@@ -33,11 +33,9 @@ class EmbeddingService:
         context.end_stage("parse")
         meter = await self._tasks.admit(context)
         meter.estimate = EmbeddingEstimate(request)
-        retrying = self._tasks.retrying(options)
+        run = RunOptions(context.began, self._tasks.retrying(options), context.hold)
         try:
-            vectors, done = await self._manager.embed(
-                request, meter, context.began, retrying, context.hold
-            )
+            vectors, done = await self._manager.embed(request, meter, run)
             usage = vectors.usage or meter.expected(None)
             cost = settle(context, done, usage, estimated=vectors.usage is None)
         finally:

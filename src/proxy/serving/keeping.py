@@ -7,8 +7,8 @@ from proxy.cache.entry import CacheEntry, Unstorable
 from proxy.cache.flight import NOTHING, Leader, landed
 from proxy.core.chat import Answer, Cost
 from proxy.core.ports import Log
-from proxy.routing.manager import Done
-from proxy.routing.selection import Question
+from proxy.routing.fallback import Success
+from proxy.routing.routing_key import RoutingKey
 from proxy.serving.context import RequestContext
 from proxy.serving.task import ChatTask
 
@@ -26,7 +26,7 @@ class Keeper:
         self._log = log
 
     def keep(
-        self, task: ChatTask, key: str, done: Done, answer: Answer, cost: Cost
+        self, task: ChatTask, key: str, done: Success, answer: Answer, cost: Cost
     ) -> CacheEntry | None:
         """Stores a complete answer, after the response. None: it is not to be kept."""
         if not task.directives.store or not _is_whole(task, done, answer):
@@ -69,19 +69,19 @@ class Keeper:
             self._log("error", "flight unreachable", error=repr(error)[:500])
 
 
-def store_key(task: ChatTask, done: Done) -> str:
+def store_key(task: ChatTask, done: Success) -> str:
     """The key under which the answer of an attempt is kept: one that came by fallback is kept under
     the model that gave it. Empty where nothing is stored."""
     question = task.question
     if not task.directives.store:
         return ""
-    given = Question.about(done.target)
+    given = RoutingKey.of_model(done.target)
     if not question.by_name or question.names[0] == given.names[0]:
         return task.key
     return task.find_key(given)
 
 
-def _is_whole(task: ChatTask, done: Done, answer: Answer) -> bool:
+def _is_whole(task: ChatTask, done: Success, answer: Answer) -> bool:
     """Whether an answer is what was asked for. One that a budget's limit has cut off is not."""
     limit = task.meter.output_limit(done.target.offer)
     own_limit = limit is not None and limit != task.call.chat.max_tokens

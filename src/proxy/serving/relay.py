@@ -18,9 +18,9 @@ from proxy.core.errors import (
     ProxyError,
 )
 from proxy.core.ports import Log, Write
-from proxy.routing.allowance import out_of_time
+from proxy.routing.deadline import out_of_time
 from proxy.routing.failure import as_proxy_error
-from proxy.routing.manager import Done
+from proxy.routing.fallback import Success
 from proxy.routing.stream import Stream
 from proxy.serving.accounting import describe_chat, record_error, record_served, settle_chat
 from proxy.serving.keeping import Keeper
@@ -32,7 +32,7 @@ class Begun(Struct, frozen=True, kw_only=True):
     """A stream whose first content has come."""
 
     stream: Stream
-    done: Done
+    done: Success
     key: str
     """The key under which its answer is kept."""
     leader: Leader | None
@@ -149,7 +149,7 @@ class Relay:
     def _close(self) -> None:
         context, done = self._task.context, self._begun.done
         self._begun.stream.abort()
-        done.call.end(self._outcome, self._collector.usage)
+        done.watched.end(self._outcome)
         record_served(context, describe_chat(self._task, done, self._settle()))
         context.record.ended = "client_gone" if self._is_gone else self._ended
         if self._leader:

@@ -17,10 +17,12 @@ from proxy.dialects.cloudflare import Options, allows_log, read_options
 from proxy.limits.estimate import ChatEstimate
 from proxy.limits.limiter import Limiter
 from proxy.limits.meter import Meter
-from proxy.routing.failure import refused
+from proxy.routing.failure import as_limit_error
+from proxy.routing.manager import RunOptions
 from proxy.routing.needs import Needs
-from proxy.routing.retry import Retrying
-from proxy.routing.selection import Question, Selection
+from proxy.routing.retry import RetryPolicy
+from proxy.routing.routing_key import RoutingKey
+from proxy.routing.selection import Selection
 from proxy.serving.context import RequestContext
 
 LABELS_KEPT = 2_000
@@ -35,10 +37,10 @@ class ChatTask(Struct):
     context: RequestContext
     call: Call
     directives: Directives
-    question: Question
+    question: RoutingKey
     meter: Meter
     estimate: ChatEstimate
-    retrying: Retrying
+    retrying: RetryPolicy
     scope: str
     """The tenant whose entries the request may see; empty: all see all."""
     key: str = ""
@@ -47,11 +49,16 @@ class ChatTask(Struct):
     """Whether the cache has an answer that is too old."""
 
     @property
+    def run_options(self) -> RunOptions:
+        """What the request sets of its fallback run."""
+        return RunOptions(self.context.began, self.retrying, self.context.hold)
+
+    @property
     def is_cached(self) -> bool:
         """Whether the cache has a part in the request."""
         return self.directives.read or self.directives.store
 
-    def find_key(self, question: Question) -> str:
+    def find_key(self, question: RoutingKey) -> str:
         """The cache's key of the request, as one for that question."""
         wanted = self.directives
         if wanted.key:
@@ -87,7 +94,7 @@ class TaskMaker:
         self,
         selection: Selection,
         limiter: Limiter,
-        retrying: Retrying,
+        retrying: RetryPolicy,
         cache: CacheSettings,
         prompts: Log | None,
     ) -> None:
@@ -116,7 +123,7 @@ class TaskMaker:
             context=context,
             call=call,
             directives=directives(controls, headers, self._cache.ttl),
-            question=self._selection.question(call.routing, Needs.of(call.chat), meter.grant),
+            question=self._selection.routing_key(call.routing, Needs.of(call.chat), meter.grant),
             meter=meter,
             estimate=estimate,
             retrying=self.retrying(options),
@@ -133,11 +140,11 @@ class TaskMaker:
         assert context.principal  # no path that serves is public
         meter = context.meter = Meter(self._limiter, context.principal, context.request.defer)
         if refusal := await meter.admit():
-            raise refused([refusal])
+            raise as_limit_error([refusal])
         context.end_stage("limit")
         return meter
 
-    def retrying(self, options: Options) -> Retrying:
+    def retrying(self, options: Options) -> RetryPolicy:
         """How often the request wants a provider to be tried."""
         return self._retrying.overridden(options.attempts, options.delay_ms, options.backoff)
 

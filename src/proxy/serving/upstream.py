@@ -42,9 +42,7 @@ class Upstream:
 
     async def _complete(self, task: ChatTask, leader: Leader | None) -> Response:
         context = task.context
-        answer, done = await self._manager.complete(
-            task.call, task.meter, context.began, task.retrying, context.hold
-        )
+        answer, done = await self._manager.complete(task.call, task.meter, task.run_options)
         cost = settle_chat(task, done, answer.usage, count_characters(answer))
         entry = self._keeper.keep(task, store_key(task, done), done, answer, cost)
         if leader:
@@ -58,9 +56,7 @@ class Upstream:
 
     async def _begin(self, task: ChatTask, leader: Leader | None) -> Response:
         context = task.context
-        stream, done = await self._manager.stream(
-            task.call, task.meter, context.began, task.retrying, context.hold
-        )
+        stream, done = await self._manager.stream(task.call, task.meter, task.run_options)
         context.record.first_ms = context.ms
         begun = Begun(stream=stream, done=done, key=store_key(task, done), leader=leader)
         # No other provider is tried any more: the texts are not kept while the answer comes.

@@ -17,7 +17,7 @@ from proxy.host.maintenance import maintain
 from tests.unit.api.test_app import ENV, JSON, ask, error, request, streamed, whole
 from tests.unit.doubles import FakeReply, Logbook, LoopClock, in_no_time, ports
 from tests.unit.memory_objects import MemoryObjects, Namespace
-from tests.unit.routing.test_manager import EVENTS, HELLO
+from tests.unit.routing.making import EVENTS, HELLO
 
 ADMIN = "the-admin-token"
 CALLER = "a-callers-key"

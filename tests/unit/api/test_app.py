@@ -29,7 +29,7 @@ from tests.unit.doubles import (
     ports,
 )
 from tests.unit.memory_objects import MemoryObjects
-from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, ROLE, STOP, error, whole
+from tests.unit.routing.making import DONE, EVENTS, HELLO, ROLE, STOP, error, whole
 
 ENV = {
     "ENVIRONMENT": "development",

@@ -11,7 +11,7 @@ from proxy.providers.catalog import Catalog
 from tests.unit.api.test_app import request
 from tests.unit.callers import as_it_is
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
-from tests.unit.routing.test_manager import whole
+from tests.unit.routing.making import whole
 from tests.unit.serving.test_chat import GROQ, House, Told, by_host, in_turn, unlike
 
 KEYS = {"PROXY_API_KEY": "one", "ADMIN_TOKEN": "two"}

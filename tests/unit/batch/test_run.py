@@ -15,7 +15,7 @@ from proxy.core.web import Response
 from tests.unit.api.test_app import request, streamed
 from tests.unit.callers import as_it_is
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
-from tests.unit.routing.test_manager import error, whole
+from tests.unit.routing.making import error, whole
 from tests.unit.serving.test_chat import GPT, House, by_host, unlike
 
 ROOMY = {"RATE_LIMIT_BURST": "1000"}

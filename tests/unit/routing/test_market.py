@@ -3,11 +3,11 @@
 import pytest
 
 from proxy.providers.catalog import Catalog
-from proxy.routing.market import Market
+from proxy.routing.market import CatalogMarket
 
 CATALOG = Catalog.load()
 CONFIGURED = ("gemini", "groq", "openai")
-MARKET = Market(CATALOG, CONFIGURED)
+MARKET = CatalogMarket(CATALOG, CONFIGURED)
 MILLION = 1_000_000
 
 
@@ -45,12 +45,12 @@ def test_alternatives_are_of_the_tier_and_configured() -> None:
 def test_an_embeddings_alternative_is_the_same_model_elsewhere() -> None:
     model = next(m for m in CATALOG.models.values() if m.mode == "embedding")
     same = {(other.provider, other.id) for other in CATALOG.find_all(model.id)}
-    found = Market(CATALOG, tuple(CATALOG.providers)).alternatives(model.provider, model.id)
+    found = CatalogMarket(CATALOG, tuple(CATALOG.providers)).alternatives(model.provider, model.id)
     assert set(found) == same - {(model.provider, model.id)}
 
 
 def test_a_snapshot_costs_what_its_model_costs() -> None:
-    market = Market(CATALOG, ["openai"])
+    market = CatalogMarket(CATALOG, ["openai"])
     tokens = {"input": 1000, "output": 1000, "cached": 0, "reasoning": 0}
     dated = market.price("openai", "gpt-4o-2024-08-06", **tokens)
     assert dated is not None

@@ -9,12 +9,20 @@ from msgspec import Raw, structs
 from proxy.core.chat import EmbeddingRequest, Routing
 from proxy.core.errors import InvalidRequest, ProviderError
 from proxy.core.ports import Outgoing
-from proxy.routing.refused_fields import named_in, without
+from proxy.routing.refused_fields import find_named, without
 from tests.unit.doubles import FakeReply, Unlimited, ports
-from tests.unit.routing.test_attempts import Isolate, made_catalog
-from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, STOP, call
+from tests.unit.routing.making import (
+    DONE,
+    EVENTS,
+    HELLO,
+    STOP,
+    Isolate,
+    body_of,
+    call,
+    made_catalog,
+)
 
-REFUSALS = {
+REFUSALS: dict[str, dict[str, Any]] = {
     "OpenAI": {"error": {"message": "Unrecognized request argument supplied: NAME"}},
     "Mistral": {"detail": [{"loc": ["body", "NAME"], "msg": "Extra inputs are not permitted"}]},
     "param": {"error": {"message": "Unknown parameter.", "param": "NAME"}},
@@ -33,9 +41,7 @@ class Strict:
         self.bodies: list[dict[str, Any]] = []
 
     def __call__(self, request: Outgoing) -> FakeReply:
-        body = request.body or b"{}"
-        whole = body if isinstance(body, bytes) else b"".join(map(bytes, body))
-        self.bodies.append(json.loads(whole))
+        self.bodies.append(json.loads(body_of(request) or b"{}"))
         if self.name in self.bodies[-1]:
             return FakeReply(self.form, status=self.status)
         if request.url.endswith("/embeddings"):
@@ -48,10 +54,10 @@ def isolate_of(provider: Any) -> Isolate:
 
 
 async def streamed(isolate: Isolate) -> list[str]:
-    stream, done = await isolate.manager.stream(call(stream=True, fallback=False), Unlimited())
+    stream, success = await isolate.manager.stream(call(stream=True, fallback=False), Unlimited())
     text = "".join([chunk.text async for chunks in stream.chunks() for chunk in chunks])
     assert text == "Hello"
-    return [attempt.outcome for attempt in done.attempts]
+    return [attempt.outcome for attempt in success.attempts]
 
 
 @pytest.mark.parametrize("status", [400, 422])
@@ -73,9 +79,9 @@ async def test_vectors_are_made_base64_here(form: dict[str, Any]) -> None:
     strict = Strict("encoding_format", form)
     isolate = isolate_of(strict)
     for _ in range(2):
-        vectors, done = await isolate.manager.embed(ASK, Unlimited())
+        vectors, success = await isolate.manager.embed(ASK, Unlimited())
         assert vectors.vectors == ("AAAAPw==",)
-        assert [attempt.outcome for attempt in done.attempts] == ["ok"]
+        assert [attempt.outcome for attempt in success.attempts] == ["ok"]
     assert ["encoding_format" in body for body in strict.bodies] == [True, False, False]
 
 
@@ -83,7 +89,7 @@ async def test_it_is_tried_once_and_only_an_answer_is_remembered() -> None:
     bodies: list[bytes] = []
 
     def never(request: Outgoing) -> FakeReply:
-        bodies.append(request.body or b"")
+        bodies.append(body_of(request))
         return FakeReply(b'{"error":{"message":"stream_options or something"}}', status=400)
 
     isolate = isolate_of(never)
@@ -103,9 +109,9 @@ async def test_what_the_caller_gave_is_refused_as_it_was() -> None:
 async def test_a_body_of_many_small_parts_is_sent_again() -> None:
     strict = Strict("encoding_format", REFUSALS["OpenAI"])
     texts = tuple("x" * 1000 for _ in range(200))
-    ask = EmbeddingRequest(input=texts, routing=Routing(model="openai/embed-o"), base64=True)
+    request = EmbeddingRequest(input=texts, routing=Routing(model="openai/embed-o"), base64=True)
     with pytest.raises(ProviderError, match="1 vectors for 200 inputs"):
-        await isolate_of(strict).manager.embed(ask, Unlimited())
+        await isolate_of(strict).manager.embed(request, Unlimited())
     assert ["encoding_format" in body for body in strict.bodies] == [True, False]
     assert strict.bodies[1]["input"] == list(texts)
 
@@ -123,10 +129,12 @@ async def test_options_of_the_callers_own_are_refused_to_the_caller_alone() -> N
 
     isolate = isolate_of(provider)
     own = Raw(b'{"x":1}')
-    asked = call(stream=True, fallback=False)
-    asked = structs.replace(asked, chat=structs.replace(asked.chat, extra={"stream_options": own}))
+    chat_call = call(stream=True, fallback=False)
+    chat_call = structs.replace(
+        chat_call, chat=structs.replace(chat_call.chat, extra={"stream_options": own})
+    )
     with pytest.raises(InvalidRequest, match=r"stream_options\.x"):
-        await isolate.manager.stream(asked, Unlimited())
+        await isolate.manager.stream(chat_call, Unlimited())
     assert await streamed(isolate) == ["ok"]
     assert [body["stream_options"] for body in strict.bodies] == [{"include_usage": True}]
 
@@ -136,8 +144,8 @@ def test_a_large_body_is_sent_again_without_a_copy_of_what_is_large() -> None:
     parts = (b'{"a":', text, b',"stream_options":{"include_usage":true},"stream":true}')
     request = Outgoing(url="https://openai.test/v1/chat/completions", body=parts)
     error = b'{"error":{"message":"Unknown field stream_options"}}'
-    assert named_in(error, request) == {"stream_options"}
-    again = without(request, named_in(error, request)).body
+    assert find_named(error, request) == {"stream_options"}
+    again = without(request, find_named(error, request)).body
     assert isinstance(again, tuple)
     assert again[1] is text
     assert b"".join(map(bytes, again)) == b'{"a":' + text + b',"stream":true}'

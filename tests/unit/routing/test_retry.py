@@ -1,5 +1,6 @@
 """Retries: what is tried again, when, and never more than the budget."""
 
+from itertools import repeat
 from typing import Any, get_args
 
 import pytest
@@ -11,14 +12,14 @@ from proxy.routing.retry import (
     CAP,
     Backoff,
     RetryBudget,
-    Retrying,
-    delay,
-    retried,
+    RetryPolicy,
+    may_retry,
+    retry_delay,
 )
 
 fractions = st.floats(0, 1, exclude_max=True)
 wishes = st.builds(
-    Retrying,
+    RetryPolicy,
     st.integers(1, 5),
     st.integers(0, 5_000),
     st.sampled_from(["constant", "linear", "exponential", "full_jitter"]),
@@ -34,47 +35,52 @@ def busy(retry_after: float | None = None) -> Fault:
 @pytest.mark.parametrize("kind", get_args(FaultKind))
 def test_what_is_retried(kind: FaultKind) -> None:
     expected = kind in ("rate_limited", "unavailable", "network")
-    assert retried(Fault(kind, "x")) == expected
-    assert (delay(Fault(kind, "x"), 1, 60.0, Retrying(), lambda: 0.0) is not None) == expected
+    assert may_retry(Fault(kind, "x")) == expected
+    assert (
+        retry_delay(Fault(kind, "x"), 1, 60.0, RetryPolicy(), lambda: 0.0) is not None
+    ) == expected
 
 
 def test_a_408_is_retried_and_silence_is_not() -> None:
-    assert retried(Fault("timeout", "x", details=FaultDetails(status=408)))
-    assert not retried(Fault("timeout", "x"))
-    assert not retried(Fault("timeout", "x", details=FaultDetails(status=504)))
+    assert may_retry(Fault("timeout", "x", details=FaultDetails(status=408)))
+    assert not may_retry(Fault("timeout", "x"))
+    assert not may_retry(Fault("timeout", "x", details=FaultDetails(status=504)))
 
 
 def test_a_quota_that_is_used_up_is_not_retried() -> None:
-    assert not retried(
+    assert not may_retry(
         Fault("rate_limited", "x", details=FaultDetails(status=429, code="insufficient_quota"))
     )
-    assert not retried(
+    assert not may_retry(
         Fault("rate_limited", "x", details=FaultDetails(status=429, quota="exhausted"))
     )
 
 
 @given(wishes, st.integers(1, 5), st.none() | st.floats(0, 30), st.floats(-1, 60), fractions)
 def test_a_delay_is_within_its_bounds(
-    wanted: Retrying, tries: int, retry_after: float | None, left: float, fraction: float
+    wanted: RetryPolicy, tries: int, retry_after: float | None, left: float, fraction: float
 ) -> None:
-    wait = delay(busy(retry_after), tries, left, wanted, lambda: fraction)
-    told = retry_after or 0.0
+    wait = retry_delay(busy(retry_after), tries, left, wanted, lambda: fraction)
+    named = retry_after or 0.0
     growth = {"constant": 1, "linear": tries}.get(wanted.backoff, 2 ** (tries - 1))
     longest = min(wanted.delay_ms / 1000 * growth, CAP)
     if wait is None:
-        assert tries >= wanted.attempts or told + longest >= left
+        assert tries >= wanted.attempts or named + longest >= left
         return
     assert tries < wanted.attempts
-    assert told <= wait < left
-    assert wait <= told + longest
+    assert named <= wait < left
+    assert wait <= named + longest
     if wanted.backoff != "full_jitter":
-        assert wait == told + longest
+        assert wait == named + longest
 
 
 def test_full_jitter_goes_from_nothing_to_twice_as_much_each_time() -> None:
-    wanted = Retrying(attempts=20)
+    wanted = RetryPolicy(attempts=20)
     for fraction in (0.0, 0.25, 1.0):
-        waits = [delay(busy(), tries, 60.0, wanted, lambda f=fraction: f) for tries in range(1, 9)]  # type: ignore[misc]
+        waits = [
+            retry_delay(busy(), tries, 60.0, wanted, repeat(fraction).__next__)
+            for tries in range(1, 9)
+        ]
         whole = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
         assert waits == [fraction * seconds for seconds in whole]
 
@@ -88,8 +94,8 @@ def test_full_jitter_goes_from_nothing_to_twice_as_much_each_time() -> None:
     ],
 )
 def test_the_callers_backoffs_are_exact(backoff: Backoff, waits: list[float | None]) -> None:
-    wanted = Retrying(5, 1_000, backoff)
-    assert [delay(busy(), tries, 60.0, wanted, lambda: 0.3) for tries in range(1, 6)] == waits
+    wanted = RetryPolicy(5, 1_000, backoff)
+    assert [retry_delay(busy(), tries, 60.0, wanted, lambda: 0.3) for tries in range(1, 6)] == waits
 
 
 @pytest.mark.parametrize(
@@ -107,19 +113,19 @@ def test_the_callers_backoffs_are_exact(backoff: Backoff, waits: list[float | No
 def test_retry_after_is_kept_to_where_it_fits(
     retry_after: float, left: float, wait: float | None
 ) -> None:
-    assert delay(busy(retry_after), 1, left, Retrying(), lambda: 0.5) == wait
+    assert retry_delay(busy(retry_after), 1, left, RetryPolicy(), lambda: 0.5) == wait
 
 
 def test_one_attempt_is_no_retry() -> None:
-    assert delay(busy(), 1, 60.0, Retrying(attempts=1), lambda: 0.0) is None
+    assert retry_delay(busy(), 1, 60.0, RetryPolicy(attempts=1), lambda: 0.0) is None
 
 
 def test_a_request_replaces_what_it_names() -> None:
-    default = Retrying(2, 100, "full_jitter")
+    default = RetryPolicy(2, 100, "full_jitter")
     assert default.overridden(None, None, None) is default
-    assert default.overridden(5, None, None) == Retrying(5, 100, "full_jitter")
-    assert default.overridden(None, 0, None) == Retrying(2, 0, "full_jitter")
-    assert default.overridden(None, None, "linear") == Retrying(2, 100, "linear")
+    assert default.overridden(5, None, None) == RetryPolicy(5, 100, "full_jitter")
+    assert default.overridden(None, 0, None) == RetryPolicy(2, 0, "full_jitter")
+    assert default.overridden(None, None, "linear") == RetryPolicy(2, 100, "linear")
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 60), st.integers(0, 60))))

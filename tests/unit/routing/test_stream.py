@@ -20,8 +20,18 @@ from tests.unit.doubles import (
     ports,
 )
 from tests.unit.providers import replay
-from tests.unit.routing.test_attempts import Isolate, made_catalog
-from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, ROLE, STOP, by_host, call, whole
+from tests.unit.routing.making import (
+    DONE,
+    EVENTS,
+    HELLO,
+    ROLE,
+    STOP,
+    Isolate,
+    by_host,
+    call,
+    made_catalog,
+    whole,
+)
 
 OPEN = 3600.0
 """Seconds for which a provider leaves the connection open."""
@@ -66,7 +76,7 @@ async def test_usage_is_waited_for_but_not_for_long() -> None:
     assert await read(HELLO, STOP, late, USAGE, OPEN) == (counted, late + SETTLED)
     assert await read(HELLO, STOP, GRACE * 0.9, USAGE, OPEN) == (counted, GRACE)
     assert await read(HELLO, USAGE, STOP, late, USAGE, OPEN) == (counted, late + SETTLED)
-    pings = [b": ping\n\n", SETTLED / 4] * 20
+    pings: list[bytes | float] = [b": ping\n\n", SETTLED / 4] * 20
     assert await read(HELLO, STOP, USAGE, *pings, OPEN) == (counted, SETTLED)
     assert await read(HELLO, STOP, OPEN) == ("'Hello' stop tokens=?", GRACE)
     assert await read(STOP, OPEN) == ("'' stop tokens=?", GRACE)
@@ -130,11 +140,11 @@ async def test_the_slower_of_two_is_closed(status: int) -> None:
 async def test_a_request_that_is_given_up_is_closed() -> None:
     whole_reply, streamed, vectors = dripping(), FakeReply(ROLE, OPEN, headers=EVENTS), dripping()
     isolate = isolate_of(whole_reply, streamed, vectors)
-    ask = EmbeddingRequest(input=("hi",), routing=Routing(model="openai/embed-o"))
+    request = EmbeddingRequest(input=("hi",), routing=Routing(model="openai/embed-o"))
     for work in (
         isolate.manager.complete(call(), Unlimited()),
         isolate.manager.stream(call(stream=True), Unlimited()),
-        isolate.manager.embed(ask, Unlimited()),
+        isolate.manager.embed(request, Unlimited()),
     ):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1):
@@ -161,5 +171,7 @@ async def test_a_health_check_that_takes_too_long_is_closed(
     monkeypatch.setattr(health, "PROBE_SECONDS", 0.05)
     reply = FakeReply(b'{"data": [', OPEN)
     upstream = FakeUpstream(by_host(openai=reply))
-    [check] = await health.check_all([selection.probe_target("openai")], upstream, LoopClock())
+    [check] = await health.check_all(
+        [selection.deployment.probe_target("openai")], upstream, LoopClock()
+    )
     assert (check.healthy, reply.aborted) == (False, True)

@@ -8,7 +8,7 @@ from proxy.core.ports import Outgoing
 from proxy.core.principal import Budget
 from proxy.providers.catalog import Catalog
 from tests.unit.doubles import FakeReply
-from tests.unit.routing.test_manager import whole
+from tests.unit.routing.making import whole
 from tests.unit.serving.limited import Limited
 
 DAY = {"budget": Budget(day=NANO)}

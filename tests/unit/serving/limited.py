@@ -17,7 +17,7 @@ from tests.unit.doubles import (
     FakeReply,
     ManualClock,
 )
-from tests.unit.routing.test_manager import whole
+from tests.unit.routing.making import whole
 from tests.unit.serving.test_chat import NATIVE, House, Told, by_host, in_turn
 
 SECRET = format_secret("development", sha256(b"key_1").hexdigest())

@@ -12,7 +12,7 @@ from proxy.core.money import NANO
 from proxy.core.principal import Budget, Limits
 from proxy.providers.catalog import Catalog
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
-from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, ROLE, STOP, error, whole
+from tests.unit.routing.making import DONE, EVENTS, HELLO, ROLE, STOP, error, whole
 from tests.unit.serving.budgets import (
     DAY,
     EMBEDDINGS,

@@ -32,7 +32,7 @@ from tests.unit.doubles import (
     ports,
 )
 from tests.unit.memory_objects import MemoryObjects
-from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, ROLE, STOP, error, event, whole
+from tests.unit.routing.making import DONE, EVENTS, HELLO, ROLE, STOP, error, event, whole
 
 ENV = {
     "ENVIRONMENT": "development",

@@ -11,7 +11,7 @@ from proxy.limits.adaptive import SIGNAL
 from proxy.limits.cooldowns import SCOPES, _keep
 from proxy.limits.token_bucket import Rate
 from tests.unit.doubles import FakeReply
-from tests.unit.routing.test_manager import error, whole
+from tests.unit.routing.making import error, whole
 from tests.unit.serving.limited import OFF, Limited, house, refused
 from tests.unit.serving.test_chat import by_host, in_turn
 

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from proxy.core.principal import Budget, Limits
-from proxy.limits.lease_messages import TAKE, Ask, Grant
+from proxy.limits.lease_messages import TAKE, Ask, ModelGrant
 from tests.unit.doubles import LoopClock, in_no_time
-from tests.unit.routing.test_manager import whole
+from tests.unit.routing.making import whole
 from tests.unit.serving.limited import ADMIN, ANYONE, KEYED, OFF, Limited, house
 from tests.unit.serving.test_chat import GROQ, by_host
 
@@ -74,7 +74,9 @@ class TestFaults:
             env={"RATE_LIMIT_BURST": "2", "RATE_LIMIT_PER_HOUR": "1", "ADMIN_TOKEN": "admin"},
         )
 
-        async def hanging(name: str, _: Ask, take: Callable[[], Awaitable[Grant]]) -> Grant:
+        async def hanging(
+            name: str, _: Ask, take: Callable[[], Awaitable[ModelGrant]]
+        ) -> ModelGrant:
             if name == "openai:ann":
                 await asyncio.sleep(10_000)
             return await take()

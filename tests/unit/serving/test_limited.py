@@ -9,7 +9,7 @@ import pytest
 from proxy.core.principal import Budget, Limits, ModelGrant
 from proxy.limits.limiter import bucket_name
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
-from tests.unit.routing.test_manager import HELLO, ROLE, error, whole
+from tests.unit.routing.making import HELLO, ROLE, error, whole
 from tests.unit.serving.limited import ADMIN, ANYONE, OFF, SECRET, Fields, Limited, house
 from tests.unit.serving.test_chat import GROQ, OPENAI, by_host, stream_of
 

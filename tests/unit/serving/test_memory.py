@@ -23,7 +23,7 @@ from proxy.providers.registry import ADAPTERS
 from tests.unit.api.test_app import JSON, ask, made, request, streamed
 from tests.unit.doubles import Answerer, FakeReply
 from tests.unit.providers import replay
-from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, ROLE, STOP, whole
+from tests.unit.routing.making import DONE, EVENTS, HELLO, ROLE, STOP, whole
 from tests.unit.serving.test_chat import NATIVE, OPENAI, House, by_host, stream_of
 
 SIZE = 1_000_000

@@ -23,7 +23,7 @@ from proxy.core.principal import Limits
 from proxy.core.web import Request
 from tests.unit.api.test_app import request
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
-from tests.unit.routing.test_manager import DONE, HELLO, ROLE, STOP, whole
+from tests.unit.routing.making import DONE, HELLO, ROLE, STOP, whole
 from tests.unit.serving.test_chat import NATIVE, OPENAI, House, Told, stream_of
 
 PROVIDERS = {

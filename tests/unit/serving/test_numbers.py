@@ -10,7 +10,7 @@ from proxy.core.web import Response
 from tests.unit.api.test_app import request, streamed
 from tests.unit.callers import as_it_is
 from tests.unit.doubles import FakeReply
-from tests.unit.routing.test_manager import DONE, EVENTS
+from tests.unit.routing.making import DONE, EVENTS
 from tests.unit.serving.limited import Limited
 from tests.unit.serving.test_chat import GPT, NATIVE, OPENAI, Told, by_host
 

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.core.errors import Fault
 from tests.unit.doubles import LoopClock, in_no_time
-from tests.unit.routing.test_manager import DONE, HELLO, STOP
+from tests.unit.routing.making import DONE, HELLO, STOP
 from tests.unit.serving.test_chat import NATIVE, OPENAI, House, by_host, stream_of, usage_event
 
 OPEN = 3600.0

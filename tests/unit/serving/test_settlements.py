@@ -14,7 +14,7 @@ from proxy.limits.budget import RESERVE, Reserve, Verdict
 from tests.unit.api.test_app import request
 from tests.unit.callers import as_it_is
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
-from tests.unit.routing.test_manager import DONE, EVENTS, HELLO, ROLE, STOP, error, event, whole
+from tests.unit.routing.making import DONE, EVENTS, HELLO, ROLE, STOP, error, event, whole
 from tests.unit.serving.budgets import DAY, EMBEDDINGS, piece_of, reply, vectors
 from tests.unit.serving.limited import OFF, SECRET, Fields, Limited, house
 from tests.unit.serving.test_chat import GPT, GROQ, Told, by_host

@@ -29,7 +29,7 @@ class Market(Protocol):
 
 
 class Opening(Struct, frozen=True, kw_only=True):
-    """A breaker that opened: routing.watch.Opening. Moments in milliseconds."""
+    """A breaker that opened: routing.watch.BreakerOpening. Moments in milliseconds."""
 
     name: str
     """`provider` or `provider/model`."""

@@ -4,8 +4,7 @@ import msgspec
 import pytest
 
 from proxy.core.ports import Objects
-from proxy.routing.breaker import Transition
-from proxy.routing.watch import (
+from proxy.routing.board import (
     BOARD,
     EXCHANGE,
     HISTORY,
@@ -13,9 +12,10 @@ from proxy.routing.watch import (
     READ_OPENINGS,
     REMEMBERED_MS,
     Board,
-    Opening,
-    Told,
+    BoardNews,
+    BreakerOpening,
 )
+from proxy.routing.breaker import Transition
 from tests.unit.doubles import ManualClock
 from tests.unit.memory_objects import MemoryObjects
 
@@ -23,38 +23,38 @@ NOW = 1_700_000_000_000
 FIRST = Transition(NOW, NOW + 10_000, 1, "failed")
 
 
-def told(board: Board, now: int = NOW, **transitions: Transition) -> None:
-    board.exchange(Told(transitions), now)
+def send(board: Board, now: int = NOW, **transitions: Transition) -> None:
+    board.exchange(BoardNews(transitions), now)
 
 
-def history(board: Board) -> list[Opening]:
+def history(board: Board) -> list[BreakerOpening]:
     return list(board.openings())
 
 
 def test_an_opening_is_kept_with_its_name_and_reason() -> None:
     board = Board()
     assert board.openings() == ()
-    told(board, groq=FIRST)
+    send(board, groq=FIRST)
     assert history(board) == [
-        Opening(name="groq", at=NOW, open_until=NOW + 10_000, level=1, reason="failed")
+        BreakerOpening(name="groq", at=NOW, open_until=NOW + 10_000, level=1, reason="failed")
     ]
 
 
 @pytest.mark.parametrize("after", [5_000, 20_000])
 def test_a_closing_is_not_kept(after: int) -> None:
     board = Board()
-    told(board, groq=FIRST)
+    send(board, groq=FIRST)
     before = board.openings()
-    told(board, groq=Transition(NOW + after))
+    send(board, groq=Transition(NOW + after))
     assert board.openings() == before
 
 
 def test_what_is_told_twice_is_kept_once() -> None:
     board = Board()
-    told(board, groq=FIRST)
-    told(board, groq=FIRST)
-    told(board, NOW + REMEMBERED_MS)  # now only the history knows of it
-    told(board, NOW + REMEMBERED_MS, groq=FIRST)
+    send(board, groq=FIRST)
+    send(board, groq=FIRST)
+    send(board, NOW + REMEMBERED_MS)  # now only the history knows of it
+    send(board, NOW + REMEMBERED_MS, groq=FIRST)
     assert len(history(board)) == 1
 
 
@@ -62,57 +62,57 @@ def test_what_is_told_twice_is_kept_once() -> None:
 def test_two_isolates_that_find_the_same_outage_are_one_opening(until: int) -> None:
     board = Board()
     other = Transition(NOW + 900, until, 1, "failed")
-    told(board, groq=FIRST)
-    told(board, groq=other)
-    told(board, groq=FIRST)  # older than what is known
-    kept = [(one.at, one.open_until) for one in history(board)]
+    send(board, groq=FIRST)
+    send(board, groq=other)
+    send(board, groq=FIRST)  # older than what is known
+    kept = [(opening.at, opening.open_until) for opening in history(board)]
     assert kept == [(NOW, max(until, FIRST.open_until))]
 
 
 @pytest.mark.parametrize("late", [10_000, 60_000])
 def test_an_opening_after_the_open_time_is_another(late: int) -> None:
     board = Board()
-    told(board, groq=FIRST)
-    told(board, groq=Transition(NOW + late, NOW + late + 20_000, 2, "failed"))
-    assert [one.level for one in history(board)] == [1, 2]
+    send(board, groq=FIRST)
+    send(board, groq=Transition(NOW + late, NOW + late + 20_000, 2, "failed"))
+    assert [opening.level for opening in history(board)] == [1, 2]
 
 
 def test_an_opening_after_a_closing_is_another() -> None:
     board = Board()
-    told(board, groq=FIRST)
-    told(board, groq=Transition(NOW + 100))
-    told(board, groq=Transition(NOW + 200, NOW + 10_200, 1, "failed"))
-    assert [one.at for one in history(board)] == [NOW, NOW + 200]
+    send(board, groq=FIRST)
+    send(board, groq=Transition(NOW + 100))
+    send(board, groq=Transition(NOW + 200, NOW + 10_200, 1, "failed"))
+    assert [opening.at for opening in history(board)] == [NOW, NOW + 200]
 
 
 def test_names_do_not_mix() -> None:
     board = Board()
-    told(board, groq=FIRST, **{"groq/llama": FIRST})
-    assert {one.name for one in history(board)} == {"groq", "groq/llama"}
+    send(board, NOW, **{"groq": FIRST, "groq/llama": FIRST})
+    assert {opening.name for opening in history(board)} == {"groq", "groq/llama"}
 
 
 def test_the_history_outlives_the_object() -> None:
     board = Board()
-    told(board, groq=FIRST)
+    send(board, groq=FIRST)
     again = Board(board.state())
     assert history(again) == history(board)
-    told(again, groq=FIRST)
+    send(again, groq=FIRST)
     assert len(history(again)) == 1
 
 
 def test_a_state_from_before_the_history_loads() -> None:
-    old = msgspec.json.encode(Told({"groq": FIRST}))
+    old = msgspec.json.encode(BoardNews({"groq": FIRST}))
     board = Board(old)
     assert history(board) == []
-    told(board, groq=Transition(NOW + 60_000, NOW + 80_000, 2, "failed"))
-    assert [one.level for one in history(board)] == [2]
+    send(board, groq=Transition(NOW + 60_000, NOW + 80_000, 2, "failed"))
+    assert [opening.level for opening in history(board)] == [2]
 
 
 def test_the_history_is_bounded_in_number() -> None:
     board = Board()
     for number in range(HISTORY + 5):
         at = NOW + number * 60_000
-        told(board, at, groq=Transition(at, at + 10_000, 1, "failed"))
+        send(board, at, groq=Transition(at, at + 10_000, 1, "failed"))
     kept = history(board)
     assert len(kept) == HISTORY
     assert kept[0].at == NOW + 5 * 60_000
@@ -120,14 +120,14 @@ def test_the_history_is_bounded_in_number() -> None:
 
 def test_the_history_is_bounded_in_time() -> None:
     board = Board()
-    told(board, groq=FIRST)
-    told(board, NOW + HISTORY_MS - 1)
+    send(board, groq=FIRST)
+    send(board, NOW + HISTORY_MS - 1)
     assert len(history(board)) == 1
-    told(board, NOW + HISTORY_MS)
+    send(board, NOW + HISTORY_MS)
     assert history(board) == []
 
 
 async def test_the_board_is_read_through_its_port() -> None:
     objects: Objects = MemoryObjects(ManualClock(NOW / 1000))
-    await objects.call(EXCHANGE, BOARD, Told({"groq": FIRST}))
+    await objects.call(EXCHANGE, BOARD, BoardNews({"groq": FIRST}))
     assert [opening.name for opening in await objects.call(READ_OPENINGS, BOARD, None)] == ["groq"]

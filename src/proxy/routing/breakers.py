@@ -1,0 +1,106 @@
+"""All breakers of an isolate, by provider and by model."""
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from proxy.core.errors import Outcome
+from proxy.routing.breaker import Breaker, BreakerView, Ticket, Transition, judge
+
+MODELS = 1_000
+"""Names that are kept at most of each sort; callers may name models that don't exist."""
+LONGEST = 200
+"""Characters of a name `provider/model` that is kept."""
+
+
+class Admission(Struct, frozen=True):
+    """A call under way, to be reported."""
+
+    provider: str
+    model: str
+    tickets: tuple[Ticket, Ticket]
+    """The provider's breaker's and the model's."""
+
+
+class Breakers:
+    """The breakers by `provider` and by `provider/model`; a provider's name has no slash.
+
+    Of each sort at most MODELS are kept: beyond, the closed one is forgotten that has not been
+    used for longest, or the open one where none is closed. random: gives numbers in [0, 1).
+    slow_ms: from how long on the first content of a stream is a bad sign; None: never.
+    """
+
+    def __init__(self, random: Callable[[], float], slow_ms: int | None = None) -> None:
+        self._random = random
+        self._slow_ms = slow_ms
+        self._providers: dict[str, Breaker] = {}
+        """The least recently used first, as in `_models`."""
+        self._models: dict[str, Breaker] = {}
+        self._changed: dict[str, None] = {}
+        """The names whose last transition is this isolate's own and not taken yet."""
+
+    def openness(self, provider: str, model: str, now: int) -> int:
+        """0 if a call may go, otherwise greater the less there is to hope for (Breaker.openness).
+        Nothing may be awaited between this and `begin`, or two calls go as the probe."""
+        both = self._providers.get(provider), self._models.get(f"{provider}/{model}")
+        return max(breaker.openness(now) if breaker else 0 for breaker in both)
+
+    def begin(self, provider: str, model: str, now: int) -> Admission:
+        """Lets a call go. It must be reported, whatever becomes of it."""
+        both = self._use(provider), self._use(f"{provider}/{model}")
+        return Admission(provider, model, (both[0].begin(now), both[1].begin(now)))
+
+    def report(self, call: Admission, outcome: Outcome, now: int, *, ms: int | None = None) -> None:
+        """Takes a call's end. ms: until a stream's first content, None for any other call."""
+        slow = ms is not None and self._slow_ms is not None and ms >= self._slow_ms
+        names, verdicts = (
+            (call.provider, f"{call.provider}/{call.model}"),
+            judge(outcome, slow=slow),
+        )
+        for name, ticket, verdict in zip(names, call.tickets, verdicts, strict=True):
+            breaker = self._table(name).get(name)
+            if breaker and breaker.report(ticket, verdict, now):
+                self._changed[name] = None
+
+    def take_changes(self) -> dict[str, Transition]:
+        """Takes this isolate's own transitions since the last time, by name. Where one is lost on
+        the way, the other isolates find out by themselves."""
+        names, self._changed = self._changed, {}
+        return {name: last for name in names if (last := self._table(name)[name].last)}
+
+    def adopt(self, transitions: Mapping[str, Transition], now: int) -> None:
+        """Follows other isolates' transitions where they are newer. The closing of a breaker that
+        is unknown here is passed over."""
+        for name, transition in transitions.items():
+            if name not in self._table(name) and not transition.open_until:
+                continue
+            if self._use(name).adopt(transition, now):
+                self._changed.pop(name, None)
+
+    def views(self, now: int) -> dict[str, BreakerView]:
+        """The states of all, the providers first."""
+        return {name: b.view(now) for name, b in (self._providers | self._models).items()}
+
+    def reset(self, now: int, provider: str | None = None) -> None:
+        """Closes those of a provider and its models, or all, and forgets what they counted. Other
+        isolates learn only of those that are known here: adopt what they know first."""
+        for name, breaker in (self._providers | self._models).items():
+            if provider is None or name.partition("/")[0] == provider:
+                breaker.reset(now)
+                self._changed[name] = None
+
+    def _table(self, name: str) -> dict[str, Breaker]:
+        return self._models if "/" in name else self._providers
+
+    def _use(self, name: str) -> Breaker:
+        """The breaker of that name, as the one used last; not kept where the name is too long."""
+        table = self._table(name)
+        breaker = table.pop(name, None) or Breaker(self._random)
+        if len(name) > LONGEST:
+            return breaker
+        if len(table) >= MODELS:
+            oldest = next((n for n, b in table.items() if b.closed), next(iter(table)))
+            del table[oldest]
+            self._changed.pop(oldest, None)
+        table[name] = breaker
+        return breaker

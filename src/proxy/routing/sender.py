@@ -1,0 +1,79 @@
+"""Sends a candidate's call, and reports to the limits what the provider says of its own."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from proxy.core.errors import Fault
+from proxy.core.permit import Permit
+from proxy.core.ports import Clock, Outgoing, Reply, Upstream
+from proxy.core.receive import read_head
+from proxy.providers.registry import ADAPTERS
+from proxy.providers.target import Target
+from proxy.routing.deadline import Allowance
+from proxy.routing.refused_fields import RefusedFields, find_named, without
+
+
+class Sender:
+    """Sends the calls of an isolate, and remembers which provider refuses which fields."""
+
+    def __init__(self, upstream: Upstream, clock: Clock) -> None:
+        self._upstream = upstream
+        self._clock = clock
+        self._refused = RefusedFields()
+
+    async def send(
+        self,
+        target: Target,
+        outgoing: Outgoing,
+        permit: Permit,
+        first_byte: Allowance,
+        idle: float | None = None,
+    ) -> Reply:
+        """A reply of status 2xx. A call that is refused for fields of the proxy's own goes once
+        more without them. Raises the Fault that another status means.
+
+        idle: seconds of silence that are borne later, if not as long as the deployment would wait
+        for the first byte.
+        """
+        provider, refused = target.spec.name, frozenset[str]()
+        outgoing = self._refused.left_out(provider, outgoing)
+        idle = idle or max(first_byte.seconds, first_byte.own)
+        while True:
+            try:
+                async with asyncio.timeout(first_byte.seconds):
+                    reply = await self._upstream.send(outgoing, idle=idle)
+            except TimeoutError:
+                raise first_byte.run_out() from None
+            if 200 <= reply.status < 300:
+                permit.observe(provider, target.model.id, reply.headers)
+                if refused:
+                    self._refused.remember(provider, refused)
+                return reply
+            fault, body = await self._read_fault(target, reply, permit)
+            if fault.kind == "bad_request" and not refused:
+                refused = find_named(body, outgoing)
+                outgoing = without(outgoing, refused)
+                if refused:
+                    continue
+            raise fault
+
+    async def _read_fault(
+        self, target: Target, reply: Reply, permit: Permit
+    ) -> tuple[Fault, bytes]:
+        body = await read_head(reply)
+        fault = ADAPTERS[target.spec.dialect].read_fault(
+            target, reply.status, reply.headers, body, self._clock.now()
+        )
+        permit.observe(target.spec.name, target.model.id, reply.headers, fault)
+        return fault, body
+
+
+@contextmanager
+def observing(target: Target, permit: Permit) -> Iterator[None]:
+    """Reports to the limits a refusal that comes in an answer of status 200."""
+    try:
+        yield
+    except Fault as fault:
+        permit.observe(target.spec.name, target.model.id, {}, fault)
+        raise
