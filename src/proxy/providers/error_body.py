@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 
 from proxy.core.json_guard import Decoder
 from proxy.providers.garbage import LOOKED_AT, SHOWN, UNREADABLE, plain
+from proxy.providers.loose_json import as_object, as_objects, as_text
 from proxy.providers.surrogates import mend
 
 MOST = 100
@@ -73,7 +74,7 @@ def _error_in(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_fields(error: dict[str, Any]) -> ErrorBody:
-    metadata = _dict(error.get("metadata"))
+    metadata = as_object(error.get("metadata"))
     raw = metadata.get("raw")  # what the vendor behind OpenRouter said, JSON or plain text
     nested = read_error(raw.encode("utf-8", "replace")) if isinstance(raw, str) else ErrorBody()
     details = _merged(error.get("details"))
@@ -83,12 +84,12 @@ def _read_fields(error: dict[str, Any]) -> ErrorBody:
     return ErrorBody(
         message=nested.message or _message(error),
         code=next((word for word in words if word and isinstance(word, str)), nested.code),
-        type=_text(error.get("type")) or _text(error.get("error_type")) or nested.type,
-        param=_text(error.get("param")) or nested.param,
+        type=as_text(error.get("type")) or as_text(error.get("error_type")) or nested.type,
+        param=as_text(error.get("param")) or nested.param,
         status=next((n for n in numbers if isinstance(n, int) and 400 <= n < 600), None),
         number=code if isinstance(code, int) else None,
         delay=details.get("retryDelay") or error.get("estimated_time"),
-        headers=_headers(_dict(metadata.get("headers"))),
+        headers=_headers(as_object(metadata.get("headers"))),
         quotas=_quotas(details.get("violations")),
         relayed=nested != ErrorBody(),
     )
@@ -107,8 +108,8 @@ def _message(error: dict[str, Any]) -> str:
 def _merged(details: object) -> dict[str, Any]:
     """Google's list of details as one: their fields' names do not clash."""
     merged: dict[str, Any] = {}
-    for detail in details if isinstance(details, list) else ():
-        merged.update(_dict(detail))
+    for detail in as_objects(details):
+        merged.update(detail)
     return merged
 
 
@@ -123,14 +124,5 @@ def _headers(headers: dict[str, Any]) -> dict[str, str]:
 
 def _quotas(violations: object) -> tuple[str, ...]:
     """The names in Google's QuotaFailure."""
-    entries = violations if isinstance(violations, list) else ()
-    names = (entry.get("quotaId") for entry in entries if isinstance(entry, dict))
+    names = (violation.get("quotaId") for violation in as_objects(violations))
     return tuple(name[:SHOWN] for name in islice(names, MOST) if isinstance(name, str))
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

@@ -13,8 +13,9 @@ from proxy.core.errors import Fault, FaultDetails
 from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import Event
 from proxy.providers.faults import fault_within
+from proxy.providers.finish import check_finish, natural_finish, read_finish
 from proxy.providers.garbage import UNREADABLE, decode, garbage, show, unreadable
-from proxy.providers.openai_answer import Choice, check, finish_of, natural_end, text_of
+from proxy.providers.loose_json import as_text
 from proxy.providers.stream import is_done
 from proxy.providers.surrogates import Halves, has_halves, mend
 from proxy.providers.target import Target
@@ -190,7 +191,7 @@ class GeminiReader:
             raise Fault(
                 "unavailable", message, blame="caller", details=FaultDetails(code=reason.lower())
             )
-        check(self._target, Choice(finish_reason=reason))
+        check_finish(self._target, reason)
         parts = (candidate.content and candidate.content.parts) or []
         if parts and (halved or self._halves):
             self._join(parts, halved, last=bool(reason))
@@ -215,8 +216,8 @@ class GeminiReader:
     def _finish(self, reason: Any) -> str | None:
         """The finish reason; a stop is `tool_calls` where the model called a tool."""
         called = bool(self._calls)
-        finish = finish_of(Choice(finish_reason=reason), called)
-        return natural_end(called) if finish == "stop" else finish
+        finish = read_finish(reason, called)
+        return natural_finish(called) if finish == "stop" else finish
 
     def _join(self, parts: list[GeminiPart], halved: bytes | None, *, last: bool) -> None:
         """Joins the halves of characters in the parts' texts. halved: the response with them."""
@@ -262,7 +263,7 @@ class GeminiReader:
     def _add(self, response: GenerateContentResponse, **fields: Any) -> None:
         self.finished = self.finished or bool(fields["finish_reason"])
         usage = self._usage if self.finished else None
-        model, id_ = text_of(response.model_version), text_of(response.response_id)
+        model, id_ = as_text(response.model_version), as_text(response.response_id)
         self.chunks.append(Chunk(model=model, id=id_, usage=usage, **fields))
 
     def _add_usage(self) -> None:

@@ -6,17 +6,18 @@ lists for content. Where the form is OpenAI's to the letter the bytes go on as t
 """
 
 import json
-import re
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from proxy.core.chat import Answer, FinishReason
+from proxy.core.chat import Answer
 from proxy.core.json_guard import Decoder
 from proxy.core.messages import FunctionCall, ToolCall, ToolCallDelta
 from proxy.providers.faults import fault_within
+from proxy.providers.finish import check_finish, natural_finish, read_finish
 from proxy.providers.garbage import decode, garbage
+from proxy.providers.loose_json import as_objects, as_text
 from proxy.providers.openai_form import read_form
 from proxy.providers.surrogates import mend
 from proxy.providers.target import Target
@@ -24,34 +25,6 @@ from proxy.providers.thinking import split_thinking
 from proxy.providers.tool_calls import UNSAID, make_call_id
 from proxy.providers.usage import UNREPORTED, UsageReport, is_absent, read_member, read_usage
 
-_WORDS: dict[FinishReason, tuple[str, ...]] = {
-    "stop": ("stop",),
-    "length": (
-        "length", "max_tokens", "max_output_tokens", "max_length", "incomplete", "model_length",
-        "max_completion_tokens", "token_limit", "context_length_exceeded",
-        "model_context_window_exceeded",
-    ),
-    "tool_calls": (
-        "tool_calls", "tool_call", "tool_use", "function_call",
-    ),
-    "content_filter": (
-        "content_filter", "content_filtered", "safety", "image_safety", "image_prohibited_content",
-        "image_recitation", "blocked", "moderation", "recitation", "blocklist",
-        "prohibited_content", "spii", "model_armor", "guardrail_intervened", "sensitive", "refusal",
-    ),
-}  # fmt: skip
-_FINISH = {word: finish for finish, words in _WORDS.items() for word in words}
-"""Finish reasons in the form of `_word`."""
-_ENDS = frozenset(
-    {"eos", "eos_token", "stop_token", "stop_sequence", "end_turn", "end", "complete", "completed"}
-)
-"""Ends of the model's own choice: `tool_calls` where it has called a tool, else `stop`."""
-_BROKEN_OFF = frozenset({
-    "error", "insufficient_system_resource", "malformed_function_call", "cancelled", "canceled",
-    "cancel", "user_cancel", "abort", "aborted", "interrupted", "failed", "timeout",
-})  # fmt: skip
-"""Finish reasons which say that the answer is not whole, beside all that end with `_error`."""
-_WORD_BORDER = re.compile(r"(?<=[a-z])(?=[A-Z])|[- ]")
 _NATIVE_OBJECTS = ("chat.completion", "chat.completion.chunk")
 _KNOWN = frozenset(
     {
@@ -121,10 +94,10 @@ def read_answer(target: Target, body: bytes) -> Answer:
     if not completion.choices:
         raise garbage(target, "It has no choices", body)
     choice = completion.choices[0]
-    check(target, choice)
+    check_finish(target, choice.finish_reason, choice.error)
     message = read_message(choice.message or {})
     called = bool(message.calls)
-    finish = finish_of(choice, called) or natural_end(called)
+    finish = read_finish(choice.finish_reason, called) or natural_finish(called)
     if choice.message is None and finish != "content_filter":
         raise garbage(target, "Its choice has no message", body)
     content = message.text or ""
@@ -132,7 +105,7 @@ def read_answer(target: Target, body: bytes) -> Answer:
     inline = content[: len(content) - len(text)]
     whole = all(call.id and (call.arguments or call.type != "function") for call in message.calls)
     native = message.native and bool(choice.message) and whole
-    report = report_of(target, completion)
+    report = read_report(target, completion)
     form = read_form(body, message.extra, message.reasoning_fields, inline)
     return Answer(
         text=None if message.text is None else text,
@@ -141,8 +114,8 @@ def read_answer(target: Target, body: bytes) -> Answer:
         tool_calls=tuple(whole_call(c, i, completion.id) for i, c in enumerate(message.calls)),
         finish_reason=finish,
         usage=report.usage,
-        model=text_of(completion.model),
-        id=text_of(completion.id),
+        model=as_text(completion.model),
+        id=as_text(completion.id),
         created=completion.created if isinstance(completion.created, int) else None,
         logprobs=choice.logprobs,
         extra=message.extra,
@@ -156,9 +129,9 @@ def read_message(message: dict[str, Any]) -> MessagePiece:
     text, reasoning, native = _content(message.get("content"))
     named: tuple[str, ...] = ()
     if "reasoning_content" in message or "reasoning" in message:
-        named = tuple(name for name in REASONING_FIELDS if text_of(message.get(name)))
+        named = tuple(name for name in REASONING_FIELDS if as_text(message.get(name)))
     calls: list[ToolCallDelta] = []
-    for call in _dicts(message.get("tool_calls")):
+    for call in as_objects(message.get("tool_calls")):
         delta, as_openai = read_call(call)
         native = native and as_openai
         if delta.name or delta.id or delta.arguments:
@@ -172,7 +145,7 @@ def read_message(message: dict[str, Any]) -> MessagePiece:
         text=text,
         reasoning=reasoning + (message[named[0]] if named else ""),
         reasoning_fields=named,
-        refusal=text_of(message.get("refusal")) or "",
+        refusal=as_text(message.get("refusal")) or "",
         calls=calls,
         extra={k: v for k, v in message.items() if k not in _KNOWN and v not in (None, "", [])},
         native=native,
@@ -194,8 +167,8 @@ def read_call(call: dict[str, Any]) -> tuple[ToolCallDelta, bool]:
     index, id_, extra = call.get("index"), call.get("id"), call.get("extra_content")
     delta = ToolCallDelta(
         index=index if type(index) is int and index >= 0 else UNSAID,
-        id=text_of(id_) or None,
-        name=text_of(named.get("name")) or None,
+        id=as_text(id_) or None,
+        name=as_text(named.get("name")) or None,
         arguments=arguments or "",
         type="custom" if isinstance(custom, dict) else "function",
         extra_content=extra if isinstance(extra, dict) else None,
@@ -216,7 +189,7 @@ def whole_call(call: ToolCallDelta, index: int, answer_id: Any) -> ToolCall:
     )
 
 
-def report_of(target: Target, completion: Completion) -> UsageReport:
+def read_report(target: Target, completion: Completion) -> UsageReport:
     """What a completion or a chunk reports of usage, Groq's in a place of its own."""
     report = read_usage(target, completion.usage)
     if report.usage or is_absent(completion.x_groq):
@@ -225,51 +198,12 @@ def report_of(target: Target, completion: Completion) -> UsageReport:
     return UsageReport(own.usage, report.is_sound and own.is_sound)
 
 
-def text_of(value: Any) -> str | None:
-    """The value if it is a text."""
-    return value if isinstance(value, str) else None
-
-
-def check(target: Target, choice: Choice) -> None:
-    """Raises the fault of a choice that holds an error in place of an answer."""
-    if choice.error or _is_broken_off(choice):
-        error = choice.error or {"message": f"The answer broke off: {choice.finish_reason}."}
-        raise fault_within(target, msgspec.json.encode({"error": error}))
-
-
-def natural_end(calls: bool) -> FinishReason:
-    """Why an answer ended whose provider does not say so in OpenAI's words."""
-    return "tool_calls" if calls else "stop"
-
-
-def finish_of(choice: Choice, calls: bool) -> str | None:
-    """The finish reason of a choice: the provider's own word where that means none of OpenAI's.
-    calls: whether the model has called a tool."""
-    if not choice.finish_reason:
-        return None
-    word = _word(choice)
-    if word in _ENDS:
-        return natural_end(calls)
-    return _FINISH.get(word, str(choice.finish_reason))
-
-
 def is_native(
     completion: Completion, choice: Choice, finish: str | None, report: UsageReport
 ) -> bool:
     """Whether the form around the message is OpenAI's own. finish: the finish reason as read."""
     is_own_word = choice.finish_reason in (finish, "function_call")
     return report.is_sound and completion.object in _NATIVE_OBJECTS and is_own_word
-
-
-def _is_broken_off(choice: Choice) -> bool:
-    word = _word(choice) if choice.finish_reason else ""
-    return word in _BROKEN_OFF or word.endswith("_error")
-
-
-def _word(choice: Choice) -> str:
-    """The finish reason in lower case, with `_` between its words."""
-    word = (text_of(choice.finish_reason) or "").strip()
-    return _WORD_BORDER.sub("_", word).lower().removeprefix("finish_reason_")
 
 
 def _as_json(value: Any) -> str:
@@ -285,13 +219,9 @@ def _content(content: Any) -> tuple[str | None, str, bool]:
     if content is None or isinstance(content, str):
         return content, "", True
     text, reasoning = list[str](), list[str]()
-    for part in _dicts(content):
+    for part in as_objects(content):
         if part.get("type") == "thinking":
-            reasoning += (text_of(p.get("text")) or "" for p in _dicts(part.get("thinking")))
+            reasoning += (as_text(p.get("text")) or "" for p in as_objects(part.get("thinking")))
         else:
-            text.append(text_of(part.get("text")) or "")
+            text.append(as_text(part.get("text")) or "")
     return "".join(text), "".join(reasoning), False
-
-
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

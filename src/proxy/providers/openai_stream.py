@@ -13,20 +13,18 @@ from proxy.core.errors import Fault
 from proxy.core.json_guard import decode_leniently
 from proxy.core.sse import Event
 from proxy.providers.faults import fault_within
+from proxy.providers.finish import check_finish, natural_finish, read_finish
 from proxy.providers.garbage import decode
+from proxy.providers.loose_json import as_text
 from proxy.providers.openai_answer import (
     COMPLETION,
     Choice,
     Completion,
     MessagePiece,
-    check,
-    finish_of,
     is_native,
-    natural_end,
     read_answer,
     read_message,
-    report_of,
-    text_of,
+    read_report,
 )
 from proxy.providers.openai_form import FormReader
 from proxy.providers.stream import is_done, to_chunk
@@ -89,14 +87,14 @@ class OpenAIReader:
         if self.finished or not self._counted or not (self.called or self._answered):
             return
         if self._calls.are_whole:
-            self.read_choice(Completion(), Choice(finish_reason=natural_end(self.called)))
+            self.read_choice(Completion(), Choice(finish_reason=natural_finish(self.called)))
 
     def read_chunk(self, data: bytes) -> bool:
         """Whether it is a chunk. Raises Fault."""
         halves = data if has_halves(data) else None
         data = mend(data)
         chunk = decode(self.target, COMPLETION, data)
-        report = report_of(self.target, chunk)
+        report = read_report(self.target, chunk)
         if chunk.is_error:
             if report.usage:
                 self.chunks.append(Chunk(usage=report.usage, usage_only=True))
@@ -131,7 +129,7 @@ class OpenAIReader:
     ) -> None:
         """Reads the choice of a chunk. data: the chunk's bytes, if they may go on; halved: the
         message with the halves of characters that it holds."""
-        check(self.target, choice)
+        check_finish(self.target, choice.finish_reason, choice.error)
         if isinstance(choice.index, int) and choice.index:  # of several answers the first counts
             self._add(chunk, data if report.is_sound else None, usage=report.usage)
             return
@@ -139,7 +137,7 @@ class OpenAIReader:
         if halved or self._halves:
             message = self._join(message, halved or message, last=bool(choice.finish_reason))
         calls = tuple(self._calls.place(call, chunk.id) for call in message.calls)
-        finish = finish_of(choice, self.called)
+        finish = read_finish(choice.finish_reason, self.called)
         text, thought = self._thinking.feed(message.text or "", last=finish is not None)
         if finish:
             self.finished = True
@@ -191,7 +189,7 @@ class OpenAIReader:
         """Adds a chunk. Its bytes go on in one line, also where they came in several."""
         kept = raw.replace(b"\n", b" ") if raw and self.passes_on else None
         self._counted = self._counted or fields.get("usage") is not None
-        model, id_ = text_of(chunk.model), text_of(chunk.id)
+        model, id_ = as_text(chunk.model), as_text(chunk.id)
         self.chunks.append(Chunk(model=model, id=id_, raw=kept, **fields))
 
 

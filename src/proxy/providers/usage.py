@@ -14,6 +14,7 @@ from proxy.core.chat import Usage
 from proxy.core.json_guard import Decoder
 from proxy.core.money import NANO, to_nano
 from proxy.providers.garbage import UNREADABLE
+from proxy.providers.loose_json import as_object
 from proxy.providers.target import Target
 
 UNREPORTED = Raw(b"null")
@@ -35,8 +36,7 @@ def is_absent(report: Raw) -> bool:
 
 def read_object(report: Raw) -> dict[str, Any]:
     """A report as a JSON object; empty where it is none or can't be read."""
-    value = _read(report)
-    return value if isinstance(value, dict) else {}
+    return as_object(_read(report))
 
 
 def read_number(raw: Raw) -> float | None:
@@ -107,8 +107,8 @@ def read_usage(target: Target, report: Raw, texts: int = 1) -> UsageReport:
     if not fields:
         return UsageReport(None, is_absent(report))
     most = _most_tokens(target, texts)
-    prompt = _object(fields, "prompt_tokens_details")
-    completion = _object(fields, "completion_tokens_details")
+    prompt = as_object(fields.get("prompt_tokens_details"))
+    completion = as_object(fields.get("completion_tokens_details"))
     cached = (
         prompt.get("cached_tokens"),
         fields.get("prompt_cache_hit_tokens"),  # DeepSeek
@@ -156,7 +156,7 @@ def _cost(target: Target, fields: dict[str, Any], most_tokens: int) -> int | Non
     cost = _nano_usd(fields.get("cost"), most)
     if cost is None or not fields.get("is_byok"):
         return cost
-    vendor = _object(fields, "cost_details").get("upstream_inference_cost")
+    vendor = as_object(fields.get("cost_details")).get("upstream_inference_cost")
     return cost + (_nano_usd(vendor, most) or 0)
 
 
@@ -182,8 +182,3 @@ def _is_whole(value: Any, most: int) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:
-    value = fields.get(name)
-    return value if isinstance(value, dict) else {}

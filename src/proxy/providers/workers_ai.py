@@ -19,14 +19,12 @@ from proxy.core.splice import Piece, find_large_texts, join_texts
 from proxy.providers import openai_answer
 from proxy.providers.error_body import read_error
 from proxy.providers.faults import make_fault
+from proxy.providers.finish import check_finish, natural_finish, read_finish
 from proxy.providers.garbage import decode, garbage
 from proxy.providers.openai_answer import (
     Choice,
     Completion,
     MessagePiece,
-    check,
-    finish_of,
-    natural_end,
     read_message,
     whole_call,
 )
@@ -115,13 +113,12 @@ def read_answer(target: Target, body: bytes) -> Answer:
     message = read_message({"tool_calls": native.tool_calls})
     text, thought = split_thinking(_text(native.response))
     calls = tuple(whole_call(call, n, None) for n, call in enumerate(message.calls))
-    choice = Choice(finish_reason=native.finish_reason)
-    check(target, choice)
+    check_finish(target, native.finish_reason)
     return Answer(
         text=None if native.response is None else text,
         reasoning=thought or None,
         tool_calls=calls,
-        finish_reason=finish_of(choice, bool(calls)) or natural_end(bool(calls)),
+        finish_reason=read_finish(native.finish_reason, bool(calls)) or natural_finish(bool(calls)),
         usage=read_usage(target, native.usage).usage,
     )
 
@@ -139,7 +136,7 @@ class WorkersAIReader(OpenAIReader):
     def read_done(self) -> None:
         """Takes `[DONE]` for the finish reason that native pieces lack."""
         if not self.finished:
-            self._read_native(NativeAnswer(finish_reason=natural_end(self.called)))
+            self._read_native(NativeAnswer(finish_reason=natural_finish(self.called)))
 
     def read_chunk(self, data: bytes) -> bool:
         """Reads a piece."""

@@ -121,14 +121,14 @@ def test_an_error_is_read_in_no_time_however_long_it_is(provider: str, fragment:
     text = fragment * (HUGE // len(fragment))
     error = {"message": text, "code": text, "type": text, "param": text}
     bodies = [text.encode(), b"<" + text.encode(), json.dumps({"error": error}).encode()]
-    began = time.perf_counter()
+    began = time.process_time()
     for status in (400, 403, 404, 422, 429, 500):
         for body in bodies:
             refusal = replay.adapter(provider).read_fault(replay.target(provider), status, {}, body)
             assert len(refusal.message) <= 500
             assert len(refusal.code or "") <= 200
             assert len(refusal.param or "") <= 200
-    assert time.perf_counter() - began < 5  # quadratic ones take minutes
+    assert time.process_time() - began < 5  # quadratic ones take minutes
 
 
 def _patterns(value: Any) -> Iterator[re.Pattern[str]]:
