@@ -30,6 +30,7 @@ from proxy.limits.lease_messages import (
     SHORT_TERM,
     TERM,
     Ask,
+    Count,
     Demand,
     Grant,
     Limit,
@@ -37,7 +38,6 @@ from proxy.limits.lease_messages import (
     Squeeze,
     View,
 )
-from proxy.limits.lease_state import Lent, StoredBucket, StoredScope, read_state
 from proxy.limits.scopes import PROVIDER, scopes_of
 from proxy.limits.token_bucket import STEP, UNIT, Rate, TokenBucket
 
@@ -46,16 +46,36 @@ SCOPES = 100
 provider alone."""
 
 
-class _Scope(Struct):
+class _Lent(Struct, array_like=True):
+    """A lease that has not ended."""
+
+    tokens: Count
+    lapse: int
+    """The moment at which it ends by itself."""
+    model: str = ""
+
+
+class _Scope(Struct, array_like=True):
     """How the bucket's user is limited in one scope."""
 
     bucket: TokenBucket | None = None
     """None: no rate but that of the wider scopes, or no request yet."""
     closed_until: int = 0
 
-    @property
-    def rate(self) -> Rate | None:
-        return self.bucket.rate if self.bucket else None
+
+class _State(Struct):
+    """All that a bucket remembers."""
+
+    next_lease: Count
+    scopes: dict[str, _Scope]
+    """PROVIDER is always among them."""
+    leases: dict[int, _Lent] = {}
+    rate: Rate | None = None
+    """The configured one; None: no request has come yet."""
+    squeezed: Rate | None = None
+
+
+_STATE = msgspec.msgpack.Decoder(_State)
 
 
 class _Refusal(NamedTuple):
@@ -75,25 +95,12 @@ class LeasedBucket:
 
     def __init__(self, now: int, state: bytes | None = None) -> None:
         # Ids go on from the clock: a return of a bucket that was forgotten must not find its like.
-        stored = StoredBucket((now << 10) | 1, None, None, {}, None, 0)
+        self._state = _State((now << 10) | 1, {PROVIDER: _Scope()})
         if state is not None:
-            stored = read_state(state)
-        self._next_lease = stored.next_lease
-        self._leases = stored.leases
-        self._rate = stored.rate
-        """The configured one; None: no request has come yet."""
-        self._squeezed = stored.squeezed
-        effective = stored.rate and stored.rate.lowest(stored.squeezed)
-        main = StoredScope(effective, stored.fill, stored.closed_until)
-        self._scopes = {
-            name: _Scope(
-                TokenBucket(scope.rate, now, scope.fill, self._lent_in(name))
-                if scope.rate
-                else None,
-                scope.closed_until,
-            )
-            for name, scope in {PROVIDER: main, **stored.scopes}.items()
-        }
+            self._state = _STATE.decode(state)  # msgspec's errors are ValueErrors
+            main = self._state.scopes.get(PROVIDER)
+            if main is None or (main.bucket is None) != (self._state.rate is None):
+                raise ValueError("half the state of a bucket")
         self._seen: dict[str, int] = {}
         """When each isolate last sent a request."""
         self._demands: dict[str, Demand] = {}
@@ -132,7 +139,7 @@ class LeasedBucket:
         """Ends leases. Those that it does not know have lapsed or were returned: ignored."""
         self._advance(now)
         for lease, unused in returns:
-            if lent := self._leases.pop(lease, None):
+            if lent := self._state.leases.pop(lease, None):
                 self._settle(lent, min(max(0, unused), lent.tokens), now)
 
     def squeeze(
@@ -141,51 +148,37 @@ class LeasedBucket:
         """Holds the rate in a scope down to `rate` (None: no more) and grants nothing there before
         `closed_until` (0: open). Leases that are out may still be spent."""
         main = self._advance(now)
-        squeezed = self._scopes.setdefault(scope, _Scope())
+        squeezed = self._state.scopes.setdefault(scope, _Scope())
         squeezed.closed_until = closed_until
         if scope == PROVIDER:
-            self._squeezed = rate
-            if self._rate:
-                self._apply_rate(self._rate, now)
+            self._state.squeezed = rate
+            if self._state.rate:
+                self._apply_rate(self._state.rate, now)
         elif rate is None:
             squeezed.bucket = None
             if closed_until <= now:
-                del self._scopes[scope]
+                del self._state.scopes[scope]
         elif squeezed.bucket:
             squeezed.bucket.set_rate(rate, now)
         else:
-            fill = main.fill() if main else None
-            squeezed.bucket = TokenBucket(rate, now, fill, self._lent_in(scope))
+            leases = self._state.leases.values()
+            lent = sum(lent.tokens for lent in leases if scope in scopes_of(lent.model))
+            squeezed.bucket = bucket = TokenBucket(rate, main.at if main else now, held=lent)
+            if main:
+                bucket.set_units(main.units)
 
     def reset(self, now: int) -> None:
         """Makes it full: an operator's word, over the promise. Leases are forgotten, so what they
         hold may be spent beside."""
         self._advance(now)
-        self._leases = {}
-        for scope in self._scopes.values():
+        self._state.leases = {}
+        for scope in self._state.scopes.values():
             if scope.bucket:
                 scope.bucket = TokenBucket(scope.bucket.rate, scope.bucket.at)
 
     def state(self) -> bytes:
         """What to store."""
-        scopes = {
-            name: StoredScope(
-                scope.rate, scope.bucket.fill() if scope.bucket else None, scope.closed_until
-            )
-            for name, scope in self._scopes.items()
-        }
-        main = scopes.pop(PROVIDER)
-        return msgspec.msgpack.encode(
-            StoredBucket(
-                self._next_lease,
-                self._rate,
-                main.fill,
-                self._leases,
-                self._squeezed,
-                main.closed_until,
-                scopes,
-            )
-        )
+        return msgspec.msgpack.encode(self._state)
 
     def idle(self, now: int) -> bool:
         """Whether it may be forgotten: a new one would grant the same."""
@@ -195,15 +188,15 @@ class LeasedBucket:
         """The earliest moment at which it will be idle if no request comes. None: not as it stands,
         since it is squeezed or does not refill."""
         self._advance(now)
-        if self._squeezed or any(scope.bucket for _, scope in self._model_scopes()):
+        if self._state.squeezed or any(scope.bucket for _, scope in self._model_scopes()):
             return None
         full_in = self._full_in(now)
-        closed_until = max(scope.closed_until for scope in self._scopes.values())
+        closed_until = max(scope.closed_until for scope in self._state.scopes.values())
         return None if full_in is None else max(now + full_in, closed_until)
 
     def scopes(self) -> tuple[str, ...]:
         """Those in which it was requested or is squeezed."""
-        return tuple(dict.fromkeys((PROVIDER, *self._demands, *self._scopes)))
+        return tuple(dict.fromkeys((PROVIDER, *self._demands, *self._state.scopes)))
 
     def demand(self, scope: str = PROVIDER) -> Demand:
         """The demand in a scope since this was last called; a restart forgets it."""
@@ -214,43 +207,39 @@ class LeasedBucket:
         bucket = self._advance(now)
         return View(
             rate=bucket.rate if bucket else None,
-            squeezed=self._squeezed,
-            closed_until=self._scopes[PROVIDER].closed_until,
+            squeezed=self._state.squeezed,
+            closed_until=self._state.scopes[PROVIDER].closed_until,
             level=bucket.peek(now) if bucket else 0,
             held=bucket.held if bucket else 0,
-            leases=len(self._leases),
+            leases=len(self._state.leases),
             isolates=len(self._seen),
             reset=self._full_in(now),
             scopes={
-                name: Squeeze(scope.rate, scope.closed_until)
+                name: Squeeze(scope.bucket.rate if scope.bucket else None, scope.closed_until)
                 for name, scope in self._model_scopes()
             },
         )
 
     def _model_scopes(self) -> list[tuple[str, _Scope]]:
-        return [(name, scope) for name, scope in self._scopes.items() if name != PROVIDER]
+        return [(name, scope) for name, scope in self._state.scopes.items() if name != PROVIDER]
 
     def _find_scopes(self, model: str) -> Iterator[tuple[str, _Scope]]:
         """The scopes that limit requests for a model, the widest first."""
-        return ((name, self._scopes[name]) for name in scopes_of(model) if name in self._scopes)
+        scopes = self._state.scopes
+        return ((name, scopes[name]) for name in scopes_of(model) if name in scopes)
 
     def _apply_rate(self, configured: Rate, now: int) -> TokenBucket:
         """The bucket at the rate that is in effect when this is the configured one."""
-        rate = configured.lowest(self._squeezed)
+        rate = configured.lowest(self._state.squeezed)
         bucket = self._advance(now)
-        self._rate = configured
+        self._state.rate = configured
         if bucket is None:
-            self._scopes[PROVIDER].bucket = bucket = TokenBucket(rate, now)
+            self._state.scopes[PROVIDER].bucket = bucket = TokenBucket(rate, now)
         elif bucket.rate != rate:
             bucket.set_rate(rate, now)
         return bucket
 
-    def _lent_in(self, scope: str) -> int:
-        """Tokens in leases of a scope."""
-        leases = self._leases.values()
-        return sum(lent.tokens for lent in leases if scope in scopes_of(lent.model))
-
-    def _settle(self, lent: Lent, unused: int, at: int) -> None:
+    def _settle(self, lent: _Lent, unused: int, at: int) -> None:
         for _, scope in self._find_scopes(lent.model):
             if scope.bucket:
                 scope.bucket.settle(lent.tokens, unused, at)
@@ -271,12 +260,12 @@ class LeasedBucket:
         self, request: Ask, tokens: int, buckets: list[TokenBucket], now: int
     ) -> tuple[int, int]:
         """A new lease, and its term."""
-        lease = self._next_lease
-        self._next_lease += 1
+        lease = self._state.next_lease
+        self._state.next_lease += 1
         for bucket in buckets:
             bucket.lend(tokens, now)
         term = SHORT_TERM if tokens <= request.need else TERM
-        self._leases[lease] = Lent(tokens, buckets[0].at + term + MARGIN, request.model)
+        self._state.leases[lease] = _Lent(tokens, buckets[0].at + term + MARGIN, request.model)
         return lease, term
 
     def _advance(self, now: int) -> TokenBucket | None:
@@ -284,40 +273,38 @@ class LeasedBucket:
 
         When the clock steps back so far that the bucket follows it, all moments follow too.
         """
-        bucket = self._scopes[PROVIDER].bucket
+        bucket, leases = self._state.scopes[PROVIDER].bucket, self._state.leases
         if bucket is None:
             return None
         step = bucket.at - now
         if step > STEP:
             self._step_back(step)
-        lapsed = [(lent.lapse, lease) for lease, lent in self._leases.items() if lent.lapse <= now]
+        lapsed = [(lent.lapse, lease) for lease, lent in leases.items() if lent.lapse <= now]
         for lapse, lease in sorted(lapsed):
-            self._settle(self._leases.pop(lease), 0, lapse)
+            self._settle(leases.pop(lease), 0, lapse)
         bucket.refill(now)
         self._seen = {id: at for id, at in self._seen.items() if at > bucket.at - LATELY}
         return bucket
 
     def _step_back(self, step: int) -> None:
         self._seen = {}
-        for scope in self._scopes.values():
+        for scope in self._state.scopes.values():
             scope.closed_until -= step
-        self._leases = {
-            lease: Lent(lent.tokens, lent.lapse - step, lent.model)
-            for lease, lent in self._leases.items()
-        }
+        for lent in self._state.leases.values():
+            lent.lapse -= step
 
     def _find_refusals(self, scopes: dict[str, _Scope], n: int, now: int) -> Iterator[_Refusal]:
         """How long each of the scopes' limits refuses `n` tokens."""
         for name, scope in scopes.items():
             yield _Refusal(max(0, scope.closed_until - now), "closed", name)
             if scope.bucket:
-                configured = name == PROVIDER and scope.bucket.rate == self._rate
+                configured = name == PROVIDER and scope.bucket.rate == self._state.rate
                 limit: Limit = "configured" if configured else "share"
                 yield _Refusal(self._wait(scope.bucket, n, name, now), limit, name)
 
     def _full_in(self, now: int) -> int | None:
         """Milliseconds until it is full. None: never."""
-        bucket = self._scopes[PROVIDER].bucket
+        bucket = self._state.scopes[PROVIDER].bucket
         return self._wait(bucket, bucket.rate.burst, PROVIDER, now) if bucket else 0
 
     def _wait(self, bucket: TokenBucket, n: int, scope: str, now: int) -> int | None:
@@ -327,7 +314,7 @@ class LeasedBucket:
         if not wait:
             return wait
         held = bucket.held
-        for lent in sorted(self._leases.values(), key=lambda lent: lent.lapse):
+        for lent in sorted(self._state.leases.values(), key=lambda lent: lent.lapse):
             short = min(n, n + held - bucket.rate.burst)
             if short <= 0:
                 break

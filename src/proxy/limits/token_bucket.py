@@ -33,39 +33,37 @@ class Rate(Struct, frozen=True):
         return Rate(min(self.burst, other.burst), min(self.per_hour, other.per_hour))
 
 
-class Fill(Struct, frozen=True):
-    """How full a bucket was: `units` at a moment (milliseconds)."""
-
-    units: Annotated[int, Meta(ge=0)]
-    at: int
-
-
-class TokenBucket:
-    """Full at first, or as it was at `fill`. Moments are whole milliseconds, `n` tokens >= 0.
+class TokenBucket(Struct, array_like=True):
+    """Full at first. Moments are whole milliseconds, `n` tokens >= 0.
 
     Tokens may be lent: until they are settled they take room in the bucket, so that what is in it
     and what is `held` outside never exceed the burst together.
     """
 
-    def __init__(self, rate: Rate, now: int, fill: Fill | None = None, held: int = 0) -> None:
-        self.rate = rate
-        self.held = held
-        """Tokens that are lent."""
-        self.at = fill.at if fill else now
-        """The moment until which it is refilled; ahead of a clock that has stepped back."""
-        self._units = min(fill.units, self._room()) if fill else self._room()
+    rate: Rate
+    at: int
+    """The moment until which it is refilled; ahead of a clock that has stepped back."""
+    missing: Annotated[int, Meta(ge=0)] = 0
+    """Units for which there is room."""
+    held: Annotated[int, Meta(ge=0)] = 0
+    """Tokens that are lent."""
+
+    @property
+    def units(self) -> int:
+        """What is inside."""
+        return max(0, self._room - self.missing)
 
     def take(self, n: int, now: int) -> bool:
         """Takes all of `n`, or none where they are not there."""
         if self.peek(now) < n:
             return False
-        self._units -= n * UNIT
+        self.missing += n * UNIT
         return True
 
     def peek(self, now: int) -> int:
         """Whole tokens that are there."""
         self.refill(now)
-        return self._units // UNIT
+        return self.units // UNIT
 
     def wait(self, n: int, now: int) -> int | None:
         """Milliseconds until `n` are there if nobody takes any, rounded up. None: never.
@@ -73,40 +71,37 @@ class TokenBucket:
         The room that lent tokens take is not reckoned with.
         """
         self.refill(now)
-        missing = n * UNIT - self._units
-        if missing <= 0:
+        short = n * UNIT - self.units
+        if short <= 0:
             return 0
         if n > self.rate.burst or not self.rate.per_hour:
             return None
-        return self.at - now - (-missing // self.rate.per_hour)
-
-    def give_back(self, n: int, now: int) -> None:
-        """Takes in tokens that were not used; what finds no room is lost."""
-        self.refill(now)
-        self._units = min(self._units + n * UNIT, self._room())
+        return self.at - now - (-short // self.rate.per_hour)
 
     def lend(self, n: int, now: int) -> bool:
         """Takes `n` that keep their room until they are settled."""
-        taken = self.take(n, now)
-        if taken:
+        is_there = self.peek(now) >= n
+        if is_there:
             self.held += n
-        return taken
+        return is_there
 
     def settle(self, lent: int, unused: int, now: int) -> None:
-        """Ends a loan of `lent`, of which `unused` come back."""
+        """Ends a loan of `lent`, of which `unused` come back; what finds no room is lost."""
         self.refill(now)
+        units = self.units + unused * UNIT
         self.held -= lent
-        self.give_back(unused, now)
+        self.set_units(units)
 
     def set_rate(self, rate: Rate, now: int) -> None:
         """From now on another rate. A smaller burst cuts the level, a larger one adds nothing."""
         self.refill(now)
+        units = self.units
         self.rate = rate
-        self._units = min(self._units, self._room())
+        self.set_units(units)
 
-    def fill(self) -> Fill:
-        """What to store."""
-        return Fill(self._units, self.at)
+    def set_units(self, units: int) -> None:
+        """Fills it so far, as there is room."""
+        self.missing = max(0, self._room - units)
 
     def refill(self, now: int) -> None:
         """Adds what the rate has brought since it was last refilled."""
@@ -114,9 +109,9 @@ class TokenBucket:
         if -STEP <= passed <= 0:
             return
         self.at = now
-        if passed > 0:
-            self._units = min(self._units + passed * self.rate.per_hour, self._room())
+        self.missing = max(0, self.missing - max(0, passed) * self.rate.per_hour)
 
+    @property
     def _room(self) -> int:
         """Units that may be inside; none where a smaller burst is lent out already."""
         return max(0, (self.rate.burst - self.held) * UNIT)

@@ -123,7 +123,7 @@ def test_it_is_full_and_idle_just_when_it_said(
     assert server.bucket.next_idle(server.now) == server.now + reset
     assert server.bucket.idle(server.now + reset)
     server.bucket.give_back((), server.now + reset)
-    assert (server.bucket.show(server.now + reset).level, len(server.bucket._leases)) == (
+    assert (server.bucket.show(server.now + reset).level, len(server.bucket._state.leases)) == (
         10 if steps else 0,
         0,
     )
@@ -171,9 +171,10 @@ def broken_states() -> list[bytes]:
     state = msgspec.msgpack.decode(server.bucket.state())
     changes: list[dict[str, object]] = [
         {"rate": None},
-        {"fill": None},
+        {"scopes": {}},
+        {"scopes": {"": [None, 0]}},
         {"rate": {"burst": 0, "per_hour": 1}},
-        {"fill": {"units": -1, "at": NOW}},
+        {"scopes": {"": [[{"burst": 1, "per_hour": 1}, NOW, -1], 0]}},
         {"leases": {1: [0, NOW]}},
         {"next_lease": "1"},
     ]
