@@ -26,17 +26,12 @@ from proxy.cache.flight import JOIN, PUBLISH, RENEW, Flight
 from proxy.cache.purge import LEDGER, READ_PURGES, RECORD_PURGE, Purge
 from proxy.core.ports import Clock
 from proxy.core.rpc import Method
-from proxy.limits.adaptive import REPORT, RESET_POOL, SHOW_POOL, SIGNAL, ProviderPool
-from proxy.limits.budget import (
-    RESERVE,
-    RESET_ACCOUNT,
-    SETTLE,
-    SHOW_ACCOUNT,
-    Account,
-    Settlement,
-)
-from proxy.limits.lease import LeasedBucket
+from proxy.limits.account import Account
+from proxy.limits.account_messages import RESERVE, RESET_ACCOUNT, SETTLE, SHOW_ACCOUNT, Settlement
 from proxy.limits.lease_messages import GIVE_BACK, RESET_BUCKET, SHOW_BUCKET, TAKE
+from proxy.limits.lease_server import LeaseServer
+from proxy.limits.pool_messages import REPORT, RESET_POOL, SHOW_POOL, SIGNAL
+from proxy.limits.rate_limit_pool import RateLimitPool
 from proxy.routing.board import EXCHANGE, READ_OPENINGS, Board
 from proxy.routing.health import READ_CHECKS, RECORD_CHECKS, Check
 from tests.unit.analytics.shards import PlatformSQL
@@ -146,10 +141,10 @@ class MemoryObjects:
         return self.purges.at(LEDGER)
 
 
-def _buckets(clock: Clock) -> Namespace[LeasedBucket]:
-    buckets = Namespace(clock, LeasedBucket)
-    buckets.serve(TAKE, LeasedBucket.ask)
-    buckets.serve(GIVE_BACK, LeasedBucket.give_back)
+def _buckets(clock: Clock) -> Namespace[LeaseServer]:
+    buckets = Namespace(clock, LeaseServer)
+    buckets.serve(TAKE, LeaseServer.take)
+    buckets.serve(GIVE_BACK, LeaseServer.give_back)
     buckets.serve(SHOW_BUCKET, lambda bucket, _, now: bucket.show(now))
     buckets.serve(RESET_BUCKET, lambda bucket, _, now: bucket.reset(now))
     return buckets
@@ -168,8 +163,8 @@ def _accounts(clock: Clock) -> Namespace[Account]:
     return accounts
 
 
-def _pools(clock: Clock) -> Namespace[ProviderPool]:
-    pools = Namespace(clock, lambda _: ProviderPool(60))
+def _pools(clock: Clock) -> Namespace[RateLimitPool]:
+    pools = Namespace(clock, lambda _: RateLimitPool(60))
     pools.serve(REPORT, lambda pool, demands, now: tuple(pool.report(d, now) for d in demands))
     pools.serve(SIGNAL, lambda pool, signal, now: _none(pool.signal(signal, now)))
     pools.serve(SHOW_POOL, lambda pool, _, now: pool.show(now))

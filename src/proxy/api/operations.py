@@ -15,10 +15,10 @@ from proxy.core.errors import InvalidRequest, NotFound, Unavailable
 from proxy.core.ports import Log, Objects
 from proxy.core.rpc import Method
 from proxy.core.web import FRESH_JSON, Response
-from proxy.limits.adaptive import RESET_POOL, SHOW_POOL
-from proxy.limits.budget import RESET_ACCOUNT, SHOW_ACCOUNT
+from proxy.limits.account_messages import RESET_ACCOUNT, SHOW_ACCOUNT
 from proxy.limits.lease_messages import RESET_BUCKET, SHOW_BUCKET
 from proxy.limits.limiter import bucket_name
+from proxy.limits.pool_messages import RESET_POOL, SHOW_POOL
 from proxy.serving.context import RequestContext
 
 T = TypeVar("T")

@@ -26,7 +26,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from proxy.limits.fair_share import HOUR_MS, User, Weight, fair_level
-from proxy.limits.token_bucket import Rate
+from proxy.limits.pool_messages import Allocation, DemandReport, Signal, UserShare
 
 REPORT_MS, PRESSED_REPORT_MS = 5_000, 1_000
 """How soon a bucket in use is to report again, without and under pressure; then later where more
@@ -49,60 +49,6 @@ IDLE_MS = 600_000
 """After which a user without a report is forgotten."""
 
 _MOST = 1_000_000  # of anything that is counted in one report or header, and of a floor
-
-
-class Demand(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a user's bucket reports: tokens taken and refused since its last report."""
-
-    user: str
-    scope: str = ""
-    """What they were for; see limits.scopes."""
-    taken: int
-    refused: int
-    rate: Rate
-    """The configured one."""
-
-
-class Signal(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a provider's answer says of its limits."""
-
-    scope: str = ""
-    """Which of them; see limits.scopes."""
-    limited: bool = False
-    """It was a 429."""
-    retry_after: float | None = None
-    """Seconds, of a 429."""
-    remaining: int | None = None
-    """Requests, of `limit`, that may be sent within the next `reset` seconds."""
-    limit: int | None = None
-    reset: float | None = None
-    window: bool = False
-    """Whether the whole limit comes back then; else it comes back bit by bit."""
-
-    @property
-    def wait(self) -> float | None:
-        """Seconds for which the provider is to be left alone."""
-        return self.reset if self.retry_after is None and self.remaining == 0 else self.retry_after
-
-
-class Allocation(Struct, frozen=True, kw_only=True):
-    """What a bucket may have."""
-
-    rate: Rate | None
-    """None: the configured one."""
-    closed_until: int
-    """The moment (ms) until which the provider is to be left alone; 0: it is open."""
-    next_report: int
-    """Milliseconds from now."""
-
-
-class Share(Struct, frozen=True, kw_only=True):
-    """A user as an operator sees it. demand: requests an hour, refused ones too, averaged over
-    minutes; rate: None is the configured one."""
-
-    user: str
-    demand: int
-    rate: Rate | None
 
 
 class CapacityState(Struct):
@@ -135,7 +81,7 @@ class Capacity:
         self._level: int | None = None
         self._level_until: int | None = None
 
-    def report(self, demand: Demand, now: int) -> Allocation:
+    def report(self, demand: DemandReport, now: int) -> Allocation:
         """Counts a user's demand; what its bucket may have now."""
         self._advance(now)
         user = self._count_user(demand, now)
@@ -169,13 +115,13 @@ class Capacity:
         self._advance(now)
         return self._effective(), self._closed(now)
 
-    def shares(self, now: int) -> tuple[Share, ...]:
+    def shares(self, now: int) -> tuple[UserShare, ...]:
         """The users, the greatest demand first."""
         self._advance(now)
         self._level_until = None
         level = self._find_level(now)
         shares = [
-            Share(user=name, demand=round(user.demand(now)), rate=user.share(level, now))
+            UserShare(user=name, demand=round(user.demand(now)), rate=user.share(level, now))
             for name, user in self.state.users.items()
         ]
         return tuple(sorted(shares, key=lambda share: (-share.demand, share.user)))
@@ -213,7 +159,7 @@ class Capacity:
             state.restored_at += steps * RESTORE_MS
             self._set_capacity(state.capacity + steps * state.before // 20)
 
-    def _count_user(self, demand: Demand, now: int) -> User:
+    def _count_user(self, demand: DemandReport, now: int) -> User:
         taken, refused = (min(max(0, n), _MOST) for n in (demand.taken, demand.refused))
         users = self.state.users
         self.state.admitted = min(self.state.admitted + taken, 1e15)

@@ -2,7 +2,7 @@
 
 from proxy.core.permit import Refusal
 from proxy.core.ports import Clock
-from proxy.limits.capacity import Signal
+from proxy.limits.pool_messages import Signal
 from proxy.limits.refusals import refuse_closed
 from proxy.limits.scopes import scopes_of
 

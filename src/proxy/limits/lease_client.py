@@ -1,7 +1,7 @@
 """The lease client: the tokens that an isolate was granted, spent without a call to their object.
 
 Promise: nothing is spent from a lease after its term, counted from the moment at which the isolate
-sent its request, nor after the lease was given back; see limits.lease for what follows from that.
+sent its request, nor after the lease was given back; see limits.lease_server for what follows.
 """
 
 from collections import OrderedDict
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from proxy.limits.lease_messages import MARGIN, TERM, Ask, Grant, Returns
+from proxy.limits.lease_messages import MARGIN, TERM, LeaseGrant, LeaseRequest, Returns
 from proxy.limits.token_bucket import Rate
 
 BUCKETS = 10_000
@@ -58,7 +58,7 @@ class _Holding:
         self.used_at = now
         self.wanted_at: int | None = None
         """When more than the need was requested, where no answer has come yet."""
-        self.answer: Grant | None = None
+        self.answer: LeaseGrant | None = None
         self.answered_at = now
         self._term_began = now
         self._spent = self._spent_before = 0
@@ -131,7 +131,7 @@ class LeaseClient:
         holding.spend(n, now)
         return True
 
-    def build_request(self, key: LeaseKey, rate: Rate, n: int, now: int) -> Ask:
+    def build_request(self, key: LeaseKey, rate: Rate, n: int, now: int) -> LeaseRequest:
         """What to send to the object, at once, when `n` could not be spent. All that is held of
         the bucket goes back with it, so it has to be sent or is lost."""
         holding = self._find_holding(key, now)
@@ -141,9 +141,9 @@ class LeaseClient:
         if want > n:
             holding.wanted_at = now
         returns = holding.end(list(holding.leases), now)
-        return Ask(self._isolate, want, rate, n, returns, key.model)
+        return LeaseRequest(self._isolate, want, rate, n, returns, key.model)
 
-    def accept(self, key: LeaseKey, grant: Grant, sent_at: int, now: int) -> None:
+    def accept(self, key: LeaseKey, grant: LeaseGrant, sent_at: int, now: int) -> None:
         """Takes in the answer to the request of `sent_at`. One that is late or doubled adds nothing
         that could be spent."""
         holding = self._find_holding(key, now)

@@ -1,4 +1,4 @@
-"""The messages between lease clients and the lease server; see limits.lease."""
+"""The messages between lease clients and the lease server; see limits.lease_server."""
 
 from typing import Annotated, Literal, NamedTuple
 
@@ -20,7 +20,7 @@ Returns = tuple[tuple[int, int], ...]
 """Leases that an isolate has done with, by id, and how many tokens of each it left unused."""
 
 
-class Ask(Struct, frozen=True, omit_defaults=True):
+class LeaseRequest(Struct, frozen=True, omit_defaults=True):
     """An isolate's request for tokens: `need` or nothing, and `want` where there is plenty."""
 
     isolate: str
@@ -32,12 +32,12 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     """What they are for; empty where no provider is limited."""
 
 
-Limit = Literal["configured", "share", "closed"]
+LimitKind = Literal["configured", "share", "closed"]
 """What refuses: the configured rate, the share of what the provider bears, or the provider itself,
 which wants to be left alone."""
 
 
-class Grant(Struct, frozen=True, omit_defaults=True):
+class LeaseGrant(Struct, frozen=True, omit_defaults=True):
     """The answer. Durations are milliseconds."""
 
     lease: int
@@ -55,13 +55,13 @@ class Grant(Struct, frozen=True, omit_defaults=True):
     """Until the bucket is full, if no request comes. None: never."""
     rate: Rate | None = None
     """The share that is in effect; None: the configured rate is."""
-    limit: Limit = "configured"
+    limit: LimitKind = "configured"
     """What has refused or, of several, will refuse for longest."""
     scope: str = ""
     """What `limit` applies to; see limits.scopes."""
 
 
-class Demand(NamedTuple):
+class TokenDemand(NamedTuple):
     """Tokens that were granted, and that were needed and refused."""
 
     taken: int
@@ -75,7 +75,7 @@ class Squeeze(Struct, frozen=True):
     closed_until: int
 
 
-class View(Struct, frozen=True):
+class BucketView(Struct, frozen=True):
     """A bucket as an operator sees it. Moments and durations are milliseconds."""
 
     rate: Rate | None
@@ -94,7 +94,7 @@ class View(Struct, frozen=True):
     """The squeezes of models."""
 
 
-TAKE = Method("RATE_BUCKET", "take", as_text(Ask), as_text(Grant))
+TAKE = Method("RATE_BUCKET", "take", as_text(LeaseRequest), as_text(LeaseGrant))
 GIVE_BACK = Method("RATE_BUCKET", "give_back", as_text(Returns), NOTHING)
-SHOW_BUCKET = Method("RATE_BUCKET", "show", NOTHING, as_text(View))
+SHOW_BUCKET = Method("RATE_BUCKET", "show", NOTHING, as_text(BucketView))
 RESET_BUCKET = Method("RATE_BUCKET", "reset", NOTHING, NOTHING)

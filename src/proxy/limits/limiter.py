@@ -19,11 +19,17 @@ from proxy.core.ports import Defer, Ports
 from proxy.core.principal import Limits, Principal
 from proxy.core.rpc import Method
 from proxy.core.settings import LimitSettings
-from proxy.limits.adaptive import SIGNAL
-from proxy.limits.budget import RESERVE, SETTLE, Reserve, Settlement, Verdict
+from proxy.limits.account_messages import (
+    RESERVE,
+    SETTLE,
+    ReservationAnswer,
+    ReservationRequest,
+    Settlement,
+)
 from proxy.limits.cooldowns import Cooldowns
 from proxy.limits.lease_client import LeaseClient, LeaseKey
 from proxy.limits.lease_messages import GIVE_BACK, TAKE
+from proxy.limits.pool_messages import SIGNAL
 from proxy.limits.refusals import refuse_reservation, refuse_tokens, refuse_unreachable
 from proxy.limits.signals import read_signal
 from proxy.limits.token_bucket import Rate
@@ -111,16 +117,16 @@ class Limiter:
         )
 
     async def reserve(
-        self, key_id: str, request: Reserve
+        self, key_id: str, request: ReservationRequest
     ) -> tuple[Refusal | None, Standing | None]:
         """Tokens and money of a key; no refusal: they are reserved. With it how the key's tokens
         stand."""
         work = self._objects.call(RESERVE, key_id, request)
-        verdict = await self._reach(self._account_circuit, key_id, work)
-        if verdict is None:
+        answer = await self._reach(self._account_circuit, key_id, work)
+        if answer is None:
             return self._refuse_unreachable(), None
-        standing = _token_standing(verdict, request.terms.tokens_per_minute)
-        return refuse_reservation(verdict, request), standing
+        standing = _token_standing(answer, request.limits.tokens_per_minute)
+        return refuse_reservation(answer, request), standing
 
     async def settle(self, key_id: str, settlements: tuple[Settlement, ...]) -> None:
         """Reports what was used in the place of what was reserved."""
@@ -195,11 +201,11 @@ def _first(*values: int | None) -> int:
     return next(value for value in values if value is not None)
 
 
-def _token_standing(verdict: Verdict, quota: int | None) -> Standing | None:
-    """How the key's tokens a minute stand, where the verdict says it."""
-    if quota is None or verdict.limit not in (None, "tokens_per_minute"):
+def _token_standing(answer: ReservationAnswer, quota: int | None) -> Standing | None:
+    """How the key's tokens a minute stand, where the answer says it."""
+    if quota is None or answer.limit not in (None, "tokens_per_minute"):
         return None
-    left = max(0, verdict.left)
+    left = max(0, answer.left)
     return Standing(
         limit="tokens_per_minute",
         quota=quota,

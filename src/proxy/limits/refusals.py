@@ -3,8 +3,8 @@
 from proxy.core.money import to_dollars
 from proxy.core.permit import Offer, Refusal
 from proxy.core.time import format_time
-from proxy.limits.budget import Reserve, Verdict
-from proxy.limits.lease_messages import Grant
+from proxy.limits.account_messages import ReservationAnswer, ReservationRequest
+from proxy.limits.lease_messages import LeaseGrant
 from proxy.limits.scopes import FREE_MODELS, PROVIDER
 from proxy.limits.token_bucket import Rate
 
@@ -40,7 +40,7 @@ def refuse_closed(provider: str, scope: str, wait: float | None) -> Refusal:
     )
 
 
-def refuse_tokens(limit: str, rate: Rate, grant: Grant) -> Refusal:
+def refuse_tokens(limit: str, rate: Rate, grant: LeaseGrant) -> Refusal:
     """For a bucket that grants nothing. limit: its name to callers; rate: the configured one."""
     wait = _seconds(grant.wait)
     _, _, provider = limit.partition(":")
@@ -60,25 +60,25 @@ def refuse_tokens(limit: str, rate: Rate, grant: Grant) -> Refusal:
     return Refusal(limit=limit, message=message, retry_after=wait)
 
 
-def refuse_reservation(verdict: Verdict, request: Reserve) -> Refusal | None:
+def refuse_reservation(answer: ReservationAnswer, request: ReservationRequest) -> Refusal | None:
     """For a key's account; None: it has granted the request."""
-    if verdict.limit is None:
+    if answer.limit is None:
         return None
-    wait = _seconds(verdict.wait)
-    if verdict.limit == "tokens_per_minute":
+    wait = _seconds(answer.wait)
+    if answer.limit == "tokens_per_minute":
         message = (
-            f"Rate limit exceeded: the key's {verdict.quota} tokens a minute, of which"
-            f" {max(0, verdict.left)} are left. {_say_when(wait)}"
+            f"Rate limit exceeded: the key's {answer.quota} tokens a minute, of which"
+            f" {max(0, answer.left)} are left. {_say_when(wait)}"
         )
     else:
-        left, quota = to_dollars(verdict.left), to_dollars(verdict.quota)
-        period = verdict.limit.removeprefix("budget_")
+        left, quota = to_dollars(answer.left), to_dollars(answer.quota)
+        period = answer.limit.removeprefix("budget_")
         message = (
             f"The key's budget of ${quota:g} a {period} does not allow this: ${left:.6f} are left,"
             f" and the answer may cost ${to_dollars(request.nano_usd):.6f}. A lower limit of its"
-            f" tokens reserves less. The budget is renewed at {format_time(verdict.resets_at)}."
+            f" tokens reserves less. The budget is renewed at {format_time(answer.resets_at)}."
         )
-    return Refusal(limit=verdict.limit, message=message, retry_after=wait)
+    return Refusal(limit=answer.limit, message=message, retry_after=wait)
 
 
 def _say_when(wait: float | None) -> str:

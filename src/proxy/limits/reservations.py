@@ -4,7 +4,7 @@ from proxy.core.chat import Cost, Usage
 from proxy.core.permit import Offer, Refusal, Standing
 from proxy.core.ports import Defer
 from proxy.core.principal import Principal
-from proxy.limits.budget import Reserve, Settlement, Terms
+from proxy.limits.account_messages import AccountLimits, ReservationRequest, Settlement
 from proxy.limits.estimate import Estimate
 from proxy.limits.limiter import Limiter
 from proxy.limits.refusals import UNREACHABLE, refuse_unpriced
@@ -22,7 +22,7 @@ class Reservations:
 
     def __init__(self, limiter: Limiter, principal: Principal, defer: Defer) -> None:
         limits, budget = principal.limits, principal.budget
-        self._terms = Terms(
+        self._limits = AccountLimits(
             tokens_per_minute=limits.tokens_per_minute, day=budget.day, month=budget.month
         )
         self._key_id = principal.key_id or ""
@@ -43,7 +43,7 @@ class Reservations:
         self, estimate: Estimate, offer: Offer
     ) -> tuple["AttemptReservation | Refusal", Standing | None]:
         """Reserves for an attempt what it may use. With it how the key's tokens stand."""
-        if not self._key_id or self._terms == Terms():
+        if not self._key_id or self._limits == AccountLimits():
             return AttemptReservation(self, offer, Usage()), None
         expected = estimate.expected(offer.max_output)
         nano_usd = 0
@@ -54,11 +54,11 @@ class Reservations:
         reserved = AttemptReservation(self, offer, Usage(input=expected.input))
         reserved.ticket = self._spare.pop() if self._spare else self._limiter.create_ticket()
         self._open.add(reserved)
-        request = Reserve(
+        request = ReservationRequest(
             id=reserved.ticket,
             tokens=expected.total,
             nano_usd=nano_usd,
-            terms=self._terms,
+            limits=self._limits,
             lifetime=RESERVED_MS,
         )
         try:

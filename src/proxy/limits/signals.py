@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from proxy.core.errors import Fault
 from proxy.core.waits import parse_wait, read_retry_after
-from proxy.limits.capacity import Signal, is_low
+from proxy.limits.capacity import is_low
+from proxy.limits.pool_messages import Signal
 from proxy.limits.scopes import scope_of
 
 EXHAUSTED_SECONDS = 60.0

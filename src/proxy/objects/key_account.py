@@ -3,16 +3,16 @@
 from functools import partial
 from typing import Any
 
-from proxy.limits.budget import (
+from proxy.limits.account import Account
+from proxy.limits.account_messages import (
     RESERVE,
     RESET_ACCOUNT,
     SETTLE,
     SHOW_ACCOUNT,
-    Account,
-    Reserve,
+    AccountView,
+    ReservationAnswer,
+    ReservationRequest,
     Settlement,
-    Verdict,
-    View,
 )
 from proxy.objects.rpc import serves
 from proxy.objects.stateful import Stateful
@@ -20,18 +20,18 @@ from proxy.platform.clock import now_ms
 
 
 class KeyAccount(Stateful):
-    """The account of the key that the object is named after. See limits.budget."""
+    """The account of the key that the object is named after. See limits.account."""
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
         self._account = self._revived(partial(Account, now_ms()))
 
     @serves(RESERVE)
-    def reserve(self, ask: Reserve) -> Verdict:
+    def reserve(self, request: ReservationRequest) -> ReservationAnswer:
         """Reserves tokens and money, if the key has them."""
-        verdict = self._account.reserve(ask, now_ms())
+        answer = self._account.reserve(request, now_ms())
         self._save(self._account.state())
-        return verdict
+        return answer
 
     @serves(SETTLE)
     def settle(self, settlements: tuple[Settlement, ...]) -> None:
@@ -42,7 +42,7 @@ class KeyAccount(Stateful):
         self._save(self._account.state())
 
     @serves(SHOW_ACCOUNT)
-    def show(self, _: None) -> View:
+    def show(self, _: None) -> AccountView:
         """How the account stands."""
         return self._account.show(now_ms())
 

@@ -3,9 +3,17 @@
 from functools import partial
 from typing import Any
 
-from proxy.limits import adaptive
-from proxy.limits.adaptive import REPORT, RESET_POOL, SHOW_POOL, SIGNAL, View
-from proxy.limits.capacity import Allocation, Demand, Signal
+from proxy.limits.pool_messages import (
+    REPORT,
+    RESET_POOL,
+    SHOW_POOL,
+    SIGNAL,
+    Allocation,
+    DemandReport,
+    PoolView,
+    Signal,
+)
+from proxy.limits.rate_limit_pool import RateLimitPool
 from proxy.objects.rpc import serves
 from proxy.objects.stateful import Stateful, read_limits
 from proxy.platform.clock import now_ms
@@ -15,16 +23,16 @@ SAVE_MS = 10_000
 
 
 class ProviderPool(Stateful):
-    """The pool of the provider that the object is named after. See limits.adaptive."""
+    """The pool of the provider that the object is named after. See limits.rate_limit_pool."""
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
         floor = read_limits(env).floor_per_hour
-        self._pool = self._revived(partial(adaptive.ProviderPool, floor))
+        self._pool = self._revived(partial(RateLimitPool, floor))
         self._saved = 0
 
     @serves(REPORT)
-    def report(self, demands: tuple[Demand, ...]) -> tuple[Allocation, ...]:
+    def report(self, demands: tuple[DemandReport, ...]) -> tuple[Allocation, ...]:
         """Takes a bucket's demands, one for each scope; answers as many shares."""
         now = now_ms()
         allocations = tuple(self._pool.report(demand, now) for demand in demands)
@@ -40,7 +48,7 @@ class ProviderPool(Stateful):
         self._save(self._pool.state())
 
     @serves(SHOW_POOL)
-    def show(self, _: None) -> View:
+    def show(self, _: None) -> PoolView:
         """What the provider is thought to bear, and who has which share."""
         return self._pool.show(now_ms())
 

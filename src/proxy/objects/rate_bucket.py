@@ -5,19 +5,18 @@ from functools import partial
 from typing import Any
 
 from proxy.core.circuit import REST_SECONDS
-from proxy.limits.adaptive import REPORT
-from proxy.limits.capacity import Demand
-from proxy.limits.lease import LeasedBucket
 from proxy.limits.lease_messages import (
     GIVE_BACK,
     RESET_BUCKET,
     SHOW_BUCKET,
     TAKE,
-    Ask,
-    Grant,
+    BucketView,
+    LeaseGrant,
+    LeaseRequest,
     Returns,
-    View,
 )
+from proxy.limits.lease_server import LeaseServer
+from proxy.limits.pool_messages import REPORT, DemandReport
 from proxy.limits.token_bucket import Rate
 from proxy.objects.rpc import RpcObjects, serves
 from proxy.objects.stateful import Stateful, read_limits
@@ -30,11 +29,11 @@ REPORT_MS = 1_000
 
 class RateBucket(Stateful):
     """The token bucket of one `provider:user`, or of one key (limits.limiter.bucket_name). See
-    limits.lease."""
+    limits.lease_server."""
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
-        self._bucket = self._revived(partial(LeasedBucket, now_ms()))
+        self._bucket = self._revived(partial(LeaseServer, now_ms()))
         self._provider, _, user = ctx.id.name.partition(":")
         self._user = user.replace("\n", " ")  # for eyes: a key with limits of its own follows
         self._timeout = read_limits(env).timeout_ms / 1000
@@ -43,14 +42,14 @@ class RateBucket(Stateful):
         self._reporting: asyncio.Task[None] | None = None
 
     @serves(TAKE)
-    def take(self, ask: Ask) -> Grant:
+    def take(self, request: LeaseRequest) -> LeaseGrant:
         """Grants a lease, and reports to the provider's pool beside it."""
         now = now_ms()
-        grant = self._bucket.ask(ask, now)
+        grant = self._bucket.take(request, now)
         self._save(self._bucket.state())
         if self._provider != "key" and now >= self._next_report:
             self._next_report = now + REPORT_MS
-            self._reporting = asyncio.ensure_future(self._report(ask.rate))
+            self._reporting = asyncio.ensure_future(self._report(request.rate))
         return grant
 
     @serves(GIVE_BACK)
@@ -60,7 +59,7 @@ class RateBucket(Stateful):
         self._save(self._bucket.state())
 
     @serves(SHOW_BUCKET)
-    def show(self, _: None) -> View:
+    def show(self, _: None) -> BucketView:
         """How the bucket stands."""
         return self._bucket.show(now_ms())
 
@@ -98,6 +97,6 @@ class RateBucket(Stateful):
             self._bucket.squeeze(each.rate, each.closed_until, now, scope)
         self._save(self._bucket.state())
 
-    def _demand(self, scope: str, rate: Rate) -> Demand:
+    def _demand(self, scope: str, rate: Rate) -> DemandReport:
         taken, refused = self._bucket.demand(scope)
-        return Demand(user=self._user, scope=scope, taken=taken, refused=refused, rate=rate)
+        return DemandReport(user=self._user, scope=scope, taken=taken, refused=refused, rate=rate)

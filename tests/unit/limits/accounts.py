@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from proxy.limits.budget import Account, Reserve, Terms
+from proxy.limits.account import Account
+from proxy.limits.account_messages import AccountLimits, ReservationRequest
 
 LIFETIME = 900_000
 IDS = st.sampled_from("abcdef")
@@ -20,9 +21,13 @@ def at(*moment: int) -> int:
 NOON = at(2024, 2, 28, 12)
 
 
-def reservation(id: str = "a", tokens: int = 0, nano_usd: int = 0, **terms: int | None) -> Reserve:
-    return Reserve(id=id, tokens=tokens, nano_usd=nano_usd, terms=Terms(**terms), lifetime=LIFETIME)
+def reservation(
+    id: str = "a", tokens: int = 0, nano_usd: int = 0, **limits: int | None
+) -> ReservationRequest:
+    return ReservationRequest(
+        id=id, tokens=tokens, nano_usd=nano_usd, limits=AccountLimits(**limits), lifetime=LIFETIME
+    )
 
 
-def granted(account: Account, request: Reserve, now: int) -> bool:
+def granted(account: Account, request: ReservationRequest, now: int) -> bool:
     return account.reserve(request, now).limit is None

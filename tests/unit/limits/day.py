@@ -10,8 +10,8 @@ from random import Random
 
 from msgspec import Struct
 
-from proxy.limits.adaptive import ProviderPool
-from proxy.limits.capacity import Demand, Signal
+from proxy.limits.pool_messages import DemandReport, Signal
+from proxy.limits.rate_limit_pool import RateLimitPool
 from proxy.limits.signals import read_signal
 from proxy.limits.token_bucket import Rate, TokenBucket
 from tests.unit.limits.making import HOUR, LIMIT_FAULT
@@ -109,12 +109,13 @@ class User:
         """Milliseconds until it may try again."""
         return max(self.closed_until - now, self.bucket.wait(1, now) or 0)
 
-    def report(self, pool: ProviderPool, now: int) -> None:
+    def report(self, pool: RateLimitPool, now: int) -> None:
         """As objects.limits.RateBucket does: after a request, when it is due."""
         if now < self.next_report:
             return
         allocation = pool.report(
-            Demand(user=self.name, taken=self.taken, refused=self.refused, rate=self.rate), now
+            DemandReport(user=self.name, taken=self.taken, refused=self.refused, rate=self.rate),
+            now,
         )
         self.taken = self.refused = 0
         self.next_report = now + allocation.next_report
@@ -170,7 +171,7 @@ def run(
     hours: range = range(24), *, adaptive: bool, telling: bool = False, seed: int = 1
 ) -> dict[str, Tally]:
     """What became of each group's requests."""
-    provider, pool = _Provider(telling), ProviderPool(FLOOR)
+    provider, pool = _Provider(telling), RateLimitPool(FLOOR)
     users = {(g.name, n): User(f"{g.name} {n}", g.rate) for g in GROUPS for n in range(g.users)}
     tallies = {group.name: Tally() for group in GROUPS}
     heapify(coming := requests(hours, seed))

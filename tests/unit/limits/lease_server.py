@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from proxy.limits.lease import LeasedBucket
-from proxy.limits.lease_messages import TERM, Ask, Grant, Returns
+from proxy.limits.lease_messages import TERM, LeaseGrant, LeaseRequest, Returns
+from proxy.limits.lease_server import LeaseServer
 from proxy.limits.token_bucket import Rate
 
 NOW = 1_700_000_000_000
@@ -15,7 +15,7 @@ class Server:
     """A leased bucket with a clock that is turned by hand."""
 
     def __init__(self, rate: Rate = SECONDLY) -> None:
-        self.bucket = LeasedBucket(NOW)
+        self.bucket = LeaseServer(NOW)
         self.rate = rate
         self.now = NOW
 
@@ -26,11 +26,11 @@ class Server:
         isolate: str = "a",
         returns: Returns = (),
         model: str = "m",
-    ) -> Grant:
-        request = Ask(isolate, max(want, need), self.rate, need, returns, model)
-        return self.bucket.ask(request, self.now)
+    ) -> LeaseGrant:
+        request = LeaseRequest(isolate, max(want, need), self.rate, need, returns, model)
+        return self.bucket.take(request, self.now)
 
-    def empty(self) -> Grant:
+    def empty(self) -> LeaseGrant:
         grant = self.grant(need=self.rate.burst)
         assert grant.tokens == self.rate.burst
         return grant
@@ -40,8 +40,10 @@ class Server:
 
     def later(self, state: bytes, after: int, need: int) -> int:
         """What it would grant to another isolate that needs so many then."""
-        other = LeasedBucket(self.now, state)
-        return other.ask(Ask("other", need, self.rate, need, (), "m"), self.now + after).tokens
+        other = LeaseServer(self.now, state)
+        return other.take(
+            LeaseRequest("other", need, self.rate, need, (), "m"), self.now + after
+        ).tokens
 
 
 STEPS = st.lists(

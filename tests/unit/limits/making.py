@@ -3,8 +3,9 @@
 from hypothesis import strategies as st
 
 from proxy.core.errors import Fault, FaultDetails
-from proxy.limits.adaptive import ProviderPool, View
-from proxy.limits.capacity import CUT_MS, Demand, Signal
+from proxy.limits.capacity import CUT_MS
+from proxy.limits.pool_messages import DemandReport, PoolView, Signal
+from proxy.limits.rate_limit_pool import RateLimitPool
 from proxy.limits.token_bucket import Rate
 
 NOW = 1_700_000_000_000
@@ -13,13 +14,13 @@ USUAL = Rate(burst=50, per_hour=1000)
 LIMITED = Signal(limited=True)
 
 
-def demand(user: str, taken: int, refused: int = 0, rate: Rate = USUAL) -> Demand:
-    return Demand(user=user, taken=taken, refused=refused, rate=rate)
+def demand(user: str, taken: int, refused: int = 0, rate: Rate = USUAL) -> DemandReport:
+    return DemandReport(user=user, taken=taken, refused=refused, rate=rate)
 
 
-def pressed(*taken: int, floor: int = 60) -> ProviderPool:
+def pressed(*taken: int, floor: int = 60) -> RateLimitPool:
     """Users 0, 1, ... who took so much at once, and then a 429 that is not the first."""
-    pool = ProviderPool(floor)
+    pool = RateLimitPool(floor)
     pool.signal(LIMITED, NOW - CUT_MS)
     for user, tokens in enumerate(taken):
         pool.report(demand(str(user), tokens), NOW)
@@ -27,18 +28,18 @@ def pressed(*taken: int, floor: int = 60) -> ProviderPool:
     return pool
 
 
-def storm(pool: ProviderPool, cuts: int = 8) -> int:
+def storm(pool: RateLimitPool, cuts: int = 8) -> int:
     """So many cuts; when the last one was."""
     for step in range(1, cuts + 1):
         pool.signal(LIMITED, NOW + step * CUT_MS)
     return NOW + cuts * CUT_MS
 
 
-def capacity(pool: ProviderPool, now: int = NOW) -> int | None:
+def capacity(pool: RateLimitPool, now: int = NOW) -> int | None:
     return pool.show(now).capacity
 
 
-def rates(view: View) -> dict[str, Rate | None]:
+def rates(view: PoolView) -> dict[str, Rate | None]:
     return {share.user: share.rate for share in view.users}
 
 
@@ -46,7 +47,7 @@ rate_values = st.builds(Rate, burst=st.integers(1, 1000), per_hour=st.integers(0
 
 demands = st.lists(
     st.builds(
-        Demand,
+        DemandReport,
         user=st.sampled_from("abcdefgh"),
         taken=st.integers(0, 3000),
         refused=st.integers(0, 3000),
@@ -67,7 +68,7 @@ signals = st.builds(
     reset=odd_seconds | st.floats(0, 1000),
 )
 
-Event = tuple[int, tuple[Demand | Signal, ...]]
+Event = tuple[int, tuple[DemandReport | Signal, ...]]
 """Milliseconds until it happens, and what is reported then."""
 
 event_lists = st.lists(
@@ -76,7 +77,7 @@ event_lists = st.lists(
 )
 
 
-def play(pool: ProviderPool, events: list[Event]) -> int:
+def play(pool: RateLimitPool, events: list[Event]) -> int:
     """Reports all of it; the moment at which that ends."""
     now = NOW
     for passed, items in events:

@@ -13,9 +13,9 @@ from random import Random
 import msgspec
 from msgspec import Struct
 
-from proxy.limits.lease import LeasedBucket
 from proxy.limits.lease_client import LeaseClient, LeaseKey
-from proxy.limits.lease_messages import Ask, Grant, Returns
+from proxy.limits.lease_messages import LeaseGrant, LeaseRequest, Returns
+from proxy.limits.lease_server import LeaseServer
 from proxy.limits.token_bucket import UNIT, Rate
 
 START = 1_700_000_000_000
@@ -87,7 +87,7 @@ class World:
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._lives = itertools.count()
         self._isolates = [self._isolate(number) for number in range(setup.isolates)]
-        self._object = LeasedBucket(START)
+        self._object = LeaseServer(START)
         self._stored = self._object.state()
         self.outcome = Outcome(arrivals(setup), set(), [], 0)
 
@@ -114,7 +114,7 @@ class World:
             if self.chance.random() < self.setup.crash:
                 self._isolates[number] = self._isolate(number)
         if self.chance.random() < self.setup.restart:
-            self._object = LeasedBucket(START + self.now, self._stored)
+            self._object = LeaseServer(START + self.now, self._stored)
 
     def _request(self, request: int, number: int) -> None:
         isolate = self._isolates[number]
@@ -129,7 +129,7 @@ class World:
         def answered(answer: bytes) -> None:
             if self._isolates[number] is not isolate:
                 return
-            grant = msgspec.json.decode(answer, type=Grant)
+            grant = msgspec.json.decode(answer, type=LeaseGrant)
             isolate.client.accept(KEY, grant, now, START + self.now + isolate.skew)
             self._spend(isolate, request)
             if grant.tokens > 1:
@@ -139,7 +139,9 @@ class World:
 
         def arrived() -> None:
             nonlocal first
-            grant = self._object.ask(msgspec.json.decode(request_json, type=Ask), START + self.now)
+            grant = self._object.take(
+                msgspec.json.decode(request_json, type=LeaseRequest), START + self.now
+            )
             self._stored = self._object.state()
             answer = msgspec.json.encode(grant)
             if first:  # a doubled request has one answer only, but that may be doubled too

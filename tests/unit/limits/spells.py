@@ -9,8 +9,8 @@ from random import Random
 
 from msgspec import Struct
 
-from proxy.limits.adaptive import ProviderPool
-from proxy.limits.capacity import Signal
+from proxy.limits.pool_messages import Signal
+from proxy.limits.rate_limit_pool import RateLimitPool
 from proxy.limits.token_bucket import Rate, TokenBucket
 from tests.unit.limits.day import FLOOR, User
 
@@ -50,7 +50,7 @@ class Burst(Struct, frozen=True):
 
 def run(spells: Spells, provider: Provider, seed: int = 1) -> list[Burst]:
     """What became of each burst."""
-    chance, pool, now = Random(seed), ProviderPool(FLOOR), 0
+    chance, pool, now = Random(seed), RateLimitPool(FLOOR), 0
     bucket = TokenBucket(provider.bears, 0) if provider.bears else None
     users = [User(f"{number}", spells.rate) for number in range(spells.users)]
     bursts = list[Burst]()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from proxy.limits.budget import DAY, SETTLED_MS, Account, Verdict
+from proxy.limits.account import DAY, SETTLED_MS, Account
+from proxy.limits.account_messages import ReservationAnswer
 from proxy.limits.token_bucket import STEP
 from tests.unit.limits.accounts import LIFETIME, NOON, at, granted, reservation
 
@@ -12,7 +13,7 @@ class TestMoney:
         account = Account(NOON)
         assert granted(account, reservation("a", 0, 60, day=100), NOON)
         refused = account.reserve(reservation("b", 0, 41, day=100), NOON)
-        assert refused == Verdict(
+        assert refused == ReservationAnswer(
             limit="budget_day",
             wait=LIFETIME,
             left=40,

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from proxy.limits.budget import DAY, SETTLED_MS, Account, Reserve, Terms, Verdict
+from proxy.limits.account import DAY, SETTLED_MS, Account
+from proxy.limits.account_messages import AccountLimits, ReservationAnswer, ReservationRequest
 from proxy.limits.token_allowance import MINUTE
 from proxy.limits.token_bucket import STEP
 from tests.unit.limits.accounts import IDS, LIFETIME, at, granted, reservation
@@ -57,46 +58,48 @@ class Accounts(RuleBasedStateMachine):
         tokens=st.integers(0, 9) | st.integers(0, 300),
         usd=st.integers(0, 60),
         lifetime=st.integers(0, LIFETIME),
-        terms=st.builds(
-            Terms,
+        limits=st.builds(
+            AccountLimits,
             tokens_per_minute=st.none() | st.sampled_from([0, 7, 11, 200]),
             day=st.none() | st.integers(0, 200),
             month=st.none() | st.integers(0, 300),
         ),
     )
-    def reserve(self, id: str, tokens: int, usd: int, lifetime: int, terms: Terms) -> None:
-        request = Reserve(id=id, tokens=tokens, nano_usd=usd, terms=terms, lifetime=lifetime)
-        verdict = self.account.reserve(request, self.clock)
+    def reserve(self, id: str, tokens: int, usd: int, lifetime: int, limits: AccountLimits) -> None:
+        request = ReservationRequest(
+            id=id, tokens=tokens, nano_usd=usd, limits=limits, lifetime=lifetime
+        )
+        answer = self.account.reserve(request, self.clock)
         self.model.turn(self.clock)
         self.model.open.pop(id, None)
         taken = self.model.reserved
-        day_fits = terms.day is None or self.model.day + taken + usd <= terms.day
-        month_fits = terms.month is None or self.model.month + taken + usd <= terms.month
-        if verdict.limit is None:
+        day_fits = limits.day is None or self.model.day + taken + usd <= limits.day
+        month_fits = limits.month is None or self.model.month + taken + usd <= limits.month
+        if answer.limit is None:
             assert day_fits and month_fits
             if id not in self.model.settled and lifetime:
                 self.model.open[id] = usd, lifetime
-        elif verdict.limit == "tokens_per_minute":
-            assert terms.tokens_per_minute is not None
+        elif answer.limit == "tokens_per_minute":
+            assert limits.tokens_per_minute is not None
         else:
             assert not (day_fits and month_fits)
-            spent = self.model.day if verdict.limit == "budget_day" else self.model.month
-            assert verdict.quota is not None
-            assert verdict.left == max(0, verdict.quota - spent - taken)
-        self.is_truthful(request, verdict)
+            spent = self.model.day if answer.limit == "budget_day" else self.model.month
+            assert answer.quota is not None
+            assert answer.left == max(0, answer.quota - spent - taken)
+        self.is_truthful(request, answer)
 
-    def is_truthful(self, request: Reserve, verdict: Verdict) -> None:
+    def is_truthful(self, request: ReservationRequest, answer: ReservationAnswer) -> None:
         """To wait that long is enough, a millisecond less is not."""
-        if verdict.limit is None:
-            assert verdict.wait == 0
+        if answer.limit is None:
+            assert answer.wait == 0
             return
         state = self.account.state()
 
         def then(wait: int) -> bool:
             return Account(0, state).reserve(request, self.clock + wait).limit is None
 
-        assert verdict.wait is None or then(verdict.wait)
-        assert not then((verdict.wait or 400 * DAY) - 1)
+        assert answer.wait is None or then(answer.wait)
+        assert not then((answer.wait or 400 * DAY) - 1)
 
     @rule(id=IDS, tokens=st.integers(0, 500), usd=st.integers(0, 90))
     def settle(self, id: str, tokens: int, usd: int) -> None:

@@ -1,11 +1,12 @@
 """Accounts: what they remember, for how long, and that it is bounded."""
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
-from proxy.limits.budget import DAY, RESERVATIONS, SETTLED, SETTLED_MS, Account, Reserve, Terms
+from proxy.limits.account import DAY, RESERVATIONS, SETTLED, SETTLED_MS, Account
+from proxy.limits.account_messages import AccountLimits, ReservationRequest
 from proxy.limits.token_allowance import MINUTE
 from tests.unit.limits.accounts import IDS, LIFETIME, NOON, at, granted, reservation
 
@@ -34,7 +35,7 @@ class TestState:
         for number in range(RESERVATIONS):
             account.reserve(reservation(str(number)), NOON)
         early = reservation("early", 0, 1)
-        shorter = msgspec.structs.replace(early, id="shorter", lifetime=LIFETIME - 1)
+        shorter = structs.replace(early, id="shorter", lifetime=LIFETIME - 1)
         for request, now in ((early, NOON), (shorter, NOON + 9), (early, NOON + 2 * MINUTE)):
             assert account.reserve(request, now).limit is None
         assert account.show(NOON + LIFETIME + 7).reserved == 3
@@ -47,7 +48,7 @@ class TestState:
         for number in range(RESERVATIONS):
             account.reserve(reservation(str(number)), NOON)
         account.reserve(reservation("early", 0, 1), NOON + 50)
-        shorter = msgspec.structs.replace(reservation("b", 0, 1), lifetime=LIFETIME - 20)
+        shorter = structs.replace(reservation("b", 0, 1), lifetime=LIFETIME - 20)
         account.reserve(shorter, NOON + 50)
         assert account.show(NOON + LIFETIME + 49).reserved == 2
         assert account.show(NOON + LIFETIME + 50).reserved == 0
@@ -96,8 +97,12 @@ class TestState:
             assert not account.idle(NOON + SETTLED_MS - 1)
             assert account.idle(NOON + SETTLED_MS)
         else:
-            lapses = Reserve(
-                id="a", tokens=60, nano_usd=0, terms=Terms(tokens_per_minute=60), lifetime=1
+            lapses = ReservationRequest(
+                id="a",
+                tokens=60,
+                nano_usd=0,
+                limits=AccountLimits(tokens_per_minute=60),
+                lifetime=1,
             )
             account.reserve(lapses, NOON)
             assert not account.idle(NOON + MINUTE - 1)

@@ -1,6 +1,9 @@
 """Accounts: what they grant of tokens a minute, case by case."""
 
-from proxy.limits.budget import DAY, Account, Reserve, Terms, Verdict
+from msgspec import structs
+
+from proxy.limits.account import DAY, Account
+from proxy.limits.account_messages import ReservationAnswer
 from proxy.limits.token_allowance import DEBT, MINUTE
 from tests.unit.limits.accounts import NOON, granted, reservation
 
@@ -10,7 +13,7 @@ class TestTokens:
         account = Account(NOON)
         assert granted(account, reservation("a", 100, tokens_per_minute=100), NOON)
         refused = account.reserve(reservation("b", 7, tokens_per_minute=100), NOON + 100)
-        assert refused == Verdict(
+        assert refused == ReservationAnswer(
             limit="tokens_per_minute", wait=4100, left=0, quota=100, resets_at=NOON + MINUTE
         )
         assert not granted(account, reservation("b", 7, tokens_per_minute=100), NOON + 4199)
@@ -24,8 +27,8 @@ class TestTokens:
         assert granted(account, reservation("b", 1, tokens_per_minute=7), NOON + 8572)
 
     def test_what_is_left_is_told_with_a_grant(self) -> None:
-        verdict = Account(NOON).reserve(reservation("a", 30, tokens_per_minute=90), NOON)
-        assert verdict == Verdict(
+        answer = Account(NOON).reserve(reservation("a", 30, tokens_per_minute=90), NOON)
+        assert answer == ReservationAnswer(
             limit=None, wait=0, left=60, quota=90, resets_at=NOON + MINUTE // 3
         )
 
@@ -60,9 +63,7 @@ class TestTokens:
 
     def test_a_lapse_frees_no_tokens(self) -> None:
         account = Account(NOON)
-        ten_tokens = Reserve(
-            id="a", tokens=10, nano_usd=9, terms=Terms(tokens_per_minute=10), lifetime=600
-        )
+        ten_tokens = structs.replace(reservation("a", 10, 9, tokens_per_minute=10), lifetime=600)
         assert account.reserve(ten_tokens, NOON).limit is None
         shown = account.show(NOON + 600)
         assert (shown.reserved, shown.tokens_left) == (0, 0)

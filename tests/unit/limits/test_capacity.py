@@ -4,7 +4,6 @@ import math
 
 import pytest
 
-from proxy.limits.adaptive import ProviderPool
 from proxy.limits.capacity import (
     CUT_MS,
     IDLE_MS,
@@ -13,20 +12,20 @@ from proxy.limits.capacity import (
     LONGEST_CLOSED,
     REPORT_MS,
     RESTORE_MS,
-    Allocation,
-    Signal,
 )
+from proxy.limits.pool_messages import Allocation, Signal
+from proxy.limits.rate_limit_pool import RateLimitPool
 from proxy.limits.token_bucket import Rate
 from tests.unit.limits.making import HOUR, LIMITED, NOW, capacity, demand, pressed
 
 
 def test_without_pressure_nobody_is_squeezed_and_reports_are_rare() -> None:
-    allocation = ProviderPool(60).report(demand("a", 10_000), NOW)
+    allocation = RateLimitPool(60).report(demand("a", 10_000), NOW)
     assert allocation == Allocation(rate=None, closed_until=0, next_report=REPORT_MS)
 
 
 def test_a_429_halves_at_once_what_was_admitted_lately() -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     assert pool.signal(LIMITED, NOW - CUT_MS) == 0
     for user in "abc":
         pool.report(demand(user, 50, refused=500), NOW)
@@ -83,7 +82,7 @@ def test_it_restores_the_same_however_often_it_is_looked_at() -> None:
     [(30, 30_000), (0.25, 250), (1e9, LONGEST_CLOSED), (math.inf, LONGEST_CLOSED)],
 )
 def test_retry_after_closes(seconds: float, closed: int) -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     assert pool.signal(Signal(limited=True, retry_after=seconds), NOW) == NOW + closed
     assert pool.report(demand("a", 1), NOW + closed - 1).closed_until == NOW + closed
     assert pool.report(demand("a", 1), NOW + closed).closed_until == 0
@@ -91,11 +90,11 @@ def test_retry_after_closes(seconds: float, closed: int) -> None:
 
 @pytest.mark.parametrize("seconds", [-1, math.nan, -math.inf, None])
 def test_a_senseless_retry_after_does_not(seconds: float | None) -> None:
-    assert ProviderPool(60).signal(Signal(limited=True, retry_after=seconds), NOW) == 0
+    assert RateLimitPool(60).signal(Signal(limited=True, retry_after=seconds), NOW) == 0
 
 
 def test_a_shorter_wait_does_not_open_it_sooner() -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     pool.signal(Signal(limited=True, retry_after=60), NOW)
     assert pool.signal(Signal(limited=True, retry_after=1), NOW) == NOW + 60_000
 
@@ -112,7 +111,7 @@ def test_being_closed_is_no_proof_of_health_nor_of_idleness() -> None:
 
 
 def test_headers_close_and_bound() -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     pool.report(demand("a", 100), NOW)
     assert pool.signal(Signal(remaining=9, limit=100, reset=30), NOW) == 0
     assert capacity(pool) == 9 * 120 * 95 // 100
@@ -126,14 +125,14 @@ def test_headers_close_and_bound() -> None:
         Signal(remaining=1, limit=100, reset=-3000),
         Signal(remaining=1, limit=100),
     ):
-        other = ProviderPool(60)
+        other = RateLimitPool(60)
         other.report(demand("a", 100), NOW)
         assert other.signal(signal, NOW) == 0
         assert capacity(other) is None
 
 
 def test_a_bound_far_above_what_is_admitted_is_no_pressure() -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     pool.report(demand("a", 1), NOW)
     pool.signal(Signal(remaining=400, limit=5000, reset=4), NOW)
     assert capacity(pool) is None
@@ -153,7 +152,7 @@ def test_the_clock_may_step_back() -> None:
 
 
 def test_a_lone_429_changes_nothing_and_one_that_is_not_does_at_once() -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     for minute in range(10):
         now = NOW + minute * LONE_MS
         pool.report(demand("a", 30), now)
@@ -165,7 +164,7 @@ def test_a_lone_429_changes_nothing_and_one_that_is_not_does_at_once() -> None:
 
 
 def test_a_cut_begins_with_what_users_are_configured_for() -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     for user in "abc":
         pool.report(demand(user, 1, rate=Rate(1000, 100_000)), NOW)
     pool.signal(LIMITED, NOW)
@@ -177,7 +176,7 @@ def test_a_cut_begins_with_what_users_are_configured_for() -> None:
 
 @pytest.mark.parametrize("reset", [1, 30])
 def test_what_a_window_leaves_binds_until_it_is_renewed(reset: int) -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     pool.report(demand("a", 100), NOW)
     pool.signal(Signal(remaining=0, limit=100, reset=reset, window=True), NOW)
     assert pool.show(NOW).closed_until == NOW + reset * 1000
@@ -187,7 +186,7 @@ def test_what_a_window_leaves_binds_until_it_is_renewed(reset: int) -> None:
 
 @pytest.mark.parametrize("retry_after", [1, None])
 def test_one_429_with_nothing_left_is_soon_over(retry_after: float | None) -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     rate = Rate(burst=1000, per_hour=100_000)
     pool.report(demand("a", 1, rate=rate), NOW)
     pool.signal(
@@ -198,7 +197,7 @@ def test_one_429_with_nothing_left_is_soon_over(retry_after: float | None) -> No
 
 
 def test_a_bucket_with_nothing_left_is_held_until_a_tenth_is_back() -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     pool.report(demand("a", 100), NOW)
     pool.signal(Signal(remaining=0, limit=100, reset=2), NOW)  # one in 2 s
     assert pool.report(demand("a", 0), NOW + 19_999).rate == Rate(3, 60)

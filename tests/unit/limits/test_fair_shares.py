@@ -5,9 +5,10 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.limits.adaptive import ProviderPool
-from proxy.limits.capacity import CUT_MS, LEVEL_MS, PRESSED_REPORT_MS, Demand, Signal
+from proxy.limits.capacity import CUT_MS, LEVEL_MS, PRESSED_REPORT_MS
 from proxy.limits.fair_share import DEMAND_MS, fair_level
+from proxy.limits.pool_messages import DemandReport, Signal
+from proxy.limits.rate_limit_pool import RateLimitPool
 from proxy.limits.token_bucket import Rate
 from tests.unit.limits.making import (
     HOUR,
@@ -29,11 +30,13 @@ from tests.unit.limits.making import (
 def test_the_shares_keep_to_the_capacity_and_above_the_floor(
     events: list[Event], floor: int
 ) -> None:
-    pool = ProviderPool(floor)
+    pool = RateLimitPool(floor)
     now = play(pool, events)
     pool.signal(LIMITED, now + CUT_MS)
     now += CUT_MS
-    configured = {d.user: d.rate for _, items in events for d in items if isinstance(d, Demand)}
+    configured = {
+        d.user: d.rate for _, items in events for d in items if isinstance(d, DemandReport)
+    }
     view = pool.show(now)
     if view.capacity is None:
         assert all(share.rate is None for share in view.users)
@@ -71,12 +74,12 @@ def test_the_level_is_the_fair_one(capacity: int, wanted: list[float]) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(demands, st.randoms(use_true_random=False))
-def test_the_order_of_reports_does_not_matter(reports: list[Demand], chance: Random) -> None:
+def test_the_order_of_reports_does_not_matter(reports: list[DemandReport], chance: Random) -> None:
     reports = list({each.user: each for each in reports}.values())
     shuffled = chance.sample(reports, len(reports))
     views = []
     for order in (reports, shuffled):
-        pool = ProviderPool(60)
+        pool = RateLimitPool(60)
         for each in order:
             pool.report(each, NOW)
         pool.signal(LIMITED, NOW)
@@ -95,7 +98,7 @@ def test_the_squeeze_reaches_the_next_report() -> None:
 
 
 def test_heavy_users_are_trimmed_to_the_level_and_their_burst_in_proportion() -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     for user, wanted in (("heavy", 300), ("heavier", 3000), ("quiet", 5)):
         pool.report(demand(user, wanted // 10, wanted), NOW)
     # It comes back at 1029 an hour; the less is left, the further below that it is to be kept.
@@ -119,7 +122,7 @@ def test_what_is_asked_for_within_the_floors_is_kept() -> None:
 
 
 def test_reports_that_come_twice_do_not_break_it() -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     for user, tokens in (("a", 1000), ("b", 1000), ("quiet", 3)):
         for _ in range(2):
             pool.report(demand(user, tokens), NOW)

@@ -3,9 +3,9 @@
 import pytest
 
 from proxy.limits import lease_client
-from proxy.limits.lease import LeasedBucket
 from proxy.limits.lease_client import AHEAD, FORGET, PATIENCE, LeaseClient, LeaseKey, Level
-from proxy.limits.lease_messages import MARGIN, TERM, Grant
+from proxy.limits.lease_messages import MARGIN, TERM, LeaseGrant
+from proxy.limits.lease_server import LeaseServer
 from proxy.limits.token_bucket import Rate
 
 NOW = 1_700_000_000_000
@@ -16,7 +16,7 @@ SECONDLY = Rate(burst=10, per_hour=3600)
 
 def accept(client: LeaseClient, tokens: int, lease: int = 1, sent: int = NOW, now: int = 0) -> None:
     """A lease of KEY that was requested at `sent` and granted at `now`, or at once."""
-    client.accept(KEY, Grant(lease, tokens, TERM, 0, 5, 60_000), sent, now or sent)
+    client.accept(KEY, LeaseGrant(lease, tokens, TERM, 0, 5, 60_000), sent, now or sent)
 
 
 @pytest.fixture
@@ -118,12 +118,12 @@ def test_only_one_of_many_requests_at_once_wants_more_than_it_needs(client: Leas
 
 def test_with_a_size_of_one_each_request_asks_for_itself() -> None:
     strict = LeaseClient("a", 1)
-    bucket = LeasedBucket(NOW)
+    bucket = LeaseServer(NOW)
     for _ in range(10):
         assert not strict.spend(KEY, 1, NOW)
         request = strict.build_request(KEY, SECONDLY, 1, NOW)
         assert request.want == 1
-        strict.accept(KEY, bucket.ask(request, NOW), NOW, NOW)
+        strict.accept(KEY, bucket.take(request, NOW), NOW, NOW)
         assert strict.spend(KEY, 1, NOW)
     assert bucket.show(NOW).held == 1
 
@@ -134,13 +134,13 @@ def test_how_a_bucket_stands(client: LeaseClient) -> None:
     assert client.read_level(KEY, NOW + 1000) == Level(3 + 5, 59_000)
     assert client.read_level(KEY, NOW + TERM) == Level(5, 50_000)
     assert client.read_level(KEY, NOW + HOUR) == Level(5, 0)
-    client.accept(KEY, Grant(0, 0, 0, None, 2, None), NOW, NOW)
+    client.accept(KEY, LeaseGrant(0, 0, 0, None, 2, None), NOW, NOW)
     assert client.read_level(KEY, NOW) == Level(2, None)
 
 
 def test_what_is_about_to_end_is_given_back(client: LeaseClient) -> None:
     accept(client, 3)
-    client.accept(OTHER, Grant(1, 1, TERM, 0, 5, 60_000), NOW, NOW)
+    client.accept(OTHER, LeaseGrant(1, 1, TERM, 0, 5, 60_000), NOW, NOW)
     assert client.spend(OTHER, 1, NOW)
     assert client.collect_returns(NOW + TERM - AHEAD - 1) == []
     assert client.collect_returns(NOW + TERM - AHEAD) == [("openai:me", ((1, 3),))]
@@ -152,7 +152,7 @@ def test_buckets_are_forgotten(client: LeaseClient, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(lease_client, "BUCKETS", 3)
     a, b, c, d = map(LeaseKey, "abcd")
     for key in (a, b, c):
-        client.accept(key, Grant(1, 2, TERM, 0, 5, 60_000), NOW, NOW)
+        client.accept(key, LeaseGrant(1, 2, TERM, 0, 5, 60_000), NOW, NOW)
     assert client.spend(a, 1, NOW)
     assert not client.spend(d, 1, NOW)  # b has to leave for it
     assert [key for key in (a, c, b) if client.spend(key, 1, NOW)] == [a, c]

@@ -5,15 +5,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.limits.lease import LeasedBucket
-from proxy.limits.lease_messages import LATELY, MARGIN, SHORT_TERM, TERM, Ask, Grant, View
+from proxy.limits.lease_messages import (
+    LATELY,
+    MARGIN,
+    SHORT_TERM,
+    TERM,
+    BucketView,
+    LeaseGrant,
+    LeaseRequest,
+)
+from proxy.limits.lease_server import LeaseServer
 from proxy.limits.token_bucket import STEP, Rate
 from tests.unit.limits.lease_server import HOUR, NOW, SECONDLY, STEPS, Server
 
 
 def test_the_first_request_finds_it_full(server: Server) -> None:
     grant = server.grant()
-    assert grant == Grant(grant.lease, 1, SHORT_TERM, 0, 9, SHORT_TERM + MARGIN + 1000)
+    assert grant == LeaseGrant(grant.lease, 1, SHORT_TERM, 0, 9, SHORT_TERM + MARGIN + 1000)
 
 
 def test_nothing_is_granted_where_the_need_is_not_there(server: Server) -> None:
@@ -134,7 +142,7 @@ def test_it_is_not_idle_a_moment_before(server: Server) -> None:
     idle = NOW + SHORT_TERM + MARGIN + 1000
     assert not server.bucket.idle(idle - 1)
     assert server.bucket.next_idle(idle - 1) == idle
-    assert LeasedBucket(NOW).idle(NOW)
+    assert LeaseServer(NOW).idle(NOW)
 
 
 def test_what_does_not_refill_is_never_idle_once_used(server: Server) -> None:
@@ -148,8 +156,8 @@ def test_it_goes_on_from_its_state(server: Server) -> None:
     first = server.empty()
     server.now += 1500
     server.bucket.squeeze(Rate(7, 3600), NOW + 5000, server.now)
-    again = LeasedBucket(server.now, server.bucket.state())
-    assert again.show(server.now) == View(
+    again = LeaseServer(server.now, server.bucket.state())
+    assert again.show(server.now) == BucketView(
         rate=Rate(7, 3600),
         squeezed=Rate(7, 3600),
         closed_until=NOW + 5000,
@@ -162,7 +170,7 @@ def test_it_goes_on_from_its_state(server: Server) -> None:
     again.give_back(((first.lease, 10),), server.now)
     assert again.show(server.now).level == 7
     again.squeeze(None, 0, server.now)
-    assert again.ask(Ask("a", 1, SECONDLY), server.now).lease == first.lease + 1
+    assert again.take(LeaseRequest("a", 1, SECONDLY), server.now).lease == first.lease + 1
 
 
 def broken_states() -> list[bytes]:
@@ -185,14 +193,14 @@ def broken_states() -> list[bytes]:
 @pytest.mark.parametrize("state", broken_states())
 def test_a_state_that_is_none_is_refused(state: bytes) -> None:
     with pytest.raises(ValueError):
-        LeasedBucket(NOW, state)
+        LeaseServer(NOW, state)
 
 
 def test_a_forgotten_bucket_does_not_take_its_predecessors_returns(server: Server) -> None:
     old = server.empty().lease
     later = Server()
     later.now = server.bucket.next_idle(server.now) or 0
-    later.bucket = LeasedBucket(later.now)
+    later.bucket = LeaseServer(later.now)
     new = later.empty().lease
     later.bucket.give_back(((old, 10),), later.now)
     assert new != old
@@ -208,10 +216,10 @@ def test_an_operator_makes_it_full(server: Server) -> None:
 
 
 def test_an_unused_bucket_has_nothing_to_show() -> None:
-    bucket = LeasedBucket(NOW)
+    bucket = LeaseServer(NOW)
     bucket.reset(NOW)
     bucket.give_back(((1, 1),), NOW)
-    assert bucket.show(NOW) == View(None, None, 0, 0, 0, 0, 0, 0)
+    assert bucket.show(NOW) == BucketView(None, None, 0, 0, 0, 0, 0, 0)
 
 
 def test_a_small_step_back_lets_no_lease_lapse_sooner_and_refills_nothing(server: Server) -> None:
@@ -235,6 +243,8 @@ def test_a_large_step_back_takes_the_leases_along(server: Server) -> None:
     assert server.level() == 1
 
 
-@pytest.mark.parametrize("message", [Ask("a", 2, SECONDLY, returns=((1, 2),)), Server().grant()])
-def test_messages_cross_as_json(message: Ask | Grant) -> None:
+@pytest.mark.parametrize(
+    "message", [LeaseRequest("a", 2, SECONDLY, returns=((1, 2),)), Server().grant()]
+)
+def test_messages_cross_as_json(message: LeaseRequest | LeaseGrant) -> None:
     assert msgspec.json.decode(msgspec.json.encode(message), type=type(message)) == message

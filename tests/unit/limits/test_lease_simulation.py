@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from proxy.limits.lease import LeasedBucket
 from proxy.limits.lease_client import LeaseClient
 from proxy.limits.lease_messages import MARGIN, TERM, Returns
+from proxy.limits.lease_server import LeaseServer
 from proxy.limits.token_bucket import UNIT, Rate
 from tests.unit.limits.simulation import HOUR, KEY, START, Setup, World, by_isolate, excess
 
@@ -51,7 +51,7 @@ class Chaos:
         self.rate = rate
         self.max_size = max_size
         self.now = 0
-        self.bucket = LeasedBucket(START)
+        self.bucket = LeaseServer(START)
         self.isolates = [LeaseClient(str(number), max_size) for number in range(3)]
         self.messages: list[Callable[[], None]] = []
         self.spent: list[int] = []
@@ -73,7 +73,7 @@ class Chaos:
             for _, returns in client.collect_returns(clock):
                 self.messages.append(partial(self.give_back, returns))
         elif kind == "restart":
-            self.bucket = LeasedBucket(clock, self.bucket.state())
+            self.bucket = LeaseServer(clock, self.bucket.state())
         elif kind == "crash":
             self.isolates[number % 3] = LeaseClient(str(number), self.max_size)
 
@@ -92,7 +92,7 @@ class Chaos:
                 pass
         while True:
             request = client.build_request(KEY, self.rate, 1, clock)
-            client.accept(KEY, self.bucket.ask(request, clock), clock, clock)
+            client.accept(KEY, self.bucket.take(request, clock), clock, clock)
             if not self.spends(client, 1):
                 return
 
@@ -102,7 +102,7 @@ class Chaos:
         request = client.build_request(KEY, self.rate, n, sent)
 
         def arrived() -> None:
-            grant = self.bucket.ask(request, START + self.now)
+            grant = self.bucket.take(request, START + self.now)
 
             def answered() -> None:
                 client.accept(KEY, grant, sent, START + self.now)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.limits.lease import SCOPES, LeasedBucket
-from proxy.limits.lease_messages import MARGIN, SHORT_TERM, Ask, Squeeze
+from proxy.limits.lease_messages import MARGIN, SHORT_TERM, LeaseRequest, Squeeze
+from proxy.limits.lease_server import SCOPES, LeaseServer
 from proxy.limits.token_bucket import Rate
 from tests.unit.limits.lease_server import HOUR, SECONDLY, STEPS, Server
 
@@ -120,11 +120,11 @@ def test_a_refusal_names_its_limit(server: Server, scope: str) -> None:
 def test_a_squeezed_model_is_stored(server: Server) -> None:
     server.grant(need=3)
     server.bucket.squeeze(Rate(5, 60), server.now + 100, server.now, "m")
-    again = LeasedBucket(server.now, server.bucket.state())
+    again = LeaseServer(server.now, server.bucket.state())
     assert again.show(server.now).scopes == server.bucket.show(server.now).scopes
-    request = Ask("a", 1, server.rate, 1, (), "m")
+    request = LeaseRequest("a", 1, server.rate, 1, (), "m")
     server.now += 100
-    grant = again.ask(request, server.now)
+    grant = again.take(request, server.now)
     assert (grant.tokens, grant.level) == (1, 1)  # five, three of which are lent
     server.now -= HOUR
     assert again.show(server.now).scopes["m"].closed_until <= server.now + 100

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from msgspec import json
 
 from proxy.core.errors import Fault, FaultDetails
-from proxy.limits.adaptive import ProviderPool
-from proxy.limits.capacity import LONGEST_CLOSED, Signal
+from proxy.limits.capacity import LONGEST_CLOSED
+from proxy.limits.pool_messages import Signal
+from proxy.limits.rate_limit_pool import RateLimitPool
 from proxy.limits.signals import read_signal
 from tests.unit.limits.making import LIMIT_FAULT, NOW, openai
 
@@ -122,7 +123,7 @@ def test_reading_never_fails(
         signal = read_signal("m", headers | {"retry-after": after}, fault, NOW)
         assert fault is not LIMIT_FAULT or (signal and signal.limited)
         if signal:
-            pool = ProviderPool(60)
+            pool = RateLimitPool(60)
             decoded = json.decode(json.encode(signal), type=Signal)
             assert decoded == signal
             assert pool.signal(decoded, NOW) <= NOW + LONGEST_CLOSED

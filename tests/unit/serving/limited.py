@@ -9,7 +9,7 @@ from proxy.access.authenticator import format_secret, hash_secret
 from proxy.access.keys import Key
 from proxy.core.errors import Fault
 from proxy.core.web import Response
-from proxy.limits.budget import View as AccountView
+from proxy.limits.account_messages import AccountView
 from tests.unit.api.test_app import request
 from tests.unit.callers import as_it_is
 from tests.unit.doubles import (

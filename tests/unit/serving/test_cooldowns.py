@@ -7,8 +7,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from proxy.limits.adaptive import SIGNAL
 from proxy.limits.cooldowns import SCOPES, _keep
+from proxy.limits.pool_messages import SIGNAL
 from proxy.limits.token_bucket import Rate
 from tests.unit.doubles import FakeReply
 from tests.unit.routing.making import error, whole

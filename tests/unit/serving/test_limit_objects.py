@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from proxy.core.principal import Budget, Limits
-from proxy.limits.lease_messages import TAKE, Ask, ModelGrant
+from proxy.limits.lease_messages import TAKE, LeaseGrant, LeaseRequest
 from tests.unit.doubles import LoopClock, in_no_time
 from tests.unit.routing.making import whole
 from tests.unit.serving.limited import ADMIN, ANYONE, KEYED, OFF, Limited, house
@@ -75,8 +75,8 @@ class TestFaults:
         )
 
         async def hanging(
-            name: str, _: Ask, take: Callable[[], Awaitable[ModelGrant]]
-        ) -> ModelGrant:
+            name: str, _: LeaseRequest, take: Callable[[], Awaitable[LeaseGrant]]
+        ) -> LeaseGrant:
             if name == "openai:ann":
                 await asyncio.sleep(10_000)
             return await take()

@@ -10,7 +10,7 @@ from msgspec import structs
 from proxy.core.money import NANO
 from proxy.core.principal import Budget
 from proxy.core.web import Response
-from proxy.limits.budget import RESERVE, Reserve, Verdict
+from proxy.limits.account_messages import RESERVE, ReservationAnswer, ReservationRequest
 from tests.unit.api.test_app import request
 from tests.unit.callers import as_it_is
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
@@ -118,10 +118,12 @@ class TestAttempts:
         env = {"LIMITER_ON_ERROR": "closed"}
         limited = Limited(by_host(openai=whole("Hi!")), LoopClock(), key=DAY, env=env)
 
-        async def late(_: str, __: Reserve, reserve: Callable[[], Awaitable[Verdict]]) -> Verdict:
-            verdict = await reserve()
+        async def late(
+            _: str, __: ReservationRequest, reserve: Callable[[], Awaitable[ReservationAnswer]]
+        ) -> ReservationAnswer:
+            answer = await reserve()
             await asyncio.sleep(2)
-            return verdict
+            return answer
 
         limited.accounts.wrap(RESERVE, late)
         answer = await limited.keyed(**OFF)

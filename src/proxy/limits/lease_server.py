@@ -29,14 +29,14 @@ from proxy.limits.lease_messages import (
     MARGIN,
     SHORT_TERM,
     TERM,
-    Ask,
+    BucketView,
     Count,
-    Demand,
-    Grant,
-    Limit,
+    LeaseGrant,
+    LeaseRequest,
+    LimitKind,
     Returns,
     Squeeze,
-    View,
+    TokenDemand,
 )
 from proxy.limits.scopes import PROVIDER, scopes_of
 from proxy.limits.token_bucket import STEP, UNIT, Rate, TokenBucket
@@ -82,11 +82,11 @@ class _Refusal(NamedTuple):
     """Which limit refuses, and for how many milliseconds. None: for ever."""
 
     wait: int | None
-    limit: Limit
+    limit: LimitKind
     scope: str
 
 
-class LeasedBucket:
+class LeaseServer:
     """One bucket, full at first.
 
     state: what `state()` gave; it has to be stored after every call that changes something.
@@ -103,9 +103,9 @@ class LeasedBucket:
                 raise ValueError("half the state of a bucket")
         self._seen: dict[str, int] = {}
         """When each isolate last sent a request."""
-        self._demands: dict[str, Demand] = {}
+        self._demands: dict[str, TokenDemand] = {}
 
-    def ask(self, request: Ask, now: int) -> Grant:
+    def take(self, request: LeaseRequest, now: int) -> LeaseGrant:
         """Grants `need` tokens up to `want`, or none. Takes the returns in first."""
         bucket = self._apply_rate(request.rate, now)
         self.give_back(request.returns, now)
@@ -123,7 +123,7 @@ class LeasedBucket:
             refusal = max(refusals, key=lambda r: math.inf if r.wait is None else r.wait)
         self._count_demand(request.model, tokens, 0 if tokens else request.need)
         rate = reduce(Rate.lowest, (each.rate for each in buckets), request.rate)
-        return Grant(
+        return LeaseGrant(
             lease,
             tokens,
             term,
@@ -198,14 +198,14 @@ class LeasedBucket:
         """Those in which it was requested or is squeezed."""
         return tuple(dict.fromkeys((PROVIDER, *self._demands, *self._state.scopes)))
 
-    def demand(self, scope: str = PROVIDER) -> Demand:
+    def demand(self, scope: str = PROVIDER) -> TokenDemand:
         """The demand in a scope since this was last called; a restart forgets it."""
-        return self._demands.pop(scope, Demand(0, 0))
+        return self._demands.pop(scope, TokenDemand(0, 0))
 
-    def show(self, now: int) -> View:
+    def show(self, now: int) -> BucketView:
         """For an operator."""
         bucket = self._advance(now)
-        return View(
+        return BucketView(
             rate=bucket.rate if bucket else None,
             squeezed=self._state.squeezed,
             closed_until=self._state.scopes[PROVIDER].closed_until,
@@ -247,17 +247,17 @@ class LeasedBucket:
     def _count_demand(self, model: str, taken: int, refused: int) -> None:
         for scope in scopes_of(model):
             if scope in self._demands or len(self._demands) < SCOPES:
-                known = self._demands.get(scope, Demand(0, 0))
-                self._demands[scope] = Demand(known.taken + taken, known.refused + refused)
+                known = self._demands.get(scope, TokenDemand(0, 0))
+                self._demands[scope] = TokenDemand(known.taken + taken, known.refused + refused)
 
-    def _portion(self, request: Ask, level: int) -> int:
+    def _portion(self, request: LeaseRequest, level: int) -> int:
         """The fewer tokens the nearer the limit, so that none lie idle while others are refused."""
         if level < request.need:
             return 0
         return max(request.need, min(request.want, level // (2 * len(self._seen))))
 
     def _lend(
-        self, request: Ask, tokens: int, buckets: list[TokenBucket], now: int
+        self, request: LeaseRequest, tokens: int, buckets: list[TokenBucket], now: int
     ) -> tuple[int, int]:
         """A new lease, and its term."""
         lease = self._state.next_lease
@@ -299,7 +299,7 @@ class LeasedBucket:
             yield _Refusal(max(0, scope.closed_until - now), "closed", name)
             if scope.bucket:
                 configured = name == PROVIDER and scope.bucket.rate == self._state.rate
-                limit: Limit = "configured" if configured else "share"
+                limit: LimitKind = "configured" if configured else "share"
                 yield _Refusal(self._wait(scope.bucket, n, name, now), limit, name)
 
     def _full_in(self, now: int) -> int | None:

@@ -19,16 +19,19 @@ up; when it steps back further, all moments follow, and what is spent stays spen
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from proxy.core.rpc import NOTHING, Method, as_text
+from proxy.limits.account_messages import (
+    AccountLimit,
+    AccountView,
+    ReservationAnswer,
+    ReservationRequest,
+)
 from proxy.limits.token_allowance import MINUTE, Amount, Reserved, TokenAllowance
 from proxy.limits.token_bucket import STEP
 
-Limit = Literal["tokens_per_minute", "budget_day", "budget_month"]
 DAY = 86_400_000
 RESERVATIONS = 2000
 """Reservations that are known by id at the most; later ones of a minute stand as one, whose money
@@ -38,71 +41,6 @@ SETTLED = 500
 SETTLED_MS = 900_000
 """and for how long."""
 _EPOCH = date(1970, 1, 1).toordinal()
-
-
-class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a key may use. None: no limit. They come with every request, since they may change."""
-
-    tokens_per_minute: Amount | None = None
-    day: Amount | None = None
-    month: Amount | None = None
-
-
-class Reserve(Struct, frozen=True, kw_only=True):
-    """What an attempt is estimated to use. `id` is its own; an attempt that has cost nothing may
-    leave it to the next one of the same request."""
-
-    id: str
-    tokens: Amount
-    nano_usd: Amount
-    terms: Terms
-    lifetime: Amount
-    """How long the reservation stands if nobody settles it."""
-
-
-class Settlement(Struct, frozen=True, array_like=True):
-    """What a request has used in the place of what it reserved under `id`."""
-
-    id: str
-    tokens: int
-    nano_usd: int
-
-
-class Verdict(Struct, frozen=True, kw_only=True):
-    """The answer to a Reserve."""
-
-    limit: Limit | None
-    """The limit that stands against it, of several the one that does so longest. None: granted,
-    and what follows is of the tokens a minute (zeros where they are not limited)."""
-    wait: int | None
-    """Milliseconds until it is granted if no other request comes. None: never, by these limits."""
-    left: int
-    """Tokens or nano-dollars that are neither used nor reserved."""
-    quota: int
-    resets_at: int
-    """The moment at which the quota is whole again: of a budget the end of its day or month."""
-
-
-class View(Struct, frozen=True, kw_only=True):
-    """An account as an operator sees it."""
-
-    spent_day: int
-    spent_month: int
-    reserved: int
-    """Nano-dollars that are reserved."""
-    reservations: int
-    tokens_per_minute: int | None
-    """None: no request was limited by tokens yet."""
-    tokens_left: int | None
-    """Below 0 while more was used than was there."""
-    day_ends: int
-    month_ends: int
-
-
-RESERVE = Method("KEY_ACCOUNT", "reserve", as_text(Reserve), as_text(Verdict))
-SETTLE = Method("KEY_ACCOUNT", "settle", as_text(tuple[Settlement, ...]), NOTHING)
-SHOW_ACCOUNT = Method("KEY_ACCOUNT", "show", NOTHING, as_text(View))
-RESET_ACCOUNT = Method("KEY_ACCOUNT", "reset", NOTHING, NOTHING)
 
 
 class _Books(Struct, array_like=True):
@@ -135,7 +73,7 @@ class Account:
         # JSON, since msgpack has no whole numbers beyond 64 bits.
         self._books = _Books(now) if state is None else _BOOKS.decode(state)
 
-    def reserve(self, request: Reserve, now: int) -> Verdict:
+    def reserve(self, request: ReservationRequest, now: int) -> ReservationAnswer:
         """Reserves all that is requested, or nothing.
 
         The same id again replaces its reservation, which is gone also where this is refused. Of an
@@ -144,14 +82,14 @@ class Account:
         """
         books = self._advance(now)
         self._close(request.id, 0)
-        tokens = self._limit_tokens(request.terms.tokens_per_minute)
+        tokens = self._limit_tokens(request.limits.tokens_per_minute)
         refusals = list(self._find_refusals(request, tokens, now))
         if refusals:
-            return max(refusals, key=lambda verdict: (verdict.wait is None, verdict.wait))
+            return max(refusals, key=lambda answer: (answer.wait is None, answer.wait))
         if request.id not in books.settled:
             self._open(request, tokens)
         if tokens is None:
-            return Verdict(limit=None, wait=0, left=0, quota=0, resets_at=books.at)
+            return ReservationAnswer(limit=None, wait=0, left=0, quota=0, resets_at=books.at)
         return self._describe_tokens(tokens, 0)
 
     def settle(self, id: str, tokens: int, nano_usd: int, now: int) -> None:
@@ -173,10 +111,10 @@ class Account:
         self._books = _Books(books.at, settled=books.settled)
         self._advance(now)
 
-    def show(self, now: int) -> View:
+    def show(self, now: int) -> AccountView:
         """For an operator."""
         books = self._advance(now)
-        return View(
+        return AccountView(
             spent_day=books.day,
             spent_month=books.month,
             reserved=self._reserved,
@@ -210,23 +148,23 @@ class Account:
         return sum(each.nano_usd for each in self._books.reserved.values())
 
     def _find_refusals(
-        self, request: Reserve, tokens: TokenAllowance | None, now: int
-    ) -> Iterator[Verdict]:
+        self, request: ReservationRequest, tokens: TokenAllowance | None, now: int
+    ) -> Iterator[ReservationAnswer]:
         """What stands against a request."""
-        books, terms = self._books, request.terms
+        books, limits = self._books, request.limits
         wait = tokens.wait(request.tokens) if tokens else 0
         if tokens and wait != 0:
             yield self._describe_tokens(tokens, wait and books.at + wait - now)
-        budgets: tuple[tuple[Limit, int | None, int, int], ...] = (
-            ("budget_day", terms.day, books.day, books.day_ends),
-            ("budget_month", terms.month, books.month, books.month_ends),
+        budgets: tuple[tuple[AccountLimit, int | None, int, int], ...] = (
+            ("budget_day", limits.day, books.day, books.day_ends),
+            ("budget_month", limits.month, books.month, books.month_ends),
         )
         for limit, quota, spent, ends in budgets:
             left = 0 if quota is None else quota - spent - self._reserved
             if quota is None or request.nano_usd <= left:
                 continue
             fits_at = self._find_room(request.nano_usd - left, spent, ends)
-            yield Verdict(
+            yield ReservationAnswer(
                 limit=limit,
                 wait=None if fits_at is None else fits_at - now,
                 left=max(0, left),
@@ -243,9 +181,9 @@ class Account:
                 return moment
         return None
 
-    def _describe_tokens(self, tokens: TokenAllowance, wait: int | None) -> Verdict:
-        """A verdict in terms of the tokens a minute."""
-        return Verdict(
+    def _describe_tokens(self, tokens: TokenAllowance, wait: int | None) -> ReservationAnswer:
+        """An answer in terms of the tokens a minute."""
+        return ReservationAnswer(
             limit=None if wait == 0 else "tokens_per_minute",
             wait=wait,
             left=max(0, tokens.left),
@@ -264,7 +202,7 @@ class Account:
             tokens.set_quota(quota)
         return tokens
 
-    def _open(self, request: Reserve, tokens: TokenAllowance | None) -> None:
+    def _open(self, request: ReservationRequest, tokens: TokenAllowance | None) -> None:
         books = self._books
         lapse = books.at + request.lifetime
         is_known = len(books.reserved) < RESERVATIONS

@@ -7,17 +7,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import json, msgpack
 
-from proxy.limits.adaptive import SCOPES, USERS, ProviderPool
-from proxy.limits.capacity import (
-    CUT_MS,
-    IDLE_MS,
-    LONGEST_CLOSED,
-    REPORT_MS,
-    Allocation,
-    Demand,
-    Signal,
-)
+from proxy.limits.capacity import CUT_MS, IDLE_MS, LONGEST_CLOSED, REPORT_MS
 from proxy.limits.fair_share import DEMAND_MS
+from proxy.limits.pool_messages import Allocation, DemandReport, Signal
+from proxy.limits.rate_limit_pool import SCOPES, USERS, RateLimitPool
 from tests.unit.limits.making import (
     HOUR,
     LIMITED,
@@ -40,9 +33,9 @@ from tests.unit.limits.making import (
 def test_nothing_reported_breaks_it_and_a_restart_changes_nothing(
     events: list[Event],
 ) -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     now = play(pool, events)
-    again = ProviderPool(60, pool.state())
+    again = RateLimitPool(60, pool.state())
     later = now + 12_345
     assert again.show(later) == pool.show(later)
     assert again.signal(LIMITED, later) == pool.signal(LIMITED, later) <= later + LONGEST_CLOSED
@@ -56,7 +49,7 @@ def test_nothing_reported_breaks_it_and_a_restart_changes_nothing(
 @example(b"\x81\xa1\xff\x01")
 def test_a_corrupt_state_is_a_value_error_at_most(state: bytes) -> None:
     try:
-        pool = ProviderPool(60, state)
+        pool = RateLimitPool(60, state)
     except ValueError:
         return
     pool.show(NOW)
@@ -68,7 +61,7 @@ def test_a_corrupt_state_is_a_value_error_at_most(state: bytes) -> None:
         b"",
         b"?",
         msgpack.encode([]),
-        ProviderPool(60).state()[:-1],
+        RateLimitPool(60).state()[:-1],
         msgpack.encode({"scopes": {"": 1}}),
         msgpack.encode({"scopes": {"": {"admitted": math.nan}}}),
         msgpack.encode({"scopes": {"": {"admitted": -1.0}}}),
@@ -80,11 +73,11 @@ def test_a_corrupt_state_is_a_value_error_at_most(state: bytes) -> None:
 )
 def test_what_is_no_state_is_refused(state: bytes) -> None:
     with pytest.raises(ValueError):
-        ProviderPool(60, state)
+        RateLimitPool(60, state)
 
 
 def test_idle_users_are_forgotten_and_no_more_than_so_many_kept() -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     pool.report(demand("a", 1), NOW)
     assert not pool.idle(NOW + IDLE_MS - 1)
     assert pool.idle(NOW + IDLE_MS)
@@ -101,16 +94,16 @@ def test_idle_users_are_forgotten_and_no_more_than_so_many_kept() -> None:
 
 @pytest.mark.parametrize("silly", [-1, -(10**30), 10**30])
 def test_silly_counts_are_bounded(silly: int) -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     pool.report(demand("a", silly, silly), NOW)
     assert 0 <= pool.show(NOW).users[0].demand <= 2_000_000 * HOUR // DEMAND_MS
-    assert ProviderPool(60, pool.state()).show(NOW) == pool.show(NOW)
+    assert RateLimitPool(60, pool.state()).show(NOW) == pool.show(NOW)
 
 
 def test_scopes_are_apart() -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     for scope in ("", "one", "other"):
-        pool.report(Demand(user="a", scope=scope, taken=300, refused=0, rate=USUAL), NOW)
+        pool.report(DemandReport(user="a", scope=scope, taken=300, refused=0, rate=USUAL), NOW)
     pool.signal(Signal(scope="one", limited=True, retry_after=3000), NOW)
     pool.signal(Signal(scope="one", limited=True), NOW + CUT_MS)
     view = pool.show(NOW + CUT_MS)
@@ -118,11 +111,11 @@ def test_scopes_are_apart() -> None:
     [model] = view.scopes
     assert (model.scope, model.closed_until) == ("one", NOW + 3_000_000)
     assert model.capacity and [share.user for share in model.users] == ["a"]
-    report = Demand(user="a", scope="other", taken=1, refused=0, rate=USUAL)
+    report = DemandReport(user="a", scope="other", taken=1, refused=0, rate=USUAL)
     assert pool.report(report, NOW + CUT_MS) == Allocation(
         rate=None, closed_until=0, next_report=REPORT_MS
     )
-    again = ProviderPool(60, pool.state())
+    again = RateLimitPool(60, pool.state())
     assert again.show(NOW + CUT_MS) == view
     again.reset(NOW + CUT_MS)
     assert again.idle(NOW + CUT_MS)
@@ -130,18 +123,18 @@ def test_scopes_are_apart() -> None:
 
 
 def test_no_more_scopes_and_users_are_kept_than_there_is_room_for() -> None:
-    pool = ProviderPool(60)
+    pool = RateLimitPool(60)
     for number in range(SCOPES + 20):
         taken = 5 if number == 7 else 1
-        pool.report(Demand(user="a", taken=taken, refused=0, rate=USUAL), NOW)
-        each = Demand(user="a", scope=f"{number}", taken=taken, refused=0, rate=USUAL)
+        pool.report(DemandReport(user="a", taken=taken, refused=0, rate=USUAL), NOW)
+        each = DemandReport(user="a", scope=f"{number}", taken=taken, refused=0, rate=USUAL)
         pool.report(each, NOW)
     pool.signal(Signal(scope="7", limited=True, retry_after=9), NOW)
     kept = msgpack.decode(pool.state())["scopes"]
     assert SCOPES * 9 // 10 <= len(kept) <= SCOPES
     assert {"", "7"} <= kept.keys()
     for user in range(USERS):
-        pool.report(Demand(user=f"{user}", scope="7", taken=1, refused=0, rate=USUAL), NOW)
+        pool.report(DemandReport(user=f"{user}", scope="7", taken=1, refused=0, rate=USUAL), NOW)
     kept = msgpack.decode(pool.state())["scopes"]
     assert sum(len(scope["users"]) for scope in kept.values()) <= USERS
 

@@ -7,47 +7,13 @@ on the provider's words afterwards.
 import msgspec
 from msgspec import Struct
 
-from proxy.core.rpc import NOTHING, Method, as_text
-from proxy.limits.capacity import Allocation, Capacity, CapacityState, Demand, Share, Signal
+from proxy.limits.capacity import Capacity, CapacityState
+from proxy.limits.pool_messages import Allocation, DemandReport, PoolView, ScopeView, Signal
 from proxy.limits.scopes import PROVIDER
 
 USERS, SCOPES = 5_000, 500
 """How many users and scopes a pool remembers at most; a user counts in each scope that it uses.
 Beyond, those of the least demand are forgotten."""
-
-
-class ScopeView(Struct, frozen=True, kw_only=True):
-    """A scope that is under pressure or closed, as an operator sees it."""
-
-    scope: str
-    """A model's id, or `:free`."""
-    capacity: int | None
-    """Requests an hour; None: no pressure."""
-    closed_until: int
-    """A moment (ms); 0: it is open."""
-    users: tuple[Share, ...]
-    """The greatest demand first."""
-
-
-class View(Struct, frozen=True, kw_only=True):
-    """A pool as an operator sees it. What is not said to be a model's is the whole provider's."""
-
-    capacity: int | None
-    """Requests an hour; None: no pressure."""
-    closed_until: int
-    """The moment (ms) until which the provider or any of its models is closed; 0: all are open."""
-    users: tuple[Share, ...]
-    """The greatest demand first."""
-    scopes: tuple[ScopeView, ...] = ()
-    """The models that are under pressure or closed by themselves."""
-
-
-REPORT = Method(
-    "PROVIDER_POOL", "report", as_text(tuple[Demand, ...]), as_text(tuple[Allocation, ...])
-)
-SIGNAL = Method("PROVIDER_POOL", "signal", as_text(Signal), NOTHING)
-SHOW_POOL = Method("PROVIDER_POOL", "show", NOTHING, as_text(View))
-RESET_POOL = Method("PROVIDER_POOL", "reset", NOTHING, NOTHING)
 
 
 class _Pool(Struct):
@@ -57,7 +23,7 @@ class _Pool(Struct):
 _POOL = msgspec.msgpack.Decoder(_Pool)
 
 
-class ProviderPool:
+class RateLimitPool:
     """The pool of one provider. Moments are whole milliseconds.
 
     floor_per_hour: what each user keeps, if no less is configured for it. state: what `state()`
@@ -74,7 +40,7 @@ class ProviderPool:
         pool = _Pool({scope: capacity.state for scope, capacity in self._scopes.items()})
         return msgspec.msgpack.encode(pool)
 
-    def report(self, demand: Demand, now: int) -> Allocation:
+    def report(self, demand: DemandReport, now: int) -> Allocation:
         """Counts a user's demand; what its bucket may have now of that scope."""
         allocation = self._scope(demand.scope, now).report(demand, now)
         if sum(len(capacity.state.users) for capacity in self._scopes.values()) > USERS:
@@ -86,7 +52,7 @@ class ProviderPool:
         open. What makes no sense is ignored or bounded."""
         return self._scope(signal.scope, now).signal(signal, now)
 
-    def show(self, now: int) -> View:
+    def show(self, now: int) -> PoolView:
         """For an operator."""
         views = []
         for scope in sorted({PROVIDER, *self._scopes}):
@@ -96,7 +62,7 @@ class ProviderPool:
                 views.append(
                     ScopeView(scope=scope, capacity=capacity, closed_until=closed, users=users)
                 )
-        return View(
+        return PoolView(
             capacity=views[0].capacity,
             closed_until=max(view.closed_until for view in views),
             users=views[0].users,
