@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Any, Generic, TypeVar, cast
 
-import msgspec
-
+from proxy.access.key_book import KeyBook
 from proxy.access.keys import (
     GET_KEY,
     ISSUE,
@@ -16,10 +15,7 @@ from proxy.access.keys import (
     REVOKE,
     ROTATE,
     STORE,
-    Bound,
-    Found,
-    Key,
-    KeyBook,
+    FoundKey,
 )
 from proxy.analytics.store.shard import ADD, FIGURES, PRUNE, REQUESTS, Shard
 from proxy.cache.flight import JOIN, PUBLISH, RENEW, Flight
@@ -215,72 +211,27 @@ def _statistics(clock: Clock) -> Namespace[Shard]:
 
 
 class Keys(Namespace[KeyBook]):
-    """The issued keys; `rows`: what is kept of them."""
+    """The issued keys."""
 
     def __init__(self, clock: Clock) -> None:
-        self.rows = MemoryRows()
-        super().__init__(clock, lambda _: KeyBook(self.rows))
+        self._sql = PlatformSQL()
+        super().__init__(clock, lambda _: KeyBook(self._sql))
         self.serve(LOOKUP, lambda book, ask, now: book.lookup(ask.digest, ask.address, now))
         self.serve(ISSUE, lambda book, new, _: book.issue(new.key, new.digest))
-        self.serve(LIST_KEYS, lambda book, listed, _: book.page(listed.after, listed.limit))
-        self.serve(GET_KEY, lambda book, key_id, _: Found(key=book.get(key_id)))
+        self.serve(LIST_KEYS, lambda book, wanted, _: book.page(wanted))
+        self.serve(GET_KEY, lambda book, key_id, _: FoundKey(key=book.get(key_id)))
         self.serve(LIST_PREFIXES, lambda book, _, __: book.prefixes())
-        self.serve(REVOKE, lambda book, key_id, now: Found(key=book.revoke(key_id, now)))
-        self.serve(ROTATE, lambda book, rotation, now: Found(key=book.rotate(rotation, now)))
+        self.serve(REVOKE, lambda book, key_id, now: FoundKey(key=book.revoke(key_id, now)))
+        self.serve(ROTATE, lambda book, rotation, now: FoundKey(key=book.rotate(rotation, now)))
 
     @property
     def book(self) -> KeyBook:
         return self.at(STORE)
 
+    def rows(self, table: str) -> list[tuple[Any, ...]]:
+        """What is kept in a table: `keys` or `secrets`."""
+        return self._sql(f"SELECT * FROM {table}")
+
 
 def _none(_: object) -> None:
     """What a method answers whose machine says more."""
-
-
-class MemoryRows:
-    """What a KeyBook keeps."""
-
-    def __init__(self) -> None:
-        self.bodies: dict[str, str] = {}
-        self.secrets: dict[str, Bound] = {}
-
-    def put(self, key_id: str, body: str) -> None:
-        self.bodies[key_id] = body
-
-    def get(self, key_id: str) -> str | None:
-        return self.bodies.get(key_id)
-
-    def page(self, after: int, limit: int) -> list[tuple[int, str]]:
-        return list(enumerate(self.bodies.values(), 1))[after : after + limit]
-
-    def bind(self, bound: Bound) -> None:
-        self.secrets[bound.digest] = bound
-
-    def bound(self, digest: str) -> Bound | None:
-        return self.secrets.get(digest)
-
-    def end(self, key_id: str, until: int) -> None:
-        for digest, bound in self.secrets.items():
-            if bound.key_id == key_id and (bound.until == 0 or bound.until > until):
-                self.secrets[digest] = Bound(digest, key_id, until)
-
-    def prefixes(self, length: int) -> str:
-        return "".join(f",{digest[:length]}" for digest in self.secrets)
-
-    def _ends(self, key_id: str) -> list[int]:
-        key = msgspec.json.decode(self.bodies[key_id], type=Key)
-        return [end for end in (key.revoked_at, key.expires_at) if end is not None]
-
-    def first_end(self) -> int | None:
-        ends = [end for key_id in self.bodies for end in self._ends(key_id)]
-        return min([*ends, *(b.until for b in self.secrets.values() if b.until)], default=None)
-
-    def prune(self, until: int) -> None:
-        for key_id in list(self.bodies):
-            if any(end <= until for end in self._ends(key_id)):
-                del self.bodies[key_id]
-        self.secrets = {
-            digest: bound
-            for digest, bound in self.secrets.items()
-            if bound.key_id in self.bodies and not 0 < bound.until <= until
-        }

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from proxy.access.keys import LIST_PREFIXES, LOOKUP, PREFIX, STORE, Lookup
+from proxy.access.keys import LIST_PREFIXES, LOOKUP, PREFIX, STORE, KeyLookup
 from proxy.access.wrong_keys import find_network
 from proxy.core.circuit import Circuit
 from proxy.core.errors import AuthenticationFailed, RateLimitExceeded, Unavailable
@@ -117,7 +117,7 @@ class KeyCache:
                 retry_after=max(0.0, blocked_until - self._clock.now()),
             )
         sent_at, changes = self._clock.now(), self._changes
-        found = await self.call(LOOKUP, Lookup(digest, address))
+        found = await self.call(LOOKUP, KeyLookup(digest, address))
         now = self._clock.now()
         is_current = changes == self._changes
         if found.blocked_ms:

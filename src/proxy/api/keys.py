@@ -14,10 +14,10 @@ from proxy.access.keys import (
     LIST_KEYS,
     REVOKE,
     ROTATE,
-    Issue,
     Key,
     KeyRange,
-    Rotation,
+    KeyRotation,
+    NewKey,
 )
 from proxy.access.users import check_user
 from proxy.analytics.query import parameters
@@ -120,7 +120,7 @@ async def issue_key(services: Services, context: RequestContext) -> Response:
     random, ring = services.ports.random, services.ring
     key = _make_key(new, f"key_{random.token(6)}", round(context.clock.now() * 1000))
     secret = format_secret(services.settings.access.environment, random.token(32))
-    await ring.change(ISSUE, Issue(key, hash_secret(secret)))
+    await ring.change(ISSUE, NewKey(key, hash_secret(secret)))
     return _respond(_view_of(key, secret), status=201)
 
 
@@ -159,7 +159,7 @@ async def rotate_key(services: Services, context: RequestContext) -> Response:
         overlap = reading.decode(_ROTATION, body).overlap_seconds
     key_id, ring = _id_of(context), services.ring
     secret = format_secret(services.settings.access.environment, services.ports.random.token(32))
-    rotation = Rotation(key_id, hash_secret(secret), overlap * 1000)
+    rotation = KeyRotation(key_id, hash_secret(secret), overlap * 1000)
     found = await ring.change(ROTATE, rotation)
     return _respond(_view_of(_check_found(found.key, key_id), secret))
 

@@ -1,6 +1,6 @@
 """The messages between lease clients and the lease server; see limits.lease_server."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -59,13 +59,6 @@ class LeaseGrant(Struct, frozen=True, omit_defaults=True):
     """What has refused or, of several, will refuse for longest."""
     scope: str = ""
     """What `limit` applies to; see limits.scopes."""
-
-
-class TokenDemand(NamedTuple):
-    """Tokens that were granted, and that were needed and refused."""
-
-    taken: int
-    refused: int
 
 
 class Squeeze(Struct, frozen=True):

@@ -36,8 +36,8 @@ from proxy.limits.lease_messages import (
     LimitKind,
     Returns,
     Squeeze,
-    TokenDemand,
 )
+from proxy.limits.pool_messages import DemandReport
 from proxy.limits.scopes import PROVIDER, scopes_of
 from proxy.limits.token_bucket import STEP, UNIT, Rate, TokenBucket
 
@@ -103,7 +103,8 @@ class LeaseServer:
                 raise ValueError("half the state of a bucket")
         self._seen: dict[str, int] = {}
         """When each isolate last sent a request."""
-        self._demands: dict[str, TokenDemand] = {}
+        self._demands: dict[str, tuple[int, int]] = {}
+        """Tokens that were granted, and that were needed and refused, by scope."""
 
     def take(self, request: LeaseRequest, now: int) -> LeaseGrant:
         """Grants `need` tokens up to `want`, or none. Takes the returns in first."""
@@ -194,13 +195,23 @@ class LeaseServer:
         closed_until = max(scope.closed_until for scope in self._state.scopes.values())
         return None if full_in is None else max(now + full_in, closed_until)
 
-    def scopes(self) -> tuple[str, ...]:
-        """Those in which it was requested or is squeezed."""
-        return tuple(dict.fromkeys((PROVIDER, *self._demands, *self._state.scopes)))
+    def release(self, now: int) -> None:
+        """Ends all squeezes."""
+        for scope in tuple(self._state.scopes):
+            self.squeeze(None, 0, now, scope)
 
-    def demand(self, scope: str = PROVIDER) -> TokenDemand:
-        """The demand in a scope since this was last called; a restart forgets it."""
-        return self._demands.pop(scope, TokenDemand(0, 0))
+    def take_reports(self, user: str) -> tuple[DemandReport, ...]:
+        """The demand since this was last called, in PROVIDER and each scope in which there was
+        demand or that is squeezed; a restart forgets it."""
+        demands = dict.fromkeys((PROVIDER, *self._state.scopes), (0, 0)) | self._demands
+        self._demands = {}
+        return tuple(
+            DemandReport(
+                user=user, scope=scope, taken=taken, refused=refused, rate=self._state.rate
+            )
+            for scope, (taken, refused) in demands.items()
+            if self._state.rate
+        )
 
     def show(self, now: int) -> BucketView:
         """For an operator."""
@@ -247,8 +258,8 @@ class LeaseServer:
     def _count_demand(self, model: str, taken: int, refused: int) -> None:
         for scope in scopes_of(model):
             if scope in self._demands or len(self._demands) < SCOPES:
-                known = self._demands.get(scope, TokenDemand(0, 0))
-                self._demands[scope] = TokenDemand(known.taken + taken, known.refused + refused)
+                before = self._demands.get(scope, (0, 0))
+                self._demands[scope] = before[0] + taken, before[1] + refused
 
     def _portion(self, request: LeaseRequest, level: int) -> int:
         """The fewer tokens the nearer the limit, so that none lie idle while others are refused."""

@@ -16,8 +16,7 @@ from proxy.limits.lease_messages import (
     Returns,
 )
 from proxy.limits.lease_server import LeaseServer
-from proxy.limits.pool_messages import REPORT, DemandReport
-from proxy.limits.token_bucket import Rate
+from proxy.limits.pool_messages import REPORT
 from proxy.objects.rpc import RpcObjects, serves
 from proxy.objects.stateful import Stateful, read_limits
 from proxy.platform.clock import now_ms
@@ -49,7 +48,7 @@ class RateBucket(Stateful):
         self._save(self._bucket.state())
         if self._provider != "key" and now >= self._next_report:
             self._next_report = now + REPORT_MS
-            self._reporting = asyncio.ensure_future(self._report(request.rate))
+            self._reporting = asyncio.ensure_future(self._report())
         return grant
 
     @serves(GIVE_BACK)
@@ -73,30 +72,24 @@ class RateBucket(Stateful):
         """Drops the state of a bucket that is full. A squeeze ends where nobody calls."""
         now = now_ms()
         if self._next_report < now - self._forget_after_ms:
-            for scope in self._bucket.scopes():
-                self._bucket.squeeze(None, 0, now, scope)
+            self._bucket.release(now)
         self._forget_or_wait(self._bucket.idle(now))
 
     def _idle_at(self, now: int) -> int:
         return self._bucket.next_idle(now) or 0
 
-    async def _report(self, rate: Rate) -> None:
+    async def _report(self) -> None:
         """Reports the demand to the provider's pool, and takes the shares that it gives."""
-        scopes = self._bucket.scopes()
-        demands = tuple(self._demand(scope, rate) for scope in scopes)
+        reports = self._bucket.take_reports(self._user)
         try:
             async with asyncio.timeout(self._timeout):
-                allocations = await self._pools.call(REPORT, self._provider, demands)
+                allocations = await self._pools.call(REPORT, self._provider, reports)
         except Exception as error:  # the shares stay as they are until the next report
             self._next_report = now_ms() + round(REST_SECONDS * 1000)
             log("error", "pool unreachable", error=repr(error)[:500])
             return
         now = now_ms()
         self._next_report = now + min(each.next_report for each in allocations)
-        for scope, each in zip(scopes, allocations, strict=True):
-            self._bucket.squeeze(each.rate, each.closed_until, now, scope)
+        for report, each in zip(reports, allocations, strict=True):
+            self._bucket.squeeze(each.rate, each.closed_until, now, report.scope)
         self._save(self._bucket.state())
-
-    def _demand(self, scope: str, rate: Rate) -> DemandReport:
-        taken, refused = self._bucket.demand(scope)
-        return DemandReport(user=self._user, scope=scope, taken=taken, refused=refused, rate=rate)

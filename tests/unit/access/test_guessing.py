@@ -12,11 +12,11 @@ from proxy.access.keys import (
     LIST_PREFIXES,
     LOOKUP,
     REVOKE,
-    Found,
-    Issue,
+    FoundKey,
     Key,
-    Lookup,
-    Rotation,
+    KeyLookup,
+    KeyRotation,
+    NewKey,
 )
 from proxy.access.wrong_keys import BURST, PER_MINUTE
 from proxy.core.circuit import REST_SECONDS
@@ -85,7 +85,7 @@ class TestGuessing:
         assert await isolate.refusal("one more") == "too_many_failed_attempts"
         new = format_secret("production", "cd" * 32)
         key = Key(id="key_2", user="ben", created_at=0)
-        await isolate.keys.change(ISSUE, Issue(key, hash_secret(new)))
+        await isolate.keys.change(ISSUE, NewKey(key, hash_secret(new)))
         assert (await isolate.authenticate(new)).user == "ben"
         assert (await other.authenticate(new)).user == "ben"
 
@@ -130,7 +130,7 @@ class TestGuessing:
         if ended == "revoked":
             store.book.revoke("key_3", store.now)
         elif ended == "rotated":
-            store.book.rotate(Rotation("key_3", hash_secret("another"), 0), store.now)
+            store.book.rotate(KeyRotation("key_3", hash_secret("another"), 0), store.now)
         clock.time += 1
         code = {"rotated": "invalid_api_key"}.get(ended, f"{ended}_api_key")
         for _ in range(3 * BURST):
@@ -170,7 +170,7 @@ class TestGuessing:
     async def test_a_rotated_secret_ends_on_time_where_it_is_remembered(
         self, isolate: Isolate, store: Keys, clock: ManualClock
     ) -> None:
-        store.book.rotate(Rotation("key_1", hash_secret("another"), 10_000), store.now)
+        store.book.rotate(KeyRotation("key_1", hash_secret("another"), 10_000), store.now)
         assert (await isolate.authenticate(SECRET)).key_id == "key_1"
         clock.time += 10
         assert await isolate.refusal(SECRET) == "invalid_api_key"
@@ -190,8 +190,8 @@ class TestGuessing:
         assert not isinstance(caller, Principal)
         held = asyncio.Event()
 
-        async def late(_: str, __: Lookup, answer: Callable[[], Awaitable[Found]]) -> Found:
-            found = await answer()
+        async def late(_: str, __: KeyLookup, find: Callable[[], Awaitable[FoundKey]]) -> FoundKey:
+            found = await find()
             await held.wait()
             return found
 

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from proxy.access.authenticator import format_secret, hash_secret
 from proxy.access.key_cache import KNOWN_SECONDS, UNKNOWN_SECONDS
-from proxy.access.keys import LOOKUP, Key, Rotation
+from proxy.access.keys import LOOKUP, Key, KeyRotation
 from proxy.core.errors import AuthenticationFailed, InternalError
 from proxy.core.principal import Budget, Limits, ModelGrant, Principal
 from tests.unit.access.making import HERE, KEY, SECRET, Isolate
@@ -76,7 +76,7 @@ class TestIssuedKeys:
         self, isolate: Isolate, store: Keys, clock: ManualClock, overlap: int
     ) -> None:
         new = format_secret("production", "01" * 32)
-        store.book.rotate(Rotation("key_1", hash_secret(new), overlap * 1000), store.now)
+        store.book.rotate(KeyRotation("key_1", hash_secret(new), overlap * 1000), store.now)
         assert (await isolate.authenticate(new)).key_id == "key_1"
         if overlap:
             assert (await isolate.authenticate(SECRET)).key_id == "key_1"

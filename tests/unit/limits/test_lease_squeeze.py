@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from proxy.limits.lease_messages import MARGIN, SHORT_TERM, LeaseRequest, Squeeze
 from proxy.limits.lease_server import SCOPES, LeaseServer
+from proxy.limits.pool_messages import DemandReport
 from proxy.limits.token_bucket import Rate
 from tests.unit.limits.lease_server import HOUR, SECONDLY, STEPS, Server
 
@@ -142,13 +143,33 @@ def test_demand_is_counted_once(server: Server) -> None:
     server.grant(need=5)
     server.grant(need=2)
     server.grant(model="other")
-    assert server.bucket.scopes() == ("", "m", "other")
-    assert server.bucket.demand() == (10, 5)
-    assert server.bucket.demand() == (0, 0)
-    assert (server.bucket.demand("m"), server.bucket.demand("other")) == ((9, 5), (1, 0))
+    rate = server.rate
+    assert server.bucket.take_reports("ann") == tuple(
+        DemandReport(user="ann", scope=scope, taken=taken, refused=refused, rate=rate)
+        for scope, taken, refused in (("", 10, 5), ("m", 9, 5), ("other", 1, 0))
+    )
     server.bucket.squeeze(None, server.now + 1, server.now, "one more")
-    assert server.bucket.scopes() == ("", "one more")
+    assert server.bucket.take_reports("ann") == tuple(
+        DemandReport(user="ann", scope=scope, taken=0, refused=0, rate=rate)
+        for scope in ("", "one more")
+    )
+    server.bucket.release(server.now)
     for number in range(2 * SCOPES):
         server.grant(model=f"{number}")
-    assert len(server.bucket.scopes()) <= SCOPES + 1
-    assert server.bucket.demand() == (0, 2 * SCOPES)
+    reports = server.bucket.take_reports("ann")
+    assert len(reports) <= SCOPES + 1
+    assert (reports[0].scope, reports[0].taken, reports[0].refused) == ("", 0, 2 * SCOPES)
+
+
+def test_an_unused_bucket_has_nothing_to_report(server: Server) -> None:
+    server.bucket.squeeze(Rate(1, 1), 0, server.now, "m")
+    assert server.bucket.take_reports("ann") == ()
+
+
+def test_all_squeezes_end_at_once(server: Server) -> None:
+    server.grant()
+    for scope in ("", "m"):
+        server.bucket.squeeze(Rate(2, 60), server.now + HOUR, server.now, scope)
+    server.bucket.release(server.now)
+    shown = server.bucket.show(server.now)
+    assert (shown.squeezed, shown.closed_until, shown.scopes) == (None, 0, {})

@@ -1,0 +1,121 @@
+"""The book of issued keys, which their object keeps in its database.
+
+A secret is made where it is issued and never stored: the book knows its SHA-256 only.
+"""
+
+import msgspec
+from msgspec import structs
+
+from proxy.access.keys import PREFIX, FoundKey, Key, KeyPage, KeyRange, KeyRotation
+from proxy.access.wrong_keys import WrongKeys
+from proxy.core.ports import SQL
+
+_KEY = msgspec.json.Decoder(Key)
+_REVOKED, _EXPIRES = (f"json_extract(body, '$.{name}')" for name in ("revoked_at", "expires_at"))
+
+
+class KeyBook:
+    """All issued keys of a deployment. A secret with an `until` of 0 opens its key without end."""
+
+    def __init__(self, sql: SQL) -> None:
+        self._sql = sql
+        self._wrong_keys = WrongKeys()
+        sql("CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, body TEXT) STRICT")
+        sql(
+            "CREATE TABLE IF NOT EXISTS secrets"
+            " (digest TEXT PRIMARY KEY, key_id TEXT, until INTEGER) STRICT"
+        )
+
+    def lookup(self, digest: str, address: str, now: int) -> FoundKey:
+        """The key of a secret. A secret that never was counts against the address; that of a key
+        that was revoked or rotated is no guess."""
+        rows = self._sql("SELECT key_id, until FROM secrets WHERE digest = ?", digest)
+        if not rows:
+            self._wrong_keys.record(address, now)
+            return FoundKey(blocked_ms=self._wrong_keys.blocked_ms(address, now))
+        key_id, until = rows[0]
+        if 0 < until <= now:
+            return FoundKey()
+        key = self.get(key_id)
+        ends = [end for end in (until, key.expires_at if key else None) if end]
+        return FoundKey(key=key, until=min(ends, default=None))
+
+    def issue(self, key: Key, digest: str) -> None:
+        """Keeps a new key."""
+        self._put(key)
+        self._add_secret(digest, key.id)
+
+    def page(self, wanted: KeyRange) -> KeyPage:
+        """The keys that follow a position, revoked ones too."""
+        rows = self._sql(
+            "SELECT rowid, body FROM keys WHERE rowid > ? ORDER BY rowid LIMIT ?",
+            wanted.after,
+            wanted.limit + 1,
+        )
+        keys = [_KEY.decode(body) for _, body in rows[: wanted.limit]]
+        return KeyPage(keys, rows[wanted.limit - 1][0] if len(rows) > wanted.limit else None)
+
+    def get(self, key_id: str) -> Key | None:
+        """A key by its id."""
+        rows = self._sql("SELECT body FROM keys WHERE id = ?", key_id)
+        return _KEY.decode(rows[0][0]) if rows else None
+
+    def prefixes(self) -> str:
+        """The first PREFIX characters of all digests, a comma before each: what begins with none
+        of them opens nothing."""
+        [[listed]] = self._sql(
+            "SELECT coalesce(group_concat(',' || substr(digest, 1, ?), ''), '') FROM secrets",
+            PREFIX,
+        )
+        return str(listed)
+
+    def next_prune(self, retention: int) -> int | None:
+        """When there is something to prune; None: never. retention: milliseconds for which what
+        has ended is kept."""
+        [[end]] = self._sql(
+            f"SELECT min(at) FROM (SELECT {_REVOKED} AS at FROM keys UNION ALL"
+            f" SELECT {_EXPIRES} FROM keys UNION ALL SELECT until FROM secrets WHERE until > 0)"
+        )
+        return None if end is None else int(end) + retention
+
+    def prune(self, retention: int, now: int) -> None:
+        """Deletes what ended `retention` milliseconds ago."""
+        until = now - retention
+        self._sql(f"DELETE FROM keys WHERE {_REVOKED} <= ?1 OR {_EXPIRES} <= ?1", until)
+        self._sql(
+            "DELETE FROM secrets WHERE (until > 0 AND until <= ?)"
+            " OR key_id NOT IN (SELECT id FROM keys)",
+            until,
+        )
+
+    def revoke(self, key_id: str, now: int) -> Key | None:
+        """Ends a key; None: there is none."""
+        key = self.get(key_id)
+        if key and key.revoked_at is None:
+            key = structs.replace(key, revoked_at=now)
+            self._put(key)
+        return key
+
+    def rotate(self, rotation: KeyRotation, now: int) -> Key | None:
+        """Gives a key another secret; None: there is none that is still taken."""
+        key = self.get(rotation.key_id)
+        if key is None or key.why_not(now):
+            return None
+        self._sql(
+            "UPDATE secrets SET until = ?2 WHERE key_id = ?1 AND (until = 0 OR until > ?2)",
+            key.id,
+            now + rotation.overlap_ms,
+        )
+        self._add_secret(rotation.digest, key.id)
+        return key
+
+    def _put(self, key: Key) -> None:
+        self._sql(
+            "INSERT INTO keys (id, body) VALUES (?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+            key.id,
+            msgspec.json.encode(key).decode(),
+        )
+
+    def _add_secret(self, digest: str, key_id: str) -> None:
+        self._sql("INSERT INTO secrets (digest, key_id, until) VALUES (?, ?, 0)", digest, key_id)
