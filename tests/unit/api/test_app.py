@@ -508,7 +508,7 @@ def lines_of(ports: Ports) -> list[Any]:
 async def test_a_response_that_cannot_be_built_is_an_error_like_any_other(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.serving.accounting.encoded", lambda text: "a\r\nb")
+    monkeypatch.setattr("proxy.serving.accounting.encode_value", lambda text: "a\r\nb")
     app, outside = made(lambda _: whole("Hi!"))
     body = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}
     response = await ask(app, request("POST", path, body))
