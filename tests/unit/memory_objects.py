@@ -204,8 +204,8 @@ def _board(clock: Clock) -> Namespace[_State]:
 def _statistics(clock: Clock) -> Namespace[Shard]:
     statistics = Namespace(clock, lambda _: Shard(PlatformSQL()))
     statistics.serve(ADD, Shard.add)
-    statistics.serve(FIGURES, lambda shard, query, _: shard.figures(query))
-    statistics.serve(REQUESTS, lambda shard, query, _: shard.requests(query))
+    statistics.serve(FIGURES, lambda shard, query, _: shard.read_sums(query))
+    statistics.serve(REQUESTS, lambda shard, query, _: shard.read_page(query))
     statistics.serve(PRUNE, lambda shard, _, now: shard.prune(now))
     return statistics
 

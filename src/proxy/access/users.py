@@ -5,7 +5,7 @@ import unicodedata
 from proxy.core.errors import InvalidRequest
 
 OTHER = "(other)"
-"""The user that stands for many in the figures (analytics.record.names)."""
+"""The user that stands for many in the figures (analytics.store.names)."""
 OWN = frozenset({"admin", "default", "anonymous", OTHER})
 """Users that the proxy itself names: those of the deployment's own keys and of an open one, and
 the one that stands for many."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from proxy.access.authenticator import read_authorization, require_admin
-from proxy.analytics.record.trace import begin
+from proxy.analytics.record.trace import begin_trace
 from proxy.api import absent
 from proxy.api.cors import answer_preflight, cors_headers
 from proxy.api.routes import Path, Reaction, find_path
@@ -59,7 +59,7 @@ class App:
 
     def _trace(self, context: RequestContext) -> None:
         """Makes the request part of the caller's trace, or of one that begins with it."""
-        found = begin(context.request.headers, self.services.ports.random)
+        found = begin_trace(context.request.headers, self.services.ports.random)
         recorded = self.services.exporter is not None
         if recorded or found.parent:
             context.join_trace(found, recorded=recorded)

@@ -3,7 +3,7 @@
 from msgspec import structs
 
 from proxy.analytics.record.request_record import BATCH
-from proxy.analytics.record.trace import begin
+from proxy.analytics.record.trace import begin_trace
 from proxy.api.body import read_body
 from proxy.api.services import Services
 from proxy.batch.answer import answer_batch, answer_chunk
@@ -27,7 +27,7 @@ async def run_chunk(services: Services, data: bytes, defer: Defer, write: Write)
     context.admit(chunk.principal)
     context.hold = services.memory.open()
     context.hold.keep(len(data))
-    found = begin(chunk.headers, ports.random)
+    found = begin_trace(chunk.headers, ports.random)
     if found.parent:  # the batch's own span, which the batch itself records
         span = structs.replace(found, span=found.parent)
         context.join_trace(span, recorded=services.exporter is not None)

@@ -25,7 +25,7 @@ def show_health(services: Services, context: RequestContext) -> Response:
 
 async def show_providers(services: Services, context: RequestContext) -> Response:
     """GET /health/providers: each provider's state and last check."""
-    checks = await services.observatory.last_checks()
+    checks = await services.board.read_checks()
     await services.watch.start(context.request.defer)
     report = services.selection.deployment.report(checks, services.watch.views())
     return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode({"providers": report}))

@@ -21,7 +21,6 @@ from proxy.access.keys import (
 )
 from proxy.access.users import check_user
 from proxy.analytics.query import parameters
-from proxy.analytics.query.pages import cursor_of, limit_of, positions_of
 from proxy.api.body import read_body
 from proxy.api.services import Services
 from proxy.core.errors import NotFound
@@ -129,11 +128,11 @@ async def list_keys(services: Services, context: RequestContext) -> Response:
     InvalidRequest."""
     query, ring = context.request.query, services.ring
     parameters.check_names(query, ("limit", "cursor"))
-    limit = limit_of(query.get("limit", PAGE))
+    limit = parameters.read_limit(query.get("limit", PAGE))
     cursor = query.get("cursor")
-    after = 0 if cursor is None else positions_of(cursor, 1)[0]
+    after = 0 if cursor is None else parameters.read_cursor(cursor, 1)[0]
     page = await ring.call(LIST_KEYS, KeyRange(after, limit))
-    following = None if page.next is None else cursor_of([page.next])
+    following = None if page.next is None else parameters.encode_cursor([page.next])
     return _respond(_ViewPage(tuple(map(_view_of, page.keys)), following))
 
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from proxy import __version__
 from proxy.access.authenticator import Authenticator
 from proxy.access.key_cache import KeyCache
-from proxy.analytics.record.exporter import exporter
+from proxy.analytics.query.reader import StatisticsReader
+from proxy.analytics.record.exporter import Exporter
 from proxy.analytics.record.recorder import Recorder
-from proxy.api.analytics import Observatory
 from proxy.batch.capacity import Capacity
 from proxy.batch.run import BatchServices
 from proxy.cache.answers import AnswerCache
@@ -19,6 +19,7 @@ from proxy.core.ports import BlobStore, Ports
 from proxy.core.settings import CacheSettings, read_settings
 from proxy.limits.limiter import Limiter
 from proxy.providers.catalog import Catalog
+from proxy.routing.board_reader import BoardReader
 from proxy.routing.manager import Manager
 from proxy.routing.market import CatalogMarket
 from proxy.routing.selection import Selection
@@ -42,27 +43,15 @@ class Services:
         self.began = ports.clock.now()
         self.catalog = Catalog.load()
         self.settings = settings = read_settings(env, self.catalog.providers)
-        analytics, server = settings.analytics, settings.server
-        self.exporter = exporter(
-            settings.traces,
-            {
-                "service.version": __version__,
-                "deployment.environment.name": settings.access.environment,
-            },
-            ports.upstream,
-            ports.clock,
-            ports.random,
-            ports.log,
-        )
-        self.recorder = Recorder(
-            ports.objects if analytics.enabled else None,
-            analytics.shards,
-            ports.points if analytics.enabled else None,
-            self.exporter,
-            ports.clock,
-            ports.random,
-            ports.log,
-        )
+        server = settings.server
+        resource = {
+            "service.version": __version__,
+            "deployment.environment.name": settings.access.environment,
+        }
+        traces = settings.traces
+        self.exporter = Exporter(traces, resource, ports) if traces.endpoint else None
+        self.recorder = Recorder(settings.analytics, ports, self.exporter)
+        self.reader = StatisticsReader(settings.analytics, ports, self.recorder)
         self.closer = Closer(
             self.recorder, ports.log, log_prompts=server.log_prompts, profile=server.profile
         )
@@ -74,8 +63,8 @@ class Services:
         self.watch = Watch(settings.routing, ports.objects, ports.clock, ports.random, ports.log)
         self.manager = Manager(settings.routing, self.selection, self.watch, ports)
         self.cache = build_cache(settings.cache, ports)
-        market = CatalogMarket(self.catalog, self.selection.deployment.configured)
-        self.observatory = Observatory(settings, ports, self.recorder, market)
+        self.market = CatalogMarket(self.catalog, self.selection.deployment.configured)
+        self.board = BoardReader(ports.objects, ports.clock, ports.log)
         tasks = TaskMaker(
             self.selection,
             self.limiter,

@@ -13,7 +13,7 @@ async def maintain(services: Services) -> None:
     """Does all of the work, also where a part of it fails; the first failure is raised then."""
     work = [_prune_cache(services), _check_providers(services)]
     if services.settings.analytics.enabled:
-        work.append(services.observatory.prune())
+        work.append(services.reader.prune())
     for result in await asyncio.gather(*work, return_exceptions=True):
         if isinstance(result, BaseException):
             raise result

@@ -5,9 +5,7 @@ from typing import Any
 
 from workers import DurableObject
 
-from proxy.analytics.store.figures import Flush, Query, Sums
-from proxy.analytics.store.request_log import Page
-from proxy.analytics.store.request_log import Query as LogQuery
+from proxy.analytics.store.messages import Flush, LogPage, LogQuery, Sums, SumsQuery
 from proxy.analytics.store.shard import ADD, FIGURES, PRUNE, REQUESTS, Shard
 from proxy.objects.rpc import serves
 from proxy.platform.clock import now_ms
@@ -25,18 +23,18 @@ class Analytics(DurableObject):
 
     @serves(ADD)
     def add(self, flush: Flush) -> None:
-        """Counts an isolate's events."""
+        """Counts an isolate's requests."""
         self._storage.transactionSync(partial(self._shard.add, flush, now_ms()))
 
     @serves(FIGURES)
-    def figures(self, query: Query) -> Sums:
+    def figures(self, query: SumsQuery) -> Sums:
         """Sums of the roll-ups."""
-        return self._shard.figures(query)
+        return self._shard.read_sums(query)
 
     @serves(REQUESTS)
-    def requests(self, query: LogQuery) -> Page:
+    def requests(self, query: LogQuery) -> LogPage:
         """A page of the request log."""
-        return self._shard.requests(query)
+        return self._shard.read_page(query)
 
     @serves(PRUNE)
     def prune(self, _: None) -> None:

@@ -14,13 +14,9 @@ class CatalogMarket:
         self._catalog = catalog
         self._configured = configured
 
-    def price(
-        self, provider: str, model: str, *, input: int, output: int, cached: int, reasoning: int
-    ) -> int | None:
-        """What tokens cost, in nano-dollars; None where it is not known. Cached are part of the
-        input tokens, reasoning part of the output tokens."""
+    def price(self, provider: str, model: str, usage: Usage) -> int | None:
+        """What tokens cost, in nano-dollars; None where it is not known."""
         listed = self._catalog.find(provider, model)
-        usage = Usage(input=input, output=output, cached=cached, reasoning=reasoning)
         return listed.prices.cost(usage).nano_usd if listed else None
 
     def alternatives(self, provider: str, model: str) -> Sequence[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """The one end of a request: its memory is given back and its record is handed on."""
 
-from proxy.analytics.record.log_line import level, line
+from proxy.analytics.record.log_line import build_line, choose_level
 from proxy.analytics.record.recorder import Recorder
 from proxy.analytics.record.request_record import without_quotes
 from proxy.core.ports import Log
@@ -46,7 +46,7 @@ class Closer:
         if self._recorder:
             self._recorder.record(record, context.request.defer, counted=context.is_counted)
         else:
-            self._log(level(record), "request", line(record))
+            self._log(choose_level(record), "request", build_line(record))
         if self._profile:
             context.end_stage("answer")
             spent = {stage: round(s * 1000, 3) for stage, s in context.stages.items()}

@@ -78,7 +78,7 @@ class RequestContext:
         record.trace, record.parent = trace.id, trace.parent
         record.span = trace.span if recorded and trace.sampled else ""
         parent = trace if recorded else structs.replace(trace, span=trace.parent)
-        self.upstream_headers = parent.headers()
+        self.upstream_headers = parent.render_headers()
 
     def end_stage(self, stage: str) -> None:
         """Ends a part of the way: it began where the part before ended."""

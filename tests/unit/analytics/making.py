@@ -1,4 +1,4 @@
-"""Events and flushes for the tests, and what is asked of shards."""
+"""Records and flushes for the tests, and what shards answer."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from proxy.analytics.query import report
+from proxy.analytics.query.report import merge_sums
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store.figures import Flush, Query, Sums
+from proxy.analytics.store.messages import Flush, Sums, SumsQuery
 from proxy.analytics.store.shard import Shard
 from proxy.core.chat import Attempt
 
@@ -17,7 +17,7 @@ NOW = 1_764_104_460
 NOW_MS = NOW * 1000
 
 
-def event(**fields: Any) -> RequestRecord:
+def make_record(**fields: Any) -> RequestRecord:
     given: dict[str, Any] = {
         "at": NOW_MS,
         "id": "req_1",
@@ -28,13 +28,13 @@ def event(**fields: Any) -> RequestRecord:
     return RequestRecord(**(given | fields))
 
 
-def flush(isolate: str, number: int, *events: RequestRecord, lost: int = 0) -> Flush:
-    encoded = Raw(msgspec.json.encode(events))
-    return Flush(isolate=isolate, number=number, events=encoded, lost=lost)
+def make_flush(isolate: str, number: int, *records: RequestRecord, lost: int = 0) -> Flush:
+    encoded = Raw(msgspec.json.encode(records))
+    return Flush(isolate=isolate, number=number, records=encoded, lost=lost)
 
 
-def ask(query: Query, *shards: Shard) -> Sums:
-    return report.merge(query, (shard.figures(query) for shard in shards))
+def read_sums(query: SumsQuery, *shards: Shard) -> Sums:
+    return merge_sums(query, (shard.read_sums(query) for shard in shards))
 
 
 attempts = st.builds(
@@ -44,7 +44,7 @@ attempts = st.builds(
     outcome=st.sampled_from(["ok", "timeout", "unavailable"]),
     ms=st.integers(0, 1000),
 )
-events = st.builds(
+records = st.builds(
     RequestRecord,
     # A day and its eve, so that rows of all spans differ.
     at=st.integers(NOW_MS - 30 * 3_600_000, NOW_MS + 3_600_000),

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from proxy.analytics.insights.model import Opening, Pair, Seen
+from proxy.analytics.insights.model import OpenedBreaker, Pair, Window
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store.figures import Group
+from proxy.analytics.store.messages import GroupKey, SumsGroup
 from proxy.analytics.store.totals import Totals
-from proxy.core.chat import Attempt
+from proxy.core.chat import Attempt, Usage
 
 NOW = 1_764_100_000_000
 DAY = 86_400
@@ -30,14 +30,31 @@ class Prices:
     def __init__(self, **prices: tuple[int, int] | None) -> None:
         self.prices = prices
 
-    def price(
-        self, provider: str, model: str, *, input: int, output: int, cached: int, reasoning: int
-    ) -> int | None:
-        price = self.prices.get(provider, PRICE)
-        return price and (input - cached) * price[0] + cached * price[0] // 4 + output * price[1]
+    def price(self, provider: str, model: str, usage: Usage) -> int | None:
+        price, cached = self.prices.get(provider, PRICE), usage.cached or 0
+        if price is None:
+            return None
+        return (usage.input - cached) * price[0] + cached * price[0] // 4 + usage.output * price[1]
 
     def alternatives(self, provider: str, model: str) -> Sequence[Pair]:
         return [pair for pair in (A, B, C) if pair != (provider, model)]
+
+
+def group_records(records: Sequence[RequestRecord]) -> list[SumsGroup]:
+    sums: defaultdict[tuple[str, str, str, str, int], Totals] = defaultdict(Totals)
+    for r in records:
+        sums[r.provider, r.model, r.user, r.endpoint, r.status].count([r])
+    groups = []
+    for (provider, model, user, endpoint, status), totals in sums.items():
+        key: GroupKey = {
+            "provider": provider,
+            "model": model,
+            "user": user,
+            "endpoint": endpoint,
+            "status": status,
+        }
+        groups.append(SumsGroup(key=key, totals=totals))
+    return groups
 
 
 @dataclass
@@ -63,9 +80,9 @@ class Traffic:
     invalid: Callable[[str], float] = lambda user: 0.01
     limited: Callable[[str], float] = lambda user: 0.0
     returns: float = 0.0
-    """The share of questions that were asked before,"""
+    """The share of questions that come again,"""
     ages: tuple[float, float] = (1.5, 5.0)
-    """so many hours before."""
+    """so many hours later."""
     tokens: Callable[[Pair], float] = lambda pair: 1.0
 
     def __post_init__(self) -> None:
@@ -74,23 +91,21 @@ class Traffic:
         self.recent: dict[tuple[str, Pair], RequestRecord] = {}
         self.old: list[RequestRecord] = []
         self.returned: list[RequestRecord] = []
-        self.events = [self._event(number, when) for number, when in enumerate(self._moments())]
+        self.records = [self._make(number, when) for number, when in enumerate(self._moments())]
 
     @property
-    def groups(self) -> list[Group]:
-        sums: defaultdict[tuple[Any, ...], Totals] = defaultdict(Totals)
-        for e in self.events:
-            sums[e.provider, e.model, e.user, e.endpoint, e.status].count([e])
-        names = ("provider", "model", "user", "endpoint", "status")
-        return [Group(key=dict(zip(names, k, strict=True)), totals=t) for k, t in sums.items()]
+    def groups(self) -> list[SumsGroup]:
+        return group_records(self.records)
 
-    def seen(self, past: "Traffic | None" = None, openings: Sequence[Opening] = ()) -> Seen:
-        return Seen(
+    def window(
+        self, past: "Traffic | None" = None, openings: Sequence[OpenedBreaker] = ()
+    ) -> Window:
+        return Window(
             now=NOW,
-            window=self.seconds,
+            seconds=self.seconds,
             groups=self.groups,
             past=past.groups if past else (),
-            events=self.events,
+            records=self.records,
             ttl=TTL,
             market=self.prices,
             openings=openings,
@@ -105,14 +120,19 @@ class Traffic:
 
         return sorted(moment() for _ in range(self.requests))
 
-    def _event(self, number: int, when: float) -> RequestRecord:
+    def _make(self, number: int, when: float) -> RequestRecord:
         random = self.random
         if number % self.sessions == 0:
             self.user = random.choices(list(self.users), list(self.users.values()))[0]
         user = self.user
         pair = random.choices(list(self.models), list(self.models.values()))[0]
         at = NOW - round((1 - when) * self.seconds * 1000)
-        common = {"at": at, "id": f"{number:06}", "endpoint": "/v1/chat", "user": user}
+        common: dict[str, Any] = {
+            "at": at,
+            "id": f"{number:06}",
+            "endpoint": "/v1/chat",
+            "user": user,
+        }
         chance = random.random()
         if chance < self.limited(user):
             return RequestRecord(
@@ -128,24 +148,24 @@ class Traffic:
             return self._hit(recent, common)
         back = self._back(user, at)
         prompt = back.cache_key if back else f"{number:016x}"
-        event = self._answered(pair, when, prompt, common)
+        record = self._answered(pair, when, prompt, common)
         if back:
-            self.returned.append(event)
-        elif not event.failed:
-            self.recent[user, (event.provider, event.model)] = event
-            self.old.append(event)
-        return event
+            self.returned.append(record)
+        elif not record.has_failed:
+            self.recent[user, (record.provider, record.model)] = record
+            self.old.append(record)
+        return record
 
     def _back(self, user: str, at: int) -> RequestRecord | None:
         if not self.returns or self.random.random() >= self.returns:
             return None
         least, most = (hours * 3_600_000 for hours in self.ages)
-        for event in self.old:
-            if event.user == user and least < at - event.at < most:
-                self.old.remove(event)
-                if self.recent.get((user, (event.provider, event.model))) is event:
+        for record in self.old:
+            if record.user == user and least < at - record.at < most:
+                self.old.remove(record)
+                if self.recent.get((user, (record.provider, record.model))) is record:
                     continue
-                return event
+                return record
         return None
 
     def _hit(self, of: RequestRecord, common: dict[str, Any]) -> RequestRecord:
@@ -162,21 +182,20 @@ class Traffic:
         attempts: list[Attempt] = []
         stream = random.random() < 0.5
         others = [other for other in self.models if other != pair]
-        for one in (pair, *others[: self.fallback]):
-            median = (400 if stream else 1500) * self.slow(one, when)
+        for tried in (pair, *others[: self.fallback]):
+            median = (400 if stream else 1500) * self.slow(tried, when)
             ms = max(1, round(median * random.lognormvariate(0, 0.5)))
-            failed = random.random() < self.faults(one, when)
+            failed = random.random() < self.faults(tried, when)
             outcome = self.fault if failed else "ok"
-            attempts.append(Attempt(provider=one[0], model=one[1], outcome=outcome, ms=ms))
+            attempts.append(Attempt(provider=tried[0], model=tried[1], outcome=outcome, ms=ms))
             if failed:
                 continue
-            tokens_in = round(300 * self.tokens(one) * random.lognormvariate(0, 0.3))
-            tokens_out = round(200 * self.tokens(one) * random.lognormvariate(0, 0.3))
-            cost = self.prices.price(
-                *one, input=tokens_in, output=tokens_out, cached=0, reasoning=0
-            )
+            tokens_in = round(300 * self.tokens(tried) * random.lognormvariate(0, 0.3))
+            tokens_out = round(200 * self.tokens(tried) * random.lognormvariate(0, 0.3))
+            usage = Usage(input=tokens_in, output=tokens_out)
+            cost = self.prices.price(*tried, usage)
             return RequestRecord(
-                status=200, ms=ms, provider=one[0], model=one[1], attempts=tuple(attempts),
+                status=200, ms=ms, provider=tried[0], model=tried[1], attempts=tuple(attempts),
                 cache_status="miss", stream=stream, ended="ok" if stream else "", cache_key=prompt,
                 first_ms=ms if stream else None, input=tokens_in, output=tokens_out, cost=cost,
                 cost_origin="computed", **common,

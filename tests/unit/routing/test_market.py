@@ -2,6 +2,7 @@
 
 import pytest
 
+from proxy.core.chat import Usage
 from proxy.providers.catalog import Catalog
 from proxy.routing.market import CatalogMarket
 
@@ -20,18 +21,18 @@ def tier(provider: str, name: str) -> str:
 def test_a_price_is_the_catalogues() -> None:
     id_ = tier("openai", "fast")
     listed = CATALOG.models["openai", id_]
-    price = MARKET.price("openai", id_, input=MILLION, output=MILLION, cached=0, reasoning=0)
+    price = MARKET.price("openai", id_, Usage(input=MILLION, output=MILLION))
     assert listed.input is not None
     assert listed.output is not None
     assert price == round((listed.input + listed.output) * 1e9)
-    cached = MARKET.price("openai", id_, input=MILLION, output=0, cached=MILLION, reasoning=0)
+    cached = MARKET.price("openai", id_, Usage(input=MILLION, cached=MILLION))
     assert cached is not None
     assert cached < listed.input * 1e9
 
 
 @pytest.mark.parametrize("pair", [("openai", "of-tomorrow"), ("nobody", "gpt-4o")])
 def test_what_is_not_listed_has_neither_price_nor_alternative(pair: tuple[str, str]) -> None:
-    assert MARKET.price(*pair, input=1, output=1, cached=0, reasoning=0) is None
+    assert MARKET.price(*pair, Usage(input=1, output=1)) is None
     assert MARKET.alternatives(*pair) == ()
 
 
@@ -51,8 +52,8 @@ def test_an_embeddings_alternative_is_the_same_model_elsewhere() -> None:
 
 def test_a_snapshot_costs_what_its_model_costs() -> None:
     market = CatalogMarket(CATALOG, ["openai"])
-    tokens = {"input": 1000, "output": 1000, "cached": 0, "reasoning": 0}
-    dated = market.price("openai", "gpt-4o-2024-08-06", **tokens)
+    usage = Usage(input=1000, output=1000)
+    dated = market.price("openai", "gpt-4o-2024-08-06", usage)
     assert dated is not None
-    assert dated == market.price("openai", "gpt-4o", **tokens)
-    assert market.price("openai", "gpt-none-2024-08-06", **tokens) is None
+    assert dated == market.price("openai", "gpt-4o", usage)
+    assert market.price("openai", "gpt-none-2024-08-06", usage) is None

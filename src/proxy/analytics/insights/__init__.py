@@ -1,7 +1,8 @@
-"""Conclusions from what was seen, each with its evidence: docs/insights.md says how each is drawn.
+"""Conclusions from the records of requests, each with its evidence: docs/insights.md says how each
+is drawn.
 
 Promises: a pure function of what it is given, in whatever order that is; nothing is claimed below
-its minimum sample; and what is inferred holds all together with the level that it tells, however
+its minimum sample; and what is inferred holds all together with the level that it claims, however
 many comparisons were made (Bonferroni's correction over all of a report).
 """
 
@@ -9,11 +10,11 @@ import msgspec
 from msgspec import Struct, structs
 
 from proxy.analytics.insights import breakers, cache, cost, errors, providers, users
-from proxy.analytics.insights.model import Insight, Kind, Seen, Severity
-from proxy.analytics.insights.sampling import Log
+from proxy.analytics.insights.model import Insight, Kind, Severity, Window
+from proxy.analytics.insights.sampling import Timeline
 
 LEVELS = (0.95, 0.99, 0.999)
-"""What is claimed holds at the first; the greatest at which it does is told."""
+"""What is claimed holds at the first; an insight has the greatest at which it does."""
 SEVERITIES: tuple[Severity, ...] = ("warning", "notice", "info")
 KINDS: tuple[Kind, ...] = ("breaker", "error", "provider", "user", "cost", "cache")
 """Their order in a report, among those as severe."""
@@ -26,7 +27,7 @@ class Sample(Struct, frozen=True):
     logged: int
 
 
-class Report(Struct, frozen=True):
+class InsightReport(Struct, frozen=True):
     """The answer of /analytics/insights."""
 
     window: str
@@ -34,37 +35,37 @@ class Report(Struct, frozen=True):
     insights: list[Insight]
 
 
-def insights(seen: Seen) -> list[Insight]:
+def find_insights(window: Window) -> list[Insight]:
     """The conclusions, the most important first."""
-    log = Log(seen.events)
+    timeline = Timeline(window.records)
     rooms = (errors, providers, users, cache)
-    families = [family for room in rooms for family in room.families(seen, log)]
+    families = [family for room in rooms for family in room.build_families(window, timeline)]
     comparisons = max(1, sum(family.comparisons for family in families))
     found: dict[str, Insight] = {}
     for level in LEVELS:
         error = (1 - level) / comparisons
-        claims = {one.id: one for family in families for one in family.claims(error)}
+        claims = {claim.id: claim for family in families for claim in family.claims(error)}
         if level == LEVELS[0]:
             found = claims
         for id_ in claims.keys() & found.keys():
             found[id_] = structs.replace(found[id_], confidence=level)
     counted = (
-        breakers.history(seen)
-        + users.shares(seen)
-        + cost.elsewhere(seen)
-        + cache.longer_ttl(seen, log)
+        breakers.review_openings(window)
+        + users.find_shares(window)
+        + cost.compare_prices(window)
+        + cache.suggest_ttl(window, timeline)
     )
     return sorted([*found.values(), *counted], key=_rank)
 
 
-def render(seen: Seen, found: list[Insight], window: str) -> bytes:
-    """The body of the answer. window: as it was asked for."""
-    requests = sum(group.totals.requests for group in seen.groups)
-    return msgspec.json.encode(
-        Report(window, Sample(requests, len(Log(seen.events).events)), found)
-    )
+def render_insights(window: Window, insights: list[Insight], text: str) -> bytes:
+    """The body of the answer. text: the window as the caller wrote it."""
+    requests = sum(group.totals.requests for group in window.groups)
+    sample = Sample(requests, len(Timeline(window.records).records))
+    return msgspec.json.encode(InsightReport(text, sample, insights))
 
 
-def _rank(one: Insight) -> tuple[int, int, float, str]:
-    amount = abs(one.amount.value) if one.amount else 0.0
-    return SEVERITIES.index(one.severity), KINDS.index(one.kind), -amount, one.id
+def _rank(insight: Insight) -> tuple[int, int, float, str]:
+    amount = abs(insight.amount.value) if insight.amount else 0.0
+    severity, kind = SEVERITIES.index(insight.severity), KINDS.index(insight.kind)
+    return severity, kind, -amount, insight.id

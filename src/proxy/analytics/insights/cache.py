@@ -1,6 +1,7 @@
 """The cache: whose hit rate is unlike the others', and what a longer TTL would have brought."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import partial
 from typing import Literal
 
@@ -10,17 +11,25 @@ from proxy.analytics.insights.model import (
     Amount,
     Family,
     Insight,
-    Seen,
-    duration,
-    percent,
-    usd,
+    Window,
+    model_of,
+    sum_groups,
+    user_of,
 )
-from proxy.analytics.insights.sampling import Log, Odd, Tally, odd_ones, spread
+from proxy.analytics.insights.sampling import (
+    Comparison,
+    Mark,
+    Tally,
+    Timeline,
+    build_tallies,
+    find_outliers,
+)
+from proxy.analytics.insights.words import format_duration, format_percent
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store.figures import Group
+from proxy.core.money import format_dollars, to_dollars
 
 LOOKED_UP = 200
-"""Answers, hits and misses, below which no hit rate is told."""
+"""Answers, hits and misses, below which no hit rate is compared."""
 LEAST_RATE = 0.1
 """How much a hit rate must differ from that of the rest."""
 EXTRA_HITS = 30
@@ -31,146 +40,129 @@ TTLS = (6 * 3600, 86400, 7 * 86400, 30 * 86400)
 MOST = 0.8
 """The share of the most that can be had, with which a shorter TTL is preferred."""
 
-Dimension = Literal["model", "user"]
+Grouping = Literal["model", "user"]
 
 
-def families(seen: Seen, log: Log) -> list[Family]:
+def build_families(window: Window, timeline: Timeline) -> list[Family]:
     """The hit rates by model and by user."""
+    groupings: tuple[Grouping, ...] = ("model", "user")
     found = []
-    for dimension in ("model", "user"):
-        tallies = _tallies(seen, log, dimension)
-        found.append(Family(len(tallies), partial(_odd_rates, tallies, dimension)))
+    for grouping in groupings:
+        tallies = _tally_hits(window, timeline, grouping)
+        found.append(Family(len(tallies), partial(_compare_rates, tallies, grouping)))
     return found
 
 
-def _tallies(seen: Seen, log: Log, dimension: Dimension) -> dict[str, Tally]:
-    """Hits of all answers that were looked up."""
-    hits: Counter[str] = Counter()
-    looked_up: Counter[str] = Counter()
-    for group in seen.groups:
-        if name := _name(group, dimension):
-            hits[name] += group.totals.hits
-            looked_up[name] += group.totals.hits + group.totals.misses
-    marks: defaultdict[str, list[tuple[int, bool]]] = defaultdict(list)
-    for event in log.events:
-        if event.model and event.cache_status in ("hit", "miss"):
-            name = event.user if dimension == "user" else f"{event.provider}/{event.model}"
-            marks[name].append((log.part(event), event.cache_status == "hit"))
-    return {
-        name: Tally(hits[name], size, scatter)
-        for name, size in looked_up.items()
-        if size >= LOOKED_UP and (scatter := spread(marks[name]))
-    }
+def _tally_hits(window: Window, timeline: Timeline, grouping: Grouping) -> dict[str, Tally]:
+    """Hits of all answers that were looked up; only requests for a model are."""
+    groups = (group for group in window.groups if group.key["model"])
+    sums = sum_groups(groups, user_of if grouping == "user" else model_of)
+    marks: defaultdict[str, list[Mark]] = defaultdict(list)
+    for record in timeline.records:
+        if record.model and record.cache_status in ("hit", "miss"):
+            name = record.user if grouping == "user" else f"{record.provider}/{record.model}"
+            marks[name].append((timeline.part(record), record.cache_status == "hit"))
+    counts = {name: (totals.hits, totals.hits + totals.misses) for name, totals in sums.items()}
+    return build_tallies(counts, marks, LOOKED_UP)
 
 
-def _name(group: Group, dimension: Dimension) -> str:
-    key = group.key
-    if not key["model"]:
-        return ""
-    return str(key["user"]) if dimension == "user" else f"{key['provider']}/{key['model']}"
+def _compare_rates(tallies: dict[str, Tally], grouping: Grouping, error: float) -> list[Insight]:
+    found = find_outliers(tallies, LEAST_RATE, error, bad=-1)
+    return [_describe_rate(outlier, grouping) for outlier in found]
 
 
-def _odd_rates(tallies: dict[str, Tally], dimension: Dimension, error: float) -> list[Insight]:
-    return [_odd_rate(odd, dimension) for odd in odd_ones(tallies, LEAST_RATE, error, bad=-1)]
-
-
-def _odd_rate(odd: Odd, dimension: Dimension) -> Insight:
-    own, rest, gap = odd.tally, odd.rest, odd.difference
+def _describe_rate(outlier: Comparison, grouping: Grouping) -> Insight:
+    own, others, gap = outlier.own, outlier.others, outlier.difference
     word = "only " if gap.point < 0 else ""
     return Insight(
-        id=f"cache.{dimension}:{odd.name}",
+        id=f"cache.{grouping}:{outlier.name}",
         kind="cache",
         severity="notice" if gap.point < 0 else "info",
-        title=f"The cache gave {word}{percent(own.of / own.size)} of {own.size:,} answers for"
-        f" {odd.name}, and {percent(rest.of / rest.size)} of {rest.size:,} for the others.",
+        title=f"The cache gave {word}{format_percent(own.share)} of {own.size:,} answers for"
+        f" {outlier.name}, and {format_percent(others.share)} of {others.size:,} for the others.",
         amount=Amount(round(100 * gap.point, 1), "%"),
-        evidence={
-            dimension: odd.name,
-            "answers": own.size,
-            "hits": own.of,
-            "othersAnswers": rest.size,
-            "othersHits": rest.of,
-            "differenceLow": gap.low,
-            "differenceHigh": gap.high,
-        },
+        evidence={grouping: outlier.name, **outlier.list_evidence("answers", "hits")},
     )
-
-
-# --- a longer TTL -----------------------------------------------------------------------------
 
 
 class _Gain(Struct):
     """What another TTL would have changed."""
 
+    ttl: int
+    """Seconds."""
     hits: int = 0
     nano_usd: int = 0
     unpriced: int = 0
 
 
-def longer_ttl(seen: Seen, log: Log) -> list[Insight]:
+def suggest_ttl(window: Window, timeline: Timeline) -> list[Insight]:
     """What a longer TTL would have brought: the log is played again with it."""
-    asked: defaultdict[str, list[RequestRecord]] = defaultdict(list)
-    looked_up = [e for e in log.events if e.cache_key and e.cache_status in ("hit", "miss")]
-    for event in looked_up:
-        asked[event.cache_key].append(event)
-    span = (log.end - log.begin) / 1000
-    ttls = sorted({t for t in (2 * seen.ttl, *TTLS) if seen.ttl < t <= span})
-    gains = {ttl: _replayed(asked, seen.ttl * 1000, ttl * 1000) for ttl in ttls}
-    most = max((gain.hits for gain in gains.values()), default=0)
-    enough = max(EXTRA_HITS, EXTRA_SHARE * len(looked_up), MOST * most)
-    ttl, gain = next(((t, g) for t, g in gains.items() if g.hits >= enough), (0, _Gain()))
-    if not seen.ttl or not ttl:
+    by_key: defaultdict[str, list[RequestRecord]] = defaultdict(list)
+    for record in timeline.records:
+        if record.cache_key and record.cache_status in ("hit", "miss"):
+            by_key[record.cache_key].append(record)
+    looked_up = sum(map(len, by_key.values()))
+    seconds = (timeline.end - timeline.begin) / 1000
+    ttls = sorted({t for t in (2 * window.ttl, *TTLS) if window.ttl < t <= seconds})
+    gains = [_replay(by_key.values(), window.ttl, ttl) for ttl in ttls]
+    most = max((gain.hits for gain in gains), default=0)
+    enough = max(EXTRA_HITS, EXTRA_SHARE * looked_up, MOST * most)
+    gain = next((gain for gain in gains if gain.hits >= enough), None)
+    if not window.ttl or gain is None:
         return []
-    hits = sum(event.cache_status == "hit" for event in looked_up)
+    evidence = {
+        "ttl": window.ttl,
+        "longerTtl": gain.ttl,
+        "lookedUp": looked_up,
+        "hits": sum(r.cache_status == "hit" for records in by_key.values() for r in records),
+        "extraHits": gain.hits,
+        "saved": to_dollars(gain.nano_usd),
+        "unpriced": gain.unpriced,
+        "repeatsOutsideTtl": _replay(by_key.values(), window.ttl, 1 << 50).hits,
+        "loggedSeconds": round(seconds),
+    }
+    return [_describe_gain(gain, evidence)]
+
+
+def _describe_gain(gain: _Gain, evidence: dict[str, float]) -> Insight:
     dear = gain.nano_usd > 0
-    saving = f", which cost {usd(gain.nano_usd)}" if dear else ""
-    return [
-        Insight(
-            id="cache.longer_ttl",
-            kind="cache",
-            severity="notice",
-            title=f"Had answers been kept for {duration(ttl)} instead of {duration(seen.ttl)},"
-            f" {gain.hits:,} more of {len(looked_up):,} logged requests would have come from the"
-            f" cache{saving}.",
-            amount=Amount(gain.nano_usd / 1e9, "USD") if dear else Amount(gain.hits, "requests"),
-            evidence={
-                "ttl": seen.ttl,
-                "longerTtl": ttl,
-                "lookedUp": len(looked_up),
-                "hits": hits,
-                "extraHits": gain.hits,
-                "saved": gain.nano_usd / 1e9,
-                "unpriced": gain.unpriced,
-                "repeatsOutsideTtl": _replayed(asked, seen.ttl * 1000, 1 << 60).hits,
-                "loggedSeconds": round(span),
-            },
-        )
-    ]
+    saving = f", which cost {format_dollars(gain.nano_usd)}" if dear else ""
+    return Insight(
+        id="cache.longer_ttl",
+        kind="cache",
+        severity="notice",
+        title=f"Had answers been kept for {format_duration(gain.ttl)} instead of"
+        f" {format_duration(evidence['ttl'])}, {gain.hits:,} more of {evidence['lookedUp']:,}"
+        f" logged requests would have come from the cache{saving}.",
+        amount=Amount(to_dollars(gain.nano_usd), "USD") if dear else Amount(gain.hits, "requests"),
+        evidence={**evidence},
+    )
 
 
-def _replayed(asked: dict[str, list[RequestRecord]], ttl: int, other: int) -> _Gain:
-    """What changes with another TTL (both in ms). A miss on an answer that was fresh had another
-    reason and stays one; what was a hit may become a miss, since the answer is an older one."""
-    gain = _Gain()
-    for events in asked.values():
+def _replay(by_key: Iterable[list[RequestRecord]], ttl: int, other: int) -> _Gain:
+    """What changes with another TTL (both in seconds). A miss on an answer that was fresh had
+    another reason and stays one; what was a hit may become a miss, since the answer is an older
+    one."""
+    gain = _Gain(other)
+    for records in by_key:
         kept: int | None = None
         supposed: int | None = None
-        for event in events:
-            done = event.at + event.ms
-            if event.cache_status == "hit":
-                if supposed is not None and event.at - supposed >= other:
+        for record in records:
+            done = record.at + record.ms
+            if record.cache_status == "hit":
+                if supposed is not None and record.at - supposed >= other * 1000:
                     gain.hits -= 1
-                    gain.nano_usd -= event.saved
+                    gain.nano_usd -= record.saved
                     supposed = done
                 continue
-            expired = kept is not None and event.at - kept >= ttl
-            good = not event.failed and event.ended in ("", "ok")
-            if good:
+            has_expired = kept is not None and record.at - kept >= ttl * 1000
+            is_good = not record.has_failed and record.ended in ("", "ok")
+            if is_good:
                 kept = done
-            if expired and supposed is not None and event.at - supposed < other:
+            if has_expired and supposed is not None and record.at - supposed < other * 1000:
                 gain.hits += 1
-                gain.nano_usd += event.cost or 0
-                gain.unpriced += event.unpriced
-            elif good:
+                gain.nano_usd += record.cost or 0
+                gain.unpriced += record.is_unpriced
+            elif is_good:
                 supposed = done
     return gain

@@ -7,21 +7,14 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from proxy.analytics.insights.model import (
-    Amount,
-    Family,
-    Insight,
-    Pair,
-    Seen,
-    moment,
-    percent,
-)
-from proxy.analytics.insights.sampling import Interval, Log, Tally, spread
+from proxy.analytics.insights.model import Amount, Family, Insight, Window
+from proxy.analytics.insights.sampling import Interval, Mark, Tally, Timeline, build_tallies
+from proxy.analytics.insights.words import format_moment, format_percent
 from proxy.analytics.record.request_record import RequestRecord
 
 FAILED = 20
-"""Failures below which no cluster is told,"""
-ASKED = 100
+"""Failures below which there is no cluster,"""
+EXPOSED = 100
 """and requests that could have failed so."""
 LEAST_RISE = 0.2
 """How much more often requests must fail within a burst than outside,"""
@@ -31,8 +24,8 @@ DOUBT = 0.05
 """A burst goes on unless what came since would be less probable than this if it did."""
 
 
-class Sort(NamedTuple):
-    """What failures of a cluster have in common. Empty: no provider was asked."""
+class FailureKind(NamedTuple):
+    """What failures of a cluster have in common. Empty: no provider was tried."""
 
     status: int
     error: str
@@ -51,7 +44,7 @@ class _Burst(Struct, frozen=True):
     """Failures that are close together. `doubt`: the probability that chance brings so many so
     close anywhere in the log is at most that."""
 
-    events: list[RequestRecord]
+    records: list[RequestRecord]
     failed: int
     outside: int
     outside_failed: int
@@ -60,91 +53,90 @@ class _Burst(Struct, frozen=True):
     doubt: float
 
 
-def families(_: Seen, log: Log) -> list[Family]:
+def build_families(_: Window, timeline: Timeline) -> list[Family]:
     """The bursts, and what fails steadily."""
-    failures: defaultdict[Sort, list[RequestRecord]] = defaultdict(list)
-    exposed: defaultdict[tuple[str, str, str], list[RequestRecord]] = defaultdict(list)
-    for event in log.events:
-        exposed["", "", event.endpoint].append(event)
-        for provider, model in set(_asked(event)):
-            exposed[provider, model, event.endpoint].append(event)
-        if event.failed and not _limited(event):
-            failures[_sort(event)].append(event)
-    bursts: dict[Sort, list[_Burst]] = {}
-    steady: dict[Sort, Tally] = {}
-    for sort in sorted(failures):
-        asked = exposed[sort.provider, sort.model, sort.endpoint]
-        if len(failures[sort]) < FAILED or len(asked) < ASKED:
-            continue
-        bad = [event.failed and _sort(event) == sort for event in asked]
-        bursts[sort] = _bursts(asked, bad, len(asked))
-        marks = [(log.part(e), b) for e, b in zip(asked, bad, strict=True)]
-        if scatter := spread(marks):
-            steady[sort] = Tally(sum(bad), len(asked), scatter)
+    kinds, exposed = _sort_failures(timeline)
+    bursts: dict[FailureKind, list[_Burst]] = {}
+    marks: dict[FailureKind, list[Mark]] = {}
+    for kind in sorted(kinds):
+        records = exposed[kind.provider, kind.model, kind.endpoint]
+        if kinds[kind] >= FAILED and len(records) >= EXPOSED:
+            failed = [r.has_failed and _find_kind(r) == kind for r in records]
+            bursts[kind] = _find_bursts(records, failed, len(records))
+            marks[kind] = [(timeline.part(r), f) for r, f in zip(records, failed, strict=True)]
+    counts = {kind: (sum(f for _, f in of), len(of)) for kind, of in marks.items()}
+    steady = build_tallies(counts, marks, EXPOSED)
     return [
-        Family(len(failures), partial(_burst_claims, bursts)),
-        Family(len(failures), partial(_steady_claims, steady, bursts)),
+        Family(len(kinds), partial(_claim_bursts, bursts)),
+        Family(len(kinds), partial(_claim_steady, steady, bursts)),
     ]
 
 
-def _asked(event: RequestRecord) -> list[Pair]:
-    """Who was asked, in turn."""
-    return [(attempt.provider, attempt.model) for attempt in event.sent]
+def _sort_failures(
+    timeline: Timeline,
+) -> tuple[dict[FailureKind, int], dict[tuple[str, str, str], list[RequestRecord]]]:
+    """How many failures of each kind there are, and all requests by provider, model and endpoint,
+    of which those without provider and model are all of the endpoint."""
+    kinds: defaultdict[FailureKind, int] = defaultdict(int)
+    exposed: defaultdict[tuple[str, str, str], list[RequestRecord]] = defaultdict(list)
+    for record in timeline.records:
+        exposed["", "", record.endpoint].append(record)
+        for provider, model in {(a.provider, a.model) for a in record.sent_attempts}:
+            exposed[provider, model, record.endpoint].append(record)
+        # A limit of the proxy's own is an insight about the user.
+        is_limited = record.status in (402, 429) and record.source != "provider"
+        if record.has_failed and not is_limited:
+            kinds[_find_kind(record)] += 1
+    return kinds, exposed
 
 
-def _limited(event: RequestRecord) -> bool:
-    """Whether a limit of the proxy's own refused it: that is told of the user."""
-    return event.status in (402, 429) and event.source != "provider"
+def _find_kind(record: RequestRecord) -> FailureKind:
+    sent = record.sent_attempts
+    last = (sent[-1].provider, sent[-1].model) if sent else ("", "")
+    return FailureKind(record.status, record.error, *last, record.endpoint)
 
 
-def _sort(event: RequestRecord) -> Sort:
-    who = (_asked(event) or [("", "")])[-1]
-    return Sort(event.status, event.error, *who, event.endpoint)
-
-
-# --- bursts -----------------------------------------------------------------------------------
-
-
-def _bursts(events: list[RequestRecord], bad: list[bool], whole: int) -> list[_Burst]:
-    """The likeliest burst of a stretch of the log, and those before and after it."""
-    size, failed = len(events), sum(bad)
+def _find_bursts(records: list[RequestRecord], marks: list[bool], whole: int) -> list[_Burst]:
+    """The likeliest burst of a stretch of the log, and those before and after it. marks: which
+    requests failed."""
+    size, failed = len(records), sum(marks)
     if not FAILED <= failed < size:
         return []
-    first, end = _likeliest(bad)
-    inside = sum(bad[first:end])
+    first, end = _find_likeliest(marks)
+    inside = sum(marks[first:end])
     outside = size - (end - first)
     share, rest = inside / (end - first), (failed - inside) / max(1, outside)
     if inside < FAILED or not outside or share - rest < LEAST_RISE:
         return []
     burst = _Burst(
-        events=events[first:end],
+        records=records[first:end],
         failed=inside,
         outside=outside,
         outside_failed=failed - inside,
         since=size - end,
-        doubt=_doubt(inside, end - first, failed / size, whole),
+        doubt=_bound_doubt(inside, end - first, failed / size, whole),
     )
-    before = _bursts(events[:first], bad[:first], whole)
-    return [*before, burst, *_bursts(events[end:], bad[end:], whole)]
+    before = _find_bursts(records[:first], marks[:first], whole)
+    return [*before, burst, *_find_bursts(records[end:], marks[end:], whole)]
 
 
-def _likeliest(bad: list[bool]) -> tuple[int, int]:
+def _find_likeliest(failed: list[bool]) -> tuple[int, int]:
     """The stretch that speaks most for failing half-way between the overall rate and always
     (the greatest sum of log-likelihood ratios, Kadane's way), from its begin to before its end."""
-    rate = sum(bad) / len(bad)
+    rate = sum(failed) / len(failed)
     up, down = math.log((1 + rate) / (2 * rate)), math.log(0.5)
     best, found = 0.0, (0, 0)
     height, begin = 0.0, 0
-    for place, failed in enumerate(bad):
+    for place, has_failed in enumerate(failed):
         if height <= 0:
             height, begin = 0.0, place
-        height += up if failed else down
+        height += up if has_failed else down
         if height > best:
             best, found = height, (begin, place + 1)
     return found
 
 
-def _doubt(inside: int, size: int, rate: float, whole: int) -> float:
+def _bound_doubt(inside: int, size: int, rate: float, whole: int) -> float:
     """Hoeffding's bound (1963, also for draws without replacement) on so many failures among
     `size`, times the number of stretches that a log of `whole` requests has."""
     share = inside / size
@@ -154,31 +146,31 @@ def _doubt(inside: int, size: int, rate: float, whole: int) -> float:
     return whole * (whole + 1) / 2 * math.exp(-size * divergence)
 
 
-def _burst_claims(bursts: dict[Sort, list[_Burst]], error: float) -> list[Insight]:
+def _claim_bursts(bursts: dict[FailureKind, list[_Burst]], error: float) -> list[Insight]:
     return [
-        _burst(sort, burst)
-        for sort, found in bursts.items()
+        _describe_burst(kind, burst)
+        for kind, found in bursts.items()
         for burst in found
         if burst.doubt <= error
     ]
 
 
-def _burst(sort: Sort, burst: _Burst) -> Insight:
-    size = len(burst.events)
-    begin, end = burst.events[0].at, burst.events[-1].at
+def _describe_burst(kind: FailureKind, burst: _Burst) -> Insight:
+    size = len(burst.records)
+    begin, end = burst.records[0].at, burst.records[-1].at
     share = burst.failed / size
     goes_on = (1 - share) ** burst.since >= DOUBT
-    until = "and goes on" if goes_on else f"until {moment(end)}"
+    until = "and goes on" if goes_on else f"until {format_moment(end)}"
     return Insight(
-        id=f"error.burst:{sort.words}@{begin}",
+        id=f"error.burst:{kind.words}@{begin}",
         kind="error",
         severity="warning" if goes_on else "notice",
-        title=f"From {moment(begin)} {until}, {burst.failed:,} of {size:,} requests"
-        f" ({percent(share)}) failed with {sort.words}; of the {burst.outside:,} others in the log,"
-        f" {burst.outside_failed:,} did.",
+        title=f"From {format_moment(begin)} {until}, {burst.failed:,} of {size:,} requests"
+        f" ({format_percent(share)}) failed with {kind.words}; of the {burst.outside:,} others in"
+        f" the log, {burst.outside_failed:,} did.",
         amount=Amount(burst.failed, "requests"),
         evidence={
-            "status": sort.status,
+            "status": kind.status,
             "failed": burst.failed,
             "requests": size,
             "othersFailed": burst.outside_failed,
@@ -186,36 +178,33 @@ def _burst(sort: Sort, burst: _Burst) -> Insight:
             "begin": begin,
             "end": end,
             "goesOn": int(goes_on),
-            "users": len({event.user for event in burst.events if event.failed}),
+            "users": len({record.user for record in burst.records if record.has_failed}),
         },
     )
 
 
-# --- steady -----------------------------------------------------------------------------------
-
-
-def _steady_claims(
-    steady: dict[Sort, Tally], bursts: dict[Sort, list[_Burst]], error: float
+def _claim_steady(
+    steady: dict[FailureKind, Tally], bursts: dict[FailureKind, list[_Burst]], error: float
 ) -> list[Insight]:
     found = []
-    for sort, tally in steady.items():
-        failing = tally.rate(error)
-        in_bursts = any(burst.doubt <= error for burst in bursts[sort])
+    for kind, tally in steady.items():
+        failing = tally.estimate(error)
+        in_bursts = any(burst.doubt <= error for burst in bursts[kind])
         if failing.low > LEAST_RATE and not in_bursts:
-            found.append(_steady(sort, tally, failing))
+            found.append(_describe_steady(kind, tally, failing))
     return found
 
 
-def _steady(sort: Sort, tally: Tally, failing: Interval) -> Insight:
+def _describe_steady(kind: FailureKind, tally: Tally, failing: Interval) -> Insight:
     return Insight(
-        id=f"error.steady:{sort.words}",
+        id=f"error.steady:{kind.words}",
         kind="error",
         severity="notice",
-        title=f"{percent(failing.point)} of {tally.size:,} requests failed with {sort.words}, all"
-        " the time.",
+        title=f"{format_percent(failing.point)} of {tally.size:,} requests failed with"
+        f" {kind.words}, all the time.",
         amount=Amount(tally.of, "requests"),
         evidence={
-            "status": sort.status,
+            "status": kind.status,
             "failed": tally.of,
             "requests": tally.size,
             "shareLow": failing.low,

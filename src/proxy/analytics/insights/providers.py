@@ -5,8 +5,9 @@ An attempt is the unit, not an answer: what a provider failed at, another has an
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
 from functools import partial
-from itertools import combinations
+from itertools import permutations
 from typing import Literal
 
 from msgspec import Struct
@@ -17,13 +18,22 @@ from proxy.analytics.insights.model import (
     Insight,
     Market,
     Pair,
-    Seen,
     Severity,
-    percent,
-    usd,
+    Window,
 )
-from proxy.analytics.insights.sampling import Interval, Log, Tally, median, spread
-from proxy.analytics.record.request_record import RequestRecord, has_failed
+from proxy.analytics.insights.sampling import (
+    Comparison,
+    Interval,
+    Mark,
+    Tally,
+    Timeline,
+    build_tallies,
+    estimate_median,
+    find_design_effect,
+)
+from proxy.analytics.insights.words import format_percent
+from proxy.analytics.record.request_record import RequestRecord, has_provider_failed
+from proxy.core.money import format_dollars, to_dollars
 
 Metric = Literal["first_content", "answer", "cost"]
 METRICS: tuple[Metric, ...] = ("first_content", "answer", "cost")
@@ -53,94 +63,94 @@ class _Series(Struct, frozen=True):
     """Values in ascending order, and the median tokens of their requests."""
 
     ordered: list[int]
-    spread: float
+    effect: float
     input: int | None
     output: int | None
 
     @property
     def median(self) -> int:
-        """As it was seen."""
+        """As it was measured."""
         return self.ordered[(len(self.ordered) - 1) // 2]
 
     def logarithm(self, error: float) -> Interval:
         """That of the median: differences are ratios then."""
-        seen = median(self.ordered, self.spread, error)
-        bounds = (seen.point, seen.low, seen.high)
+        median = estimate_median(self.ordered, self.effect, error)
+        bounds = (median.point, median.low, median.high)
         return Interval(*(math.log(bound) if bound > 0 else -math.inf for bound in bounds))
 
 
 class _Better(Struct, frozen=True):
-    """One that did better than another, and by how much."""
+    """A model that did better than another, and by how much."""
 
-    one: Pair
+    model: Pair
     other: Pair
     gap: Interval
 
 
-def families(seen: Seen, log: Log) -> list[Family]:
+def build_families(window: Window, timeline: Timeline) -> list[Family]:
     """Success, time to a stream's first content, time to an unstreamed answer, cost."""
-    tries = _tries(log)
-    pairs = _comparable(sorted(tries), seen.market)
-    found = [Family(len(pairs), partial(_successes, tries, pairs))]
+    tries = _tally_tries(timeline)
+    orders = _compare(sorted(tries), window.market)
+    found = [Family(len(orders) // 2, partial(_claim_success, tries, orders))]
     for metric in METRICS:
-        series = _series(log, metric)
-        like = [p for p in _comparable(sorted(series), seen.market) if _alike(series, p, metric)]
-        found.append(Family(len(like), partial(_medians, series, like, metric)))
+        series = _measure(timeline, metric)
+        orders = _compare(sorted(series), window.market)
+        alike = [(a, b) for a, b in orders if _is_alike(series[a], series[b], metric)]
+        found.append(Family(len(alike) // 2, partial(_claim_medians, series, alike, metric)))
     return found
 
 
-def _comparable(models: list[Pair], market: Market) -> list[tuple[Pair, Pair]]:
-    def same(one: Pair, other: Pair) -> bool:
-        return one[1] == other[1] or other in market.alternatives(*one)
+def _compare(models: list[Pair], market: Market) -> list[tuple[Pair, Pair]]:
+    """The models that may be compared, each two in both orders."""
 
-    return [(a, b) for a, b in combinations(models, 2) if same(a, b) or same(b, a)]
+    def is_like(model: Pair, other: Pair) -> bool:
+        return model[1] == other[1] or other in market.alternatives(*model)
+
+    return [(a, b) for a, b in permutations(models, 2) if is_like(a, b) or is_like(b, a)]
 
 
-def _tries(log: Log) -> dict[Pair, Tally]:
+def _tally_tries(timeline: Timeline) -> dict[Pair, Tally]:
     """For how many requests each was tried, and how many of them it answered to the end."""
-    marks: defaultdict[Pair, list[tuple[int, bool]]] = defaultdict(list)
-    for event in log.events:
+    marks: defaultdict[Pair, list[Mark]] = defaultdict(list)
+    for record in timeline.records:
         outcomes: dict[Pair, bool] = {}
-        for attempt in event.sent:
-            if attempt.outcome == "ok" or has_failed(attempt):
+        for attempt in record.sent_attempts:
+            if attempt.outcome == "ok" or has_provider_failed(attempt):
                 outcomes[attempt.provider, attempt.model] = attempt.outcome == "ok"
-        cut_off = event.failed and event.source == "proxy"  # by the caller's own deadline
+        is_cut_off = record.has_failed and record.source == "proxy"  # by the caller's own deadline
         for pair, ok in outcomes.items():
-            if not (ok and cut_off):
-                marks[pair].append((log.part(event), ok and not event.failed))
-    return {
-        pair: Tally(sum(ok for _, ok in of), len(of), scatter)
-        for pair, of in marks.items()
-        if len(of) >= TRIED and (scatter := spread(of))
-    }
+            if not (ok and is_cut_off):
+                marks[pair].append((timeline.part(record), ok and not record.has_failed))
+    counts = {pair: (sum(ok for _, ok in of), len(of)) for pair, of in marks.items()}
+    return build_tallies(counts, marks, TRIED)
 
 
-def _series(log: Log, metric: Metric) -> dict[Pair, _Series]:
+def _measure(timeline: Timeline, metric: Metric) -> dict[Pair, _Series]:
     values: defaultdict[Pair, list[_Value]] = defaultdict(list)
-    for event in log.events:
-        value = _value(event, metric)
+    for record in timeline.records:
+        value = _read_value(record, metric)
         if value is not None:
-            one = _Value(log.part(event), value, event.input, event.output)
-            values[event.provider, event.model].append(one)
+            measured = _Value(timeline.part(record), value, record.input, record.output)
+            values[record.provider, record.model].append(measured)
     found = {}
     for pair, of in values.items():
-        ordered = sorted(one.value for one in of)
+        ordered = sorted(v.value for v in of)
         middle = ordered[(len(ordered) - 1) // 2]
-        scatter = spread((one.part, one.value <= middle) for one in of)
-        if len(of) >= MEASURED and scatter:
-            inputs = _middle([one.input for one in of])
-            found[pair] = _Series(ordered, scatter, inputs, _middle([one.output for one in of]))
+        effect = find_design_effect((v.part, v.value <= middle) for v in of)
+        if len(of) >= MEASURED and effect:
+            inputs, outputs = _middle([v.input for v in of]), _middle([v.output for v in of])
+            found[pair] = _Series(ordered, effect, inputs, outputs)
     return found
 
 
-def _value(event: RequestRecord, metric: Metric) -> int | None:
+def _read_value(record: RequestRecord, metric: Metric) -> int | None:
     """Milliseconds of the attempt that answered, or nano-dollars."""
-    answered = event.attempts[-1] if event.attempts else None
-    if event.failed or answered is None or answered.outcome != "ok":
+    answered = record.attempts[-1] if record.attempts else None
+    if record.has_failed or answered is None or answered.outcome != "ok":
         return None
     if metric == "cost":
-        return event.cost or None
-    return max(1, answered.ms) if event.stream == (metric == "first_content") else None
+        return record.cost or None
+    return max(1, answered.ms) if record.stream == (metric == "first_content") else None
 
 
 def _middle(values: list[int | None]) -> int | None:
@@ -149,94 +159,93 @@ def _middle(values: list[int | None]) -> int | None:
     return known[(len(known) - 1) // 2] if 2 * len(known) > len(values) else None
 
 
-def _alike(series: dict[Pair, _Series], pair: tuple[Pair, Pair], metric: Metric) -> bool:
+def _is_alike(series: _Series, other: _Series, metric: Metric) -> bool:
     """Whether both had questions of about one length, and answers where those take time."""
-    one, other = (series[model] for model in pair)
-    tokens = [(one.input, other.input)]
+    tokens = [(series.input, other.input)]
     if metric != "first_content":
-        tokens.append((one.output, other.output))
+        tokens.append((series.output, other.output))
     return all(
         a is not None and b is not None and max(a, b) <= ALIKE * max(1, min(a, b))
         for a, b in tokens
     )
 
 
-def _best(found: list[_Better]) -> list[_Better]:
-    """Of those that did better than one model the best: one claim for each that did worse."""
+def _find_best(
+    orders: list[tuple[Pair, Pair]], beats: Callable[[Pair, Pair], Interval | None]
+) -> list[_Better]:
+    """Of the models that did better than another the best: one claim for each that did worse.
+    beats: by how much the first did better than the second; None: not enough."""
     best: dict[Pair, _Better] = {}
-    for better in found:
-        known = best.get(better.other)
-        if known is None or better.gap.point > known.gap.point:
-            best[better.other] = better
+    for model, other in orders:
+        gap = beats(model, other)
+        known = best.get(other)
+        if gap and (known is None or gap.point > known.gap.point):
+            best[other] = _Better(model, other, gap)
     return list(best.values())
 
 
-def _successes(
-    tries: dict[Pair, Tally], pairs: list[tuple[Pair, Pair]], error: float
+def _claim_success(
+    tries: dict[Pair, Tally], orders: list[tuple[Pair, Pair]], error: float
 ) -> list[Insight]:
-    found = []
-    for one, other in (order for a, b in pairs for order in ((a, b), (b, a))):
-        gap = tries[one].rate(error).minus(tries[other].rate(error))
-        if gap.low > LEAST_RATE:
-            found.append(_Better(one, other, gap))
-    return [_success(better, tries) for better in _best(found)]
+    def beats(model: Pair, other: Pair) -> Interval | None:
+        gap = tries[model].estimate(error).minus(tries[other].estimate(error))
+        return gap if gap.low > LEAST_RATE else None
+
+    return [_describe_success(better, tries) for better in _find_best(orders, beats)]
 
 
-def _success(better: _Better, tries: dict[Pair, Tally]) -> Insight:
-    good, bad = tries[better.one], tries[better.other]
-    one, other = "/".join(better.one), "/".join(better.other)
+def _describe_success(better: _Better, tries: dict[Pair, Tally]) -> Insight:
+    good, bad = tries[better.model], tries[better.other]
+    model, other = "/".join(better.model), "/".join(better.other)
+    compared = Comparison(other, bad, good, better.gap)
     return Insight(
-        id=f"provider.success:{other}<{one}",
+        id=f"provider.success:{other}<{model}",
         kind="provider",
         severity="warning" if better.gap.point >= 0.1 else "notice",
-        title=f"{other} answered {percent(bad.of / bad.size)} of the {bad.size:,} requests that it"
-        f" was tried for, {one} {percent(good.of / good.size)} of {good.size:,}.",
+        title=f"{other} answered {format_percent(bad.share)} of the {bad.size:,} requests that it"
+        f" was tried for, {model} {format_percent(good.share)} of {good.size:,}.",
         amount=Amount(round(-100 * better.gap.point, 1), "%"),
         evidence={
             "model": other,
-            "tried": bad.size,
-            "answered": bad.of,
-            "better": one,
-            "betterTried": good.size,
-            "betterAnswered": good.of,
-            "differenceLow": better.gap.low,
-            "differenceHigh": better.gap.high,
+            "better": model,
+            **compared.list_evidence("tried", "answered", others="better"),
         },
     )
 
 
-def _medians(
-    series: dict[Pair, _Series], pairs: list[tuple[Pair, Pair]], metric: Metric, error: float
+def _claim_medians(
+    series: dict[Pair, _Series], orders: list[tuple[Pair, Pair]], metric: Metric, error: float
 ) -> list[Insight]:
-    found = []
-    for one, other in (order for a, b in pairs for order in ((a, b), (b, a))):
-        gap = series[other].logarithm(error).minus(series[one].logarithm(error))
-        apart = series[other].median - series[one].median
-        if gap.low > math.log(LEAST_RATIO) and (metric == "cost" or apart >= LEAST_MS):
-            found.append(_Better(one, other, gap))
-    return [_slower(better, series, metric) for better in _best(found)]
+    def beats(model: Pair, other: Pair) -> Interval | None:
+        gap = series[other].logarithm(error).minus(series[model].logarithm(error))
+        apart = series[other].median - series[model].median
+        is_wide = metric == "cost" or apart >= LEAST_MS
+        return gap if is_wide and gap.low > math.log(LEAST_RATIO) else None
+
+    return [_describe_median(better, series, metric) for better in _find_best(orders, beats)]
 
 
-def _slower(better: _Better, series: dict[Pair, _Series], metric: Metric) -> Insight:
-    good, bad = series[better.one], series[better.other]
+def _describe_median(better: _Better, series: dict[Pair, _Series], metric: Metric) -> Insight:
+    good, bad = series[better.model], series[better.other]
     low, high = good.median, bad.median
-    one, other = "/".join(better.one), "/".join(better.other)
+    model, other = "/".join(better.model), "/".join(better.other)
     what = {"first_content": "A stream's begin", "answer": "A whole answer", "cost": "An answer"}
     verb = "costs" if metric == "cost" else "takes"
     severity: Severity = "notice" if high >= 2 * low and metric != "cost" else "info"
-    amount = Amount((high - low) / 1e9, "USD") if metric == "cost" else Amount(high - low, "ms")
+    apart = high - low
     return Insight(
-        id=f"provider.{metric}:{other}>{one}",
+        id=f"provider.{metric}:{other}>{model}",
         kind="provider",
         severity=severity,
-        title=f"{what[metric]} of {other} {verb} {_words(high, metric)} (median of"
-        f" {len(bad.ordered):,}), one of {one} {_words(low, metric)} (of {len(good.ordered):,}).",
-        amount=amount,
+        title=f"{what[metric]} of {other} {verb} {_format_value(high, metric)} (median of"
+        f" {len(bad.ordered):,}), one of {model} {_format_value(low, metric)} (of"
+        f" {len(good.ordered):,}).",
+        amount=Amount(to_dollars(apart), "USD") if metric == "cost" else Amount(apart, "ms"),
         evidence={
             "model": other,
             "answers": len(bad.ordered),
             "median": high,
-            "better": one,
+            "better": model,
             "betterAnswers": len(good.ordered),
             "betterMedian": low,
             "ratioLow": math.exp(better.gap.low),
@@ -244,5 +253,5 @@ def _slower(better: _Better, series: dict[Pair, _Series], metric: Metric) -> Ins
     )
 
 
-def _words(value: int, metric: Metric) -> str:
-    return usd(value) if metric == "cost" else f"{value:,} ms"
+def _format_value(value: int, metric: Metric) -> str:
+    return format_dollars(value) if metric == "cost" else f"{value:,} ms"

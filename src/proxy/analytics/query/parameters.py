@@ -1,18 +1,28 @@
-"""The parameters of the paths of analytics: what they share, and how times are told."""
+"""What the query parameters of several paths share: errors, lengths of time, filters, cursors."""
 
+import binascii
 import re
-from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
-from typing import Any
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Collection, Mapping, Sequence
+from typing import TypeVar
 
+import msgspec
+
+from proxy.analytics.store.messages import Position
 from proxy.core.errors import InvalidRequest, PermissionDenied
+
+Column = TypeVar("Column", bound=str)
 
 LONGEST = 256
 """Characters of a value."""
 LONGEST_WINDOW = 730 * 86400
 """Seconds."""
+MOST_ROWS = 500
+"""Rows of a page."""
+LONGEST_CURSOR = 2_000
 _UNITS = {"m": 60, "h": 3600, "d": 86400}
-_SPAN = re.compile(r"([1-9][0-9]{0,6})([mhd])")
+_DURATION = re.compile(r"([1-9][0-9]{0,6})([mhd])")
+_POSITIONS = msgspec.json.Decoder(tuple[Position, ...])
 
 
 def invalid(name: str, reason: str) -> InvalidRequest:
@@ -22,49 +32,69 @@ def invalid(name: str, reason: str) -> InvalidRequest:
 
 
 def check_names(params: Mapping[str, str], known: Collection[str]) -> None:
-    """Raises InvalidRequest for a parameter that there is not."""
+    """Raises InvalidRequest for an unknown parameter."""
     for name in params:
         if name not in known:
             raise invalid(name, f"Unknown parameter; there are {', '.join(known)}")
 
 
-def seconds(name: str, text: str) -> int:
-    """A length of time: `90m`, `24h`, `7d`, up to two years. Raises InvalidRequest."""
-    found = _SPAN.fullmatch(text)
+def read_duration(name: str, text: str) -> int:
+    """The seconds of `90m`, `24h`, `7d`, up to two years. Raises InvalidRequest."""
+    found = _DURATION.fullmatch(text)
     length = int(found[1]) * _UNITS[found[2]] if found else 0
     if not 0 < length <= LONGEST_WINDOW:
         raise invalid(name, "Must be a number of minutes, hours or days from 1m to 730d, as in 24h")
     return length
 
 
-def filters(
-    params: Mapping[str, str], columns: Collection[str], only: Mapping[Any, str | int]
-) -> dict[str, str | int]:
-    """What rows must have, by those of the parameters that are columns, and by `only`, whatever
-    is asked for. Raises InvalidRequest; PermissionDenied for what `only` rules out."""
-    asked: dict[str, str | int] = {}
+def read_filters(
+    params: Mapping[str, str], columns: Collection[Column], user: str | None
+) -> dict[Column, str | int]:
+    """What rows must have, by the parameters that are columns. user: the only one whose rows the
+    caller may see. Raises InvalidRequest; PermissionDenied for another user."""
+    filters: dict[Column, str | int] = {}
     for name in columns:
         text = params.get(name)
         if text is not None:
-            asked[name] = _status(text) if name == "status" else _text(name, text)
-    for name, value in only.items():
-        if asked.setdefault(name, value) != value:
-            raise PermissionDenied(f"{name}: This key sees the figures of its own {name} only.")
-    return asked
+            filters[name] = _read_status(text) if name == "status" else _check_text(name, text)
+        if name == "user" and user is not None and filters.setdefault(name, user) != user:
+            raise PermissionDenied("user: This key sees the figures of its own user only.")
+    return filters
 
 
-def moment(at: int) -> str:
-    """Whole seconds since 1970 as RFC 3339 in UTC."""
-    return f"{datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat()}Z"
-
-
-def _status(text: str) -> int:
+def _read_status(text: str) -> int:
     if not re.fullmatch(r"[1-5][0-9]{2}", text, re.ASCII):
         raise invalid("status", "Must be an HTTP status, as in 200")
     return int(text)
 
 
-def _text(name: str, text: str) -> str:
+def _check_text(name: str, text: str) -> str:
     if not 0 < len(text) <= LONGEST:
         raise invalid(name, f"Must have 1 to {LONGEST} characters; leave it out for all")
     return text
+
+
+def read_limit(text: str) -> int:
+    """How many rows a page has, from the parameter `limit`. Raises InvalidRequest."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= MOST_ROWS):
+        raise invalid("limit", f"Must be a whole number from 1 to {MOST_ROWS}")
+    return int(text)
+
+
+def encode_cursor(positions: Sequence[int]) -> str:
+    """The cursor of a page that begins below these positions."""
+    return urlsafe_b64encode(msgspec.json.encode(positions)).rstrip(b"=").decode()
+
+
+def read_cursor(cursor: str, count: int) -> tuple[int, ...]:
+    """The positions in the parameter `cursor`. Raises InvalidRequest for what is no cursor of so
+    many positions."""
+    try:
+        if len(cursor) > LONGEST_CURSOR:
+            raise ValueError("too long")
+        positions = _POSITIONS.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if encode_cursor(positions) != cursor or len(positions) != count:
+            raise ValueError("another's")
+    except (ValueError, binascii.Error, msgspec.DecodeError) as error:
+        raise invalid("cursor", "Must be `next` of the page before") from error
+    return positions

@@ -1,4 +1,4 @@
-"""The figures as Prometheus reads them: its text format 0.0.4.
+"""GET /metrics: the deployment's figures as Prometheus reads them.
 
 Promise: counters only grow, whatever is folded, and the number of series is bounded: a user is
 never a label, and of the pairs of provider and model at most PAIRS stand for themselves. The
@@ -9,30 +9,26 @@ Counters are the deployment's, of all isolates. Gauges of an isolate are of the 
 to answer.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from proxy.analytics.store.figures import Dimension, Group
-from proxy.analytics.store.totals import ERROR, Sketch, Totals, bound, merge_into
+from proxy.analytics.query.exposition import Exposition, Labels, clean_label
+from proxy.analytics.store.messages import Dimension, Sums, SumsGroup
+from proxy.analytics.store.names import OTHER
+from proxy.analytics.store.sketch import Sketch, merge_into
+from proxy.analytics.store.totals import Totals
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 GROUPED_BY: tuple[Dimension, ...] = ("provider", "model", "endpoint", "status")
 """What the rows must be grouped by;"""
 GROUPED_COARSELY: tuple[Dimension, ...] = ("provider", "endpoint", "status")
 """or by this, where there are too many groups: all models are OTHER then."""
 PAIRS = 200
-OTHER = "(other)"
 PHASES = ("closed", "open", "half_open")
-BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-"""Of the histograms' buckets, in seconds. A value counts where the middle of its sketch's bucket
-does, which is within 5 % of it."""
-
-Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 
-class State(Struct, frozen=True, kw_only=True):
+class Gauges(Struct, frozen=True, kw_only=True):
     """What stands beside the roll-ups."""
 
     version: str
@@ -41,161 +37,158 @@ class State(Struct, frozen=True, kw_only=True):
     """Phases by `provider` and `provider/model`."""
     configured: Mapping[str, bool] = {}
     """Whether each provider of the catalogue is configured."""
-    lost: int = 0
-    """Events that were dropped before they were counted, ever."""
     heap_bytes: int | None = None
     """Of the isolate's Python; None: not known."""
     cache_entries: int = 0
     cache_bytes: int = 0
-    pending_events: int = 0
+    pending_records: int = 0
     uptime: float = 0.0
     """Seconds since the isolate's start."""
 
 
-class _Counter(NamedTuple):
-    """A family of counters; what is read is a whole number of 10^-digits."""
+class _Counters(NamedTuple):
+    """A family of counters: fields of Totals, whole numbers of 10^-digits, by these dimensions."""
 
     name: str
+    dimensions: tuple[Dimension, ...]
+    fields: dict[str, Labels]
+    """With the labels that tell them apart."""
     meaning: str
-    labels: tuple[Dimension, ...]
-    read: Callable[[Totals], int]
     digits: int = 0
 
 
+_PATH: tuple[Dimension, ...] = ("endpoint",)
 _PAIR: tuple[Dimension, ...] = ("provider", "model")
+_CACHE: dict[str, Labels] = {
+    field: (("result", result), ("tier", tier))
+    for field, result, tier in (
+        ("hits_memory", "hit", "memory"),
+        ("hits_kv", "hit", "kv"),
+        ("hits_r2", "hit", "r2"),
+        ("hits_flight", "hit", "flight"),
+        ("stale", "stale", ""),
+        ("misses", "miss", ""),
+        ("bypassed", "bypass", ""),
+    )
+}
+_TOKENS: dict[str, Labels] = {
+    kind: (("type", kind),) for kind in ("input", "output", "cached", "reasoning")
+}
 _COUNTERS = (
-    _Counter(
+    _Counters(
         "proxy_requests_total",
-        "Requests that were answered.",
         ("endpoint", "provider", "model", "status"),
-        lambda t: t.requests,
+        {"requests": ()},
+        "Requests that were answered.",
     ),
-    _Counter(
+    _Counters(
         "proxy_errors_total",
+        (*_PATH, *_PAIR),
+        {"errors": ()},
         "Requests answered with an error, and streams that broke, by who was asked last.",
-        ("endpoint", "provider", "model"),
-        lambda t: t.errors,
     ),
-    _Counter(
+    _Counters(
         "proxy_limited_requests_total",
+        _PATH,
+        {"limited": ()},
         "Requests refused by a limit or a budget.",
-        ("endpoint",),
-        lambda t: t.limited,
     ),
-    _Counter(
+    _Counters(
         "proxy_client_gone_total",
+        _PATH,
+        {"gone": ()},
         "Callers that left before their stream's end.",
-        ("endpoint",),
-        lambda t: t.gone,
     ),
-    _Counter(
+    _Counters(
         "proxy_cost_usd_total",
+        _PAIR,
+        {"cost": ()},
         "What answers cost in US dollars, where it is known.",
-        _PAIR,
-        lambda t: t.cost,
-        9,
+        digits=9,
     ),
-    _Counter(
+    _Counters(
         "proxy_cost_saved_usd_total",
+        _PAIR,
+        {"saved": ()},
         "What the cache's answers had cost when they were made, in US dollars.",
-        _PAIR,
-        lambda t: t.saved,
-        9,
+        digits=9,
     ),
-    _Counter(
-        "proxy_unpriced_requests_total",
-        "Answers whose cost is not known.",
-        _PAIR,
-        lambda t: t.unpriced,
+    _Counters(
+        "proxy_unpriced_requests_total", _PAIR, {"unpriced": ()}, "Answers whose cost is not known."
     ),
-    _Counter(
+    _Counters(
         "proxy_fallbacks_total",
-        "Answers of another provider or model than the first that was tried, by who answered.",
         _PAIR,
-        lambda t: t.fallbacks,
+        {"fallbacks": ()},
+        "Answers of another provider or model than the first that was tried, by who answered.",
     ),
-    _Counter(
+    _Counters(
         "proxy_attempts_total",
+        (*_PATH, *_PAIR),
+        {"attempts": ()},
         "Attempts that went out, by the provider and model that were tried.",
-        ("endpoint", *_PAIR),
-        lambda t: t.attempts,
     ),
-    _Counter(
+    _Counters(
         "proxy_failed_attempts_total",
+        (*_PATH, *_PAIR),
+        {"failed_attempts": ()},
         "Those of them at which the provider failed.",
-        ("endpoint", *_PAIR),
-        lambda t: t.failed_attempts,
     ),
-    _Counter(
-        "proxy_request_bytes_total",
-        "Bytes of the requests' bodies.",
-        ("endpoint",),
-        lambda t: t.bytes_in,
+    _Counters(
+        "proxy_request_bytes_total", _PATH, {"bytes_in": ()}, "Bytes of the requests' bodies."
     ),
-    _Counter(
-        "proxy_response_bytes_total",
-        "Bytes of the answers' bodies.",
-        ("endpoint",),
-        lambda t: t.bytes_out,
+    _Counters(
+        "proxy_response_bytes_total", _PATH, {"bytes_out": ()}, "Bytes of the answers' bodies."
+    ),
+    _Counters(
+        "proxy_cache_requests_total",
+        (),
+        _CACHE,
+        "Requests by what the cache had for them, and where.",
+    ),
+    _Counters(
+        "proxy_tokens_total",
+        _PAIR,
+        _TOKENS,
+        "Tokens that were used; cached ones are input, reasoning ones output too.",
     ),
 )
-_TOKENS: tuple[tuple[str, Callable[[Totals], int]], ...] = (
-    ("input", lambda t: t.input),
-    ("output", lambda t: t.output),
-    ("cached", lambda t: t.cached),
-    ("reasoning", lambda t: t.reasoning),
-)
-_CACHE: tuple[tuple[str, str, Callable[[Totals], int]], ...] = (
-    ("hit", "memory", lambda t: t.hits_memory),
-    ("hit", "kv", lambda t: t.hits_kv),
-    ("hit", "r2", lambda t: t.hits_r2),
-    ("hit", "flight", lambda t: t.hits_flight),
-    ("stale", "", lambda t: t.stale),
-    ("miss", "", lambda t: t.misses),
-    ("bypass", "", lambda t: t.bypassed),
-)
-
-
-def render(
-    ever: Iterable[Group], state: State, catalogue: Collection[tuple[str, str]] = ()
-) -> bytes:
-    """The page of metrics. ever: all that was ever counted, by GROUPED_BY; catalogue: the pairs
-    of provider and model that it names."""
-    groups = _folded(ever, frozenset(catalogue))
-    page = _Page()
-    for counter in _COUNTERS:
-        sums: dict[Labels, int] = {}
-        for key, totals in groups:
-            labels = _some(key, counter.labels)
-            sums[labels] = sums.get(labels, 0) + counter.read(totals)
-        page.family(counter.name, "counter", counter.meaning)
-        for labels in sorted(sums):
-            page.sample(counter.name, labels, _decimal(sums[labels], counter.digits))
-    _cache(page, groups)
-    _tokens(page, groups)
-    _histogram(
-        page,
-        "proxy_request_duration_seconds",
-        "Time until an answer's end.",
-        _merged(groups, ("endpoint",), lambda t: (t.latency, t.ms)),
-    )
-    _histogram(
-        page,
-        "proxy_time_to_first_token_seconds",
-        "Time until a stream's first content; answers of the cache left out.",
-        _merged(groups, _PAIR, lambda t: (t.first, t.first_sum)),
-    )
-    _state(page, state)
-    return page.done()
-
-
 _Groups: TypeAlias = list[tuple[dict[Dimension, str], Totals]]
 
 
-def _folded(ever: Iterable[Group], catalogue: frozenset[tuple[str, str]]) -> _Groups:
+def render_metrics(
+    ever: Sums, gauges: Gauges, catalogue: Collection[tuple[str, str]] = ()
+) -> bytes:
+    """The page of metrics. ever: all that was ever counted, by GROUPED_BY; catalogue: the pairs of
+    provider and model that it names."""
+    groups = _fold_models(ever.groups, frozenset(catalogue))
+    page = Exposition()
+    for family in _COUNTERS:
+        page.add_counters(family.name, family.meaning, _add_up(groups, family), family.digits)
+    latency: dict[Labels, tuple[Sketch, int]] = {}
+    first: dict[Labels, tuple[Sketch, int]] = {}
+    for key, totals in groups:
+        _merge(latency, _pick(key, _PATH), totals.latency, totals.ms)
+        _merge(first, _pick(key, _PAIR), totals.first, totals.first_sum)
+    page.add_histograms("proxy_request_duration_seconds", "Time until an answer's end.", latency)
+    page.add_histograms(
+        "proxy_time_to_first_token_seconds",
+        "Time until a stream's first content; answers of the cache left out.",
+        first,
+    )
+    page.add_counters(
+        "proxy_analytics_lost_total",
+        "Requests that were dropped before they were counted.",
+        {(): ever.lost},
+    )
+    _add_gauges(page, gauges)
+    return page.encode()
+
+
+def _fold_models(ever: Iterable[SumsGroup], catalogue: frozenset[tuple[str, str]]) -> _Groups:
     """The groups with clean labels, and models beyond the bound as OTHER."""
     groups: _Groups = [
-        ({name: _clean(str(group.key.get(name, OTHER))) for name in GROUPED_BY}, group.totals)
+        ({name: clean_label(str(group.key.get(name, OTHER))) for name in GROUPED_BY}, group.totals)
         for group in ever
     ]
     pairs = {(key["provider"], key["model"]) for key, _ in groups}
@@ -206,135 +199,55 @@ def _folded(ever: Iterable[Group], catalogue: frozenset[tuple[str, str]]) -> _Gr
     return groups
 
 
-def _clean(text: str) -> str:
-    """A label that can be sent, and that is not endless; what becomes the same is one."""
-    return text[:200].encode("utf-8", "replace").decode()
-
-
-def _some(key: Mapping[Dimension, str], names: Iterable[Dimension]) -> Labels:
+def _pick(key: Mapping[Dimension, str], names: Iterable[Dimension]) -> Labels:
     return tuple((name, key[name]) for name in names)
 
 
-def _cache(page: "_Page", groups: _Groups) -> None:
-    name = "proxy_cache_requests_total"
-    page.family(name, "counter", "Requests by what the cache had for them, and where.")
-    for result, tier, read in _CACHE:
-        count = sum(read(totals) for _, totals in groups)
-        page.sample(name, (("result", result), ("tier", tier)), str(count))
-
-
-def _tokens(page: "_Page", groups: _Groups) -> None:
-    name = "proxy_tokens_total"
+def _add_up(groups: _Groups, family: _Counters) -> dict[Labels, int]:
     sums: dict[Labels, int] = {}
+    if not family.dimensions:  # there from the beginning
+        sums = dict.fromkeys(family.fields.values(), 0)
     for key, totals in groups:
-        for kind, read in _TOKENS:
-            labels = (*_some(key, _PAIR), ("type", kind))
-            sums[labels] = sums.get(labels, 0) + read(totals)
-    page.family(
-        name, "counter", "Tokens that were used; cached ones are input, reasoning ones output too."
-    )
-    for labels in sorted(sums):
-        page.sample(name, labels, str(sums[labels]))
+        labels = _pick(key, family.dimensions)
+        for field, own in family.fields.items():
+            sums[(*labels, *own)] = sums.get((*labels, *own), 0) + getattr(totals, field)
+    return sums
 
 
-_Sums: TypeAlias = dict[Labels, tuple[Sketch, int]]
+def _merge(
+    merged: dict[Labels, tuple[Sketch, int]], labels: Labels, sketch: Sketch, ms: int
+) -> None:
+    """Adds a sketch and its sum of ms, where anything was measured."""
+    if sketch:
+        whole, before = merged.get(labels, ({}, 0))
+        merge_into(whole, sketch)
+        merged[labels] = whole, before + ms
 
 
-def _merged(
-    groups: _Groups, names: tuple[Dimension, ...], read: Callable[[Totals], tuple[Sketch, int]]
-) -> _Sums:
-    """Sketches and sums of ms by some labels, where anything was measured."""
-    merged: _Sums = {}
-    for key, totals in groups:
-        sketch, ms = read(totals)
-        if sketch:
-            labels = _some(key, names)
-            whole, before = merged.get(labels, ({}, 0))
-            merge_into(whole, sketch)
-            merged[labels] = whole, before + ms
-    return merged
-
-
-def _histogram(page: "_Page", name: str, meaning: str, sums: _Sums) -> None:
-    page.family(name, "histogram", meaning)
-    for labels in sorted(sums):
-        sketch, ms = sums[labels]
-        buckets = sorted(sketch.items())
-        count, at = 0, 0
-        for limit in BOUNDS:
-            while at < len(buckets) and bound(buckets[at][0]) * (1 - ERROR) <= limit * 1000:
-                count += buckets[at][1]
-                at += 1
-            page.sample(f"{name}_bucket", (*labels, ("le", str(limit))), str(count))
-        count = sum(sketch.values())
-        page.sample(f"{name}_bucket", (*labels, ("le", "+Inf")), str(count))
-        page.sample(f"{name}_sum", labels, _decimal(ms, 3))
-        page.sample(f"{name}_count", labels, str(count))
-
-
-def _state(page: "_Page", state: State) -> None:
-    page.family("proxy_breaker_state", "gauge", "1 for the phase in which each breaker is.")
-    breakers = {_clean(name): phase for name, phase in state.breakers.items()}
-    for breaker, phase in sorted(breakers.items()):
-        for each in PHASES:
-            labels = (("breaker", breaker), ("state", each))
-            page.sample("proxy_breaker_state", labels, str(int(phase == each)))
-    page.family("proxy_provider_configured", "gauge", "1 for providers that may be asked.")
-    for provider, configured in sorted(state.configured.items()):
-        one = (("provider", provider),)
-        page.sample("proxy_provider_configured", one, str(int(configured)))
-    page.family("proxy_build_info", "gauge", "Always 1: what is deployed.")
-    told = (("version", _clean(state.version)), ("environment", _clean(state.environment)))
-    page.sample("proxy_build_info", told, "1")
-    page.single(
-        "proxy_analytics_lost_total",
-        "counter",
-        "Requests that were dropped before they were counted.",
-        state.lost,
-    )
+def _add_gauges(page: Exposition, gauges: Gauges) -> None:
+    breakers: dict[Labels, float] = {
+        (("breaker", clean_label(name)), ("state", phase)): int(phase == current)
+        for name, current in gauges.breakers.items()
+        for phase in PHASES
+    }
+    configured: dict[Labels, float] = {
+        (("provider", name),): int(known) for name, known in gauges.configured.items()
+    }
+    version, environment = clean_label(gauges.version), clean_label(gauges.environment)
+    build: dict[Labels, float] = {(("version", version), ("environment", environment)): 1}
+    page.add_gauges("proxy_breaker_state", "1 for the phase in which each breaker is.", breakers)
+    page.add_gauges("proxy_provider_configured", "1 for providers that may be asked.", configured)
+    page.add_gauges("proxy_build_info", "Always 1: what is deployed.", build)
     for name, meaning, value in (
-        ("proxy_isolate_heap_bytes", "Memory of the isolate that answers.", state.heap_bytes),
-        ("proxy_cache_entries", "Entries in that isolate's memory cache.", state.cache_entries),
-        ("proxy_cache_bytes", "Bytes of these.", state.cache_bytes),
+        ("proxy_isolate_heap_bytes", "Memory of the isolate that answers.", gauges.heap_bytes),
+        ("proxy_cache_entries", "Entries in that isolate's memory cache.", gauges.cache_entries),
+        ("proxy_cache_bytes", "Bytes of these.", gauges.cache_bytes),
         (
             "proxy_isolate_pending_events",
             "Requests that it has still to report.",
-            state.pending_events,
+            gauges.pending_records,
         ),
-        ("proxy_isolate_uptime_seconds", "Time since it started.", state.uptime),
+        ("proxy_isolate_uptime_seconds", "Time since it started.", gauges.uptime),
     ):
         if value is not None:
-            page.single(name, "gauge", meaning, value)
-
-
-class _Page:
-    """The text that grows."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-
-    def family(self, name: str, kind: str, meaning: str) -> None:
-        self._lines += (f"# HELP {name} {meaning}", f"# TYPE {name} {kind}")
-
-    def sample(self, name: str, labels: Labels, value: str) -> None:
-        told = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels)
-        self._lines.append(f"{name}{{{told}}} {value}" if told else f"{name} {value}")
-
-    def single(self, name: str, kind: str, meaning: str, value: float) -> None:
-        self.family(name, kind, meaning)
-        self.sample(name, (), str(value))
-
-    def done(self) -> bytes:
-        return ("\n".join(self._lines) + "\n").encode()
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _decimal(number: int, digits: int) -> str:
-    """A whole number >= 0 of 10^-digits, written exactly."""
-    if not digits:
-        return str(number)
-    whole, part = divmod(number, 10**digits)
-    return f"{whole}.{part:0{digits}d}".rstrip("0").rstrip(".")
+            page.add_gauges(name, meaning, {(): value})

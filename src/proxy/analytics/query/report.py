@@ -1,26 +1,105 @@
-"""GET /analytics: the answers of the shards, merged and shown."""
+"""GET /analytics: its query parameters, and the answers of the shards as one report."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import cast, get_args
 
 import msgspec
+from msgspec import Raw, Struct
 
 from proxy.analytics.query import parameters
-from proxy.analytics.query.question import Question
-from proxy.analytics.store.figures import MOST, Group, Query, Sums
-from proxy.analytics.store.totals import Sketch, Totals, quantile, total
+from proxy.analytics.store.messages import (
+    KEPT_SECONDS,
+    MOST_GROUPS,
+    RESOLUTION_SECONDS,
+    Dimension,
+    Resolution,
+    Sums,
+    SumsGroup,
+    SumsQuery,
+)
+from proxy.analytics.store.sketch import Sketch, estimate_quantile
+from proxy.analytics.store.totals import Totals, add_up
 from proxy.core.errors import InvalidRequest
+from proxy.core.money import to_dollars
+from proxy.core.time import format_time
 
-NANO = 1_000_000_000
+STEPS = 1_500
+"""The most that a window may have."""
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+PARAMETERS = ("window", "step", "group_by", *DIMENSIONS)
 
 
-def merge(query: Query, answers: Iterable[Sums]) -> Sums:
+class ReportQuery(Struct, frozen=True, kw_only=True):
+    """A report that a caller asks for."""
+
+    window: str
+    """As the caller wrote it."""
+    sums: SumsQuery
+
+
+def read_report_query(params: Mapping[str, str], now: int, user: str | None = None) -> ReportQuery:
+    """Reads the query parameters at `now` (seconds since 1970). user: the only one whose requests
+    the caller may see.
+
+    Raises InvalidRequest naming the parameter, PermissionDenied.
+    """
+    parameters.check_names(params, PARAMETERS)
+    text = params.get("window", "1h")
+    window = parameters.read_duration("window", text)
+    step = parameters.read_duration("step", params["step"]) if "step" in params else None
+    resolution = _choose_resolution(window, step)
+    border = step or RESOLUTION_SECONDS[resolution]
+    group_by = _read_group_by(params.get("group_by", ""))
+    sums = SumsQuery(
+        resolution=resolution,
+        begin=(now - window) // border * border,
+        end=(now // border + 1) * border,
+        step=step,
+        group_by=group_by,
+        filters=parameters.read_filters(params, DIMENSIONS, user),
+        models_only="endpoint" not in (*params, *group_by),
+    )
+    return ReportQuery(window=text, sums=sums)
+
+
+def _choose_resolution(window: int, step: int | None) -> Resolution:
+    """The rows to read: for steps the longest that fit into one, else the shortest that are kept
+    for the whole window. Raises InvalidRequest."""
+    kept: list[Resolution] = [name for name, seconds in KEPT_SECONDS.items() if window <= seconds]
+    if step is None:
+        return kept[0]
+    if step > window:
+        raise parameters.invalid("step", "Must not be longer than the window")
+    if window > step * STEPS:
+        raise parameters.invalid("step", f"Must be longer: a window has at most {STEPS} steps")
+    for resolution in reversed(kept):
+        if step % RESOLUTION_SECONDS[resolution] == 0:
+            return resolution
+    raise parameters.invalid(
+        "step", f"Must be whole {kept[0]}s: nothing shorter is kept for so long a window"
+    )
+
+
+def _read_group_by(text: str) -> tuple[Dimension, ...]:
+    names = text.split(",") if text else []
+    for name in names:
+        if name not in DIMENSIONS:
+            raise parameters.invalid(
+                "group_by", f"Must be some of {','.join(DIMENSIONS)}, with commas between them"
+            )
+    if len(set(names)) < len(names):
+        raise parameters.invalid("group_by", "Must not name anything twice")
+    return cast(tuple[Dimension, ...], tuple(names))
+
+
+def merge_sums(query: SumsQuery, answers: Iterable[Sums]) -> Sums:
     """The answers of all shards as one. Raises InvalidRequest where there are too many groups."""
-    groups: dict[tuple[Any, ...], Group] = {}
+    groups: dict[tuple[object, ...], SumsGroup] = {}
     lost = 0
     for sums in answers:
-        if sums.cut:
-            raise _too_many(query)
+        if sums.is_cut:
+            raise _too_many_groups(query)
         lost += sums.lost
         for group in sums.groups:
             known = groups.setdefault((group.at, *group.key.values()), group)
@@ -29,37 +108,42 @@ def merge(query: Query, answers: Iterable[Sums]) -> Sums:
     return Sums(groups=[*groups.values()], lost=lost)
 
 
-def render(question: Question, sums: Sums) -> bytes:
+def render_report(query: ReportQuery, sums: Sums) -> bytes:
     """The body of the answer. Raises InvalidRequest where it would be too long."""
-    query = question.query
-    keys: dict[tuple[Any, ...], list[Group]] = {}
+    by_key: defaultdict[tuple[object, ...], list[SumsGroup]] = defaultdict(list)
     for group in sums.groups:
-        keys.setdefault(tuple(group.key.values()), []).append(group)
-    steps = [*range(query.begin, query.end, query.step)] if query.step else []
-    if len(keys) * max(len(steps), 1) > MOST:
-        raise _too_many(query)
-    shown = [(parts[0].key, _whole(parts), parts) for parts in keys.values()]
-    shown.sort(key=lambda group: (-group[1].requests, [*map(str, group[0].values())]))
+        by_key[tuple(group.key.values())].append(group)
+    steps = _list_steps(query.sums)
+    if len(by_key) * max(len(steps), 1) > MOST_GROUPS:
+        raise _too_many_groups(query.sums)
+    wholes = [(parts[0].key, _add_parts(parts), parts) for parts in by_key.values()]
+    wholes.sort(key=lambda group: (-group[1].requests, [*map(str, group[0].values())]))
     return msgspec.json.encode(
         {
-            "window": question.window,
-            "from": parameters.moment(query.begin),
-            "to": parameters.moment(query.end),
-            "step": query.step,
-            "resolution": question.resolution,
+            "window": query.window,
+            "from": format_time(query.sums.begin * 1000),
+            "to": format_time(query.sums.end * 1000),
+            "step": query.sums.step,
+            "resolution": RESOLUTION_SECONDS[query.sums.resolution],
             "groups": [
                 {"key": {name: value or None for name, value in key.items()}}
-                | figures(whole)
-                | _series(steps, parts)
-                for key, whole, parts in shown
+                | show_totals(whole)
+                | _show_series(steps, parts)
+                for key, whole, parts in wholes
             ],
-            "total": figures(total(whole for _, whole, _ in shown)) | _series(steps, sums.groups),
+            "total": show_totals(add_up(whole for _, whole, _ in wholes))
+            | _show_series(steps, sums.groups),
         }
     )
 
 
-def figures(totals: Totals) -> dict[str, Any]:
-    """Sums as they are told: money in dollars, times in ms, null where nothing was measured."""
+def _list_steps(query: SumsQuery) -> range:
+    return range(query.begin, query.end, query.step) if query.step else range(0)
+
+
+def show_totals(totals: Totals) -> dict[str, object]:
+    """Totals as callers see them: money in dollars, times in ms, null where nothing was
+    measured."""
     mean = round(totals.ms / totals.requests, 1) if totals.requests else None
     return {
         "requests": totals.requests,
@@ -83,52 +167,53 @@ def figures(totals: Totals) -> dict[str, Any]:
         "outputTokens": totals.output,
         "cachedTokens": totals.cached,
         "reasoningTokens": totals.reasoning,
-        "cost": totals.cost / NANO,
-        "costSaved": totals.saved / NANO,
+        "cost": to_dollars(totals.cost),
+        "costSaved": to_dollars(totals.saved),
         "unpriced": totals.unpriced,
         "bytesIn": totals.bytes_in,
         "bytesOut": totals.bytes_out,
-        "latencyMs": _quantiles(totals.latency) | {"mean": mean},
-        "firstTokenMs": _quantiles(totals.first),
+        "latencyMs": _show_quantiles(totals.latency) | {"mean": mean},
+        "firstTokenMs": _show_quantiles(totals.first),
     }
 
 
-def _too_many(query: Query) -> InvalidRequest:
+def _too_many_groups(query: SumsQuery) -> InvalidRequest:
     if query.step is None:
         return parameters.invalid(
-            "group_by", f"There are more than {MOST} groups: take fewer dimensions, or filter"
+            "group_by",
+            f"There are more than {MOST_GROUPS} groups: take fewer dimensions, or filter",
         )
     return parameters.invalid(
-        "step", f"All groups have more than {MOST} steps: take longer ones, or fewer dimensions"
+        "step",
+        f"All groups have more than {MOST_GROUPS} steps: take longer ones, or fewer dimensions",
     )
 
 
-def _quantiles(sketch: Sketch) -> dict[str, float | None]:
+def _show_quantiles(sketch: Sketch) -> dict[str, float | None]:
     """To a tenth of a ms: whole ones would be off by more than 5 % of 12 ms."""
-    found = {f"p{percent}": quantile(sketch, percent / 100) for percent in (50, 95, 99)}
+    found = {f"p{percent}": estimate_quantile(sketch, percent / 100) for percent in (50, 95, 99)}
     return {name: None if ms is None else round(ms, 1) for name, ms in found.items()}
 
 
-def _whole(parts: list[Group]) -> Totals:
-    return parts[0].totals if len(parts) == 1 else total(part.totals for part in parts)
+def _add_parts(parts: list[SumsGroup]) -> Totals:
+    return parts[0].totals if len(parts) == 1 else add_up(part.totals for part in parts)
 
 
-_NOTHING = msgspec.json.encode(figures(Totals()))[1:]
+_NOTHING = msgspec.json.encode(show_totals(Totals()))[1:]
 
 
-def _series(steps: list[int], parts: list[Group]) -> dict[str, Any]:
+def _show_series(steps: range, parts: list[SumsGroup]) -> dict[str, list[object]]:
     """Every step. Those without traffic are most, and are not encoded anew."""
     if not steps:
         return {}
-    found: dict[int | None, Totals] = {}
+    by_step: defaultdict[int | None, list[SumsGroup]] = defaultdict(list)
     for part in parts:
-        known = found.get(part.at)
-        found[part.at] = part.totals if known is None else total((known, part.totals))
-    return {"series": [_figures_at(at, found.get(at)) for at in steps]}
-
-
-def _figures_at(at: int, totals: Totals | None) -> Any:
-    moment = parameters.moment(at)
-    if totals is None:
-        return msgspec.Raw(b'{"at":"%s",%s' % (moment.encode(), _NOTHING))
-    return {"at": moment} | figures(totals)
+        by_step[part.at].append(part)
+    series: list[object] = []
+    for at in steps:
+        moment = format_time(at * 1000)
+        if at in by_step:
+            series.append({"at": moment} | show_totals(_add_parts(by_step[at])))
+        else:
+            series.append(Raw(b'{"at":"%s",%s' % (moment.encode(), _NOTHING)))
+    return {"series": series}

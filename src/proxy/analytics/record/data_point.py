@@ -1,6 +1,6 @@
-"""An event as a data point of Workers Analytics Engine.
+"""A request as a data point of Workers Analytics Engine.
 
-Promise: within the platform's limits whatever an event holds (20 blobs of 16 KB together, 20
+Promise: within the platform's limits whatever a record holds (20 blobs of 16 KB together, 20
 doubles, one index of 96 bytes), for beyond them a point is dropped without a word. The columns
 are `COLUMNS`; docs/analytics-engine.md has them with queries. A column keeps its place and its
 meaning for as long as the data is kept (three months): new ones come at the end.
@@ -14,7 +14,7 @@ queries slow.
 from operator import attrgetter
 
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.core.chat import Attempt
+from proxy.core.money import to_dollars
 from proxy.core.ports import DataPoint
 
 BLOBS = (
@@ -83,32 +83,33 @@ _MAX_BLOB = 16 * 1024 // 20
 _MAX_INDEX = 96
 
 
-def data_point(event: RequestRecord) -> DataPoint:
-    """An event's blobs, doubles and index. What is not known is an empty text or 0."""
-    attempts, sent = event.attempts, event.sent
-    blobs = [*_BLOBS_BEFORE(event), _told(attempts) if attempts else "", *_BLOBS_AFTER(event)]
+def build_data_point(record: RequestRecord) -> DataPoint:
+    """A request's blobs, doubles and index. What is not known is an empty text or 0."""
+    sent = record.sent_attempts
+    attempts = ", ".join(f"{a.provider}/{a.model}:{a.outcome}" for a in record.attempts)
+    blobs = [*_BLOBS_BEFORE(record), attempts, *_BLOBS_AFTER(record)]
     doubles: list[float] = [
-        event.status,
-        event.ms,
-        event.first_ms or 0,
-        int(event.failed),
-        int(event.fell_back and not event.failed),
-        int(event.stream),
+        record.status,
+        record.ms,
+        record.first_ms or 0,
+        int(record.has_failed),
+        int(record.has_fallen_back and not record.has_failed),
+        int(record.stream),
         len(sent),
-        sum(map(event.has_failed_at, sent)),
-        event.input or 0,
-        event.output or 0,
-        event.cached or 0,
-        event.reasoning or 0,
-        (event.cost or 0) / 1e9,
-        int(event.cost is not None),
-        event.saved / 1e9,
-        event.bytes_in,
-        event.bytes_out,
+        sum(map(record.has_failed_at, sent)),
+        record.input or 0,
+        record.output or 0,
+        record.cached or 0,
+        record.reasoning or 0,
+        to_dollars(record.cost or 0),
+        int(record.cost is not None),
+        to_dollars(record.saved),
+        record.bytes_in,
+        record.bytes_out,
     ]
     if not all(map(str.isascii, blobs)) or max(map(len, blobs)) > _MAX_BLOB:
         blobs = [cut(blob, _MAX_BLOB) for blob in blobs]
-    return blobs, doubles, cut(event.user, _MAX_INDEX) or NOBODY
+    return blobs, doubles, cut(record.user, _MAX_INDEX) or NOBODY
 
 
 def cut(text: str, size: int) -> str:
@@ -117,7 +118,3 @@ def cut(text: str, size: int) -> str:
     if text.isascii():
         return text[:size]
     return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
-
-
-def _told(attempts: tuple[Attempt, ...]) -> str:
-    return ", ".join(f"{a.provider}/{a.model}:{a.outcome}" for a in attempts)

@@ -1,4 +1,4 @@
-"""Events as OpenTelemetry's spans, in OTLP's JSON: the body that a collector takes at /v1/traces.
+"""Requests as OpenTelemetry's spans, in OTLP's JSON: the body that a collector takes at /v1/traces.
 
 A request is one SERVER span (INTERNAL within a batch), each attempt that reached a provider a
 CLIENT span below it, `chat MODEL`. Tokens and models are on the attempts only, so that a backend
@@ -10,11 +10,12 @@ the first one, and hedged attempts do not overlap; lengths, order and outcomes a
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
+from msgspec import Struct
 
-from proxy.analytics.record.log_line import OPERATIONS, line, provider_name
+from proxy.analytics.record.log_line import OPERATIONS, build_line, name_provider
 from proxy.analytics.record.request_record import ITEM, RequestRecord
 from proxy.core.chat import Attempt
 from proxy.core.ports import Random
@@ -24,12 +25,10 @@ INTERNAL, SERVER, CLIENT = 1, 2, 3
 """opentelemetry.proto.trace.v1.Span.SpanKind."""
 FAILED = 2
 """opentelemetry.proto.trace.v1.Status.StatusCode: error."""
-UNSENT = ("limited", "breaker_open")
-"""Outcomes of attempts that reached no provider."""
 
 Value: TypeAlias = str | int | float | bool
 Attributes: TypeAlias = dict[str, Value]
-"""Names as those of a line in the log (analytics.line)."""
+"""Names as those of a line in the log (log_line.LogLine)."""
 
 _OF_REQUESTS = ("proxy.", "http.", "error.", "enduser.", "geo.")
 _OF_ANSWERS = ("gen_ai.response.", "gen_ai.usage.")
@@ -37,17 +36,49 @@ _SAMPLED = 0x01
 _KNOWN, _REMOTE = 0x100, 0x200  # whether the parent is another process's is known; it is
 
 
-def encode(events: Iterable[RequestRecord], resource: Mapping[str, str], random: Random) -> bytes:
-    """An ExportTraceServiceRequest of all spans of events that belong to a trace.
+class _Span(Struct, kw_only=True, omit_defaults=True, rename="camel"):
+    """opentelemetry.proto.trace.v1.Span."""
 
-    resource: the attributes of who exports (`service.name`, `service.version`, …).
+    trace_id: str
+    span_id: str
+    parent_span_id: str = ""
+    flags: int
+    name: str
+    kind: int
+    start_time_unix_nano: str
+    end_time_unix_nano: str
+    attributes: list[dict[str, object]]
+    status: dict[str, object] | None = None
+
+
+class TimedAttempt(Struct, frozen=True):
+    """An attempt with its begin and end, in whole ms since 1970."""
+
+    attempt: Attempt
+    start: int
+    end: int
+    is_answer: bool
+    """Whether its answer is the request's."""
+
+
+def encode_spans(
+    records: Iterable[RequestRecord], resource: Mapping[str, str], random: Random
+) -> bytes:
+    """An ExportTraceServiceRequest of all spans of requests that belong to a trace.
+
+    resource: the attributes of the exporting service (`service.name`, `service.version`, …).
     """
-    spans = [span for event in events if event.trace and event.span for span in _of(event, random)]
+    spans = [
+        span
+        for record in records
+        if record.trace and record.span
+        for span in _build_spans(record, random)
+    ]
     scope = {"name": SCOPE, "version": resource.get("service.version", "")}
     body = {
         "resourceSpans": [
             {
-                "resource": {"attributes": _attributes(resource)},
+                "resource": {"attributes": _list_attributes(resource)},
                 "scopeSpans": [{"scope": scope, "spans": spans}],
             }
         ]
@@ -55,112 +86,113 @@ def encode(events: Iterable[RequestRecord], resource: Mapping[str, str], random:
     return msgspec.json.encode(body)
 
 
-def _of(event: RequestRecord, random: Random) -> Iterator[dict[str, Any]]:
-    said: Attributes = msgspec.to_builtins(line(event))
-    yield _request(event, said)
-    for attempt, start, end, won in timed(event):
-        yield _attempt(event, said, attempt, start, end, won, random.token(8))
+def _build_spans(record: RequestRecord, random: Random) -> Iterator[_Span]:
+    line: Attributes = msgspec.to_builtins(build_line(record))
+    yield _build_request_span(record, line)
+    for timed in time_attempts(record):
+        yield _build_attempt_span(record, line, timed, random.token(8))
 
 
-def _request(event: RequestRecord, said: Attributes) -> dict[str, Any]:
-    told = {name: value for name, value in said.items() if name.startswith(_OF_REQUESTS)}
-    for name, text in (("provider", event.provider), ("model", event.model)):
+def _build_request_span(record: RequestRecord, line: Attributes) -> _Span:
+    attributes = {name: value for name, value in line.items() if name.startswith(_OF_REQUESTS)}
+    for name, text in (
+        ("provider", record.provider),
+        ("model", record.model),
+        ("asked", record.requested_model),
+    ):
         if text:
-            told[f"proxy.{name}"] = text
-    if event.requested_model:
-        told["proxy.asked"] = event.requested_model
-    method = told["http.request.method"]
+            attributes[f"proxy.{name}"] = text
+    method = attributes["http.request.method"]
     if method == "_OTHER":  # the conventions' word for the value, not for the name
         method = "HTTP"
-    span: dict[str, Any] = {
-        "traceId": event.trace,
-        "spanId": event.span,
-        "flags": _SAMPLED | _KNOWN,
-        "name": _clean(f"{method} {event.endpoint}".strip()),
-        "kind": INTERNAL if event.endpoint == ITEM else SERVER,
-        "startTimeUnixNano": _nanos(event.at),
-        "endTimeUnixNano": _nanos(event.at + event.ms),
-        "attributes": _attributes(told),
-    }
-    if event.parent:
-        span["parentSpanId"] = event.parent
-        if event.endpoint != ITEM:
-            span["flags"] = _SAMPLED | _KNOWN | _REMOTE
-    if event.status >= 500 or (event.failed and event.status < 400):
-        span["status"] = {"code": FAILED}
-    return span
+    is_item = record.endpoint == ITEM
+    has_broken = record.status >= 500 or (record.has_failed and record.status < 400)
+    return _Span(
+        trace_id=record.trace,
+        span_id=record.span,
+        parent_span_id=record.parent,
+        flags=_SAMPLED | _KNOWN | (_REMOTE if record.parent and not is_item else 0),
+        name=_clean(f"{method} {record.endpoint}".strip()),
+        kind=INTERNAL if is_item else SERVER,
+        start_time_unix_nano=_to_nanos(record.at),
+        end_time_unix_nano=_to_nanos(record.at + record.ms),
+        attributes=_list_attributes(attributes),
+        status={"code": FAILED} if has_broken else None,
+    )
 
 
-def _attempt(
-    event: RequestRecord,
-    said: Attributes,
-    attempt: Attempt,
-    start: int,
-    end: int,
-    won: bool,
-    span_id: str,
-) -> dict[str, Any]:
-    told: Attributes = {
-        "gen_ai.operation.name": OPERATIONS.get(event.endpoint, "chat"),
-        "gen_ai.provider.name": provider_name(attempt.provider),
+def _build_attempt_span(
+    record: RequestRecord, line: Attributes, timed: TimedAttempt, span_id: str
+) -> _Span:
+    attempt, fault = timed.attempt, _find_fault(record, timed)
+    attributes = _describe_attempt(record, line, timed)
+    if fault:
+        attributes["error.type"] = fault
+    message = "" if timed.is_answer else _clean(attempt.message or "")
+    return _Span(
+        trace_id=record.trace,
+        span_id=span_id,
+        parent_span_id=record.span,
+        flags=_SAMPLED | _KNOWN,
+        name=_clean(f"{OPERATIONS.get(record.endpoint, 'chat')} {attempt.model}"),
+        kind=CLIENT,
+        start_time_unix_nano=_to_nanos(timed.start),
+        end_time_unix_nano=_to_nanos(timed.end),
+        attributes=_list_attributes(attributes),
+        status={"code": FAILED, "message": message} if fault else None,
+    )
+
+
+def _find_fault(record: RequestRecord, timed: TimedAttempt) -> str:
+    """How an attempt failed; empty where it did not."""
+    if not timed.is_answer:
+        return timed.attempt.outcome
+    return "" if record.ended in ("", "ok", "client_gone") else record.ended
+
+
+def _describe_attempt(record: RequestRecord, line: Attributes, timed: TimedAttempt) -> Attributes:
+    attempt = timed.attempt
+    attributes: Attributes = {
+        "gen_ai.operation.name": OPERATIONS.get(record.endpoint, "chat"),
+        "gen_ai.provider.name": name_provider(attempt.provider),
         "gen_ai.request.model": attempt.model,
     }
-    if event.stream:
-        told["gen_ai.request.stream"] = True
+    if record.stream:
+        attributes["gen_ai.request.stream"] = True
     if attempt.status is not None:
-        told["http.response.status_code"] = attempt.status
-    if won:
-        told |= {name: value for name, value in said.items() if name.startswith(_OF_ANSWERS)}
-        if event.first_ms is not None:
-            told["gen_ai.response.time_to_first_chunk"] = attempt.ms / 1000
-    fault, message = attempt.outcome, attempt.message or ""
-    if won:
-        broken = event.ended not in ("", "ok", "client_gone")
-        fault, message = (event.ended, "") if broken else ("", "")
-    if fault:
-        told["error.type"] = fault
-    span = {
-        "traceId": event.trace,
-        "spanId": span_id,
-        "parentSpanId": event.span,
-        "flags": _SAMPLED | _KNOWN,
-        "name": _clean(f"{OPERATIONS.get(event.endpoint, 'chat')} {attempt.model}"),
-        "kind": CLIENT,
-        "startTimeUnixNano": _nanos(start),
-        "endTimeUnixNano": _nanos(end),
-        "attributes": _attributes(told),
-    }
-    if fault:
-        span["status"] = {"code": FAILED, "message": _clean(message)}
-    return span
+        attributes["http.response.status_code"] = attempt.status
+    if timed.is_answer:
+        attributes |= {name: line[name] for name in line if name.startswith(_OF_ANSWERS)}
+        if record.first_ms is not None:
+            attributes["gen_ai.response.time_to_first_chunk"] = attempt.ms / 1000
+    return attributes
 
 
-def timed(event: RequestRecord) -> list[tuple[Attempt, int, int, bool]]:
-    """The attempts that reached a provider, with begin and end in whole ms since 1970 and
-    whether it is the one that answered. None for a hit: what was tried for it was tried by
-    another request."""
-    if event.cache_status == "hit":
+def time_attempts(record: RequestRecord) -> list[TimedAttempt]:
+    """The attempts that reached a provider, laid one after another. None for a hit: another request
+    made them."""
+    if record.cache_status == "hit":
         return []
-    sent = [attempt for attempt in event.attempts if attempt.outcome not in UNSENT]
-    end = event.at + event.ms
+    sent = record.sent_attempts
+    end = record.at + record.ms
     answered = next((n for n in reversed(range(len(sent))) if sent[n].outcome == "ok"), None)
     at = end
-    if answered is not None and event.first_ms is not None:
-        at = event.at + min(event.first_ms, event.ms)
-    told = []
+    if answered is not None and record.first_ms is not None:
+        at = record.at + min(record.first_ms, record.ms)
+    timed = []
     for number in reversed(range(len(sent))):
-        won = number == answered
-        start = max(event.at, at - sent[number].ms)
-        told.append((sent[number], start, end if won else at, won))
+        is_answer = number == answered
+        start = max(record.at, at - sent[number].ms)
+        timed.append(TimedAttempt(sent[number], start, end if is_answer else at, is_answer))
         at = start
-    return told[::-1]
+    return timed[::-1]
 
 
-def _attributes(told: Mapping[str, Value]) -> list[dict[str, Any]]:
-    return [{"key": name, "value": _value(value)} for name, value in told.items()]
+def _list_attributes(attributes: Mapping[str, Value]) -> list[dict[str, object]]:
+    return [{"key": name, "value": _wrap(value)} for name, value in attributes.items()]
 
 
-def _value(value: Value) -> dict[str, Any]:
+def _wrap(value: Value) -> dict[str, Value]:
     if isinstance(value, bool):
         return {"boolValue": value}
     if isinstance(value, int):
@@ -175,5 +207,5 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _nanos(ms: int) -> str:
+def _to_nanos(ms: int) -> str:
     return f"{ms}000000"

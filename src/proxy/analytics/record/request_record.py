@@ -12,12 +12,12 @@ BATCH = "/v1/batch"
 ITEM = "/v1/batch/item"
 """The endpoint of one request of a batch; the batch itself is one of /v1/batch."""
 UNSENT = ("limited", "breaker_open")
-"""Outcomes of attempts that never went out: the provider knows nothing of them."""
+"""Outcomes of attempts that never went out: their messages are the proxy's own."""
 REFUSED = ("bad_request", "too_large")
 """Outcomes by which a provider refused what the caller had sent."""
 
 
-def has_failed(attempt: Attempt) -> bool:
+def has_provider_failed(attempt: Attempt) -> bool:
     """Whether the provider failed at an attempt that went out: not where it may refuse a wrong
     request, and not by what the caller or the proxy caused."""
     by_another = attempt.outcome in REFUSED or attempt.blame in ("caller", "proxy")
@@ -32,10 +32,10 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True, gc=False):
     """
 
     at: int
-    """When it came: whole milliseconds since 1970."""
+    """When the request came: whole milliseconds since 1970."""
     id: str
     endpoint: str
-    """The path that it was for as the interface names it, e.g. `/v1/models/ID`."""
+    """The path as the interface names it, e.g. `/v1/models/ID`."""
     status: int = 0
     """The HTTP status that was answered; 0 until then."""
     ms: int = 0
@@ -43,16 +43,16 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True, gc=False):
     method: str = "POST"
     dialect: Literal["native", "openai"] = "native"
     user: str = ""
-    """Empty: it was not let in."""
+    """Empty: the request was not let in."""
     key_id: str = ""
     error: str = ""
     """The type of the error that was answered, or that broke a stream (status is 200 then)."""
     source: Literal["", "proxy", "provider"] = ""
-    """Who spoke the error."""
+    """Where the error comes from."""
     provider: str = ""
     model: str = ""
-    """Who answered, whose answer was kept or, where nobody answered, who was asked last. Empty:
-    nobody was asked."""
+    """The provider that answered, whose answer the cache kept or, where none answered, that was
+    tried last. Empty: none was tried."""
     requested_model: str = field(default="", name="asked")
     """The model or tier that the caller named."""
     strategy: str = ""
@@ -94,18 +94,18 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True, gc=False):
     """This request's span and the caller's, 16 hexadecimal digits each."""
 
     @property
-    def failed(self) -> bool:
+    def has_failed(self) -> bool:
         """Whether the caller was answered an error, or its stream broke. A caller who left did
         not fail."""
         return self.status >= 400 or self.error != ""
 
     @property
-    def unpriced(self) -> bool:
+    def is_unpriced(self) -> bool:
         """Whether a model answered whose price is not known."""
         return self.cost is None and self.provider != "" and self.status < 400
 
     @property
-    def sent(self) -> tuple[Attempt, ...]:
+    def sent_attempts(self) -> tuple[Attempt, ...]:
         """The attempts that went out to a provider."""
         return tuple(attempt for attempt in self.attempts if attempt.outcome not in UNSENT)
 
@@ -113,31 +113,29 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True, gc=False):
         """Whether the provider failed at an attempt of this request: at once, or by breaking off
         the stream that it had begun."""
         broke_off = self.error != "" and self.source == "provider" and attempt.outcome == "ok"
-        return broke_off or has_failed(attempt)
+        return broke_off or has_provider_failed(attempt)
 
     @property
-    def fell_back(self) -> bool:
+    def has_fallen_back(self) -> bool:
         """Whether another provider or model answered than the first that was tried."""
         first = self.attempts[0] if self.attempts else None
         return first is not None and (first.provider, first.model) != (self.provider, self.model)
 
 
 _WORD = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-_NOT_SENT = ("limited", "breaker_open")
-"""Outcomes of attempts whose message is the proxy's own."""
 
 
-def without_quotes(event: RequestRecord) -> RequestRecord:
-    """The event without the words of providers, which may quote the prompt: of a failed attempt
+def without_quotes(record: RequestRecord) -> RequestRecord:
+    """The record without the words of providers, which may quote the prompt: of a failed attempt
     the outcome, the status and the code stay."""
-    if not any(attempt.message or attempt.code for attempt in event.attempts):
-        return event
-    return structs.replace(event, attempts=tuple(map(_unquoted, event.attempts)))
+    if not any(attempt.message or attempt.code for attempt in record.attempts):
+        return record
+    return structs.replace(record, attempts=tuple(map(_strip_quotes, record.attempts)))
 
 
-def _unquoted(attempt: Attempt) -> Attempt:
+def _strip_quotes(attempt: Attempt) -> Attempt:
     return structs.replace(
         attempt,
         code=attempt.code if attempt.code and _WORD.fullmatch(attempt.code) else None,
-        message=attempt.message if attempt.outcome in _NOT_SENT else None,
+        message=attempt.message if attempt.outcome in UNSENT else None,
     )

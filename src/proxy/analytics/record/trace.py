@@ -1,7 +1,7 @@
-"""W3C Trace Context: whose trace a request belongs to, and what is passed on of it.
+"""W3C Trace Context: the trace that a request belongs to, and what providers are sent of it.
 
-A `traceparent` that is not exactly what the standard allows is as none: a trace of the proxy's own
-begins. Versions that are not known yet are read as far as version 00 goes (W3C Trace Context, 4.3).
+A `traceparent` that is not exactly what the standard allows counts as none: a trace of the proxy's
+own begins. Unknown versions are read as far as version 00 goes (W3C Trace Context, 4.3).
 """
 
 import re
@@ -35,15 +35,15 @@ class Trace(Struct, frozen=True, kw_only=True):
         """Whether the caller, or the proxy where it began, records this trace."""
         return bool(self.flags & _SAMPLED)
 
-    def headers(self) -> dict[str, str]:
+    def render_headers(self) -> dict[str, str]:
         """What a provider is sent, as a child of the request's span."""
-        told = {"traceparent": f"00-{self.id}-{self.span}-{self.flags:02x}"}
+        headers = {"traceparent": f"00-{self.id}-{self.span}-{self.flags:02x}"}
         if self.state:
-            told["tracestate"] = self.state
-        return told
+            headers["tracestate"] = self.state
+        return headers
 
 
-def begin(headers: Mapping[str, str], random: Random, *, recorded: bool = True) -> Trace:
+def begin_trace(headers: Mapping[str, str], random: Random, *, recorded: bool = True) -> Trace:
     """The trace of a request by its headers. recorded: whether a trace that begins here is."""
     span = random.token(8)
     found = _PARENT.fullmatch(headers.get("traceparent", ""))

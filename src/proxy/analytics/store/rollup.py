@@ -1,8 +1,8 @@
 """The roll-ups of one shard: sums by minute, hour and day, and since ever.
 
-Promises: every event is counted once in each span, under the names that its day still has room
-for (names.Names); sums of any of these rows are exact, quantiles those of totals.Sketch. SQL does
-the merging, of counters and of sketches: an event costs Python one pass, a query none.
+Promises: every request is counted once at each resolution, under the names that its day still has
+room for (store.names); sums of any of these rows are exact, quantiles those of store.sketch. SQL
+merges counters and sketches: a request costs Python one pass, a query none.
 """
 
 from collections import defaultdict
@@ -13,10 +13,18 @@ from typing import TypeAlias
 import msgspec
 from msgspec import structs
 
-from proxy.analytics.record.names import Caps, Names
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store.figures import KEPT_SECONDS, MOST, SPAN_SECONDS, Group, Query, Sums
-from proxy.analytics.store.totals import COUNTERS, Sketch, Totals, count_attempts
+from proxy.analytics.store.messages import (
+    KEPT_SECONDS,
+    MOST_GROUPS,
+    RESOLUTION_SECONDS,
+    Sums,
+    SumsGroup,
+    SumsQuery,
+)
+from proxy.analytics.store.names import Caps, KnownNames
+from proxy.analytics.store.sketch import Sketch
+from proxy.analytics.store.totals import COUNTERS, Totals, count_attempts
 from proxy.core.ports import SQL
 
 A_DAY = Caps(users=1_000, models=50, pairs=2_000)
@@ -25,7 +33,7 @@ EVER = Caps(users=2_000, models=500, pairs=5_000)
 LONGEST = 256
 """Characters of a name that are kept."""
 DAY = 86_400
-"""Seconds. An event that says that it is older than a day, or of the future, has a wrong clock."""
+"""Seconds. A record that says that it is older than a day, or of the future, has a wrong clock."""
 SPARE = 12
 """A window's first step may begin before it: a twelfth more is kept than can be asked for."""
 ROWS = 200
@@ -37,7 +45,7 @@ _PLACE: Callable[[RequestRecord], _Place] = attrgetter(
 )
 _Row: TypeAlias = tuple[int | str, ...]
 _SKETCHES = ("latency", "first")
-_SPANS = ", ".join(f"('{span}', {seconds})" for span, seconds in SPAN_SECONDS.items())
+_SPANS = ", ".join(f"('{name}', {seconds})" for name, seconds in RESOLUTION_SECONDS.items())
 
 _CREATE = f"""
 CREATE TABLE IF NOT EXISTS sums (
@@ -48,7 +56,7 @@ CREATE TABLE IF NOT EXISTS sums (
 ) STRICT, WITHOUT ROWID"""
 
 
-def _merged(sketch: str) -> str:
+def _merge(sketch: str) -> str:
     return f"""{sketch} = (
   SELECT json_group_object(bucket, n) FROM (
     SELECT bucket, sum(n) AS n FROM (
@@ -57,27 +65,27 @@ def _merged(sketch: str) -> str:
     ) GROUP BY bucket))"""
 
 
-# A row comes as [minute, provider, endpoint, status, user, model, user and model of the row since
-# ever, counters, sketches]; each goes into a row of each span. `WHERE true` tells the parser that
-# ON belongs to the INSERT.
+# A row is sent as [minute, provider, endpoint, status, user, model, user and model of the row since
+# ever, counters, sketches]; each goes into a row of each resolution. `WHERE true` lets the parser
+# know that ON belongs to the INSERT.
 _ADD = f"""
 INSERT INTO sums (span, start, provider, model, user, endpoint, status,
   {", ".join((*COUNTERS, *_SKETCHES))})
 SELECT spans.span,
-  iif(spans.seconds = 0, 0, (told.value ->> 0) / spans.seconds * spans.seconds),
-  told.value ->> 1,
-  told.value ->> iif(spans.seconds = 0, 7, 5),
-  told.value ->> iif(spans.seconds = 0, 6, 4),
-  told.value ->> 2,
-  told.value ->> 3,
-  {", ".join(f"told.value ->> {8 + i}" for i in range(len(COUNTERS)))},
-  {", ".join(f"told.value -> {8 + len(COUNTERS) + i}" for i in range(len(_SKETCHES)))}
-FROM json_each(?) AS told,
+  iif(spans.seconds = 0, 0, (sent.value ->> 0) / spans.seconds * spans.seconds),
+  sent.value ->> 1,
+  sent.value ->> iif(spans.seconds = 0, 7, 5),
+  sent.value ->> iif(spans.seconds = 0, 6, 4),
+  sent.value ->> 2,
+  sent.value ->> 3,
+  {", ".join(f"sent.value ->> {8 + i}" for i in range(len(COUNTERS)))},
+  {", ".join(f"sent.value -> {8 + len(COUNTERS) + i}" for i in range(len(_SKETCHES)))}
+FROM json_each(?) AS sent,
   (SELECT column1 AS span, column2 AS seconds FROM (VALUES {_SPANS}, ('ever', 0))) AS spans
 WHERE true
 ON CONFLICT DO UPDATE SET
   {", ".join(f"{name} = {name} + excluded.{name}" for name in COUNTERS)},
-  {", ".join(_merged(name) for name in _SKETCHES)}"""
+  {", ".join(_merge(name) for name in _SKETCHES)}"""
 
 _SUMS = f"json_array({', '.join(f'sum({name})' for name in COUNTERS)})"
 _KEY = msgspec.json.Decoder(list[int | str])
@@ -91,37 +99,38 @@ class Rollup:
     def __init__(self, sql: SQL) -> None:
         self._sql = sql
         sql(_CREATE)
-        self._names: dict[int, Names] = {}
+        self._names: dict[int, KnownNames] = {}
         """By the day's begin in seconds; 0: since ever."""
 
-    def add(self, events: Iterable[RequestRecord], now: int) -> None:
-        """Counts events, at the time that they tell where it can be true."""
-        alike: defaultdict[_Place, list[RequestRecord]] = defaultdict(list)
-        for event in events:
-            alike[_PLACE(event)].append(event)
+    def add(self, records: Iterable[RequestRecord], now: int) -> None:
+        """Counts requests, at the time that their records say where it can be true."""
+        by_place: defaultdict[_Place, list[RequestRecord]] = defaultdict(list)
+        for record in records:
+            by_place[_PLACE(record)].append(record)
         sums: dict[_Row, Totals] = {}
-        for place, many in alike.items():
-            for minute, of_it in _by_minute(many, now - DAY * 1000, now):
-                sums.setdefault(self._row(minute, *place), Totals()).count(of_it)
-                _, endpoint, status, user, _ = place
-                for (provider, model), attempts in count_attempts(of_it).items():
-                    row = self._row(minute, provider, endpoint, status, user, model)
+        for place, there in by_place.items():
+            _, endpoint, status, user, _ = place
+            for minute, then in _group_by_minute(there, now - DAY * 1000, now):
+                sums.setdefault(self._find_row(minute, place), Totals()).count(then)
+                for (provider, model), attempts in count_attempts(then).items():
+                    row = self._find_row(minute, (provider, endpoint, status, user, model))
                     sums.setdefault(row, Totals()).add(attempts)
         rows = [[*row, *structs.astuple(totals)] for row, totals in sums.items()]
         for i in range(0, len(rows), ROWS):
             self._sql(_ADD, msgspec.json.encode(rows[i : i + ROWS]).decode())
 
-    def figures(self, query: Query) -> Sums:
-        """The sums that are asked for; of more than MOST only that they are too many."""
-        where, bindings = _where(query)
-        key = f"json_array({', '.join((_step(query), *query.group_by))})"
+    def read_sums(self, query: SumsQuery) -> Sums:
+        """The sums that a query asks for; of more than MOST_GROUPS only that they are too many."""
+        where, bindings = _filter_rows(query)
+        key = f"json_array({', '.join((_begin_of_step(query), *query.group_by))})"
         counted = self._sql(
-            f"SELECT {key} AS k, {_SUMS} FROM sums WHERE {where} GROUP BY k LIMIT {MOST + 1}",
+            f"SELECT {key} AS k, {_SUMS} FROM sums WHERE {where}"
+            f" GROUP BY k LIMIT {MOST_GROUPS + 1}",
             *bindings,
         )
-        if len(counted) > MOST:
-            return Sums(groups=[], cut=True)
-        latency, first = (self._sketches(name, key, where, bindings) for name in _SKETCHES)
+        if len(counted) > MOST_GROUPS:
+            return Sums(groups=[], is_cut=True)
+        latency, first = (self._read_sketches(name, key, where, bindings) for name in _SKETCHES)
         groups = []
         for text, numbers in counted:
             at, *values = _KEY.decode(text)
@@ -130,7 +139,7 @@ class Rollup:
                 first=first.get(text, {}),
                 **dict(zip(COUNTERS, _NUMBERS.decode(numbers), strict=True)),
             )
-            group = Group(key=dict(zip(query.group_by, values, strict=True)), totals=totals)
+            group = SumsGroup(key=dict(zip(query.group_by, values, strict=True)), totals=totals)
             if query.step is not None:
                 group.at = int(at)
             groups.append(group)
@@ -138,28 +147,27 @@ class Rollup:
 
     def prune(self, now: int) -> None:
         """Drops the rows that are older than they are kept."""
-        for span, kept in KEPT_SECONDS.items():
+        for resolution, kept in KEPT_SECONDS.items():
             oldest = now // 1000 - kept - kept // SPARE
-            self._sql("DELETE FROM sums WHERE span = ? AND start < ?", span, oldest)
+            self._sql("DELETE FROM sums WHERE span = ? AND start < ?", resolution, oldest)
         for day in [*self._names]:
             if 0 < day < now // 1000 - 3 * DAY:
                 del self._names[day]
 
-    def _row(
-        self, minute: int, provider: str, endpoint: str, status: int, user: str, model: str
-    ) -> _Row:
-        """Where it is counted: under the names that are told apart."""
+    def _find_row(self, minute: int, place: _Place) -> _Row:
+        """Where a request is counted: under the names that are told apart."""
+        provider, endpoint, status, user, model = place
         user, model = user[:LONGEST], model[:LONGEST]
         return (
             minute,
             provider[:LONGEST],
             endpoint[:LONGEST],
             status,
-            *self._known(minute // DAY * DAY, A_DAY).admit(user, model),
-            *self._known(0, EVER).admit(user, model),
+            *self._known_names(minute // DAY * DAY, A_DAY).admit(user, model),
+            *self._known_names(0, EVER).admit(user, model),
         )
 
-    def _known(self, day: int, caps: Caps) -> Names:
+    def _known_names(self, day: int, caps: Caps) -> KnownNames:
         names = self._names.get(day)
         if names is None:
             rows = self._sql(
@@ -167,10 +175,10 @@ class Rollup:
                 "day" if day else "ever",
                 day,
             )
-            names = self._names[day] = Names(caps, ((user, model) for user, model in rows))
+            names = self._names[day] = KnownNames(caps, ((user, model) for user, model in rows))
         return names
 
-    def _sketches(
+    def _read_sketches(
         self, name: str, key: str, where: str, bindings: list[str | int]
     ) -> dict[str, Sketch]:
         rows = self._sql(
@@ -183,21 +191,21 @@ class Rollup:
         return {key: _SKETCH.decode(sketch) for key, sketch in rows}
 
 
-def _by_minute(
-    events: list[RequestRecord], oldest: int, now: int
+def _group_by_minute(
+    records: list[RequestRecord], oldest: int, now: int
 ) -> Iterable[tuple[int, list[RequestRecord]]]:
-    """Events by the minute (seconds since 1970) in which they came, most often all in one."""
-    times = [event.at for event in events]
+    """Requests by the minute (seconds since 1970) in which they came, most often all in one."""
+    times = [record.at for record in records]
     first, last = min(times), max(times)
     if oldest <= first and last <= now and first // 60_000 == last // 60_000:
-        return [(first // 60_000 * 60, events)]
-    found: defaultdict[int, list[RequestRecord]] = defaultdict(list)
-    for event in events:
-        found[min(max(event.at, oldest), now) // 60_000 * 60].append(event)
-    return found.items()
+        return [(first // 60_000 * 60, records)]
+    by_minute: defaultdict[int, list[RequestRecord]] = defaultdict(list)
+    for record in records:
+        by_minute[min(max(record.at, oldest), now) // 60_000 * 60].append(record)
+    return by_minute.items()
 
 
-def _step(query: Query) -> str:
+def _begin_of_step(query: SumsQuery) -> str:
     """The begin of a row's step. Numbers are written out: bound, they would be doubles, and the
     division not whole."""
     if query.step is None:
@@ -205,12 +213,12 @@ def _step(query: Query) -> str:
     return f"start - (start - {query.begin}) % {query.step}"
 
 
-def _where(query: Query) -> tuple[str, list[str | int]]:
+def _filter_rows(query: SumsQuery) -> tuple[str, list[str | int]]:
     """What rows must fulfil, and the bindings for it."""
-    terms, bindings = ["span = ?"], [query.span, *query.only.values()]
-    if query.span != "ever":
+    terms, bindings = ["span = ?"], [query.resolution, *query.filters.values()]
+    if query.resolution != "ever":
         terms.append(f"start >= {query.begin} AND start < {query.end}")
-    terms += [f"{name} = ?" for name in query.only]
+    terms += [f"{name} = ?" for name in query.filters]
     if query.models_only:
         terms.append("endpoint GLOB '/v1/*'")
     return " AND ".join(terms), bindings

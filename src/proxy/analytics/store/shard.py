@@ -1,33 +1,33 @@
 """One shard of the statistics: what a Durable Object keeps.
 
-Promise: a flush that is told again and again until it was heard is counted exactly once.
+Promise: a flush that is sent again and again until it was accepted is counted exactly once.
 """
 
 import msgspec
+from msgspec import structs
 
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store import request_log as requests
-from proxy.analytics.store.figures import Flush, Query, Sums
-from proxy.analytics.store.request_log import Page, RequestLog
+from proxy.analytics.store.messages import Flush, LogPage, LogQuery, Sums, SumsQuery
+from proxy.analytics.store.request_log import RequestLog
 from proxy.analytics.store.rollup import Rollup
 from proxy.core.ports import SQL
 from proxy.core.rpc import NOTHING, Method, as_bytes, as_text
 
 FORGET_MS = 3_600_000
-"""For how long an isolate that is silent is known: it tells no flush again after so long."""
+"""For how long a silent isolate is known: it sends no flush again after so long."""
 PRUNED_EVERY = 20
 """Flushes of an isolate after which the log is."""
 
-_HEAR = """
+_ACCEPT = """
 INSERT INTO heard (isolate, number, at) VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET number = excluded.number, at = excluded.at
 WHERE excluded.number > number RETURNING number"""
-"""Gives no row for what was heard before."""
-_EVENTS = msgspec.json.Decoder(list[RequestRecord])
+"""Gives no row for a flush that was accepted before."""
+_RECORDS = msgspec.json.Decoder(list[RequestRecord])
 
 ADD = Method("STATISTICS", "add", as_bytes(Flush), NOTHING)
-FIGURES = Method("STATISTICS", "figures", as_text(Query), as_text(Sums))
-REQUESTS = Method("STATISTICS", "requests", as_text(requests.Query), as_text(Page))
+FIGURES = Method("STATISTICS", "figures", as_text(SumsQuery), as_text(Sums))
+REQUESTS = Method("STATISTICS", "requests", as_text(LogQuery), as_text(LogPage))
 PRUNE = Method("STATISTICS", "prune", NOTHING, NOTHING)
 
 
@@ -53,8 +53,8 @@ class Shard:
         self._log = RequestLog(sql)
 
     def add(self, flush: Flush, now: int) -> None:
-        """Counts events, unless their flush or a later one of its isolate was heard."""
-        if not self._sql(_HEAR, flush.isolate, flush.number, now):
+        """Counts requests, unless their flush or a later one of its isolate was accepted."""
+        if not self._sql(_ACCEPT, flush.isolate, flush.number, now):
             return
         if flush.lost:
             self._sql(
@@ -62,21 +62,20 @@ class Shard:
                 " ON CONFLICT DO UPDATE SET events = events + excluded.events",
                 flush.lost,
             )
-        if events := _EVENTS.decode(flush.events):
-            self._rollup.add(events, now)
-            self._log.add(events, flush.events, now)
+        if records := _RECORDS.decode(flush.records):
+            self._rollup.add(records, now)
+            self._log.add(records, flush.records, now)
         if flush.number % PRUNED_EVERY == 0:  # the cron trigger's comes too seldom under load
             self._log.prune()
 
-    def figures(self, query: Query) -> Sums:
+    def read_sums(self, query: SumsQuery) -> Sums:
         """Sums of the roll-ups."""
-        sums = self._rollup.figures(query)
         lost = self._sql("SELECT coalesce(sum(events), 0) FROM lost")[0][0]
-        return msgspec.structs.replace(sums, lost=lost)
+        return structs.replace(self._rollup.read_sums(query), lost=lost)
 
-    def requests(self, query: requests.Query) -> Page:
+    def read_page(self, query: LogQuery) -> LogPage:
         """A page of the request log."""
-        return self._log.page(query)
+        return self._log.read_page(query)
 
     def prune(self, now: int) -> None:
         """Drops what is older than it is kept."""

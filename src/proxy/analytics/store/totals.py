@@ -1,11 +1,5 @@
-"""Sums of events: counters, and latencies as mergeable histograms.
+"""What a number of requests came to: counters, and sketches of their latencies."""
 
-The histogram is DDSketch's (Masson, Rim, Lee: DDSketch, VLDB 2019): buckets whose bounds grow by
-a constant factor. Promise: a quantile is within 5 % of the true one, whatever was merged in
-whichever order.
-"""
-
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
@@ -13,80 +7,24 @@ from operator import attrgetter
 from msgspec import Struct, structs
 
 from proxy.analytics.record.request_record import RequestRecord
+from proxy.analytics.store.sketch import Sketch, add_value, merge_into
 
-ERROR = 0.045
-"""The relative error of a bucket's middle; what is left to 5 % covers rounding to whole ms."""
-GAMMA = (1 + ERROR) / (1 - ERROR)
-_SCALE = 1 / math.log(GAMMA)
-
-_SUMMED: dict[str, Callable[[RequestRecord], int | None]] = {
-    name: attrgetter(name)
-    for name in (
-        "input",
-        "output",
-        "cached",
-        "reasoning",
-        "cost",
-        "saved",
-        "bytes_in",
-        "bytes_out",
-        "ms",
-    )
-}
-"""The counters that are sums of what events tell under the same name."""
+_SUMS = ("input", "output", "cached", "reasoning", "cost", "saved", "bytes_in", "bytes_out", "ms")
+_SUMMED: dict[str, Callable[[RequestRecord], int | None]] = {n: attrgetter(n) for n in _SUMS}
+"""The counters that are sums of a record's field of the same name."""
 _KIND: Callable[[RequestRecord], tuple[int, str, str, str, str]] = attrgetter(
     "status", "error", "ended", "cache_status", "cache_tier"
 )
 _ATTEMPTS = attrgetter("attempts")
-_UNPRICED: Callable[[RequestRecord], bool] = attrgetter("unpriced")
+_IS_UNPRICED: Callable[[RequestRecord], bool] = attrgetter("is_unpriced")
 _MS: Callable[[RequestRecord], int] = attrgetter("ms")
-_KEPT = ("hit", "stale")
-"""Answers of the cache."""
-_CACHED = {"stale": "stale", "miss": "misses", "bypass": "bypassed"}
-"""The counters of what is no hit."""
-
-Sketch = dict[int, int]
-"""How many values fell into which bucket: bucket 0 holds 0, bucket n values up to GAMMA^(n-1)."""
-
-
-def bucket(ms: int) -> int:
-    """The bucket of a value >= 0."""
-    return math.ceil(math.log(ms) * _SCALE) + 1 if ms > 0 else 0
-
-
-def bound(index: int) -> float:
-    """The greatest value of a bucket."""
-    return GAMMA ** (index - 1) if index else 0.0
-
-
-def add_to(sketch: Sketch, ms: int, count: int = 1) -> None:
-    """Counts a value `count` times."""
-    index = bucket(ms)
-    sketch[index] = sketch.get(index, 0) + count
-
-
-def merge_into(sketch: Sketch, other: Sketch) -> None:
-    """Adds another's counts."""
-    for index, count in other.items():
-        sketch[index] = sketch.get(index, 0) + count
-
-
-def quantile(sketch: Sketch, q: float) -> float | None:
-    """What a share q in [0, 1] of the values does not exceed, None where there is none: within 5 %
-    of the value whose rank is q count, rounded up (the nearest-rank definition)."""
-    count = sum(sketch.values())
-    if not count:
-        return None
-    left = max(0, math.ceil(q * count) - 1)
-    for index in sorted(sketch):
-        left -= sketch[index]
-        if left < 0:
-            return 2 * bound(index) / (1 + GAMMA)
-    raise AssertionError("a rank below the count is in some bucket")
+_FROM_CACHE = ("hit", "stale")
+_COUNTER_OF_STATUS = {"stale": "stale", "miss": "misses", "bypass": "bypassed"}
+"""The counters of the cache statuses but `hit`, which has one a tier."""
 
 
 class Totals(Struct, kw_only=True, omit_defaults=True):
-    """What a number of requests came to. Money in whole nano-dollars."""
+    """The sums of some requests. Money in whole nano-dollars."""
 
     requests: int = 0
     errors: int = 0
@@ -131,60 +69,64 @@ class Totals(Struct, kw_only=True, omit_defaults=True):
         """Fresh answers that reached no provider."""
         return self.hits_memory + self.hits_kv + self.hits_r2 + self.hits_flight
 
-    def count(self, events: Sequence[RequestRecord]) -> None:
-        """Adds events, column by column: so most of it is done in C."""
-        self.requests += len(events)
+    def count(self, records: Sequence[RequestRecord]) -> None:
+        """Adds requests, column by column: so most of it is done in C."""
+        self.requests += len(records)
         for name, column in _SUMMED.items():
-            if more := sum(filter(None, map(column, events))):
-                setattr(self, name, getattr(self, name) + more)
-        for (status, error, ended, cache, tier), n in Counter(map(_KIND, events)).items():
-            if status >= 400 or error:  # as RequestRecord.failed
+            self._raise(name, sum(filter(None, map(column, records))))
+        for (status, error, ended, cache, tier), n in Counter(map(_KIND, records)).items():
+            if status >= 400 or error:  # as RequestRecord.has_failed
                 self.errors += n
                 self.limited += n * (status in (402, 429))
             if ended == "client_gone":
                 self.gone += n
             if cache:
-                name = _CACHED.get(cache) or f"hits_{tier or 'flight'}"
-                setattr(self, name, getattr(self, name) + n)
-        self.unpriced += sum(map(_UNPRICED, events))
-        for event in filter(_ATTEMPTS, events):
-            self.fallbacks += event.fell_back and not event.failed
-        for ms, n in Counter(map(_MS, events)).items():
-            add_to(self.latency, ms, n)
-        for ms in [
-            e.first_ms for e in events if e.first_ms is not None and e.cache_status not in _KEPT
-        ]:
-            self.first_sum += ms
-            add_to(self.first, ms)
+                self._raise(_COUNTER_OF_STATUS.get(cache) or f"hits_{tier or 'flight'}", n)
+        self.unpriced += sum(map(_IS_UNPRICED, records))
+        for record in filter(_ATTEMPTS, records):
+            self.fallbacks += record.has_fallen_back and not record.has_failed
+        for ms, n in Counter(map(_MS, records)).items():
+            add_value(self.latency, ms, n)
+        for record in records:
+            if record.first_ms is not None and record.cache_status not in _FROM_CACHE:
+                self.first_sum += record.first_ms
+                add_value(self.first, record.first_ms)
 
     def add(self, other: "Totals") -> None:
         """Adds another's sums."""
-        for name in COUNTERS:
-            if more := getattr(other, name):
-                setattr(self, name, getattr(self, name) + more)
+        self.add_counters(other)
         merge_into(self.latency, other.latency)
         merge_into(self.first, other.first)
 
+    def add_counters(self, other: "Totals") -> None:
+        """Adds another's sums but its sketches."""
+        for name in COUNTERS:
+            self._raise(name, getattr(other, name))
 
-def count_attempts(events: Iterable[RequestRecord]) -> dict[tuple[str, str], Totals]:
-    """The attempts of some requests by the provider and model that were tried: a request that
-    fell back counts one at each."""
-    tried: dict[tuple[str, str], Totals] = {}
-    for event in filter(_ATTEMPTS, events):
-        for attempt in event.sent:
-            totals = tried.setdefault((attempt.provider, attempt.model), Totals())
-            totals.attempts += 1
-            totals.failed_attempts += event.has_failed_at(attempt)
-    return tried
+    def _raise(self, name: str, more: int) -> None:
+        if more:
+            setattr(self, name, getattr(self, name) + more)
 
 
 COUNTERS = tuple(f.name for f in structs.fields(Totals) if f.name not in ("latency", "first"))
 """The fields that are numbers: the first ones, in this order."""
 
 
-def total(many: Iterable[Totals]) -> Totals:
-    """All together."""
+def count_attempts(records: Iterable[RequestRecord]) -> dict[tuple[str, str], Totals]:
+    """The attempts of some requests by the provider and model that were tried: a request that
+    fell back counts one at each."""
+    tried: dict[tuple[str, str], Totals] = {}
+    for record in filter(_ATTEMPTS, records):
+        for attempt in record.sent_attempts:
+            totals = tried.setdefault((attempt.provider, attempt.model), Totals())
+            totals.attempts += 1
+            totals.failed_attempts += record.has_failed_at(attempt)
+    return tried
+
+
+def add_up(parts: Iterable[Totals]) -> Totals:
+    """All of them together."""
     whole = Totals()
-    for one in many:
-        whole.add(one)
+    for part in parts:
+        whole.add(part)
     return whole

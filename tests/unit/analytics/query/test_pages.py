@@ -8,18 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.analytics.query import pages
-from proxy.analytics.store import request_log as requests
-from proxy.analytics.store.request_log import Filters
+from proxy.analytics.query.pages import read_page_query, render_page
+from proxy.analytics.query.parameters import encode_cursor
+from proxy.analytics.store.messages import LogQuery
+from proxy.analytics.store.request_log import RequestLog
 from proxy.analytics.store.shard import Shard
 from proxy.core.chat import Attempt
 from proxy.core.errors import InvalidRequest, PermissionDenied
-from tests.unit.analytics.making import NOW_MS, event, flush
+from tests.unit.analytics.making import NOW_MS, make_flush, make_record
 from tests.unit.analytics.shards import PlatformSQL
 
 
 class Log:
-    """Some shards, told one event after the other."""
+    """Some shards that get one request after the other."""
 
     def __init__(self, shards: int) -> None:
         self.shards = [Shard(PlatformSQL()) for _ in range(shards)]
@@ -29,20 +30,18 @@ class Log:
     def arrive(self, shard: int, after: int = 1, **fields: Any) -> str:
         self.now += after
         self.count += 1
-        told = event(id=f"r{self.count}", at=self.now, **fields)
-        self.shards[shard].add(flush("a", self.count, told), self.now)
-        return told.id
+        record = make_record(id=f"r{self.count}", at=self.now, **fields)
+        self.shards[shard].add(make_flush("a", self.count, record), self.now)
+        return record.id
 
-    def read(self, only: Filters | None = None, **params: str) -> tuple[list[str], str | None]:
-        body = self.body(only, **params)
+    def read(self, visible: str | None = None, **params: str) -> tuple[list[str], str | None]:
+        body = self.body(visible, **params)
         return [row["requestId"] for row in body["requests"]], body["next"]
 
-    def body(self, only: Filters | None = None, **params: str) -> dict[str, Any]:
-        asked = pages.read(params, len(self.shards), only)
-        answers = [
-            shard.requests(asked.of_shard(number)) for number, shard in enumerate(self.shards)
-        ]
-        body: dict[str, Any] = json.loads(pages.render(asked, answers))
+    def body(self, visible: str | None = None, **params: str) -> dict[str, Any]:
+        query = read_page_query(params, len(self.shards), visible)
+        pages = [shard.read_page(query.of_shard(n)) for n, shard in enumerate(self.shards)]
+        body: dict[str, Any] = json.loads(render_page(query, pages))
         return body
 
 
@@ -64,39 +63,37 @@ def test_pages_neither_repeat_nor_skip_a_row_while_rows_arrive(
     """Even where the shards' clocks step back."""
     log = Log(3)
 
-    def tell(some: list[tuple[int, int, bool]]) -> list[str]:
+    def arrive(some: list[tuple[int, int, bool]]) -> list[str]:
         users = ["ann" if mine else "bob" for _, _, mine in some]
         ids = [
             log.arrive(shard, after, user=user)
             for (shard, after, _), user in zip(some, users, strict=True)
         ]
-        return [
-            told for told, user in zip(ids, users, strict=True) if user == "ann" or not filtered
-        ]
+        return [id_ for id_, user in zip(ids, users, strict=True) if user == "ann" or not filtered]
 
-    there = tell(before)
+    there = arrive(before)
     read: list[str] = []
     cursor: str | None = None
     while True:
         params = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
-        ids, cursor = log.read({"user": "ann"} if filtered else None, **params)
+        ids, cursor = log.read("ann" if filtered else None, **params)
         assert len(ids) == limit or cursor is None
         read += ids
         assert len(read) <= len(there)
         if cursor is None:
             break
         if between:
-            tell(between.pop())
+            arrive(between.pop())
     assert sorted(read) == sorted(there)
 
 
 def test_the_newest_of_all_shards_comes_first() -> None:
     log = Log(2)
-    told = [log.arrive(shard) for shard in (0, 1, 1, 0, 1, 0, 0)]
+    ids = [log.arrive(shard) for shard in (0, 1, 1, 0, 1, 0, 0)]
     read, cursor = log.read(limit="3")
     assert cursor
     more, last = log.read(limit="4", cursor=cursor)
-    assert read + more == told[::-1]
+    assert read + more == ids[::-1]
     assert last is None
 
 
@@ -104,24 +101,24 @@ def test_the_log_keeps_the_last_10000_rows() -> None:
     sql = PlatformSQL()
     shard = Shard(sql)
     for number in range(1, 12):
-        told = [event(id=f"{number}.{n}", error="x" * (n % 2)) for n in range(1000)]
-        shard.add(flush("a", number, *told), NOW_MS)
+        many = [make_record(id=f"{number}.{n}", error="x" * (n % 2)) for n in range(1000)]
+        shard.add(make_flush("a", number, *many), NOW_MS)
     shard.prune(NOW_MS)
     assert sql("SELECT sum(count), min(first), max(first + count) - 1 FROM requests") == [
         (10_000, 1001, 11_000)
     ]
-    page = requests.RequestLog(sql).page(requests.Query(limit=500, below=1101, only={"error": ""}))
-    assert [row.event.id for row in page.rows] == [f"2.{n}" for n in range(98, -1, -2)]
-    assert not page.more
+    page = RequestLog(sql).read_page(LogQuery(limit=500, below=1101, filters={"error": ""}))
+    assert [row.record.id for row in page.rows] == [f"2.{n}" for n in range(98, -1, -2)]
+    assert not page.has_more
 
 
 def test_a_cursor_from_nowhere_is_read_from_the_newest_row_on() -> None:
     sql = PlatformSQL()
     shard = Shard(sql)
-    shard.add(flush("a", 1, event(id="1"), event(id="2")), NOW_MS)
+    shard.add(make_flush("a", 1, make_record(id="1"), make_record(id="2")), NOW_MS)
     sql.statements = 0
-    page = requests.RequestLog(sql).page(requests.Query(limit=5, below=2**53 - 1))
-    assert [row.event.id for row in page.rows] == ["2", "1"]
+    page = RequestLog(sql).read_page(LogQuery(limit=5, below=2**53 - 1))
+    assert [row.record.id for row in page.rows] == ["2", "1"]
     assert sql.statements < 10
 
 
@@ -129,14 +126,14 @@ def test_what_came_one_by_one_is_read_some_rows_at_a_time() -> None:
     sql = PlatformSQL()
     shard = Shard(sql)
     for number in range(1, 101):
-        shard.add(flush("a", number, event(id=f"{number}")), NOW_MS)
-    log = requests.RequestLog(sql)
-    page = log.page(requests.Query(limit=70, below=91))
-    assert [row.seq for row in page.rows] == [*range(90, 20, -1)]
-    assert page.more
-    page = log.page(requests.Query(limit=70, below=21))
-    assert [row.seq for row in page.rows] == [*range(20, 0, -1)]
-    assert not page.more
+        shard.add(make_flush("a", number, make_record(id=f"{number}")), NOW_MS)
+    log = RequestLog(sql)
+    page = log.read_page(LogQuery(limit=70, below=91))
+    assert [row.number for row in page.rows] == [*range(90, 20, -1)]
+    assert page.has_more
+    page = log.read_page(LogQuery(limit=70, below=21))
+    assert [row.number for row in page.rows] == [*range(20, 0, -1)]
+    assert not page.has_more
 
 
 def test_reading_the_figures_leaves_no_trace() -> None:
@@ -165,8 +162,8 @@ def test_rows_are_filtered(name: str) -> None:
     wanted = "hit" if name == "cache" else "wänted"
     other = "miss" if name == "cache" else "other"
     field = "cache_status" if name == "cache" else name
-    mine = [log.arrive(n % 2, **{field: wanted}) for n in range(3)]
-    log.arrive(0, **{field: other})
+    mine = [log.arrive(n % 2, 1, **{field: wanted}) for n in range(3)]
+    log.arrive(0, 1, **{field: other})
     log.arrive(1)
     assert log.read(**{name: wanted}) == (mine[::-1], None)
 
@@ -182,86 +179,86 @@ def test_a_user_sees_only_his_own() -> None:
     log = Log(1)
     mine = log.arrive(0, user="ann")
     log.arrive(0, user="bob")
-    assert log.read({"user": "ann"}) == ([mine], None)
-    assert log.read({"user": "ann"}, user="ann") == ([mine], None)
+    assert log.read("ann") == ([mine], None)
+    assert log.read("ann", user="ann") == ([mine], None)
     with pytest.raises(PermissionDenied):
-        log.read({"user": "ann"}, user="bob")
+        log.read("ann", user="bob")
 
 
-def test_a_row_is_told_with_all_that_is_known() -> None:
+FULL: dict[str, Any] = {
+    "user": "ann",
+    "key_id": "key_1",
+    "dialect": "openai",
+    "provider": "gemini",
+    "model": "large",
+    "requested_model": "auto",
+    "strategy": "fastest",
+    "attempts": (
+        Attempt(provider="groq", model="s", outcome="timeout", ms=7, status=504, message="late"),
+        Attempt(provider="gemini", model="large", outcome="ok", ms=90),
+    ),
+    "cache_status": "miss",
+    "stream": True,
+    "ended": "ok",
+    "first_ms": 90,
+    "input": 10,
+    "output": 20,
+    "cached": 0,
+    "reasoning": 5,
+    "cost": 2_000_000,
+    "cost_origin": "computed",
+    "bytes_in": 1,
+    "bytes_out": 2,
+    "country": "DE",
+    "colo": "FRA",
+    "cache_key": "0123456789abcdef",
+    "metadata": {"team": "red"},
+    "trace": "ab" * 16,
+}
+FULL_ROW = {
+    "at": "2025-11-25T21:01:00.001Z",
+    "requestId": "r1",
+    "endpoint": "/v1/generate",
+    "method": "POST",
+    "dialect": "openai",
+    "status": 200,
+    "user": "ann",
+    "keyId": "key_1",
+    "provider": "gemini",
+    "model": "large",
+    "asked": "auto",
+    "strategy": "fastest",
+    "attempts": [
+        {"provider": "groq", "model": "s", "outcome": "timeout", "ms": 7, "status": 504,
+         "message": "late"},
+        {"provider": "gemini", "model": "large", "outcome": "ok", "ms": 90},
+    ],
+    "error": None,
+    "source": None,
+    "cache": "miss",
+    "tier": None,
+    "stream": True,
+    "ended": "ok",
+    "ms": 100,
+    "firstMs": 90,
+    "usage": {"inputTokens": 10, "outputTokens": 20, "totalTokens": 30, "cachedTokens": 0,
+              "reasoningTokens": 5},
+    "cost": 0.002,
+    "costOrigin": "computed",
+    "costSaved": 0,
+    "bytesIn": 1,
+    "bytesOut": 2,
+    "country": "DE",
+    "colo": "FRA",
+    "metadata": {"team": "red"},
+    "traceId": "ab" * 16,
+}  # fmt: skip
+
+
+def test_a_row_has_all_that_is_known() -> None:
     log = Log(1)
-    log.arrive(
-        0,
-        user="ann",
-        key_id="key_1",
-        dialect="openai",
-        provider="gemini",
-        model="large",
-        requested_model="auto",
-        strategy="fastest",
-        attempts=(
-            Attempt(
-                provider="groq", model="s", outcome="timeout", ms=7, status=504, message="late"
-            ),
-            Attempt(provider="gemini", model="large", outcome="ok", ms=90),
-        ),
-        cache_status="miss",
-        stream=True,
-        ended="ok",
-        first_ms=90,
-        input=10,
-        output=20,
-        cached=0,
-        reasoning=5,
-        cost=2_000_000,
-        cost_origin="computed",
-        bytes_in=1,
-        bytes_out=2,
-        country="DE",
-        colo="FRA",
-        cache_key="0123456789abcdef",
-        metadata={"team": "red"},
-        trace="ab" * 16,
-    )
-    (row,) = log.body()["requests"]
-    assert row == {
-        "at": "2025-11-25T21:01:00.001Z",
-        "requestId": "r1",
-        "endpoint": "/v1/generate",
-        "method": "POST",
-        "dialect": "openai",
-        "status": 200,
-        "user": "ann",
-        "keyId": "key_1",
-        "provider": "gemini",
-        "model": "large",
-        "asked": "auto",
-        "strategy": "fastest",
-        "attempts": [
-            {"provider": "groq", "model": "s", "outcome": "timeout", "ms": 7, "status": 504,
-             "message": "late"},
-            {"provider": "gemini", "model": "large", "outcome": "ok", "ms": 90},
-        ],
-        "error": None,
-        "source": None,
-        "cache": "miss",
-        "tier": None,
-        "stream": True,
-        "ended": "ok",
-        "ms": 100,
-        "firstMs": 90,
-        "usage": {"inputTokens": 10, "outputTokens": 20, "totalTokens": 30, "cachedTokens": 0,
-                  "reasoningTokens": 5},
-        "cost": 0.002,
-        "costOrigin": "computed",
-        "costSaved": 0,
-        "bytesIn": 1,
-        "bytesOut": 2,
-        "country": "DE",
-        "colo": "FRA",
-        "metadata": {"team": "red"},
-        "traceId": "ab" * 16,
-    }  # fmt: skip
+    log.arrive(0, **FULL)
+    assert log.body()["requests"] == [FULL_ROW]
 
 
 def test_what_is_not_known_is_null() -> None:
@@ -275,7 +272,7 @@ def test_what_is_not_known_is_null() -> None:
     }  # fmt: skip
 
 
-def test_usage_is_told_without_what_providers_do_not_tell() -> None:
+def test_usage_leaves_out_what_providers_do_not_report() -> None:
     log = Log(1)
     log.arrive(0, input=3)
     (row,) = log.body()["requests"]
@@ -312,12 +309,12 @@ def cursor(value: object) -> str:
 )
 def test_a_wrong_cursor_is_named(wrong: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        pages.read({"cursor": wrong}, 2)
+        read_page_query({"cursor": wrong}, 2)
     assert refused.value.param == "cursor"
 
 
 def test_a_cursor_says_how_far_each_shard_was_read() -> None:
-    assert pages.read({"cursor": pages.cursor_of([0, 2**53 - 1])}, 2).positions == (0, 2**53 - 1)
+    assert read_page_query({"cursor": encode_cursor([0, 2**53 - 1])}, 2).positions == (0, 2**53 - 1)
 
 
 @pytest.mark.parametrize(
@@ -336,5 +333,5 @@ def test_a_cursor_says_how_far_each_shard_was_read() -> None:
 )
 def test_a_wrong_parameter_is_named(params: dict[str, str], name: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        pages.read(params, 1)
+        read_page_query(params, 1)
     assert refused.value.param == name

@@ -11,25 +11,27 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.analytics.query import prometheus
-from proxy.analytics.query.prometheus import BOUNDS, GROUPED_BY, OTHER, PAIRS, State, render
+from proxy.analytics.query.exposition import BOUNDS
+from proxy.analytics.query.prometheus import GROUPED_BY, PAIRS, Gauges, render_metrics
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store.figures import Group
+from proxy.analytics.store.messages import Sums, SumsGroup
+from proxy.analytics.store.names import OTHER
 from proxy.analytics.store.totals import Totals
-from tests.unit.analytics.events import EVENTS, HOSTILE, attempt, counted, event
+from tests.unit.analytics.records import HOSTILE, RECORDS, make_attempt, make_record, split_attempts
 
-STATE = State(version="0.1.0", environment="staging")
+GAUGES = Gauges(version="0.1.0", environment="staging")
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def grouped(events: Iterable[RequestRecord]) -> list[Group]:
-    """What the roll-ups keep of events, for ever."""
-    groups: dict[tuple[Any, ...], Group] = {}
-    for place, totals in (each for one in events for each in counted(one)):
+def sum_up(records: Iterable[RequestRecord], lost: int = 0) -> Sums:
+    """What the roll-ups keep of records, for ever."""
+    groups: dict[tuple[Any, ...], SumsGroup] = {}
+    for place, totals in (part for record in records for part in split_attempts(record)):
         key = tuple(getattr(place, name) for name in GROUPED_BY)
         if key not in groups:
-            groups[key] = Group(key=dict(zip(GROUPED_BY, key, strict=True)), totals=Totals())
+            groups[key] = SumsGroup(key=dict(zip(GROUPED_BY, key, strict=True)), totals=Totals())
         groups[key].totals.add(totals)
-    return list(groups.values())
+    return Sums(groups=list(groups.values()), lost=lost)
 
 
 def families(page: bytes) -> list[Metric]:
@@ -48,10 +50,10 @@ def samples(page: bytes) -> Samples:
 
 
 class Read:
-    """A page whose samples can be asked for."""
+    """A page and its samples."""
 
-    def __init__(self, *events: RequestRecord, state: State = STATE) -> None:
-        self.samples = samples(render(grouped(events), state))
+    def __init__(self, *records: RequestRecord, gauges: Gauges = GAUGES, lost: int = 0) -> None:
+        self.samples = samples(render_metrics(sum_up(records, lost), gauges))
 
     def __call__(self, name: str, **labels: str) -> float:
         return self.samples[name, frozenset(labels.items())]
@@ -61,7 +63,7 @@ class Read:
 
 
 def test_an_answer_is_counted() -> None:
-    read = Read(event(cached=5, reasoning=7, bytes_in=300, bytes_out=900), event(ms=30))
+    read = Read(make_record(cached=5, reasoning=7, bytes_in=300, bytes_out=900), make_record(ms=30))
     pair = {"provider": "groq", "model": "llama-3.3-70b-versatile"}
     path = "/v1/chat/completions"
     assert read("proxy_requests_total", endpoint=path, status="200", **pair) == 2
@@ -83,10 +85,12 @@ def test_an_answer_is_counted() -> None:
 def test_errors_are_counted_where_they_belong() -> None:
     path = "/v1/generate"
     read = Read(
-        event(endpoint=path, status=502, provider="", model="", error="provider_error", cost=None),
-        event(endpoint=path, status=429, provider="", model="", error="rate_limit_exceeded"),
-        event(endpoint=path, error="provider_error", ended="network"),
-        event(endpoint=path, ended="client_gone"),
+        make_record(
+            endpoint=path, status=502, provider="", model="", error="provider_error", cost=None
+        ),
+        make_record(endpoint=path, status=429, provider="", model="", error="rate_limit_exceeded"),
+        make_record(endpoint=path, error="provider_error", ended="network"),
+        make_record(endpoint=path, ended="client_gone"),
     )
     nobody = {"endpoint": path, "provider": "", "model": ""}
     assert read("proxy_requests_total", status="502", **nobody) == 1
@@ -100,12 +104,12 @@ def test_errors_are_counted_where_they_belong() -> None:
 def test_the_cache_and_what_it_saves() -> None:
     hit = {"cache_status": "hit", "cost": 0, "attempts": (), "saved": 1_500_000_000}
     read = Read(
-        event(cache_tier="memory", **hit),
-        event(cache_tier="kv", **hit),
-        event(cache_tier="r2", **hit),
-        event(cache_tier="", **hit),
-        event(cache_status="stale", cost=0),
-        event(cache_status="bypass", cost=None),
+        make_record(cache_tier="memory", **hit),
+        make_record(cache_tier="kv", **hit),
+        make_record(cache_tier="r2", **hit),
+        make_record(cache_tier="", **hit),
+        make_record(cache_status="stale", cost=0),
+        make_record(cache_status="bypass", cost=None),
     )
     found = {tier: read("proxy_cache_requests_total", result="hit", tier=tier) for tier in TIERS}
     assert found == dict.fromkeys(TIERS, 1)
@@ -122,9 +126,15 @@ GROQS = "llama-3.3-70b-versatile"
 
 def test_fallbacks_and_failed_attempts() -> None:
     read = Read(
-        event(attempts=(attempt("timeout", "gemini"), attempt("breaker_open"), attempt())),
-        event(status=502, error="provider_error", attempts=(attempt("unavailable"),)),
-        event(status=400, error="invalid_request", attempts=(attempt("bad_request"),)),
+        make_record(
+            attempts=(
+                make_attempt("timeout", "gemini"),
+                make_attempt("breaker_open"),
+                make_attempt(),
+            )
+        ),
+        make_record(status=502, error="provider_error", attempts=(make_attempt("unavailable"),)),
+        make_record(status=400, error="invalid_request", attempts=(make_attempt("bad_request"),)),
     )
     groq, gemini = ({"provider": name, "model": GROQS} for name in ("groq", "gemini"))
     chat = {"endpoint": "/v1/chat/completions"}
@@ -141,29 +151,32 @@ def test_the_first_token_of_streams_that_a_provider_answered() -> None:
     pair = {"provider": "groq", "model": "llama-3.3-70b-versatile"}
     name = "proxy_time_to_first_token_seconds"
     read = Read(
-        event(first_ms=80), event(first_ms=400), event(first_ms=1, cache_status="hit"), event()
+        make_record(first_ms=80),
+        make_record(first_ms=400),
+        make_record(first_ms=1, cache_status="hit"),
+        make_record(),
     )
     assert read(f"{name}_count", **pair) == 2
     assert read(f"{name}_sum", **pair) == 0.48
     assert read(f"{name}_bucket", le="0.1", **pair) == 1
     assert read(f"{name}_bucket", le="0.5", **pair) == 2
-    assert Read(event()).of(f"{name}_count") == []
+    assert Read(make_record()).of(f"{name}_count") == []
 
 
 def test_the_state_beside_the_counters() -> None:
     read = Read(
-        state=State(
+        lost=3,
+        gauges=Gauges(
             version="0.1.0",
             environment="staging",
             breakers={"groq": "open", "groq/llama": "half_open"},
             configured={"groq": True, "openai": False},
-            lost=3,
             heap_bytes=31_000_000,
             cache_entries=12,
             cache_bytes=3456,
-            pending_events=2,
+            pending_records=2,
             uptime=1.5,
-        )
+        ),
     )
     assert read("proxy_breaker_state", breaker="groq", state="open") == 1
     assert read("proxy_breaker_state", breaker="groq", state="closed") == 0
@@ -184,28 +197,30 @@ def test_the_state_beside_the_counters() -> None:
 
 
 @given(
-    st.lists(EVENTS, max_size=5), st.dictionaries(HOSTILE, st.sampled_from(["open"]), max_size=3)
+    st.lists(RECORDS, max_size=5), st.dictionaries(HOSTILE, st.sampled_from(["open"]), max_size=3)
 )
 def test_hostile_names_are_read_back_as_they_are(
-    events: list[RequestRecord], breakers: dict[str, str]
+    records: list[RequestRecord], breakers: dict[str, str]
 ) -> None:
-    state = State(version="1", environment='"\n\\', breakers=breakers)
-    read = samples(render(grouped(events), state))
-    told = {clean(place.model) for e in events for place, _ in counted(e)}
-    assert {dict(labels)["model"] for name, labels in read if "cost_usd" in name} == told
+    gauges = Gauges(version="1", environment='"\n\\', breakers=breakers)
+    read = samples(render_metrics(sum_up(records), gauges))
+    models = {clean(place.model) for r in records for place, _ in split_attempts(r)}
+    assert {dict(labels)["model"] for name, labels in read if "cost_usd" in name} == models
     shown = {dict(labels)["breaker"] for name, labels in read if name == "proxy_breaker_state"}
     assert shown == {clean(name) for name in breakers}
     total = sum(value for (name, _), value in read.items() if name == "proxy_requests_total")
-    assert total == len(events)
+    assert total == len(records)
 
 
 def clean(text: str) -> str:
     return text[:200].replace("\ud800", "?")
 
 
-@pytest.mark.parametrize("events", [[], [event(first_ms=3), event(status=500, error="x")]])
-def test_prometheus_conventions(events: list[RequestRecord]) -> None:
-    page = render(grouped(events), STATE)
+@pytest.mark.parametrize(
+    "records", [[], [make_record(first_ms=3), make_record(status=500, error="x")]]
+)
+def test_prometheus_conventions(records: list[RequestRecord]) -> None:
+    page = render_metrics(sum_up(records), GAUGES)
     lines = page.decode().splitlines()
     assert page.endswith(b"\n")
     for kind in ("HELP", "TYPE"):
@@ -232,7 +247,7 @@ NEAR = [round(limit * 1000 * part) for limit in BOUNDS for part in (0.95, 1, 1.0
 @given(st.lists(st.integers(0, 400_000) | st.sampled_from(NEAR), min_size=1, max_size=60))
 @example(NEAR)
 def test_a_histogram_is_within_five_percent_of_the_truth(times: list[int]) -> None:
-    read = Read(*(event(ms=ms) for ms in times))
+    read = Read(*(make_record(ms=ms) for ms in times))
     name, path = "proxy_request_duration_seconds", "/v1/chat/completions"
     counts = [read(f"{name}_bucket", endpoint=path, le=str(limit)) for limit in BOUNDS]
     assert counts == sorted(counts)
@@ -261,11 +276,11 @@ def test_no_counter_goes_down_while_new_models_come(
         before: Samples = {}
         gone: set[Any] = set()
         for number in range(len(came) + 1):
-            events = [
-                event(provider=provider, model=model, ms=ms, first_ms=ms)
+            records = [
+                make_record(provider=provider, model=model, ms=ms, first_ms=ms)
                 for provider, model, ms in came[:number]
             ]
-            now = samples(render(grouped(events), STATE, catalogue))
+            now = samples(render_metrics(sum_up(records), GAUGES, catalogue))
             assert not gone & now.keys()
             gone |= before.keys() - now.keys()
             assert [key for key in before if key in now and now[key] < before[key]] == []
@@ -277,11 +292,12 @@ def test_no_counter_goes_down_while_new_models_come(
 
 def test_what_the_catalogue_names_stands_for_itself_and_the_rest_is_bounded() -> None:
     untried: dict[str, Any] = {"attempts": ()}
-    events = [
-        event(provider="local", model=f"a{number:03}", **untried) for number in range(PAIRS + 50)
+    records = [
+        make_record(provider="local", model=f"a{number:03}", **untried)
+        for number in range(PAIRS + 50)
     ]
-    events += [event(provider="openai", model="gpt-4o", **untried)] * 2
-    page = samples(render(grouped(events), STATE, [("openai", "gpt-4o")]))
+    records += [make_record(provider="openai", model="gpt-4o", **untried)] * 2
+    page = samples(render_metrics(sum_up(records), GAUGES, [("openai", "gpt-4o")]))
     requests = {
         (dict(labels)["provider"], dict(labels)["model"]): value
         for (name, labels), value in page.items()

@@ -9,29 +9,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.analytics.query import question, report
+from proxy.analytics.query.report import (
+    merge_sums,
+    read_report_query,
+    render_report,
+    show_totals,
+)
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store.figures import MOST, Group, Query, Sums
+from proxy.analytics.store.messages import MOST_GROUPS, Sums, SumsGroup, SumsQuery
 from proxy.analytics.store.shard import Shard
 from proxy.analytics.store.totals import Totals
 from proxy.core.chat import Attempt
 from proxy.core.errors import InvalidRequest
-from tests.unit.analytics.making import NOW, NOW_MS, event, flush
+from tests.unit.analytics.making import NOW, NOW_MS, make_flush, make_record
 from tests.unit.analytics.shards import PlatformSQL
 
 
 def body_of(params: dict[str, str], *shards: list[RequestRecord]) -> dict[str, Any]:
-    asked = question.read(params, NOW)
+    query = read_report_query(params, NOW)
     answers = []
-    for number, events in enumerate(shards):
+    for number, records in enumerate(shards):
         shard = Shard(PlatformSQL())
-        shard.add(flush(f"i{number}", 1, *events), NOW_MS)
-        answers.append(shard.figures(asked.query))
-    body: dict[str, Any] = json.loads(report.render(asked, report.merge(asked.query, answers)))
+        shard.add(make_flush(f"i{number}", 1, *records), NOW_MS)
+        answers.append(shard.read_sums(query.sums))
+    body: dict[str, Any] = json.loads(render_report(query, merge_sums(query.sums, answers)))
     return body
 
 
-EVENT = event(
+RECORD = make_record(
     provider="gemini",
     model="large",
     user="ann",
@@ -53,25 +58,43 @@ EVENT = event(
 )
 
 
+FULL_TOTALS = {
+    "requests": 1,
+    "errors": 0,
+    "limited": 0,
+    "clientGone": 0,
+    "cacheHits": 0,
+    "cache": {"memory": 0, "kv": 0, "r2": 0, "flight": 0, "stale": 0, "miss": 1, "bypass": 0},
+    "fallbacks": 1,
+    "attempts": 2,
+    "failedAttempts": 1,
+    "inputTokens": 10,
+    "outputTokens": 20,
+    "cachedTokens": 3,
+    "reasoningTokens": 4,
+    "cost": 1.5,
+    "costSaved": 0.5,
+    "unpriced": 0,
+    "bytesIn": 100,
+    "bytesOut": 200,
+}
+
+
 def test_all_figures_of_one_request() -> None:
-    body = body_of({"group_by": "provider,status"}, [EVENT])
+    body = body_of({"group_by": "provider,status"}, [RECORD])
     group, tried = body.pop("groups")
     total = body.pop("total")
     assert tried.pop("key") == {"provider": "openai", "status": 200}
     assert (tried["requests"], tried["attempts"], tried["failedAttempts"]) == (0, 1, 1)
     assert (group["attempts"], group["failedAttempts"]) == (1, 0)
     group |= {"attempts": 2, "failedAttempts": 1}
-    assert (
-        body
-        == {
-            "window": "1h",
-            "from": "2025-11-25T20:01:00Z",
-            "to": "2025-11-25T21:01:00Z",
-            "step": None,
-            "resolution": 60,
-        }
-        or body["to"] == "2025-11-25T21:02:00Z"
-    )
+    assert body == {
+        "window": "1h",
+        "from": "2025-11-25T20:01:00Z",
+        "to": "2025-11-25T21:02:00Z",
+        "step": None,
+        "resolution": 60,
+    }
     assert group.pop("key") == {"provider": "gemini", "status": 200}
     assert group == total
     latency, first = total.pop("latencyMs"), total.pop("firstTokenMs")
@@ -79,33 +102,14 @@ def test_all_figures_of_one_request() -> None:
     assert list(latency) == list(first) == ["p50", "p95", "p99"]
     assert all(ms == pytest.approx(400, rel=0.05) for ms in latency.values())
     assert all(ms == pytest.approx(200, rel=0.05) for ms in first.values())
-    assert total == {
-        "requests": 1,
-        "errors": 0,
-        "limited": 0,
-        "clientGone": 0,
-        "cacheHits": 0,
-        "cache": {"memory": 0, "kv": 0, "r2": 0, "flight": 0, "stale": 0, "miss": 1, "bypass": 0},
-        "fallbacks": 1,
-        "attempts": 2,
-        "failedAttempts": 1,
-        "inputTokens": 10,
-        "outputTokens": 20,
-        "cachedTokens": 3,
-        "reasoningTokens": 4,
-        "cost": 1.5,
-        "costSaved": 0.5,
-        "unpriced": 0,
-        "bytesIn": 100,
-        "bytesOut": 200,
-    }
+    assert total == FULL_TOTALS
 
 
 def test_shards_are_one_and_the_busiest_group_is_first() -> None:
-    ann, bob = event(user="ann"), event(user="bob")
-    body = body_of({"group_by": "user"}, [ann, bob], [], [bob, bob, event(user="cid")])
-    told = [(group["key"]["user"], group["requests"]) for group in body["groups"]]
-    assert told == [("bob", 3), ("ann", 1), ("cid", 1)]
+    ann, bob = make_record(user="ann"), make_record(user="bob")
+    body = body_of({"group_by": "user"}, [ann, bob], [], [bob, bob, make_record(user="cid")])
+    found = [(group["key"]["user"], group["requests"]) for group in body["groups"]]
+    assert found == [("bob", 3), ("ann", 1), ("cid", 1)]
     assert body["total"]["requests"] == 5
 
 
@@ -118,7 +122,7 @@ def test_without_traffic_there_is_no_group_but_a_total() -> None:
 
 
 def test_without_dimensions_there_is_one_group() -> None:
-    body = body_of({}, [event(), event(endpoint="/admin/keys")], [event()])
+    body = body_of({}, [make_record(), make_record(endpoint="/admin/keys")], [make_record()])
     (group,) = body["groups"]
     assert group.pop("key") == {}
     assert group == body["total"]
@@ -126,14 +130,18 @@ def test_without_dimensions_there_is_one_group() -> None:
 
 
 def test_what_is_not_known_is_null_in_a_key() -> None:
-    body = body_of({"group_by": "user,model"}, [event()])
+    body = body_of({"group_by": "user,model"}, [make_record()])
     assert body["groups"][0]["key"] == {"user": None, "model": None}
 
 
 def test_a_series_has_every_step() -> None:
     at = [NOW_MS - minutes * 60_000 for minutes in (1, 1, 7)]
-    told = [event(at=at[0], user="ann"), event(at=at[1], user="bob"), event(at=at[2], user="bob")]
-    body = body_of({"window": "10m", "step": "1m", "group_by": "user"}, told[:2], told[2:])
+    many = [
+        make_record(at=at[0], user="ann"),
+        make_record(at=at[1], user="bob"),
+        make_record(at=at[2], user="bob"),
+    ]
+    body = body_of({"window": "10m", "step": "1m", "group_by": "user"}, many[:2], many[2:])
     bob, ann = (group["series"] for group in body["groups"])
     whole = body["total"]["series"]
     moments = [f"2025-11-25T20:{minute}:00Z" for minute in range(51, 60)]
@@ -148,45 +156,51 @@ def test_a_series_has_every_step() -> None:
 
 
 @given(st.lists(st.integers(0, 600_000), min_size=1, max_size=40))
-def test_quantiles_are_told_within_5_percent(durations: list[int]) -> None:
+def test_quantiles_are_within_5_percent(durations: list[int]) -> None:
     sums = Totals()
     for ms in durations:
-        sums.count([event(ms=ms)])
-    told = report.figures(sums)["latencyMs"]
+        sums.count([make_record(ms=ms)])
+    shown: Any = show_totals(sums)["latencyMs"]
     for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
         exact = sorted(durations)[max(0, math.ceil(q * len(durations)) - 1)]
-        assert abs(told[name] - exact) <= 0.05 * exact + 1e-9
+        assert abs(shown[name] - exact) <= 0.05 * exact + 1e-9
 
 
-def groups(count: int, at: int | None = None) -> list[Group]:
-    return [Group(key={"model": f"m{n}"}, at=at, totals=Totals(requests=1)) for n in range(count)]
+def groups(count: int, at: int | None = None) -> list[SumsGroup]:
+    return [
+        SumsGroup(key={"model": f"m{n}"}, at=at, totals=Totals(requests=1)) for n in range(count)
+    ]
 
 
 def test_too_many_groups_are_refused() -> None:
     shard = Shard(PlatformSQL())
     for number in range(1, 8):
-        told = [event(provider=f"p{number}-{n}") for n in range(MOST // 6)]
-        shard.add(flush("a", number, *told), NOW_MS)
-    query = Query(span="ever", group_by=("provider",))
-    sums = shard.figures(query)
+        many = [make_record(provider=f"p{number}-{n}") for n in range(MOST_GROUPS // 6)]
+        shard.add(make_flush("a", number, *many), NOW_MS)
+    query = SumsQuery(resolution="ever", group_by=("provider",))
+    sums = shard.read_sums(query)
     assert len(msgspec.json.encode(sums)) < 100
     with pytest.raises(InvalidRequest) as refused:
-        report.merge(query, [sums])
+        merge_sums(query, [sums])
     assert refused.value.param == "group_by"
 
 
 @pytest.mark.parametrize(
     ("params", "count", "name"),
-    [({}, MOST, None), ({}, MOST + 1, "group_by"), ({"step": "1m"}, MOST // 60, "step")],
+    [
+        ({}, MOST_GROUPS, None),
+        ({}, MOST_GROUPS + 1, "group_by"),
+        ({"step": "1m"}, MOST_GROUPS // 60, "step"),
+    ],
 )
 def test_too_long_an_answer_is_refused(
     params: dict[str, str], count: int, name: str | None
 ) -> None:
-    asked = question.read({"group_by": "model"} | params, NOW + 1)
-    sums = Sums(groups=groups(count, asked.query.begin if params else None))
+    query = read_report_query({"group_by": "model"} | params, NOW + 1)
+    sums = Sums(groups=groups(count, query.sums.begin if params else None))
     if name is None:
-        assert len(json.loads(report.render(asked, sums))["groups"]) == count
+        assert len(json.loads(render_report(query, sums))["groups"]) == count
         return
     with pytest.raises(InvalidRequest) as refused:
-        report.render(asked, sums)
+        render_report(query, sums)
     assert refused.value.param == name

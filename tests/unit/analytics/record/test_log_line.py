@@ -6,88 +6,93 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from proxy.analytics.record.log_line import level, line
+from proxy.analytics.record.log_line import build_line, choose_level
 from proxy.analytics.record.request_record import ITEM, RequestRecord
-from tests.unit.analytics.events import EVENTS, attempt, event
+from tests.unit.analytics.records import RECORDS, make_attempt, make_record
 
 
-def fields(told: RequestRecord) -> dict[str, object]:
-    """What the line of an event says."""
-    said: dict[str, object] = msgspec.to_builtins(line(told))
-    return said
+def fields(record: RequestRecord) -> dict[str, object]:
+    """The fields of a request's line."""
+    line: dict[str, object] = msgspec.to_builtins(build_line(record))
+    return line
+
+
+FULL = make_record(
+    key_id="key_1",
+    provider="gemini",
+    model="gemini-2.5-flash",
+    strategy="fastest",
+    attempts=(make_attempt("timeout"), make_attempt(provider="gemini")),
+    stream=True,
+    ended="ok",
+    first_ms=45,
+    cached=5,
+    reasoning=7,
+    bytes_in=300,
+    bytes_out=900,
+    country="DE",
+    colo="FRA",
+    cache_key="0123456789abcdef",
+    trace="4bf92f3577b34da6a3ce929d0e0e4736",
+    span="00f067aa0ba902b7",
+)
+FULL_LINE = {
+    "proxy.request_id": "req_1",
+    "proxy.key_id": "key_1",
+    "proxy.dialect": "native",
+    "proxy.strategy": "fastest",
+    "proxy.duration_ms": 120,
+    "proxy.attempts": "groq:timeout, gemini:ok",
+    "proxy.cache.status": "miss",
+    "proxy.cache.key": "0123456789abcdef",
+    "proxy.stream.ended": "ok",
+    "proxy.cost.usd": 0.0002,
+    "proxy.cost.origin": "computed",
+    "proxy.colo": "FRA",
+    "http.request.method": "POST",
+    "http.route": "/v1/chat/completions",
+    "http.response.status_code": 200,
+    "http.request.body.size": 300,
+    "http.response.body.size": 900,
+    "enduser.id": "ann",
+    "geo.country.iso_code": "DE",
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "gcp.gemini",
+    "gen_ai.request.model": "fast",
+    "gen_ai.request.stream": True,
+    "gen_ai.response.model": "gemini-2.5-flash",
+    "gen_ai.response.time_to_first_chunk": 0.045,
+    "gen_ai.usage.input_tokens": 25,
+    "gen_ai.usage.output_tokens": 150,
+    "gen_ai.usage.cache_read.input_tokens": 5,
+    "gen_ai.usage.reasoning.output_tokens": 7,
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "span_id": "00f067aa0ba902b7",
+}
 
 
 def test_an_answer_of_a_provider() -> None:
-    told = event(
-        key_id="key_1",
-        provider="gemini",
-        model="gemini-2.5-flash",
-        strategy="fastest",
-        attempts=(attempt("timeout"), attempt(provider="gemini")),
-        stream=True,
-        ended="ok",
-        first_ms=45,
-        cached=5,
-        reasoning=7,
-        bytes_in=300,
-        bytes_out=900,
-        country="DE",
-        colo="FRA",
-        cache_key="0123456789abcdef",
-        trace="4bf92f3577b34da6a3ce929d0e0e4736",
-        span="00f067aa0ba902b7",
-    )
-    assert level(told) == "info"
-    assert fields(told) == {
-        "proxy.request_id": "req_1",
-        "proxy.key_id": "key_1",
-        "proxy.dialect": "native",
-        "proxy.strategy": "fastest",
-        "proxy.duration_ms": 120,
-        "proxy.attempts": "groq:timeout, gemini:ok",
-        "proxy.cache.status": "miss",
-        "proxy.cache.key": "0123456789abcdef",
-        "proxy.stream.ended": "ok",
-        "proxy.cost.usd": 0.0002,
-        "proxy.cost.origin": "computed",
-        "proxy.colo": "FRA",
-        "http.request.method": "POST",
-        "http.route": "/v1/chat/completions",
-        "http.response.status_code": 200,
-        "http.request.body.size": 300,
-        "http.response.body.size": 900,
-        "enduser.id": "ann",
-        "geo.country.iso_code": "DE",
-        "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": "gcp.gemini",
-        "gen_ai.request.model": "fast",
-        "gen_ai.request.stream": True,
-        "gen_ai.response.model": "gemini-2.5-flash",
-        "gen_ai.response.time_to_first_chunk": 0.045,
-        "gen_ai.usage.input_tokens": 25,
-        "gen_ai.usage.output_tokens": 150,
-        "gen_ai.usage.cache_read.input_tokens": 5,
-        "gen_ai.usage.reasoning.output_tokens": 7,
-        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
-        "span_id": "00f067aa0ba902b7",
-    }
+    assert choose_level(FULL) == "info"
+    assert fields(FULL) == FULL_LINE
 
 
 def test_a_hit_cost_nothing_and_says_so() -> None:
-    told = fields(event(cache_status="hit", cache_tier="kv", attempts=(), cost=0, saved=300_000))
-    assert told["proxy.cost.usd"] == 0
-    assert told["proxy.cost.saved_usd"] == 0.0003
-    assert told["proxy.cache.tier"] == "kv"
-    assert "proxy.attempts" not in told
+    line = fields(
+        make_record(cache_status="hit", cache_tier="kv", attempts=(), cost=0, saved=300_000)
+    )
+    assert line["proxy.cost.usd"] == 0
+    assert line["proxy.cost.saved_usd"] == 0.0003
+    assert line["proxy.cache.tier"] == "kv"
+    assert "proxy.attempts" not in line
 
 
 def test_an_unknown_price_is_left_out() -> None:
-    assert "proxy.cost.usd" not in fields(event(cost=None))
+    assert "proxy.cost.usd" not in fields(make_record(cost=None))
 
 
 def test_a_path_that_asks_no_model_says_nothing_of_one() -> None:
-    told = fields(RequestRecord(at=1, id="r", endpoint="/health", status=200, ms=0, method="GET"))
-    assert told == {
+    line = fields(RequestRecord(at=1, id="r", endpoint="/health", status=200, ms=0, method="GET"))
+    assert line == {
         "proxy.request_id": "r",
         "proxy.duration_ms": 0,
         "http.request.method": "GET",
@@ -109,12 +114,12 @@ def test_a_path_that_asks_no_model_says_nothing_of_one() -> None:
     ],
 )
 def test_the_operation_is_the_endpoints(endpoint: str, operation: str | None) -> None:
-    assert fields(event(endpoint=endpoint)).get("gen_ai.operation.name") == operation
+    assert fields(make_record(endpoint=endpoint)).get("gen_ai.operation.name") == operation
 
 
 def test_a_method_that_nobody_knows_is_no_method() -> None:
-    assert fields(event(method="BREW"))["http.request.method"] == "_OTHER"
-    assert fields(event(method="PATCH"))["http.request.method"] == "PATCH"
+    assert fields(make_record(method="BREW"))["http.request.method"] == "_OTHER"
+    assert fields(make_record(method="PATCH"))["http.request.method"] == "PATCH"
 
 
 @pytest.mark.parametrize(
@@ -130,19 +135,19 @@ def test_a_method_that_nobody_knows_is_no_method() -> None:
     ],
 )
 def test_the_level_is_whose_fault_it_is(status: int, error: str, ended: str, expected: str) -> None:
-    assert level(event(status=status, error=error, ended=ended)) == expected
+    assert choose_level(make_record(status=status, error=error, ended=ended)) == expected
 
 
 def test_an_error_has_its_type_and_who_spoke_it() -> None:
-    told = fields(event(status=429, error="rate_limit_exceeded", source="provider"))
-    assert told["error.type"] == "rate_limit_exceeded"
-    assert told["proxy.error.source"] == "provider"
+    line = fields(make_record(status=429, error="rate_limit_exceeded", source="provider"))
+    assert line["error.type"] == "rate_limit_exceeded"
+    assert line["proxy.error.source"] == "provider"
 
 
-@given(EVENTS)
-def test_a_line_is_flat_json_without_holes(told: RequestRecord) -> None:
-    said = fields(told)
-    assert all(isinstance(value, str | int | float | bool) for value in said.values())
-    assert "" not in said.values()
-    assert "\n" not in json.dumps(said)
-    assert not {"level", "event"} & said.keys()
+@given(RECORDS)
+def test_a_line_is_flat_json_without_holes(record: RequestRecord) -> None:
+    line = fields(record)
+    assert all(isinstance(value, str | int | float | bool) for value in line.values())
+    assert "" not in line.values()
+    assert "\n" not in json.dumps(line)
+    assert not {"level", "event"} & line.keys()

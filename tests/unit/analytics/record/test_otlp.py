@@ -5,14 +5,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from google.protobuf import json_format
+from google.protobuf import json_format  # type: ignore[import-untyped]
 from hypothesis import given
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from proxy.analytics.record.otlp import encode, timed
+from proxy.analytics.record.otlp import encode_spans, time_attempts
 from proxy.analytics.record.request_record import ITEM, RequestRecord
-from tests.unit.analytics.events import EVENTS, attempt, event
+from tests.unit.analytics.records import RECORDS, make_attempt, make_record
 from tests.unit.doubles import CountingRandom
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -23,12 +23,12 @@ AT = 1_700_000_000_000
 
 
 def traced(**fields: Any) -> RequestRecord:
-    return event(**{"trace": TRACE, "span": SPAN, "at": AT} | fields)
+    return make_record(**{"trace": TRACE, "span": SPAN, "at": AT} | fields)
 
 
-def exported(*events: RequestRecord) -> ExportTraceServiceRequest:
+def exported(*records: RequestRecord) -> ExportTraceServiceRequest:
     """What a collector understands. An unknown field or a wrong form is an error."""
-    body = msgspec.json.decode(encode(events, RESOURCE, CountingRandom()))
+    body = msgspec.json.decode(encode_spans(records, RESOURCE, CountingRandom()))
     for span in body["resourceSpans"][0]["scopeSpans"][0]["spans"]:
         for name in ("traceId", "spanId", "parentSpanId"):
             if name in span:  # OTLP's JSON has ids in hexadecimal, where protobuf's has base64
@@ -36,17 +36,19 @@ def exported(*events: RequestRecord) -> ExportTraceServiceRequest:
         # protobuf's reader would take these otherwise too, a collector might not
         assert isinstance(span["startTimeUnixNano"], str)
         assert isinstance(span["kind"], int)
-        for told in span["attributes"]:
-            assert isinstance(told["value"].get("intValue", ""), str)
-    return json_format.ParseDict(body, ExportTraceServiceRequest())
+        for attribute in span["attributes"]:
+            assert isinstance(attribute["value"].get("intValue", ""), str)
+    request = ExportTraceServiceRequest()
+    json_format.ParseDict(body, request)
+    return request
 
 
 def _base64(digits: str) -> str:
     return b64encode(bytes.fromhex(digits)).decode()
 
 
-def spans(*events: RequestRecord) -> list[Span]:
-    [resource] = exported(*events).resource_spans
+def spans(*records: RequestRecord) -> list[Span]:
+    [resource] = exported(*records).resource_spans
     [scope] = resource.scope_spans
     return list(scope.spans)
 
@@ -63,12 +65,25 @@ def ms(span: Span) -> tuple[int, int]:
     return begin - AT, end - AT
 
 
-def test_who_exports() -> None:
+def test_the_exporting_service() -> None:
     [resource] = exported(traced()).resource_spans
-    told = {a.key: a.value.string_value for a in resource.resource.attributes}
-    assert told == RESOURCE
+    shown = {a.key: a.value.string_value for a in resource.resource.attributes}
+    assert shown == RESOURCE
     assert resource.scope_spans[0].scope.name == "proxy.analytics"
     assert resource.scope_spans[0].scope.version == "0.1.0"
+
+
+CALLED = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "gcp.gemini",
+    "gen_ai.request.model": "gemini-2.5-flash",
+    "gen_ai.request.stream": True,
+    "gen_ai.response.model": "gemini-2.5-flash",
+    "gen_ai.response.time_to_first_chunk": 0.116,
+    "gen_ai.usage.input_tokens": 25,
+    "gen_ai.usage.output_tokens": 150,
+    "gen_ai.usage.cache_read.input_tokens": 5,
+}
 
 
 def test_a_request_and_its_attempt() -> None:
@@ -77,7 +92,7 @@ def test_a_request_and_its_attempt() -> None:
             parent=PARENT,
             provider="gemini",
             model="gemini-2.5-flash",
-            attempts=(attempt(provider="gemini", model="gemini-2.5-flash"),),
+            attempts=(make_attempt(provider="gemini", model="gemini-2.5-flash"),),
             stream=True,
             ended="ok",
             first_ms=118,
@@ -96,25 +111,15 @@ def test_a_request_and_its_attempt() -> None:
     assert ms(request) == (0, 400)
     assert ms(called) == (2, 400)
     assert request.status.code == called.status.code == Status.STATUS_CODE_UNSET
-    told = attributes(request)
-    assert told["http.route"] == "/v1/chat/completions"
-    assert told["http.response.status_code"] == 200
-    assert told["enduser.id"] == "ann"
-    assert told["proxy.provider"] == "gemini"
-    assert told["proxy.asked"] == "fast"
-    assert told["proxy.cost.usd"] == 0.0002
-    assert not [name for name in told if name.startswith("gen_ai.")]
-    assert attributes(called) == {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": "gcp.gemini",
-        "gen_ai.request.model": "gemini-2.5-flash",
-        "gen_ai.request.stream": True,
-        "gen_ai.response.model": "gemini-2.5-flash",
-        "gen_ai.response.time_to_first_chunk": 0.116,
-        "gen_ai.usage.input_tokens": 25,
-        "gen_ai.usage.output_tokens": 150,
-        "gen_ai.usage.cache_read.input_tokens": 5,
-    }
+    shown = attributes(request)
+    assert shown["http.route"] == "/v1/chat/completions"
+    assert shown["http.response.status_code"] == 200
+    assert shown["enduser.id"] == "ann"
+    assert shown["proxy.provider"] == "gemini"
+    assert shown["proxy.asked"] == "fast"
+    assert shown["proxy.cost.usd"] == 0.0002
+    assert not [name for name in shown if name.startswith("gen_ai.")]
+    assert attributes(called) == CALLED
 
 
 def test_a_trace_that_begins_here_has_no_parent() -> None:
@@ -123,8 +128,10 @@ def test_a_trace_that_begins_here_has_no_parent() -> None:
 
 
 def test_attempts_that_failed_say_why_and_use_nothing() -> None:
-    failed = attempt("unavailable", "openai", ms=30, model="gpt", status=503, message="Overloaded")
-    _, first, second = spans(traced(attempts=(failed, attempt(ms=50)), ms=120))
+    failed = make_attempt(
+        "unavailable", "openai", ms=30, model="gpt", status=503, message="Overloaded"
+    )
+    _, first, second = spans(traced(attempts=(failed, make_attempt(ms=50)), ms=120))
     assert (first.status.code, first.status.message) == (Status.STATUS_CODE_ERROR, "Overloaded")
     assert attributes(first) == {
         "gen_ai.operation.name": "chat",
@@ -139,7 +146,7 @@ def test_attempts_that_failed_say_why_and_use_nothing() -> None:
 
 
 def test_what_reached_no_provider_is_no_call() -> None:
-    attempts = (attempt("limited", ms=0), attempt("breaker_open", ms=0), attempt())
+    attempts = (make_attempt("limited", ms=0), make_attempt("breaker_open", ms=0), make_attempt())
     request, called = spans(traced(attempts=attempts))
     assert called.kind == Span.SPAN_KIND_CLIENT
     assert attributes(request)["proxy.attempts"] == "groq:limited, groq:breaker_open, groq:ok"
@@ -199,19 +206,19 @@ def test_embeddings_and_other_paths() -> None:
 
 
 def test_what_belongs_to_no_trace_has_no_span() -> None:
-    assert spans(event(), traced(span=""), traced(trace="")) == []
+    assert spans(make_record(), traced(span=""), traced(trace="")) == []
 
 
-@given(EVENTS)
-def test_whatever_happened_a_collector_understands_it(told: RequestRecord) -> None:
-    read = spans(told)
-    assert bool(read) is bool(told.trace and told.span)
+@given(RECORDS)
+def test_whatever_happened_a_collector_understands_it(record: RequestRecord) -> None:
+    read = spans(record)
+    assert bool(read) is bool(record.trace and record.span)
     for span in read:
         assert span.start_time_unix_nano <= span.end_time_unix_nano
         assert (len(span.trace_id), len(span.span_id)) == (16, 8)
         assert read[0].start_time_unix_nano <= span.start_time_unix_nano
         assert span.end_time_unix_nano <= read[0].end_time_unix_nano
-    begins = [begin for _, begin, _, _ in timed(told)]
+    begins = [timed.start for timed in time_attempts(record)]
     assert begins == sorted(begins)
-    ends = [end for _, _, end, won in timed(told) if not won]
+    ends = [timed.end for timed in time_attempts(record) if not timed.is_answer]
     assert ends == sorted(ends)

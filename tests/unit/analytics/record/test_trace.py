@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.analytics.record.trace import Trace, begin
+from proxy.analytics.record.trace import Trace, begin_trace
 from tests.unit.doubles import CountingRandom
 
 ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -13,14 +13,14 @@ STATE = "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"
 
 
 def begun(**headers: str) -> Trace:
-    return begin(headers, CountingRandom())
+    return begin_trace(headers, CountingRandom())
 
 
 def test_a_callers_trace_goes_on_under_a_span_of_its_own() -> None:
     trace = begun(traceparent=f"00-{ID}-{PARENT}-01", tracestate=STATE)
     assert (trace.id, trace.parent, trace.sampled) == (ID, PARENT, True)
     assert trace.span not in ("", PARENT)
-    assert trace.headers() == {
+    assert trace.render_headers() == {
         "traceparent": f"00-{ID}-{trace.span}-01",
         "tracestate": STATE,
     }
@@ -40,7 +40,7 @@ def test_a_callers_trace_goes_on_under_a_span_of_its_own() -> None:
 def test_flags_go_on_as_far_as_they_are_known(flags: str, sent: str, sampled: bool) -> None:
     trace = begun(traceparent=f"00-{ID}-{PARENT}-{flags}")
     assert trace.sampled is sampled
-    assert trace.headers()["traceparent"].endswith(f"-{sent}")
+    assert trace.render_headers()["traceparent"].endswith(f"-{sent}")
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_what_is_no_traceparent_begins_a_new_trace(header: str) -> None:
     trace = begun(traceparent=header, tracestate=STATE)
     assert trace.id != ID
     assert (trace.parent, trace.state) == ("", "")
-    assert trace.headers().keys() == {"traceparent"}
-    again = begin(trace.headers(), CountingRandom())
+    assert trace.render_headers().keys() == {"traceparent"}
+    again = begin_trace(trace.render_headers(), CountingRandom())
     assert (again.id, again.parent) == (trace.id, trace.span)
 
 
@@ -82,14 +82,14 @@ def test_what_is_no_traceparent_begins_a_new_trace(header: str) -> None:
 def test_later_versions_are_read_and_answered_in_ours(rest: str) -> None:
     trace = begun(traceparent=f"cc-{ID}-{PARENT}-01{rest}")
     assert (trace.id, trace.parent) == (ID, PARENT)
-    assert trace.headers()["traceparent"] == f"00-{ID}-{trace.span}-01"
+    assert trace.render_headers()["traceparent"] == f"00-{ID}-{trace.span}-01"
 
 
 def test_a_trace_that_begins_here_is_sampled_if_it_is_recorded() -> None:
-    assert begin({}, CountingRandom()).sampled
-    assert not begin({}, CountingRandom(), recorded=False).sampled
+    assert begin_trace({}, CountingRandom()).sampled
+    assert not begin_trace({}, CountingRandom(), recorded=False).sampled
     caller = {"traceparent": f"00-{ID}-{PARENT}-01"}
-    assert begin(caller, CountingRandom(), recorded=False).sampled
+    assert begin_trace(caller, CountingRandom(), recorded=False).sampled
 
 
 @pytest.mark.parametrize(
@@ -107,13 +107,13 @@ def test_a_trace_that_begins_here_is_sampled_if_it_is_recorded() -> None:
 )
 def test_tracestate_goes_on_unchanged_or_not_at_all(state: str, sent: bool) -> None:
     trace = begun(traceparent=f"00-{ID}-{PARENT}-01", tracestate=state)
-    assert trace.headers().get("tracestate") == (state if sent else None)
+    assert trace.render_headers().get("tracestate") == (state if sent else None)
 
 
 @given(
     st.text() | st.from_regex(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", fullmatch=True)
 )
 def test_whatever_comes_what_is_sent_is_valid(header: str) -> None:
-    sent = begun(traceparent=header).headers()
-    again = begin(sent, CountingRandom())
+    sent = begun(traceparent=header).render_headers()
+    again = begin_trace(sent, CountingRandom())
     assert again.parent == sent["traceparent"].split("-")[2]

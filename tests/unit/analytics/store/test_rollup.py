@@ -1,4 +1,4 @@
-"""The roll-ups against a recount from the events, whatever comes in which order."""
+"""The roll-ups against a recount from the records, whatever comes in which order."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.analytics.record.names import OTHER
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store import rollup
-from proxy.analytics.store.figures import Dimension, Flush, Key, Query, Span, Sums
+from proxy.analytics.store.messages import Dimension, Flush, GroupKey, Resolution, Sums, SumsQuery
+from proxy.analytics.store.names import OTHER
 from proxy.analytics.store.shard import Shard
 from proxy.analytics.store.totals import Totals
-from tests.unit.analytics.events import counted
-from tests.unit.analytics.making import NOW, NOW_MS, ask, event, events, flush
+from tests.unit.analytics.making import NOW, NOW_MS, make_flush, make_record, read_sums, records
+from tests.unit.analytics.records import split_attempts
 from tests.unit.analytics.shards import PlatformSQL
 
 DAY = 86400
@@ -23,12 +23,12 @@ DIMENSIONS: tuple[Dimension, ...] = ("provider", "model", "user", "endpoint", "s
 
 
 @st.composite
-def queries(draw: st.DrawFn) -> Query:
-    rows: list[tuple[Span, int]] = [("minute", 60), ("hour", 3600), ("day", DAY), ("ever", 1)]
-    span, seconds = draw(st.sampled_from(rows))
+def queries(draw: st.DrawFn) -> SumsQuery:
+    rows: list[tuple[Resolution, int]] = [("minute", 60), ("hour", 3600), ("day", DAY), ("ever", 1)]
+    resolution, seconds = draw(st.sampled_from(rows))
     end = (NOW // seconds + 1) * seconds
-    step = None if span == "ever" else draw(st.sampled_from([None, seconds, 7 * seconds]))
-    only: dict[Dimension, Any] = draw(
+    step = None if resolution == "ever" else draw(st.sampled_from([None, seconds, 7 * seconds]))
+    filters: GroupKey = draw(
         st.fixed_dictionaries(
             {},
             optional={
@@ -38,27 +38,27 @@ def queries(draw: st.DrawFn) -> Query:
             },
         )
     )
-    return Query(
-        span=span,
+    return SumsQuery(
+        resolution=resolution,
         begin=end - draw(st.integers(1, 40)) * seconds,
         end=end,
         step=step,
         group_by=tuple(draw(st.lists(st.sampled_from(DIMENSIONS), unique=True))),
-        only=only,
+        filters=filters,
         models_only=draw(st.booleans()),
     )
 
 
-def recount(query: Query, told: Iterable[RequestRecord]) -> dict[tuple[Any, ...], Totals]:
+def recount(query: SumsQuery, records: Iterable[RequestRecord]) -> dict[tuple[Any, ...], Totals]:
     groups: dict[tuple[Any, ...], Totals] = {}
-    for each in told:
-        at = max(NOW - DAY, min(NOW, each.at // 1000)) // 60 * 60
-        within = query.span == "ever" or query.begin <= at < query.end
-        if not within or (query.models_only and not each.endpoint.startswith("/v1/")):
+    for record in records:
+        at = max(NOW - DAY, min(NOW, record.at // 1000)) // 60 * 60
+        within = query.resolution == "ever" or query.begin <= at < query.end
+        if not within or (query.models_only and not record.endpoint.startswith("/v1/")):
             continue
         step = None if query.step is None else at - (at - query.begin) % query.step
-        for place, totals in counted(each):
-            if all(getattr(place, name) == value for name, value in query.only.items()):
+        for place, totals in split_attempts(record):
+            if all(getattr(place, name) == value for name, value in query.filters.items()):
                 key = (step, *(getattr(place, name) for name in query.group_by))
                 groups.setdefault(key, Totals()).add(totals)
     return groups
@@ -70,48 +70,50 @@ def keyed(sums: Sums) -> dict[tuple[Any, ...], Totals]:
     return found
 
 
-def flushes(told: list[RequestRecord], chance: random.Random) -> Iterator[tuple[int, Flush]]:
-    """The events in flushes of several isolates, each told to its shard in order but often
+def flushes(left: list[RequestRecord], chance: random.Random) -> Iterator[tuple[int, Flush]]:
+    """The records in flushes of several isolates, each sent to its shard in order but often
     again, even after the next ones."""
     numbers = dict.fromkeys("abc", 0)
     past: list[tuple[int, Flush]] = []
-    while told:
+    while left:
         isolate = chance.choice("abc")
         numbers[isolate] += 1
         size = chance.randrange(4)
-        made = flush(isolate, numbers[isolate], *told[:size], lost=chance.randrange(2))
-        del told[:size]
-        past.append((ord(isolate) % 2, made))
+        flush = make_flush(isolate, numbers[isolate], *left[:size], lost=chance.randrange(2))
+        del left[:size]
+        past.append((ord(isolate) % 2, flush))
         yield past[-1]
         while chance.random() < 0.4:
             yield chance.choice(past)
 
 
-@given(st.lists(events, max_size=40), st.lists(queries(), max_size=4), st.integers(0, 2**32))
+@given(st.lists(records, max_size=40), st.lists(queries(), max_size=4), st.integers(0, 2**32))
 def test_figures_are_those_of_a_recount(
-    told: list[RequestRecord], asked: list[Query], seed: int
+    counted: list[RequestRecord], some: list[SumsQuery], seed: int
 ) -> None:
     shards = [Shard(PlatformSQL()), Shard(PlatformSQL())]
     lost = {}
-    for shard, made in flushes([*told], random.Random(seed)):
-        shards[shard].add(made, NOW_MS)
-        lost[made.isolate, made.number] = made.lost
-    for query in asked:
-        sums = ask(query, *shards)
-        assert keyed(sums) == recount(query, told)
+    for shard, flush in flushes([*counted], random.Random(seed)):
+        shards[shard].add(flush, NOW_MS)
+        lost[flush.isolate, flush.number] = flush.lost
+    for query in some:
+        sums = read_sums(query, *shards)
+        assert keyed(sums) == recount(query, counted)
         assert sums.lost == sum(lost.values())
-    asking = Query(span="ever", models_only=False)
-    assert sum(group.totals.requests for group in ask(asking, *shards).groups) == len(told)
+    everything = SumsQuery(resolution="ever", models_only=False)
+    assert sum(group.totals.requests for group in read_sums(everything, *shards).groups) == len(
+        counted
+    )
 
 
 def test_a_shard_that_is_started_anew_goes_on() -> None:
     sql = PlatformSQL()
     first = Shard(sql)
-    first.add(flush("a", 1, event(user="ann", model="m")), NOW_MS)
+    first.add(make_flush("a", 1, make_record(user="ann", model="m")), NOW_MS)
     again = Shard(sql)
-    again.add(flush("a", 1, event(user="ann", model="m")), NOW_MS)
-    again.add(flush("a", 2, event(user="ann", model="m")), NOW_MS)
-    sums = ask(Query(span="ever", group_by=("user", "model")), again)
+    again.add(make_flush("a", 1, make_record(user="ann", model="m")), NOW_MS)
+    again.add(make_flush("a", 2, make_record(user="ann", model="m")), NOW_MS)
+    sums = read_sums(SumsQuery(resolution="ever", group_by=("user", "model")), again)
     assert [(group.key, group.totals.requests) for group in sums.groups] == [
         ({"user": "ann", "model": "m"}, 2)
     ]
@@ -119,9 +121,11 @@ def test_a_shard_that_is_started_anew_goes_on() -> None:
 
 def test_many_rows_of_one_flush_are_all_counted() -> None:
     shard = Shard(PlatformSQL())
-    many = [event(provider=f"p{n}") for n in range(2 * rollup.ROWS + 1)]
-    shard.add(flush("a", 1, *many), NOW_MS)
-    assert len(ask(Query(span="ever", group_by=("provider",)), shard).groups) == len(many)
+    many = [make_record(provider=f"p{n}") for n in range(2 * rollup.ROWS + 1)]
+    shard.add(make_flush("a", 1, *many), NOW_MS)
+    assert len(
+        read_sums(SumsQuery(resolution="ever", group_by=("provider",)), shard).groups
+    ) == len(many)
 
 
 @pytest.mark.parametrize(
@@ -136,9 +140,9 @@ def test_many_rows_of_one_flush_are_all_counted() -> None:
 )
 def test_absurd_times_are_counted_where_they_can_be_true(at: int, counted: int) -> None:
     shard = Shard(PlatformSQL())
-    shard.add(flush("a", 1, event(at=at)), NOW_MS)
-    query = Query(span="minute", begin=0, end=NOW + 60, step=60)
-    assert [group.at for group in ask(query, shard).groups] == [counted // 60 * 60]
+    shard.add(make_flush("a", 1, make_record(at=at)), NOW_MS)
+    query = SumsQuery(resolution="minute", begin=0, end=NOW + 60, step=60)
+    assert [group.at for group in read_sums(query, shard).groups] == [counted // 60 * 60]
 
 
 class Attack:
@@ -148,32 +152,32 @@ class Attack:
         self.sql = PlatformSQL()
         self.shard = Shard(self.sql)
         self.attackers = attackers
-        self.told = 0
+        self.named = 0
         self.number = 0
 
     def go_on(self, models: int, at: int = NOW_MS) -> None:
         many = [
-            event(at=at, user=user, model=f"m{self.told + n}", provider="openai")
+            make_record(at=at, user=user, model=f"m{self.named + n}", provider="openai")
             for n in range(models)
             for user in self.attackers
         ]
-        self.told += models
-        many.append(event(at=at, user="ann", model="good", provider="openai"))
+        self.named += models
+        many.append(make_record(at=at, user="ann", model="good", provider="openai"))
         self.number += 1
-        self.shard.add(flush("a", self.number, *many), at)
+        self.shard.add(make_flush("a", self.number, *many), at)
 
     def rows(self, span: str, start: int) -> int:
         query = "SELECT count(*) FROM sums WHERE span = ? AND start = ?"
         count: int = self.sql(query, span, start)[0][0]
         return count
 
-    def requests(self, only: Key | None = None) -> int:
-        query = Query(span="hour", begin=0, end=NOW + 3600, only=only or {})
-        sums = ask(query, self.shard)
+    def requests(self, filters: GroupKey | None = None) -> int:
+        query = SumsQuery(resolution="hour", begin=0, end=NOW + 3600, filters=filters or {})
+        sums = read_sums(query, self.shard)
         return sum(group.totals.requests for group in sums.groups)
 
 
-def test_one_who_names_ever_new_models_takes_little_room() -> None:
+def test_a_user_who_names_ever_new_models_takes_little_room() -> None:
     attack = Attack("eve")
     for _ in range(10):
         attack.go_on(200)
@@ -200,8 +204,8 @@ def test_many_who_name_new_models_leave_everybody_his_own_figures() -> None:
 def test_more_users_than_are_told_apart_share_a_name() -> None:
     shard = Shard(PlatformSQL())
     users = [f"u{n}" for n in range(rollup.A_DAY.users + 10)]
-    shard.add(flush("a", 1, *(event(user=user) for user in users)), NOW_MS)
-    sums = ask(Query(span="day", end=NOW + DAY, group_by=("user",)), shard)
+    shard.add(make_flush("a", 1, *(make_record(user=user) for user in users)), NOW_MS)
+    sums = read_sums(SumsQuery(resolution="day", end=NOW + DAY, group_by=("user",)), shard)
     found = {group.key["user"]: group.totals.requests for group in sums.groups}
     assert found == dict.fromkeys(users[:-10], 1) | {OTHER: 10}
 
@@ -216,20 +220,20 @@ def test_an_attack_is_forgotten_with_the_day_but_bounded_for_ever() -> None:
 
 def test_long_names_are_cut() -> None:
     shard = Shard(PlatformSQL())
-    shard.add(flush("a", 1, event(model="m" * 1000, user="u" * 256)), NOW_MS)
-    (group,) = ask(Query(span="ever", group_by=("user", "model")), shard).groups
+    shard.add(make_flush("a", 1, make_record(model="m" * 1000, user="u" * 256)), NOW_MS)
+    (group,) = read_sums(SumsQuery(resolution="ever", group_by=("user", "model")), shard).groups
     assert group.key == {"user": "u" * 256, "model": "m" * rollup.LONGEST}
 
 
 def test_rows_are_dropped_when_they_are_older_than_they_are_kept() -> None:
     shard = Shard(PlatformSQL())
-    shard.add(flush("a", 1, event()), NOW_MS)
+    shard.add(make_flush("a", 1, make_record()), NOW_MS)
 
     def kept(after: int) -> list[str]:
         shard.prune((NOW + after) * 1000)
-        spans = ("minute", "hour", "day", "ever")
-        everything = {span: Query(span=span, end=NOW + DAY) for span in spans}
-        return [span for span, query in everything.items() if ask(query, shard).groups]
+        resolutions: tuple[Resolution, ...] = ("minute", "hour", "day", "ever")
+        everything = {name: SumsQuery(resolution=name, end=NOW + DAY) for name in resolutions}
+        return [name for name, query in everything.items() if read_sums(query, shard).groups]
 
     assert kept(DAY + 3600) == ["minute", "hour", "day", "ever"]
     assert kept(2 * DAY) == ["hour", "day", "ever"]
@@ -243,6 +247,6 @@ def test_names_of_past_days_are_let_go() -> None:
     shard = Shard(PlatformSQL())
     for day in range(10):
         now = NOW_MS + day * DAY * 1000
-        shard.add(flush("a", day + 1, event(at=now)), now)
+        shard.add(make_flush("a", day + 1, make_record(at=now)), now)
         shard.prune(now)
     assert len(shard._rollup._names) <= 5

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store import totals
-from proxy.analytics.store.totals import COUNTERS, Sketch, Totals
-from tests.unit.analytics.making import event, events
+from proxy.analytics.store import sketch as sketches
+from proxy.analytics.store.sketch import Sketch
+from proxy.analytics.store.totals import COUNTERS, Totals, add_up
+from tests.unit.analytics.making import make_record, records
 
 TEN_MINUTES = 600_000
 durations = st.one_of(st.integers(0, 100), st.integers(0, 10_000), st.integers(0, TEN_MINUTES))
@@ -19,7 +20,7 @@ durations = st.one_of(st.integers(0, 100), st.integers(0, 10_000), st.integers(0
 def sketch_of(values: list[int]) -> Sketch:
     sketch: Sketch = {}
     for value in values:
-        totals.add_to(sketch, value)
+        sketches.add_value(sketch, value)
     return sketch
 
 
@@ -29,14 +30,14 @@ def sketch_of(values: list[int]) -> Sketch:
 )
 def test_a_quantile_is_within_5_percent_of_the_true_one(values: list[int], q: float) -> None:
     exact = sorted(values)[max(0, math.ceil(q * len(values)) - 1)]
-    found = totals.quantile(sketch_of(values), q)
+    found = sketches.estimate_quantile(sketch_of(values), q)
     assert found is not None
     assert abs(found - exact) <= 0.05 * exact
 
 
-def test_every_duration_up_to_ten_minutes_is_told_within_5_percent() -> None:
+def test_every_duration_up_to_ten_minutes_is_within_5_percent() -> None:
     for value in range(TEN_MINUTES + 1):
-        middle = totals.quantile({totals.bucket(value): 1}, 0.5)
+        middle = sketches.estimate_quantile({sketches.find_bucket(value): 1}, 0.5)
         assert middle is not None
         assert abs(middle - value) <= 0.05 * value
         assert abs(round(middle, 1) - value) <= 0.05 * value + 1e-9
@@ -48,25 +49,25 @@ def test_the_order_of_merging_is_irrelevant(parts: list[list[int]], seed: int) -
     random.Random(seed).shuffle(parts)
     merged: Sketch = {}
     for part in parts:
-        totals.merge_into(merged, sketch_of(part))
+        sketches.merge_into(merged, sketch_of(part))
     assert merged == whole
 
 
 def test_there_is_no_quantile_of_nothing() -> None:
-    assert totals.quantile({}, 0.5) is None
+    assert sketches.estimate_quantile({}, 0.5) is None
 
 
-@given(st.lists(events, max_size=10), st.lists(events, max_size=10))
+@given(st.lists(records, max_size=10), st.lists(records, max_size=10))
 def test_sums_of_parts_are_those_of_the_whole(
-    one: list[RequestRecord], other: list[RequestRecord]
+    some: list[RequestRecord], other: list[RequestRecord]
 ) -> None:
     whole, parts, singly = Totals(), (Totals(), Totals()), Totals()
-    whole.count(one + other)
-    for part, many in zip(parts, (one, other), strict=True):
+    whole.count(some + other)
+    for part, many in zip(parts, (some, other), strict=True):
         part.count(many)
         for each in many:
             singly.count([each])
-    assert totals.total(parts) == singly == whole
+    assert add_up(parts) == singly == whole
 
 
 @pytest.mark.parametrize(
@@ -92,15 +93,15 @@ def test_sums_of_parts_are_those_of_the_whole(
         ({"bytes_in": 5, "bytes_out": 6}, {"bytes_in": 5, "bytes_out": 6}),
     ],
 )  # fmt: skip
-def test_what_an_event_counts_for(fields: dict[str, object], counted: dict[str, int]) -> None:
+def test_what_a_request_counts_for(fields: dict[str, object], counted: dict[str, int]) -> None:
     sums = Totals()
-    sums.count([event(**fields)])
-    told = {name: getattr(sums, name) for name in COUNTERS if getattr(sums, name)}
-    assert told == {"requests": 1, "ms": 100} | counted
+    sums.count([make_record(**fields)])
+    raised = {name: getattr(sums, name) for name in COUNTERS if getattr(sums, name)}
+    assert raised == {"requests": 1, "ms": 100} | counted
 
 
 def test_the_time_to_the_first_token_is_that_of_providers() -> None:
     sums = Totals()
     for cache in ("hit", "stale", "miss"):
-        sums.count([event(cache_status=cache, first_ms=10)])
+        sums.count([make_record(cache_status=cache, first_ms=10)])
     assert sum(sums.first.values()) == 1

@@ -1,4 +1,4 @@
-"""Who is told apart in the figures: callers could name more models than can be kept."""
+"""Which users and models are told apart: callers could name more models than can be kept."""
 
 from collections.abc import Iterable
 
@@ -18,7 +18,7 @@ class Caps(Struct, frozen=True, kw_only=True):
     """Of a user and a model."""
 
 
-class Names:
+class KnownNames:
     """The first users and models to come keep their names, the others share one.
 
     There are at most `pairs + 2 * (users + 1)` pairs of names that are counted: each user has

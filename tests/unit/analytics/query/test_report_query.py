@@ -1,21 +1,22 @@
-"""What the parameters of GET /analytics ask for."""
+"""The query parameters of GET /analytics."""
 
 import pytest
 
-from proxy.analytics.query import question
-from proxy.analytics.store.figures import KEPT_SECONDS, SPAN_SECONDS, Key
+from proxy.analytics.query.parameters import read_duration
+from proxy.analytics.query.report import read_report_query
+from proxy.analytics.store.messages import KEPT_SECONDS, RESOLUTION_SECONDS
 from proxy.core.errors import InvalidRequest, PermissionDenied
 from tests.unit.analytics.making import NOW
 
 HOUR, DAY = 3600, 86400
 
 
-def test_the_last_hour_is_asked_for_by_default() -> None:
-    asked = question.read({}, NOW + 7)
-    assert (asked.window, asked.resolution) == ("1h", 60)
-    query = asked.query
+def test_the_last_hour_is_the_default() -> None:
+    report = read_report_query({}, NOW + 7)
+    query = report.sums
+    assert (report.window, query.resolution) == ("1h", "minute")
     assert (query.begin, query.end) == (NOW - HOUR, NOW + 60)
-    assert (query.step, query.group_by, query.only, query.models_only) == (None, (), {}, True)
+    assert (query.step, query.group_by, query.filters, query.models_only) == (None, (), {}, True)
 
 
 @pytest.mark.parametrize(
@@ -41,15 +42,14 @@ def test_the_last_hour_is_asked_for_by_default() -> None:
 def test_the_rows_that_are_read(window: str, step: str | None, resolution: int) -> None:
     params = {"window": window} | ({"step": step} if step else {})
     for now in (NOW, NOW + 59, NOW + 1234):
-        asked = question.read(params, now)
-        query = asked.query
-        length = question.parameters.seconds("window", window)
+        query = read_report_query(params, now).sums
+        length = read_duration("window", window)
         border = query.step or resolution
-        assert asked.resolution == SPAN_SECONDS[query.span] == resolution
+        assert RESOLUTION_SECONDS[query.resolution] == resolution
         assert query.begin % border == query.end % border == 0
         assert now - length - border < query.begin <= now - length
         assert now < query.end <= now + border
-        assert length <= KEPT_SECONDS[query.span]
+        assert length <= KEPT_SECONDS[query.resolution]
 
 
 def test_all_parameters() -> None:
@@ -62,17 +62,17 @@ def test_all_parameters() -> None:
         "user": "ann",
         "status": "502",
     }
-    query = question.read(params, NOW).query
+    query = read_report_query(params, NOW).sums
     assert query.step == 300
     assert query.group_by == ("user", "status")
-    assert query.only == {"provider": "openai", "model": "gpt x", "user": "ann", "status": 502}
+    assert query.filters == {"provider": "openai", "model": "gpt x", "user": "ann", "status": 502}
 
 
 @pytest.mark.parametrize(
     "params", [{"endpoint": "/admin/keys"}, {"group_by": "endpoint"}, {"group_by": "user,endpoint"}]
 )
-def test_other_endpoints_are_counted_where_they_are_asked_for(params: dict[str, str]) -> None:
-    assert not question.read(params, NOW).query.models_only
+def test_other_endpoints_are_counted_where_a_query_names_them(params: dict[str, str]) -> None:
+    assert not read_report_query(params, NOW).sums.models_only
 
 
 @pytest.mark.parametrize(
@@ -111,16 +111,16 @@ def test_other_endpoints_are_counted_where_they_are_asked_for(params: dict[str, 
 )
 def test_a_wrong_parameter_is_named(params: dict[str, str], name: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        question.read(params, NOW)
+        read_report_query(params, NOW)
     assert refused.value.param == name
     assert refused.value.message.startswith(f"{name}: ")
 
 
 def test_a_user_sees_only_his_own() -> None:
-    own: Key = {"user": "ann"}
-    assert question.read({}, NOW, own).query.only == own
-    assert question.read({"user": "ann"}, NOW, own).query.only == own
-    asked = question.read({"model": "m", "group_by": "user"}, NOW, own).query
-    assert asked.only == {"model": "m", "user": "ann"}
+    own = {"user": "ann"}
+    assert read_report_query({}, NOW, "ann").sums.filters == own
+    assert read_report_query(own, NOW, "ann").sums.filters == own
+    query = read_report_query({"model": "m", "group_by": "user"}, NOW, "ann").sums
+    assert query.filters == {"model": "m", "user": "ann"}
     with pytest.raises(PermissionDenied):
-        question.read({"user": "bob"}, NOW, own)
+        read_report_query({"user": "bob"}, NOW, "ann")

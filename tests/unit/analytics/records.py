@@ -1,4 +1,4 @@
-"""Events to try things with."""
+"""Records of requests to try things with."""
 
 from typing import Any
 
@@ -18,18 +18,18 @@ HOSTILE = st.text(max_size=40) | st.builds(
 COUNT = st.integers(0, 2**40)
 
 
-def counted(one: RequestRecord) -> list[tuple[RequestRecord, Totals]]:
-    """What an event counts for, and where: as itself, and under each pair that was tried."""
+def split_attempts(record: RequestRecord) -> list[tuple[RequestRecord, Totals]]:
+    """What a request counts for, and where: as itself, and under each pair that was tried."""
     whole = Totals()
-    whole.count([one])
+    whole.count([record])
     tried = [
-        (structs.replace(one, provider=provider, model=model), totals)
-        for (provider, model), totals in count_attempts([one]).items()
+        (structs.replace(record, provider=provider, model=model), totals)
+        for (provider, model), totals in count_attempts([record]).items()
     ]
-    return [(one, whole), *tried]
+    return [(record, whole), *tried]
 
 
-def event(**fields: Any) -> RequestRecord:
+def make_record(**fields: Any) -> RequestRecord:
     """An ordinary answer of a provider, but for what is given."""
     ordinary: dict[str, Any] = {
         "at": 1_700_000_000_000,
@@ -41,7 +41,7 @@ def event(**fields: Any) -> RequestRecord:
         "provider": "groq",
         "model": "llama-3.3-70b-versatile",
         "requested_model": "fast",
-        "attempts": (attempt(),),
+        "attempts": (make_attempt(),),
         "cache_status": "miss",
         "input": 25,
         "output": 150,
@@ -51,7 +51,9 @@ def event(**fields: Any) -> RequestRecord:
     return RequestRecord(**ordinary | fields)
 
 
-def attempt(outcome: str = "ok", provider: str = "groq", ms: int = 116, **fields: Any) -> Attempt:
+def make_attempt(
+    outcome: str = "ok", provider: str = "groq", ms: int = 116, **fields: Any
+) -> Attempt:
     model = fields.pop("model", "llama-3.3-70b-versatile")
     return Attempt(provider=provider, model=model, outcome=outcome, ms=ms, **fields)
 
@@ -68,7 +70,7 @@ ATTEMPTS = st.lists(
     ),
     max_size=5,
 ).map(tuple)
-EVENTS = st.builds(
+RECORDS = st.builds(
     RequestRecord,
     at=st.integers(1, 2**42),
     id=HOSTILE,
@@ -105,4 +107,4 @@ EVENTS = st.builds(
     span=st.sampled_from(["", "00f067aa0ba902b7"]),
     parent=st.sampled_from(["", "b7ad6b7169203331"]),
 )
-"""Events of any content."""
+"""Records of any content."""
