@@ -7,7 +7,7 @@ many comparisons were made (Bonferroni's correction over all of a report).
 """
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import structs
 
 from proxy.analytics.insights import breakers, cache, cost, errors, providers, users
 from proxy.analytics.insights.model import Insight, Kind, Severity, Window
@@ -18,21 +18,6 @@ LEVELS = (0.95, 0.99, 0.999)
 SEVERITIES: tuple[Severity, ...] = ("warning", "notice", "info")
 KINDS: tuple[Kind, ...] = ("breaker", "error", "provider", "user", "cost", "cache")
 """Their order in a report, among those as severe."""
-
-
-class Sample(Struct, frozen=True):
-    """What a report rests on: requests of the window, and those of them in the log."""
-
-    requests: int
-    logged: int
-
-
-class InsightReport(Struct, frozen=True):
-    """The answer of /analytics/insights."""
-
-    window: str
-    sample: Sample
-    insights: list[Insight]
 
 
 def find_insights(window: Window) -> list[Insight]:
@@ -61,8 +46,8 @@ def find_insights(window: Window) -> list[Insight]:
 def render_insights(window: Window, insights: list[Insight], text: str) -> bytes:
     """The body of the answer. text: the window as the caller wrote it."""
     requests = sum(group.totals.requests for group in window.groups)
-    sample = Sample(requests, len(Timeline(window.records).records))
-    return msgspec.json.encode(InsightReport(text, sample, insights))
+    sample = {"requests": requests, "logged": len(Timeline(window.records).records)}
+    return msgspec.json.encode({"window": text, "sample": sample, "insights": insights})
 
 
 def _rank(insight: Insight) -> tuple[int, int, float, str]:

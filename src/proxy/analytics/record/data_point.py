@@ -14,7 +14,7 @@ queries slow.
 from operator import attrgetter
 
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.core.money import to_dollars
+from proxy.core.money import NANO
 from proxy.core.ports import DataPoint
 
 BLOBS = (
@@ -85,8 +85,9 @@ _MAX_INDEX = 96
 
 def build_data_point(record: RequestRecord) -> DataPoint:
     """A request's blobs, doubles and index. What is not known is an empty text or 0."""
-    sent = record.sent_attempts
-    attempts = ", ".join(f"{a.provider}/{a.model}:{a.outcome}" for a in record.attempts)
+    attempts, sent = "", record.sent_attempts
+    if record.attempts:
+        attempts = ", ".join(f"{a.provider}/{a.model}:{a.outcome}" for a in record.attempts)
     blobs = [*_BLOBS_BEFORE(record), attempts, *_BLOBS_AFTER(record)]
     doubles: list[float] = [
         record.status,
@@ -101,9 +102,9 @@ def build_data_point(record: RequestRecord) -> DataPoint:
         record.output or 0,
         record.cached or 0,
         record.reasoning or 0,
-        to_dollars(record.cost or 0),
+        (record.cost or 0) / NANO,
         int(record.cost is not None),
-        to_dollars(record.saved),
+        record.saved / NANO,
         record.bytes_in,
         record.bytes_out,
     ]
