@@ -37,7 +37,7 @@ class Deployment:
     async def get(self, path: str, key: str = ADMIN) -> Response:
         return await ask(self.app, request("GET", path, authorization=f"Bearer {key}"))
 
-    async def told(self, path: str, key: str = ADMIN) -> Any:
+    async def read(self, path: str, key: str = ADMIN) -> Any:
         response = await self.get(path, key)
         assert response.status == 200, response.body
         assert response.headers["cache-control"] == "no-store"
@@ -45,7 +45,7 @@ class Deployment:
 
     async def chat(self, text: str = "Hello", key: str = CALLER, **fields: Any) -> Response:
         body = {"prompt": text, "model": "openai/gpt-4o-mini", **fields}
-        asked = request("POST", "/v1/generate", body, authorization=f"Bearer {key}", **JSON)
-        response = await ask(self.app, asked)
+        sent = request("POST", "/v1/generate", body, authorization=f"Bearer {key}", **JSON)
+        response = await ask(self.app, sent)
         await asyncio.sleep(0.01)  # what is put off is done: the answer is kept
         return response

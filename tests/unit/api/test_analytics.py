@@ -21,10 +21,10 @@ async def test_figures_of_this_very_moment_from_all_shards() -> None:
     await deployment.chat()
     await deployment.chat()
     await deployment.chat(key="wrong")
-    told = await deployment.told("/analytics?group_by=status")
-    assert [(g["key"]["status"], g["requests"]) for g in told["groups"]] == [(200, 2), (401, 1)]
-    assert told["total"]["cacheHits"] == 1
-    assert told["total"]["costSaved"] == told["total"]["cost"] > 0
+    shown = await deployment.read("/analytics?group_by=status")
+    assert [(g["key"]["status"], g["requests"]) for g in shown["groups"]] == [(200, 2), (401, 1)]
+    assert shown["total"]["cacheHits"] == 1
+    assert shown["total"]["costSaved"] == shown["total"]["cost"] > 0
     await asyncio.sleep(1)
 
 
@@ -41,7 +41,7 @@ async def test_a_stream_that_its_provider_breaks_off_is_its_failure(
 ) -> None:
     deployment = Deployment(FakeReply(HELLO, broken, headers=EVENTS))
     await streamed(await deployment.chat(stream=True))
-    [group] = (await deployment.told("/analytics?group_by=provider"))["groups"]
+    [group] = (await deployment.read("/analytics?group_by=provider"))["groups"]
     assert group["key"] == {"provider": "openai"}
     assert (group["errors"], group["attempts"], group["failedAttempts"]) == (1, 1, failed)
     await asyncio.sleep(1)
@@ -52,11 +52,11 @@ async def test_a_key_sees_what_its_user_did() -> None:
     deployment = Deployment()
     await deployment.chat()
     await deployment.chat(key=ADMIN)
-    assert (await deployment.told("/analytics"))["total"]["requests"] == 2
-    assert (await deployment.told("/analytics", CALLER))["total"]["requests"] == 1
-    mine = (await deployment.told("/analytics/requests", CALLER))["requests"]
+    assert (await deployment.read("/analytics"))["total"]["requests"] == 2
+    assert (await deployment.read("/analytics", CALLER))["total"]["requests"] == 1
+    mine = (await deployment.read("/analytics/requests", CALLER))["requests"]
     assert len({row["user"] for row in mine}) == 1
-    assert (await deployment.told("/analytics/insights", CALLER))["sample"]["requests"] == 1
+    assert (await deployment.read("/analytics/insights", CALLER))["sample"]["requests"] == 1
     assert (await deployment.get("/metrics", CALLER)).status == 403
     await asyncio.sleep(1)
 
@@ -77,14 +77,14 @@ async def test_metrics() -> None:
 
 
 @in_no_time
-async def test_only_what_is_asked_of_models_is_traffic() -> None:
+async def test_only_requests_for_models_are_traffic() -> None:
     deployment = Deployment()
     for path in ("/health", "/v1/models", "/admin/keys", "/nothing"):
         await deployment.get(path)
     preflight = request("OPTIONS", "/v1/generate")
     assert (await ask(deployment.app, preflight)).status == 204
-    assert (await deployment.told("/analytics"))["total"]["requests"] == 1
-    by_path = await deployment.told("/analytics?group_by=endpoint")
+    assert (await deployment.read("/analytics"))["total"]["requests"] == 1
+    by_path = await deployment.read("/analytics?group_by=endpoint")
     counted = {group["key"]["endpoint"]: group["requests"] for group in by_path["groups"]}
     assert counted == {"/v1/models": 1, "/admin/keys": 1, "/analytics": 1}
     await asyncio.sleep(1)
@@ -93,7 +93,7 @@ async def test_only_what_is_asked_of_models_is_traffic() -> None:
 @pytest.mark.parametrize(
     "path", ["/analytics", "/analytics/requests", "/analytics/insights", "/metrics"]
 )
-def test_shards_out_of_reach_are_told_as_such(path: str) -> None:
+def test_shards_out_of_reach_are_an_error_that_says_so(path: str) -> None:
     @in_no_time
     async def play() -> None:
         deployment = Deployment()
@@ -112,7 +112,7 @@ async def test_insights_do_without_the_breakers_history() -> None:
     deployment = Deployment()
     assert isinstance(deployment.ports.objects, MemoryObjects)
     deployment.ports.objects.board.down = True
-    assert (await deployment.told("/analytics/insights"))["insights"] == []
+    assert (await deployment.read("/analytics/insights"))["insights"] == []
     await asyncio.sleep(1)
 
 
@@ -159,7 +159,7 @@ async def test_where_there_is_too_much_metrics_are_coarser_and_insights_say_so(
 
 
 @in_no_time
-async def test_shards_that_hang_cost_one_question_its_time() -> None:
+async def test_shards_that_hang_cost_one_request_its_time() -> None:
     deployment = Deployment()
     await deployment.chat()
     deployment.statistics.silent = True

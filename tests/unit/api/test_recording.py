@@ -16,9 +16,9 @@ async def test_labels_of_the_header_and_of_the_body_are_kept() -> None:
     deployment = Deployment()
     body = {"prompt": "Hello", "model": "openai/gpt-4o-mini", "metadata": {"team": "red"}}
     headers = JSON | {"cf_aig_metadata": '{"team": "blue", "paid": true, "n": 3}'}
-    asked = request("POST", "/v1/generate", body, authorization=f"Bearer {CALLER}", **headers)
-    assert (await ask(deployment.app, asked)).status == 200
-    [row] = (await deployment.told("/analytics/requests"))["requests"]
+    sent = request("POST", "/v1/generate", body, authorization=f"Bearer {CALLER}", **headers)
+    assert (await ask(deployment.app, sent)).status == 200
+    [row] = (await deployment.read("/analytics/requests"))["requests"]
     assert row["metadata"] == {"team": "red", "paid": "true", "n": "3"}
     await asyncio.sleep(1)
 
@@ -29,10 +29,10 @@ def test_labels_that_are_none_are_refused(labels: str) -> None:
     async def play() -> None:
         deployment = Deployment(ANALYTICS="off")
         headers = JSON | {"cf_aig_metadata": labels}
-        asked = request(
+        sent = request(
             "POST", "/v1/generate", {"prompt": "Hi"}, authorization=f"Bearer {CALLER}", **headers
         )
-        response = await ask(deployment.app, asked)
+        response = await ask(deployment.app, sent)
         assert response.status == 400
         assert json.loads(response.body)["error"]["param"] == "cf-aig-metadata"
 
@@ -44,16 +44,16 @@ def test_a_length_that_is_none_costs_nobody_an_answer(length: str) -> None:
     @in_no_time
     async def play() -> None:
         deployment = Deployment()
-        asked = request("GET", "/v1/models", authorization=f"Bearer {ADMIN}", content_length=length)
-        assert (await ask(deployment.app, asked)).status == 200
-        assert (await deployment.told("/analytics"))["total"]["bytesIn"] == 0
+        sent = request("GET", "/v1/models", authorization=f"Bearer {ADMIN}", content_length=length)
+        assert (await ask(deployment.app, sent)).status == 200
+        assert (await deployment.read("/analytics"))["total"]["bytesIn"] == 0
         await asyncio.sleep(1)
 
     play()
 
 
 @in_no_time
-async def test_an_event_that_cannot_be_recorded_costs_a_line(
+async def test_a_record_that_cannot_be_recorded_costs_a_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     deployment = Deployment()
@@ -74,9 +74,9 @@ def test_prompts_are_logged_where_that_is_wanted_only(switch: str) -> None:
         deployment = Deployment(ANALYTICS="off", LOG_PROMPTS=switch)
         await deployment.chat("A secret question." + "x" * 100_000)
         assert isinstance(deployment.ports.log, Logbook)
-        told = str(deployment.ports.log.lines)
-        assert ("A secret question." in told) == (switch == "on")
-        assert len(told) < 55_000
+        shown = str(deployment.ports.log.lines)
+        assert ("A secret question." in shown) == (switch == "on")
+        assert len(shown) < 55_000
 
     play()
 
@@ -111,7 +111,7 @@ def test_what_a_provider_quotes_of_the_prompt_is_the_callers_alone(path: str, sw
         assert isinstance(deployment.ports.log, Logbook)
         lines = [line for line in deployment.ports.log.lines if line[1] != "prompt"]
         assert "secret" not in str(lines)
-        rows = (await deployment.told("/analytics/requests"))["requests"]
+        rows = (await deployment.read("/analytics/requests"))["requests"]
         [attempt] = next(row["attempts"] for row in rows if row["attempts"])
         assert (attempt["outcome"], attempt["status"]) == ("bad_request", 400)
         assert ("A secret question." in str(rows)) == (switch == "on")
@@ -125,9 +125,9 @@ async def test_a_word_that_a_provider_has_for_its_error_is_kept() -> None:
     for code, kept in (("context_length_exceeded", True), ("what you asked: secret", False)):
         body = json.dumps({"error": {"message": "secret", "code": code}}).encode()
         deployment = Deployment(FakeReply(body, status=400))
-        told = json.loads((await deployment.chat()).body)
-        assert told["metadata"]["attempts"][0]["code"] == code
-        [row] = (await deployment.told("/analytics/requests"))["requests"]
+        shown = json.loads((await deployment.chat()).body)
+        assert shown["metadata"]["attempts"][0]["code"] == code
+        [row] = (await deployment.read("/analytics/requests"))["requests"]
         assert row["attempts"][0].get("code") == (code if kept else None)
         await asyncio.sleep(1)
 
@@ -149,9 +149,9 @@ def test_no_key_is_shown_anybody(path: str, secret: str) -> None:
             response = await ask(deployment.app, request("POST", path, body, **headers))
             assert response.status == 400
             assert b"Wrong: authorization: Bearer ***; ***?" in response.body
-        told = str((await deployment.get("/analytics/requests")).body)
+        shown = str((await deployment.get("/analytics/requests")).body)
         assert isinstance(deployment.ports.log, Logbook)
-        for text in (told, str(deployment.ports.log.lines)):
+        for text in (shown, str(deployment.ports.log.lines)):
             assert secret not in text.lower()
         await asyncio.sleep(1)
 
@@ -164,7 +164,7 @@ async def test_labels_are_kept_as_far_as_there_is_room() -> None:
     body = {"prompt": "Hi", "metadata": {f"l{n}": "x" * 500 for n in range(16)}}
     headers = JSON | {"authorization": f"Bearer {CALLER}"}
     assert (await ask(deployment.app, request("POST", "/v1/generate", body, **headers))).status
-    [row] = (await deployment.told("/analytics/requests"))["requests"]
+    [row] = (await deployment.read("/analytics/requests"))["requests"]
     assert list(row["metadata"]) == ["l0", "l1", "l2"]
     await asyncio.sleep(1)
 

@@ -45,21 +45,21 @@ def test_hits_of_a_longer_ttl(missing: int) -> None:
 
 
 def questions(*ages: tuple[str, float]) -> list[RequestRecord]:
-    """Forty questions, each asked so many hours after the day's begin, with what became of it."""
+    """Forty questions, each sent so many hours after the day's begin, with what became of it."""
 
-    def one(n: int) -> dict[str, Any]:
+    def question(n: int) -> dict[str, Any]:
         status, hour = ages[n // 40]
         at = NOW - DAY * 1000 + round(hour * 3_600_000) + n % 40
         more = {"cost": 0, "saved": 5} if status == "hit" else {"cost": 5}
         return {**by(A, output=1, cache_status=status, **more), "cache_key": f"{n % 40}", "at": at}
 
-    return spread_out(40 * len(ages), one)
+    return spread_out(40 * len(ages), question)
 
 
 def longer(*ages: tuple[str, float]) -> list[Any]:
-    found = {one.id: one for one in find_insights(window_of(questions(*ages)))}
-    one = found.get("cache.longer_ttl")
-    return [one.evidence[name] for name in ("longerTtl", "extraHits")] if one else []
+    found = {insight.id: insight for insight in find_insights(window_of(questions(*ages)))}
+    insight = found.get("cache.longer_ttl")
+    return [insight.evidence[name] for name in ("longerTtl", "extraHits")] if insight else []
 
 
 def test_a_miss_within_the_ttl_has_another_reason() -> None:

@@ -21,9 +21,11 @@ def test_answers_that_are_priced_elsewhere(missing: int) -> None:
     count = cost.ANSWERED - missing
     records = spread_out(count, lambda n: by(B, cost=price, cache_status="miss", **tokens))
     found = find_insights(window_of(records, market=market))
-    assert {one.id for one in found} == (set() if missing else {"cost.elsewhere:groq/llama"})
-    for one in found:  # elsewhere nothing is taken for cached
-        assert one.evidence["costElsewhere"] == pytest.approx(count * 800_000 / 1e9)
+    assert {insight.id for insight in found} == (
+        set() if missing else {"cost.elsewhere:groq/llama"}
+    )
+    for insight in found:  # elsewhere nothing is taken for cached
+        assert insight.evidence["costElsewhere"] == pytest.approx(count * 800_000 / 1e9)
 
 
 @pytest.mark.parametrize(

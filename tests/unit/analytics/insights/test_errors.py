@@ -61,7 +61,11 @@ def minutes(*what: dict[str, Any]) -> list[RequestRecord]:
 
 def errors_of(records: list[RequestRecord]) -> dict[str, Any]:
     found = find_insights(Window(now=NOW, seconds=DAY, groups=(), records=records, market=Prices()))
-    return {one.id.partition(":")[0]: one.evidence for one in found if one.kind == "error"}
+    return {
+        insight.id.partition(":")[0]: insight.evidence
+        for insight in found
+        if insight.kind == "error"
+    }
 
 
 GOOD = by(A)
@@ -97,7 +101,7 @@ def test_what_limits_refuse_is_no_error_but_a_providers_refusal_is() -> None:
         assert errors_of(records).keys() == expected
 
 
-def test_a_long_burst_is_not_told_as_steady_too() -> None:
+def test_a_long_burst_is_not_a_steady_failure_too() -> None:
     found = errors_of(minutes(*[by(B)] * 300, *[BAD] * 300, *[by(B)] * 300))
     assert found.keys() == {"error.burst"}
     assert found["error.burst"]["failed"] == 300

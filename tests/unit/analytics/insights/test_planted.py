@@ -14,13 +14,15 @@ def test_a_user_whose_requests_miss() -> None:
     traffic = Traffic(1, hits=lambda user, pair: 0.05 if user == "ann" else 0.5)
     insight = only(traffic.window())
     assert (insight.id, insight.kind, insight.severity) == ("cache.user:ann", "cache", "notice")
-    asked = [e for e in traffic.records if e.user == "ann" and e.provider]
-    hits = sum(e.cache_status == "hit" for e in asked)
-    assert evidence(insight, "answers", "hits") == [len(asked), hits]
+    answered = [e for e in traffic.records if e.user == "ann" and e.provider]
+    hits = sum(e.cache_status == "hit" for e in answered)
+    assert evidence(insight, "answers", "hits") == [len(answered), hits]
     low, high = evidence(insight, "differenceLow", "differenceHigh")
     assert -0.55 < low < -0.45 < high < -0.3
     assert insight.confidence == 0.999
-    assert insight.title.startswith(f"The cache gave only {format_percent(hits / len(asked))} of ")
+    assert insight.title.startswith(
+        f"The cache gave only {format_percent(hits / len(answered))} of "
+    )
 
 
 def test_a_model_whose_answers_are_kept_more_often() -> None:

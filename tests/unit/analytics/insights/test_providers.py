@@ -67,15 +67,15 @@ def test_medians(metric: str, missing: int) -> None:
 @pytest.mark.parametrize(("fast", "slow", "claimed"), [(30, 79, False), (30, 81, True)])
 def test_milliseconds_that_nobody_feels(fast: int, slow: int, claimed: bool) -> None:
     tokens = {"input": 9, "output": 9}
-    one = spread_out(200, lambda n: by(A, took=fast, **tokens))
+    some = spread_out(200, lambda n: by(A, took=fast, **tokens))
     other = spread_out(200, lambda n: by(B, took=slow, id=f"b{n}", **tokens))
-    assert ("provider.answer" in rules(window_of(one, other))) is claimed
+    assert ("provider.answer" in rules(window_of(some, other))) is claimed
 
 
 def test_models_of_which_no_tokens_are_known_are_not_compared() -> None:
-    one = spread_out(200, lambda n: by(A, took=100))
+    some = spread_out(200, lambda n: by(A, took=100))
     other = spread_out(200, lambda n: by(B, took=900, id=f"b{n}"))
-    assert rules(window_of(one, other)) == set()
+    assert rules(window_of(some, other)) == set()
 
 
 def test_models_of_different_tiers_are_not_compared() -> None:
@@ -84,11 +84,11 @@ def test_models_of_different_tiers_are_not_compared() -> None:
             return []
 
     tokens = {"input": 9, "output": 9}
-    one = spread_out(200, lambda n: by(A, took=100, **tokens))
+    some = spread_out(200, lambda n: by(A, took=100, **tokens))
     other = spread_out(200, lambda n: by(B, took=900, id=f"b{n}", **tokens))
-    assert rules(window_of(one, other, market=Apart())) == set()
+    assert rules(window_of(some, other, market=Apart())) == set()
     same = spread_out(200, lambda n: by((B[0], A[1]), took=900, id=f"b{n}", **tokens))
-    assert rules(window_of(one, same, market=Apart())) == {"provider.answer"}
+    assert rules(window_of(some, same, market=Apart())) == {"provider.answer"}
 
 
 def test_the_best_of_the_better_ones_is_named() -> None:

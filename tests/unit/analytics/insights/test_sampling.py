@@ -119,9 +119,9 @@ def test_bunching_is_about_the_rhythm_of_everyone() -> None:
 @pytest.mark.parametrize("size", [200, 2_000])
 def test_a_difference_that_is_just_the_least_is_not_claimed_more_than_promised(size: int) -> None:
     def claimed(random: Random) -> bool:
-        one = sum(random.random() < 0.95 for _ in range(size))
+        some = sum(random.random() < 0.95 for _ in range(size))
         other = sum(random.random() < 0.92 for _ in range(size))
-        gap = Tally(one, size, 1.0).estimate(0.05).minus(Tally(other, size, 1.0).estimate(0.05))
+        gap = Tally(some, size, 1.0).estimate(0.05).minus(Tally(other, size, 1.0).estimate(0.05))
         return gap.clearance(0.03) > 0
 
     assert missed(lambda random: not claimed(random)) < 0.065
@@ -152,8 +152,8 @@ def test_of_two_the_one_that_does_worse_is_odd(bad: int, name: str) -> None:
 
 
 def test_a_whole_without_a_part_is_the_rest() -> None:
-    one, other = Tally(10, 100, 1.0), Tally(50, 300, 4.0)
-    rest = pool_tallies([one, other]).without(one)
+    part, other = Tally(10, 100, 1.0), Tally(50, 300, 4.0)
+    rest = pool_tallies([part, other]).without(part)
     assert (rest.of, rest.size) == (50, 300)
     assert rest.effect == pytest.approx(4.0)
 

@@ -49,10 +49,10 @@ def test_changes_of_a_user(now: int, past: int, claimed: bool) -> None:
     assert found == ({"user.change"} if claimed else set())
 
 
-def test_a_user_that_grew_less_than_all_others_is_not_told_of() -> None:
+def test_a_user_that_grew_less_than_all_others_is_no_insight() -> None:
     past = group_records([*requests_of("ann", 200), *requests_of("bob", 100)])
     found = find_insights(window_of(requests_of("ann", 600), requests_of("bob", 3000), past=past))
-    assert "user.change:ann" not in {one.id for one in found}
+    assert "user.change:ann" not in {insight.id for insight in found}
 
 
 @pytest.mark.parametrize(
