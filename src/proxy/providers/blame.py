@@ -98,7 +98,7 @@ class Words(Struct, frozen=True):
     @classmethod
     def of(cls, target: Target, error: ErrorBody) -> "Words":
         """Those of an error that a request for `target` met."""
-        return cls(error, _opening(target.model.wire_id, error.message))
+        return cls(error, _cut_opening(target.model.wire_id, error.message))
 
     @property
     def codes(self) -> str:
@@ -130,13 +130,13 @@ class Words(Struct, frozen=True):
 
 def assign_blame(target: Target, words: Words, status: int, kind: FaultKind) -> Blame:
     """Who caused a refusal of that status, read as that kind."""
-    blame = _blame(target, words, status, kind)
+    blame = _find_culprit(target, words, status, kind)
     if blame == "provider" and words.error.relayed:
         blame = "model"
     return "caller" if blame == "model" and target.vendors_chosen else blame
 
 
-def _blame(target: Target, words: Words, status: int, kind: FaultKind) -> Blame:
+def _find_culprit(target: Target, words: Words, status: int, kind: FaultKind) -> Blame:
     models: Blame = "model" if target.listed and not words.refers else "caller"
     if kind == "not_found":
         first = words.names_model or _MODEL_FIRST.match(words.opening)
@@ -180,7 +180,7 @@ def find_quota(words: Words) -> Quota:
     return "account" if named else "model"
 
 
-def _opening(name: str, message: str) -> str:
+def _cut_opening(name: str, message: str) -> str:
     """The words with which a message begins, before any that a caller may have written."""
     message = message.replace(_NAME, " ").removeprefix("Error: ")
     if re.search(r"\w", name):

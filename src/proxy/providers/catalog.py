@@ -35,7 +35,7 @@ class Catalog:
         assert data is not None
         return cls(data)
 
-    def tier_model(self, provider: str, tier: str) -> Model | None:
+    def find_tier_model(self, provider: str, tier: str) -> Model | None:
         """The provider's model of a tier; None where it has none."""
         id_ = self.providers[provider].tiers.get(tier)
         return self.models[provider, id_] if id_ else None
@@ -46,13 +46,13 @@ class Catalog:
         catalogue does not know it."""
         for known in (name, undated(name)):
             if listed := self.models.get((provider, known)):
-                return _as_named(listed, name)
+                return _rename(listed, name)
             alias = self.aliases.get(known, "")
             if alias.startswith(f"{provider}/"):
                 return self.models[provider, alias.removeprefix(f"{provider}/")]
         return None
 
-    def model(self, provider: str, name: str, mode: Mode = "chat") -> Model:
+    def resolve(self, provider: str, name: str, mode: Mode = "chat") -> Model:
         """The model that `find` finds, or else one of that mode that nothing is known of: it is
         passed to the provider as it is, at an unknown price."""
         return self.find(provider, name) or Model(provider=provider, id=name, mode=mode)
@@ -76,7 +76,7 @@ class Catalog:
         that lists it."""
         for known in (name, undated(name)):
             if listed := self.find_all(known):
-                return [_as_named(model, name) for model in listed]
+                return [_rename(model, name) for model in listed]
             if alias := self.aliases.get(known):
                 provider, _, id_ = alias.partition("/")
                 return [self.models[provider, id_]]
@@ -85,10 +85,10 @@ class Catalog:
     def find_similar(self, name: str) -> list[str]:
         """`provider/id` of the models whose names differ from `name` in the vendor before it, the
         date behind it or the marks between only: what a caller may have meant."""
-        bare = _bare(name)
-        return [f"{provider}/{id_}" for provider, id_ in self.models if _bare(id_) == bare]
+        bare = _strip_name(name)
+        return [f"{provider}/{id_}" for provider, id_ in self.models if _strip_name(id_) == bare]
 
-    def tier_of(self, model: Model) -> str:
+    def find_tier(self, model: Model) -> str:
         """The tier that a model stands for at its provider, `auto` where it stands for none:
         which model another provider puts in its place."""
         tiers = self.providers[model.provider].tiers
@@ -96,11 +96,11 @@ class Catalog:
         return next((tier for tier in TIERS if tiers.get(tier) in names), "auto")
 
 
-def _as_named(listed: Model, name: str) -> Model:
+def _rename(listed: Model, name: str) -> Model:
     """A listed model under the name of one of its snapshots."""
     return listed if listed.id == name else msgspec.structs.replace(listed, id=name, upstream=None)
 
 
-def _bare(name: str) -> str:
+def _strip_name(name: str) -> str:
     """What of a name says which model it is: no vendor, no date, and one mark between words."""
     return re.sub(r"[^a-z0-9]+", "-", undated(name).rpartition("/")[2].lower())

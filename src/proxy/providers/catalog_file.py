@@ -33,14 +33,14 @@ def read_catalog(data: bytes) -> CatalogFile:
     try:
         file = msgspec.json.decode(data, type=CatalogFile)
     except (msgspec.MsgspecError, UnicodeError) as error:
-        faults = list(_malformed(data)) or [str(error)]
+        faults = list(_check_form(data)) or [str(error)]
         raise ValueError("catalog.json: " + "; ".join(faults)) from error
-    if faults := [*_misfiled(file), *_misnamed(file), *_misleading(file)]:
+    if faults := [*_check_models(file), *_check_providers(file), *_check_aliases(file)]:
         raise ValueError("catalog.json: " + "; ".join(faults))
     return file
 
 
-def _malformed(data: bytes) -> Iterator[str]:
+def _check_form(data: bytes) -> Iterator[str]:
     """What is wrong with the form of the file."""
     try:
         outline = msgspec.convert(json.loads(data), _Outline)
@@ -60,7 +60,7 @@ def _malformed(data: bytes) -> Iterator[str]:
             yield f"{place}: {error}"
 
 
-def _misfiled(file: CatalogFile) -> Iterator[str]:
+def _check_models(file: CatalogFile) -> Iterator[str]:
     """Models of no provider, and models that stand twice."""
     for (provider, id_), count in Counter((m.provider, m.id) for m in file.models).items():
         if provider not in file.providers:
@@ -69,21 +69,21 @@ def _misfiled(file: CatalogFile) -> Iterator[str]:
             yield f"model {id_} of {provider} stands {count} times"
 
 
-def _misnamed(file: CatalogFile) -> Iterator[str]:
+def _check_providers(file: CatalogFile) -> Iterator[str]:
     """What the providers name that is not there or can't do what it is named for."""
     models = {(model.provider, model.id): model for model in file.models}
     for name, spec in file.providers.items():
         for tier, id_ in spec.tiers.items():
             if tier not in TIERS:
                 yield f"provider {name}: no tier is called {tier} (there are {', '.join(TIERS)})"
-            if reason := _unfit(models.get((name, id_)), "chat", tier):
+            if reason := _explain_misfit(models.get((name, id_)), "chat", tier):
                 yield f"provider {name}: tier {tier} names {id_}, {reason}"
         id_ = spec.embedding_model or ""
-        if id_ and (reason := _unfit(models.get((name, id_)), "embedding")):
+        if id_ and (reason := _explain_misfit(models.get((name, id_)), "embedding")):
             yield f"provider {name}: embedding_model names {id_}, {reason}"
 
 
-def _misleading(file: CatalogFile) -> Iterator[str]:
+def _check_aliases(file: CatalogFile) -> Iterator[str]:
     """Aliases that lead nowhere or hide what goes by that name."""
     models = {f"{model.provider}/{model.id}" for model in file.models}
     ids = {model.id for model in file.models}
@@ -96,7 +96,7 @@ def _misleading(file: CatalogFile) -> Iterator[str]:
             yield f"alias {alias} begins with a provider's name, which means its models"
 
 
-def _unfit(model: Model | None, mode: Mode, tier: str = "") -> str | None:
+def _explain_misfit(model: Model | None, mode: Mode, tier: str = "") -> str | None:
     """Why a model can't stand where a provider names it; None if it can."""
     if model is None:
         return "which is not among its models"

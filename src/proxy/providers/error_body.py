@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from proxy.core.json_guard import Decoder
-from proxy.providers.garbage import LOOKED_AT, SHOWN, UNREADABLE, plain
+from proxy.providers.garbage import LOOKED_AT, SHOWN, UNREADABLE, flatten
 from proxy.providers.loose_json import as_object, as_objects, as_text
 from proxy.providers.surrogates import mend
 
@@ -53,15 +53,15 @@ def _read(body: bytes) -> ErrorBody:
     try:
         value = _ANY.decode(mend(body))
     except UNREADABLE:
-        return ErrorBody(message=plain(body))
+        return ErrorBody(message=flatten(body))
     if isinstance(value, list) and value:
         value = value[0]  # Gemini's errors come in a list where it would have sent one
     if isinstance(value, dict):
-        return _read_fields(_error_in(value))
-    return ErrorBody(message=value if isinstance(value, str) else plain(body))
+        return _read_fields(_find_error(value))
+    return ErrorBody(message=value if isinstance(value, str) else flatten(body))
 
 
-def _error_in(value: dict[str, Any]) -> dict[str, Any]:
+def _find_error(value: dict[str, Any]) -> dict[str, Any]:
     """The object that holds the message."""
     error, errors = value.get("error"), value.get("errors")
     if isinstance(error, dict):  # OpenAI, Gemini, OpenRouter
@@ -77,35 +77,35 @@ def _read_fields(error: dict[str, Any]) -> ErrorBody:
     metadata = as_object(error.get("metadata"))
     raw = metadata.get("raw")  # what the vendor behind OpenRouter said, JSON or plain text
     nested = read_error(raw.encode("utf-8", "replace")) if isinstance(raw, str) else ErrorBody()
-    details = _merged(error.get("details"))
+    details = _merge_details(error.get("details"))
     code = error.get("code", error.get("internalCode"))
     words = (code, details.get("reason"), error.get("status"))
     numbers = (code, error.get("status_code"), error.get("status"))
     return ErrorBody(
-        message=nested.message or _message(error),
+        message=nested.message or _read_message(error),
         code=next((word for word in words if word and isinstance(word, str)), nested.code),
         type=as_text(error.get("type")) or as_text(error.get("error_type")) or nested.type,
         param=as_text(error.get("param")) or nested.param,
         status=next((n for n in numbers if isinstance(n, int) and 400 <= n < 600), None),
         number=code if isinstance(code, int) else None,
         delay=details.get("retryDelay") or error.get("estimated_time"),
-        headers=_headers(as_object(metadata.get("headers"))),
-        quotas=_quotas(details.get("violations")),
+        headers=_read_headers(as_object(metadata.get("headers"))),
+        quotas=_read_quotas(details.get("violations")),
         relayed=nested != ErrorBody(),
     )
 
 
-def _message(error: dict[str, Any]) -> str:
+def _read_message(error: dict[str, Any]) -> str:
     for name in ("message", "detail", "description", "error_description"):
         text = error.get(name)
         if isinstance(text, list) and text and isinstance(text[0], dict):  # FastAPI's list
             text = text[0].get("msg")
         if isinstance(text, str) and text:
             return text
-    return plain(msgspec.json.encode(error)) if error else ""
+    return flatten(msgspec.json.encode(error)) if error else ""
 
 
-def _merged(details: object) -> dict[str, Any]:
+def _merge_details(details: object) -> dict[str, Any]:
     """Google's list of details as one: their fields' names do not clash."""
     merged: dict[str, Any] = {}
     for detail in as_objects(details):
@@ -113,7 +113,7 @@ def _merged(details: object) -> dict[str, Any]:
     return merged
 
 
-def _headers(headers: dict[str, Any]) -> dict[str, str]:
+def _read_headers(headers: dict[str, Any]) -> dict[str, str]:
     """OpenRouter's `metadata.headers`: those of a rate limit. Names in lower case."""
     return {
         name.lower(): str(value)
@@ -122,7 +122,7 @@ def _headers(headers: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _quotas(violations: object) -> tuple[str, ...]:
+def _read_quotas(violations: object) -> tuple[str, ...]:
     """The names in Google's QuotaFailure."""
     names = (violation.get("quotaId") for violation in as_objects(violations))
     return tuple(name[:SHOWN] for name in islice(names, MOST) if isinstance(name, str))

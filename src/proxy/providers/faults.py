@@ -118,7 +118,7 @@ def read_fault(
     return make_fault(target, read_error(body), status, headers, now)
 
 
-def fault_within(target: Target, body: bytes) -> Fault:
+def read_inner_fault(target: Target, body: bytes) -> Fault:
     """The fault of an error that stands in an answer of status 200."""
     return make_fault(target, read_error(body))
 
@@ -133,9 +133,9 @@ def make_fault(
     """The fault that an error means. status: the answer's, None where that was 200. now: seconds
     since 1970; without it no moment is read as a wait."""
     known = status or error.status
-    level = known or _status_of(error)
+    level = known or _guess_status(error)
     words = Words.of(target, error)
-    meant = _meaning_of(level, words)
+    meant = _find_meaning(level, words)
     kind = meant.kind if meant else _KINDS.get(level, "unavailable")
     if level == 429 and is_oversized(words):
         kind = "too_large"
@@ -148,19 +148,19 @@ def make_fault(
             status=known,
             code=_show_word(target, (meant and meant.code) or error.code),
             param=_show_word(target, error.param),
-            retry_after=_wait(level, {**error.headers, **headers}, error, now),
+            retry_after=_find_wait(level, {**error.headers, **headers}, error, now),
             lacks=meant is not None and meant.lacks,
             quota=find_quota(words) if kind == "rate_limited" else "model",
         ),
     )
 
 
-def _status_of(error: ErrorBody) -> int:
+def _guess_status(error: ErrorBody) -> int:
     words = f"{error.code} {error.type}"
     return next((status for phrase, status in _STATUSES if phrase.search(words)), 500)
 
 
-def _meaning_of(level: int, words: Words) -> _Meaning | None:
+def _find_meaning(level: int, words: Words) -> _Meaning | None:
     """What the words say beyond the status, if anything."""
     error = words.error
     if level in _REFUSES_KEY.statuses and words.refuses_key:
@@ -176,7 +176,7 @@ def _show_word(target: Target, word: str | None) -> str | None:
     return word and mask(target, word)[:SHOWN]
 
 
-def _wait(
+def _find_wait(
     level: int, headers: Mapping[str, str], error: ErrorBody, now: float | None
 ) -> float | None:
     """Seconds to wait, where waiting can help."""

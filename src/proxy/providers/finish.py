@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from proxy.core.chat import FinishReason
-from proxy.providers.faults import fault_within
+from proxy.providers.faults import read_inner_fault
 from proxy.providers.loose_json import as_text
 from proxy.providers.target import Target
 
@@ -41,10 +41,10 @@ _WORD_BORDER = re.compile(r"(?<=[a-z])(?=[A-Z])|[- ]")
 
 def check_finish(target: Target, reason: object, error: object = None) -> None:
     """Raises the fault of an answer that holds an error, or whose end says that it broke off."""
-    word = _word(reason)
+    word = _normalize(reason)
     if error or word in _BROKEN_OFF or word.endswith("_error"):
         error = error or {"message": f"The answer broke off: {reason}."}
-        raise fault_within(target, msgspec.json.encode({"error": error}))
+        raise read_inner_fault(target, msgspec.json.encode({"error": error}))
 
 
 def read_finish(reason: object, called: bool) -> str | None:
@@ -52,16 +52,16 @@ def read_finish(reason: object, called: bool) -> str | None:
     the model has called a tool."""
     if not reason:
         return None
-    word = _word(reason)
-    return natural_finish(called) if word in _ENDS else _FINISH.get(word, str(reason))
+    word = _normalize(reason)
+    return infer_finish(called) if word in _ENDS else _FINISH.get(word, str(reason))
 
 
-def natural_finish(called: bool) -> FinishReason:
+def infer_finish(called: bool) -> FinishReason:
     """Why an answer ended whose provider does not say so in OpenAI's words."""
     return "tool_calls" if called else "stop"
 
 
-def _word(reason: object) -> str:
+def _normalize(reason: object) -> str:
     """The finish reason in lower case, with `_` between its words."""
     word = (as_text(reason) or "").strip()
     return _WORD_BORDER.sub("_", word).lower().removeprefix("finish_reason_")

@@ -48,7 +48,7 @@ def unreadable(target: Target, error: Exception, body: bytes) -> Fault:
 
 def garbage(target: Target, why: str, body: bytes, blame: Blame = "model") -> Fault:
     """The fault of an answer that cannot be read."""
-    beginning = redact(plain(body[:HEAD]), target.all_secrets, cut=len(body) >= HEAD)[:SHOWN]
+    beginning = redact(flatten(body[:HEAD]), target.all_secrets, cut=len(body) >= HEAD)[:SHOWN]
     message = show(target, f"The answer cannot be read. {why}: {beginning or '(nothing)'}")
     source: Source = "proxy" if blame == "proxy" else "provider"
     return Fault("garbage", message, source=source, blame=blame)
@@ -63,7 +63,7 @@ def is_readable(data: bytes) -> bool:
     return True
 
 
-def plain(body: bytes) -> str:
+def flatten(body: bytes) -> str:
     """A body that is not JSON as one readable line."""
     text = " ".join(body[: 4 * LOOKED_AT].decode("utf-8", "replace").split())
     if not text.startswith("<"):

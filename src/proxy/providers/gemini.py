@@ -12,12 +12,12 @@ from proxy.core.chat import ChatRequest, EmbeddingRequest, Embeddings
 from proxy.core.errors import InvalidRequest
 from proxy.core.json_guard import Decoder
 from proxy.core.ports import Outgoing
-from proxy.providers.faults import fault_within
 from proxy.providers.faults import read_fault as read_fault
+from proxy.providers.faults import read_inner_fault
 from proxy.providers.garbage import decode
 from proxy.providers.gemini_answer import GeminiReader
 from proxy.providers.gemini_answer import read_answer as read_answer
-from proxy.providers.gemini_request import chat_body
+from proxy.providers.gemini_request import build_body
 from proxy.providers.stream import StreamDecoder
 from proxy.providers.target import Target
 from proxy.providers.usage import UNREPORTED, Counts, believe, read_object
@@ -45,11 +45,11 @@ _MODEL = re.compile(rf"(?:(?:publishers/{_SEGMENT}/)?models|tunedModels)/{_SEGME
 
 def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer."""
-    body, dropped = chat_body(target, chat)
+    body, dropped = build_body(target, chat)
     method = ":streamGenerateContent?alt=sse" if chat.stream else ":generateContent"
     return Outgoing(
-        url=_url(target, target.base_url, method),
-        headers=_headers(target, "text/event-stream" if chat.stream else "application/json"),
+        url=_build_url(target, target.base_url, method),
+        headers=_build_headers(target, "text/event-stream" if chat.stream else "application/json"),
         body=body,
         dropped=dropped,
     )
@@ -66,11 +66,11 @@ def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoi
     if len(texts) != len(request.input):
         raise InvalidRequest("input: Gemini embeds texts, not tokens.", param="input")
     size = {"outputDimensionality": request.dimensions} if request.dimensions else {}
-    model = _path(target)
+    model = _build_path(target)
     requests = [{"model": model, "content": {"parts": [{"text": text}]}, **size} for text in texts]
     return Outgoing(
-        url=_url(target, target.embeddings_url or target.base_url, ":batchEmbedContents"),
-        headers=_headers(target, "application/json"),
+        url=_build_url(target, target.embeddings_url or target.base_url, ":batchEmbedContents"),
+        headers=_build_headers(target, "application/json"),
         body=msgspec.json.encode({"requests": requests}),
     )
 
@@ -79,7 +79,7 @@ def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> E
     """Reads the vectors."""
     response = decode(target, _EMBEDDINGS, body, VECTOR_VALUES)
     if response.error:
-        raise fault_within(target, body)
+        raise read_inner_fault(target, body)
     found = response.embeddings or ([response.embedding] if response.embedding else [])
     counts = Counts(input=read_object(response.usage_metadata).get("promptTokenCount"))
     return Embeddings(
@@ -92,15 +92,15 @@ def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> E
 def build_probe(target: Target) -> Outgoing:
     """The call that a health check makes."""
     url = f"{target.base_url.rstrip('/')}{target.spec.probe_path}?pageSize=1"
-    return Outgoing(method="GET", url=url, headers=_headers(target, "application/json"))
+    return Outgoing(method="GET", url=url, headers=_build_headers(target, "application/json"))
 
 
-def _headers(target: Target, accept: str) -> dict[str, str]:
+def _build_headers(target: Target, accept: str) -> dict[str, str]:
     key = {"x-goog-api-key": target.key} if target.key else {}
     return {"content-type": "application/json", "accept": accept, **key, **target.spec.headers}
 
 
-def _path(target: Target) -> str:
+def _build_path(target: Target) -> str:
     """The model's resource name: `models/…`, or what kind it says itself. Raises InvalidRequest for
     a name that no model can have."""
     name = target.model.wire_id
@@ -114,5 +114,5 @@ def _path(target: Target) -> str:
     return path
 
 
-def _url(target: Target, base: str, method: str) -> str:
-    return f"{base.rstrip('/')}/{quote(_path(target))}{method}"
+def _build_url(target: Target, base: str, method: str) -> str:
+    return f"{base.rstrip('/')}/{quote(_build_path(target))}{method}"

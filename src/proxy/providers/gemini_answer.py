@@ -12,8 +12,8 @@ from proxy.core.collect import Collector
 from proxy.core.errors import Fault, FaultDetails
 from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import Event
-from proxy.providers.faults import fault_within
-from proxy.providers.finish import check_finish, natural_finish, read_finish
+from proxy.providers.faults import read_inner_fault
+from proxy.providers.finish import check_finish, infer_finish, read_finish
 from proxy.providers.garbage import UNREADABLE, decode, garbage, show, unreadable
 from proxy.providers.loose_json import as_text
 from proxy.providers.stream import is_done
@@ -143,7 +143,7 @@ class GeminiReader:
     def read_event(self, event: Event) -> bool:
         """Reads a response, or what a gateway adds: an error's event, a mark of the end."""
         if event.name == "error":
-            raise fault_within(self._target, event.data)
+            raise read_inner_fault(self._target, event.data)
         if not is_done(event):
             return self.read_response(event.data)
         self.over = True
@@ -166,8 +166,8 @@ class GeminiReader:
         data = mend(data)
         response = decode(self._target, _RESPONSE, data)
         if response.error:
-            raise fault_within(self._target, data)
-        self._usage = _usage(self._target, response.usage_metadata) or self._usage
+            raise read_inner_fault(self._target, data)
+        self._usage = _read_usage(self._target, response.usage_metadata) or self._usage
         feedback = response.prompt_feedback
         if response.candidates:
             self._read_candidate(response, response.candidates[0], halved)
@@ -196,28 +196,26 @@ class GeminiReader:
         if parts and (halved or self._halves):
             self._join(parts, halved, last=bool(reason))
         texts = [part for part in parts if part.text is not None and not part.thought]
-        calls = [
-            self._call(part, part.function_call, response) for part in parts if part.function_call
-        ]
-        extra: dict[str, Any] = {}
-        if images := [self._image(p.inline_data) for p in parts if p.inline_data and not p.thought]:
-            extra["images"] = images
-        signature = next((p.thought_signature for p in reversed(texts) if p.thought_signature), "")
+        calls = [self._read_call(p, p.function_call, response) for p in parts if p.function_call]
+        images = [self._read_image(p.inline_data) for p in parts if p.inline_data and not p.thought]
+        signatures = (part.thought_signature for part in reversed(texts))
+        signature = next((signature for signature in signatures if signature), None)
+        extra = {"images": images or None, "extra_content": _wrap_signature(signature)}
         self._add(
             response,
             text="".join(part.text or "" for part in texts),
             reasoning="".join(part.text or "" for part in parts if part.thought),
             tool_calls=tuple(calls),
-            finish_reason=self._finish(reason),
-            logprobs=_logprobs(candidate.logprobs_result),
-            extra=extra | ({"extra_content": _google(signature)} if signature else {}),
+            finish_reason=self._read_finish(reason),
+            logprobs=_read_logprobs(candidate.logprobs_result),
+            extra={name: value for name, value in extra.items() if value is not None},
         )
 
-    def _finish(self, reason: Any) -> str | None:
+    def _read_finish(self, reason: Any) -> str | None:
         """The finish reason; a stop is `tool_calls` where the model called a tool."""
         called = bool(self._calls)
         finish = read_finish(reason, called)
-        return natural_finish(called) if finish == "stop" else finish
+        return infer_finish(called) if finish == "stop" else finish
 
     def _join(self, parts: list[GeminiPart], halved: bytes | None, *, last: bool) -> None:
         """Joins the halves of characters in the parts' texts. halved: the response with them."""
@@ -229,26 +227,26 @@ class GeminiReader:
             if text is not None:
                 part.text = self._halves.join(part.thought, text, last=last)
 
-    def _image(self, blob: Blob) -> dict[str, Any]:
+    def _read_image(self, blob: Blob) -> dict[str, Any]:
         """An image of the answer in the form that OpenRouter gives it in a message."""
         index, self._images = self._images, self._images + 1
         url = f"data:{blob.mime_type};base64,{blob.data}"
         return {"type": "image_url", "image_url": {"url": url}, "index": index}
 
-    def _call(
+    def _read_call(
         self, part: GeminiPart, call: GeminiCall, response: GenerateContentResponse
     ) -> ToolCallDelta:
         index, self._calls = self._calls, self._calls + 1
-        arguments = self._arguments(call.args)
+        arguments = self._read_arguments(call.args)
         return ToolCallDelta(
             index=index,
             id=call.id or make_call_id(response.response_id, index, call.name, arguments),
             name=call.name,
             arguments=arguments,
-            extra_content=_google(part.thought_signature) if part.thought_signature else None,
+            extra_content=_wrap_signature(part.thought_signature),
         )
 
-    def _arguments(self, args: Raw) -> str:
+    def _read_arguments(self, args: Raw) -> str:
         """A call's arguments, without spaces between them. Raises Fault for what is no object."""
         if is_absent(args):
             return "{}"
@@ -271,12 +269,12 @@ class GeminiReader:
             self.chunks.append(Chunk(usage=self._usage, usage_only=True))
 
 
-def _google(signature: str) -> dict[str, Any]:
+def _wrap_signature(signature: str | None) -> dict[str, Any] | None:
     """A thought signature as Google's own OpenAI endpoint hands it out."""
-    return {"google": {"thought_signature": signature}}
+    return {"google": {"thought_signature": signature}} if signature else None
 
 
-def _usage(target: Target, report: Raw) -> Usage | None:
+def _read_usage(target: Target, report: Raw) -> Usage | None:
     """The tokens. Thoughts are counted beside the candidates, a tool's prompt beside the prompt;
     a count of 0 is left out, and at times the candidates' too, which is then what is left of the
     total."""
@@ -297,16 +295,16 @@ def _usage(target: Target, report: Raw) -> Usage | None:
     return structs.replace(usage, input=input, output=output)
 
 
-def _logprobs(result: _LogprobsResult | None) -> dict[str, Any] | None:
+def _read_logprobs(result: _LogprobsResult | None) -> dict[str, Any] | None:
     """The log probabilities in OpenAI's form."""
     if result is None or not result.chosen_candidates:
         return None
-    chosen = [_token(candidate) for candidate in result.chosen_candidates]
+    chosen = [_read_token(candidate) for candidate in result.chosen_candidates]
     for token, step in zip(chosen, result.top_candidates or (), strict=False):
-        token["top_logprobs"] = [_token(candidate) for candidate in step.candidates or ()]
+        token["top_logprobs"] = [_read_token(candidate) for candidate in step.candidates or ()]
     return {"content": [{"top_logprobs": [], **token} for token in chosen]}
 
 
-def _token(likely: _LikelyToken) -> dict[str, Any]:
+def _read_token(likely: _LikelyToken) -> dict[str, Any]:
     logprob = read_number(likely.log_probability)
     return {"token": likely.token, "logprob": logprob, "bytes": None}

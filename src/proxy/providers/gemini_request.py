@@ -19,7 +19,7 @@ from proxy.core.messages import NOTHING, ImageURL, Message, Part, Tool, ToolCall
 from proxy.core.ports import Body
 from proxy.core.splice import Piece, find_large_texts
 from proxy.providers.garbage import UNREADABLE
-from proxy.providers.gemini_schema import SchemaError, known_words
+from proxy.providers.gemini_schema import SchemaError, keep_known_words
 from proxy.providers.target import Target
 
 _NAMES = {
@@ -53,7 +53,7 @@ _NO_SIGNATURE = "skip_thought_signature_validator"
 """What Google documents for a call that another model made."""
 
 
-def chat_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]:
+def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]:
     """The body, and the caller's fields that were left out. Raises InvalidRequest."""
     model = target.model
     left_out = {*target.spec.drop, *model.drop}
@@ -66,31 +66,31 @@ def chat_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]
     if chat.parallel_tool_calls is False:
         dropped.append("parallel_tool_calls")
     kept = {name: value for name, value in settings.items() if name not in left_out}
-    body: dict[str, Any] = {**model.send, **_conversation(target, chat)}
+    body: dict[str, Any] = {**model.send, **_build_conversation(target, chat)}
     if chat.tools:
-        declared = [_declaration(tool, f"tools[{n}]") for n, tool in enumerate(chat.tools)]
+        declared = [_declare(tool, f"tools[{n}]") for n, tool in enumerate(chat.tools)]
         body |= {"tools": [{"functionDeclarations": declared}]}
-        body |= _tool_config(chat) | model.with_tools
-    if config := _generation_config(target, chat, kept):
+        body |= _build_tool_config(chat) | model.with_tools
+    if config := _build_config(target, chat, kept):
         body["generationConfig"] = {**body.get("generationConfig", {}), **config}
-    unknown = [name for name in chat.extra if not (name == "tool_choice" and _allowed(chat))]
+    unknown = [name for name in chat.extra if not (name == "tool_choice" and _read_allowed(chat))]
     return splice.encode(body), (*dropped, *unknown)
 
 
-def _generation_config(target: Target, chat: ChatRequest, kept: dict[str, Any]) -> dict[str, Any]:
+def _build_config(target: Target, chat: ChatRequest, kept: dict[str, Any]) -> dict[str, Any]:
     config = {_NAMES[name]: value for name, value in kept.items() if name in _NAMES}
     if effort := kept.get("reasoning_effort"):
-        config["thinkingConfig"] = _thinking(target, effort)
+        config["thinkingConfig"] = _build_thinking(target, effort)
     form = chat.response_format
     if form and form.type != "text":
         config["responseMimeType"] = "application/json"
         if form.json_schema and form.json_schema.schema_:
             place = "response_format.json_schema.schema"
-            config["responseJsonSchema"] = _schema(form.json_schema.schema_, place)
+            config["responseJsonSchema"] = _adapt_schema(form.json_schema.schema_, place)
     return config
 
 
-def _thinking(target: Target, effort: str) -> dict[str, Any]:
+def _build_thinking(target: Target, effort: str) -> dict[str, Any]:
     shown = {"includeThoughts": effort != "none"}
     effort = {**target.spec.efforts, **target.model.efforts}.get(effort, effort)
     if _BUDGETED.match(target.model.wire_id):
@@ -98,28 +98,28 @@ def _thinking(target: Target, effort: str) -> dict[str, Any]:
     return shown | {"thinkingLevel": _LEVELS.get(effort, effort)}
 
 
-def _declaration(tool: Tool, place: str) -> dict[str, Any]:
+def _declare(tool: Tool, place: str) -> dict[str, Any]:
     function = tool.function
     if function is None:
         reason = f"Gemini takes functions only, not a tool of type {tool.type!r}"
         raise InvalidRequest(f"{place}: {reason}.", param=place)
     fields: dict[str, Any] = {"name": function.name, "description": function.description or ""}
     if function.parameters:
-        schema = _schema(function.parameters, f"{place}.function.parameters")
+        schema = _adapt_schema(function.parameters, f"{place}.function.parameters")
         fields["parametersJsonSchema"] = schema
     return fields
 
 
-def _schema(schema: dict[str, Any], place: str) -> Any:
+def _adapt_schema(schema: dict[str, Any], place: str) -> Any:
     try:
-        return known_words(schema)
+        return keep_known_words(schema)
     except SchemaError as error:
         raise InvalidRequest(f"{place}: {error}.", param=place) from error
 
 
-def _tool_config(chat: ChatRequest) -> dict[str, Any]:
+def _build_tool_config(chat: ChatRequest) -> dict[str, Any]:
     kind, _, name = (chat.tool_choice or "").partition(":")
-    if allowed := _allowed(chat):
+    if allowed := _read_allowed(chat):
         config = {"mode": _MODES_OF_SOME[allowed.mode], "allowedFunctionNames": allowed.names}
     elif kind in _MODES:
         config = {"mode": _MODES[kind]} | ({"allowedFunctionNames": [name]} if name else {})
@@ -154,7 +154,7 @@ class _ToolChoice(Struct):
 _TOOL_CHOICE = Decoder(_ToolChoice)
 
 
-def _allowed(chat: ChatRequest) -> _AllowedTools | None:
+def _read_allowed(chat: ChatRequest) -> _AllowedTools | None:
     """The tools that a choice allows, None where it is of another form."""
     try:
         return _TOOL_CHOICE.decode(chat.extra["tool_choice"]).allowed_tools
@@ -162,7 +162,7 @@ def _allowed(chat: ChatRequest) -> _AllowedTools | None:
         return None
 
 
-def _conversation(target: Target, chat: ChatRequest) -> dict[str, Any]:
+def _build_conversation(target: Target, chat: ChatRequest) -> dict[str, Any]:
     """The turns, consecutive ones of one role as one: Gemini wants user and model in turn, and
     the results of parallel calls together, apart from what the user says after them."""
     system: list[dict[str, Any]] = []
@@ -171,15 +171,15 @@ def _conversation(target: Target, chat: ChatRequest) -> dict[str, Any]:
     for number, (message, raw) in enumerate(zip_longest(chat.messages, chat.raw_messages)):
         place = f"messages[{number}]"
         if message.role in ("system", "developer"):
-            system += _parts(message, raw, place)
+            system += _build_parts(message, raw, place)
             continue
         if message.role == "assistant":
-            role, parts = "model", _model_parts(target, message, raw, place)
+            role, parts = "model", _build_model_parts(target, message, raw, place)
             names.update((call.id, call.function.name) for call in message.tool_calls or ())
         elif message.role == "tool":
-            role, parts = "user", _result_parts(message, names, place)
+            role, parts = "user", _build_results(message, names, place)
         else:
-            role, parts = "user", _parts(message, raw, place)
+            role, parts = "user", _build_parts(message, raw, place)
         if not parts:
             continue
         before: dict[str, Any] = contents[-1] if contents else {"role": ""}
@@ -198,25 +198,25 @@ def _holds_results(parts: list[dict[str, Any]]) -> bool:
     return "functionResponse" in parts[0]
 
 
-def _parts(message: Message, raw: Raw | None, place: str) -> list[dict[str, Any]]:
+def _build_parts(message: Message, raw: Raw | None, place: str) -> list[dict[str, Any]]:
     texts = find_large_texts(message, raw)
     return [
-        _part(part, texts[number], f"{place}.content[{number}]")
+        _build_part(part, texts[number], f"{place}.content[{number}]")
         for number, part in enumerate(message.parts)
         if part.type != "text" or part.text
     ]
 
 
-def _part(part: Part, large: memoryview | None, place: str) -> dict[str, Any]:
+def _build_part(part: Part, large: memoryview | None, place: str) -> dict[str, Any]:
     """large: the JSON string of its text or URL, where that is not to be copied."""
     if part.type == "text":
         return {"text": part.text if large is None else Piece(large)}
     if part.type == "image_url" and part.image_url:
-        return {"inlineData": _inline(part.image_url, large, f"{place}.image_url.url")}
+        return {"inlineData": _inline_image(part.image_url, large, f"{place}.image_url.url")}
     if part.type == "input_audio" and part.input_audio is not NOTHING:
-        return {"inlineData": _audio(part.input_audio, f"{place}.input_audio")}
+        return {"inlineData": _inline_audio(part.input_audio, f"{place}.input_audio")}
     if part.type == "file" and part.file is not NOTHING:
-        return {"inlineData": _file(part.file, f"{place}.file")}
+        return {"inlineData": _inline_file(part.file, f"{place}.file")}
     raise InvalidRequest(f"{place}: Gemini takes no part of type {part.type!r}.", param=place)
 
 
@@ -237,7 +237,7 @@ _DATA_URL = re.compile(
 """As JSON, where `/` may be `\\/`, with what parameters the type has."""
 
 
-def _audio(raw: Raw, place: str) -> dict[str, Any]:
+def _inline_audio(raw: Raw, place: str) -> dict[str, Any]:
     try:
         audio = _INPUT_AUDIO.decode(raw)
         if bytes(memoryview(audio.data)[:1]) == b'"':
@@ -248,7 +248,7 @@ def _audio(raw: Raw, place: str) -> dict[str, Any]:
     raise InvalidRequest(f"{place}: Expected data in base64 and format {formats}.", param=place)
 
 
-def _file(raw: Raw, place: str) -> dict[str, Any]:
+def _inline_file(raw: Raw, place: str) -> dict[str, Any]:
     reason = "Gemini takes a file by its file_data only, a base64 data URL"
     try:
         url = memoryview(_FILE.decode(raw).file_data)
@@ -261,7 +261,7 @@ def _file(raw: Raw, place: str) -> dict[str, Any]:
     raise InvalidRequest(f"{place}: {reason}.", param=place)
 
 
-def _inline(image: ImageURL, url: memoryview | None, place: str) -> dict[str, Any]:
+def _inline_image(image: ImageURL, url: memoryview | None, place: str) -> dict[str, Any]:
     end = image.url.find(_BASE64)
     if end < 0 or not image.url.startswith("data:"):
         raise InvalidRequest(f"{place}: Gemini takes images as base64 data URLs.", param=place)
@@ -270,12 +270,12 @@ def _inline(image: ImageURL, url: memoryview | None, place: str) -> dict[str, An
     return {"mimeType": image.url[len("data:") : end].partition(";")[0], "data": data}
 
 
-def _model_parts(
+def _build_model_parts(
     target: Target, message: Message, raw: Raw | None, place: str
 ) -> list[dict[str, Any]]:
-    parts = _parts(message, raw, place)
-    signature = _signature(message.extra_content)
-    calls = [_call_part(call) for call in message.tool_calls or ()]
+    parts = _build_parts(message, raw, place)
+    signature = _find_signature(message.extra_content)
+    calls = [_build_call(call) for call in message.tool_calls or ()]
     if signature and not parts and not calls:
         parts = [{"text": ""}]
     if signature:
@@ -286,32 +286,32 @@ def _model_parts(
     return parts + calls
 
 
-def _call_part(call: ToolCall) -> dict[str, Any]:
+def _build_call(call: ToolCall) -> dict[str, Any]:
     call = call.as_function_call()
-    arguments = _json(call.function.arguments or "{}")
+    arguments = _parse(call.function.arguments or "{}")
     args = arguments if isinstance(arguments, dict) else {"arguments": call.function.arguments}
     part = {"functionCall": {"id": call.id, "name": call.function.name, "args": args}}
-    signature = _signature(call.extra_content)
+    signature = _find_signature(call.extra_content)
     return part | ({"thoughtSignature": signature} if signature else {})
 
 
-def _signature(extra: dict[str, Any] | None) -> str | None:
+def _find_signature(extra: dict[str, Any] | None) -> str | None:
     """The thought signature, where Google's own OpenAI endpoint puts it too."""
     google = (extra or {}).get("google")
     signature = google.get("thought_signature") if isinstance(google, dict) else None
     return signature if isinstance(signature, str) else None
 
 
-def _result_parts(message: Message, names: dict[str, str], place: str) -> list[dict[str, Any]]:
+def _build_results(message: Message, names: dict[str, str], place: str) -> list[dict[str, Any]]:
     """A tool's result; images in it follow as parts of their own."""
     id_ = message.tool_call_id or ""
     name = names.get(id_) or message.name
     if not name:
         place = f"{place}.tool_call_id"
         raise InvalidRequest(f"{place} names no call of an earlier message.", param=place)
-    parts = _parts(message, None, place)
+    parts = _build_parts(message, None, place)
     text = "".join(part["text"] for part in parts if "text" in part)
-    result = _json(text)
+    result = _parse(text)
     if _has_reference(result):  # Gemini would look for a part of that name
         result = text
     response = result if isinstance(result, dict) else {"result": result}
@@ -326,7 +326,7 @@ def _has_reference(value: Any) -> bool:
     return isinstance(value, list) and any(map(_has_reference, value))
 
 
-def _json(text: str) -> Any:
+def _parse(text: str) -> Any:
     """What a text says as JSON; the text itself where it is none, or too deep to be read."""
     try:
         return _ANY.decode(text.encode(errors="surrogatepass"))

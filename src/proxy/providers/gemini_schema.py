@@ -28,7 +28,7 @@ class SchemaError(ValueError):
     """A schema that Gemini can't be sent; the message says what in it."""
 
 
-def known_words(schema: Any) -> Any:
+def keep_known_words(schema: Any) -> Any:
     """A JSON Schema of the words that Gemini knows: `allOf` is merged into its place, a constant
     becomes an enum of one, and what a `$ref` points to stands in its place, since Gemini takes no
     other word beside one and no `definitions`. What is no schema is for Gemini to refuse.
@@ -63,19 +63,19 @@ class _Reader:
             if reference in within:
                 raise SchemaError(f"{reference[:100]} refers to itself; Gemini takes no recursion")
             _merge(kept, self.read(self._find(reference), (*within, reference)))
-        members = self._group(schema.get("allOf"), within)
+        members = self._read_group(schema.get("allOf"), within)
         for member in members if isinstance(members, list) else ():
             _merge(kept, member)
         known = {word: value for word, value in schema.items() if word in _WORDS}
         if known.get("type") == "string" and known.get("format") not in _STRING_FORMATS:
             del known["format"]
-        known |= {word: self.read(schema[word], within) for word in _HOLDERS if word in schema}
-        known |= {word: self._group(schema[word], within) for word in _GROUPS if word in schema}
+        known |= {w: self.read(schema[w], within) for w in _HOLDERS if w in schema}
+        known |= {w: self._read_group(schema[w], within) for w in _GROUPS if w in schema}
         _merge(kept, known)
         self._depth -= 1
         return kept
 
-    def _group(self, group: Any, within: tuple[str, ...]) -> Any:
+    def _read_group(self, group: Any, within: tuple[str, ...]) -> Any:
         """A list of schemas, or schemas by name."""
         if isinstance(group, list):
             return [self.read(member, within) for member in group]
@@ -95,7 +95,7 @@ class _Reader:
             name = step.replace("~1", "/").replace("~0", "~")
             if isinstance(found, dict) and name in found:
                 found = found[name]
-            elif isinstance(found, list) and (place := _index(name)) < len(found):
+            elif isinstance(found, list) and (place := _read_index(name)) < len(found):
                 found = found[place]
             else:
                 raise SchemaError(f"{reference[:100]} points to nothing")
@@ -105,7 +105,7 @@ class _Reader:
         return found
 
 
-def _index(name: str) -> int:
+def _read_index(name: str) -> int:
     """The place in a list that a step of a pointer names; beyond any list where it names none."""
     return int(name) if name.isdecimal() and len(name) < 10 else sys.maxsize
 

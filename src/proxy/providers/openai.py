@@ -8,11 +8,11 @@ from msgspec import Raw, Struct
 from proxy.core.chat import ChatRequest, EmbeddingRequest, Embeddings
 from proxy.core.json_guard import Decoder
 from proxy.core.ports import Outgoing
-from proxy.providers.faults import fault_within
 from proxy.providers.faults import read_fault as read_fault
+from proxy.providers.faults import read_inner_fault
 from proxy.providers.garbage import decode
 from proxy.providers.openai_answer import read_answer as read_answer
-from proxy.providers.openai_request import chat_body, fit_fields
+from proxy.providers.openai_request import build_body, fit_fields
 from proxy.providers.openai_stream import OpenAIReader
 from proxy.providers.stream import StreamDecoder
 from proxy.providers.surrogates import mend
@@ -39,11 +39,11 @@ _EMBEDDING_FIELDS = frozenset({"model", "input", "encoding_format", "dimensions"
 
 def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer."""
-    body, dropped = chat_body(target, chat)
+    body, dropped = build_body(target, chat)
     accept = "text/event-stream" if chat.stream else "application/json"
     return Outgoing(
-        url=_url(target.base_url, "/chat/completions"),
-        headers=_headers(target, accept) | {"content-type": "application/json"},
+        url=_build_url(target.base_url, "/chat/completions"),
+        headers=_build_headers(target, accept) | {"content-type": "application/json"},
         body=body,
         dropped=dropped,
     )
@@ -69,8 +69,8 @@ def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoi
     fields = known | request.extra
     dropped = fit_fields(target, fields, _EMBEDDING_FIELDS)
     return Outgoing(
-        url=_url(target.embeddings_url or target.base_url, "/embeddings"),
-        headers=_headers(target) | {"content-type": "application/json"},
+        url=_build_url(target.embeddings_url or target.base_url, "/embeddings"),
+        headers=_build_headers(target) | {"content-type": "application/json"},
         body=msgspec.json.encode(fields),
         dropped=dropped,
     )
@@ -80,7 +80,7 @@ def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> E
     """Reads the vectors in the order of the inputs."""
     response = decode(target, _EMBEDDING_LIST, mend(body), VECTOR_VALUES)
     if response.error:
-        raise fault_within(target, body)
+        raise read_inner_fault(target, body)
     data = response.data or []
     if all(item.index is not None for item in data):
         data = sorted(data, key=lambda item: item.index or 0)
@@ -93,14 +93,14 @@ def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> E
 
 def build_probe(target: Target) -> Outgoing:
     """The call that a health check makes."""
-    url = _url(target.base_url, target.spec.probe_path)
-    return Outgoing(method="GET", url=url, headers=_headers(target))
+    url = _build_url(target.base_url, target.spec.probe_path)
+    return Outgoing(method="GET", url=url, headers=_build_headers(target))
 
 
-def _headers(target: Target, accept: str = "application/json") -> dict[str, str]:
+def _build_headers(target: Target, accept: str = "application/json") -> dict[str, str]:
     key = {"authorization": f"Bearer {target.key}"} if target.key else {}
     return {"accept": accept, **key, **target.spec.headers}
 
 
-def _url(base: str, path: str) -> str:
+def _build_url(base: str, path: str) -> str:
     return base.rstrip("/") + path

@@ -14,8 +14,8 @@ from msgspec import Raw, Struct, structs
 from proxy.core.chat import Answer
 from proxy.core.json_guard import Decoder
 from proxy.core.messages import FunctionCall, ToolCall, ToolCallDelta
-from proxy.providers.faults import fault_within
-from proxy.providers.finish import check_finish, natural_finish, read_finish
+from proxy.providers.faults import read_inner_fault
+from proxy.providers.finish import check_finish, infer_finish, read_finish
 from proxy.providers.garbage import decode, garbage
 from proxy.providers.loose_json import as_objects, as_text
 from proxy.providers.openai_form import read_form
@@ -26,18 +26,10 @@ from proxy.providers.tool_calls import UNSAID, make_call_id
 from proxy.providers.usage import UNREPORTED, UsageReport, is_absent, read_member, read_usage
 
 _NATIVE_OBJECTS = ("chat.completion", "chat.completion.chunk")
-_KNOWN = frozenset(
-    {
-        "role",
-        "content",
-        "reasoning_content",
-        "reasoning",
-        "refusal",
-        "tool_calls",
-        "function_call",
-        "channel",  # Groq's mark on the pieces of its reasoning
-    }
-)
+_KNOWN = frozenset({
+    "role", "content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call",
+    "channel",  # Groq's mark on the pieces of its reasoning
+})  # fmt: skip
 REASONING_FIELDS = ("reasoning_content", "reasoning")
 
 
@@ -90,14 +82,14 @@ def read_answer(target: Target, body: bytes) -> Answer:
     body = mend(body)
     completion = decode(target, COMPLETION, body)
     if completion.is_error:
-        raise fault_within(target, body)
+        raise read_inner_fault(target, body)
     if not completion.choices:
         raise garbage(target, "It has no choices", body)
     choice = completion.choices[0]
     check_finish(target, choice.finish_reason, choice.error)
     message = read_message(choice.message or {})
     called = bool(message.calls)
-    finish = read_finish(choice.finish_reason, called) or natural_finish(called)
+    finish = read_finish(choice.finish_reason, called) or infer_finish(called)
     if choice.message is None and finish != "content_filter":
         raise garbage(target, "Its choice has no message", body)
     content = message.text or ""
@@ -111,7 +103,7 @@ def read_answer(target: Target, body: bytes) -> Answer:
         text=None if message.text is None else text,
         reasoning=message.reasoning + thought or None,
         refusal=message.refusal or None,
-        tool_calls=tuple(whole_call(c, i, completion.id) for i, c in enumerate(message.calls)),
+        tool_calls=tuple(make_call(c, i, completion.id) for i, c in enumerate(message.calls)),
         finish_reason=finish,
         usage=report.usage,
         model=as_text(completion.model),
@@ -126,7 +118,7 @@ def read_answer(target: Target, body: bytes) -> Answer:
 
 def read_message(message: dict[str, Any]) -> MessagePiece:
     """Reads a message or a delta."""
-    text, reasoning, native = _content(message.get("content"))
+    text, reasoning, native = _read_content(message.get("content"))
     named: tuple[str, ...] = ()
     if "reasoning_content" in message or "reasoning" in message:
         named = tuple(name for name in REASONING_FIELDS if as_text(message.get(name)))
@@ -163,7 +155,7 @@ def read_call(call: dict[str, Any]) -> tuple[ToolCallDelta, bool]:
     arguments = named.get("arguments", named.get("parameters", named.get("input")))
     if arguments is not None and not isinstance(arguments, str):
         native = False
-        arguments = _as_json(arguments)
+        arguments = _encode(arguments)
     index, id_, extra = call.get("index"), call.get("id"), call.get("extra_content")
     delta = ToolCallDelta(
         index=index if type(index) is int and index >= 0 else UNSAID,
@@ -176,7 +168,7 @@ def read_call(call: dict[str, Any]) -> tuple[ToolCallDelta, bool]:
     return delta, native and (id_ is None or isinstance(id_, str))
 
 
-def whole_call(call: ToolCallDelta, index: int, answer_id: Any) -> ToolCall:
+def make_call(call: ToolCallDelta, index: int, answer_id: Any) -> ToolCall:
     """A call that came in one piece."""
     name, arguments = call.name or "", call.arguments
     if call.type == "function":
@@ -206,14 +198,14 @@ def is_native(
     return report.is_sound and completion.object in _NATIVE_OBJECTS and is_own_word
 
 
-def _as_json(value: Any) -> str:
+def _encode(value: Any) -> str:
     try:
         return msgspec.json.encode(value).decode()
     except UnicodeEncodeError:  # half a character, which a stream joins later
         return json.dumps(value)
 
 
-def _content(content: Any) -> tuple[str | None, str, bool]:
+def _read_content(content: Any) -> tuple[str | None, str, bool]:
     """Text, reasoning, and whether the content has OpenAI's form. Mistral's is a list of text
     and thinking parts."""
     if content is None or isinstance(content, str):

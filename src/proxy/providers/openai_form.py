@@ -34,19 +34,19 @@ _EMPTY = Form()
 def read_form(body: bytes, extra: dict[str, Any], reasoning: tuple[str, ...], inline: str) -> Form:
     """The form of a whole answer. extra, reasoning, inline: what was read of its message."""
     fields = _FIELDS.decode(body)
-    choice = _first(fields["choices"])
-    message = _values(_fields(choice.get("message", _NULL)), frozenset(extra))
+    choice = _read_first(fields["choices"])
+    message = _read_values(_read_fields(choice.get("message", _NULL)), frozenset(extra))
     calls = message.pop("tool_calls") if message.get("tool_calls") else ()
     return Form(
-        completion=_values(fields, _READ),
-        choice=_values(choice, _CHOICE),
+        completion=_read_values(fields, _READ),
+        choice=_read_values(choice, _CHOICE),
         message={name: None if name in _TEXTS else value for name, value in message.items()},
         calls=tuple(
             {name: value for name, value in call.items() if name not in _CALL}
             for call in calls
             if isinstance(call, dict)
         ),
-        usage=_usage(fields.get("usage")),
+        usage=_read_usage(fields.get("usage")),
         reasoning=reasoning,
         inline=inline,
     )
@@ -69,7 +69,7 @@ class FormReader:
         usage, choices = fields.get("usage"), fields.get("choices")
         for name in _READ_OF_CHUNK:
             fields.pop(name, None)
-        choice = _first(choices) if choices else {}
+        choice = _read_first(choices) if choices else {}
         for name in _CHOICE_OF_CHUNK:
             choice.pop(name, None)
         usage = None if usage == _NULL else usage
@@ -83,15 +83,15 @@ class FormReader:
         self._reasoning += names
         self._inline = inline or self._inline
         form = Form(
-            completion=self._new(self._completion, fields),
-            choice=self._new(self._choice, choice),
-            usage=_usage(usage),
+            completion=self._take_new(self._completion, fields),
+            choice=self._take_new(self._choice, choice),
+            usage=_read_usage(usage),
             reasoning=names,
             inline=inline,
         )
         return None if form == _EMPTY else form
 
-    def _new(self, known: _Fields, fields: _Fields) -> dict[str, Any]:
+    def _take_new(self, known: _Fields, fields: _Fields) -> dict[str, Any]:
         """The fields that differ from the known ones, which become known. null takes nothing back,
         and beyond ROOM nothing is new."""
         new: _Fields = {}
@@ -101,20 +101,20 @@ class FormReader:
                 if self._room >= 0:
                     new[name] = raw.copy()
         known.update(new)
-        return _values(new, frozenset())
+        return _read_values(new, frozenset())
 
 
-def _first(choices: Raw) -> _Fields:
+def _read_first(choices: Raw) -> _Fields:
     """The fields of the first choice."""
     decoded = [] if choices == _NULL else _CHOICES.decode(choices)
     return decoded[0] if decoded else {}
 
 
-def _fields(raw: Raw) -> _Fields:
+def _read_fields(raw: Raw) -> _Fields:
     return {} if raw == _NULL else _FIELDS.decode(raw)
 
 
-def _values(fields: _Fields, left_out: frozenset[str]) -> dict[str, Any]:
+def _read_values(fields: _Fields, left_out: frozenset[str]) -> dict[str, Any]:
     """The values of the fields, but those that can't be read (1e999) or written (10**40)."""
     values: dict[str, Any] = {}
     for name, raw in fields.items():
@@ -128,6 +128,6 @@ def _values(fields: _Fields, left_out: frozenset[str]) -> dict[str, Any]:
     return values
 
 
-def _usage(raw: Raw | None) -> dict[str, Any] | None:
-    usage = _values({"usage": raw or _NULL}, frozenset()).get("usage")
+def _read_usage(raw: Raw | None) -> dict[str, Any] | None:
+    usage = _read_values({"usage": raw or _NULL}, frozenset()).get("usage")
     return usage if isinstance(usage, dict) and usage else None

@@ -39,24 +39,24 @@ _WORD, _COUNT, _CALLS = Decoder(str), Decoder(float), Decoder(list[dict[str, Raw
 _SCHEMA_PROMPT = "Answer with JSON only, and let it follow this JSON Schema: "
 
 
-def chat_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]:
+def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]:
     """The body, and the caller's fields that were left out."""
     if chat.body is not None:
         given = dict[str, Any](splice.FIELDS.decode(chat.body))
     else:
-        given = fields_of(chat, _messages_of(chat))
+        given = build_fields(chat, _list_messages(chat))
     fields = dict(given)
-    fields["model"] = _raw(target.model.wire_id)
+    fields["model"] = _encode(target.model.wire_id)
     _set_limit(chat, fields)
     _set_stream(target, chat, fields)
     _set_messages(target, chat, fields)
     dropped = adapt_fields(target, chat, fields)
     if chat.body is not None and fields == given:
         return chat.body, ()
-    return splice.encode({k: _piece(value) for k, value in fields.items()}), dropped
+    return splice.encode({k: _as_piece(value) for k, value in fields.items()}), dropped
 
 
-def fields_of(chat: ChatRequest, messages: Any) -> Fields:
+def build_fields(chat: ChatRequest, messages: Any) -> Fields:
     """The caller's fields in OpenAI's form, where the body itself was in another."""
     values = {
         "model": "",
@@ -66,12 +66,12 @@ def fields_of(chat: ChatRequest, messages: Any) -> Fields:
         "tools": chat.raw_tools
         or [{"type": tool.type, "function": tool.function} for tool in chat.tools]
         or None,
-        "tool_choice": _tool_choice(chat.tool_choice),
-        "response_format": _response_format(chat.response_format),
+        "tool_choice": _build_tool_choice(chat.tool_choice),
+        "response_format": _build_response_format(chat.response_format),
         **{name: getattr(chat, name) for name in _PLAIN},
     }
     fields = {
-        name: value if name == "messages" else _raw(value)
+        name: value if name == "messages" else _encode(value)
         for name, value in values.items()
         if value is not None
     }
@@ -84,12 +84,12 @@ def adapt_fields(target: Target, chat: ChatRequest, fields: Fields) -> tuple[str
     efforts = {**target.spec.efforts, **target.model.efforts}
     if efforts and "reasoning_effort" in fields:
         effort = _WORD.decode(fields["reasoning_effort"])
-        fields["reasoning_effort"] = _raw(efforts.get(effort, effort))
+        fields["reasoning_effort"] = _encode(efforts.get(effort, effort))
     for name, value in target.model.send.items():
-        fields.setdefault(name, _raw(value))
+        fields.setdefault(name, _encode(value))
     overruled: tuple[str, ...] = ()
     if chat.tools:
-        forced = {name: _raw(value) for name, value in target.model.with_tools.items()}
+        forced = {name: _encode(value) for name, value in target.model.with_tools.items()}
         overruled = tuple(n for n, value in forced.items() if fields.get(n, value) != value)
         fields |= forced
     return overruled + fit_fields(target, fields, _KNOWN)
@@ -119,7 +119,7 @@ def _set_limit(chat: ChatRequest, fields: Fields) -> None:
     if chat.max_tokens is not None and given != {chat.max_tokens}:
         for name in _LIMITS:
             fields.pop(name, None)
-        fields["max_tokens"] = _raw(chat.max_tokens)
+        fields["max_tokens"] = _encode(chat.max_tokens)
 
 
 def _set_stream(target: Target, chat: ChatRequest, fields: Fields) -> None:
@@ -135,12 +135,12 @@ def _set_stream(target: Target, chat: ChatRequest, fields: Fields) -> None:
     given = fields.get("stream_options", _NULL)
     options = {} if given == _NULL else splice.FIELDS.decode(given)
     if options.get("include_usage") != _TRUE:
-        fields["stream_options"] = _raw({**options, "include_usage": True})
+        fields["stream_options"] = _encode({**options, "include_usage": True})
 
 
 def _set_messages(target: Target, chat: ChatRequest, fields: Fields) -> None:
     """Changes the messages that this provider would refuse as they are."""
-    raws = _messages_of(chat)
+    raws = _list_messages(chat)
     edited = [_edit(target, raw, message) for raw, message in zip(raws, chat.messages, strict=True)]
     changed = any(new is not old for new, old in zip(edited, raws, strict=True))
     form, takes_schema = chat.response_format, target.model.json_schema
@@ -148,16 +148,16 @@ def _set_messages(target: Target, chat: ChatRequest, fields: Fields) -> None:
         takes_schema = target.spec.json_schema
     if form and form.json_schema and not takes_schema:
         schema = msgspec.json.encode(form.json_schema.schema_ or {}).decode()
-        edited.insert(0, _raw({"role": "system", "content": _SCHEMA_PROMPT + schema}))
-        fields["response_format"] = _raw({"type": "json_object"})
+        edited.insert(0, _encode({"role": "system", "content": _SCHEMA_PROMPT + schema}))
+        fields["response_format"] = _encode({"type": "json_object"})
         changed = True
     if changed or chat.body is None:
-        fields["messages"] = [_piece(message) for message in edited]
+        fields["messages"] = [_as_piece(message) for message in edited]
 
 
-def _messages_of(chat: ChatRequest) -> Sequence[Raw | Fields]:
+def _list_messages(chat: ChatRequest) -> Sequence[Raw | Fields]:
     """The messages' own bytes, or the messages where the caller's dialect was another."""
-    return chat.raw_messages or tuple(map(_message, chat.messages))
+    return chat.raw_messages or tuple(map(_build_message, chat.messages))
 
 
 def _edit(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields:
@@ -171,19 +171,19 @@ def _edit(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields:
     refused = {*spec.message_drop, *target.model.message_drop}
     fields = {name: value for name, value in given.items() if name not in refused}
     if message.role in spec.roles:
-        fields["role"] = _raw(spec.roles[message.role])
+        fields["role"] = _encode(spec.roles[message.role])
     if in_parts and all(part.type == "text" for part in message.parts):
         own = raw if isinstance(raw, Raw) else None
         fields["content"] = splice.join_texts(message, own)
     if message.tool_calls:
         fields["tool_calls"] = _edit_calls(spec, refused, fields["tool_calls"], message)
         for name, value in spec.tool_turn.items():
-            fields.setdefault(name, _raw(value))
+            fields.setdefault(name, _encode(value))
     if message.tool_call_id:
-        fields["tool_call_id"] = _raw(_short(message.tool_call_id, spec.tool_id_limit))
+        fields["tool_call_id"] = _encode(_shorten(message.tool_call_id, spec.tool_id_limit))
     if fields == given:
         return raw
-    return {name: _piece(value) for name, value in fields.items()}
+    return {name: _as_piece(value) for name, value in fields.items()}
 
 
 def _edit_calls(spec: ProviderSpec, refused: set[str], raw: Any, message: Message) -> Any:
@@ -191,17 +191,18 @@ def _edit_calls(spec: ProviderSpec, refused: set[str], raw: Any, message: Messag
     given = _CALLS.decode(raw if isinstance(raw, Raw) else msgspec.json.encode(raw))
     calls = [{name: value for name, value in call.items() if name not in refused} for call in given]
     for call, read in zip(calls, message.tool_calls or (), strict=True):
-        call["id"] = _raw(_short(read.id, spec.tool_id_limit))
+        call["id"] = _encode(_shorten(read.id, spec.tool_id_limit))
         if "custom" in call and not spec.custom_tools:
             del call["custom"]
-            call |= {"type": _raw("function"), "function": _raw(read.as_function_call().function)}
+            call["type"] = _encode("function")
+            call["function"] = _encode(read.as_function_call().function)
         function = splice.FIELDS.decode(call.get("function", b"{}"))
         if function.get("arguments") == _NULL:
-            call["function"] = _raw({**function, "arguments": "{}"})
-    return raw if calls == given else _raw(calls)
+            call["function"] = _encode({**function, "arguments": "{}"})
+    return raw if calls == given else _encode(calls)
 
 
-def _short(id_: str, limit: int | None) -> str:
+def _shorten(id_: str, limit: int | None) -> str:
     """A call's id within the limit: one that is too long becomes its hash, so that the call
     and its result, and the same call in the next request, get the same one."""
     if limit is None or len(id_) <= limit:
@@ -209,13 +210,13 @@ def _short(id_: str, limit: int | None) -> str:
     return f"call_{sha256(id_.encode()).hexdigest()}"[:limit]
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _build_message(message: Message) -> dict[str, Any]:
     """A message in OpenAI's form, where the caller's dialect was another."""
     fields = {
         "role": message.role,
         "content": message.content,
         "name": message.name,
-        "tool_calls": [_call(call) for call in message.tool_calls or ()] or None,
+        "tool_calls": [_build_call(call) for call in message.tool_calls or ()] or None,
         "tool_call_id": message.tool_call_id,
         "reasoning_content": message.reasoning_content,
         "extra_content": message.extra_content,
@@ -223,26 +224,26 @@ def _message(message: Message) -> dict[str, Any]:
     return {k: v for k, v in fields.items() if v is not None or k == "content"}
 
 
-def _call(call: ToolCall) -> dict[str, Any]:
+def _build_call(call: ToolCall) -> dict[str, Any]:
     fields = {"id": call.id, "type": call.type, "function": call.function}
     return fields | ({"extra_content": call.extra_content} if call.extra_content else {})
 
 
-def _tool_choice(choice: str | None) -> Any:
+def _build_tool_choice(choice: str | None) -> Any:
     kind, _, name = (choice or "").partition(":")
     return {"type": kind, kind: {"name": name}} if name else choice
 
 
-def _response_format(form: ResponseFormat | None) -> Any:
+def _build_response_format(form: ResponseFormat | None) -> Any:
     if form is None or form.json_schema is None:
         return form
     schema = {"name": form.json_schema.name} | msgspec.to_builtins(form.json_schema)
     return {"type": form.type, "json_schema": schema}
 
 
-def _piece(value: Any) -> Any:
+def _as_piece(value: Any) -> Any:
     return splice.wrap(value) if isinstance(value, Raw) else value
 
 
-def _raw(value: Any) -> Raw:
+def _encode(value: Any) -> Raw:
     return Raw(msgspec.json.encode(value))

@@ -12,8 +12,8 @@ from proxy.core.chat import Chunk, Form
 from proxy.core.errors import Fault
 from proxy.core.json_guard import decode_leniently
 from proxy.core.sse import Event
-from proxy.providers.faults import fault_within
-from proxy.providers.finish import check_finish, natural_finish, read_finish
+from proxy.providers.faults import read_inner_fault
+from proxy.providers.finish import check_finish, infer_finish, read_finish
 from proxy.providers.garbage import decode
 from proxy.providers.loose_json import as_text
 from proxy.providers.openai_answer import (
@@ -63,7 +63,7 @@ class OpenAIReader:
     def read_event(self, event: Event) -> bool:
         """Reads a chunk, an error or the mark of the end."""
         if event.name == "error":
-            raise self.fault_of(event.data)
+            raise self.read_error_event(event.data)
         if not is_done(event):
             return self.read_chunk(event.data)
         self.over = True
@@ -78,16 +78,16 @@ class OpenAIReader:
     def close(self) -> None:
         """Nothing is held back."""
 
-    def fault_of(self, data: bytes) -> Fault:
+    def read_error_event(self, data: bytes) -> Fault:
         """The fault that an event holds."""
-        return fault_within(self.target, data)
+        return read_inner_fault(self.target, data)
 
     def read_done(self) -> None:
         """Takes `[DONE]` for the finish reason of an answer that is whole and counted."""
         if self.finished or not self._counted or not (self.called or self._answered):
             return
         if self._calls.are_whole:
-            self.read_choice(Completion(), Choice(finish_reason=natural_finish(self.called)))
+            self.read_choice(Completion(), Choice(finish_reason=infer_finish(self.called)))
 
     def read_chunk(self, data: bytes) -> bool:
         """Whether it is a chunk. Raises Fault."""
@@ -98,9 +98,9 @@ class OpenAIReader:
         if chunk.is_error:
             if report.usage:
                 self.chunks.append(Chunk(usage=report.usage, usage_only=True))
-            raise self.fault_of(data)
+            raise self.read_error_event(data)
         if chunk.choices:
-            halved = _message(decode_leniently(halves)["choices"][0]) if halves else None
+            halved = _read_message(decode_leniently(halves)["choices"][0]) if halves else None
             self.read_choice(chunk, chunk.choices[0], report, data, halved)
         elif report.usage or chunk.choices is not None:
             self._add(
@@ -108,7 +108,7 @@ class OpenAIReader:
                 data if report.is_sound else None,
                 usage=report.usage,
                 usage_only=report.usage is not None,
-                form=self._new_form(data, report),
+                form=self._read_form(data, report),
             )
         else:
             return False
@@ -157,7 +157,7 @@ class OpenAIReader:
             usage=report.usage,
             logprobs=choice.logprobs,
             extra=message.extra,
-            form=self._new_form(data, report, message.reasoning_fields),
+            form=self._read_form(data, report, message.reasoning_fields),
         )
 
     def _join(self, message: MessagePiece, halved: MessagePiece, *, last: bool) -> MessagePiece:
@@ -175,7 +175,7 @@ class OpenAIReader:
             ],
         )
 
-    def _new_form(
+    def _read_form(
         self, data: bytes | None, report: UsageReport, reasoning: tuple[str, ...] = ()
     ) -> Form | None:
         """What is new of the answer's form; where bytes do not go on, it is the proxy's own."""
@@ -193,5 +193,5 @@ class OpenAIReader:
         self.chunks.append(Chunk(model=model, id=id_, raw=kept, **fields))
 
 
-def _message(choice: dict[str, Any]) -> MessagePiece:
+def _read_message(choice: dict[str, Any]) -> MessagePiece:
     return read_message(choice.get("delta") or choice.get("message") or {})

@@ -21,7 +21,7 @@ class Prices(Struct, frozen=True):
         """The most that an input token may cost."""
         return max(self.input or 0, self.cached or 0, self.cache_write or 0)
 
-    def cost(self, usage: Usage | None) -> Cost:
+    def compute_cost(self, usage: Usage | None) -> Cost:
         """What `usage` costs: the provider's own word where it gave one, else by the price.
 
         Cached and cache-writing tokens are part of the input tokens, reasoning tokens part
@@ -44,7 +44,7 @@ class Prices(Struct, frozen=True):
         )
         return Cost((pico + 500) // 1000, "computed")
 
-    def bound(self, usage: Usage) -> int:
+    def bound_cost(self, usage: Usage) -> int:
         """The most that `usage` may cost, in nano-dollars: all of the input at the highest of its
         prices. Unknown prices count as nothing."""
         pico = usage.input * _pico(self.highest_input) + usage.output * _pico(self.output or 0)

@@ -42,7 +42,7 @@ class Target(Struct, frozen=True):
         return Offer(
             provider=self.spec.name,
             model=model.id,
-            most=prices.bound if prices else None,
+            most=prices.bound_cost if prices else None,
             max_output=model.max_output,
             context=model.context,
         )

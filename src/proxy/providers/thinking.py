@@ -48,7 +48,7 @@ class Thinking:
                 self._stage, self._held = "inside", lead[len(_OPEN) :]
             elif not _OPEN.startswith(lead):
                 return self._end()
-        thought = self._thought() if self._stage == "inside" else ""
+        thought = self._take_thought() if self._stage == "inside" else ""
         if self._stage == "after":
             self._held = self._held.lstrip()
             if self._held:
@@ -74,7 +74,7 @@ class Thinking:
         self._held = "".join(filter(None, held)) if any(held[:-1]) else text
         self._spaces.clear()
 
-    def _thought(self) -> str:
+    def _take_thought(self) -> str:
         if not self._begun:
             self._held = self._held.lstrip()
         thought, closed, rest = self._held.partition(_CLOSE)

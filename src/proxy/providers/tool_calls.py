@@ -46,9 +46,9 @@ class ToolCalls:
     def place(self, piece: ToolCallDelta, answer_id: object) -> ToolCallDelta:
         """The piece as OpenAI sends it: under an index of the call's own, with the id (one is
         made where the provider gives none) and the name once, where the call begins."""
-        call, id_ = self._of(piece), None
+        call, id_ = self._find(piece), None
         if call is None:
-            call = self._begun(piece)
+            call = self._begin(piece)
             id_ = piece.id or make_call_id(answer_id, call.index, piece.name, piece.arguments)
         call.id = call.id or piece.id
         name = None if call.named else piece.name
@@ -70,7 +70,7 @@ class ToolCalls:
         """Whether each call has a name and arguments that end."""
         return self._room >= 0 and all(call.named and _is_whole(call) for call in self._calls)
 
-    def _of(self, piece: ToolCallDelta) -> _StreamedCall | None:
+    def _find(self, piece: ToolCallDelta) -> _StreamedCall | None:
         """The call that a piece belongs to, None where it begins one."""
         known = reversed(self._calls)
         if piece.id and (same := next((c for c in known if c.id == piece.id), None)):
@@ -82,7 +82,7 @@ class ToolCalls:
             return None
         return call
 
-    def _begun(self, piece: ToolCallDelta) -> _StreamedCall:
+    def _begin(self, piece: ToolCallDelta) -> _StreamedCall:
         taken = {call.index for call in self._calls}
         index = piece.index
         if index == UNSAID or index in taken:

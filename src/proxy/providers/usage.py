@@ -78,16 +78,17 @@ def believe(target: Target, counts: Counts, texts: int = 1) -> Usage | None:
     believed, or nothing is reported. texts: how many there are, each with a context for itself."""
     if counts.input is None and counts.output is None:
         return None
-    most = _most_tokens(target, texts)
-    input, output = (_tokens(0 if n is None else n, most) for n in (counts.input, counts.output))
+    most = _bound_tokens(target, texts)
+    whole = (0 if count is None else count for count in (counts.input, counts.output))
+    input, output = (_read_tokens(count, most) for count in whole)
     if input is None or output is None:
         return None
     return Usage(
         input=input,
         output=output,
-        cached=_tokens(counts.cached, most),
-        cache_write=_tokens(counts.cache_write, most),
-        reasoning=_tokens(counts.reasoning, most),
+        cached=_read_tokens(counts.cached, most),
+        cache_write=_read_tokens(counts.cache_write, most),
+        reasoning=_read_tokens(counts.reasoning, most),
     )
 
 
@@ -106,7 +107,7 @@ def read_usage(target: Target, report: Raw, texts: int = 1) -> UsageReport:
     fields = read_object(report)
     if not fields:
         return UsageReport(None, is_absent(report))
-    most = _most_tokens(target, texts)
+    most = _bound_tokens(target, texts)
     prompt = as_object(fields.get("prompt_tokens_details"))
     completion = as_object(fields.get("completion_tokens_details"))
     cached = (
@@ -117,12 +118,12 @@ def read_usage(target: Target, report: Raw, texts: int = 1) -> UsageReport:
     counts = Counts(
         input=fields.get("prompt_tokens"),
         output=fields.get("completion_tokens"),
-        cached=next((n for n in cached if _tokens(n, most) is not None), None),
+        cached=next((n for n in cached if _read_tokens(n, most) is not None), None),
         cache_write=prompt.get("cache_write_tokens"),
         reasoning=completion.get("reasoning_tokens"),
     )
     reported = [n for n in (*cached, *structs.astuple(counts)) if n is not None]
-    cost, total = _cost(target, fields, most), fields.get("total_tokens")
+    cost, total = _read_cost(target, fields, most), fields.get("total_tokens")
     is_cost_strange = cost is None and fields.get("cost") is not None
     is_total_whole = total is None or _is_whole(total, most)
     is_sound = is_total_whole and all(_is_whole(n, most) for n in reported) and not is_cost_strange
@@ -133,11 +134,11 @@ def read_usage(target: Target, report: Raw, texts: int = 1) -> UsageReport:
     )
     if usage is None or (is_cost_strange and not usage.total):
         return UsageReport(None, False)
-    output = usage.output + _reasoning_beside(usage, _tokens(total, most))
+    output = usage.output + _count_beside(usage, _read_tokens(total, most))
     return UsageReport(structs.replace(usage, output=output, cost=cost), is_sound)
 
 
-def _reasoning_beside(usage: Usage, total: int | None) -> int:
+def _count_beside(usage: Usage, total: int | None) -> int:
     """The reasoning that is not counted in the output. xAI counts it beside the answer, and both in
     the total. Without a total, reasoning that is more than the answer can be no part of it."""
     reasoning = usage.reasoning or 0
@@ -146,38 +147,38 @@ def _reasoning_beside(usage: Usage, total: int | None) -> int:
     return max(0, total - usage.total) if reasoning else 0
 
 
-def _cost(target: Target, fields: dict[str, Any], most_tokens: int) -> int | None:
+def _read_cost(target: Target, fields: dict[str, Any], most_tokens: int) -> int | None:
     """Nano-dollars. With a key of one's own at the vendor (`is_byok`) `cost` is OpenRouter's
     fee alone and the vendor bills the rest: the caller's request costs both."""
     model = target.model
     most = MOST_UNPRICED
     if model.is_priced:  # a fee for a search, say, is no matter of tokens
-        most = max(NANO, model.prices.bound(Usage(input=most_tokens, output=most_tokens)))
-    cost = _nano_usd(fields.get("cost"), most)
+        most = max(NANO, model.prices.bound_cost(Usage(input=most_tokens, output=most_tokens)))
+    cost = _read_nano(fields.get("cost"), most)
     if cost is None or not fields.get("is_byok"):
         return cost
     vendor = as_object(fields.get("cost_details")).get("upstream_inference_cost")
-    return cost + (_nano_usd(vendor, most) or 0)
+    return cost + (_read_nano(vendor, most) or 0)
 
 
-def _nano_usd(value: Any, most: int) -> int | None:
+def _read_nano(value: Any, most: int) -> int | None:
     """Nano-dollars; None for what is no number of dollars from 0 to `most` nano-dollars."""
     return to_nano(value) if _is_number(value) and 0 <= value <= most / NANO else None
 
 
-def _most_tokens(target: Target, texts: int) -> int:
+def _bound_tokens(target: Target, texts: int) -> int:
     model = target.model
     longest = max(model.context or 0, model.max_output or 0)
     return MARGIN * texts * longest or MOST_TOKENS
 
 
-def _tokens(value: Any, most: int) -> int | None:
+def _read_tokens(value: Any, most: int) -> int | None:
     """A count of tokens; None for what is no number from 0 to `most`."""
     return math.ceil(value) if _is_number(value) and 0 <= value <= most else None
 
 
 def _is_whole(value: Any, most: int) -> bool:
-    return bool(_tokens(value, most) == value)
+    return bool(_read_tokens(value, most) == value)
 
 
 def _is_number(value: Any) -> bool:

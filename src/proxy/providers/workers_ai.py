@@ -19,16 +19,16 @@ from proxy.core.splice import Piece, find_large_texts, join_texts
 from proxy.providers import openai_answer
 from proxy.providers.error_body import read_error
 from proxy.providers.faults import make_fault
-from proxy.providers.finish import check_finish, natural_finish, read_finish
+from proxy.providers.finish import check_finish, infer_finish, read_finish
 from proxy.providers.garbage import decode, garbage
 from proxy.providers.openai_answer import (
     Choice,
     Completion,
     MessagePiece,
+    make_call,
     read_message,
-    whole_call,
 )
-from proxy.providers.openai_request import adapt_fields, fields_of
+from proxy.providers.openai_request import adapt_fields, build_fields
 from proxy.providers.openai_stream import OpenAIReader
 from proxy.providers.stream import StreamDecoder, to_chunk
 from proxy.providers.surrogates import has_halves, mend
@@ -37,30 +37,17 @@ from proxy.providers.thinking import split_thinking
 from proxy.providers.usage import UNREPORTED, read_usage
 from proxy.providers.vectors import convert_vectors
 
-_CODES = {
-    3003: 400,  # incomplete request
-    3006: 413,
-    3007: 408,
-    3008: 408,  # aborted
-    3023: 403,  # account blocked
-    3030: 400,  # the model refuses its input
-    3036: 429,  # the day's allocation is used up: no wait short of 00:00 UTC helps
-    3039: 400,
-    3040: 429,  # out of capacity
-    3041: 403,
-    3042: 404,
-    3046: 408,
-    4006: 429,  # as 3036
-    5004: 400,
-    5005: 400,
-    5006: 400,  # against the model's schema
-    5007: 404,
-    5012: 422,
-    5016: 403,  # the model's licence is not accepted
-    5018: 403,
-    5019: 400,
-    10000: 401,
+_CODES_OF: dict[int, tuple[int, ...]] = {
+    400: (3003, 3030, 3039, 5004, 5005, 5006, 5019),  # 5006: against the model's schema
+    401: (10000,),
+    403: (3023, 3041, 5016, 5018),  # 3023: account blocked; 5016: licence not accepted
+    404: (3042, 5007),
+    408: (3007, 3008, 3046),
+    413: (3006,),
+    422: (5012,),
+    429: (3036, 3040, 4006),  # 3036, 4006: no wait short of 00:00 UTC helps; 3040: no capacity
 }
+_STATUS_OF = {code: status for status, codes in _CODES_OF.items() for code in codes}
 """Cloudflare's codes as HTTP statuses: its own, but where those mislead (5007, no such model,
 is 400 there)."""
 _NAME = re.compile(r"@?\w[\w.:+-]*(?:/\w[\w.:+-]*)*", re.ASCII)
@@ -92,15 +79,15 @@ def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer: the inputs of the model."""
     names = {c.id: c.function.name for m in chat.messages for c in m.tool_calls or ()}
     messages = [
-        _message(target, message, raw, names, f"messages[{number}]")
+        _build_message(target, message, raw, names, f"messages[{number}]")
         for number, (message, raw) in enumerate(zip_longest(chat.messages, chat.raw_messages))
     ]
-    fields = fields_of(chat, messages)
+    fields = build_fields(chat, messages)
     del fields["model"]
-    if form := _response_format(chat.response_format):
+    if form := _build_response_format(chat.response_format):
         fields["response_format"] = Raw(msgspec.json.encode(form))
     dropped = adapt_fields(target, chat, fields)
-    return Outgoing(url=_url(target), body=splice.encode(fields), dropped=dropped)
+    return Outgoing(url=_build_url(target), body=splice.encode(fields), dropped=dropped)
 
 
 def read_answer(target: Target, body: bytes) -> Answer:
@@ -111,14 +98,14 @@ def read_answer(target: Target, body: bytes) -> Answer:
     if native.response is None and native.tool_calls is None:
         raise garbage(target, "It has no response", body)
     message = read_message({"tool_calls": native.tool_calls})
-    text, thought = split_thinking(_text(native.response))
-    calls = tuple(whole_call(call, n, None) for n, call in enumerate(message.calls))
+    text, thought = split_thinking(_read_text(native.response))
+    calls = tuple(make_call(call, n, None) for n, call in enumerate(message.calls))
     check_finish(target, native.finish_reason)
     return Answer(
         text=None if native.response is None else text,
         reasoning=thought or None,
         tool_calls=calls,
-        finish_reason=read_finish(native.finish_reason, bool(calls)) or natural_finish(bool(calls)),
+        finish_reason=read_finish(native.finish_reason, bool(calls)) or infer_finish(bool(calls)),
         usage=read_usage(target, native.usage).usage,
     )
 
@@ -129,14 +116,14 @@ class WorkersAIReader(OpenAIReader):
 
     passes_on = False
 
-    def fault_of(self, data: bytes) -> Fault:
+    def read_error_event(self, data: bytes) -> Fault:
         """The fault that an event holds."""
         return read_fault(self.target, None, {}, data)
 
     def read_done(self) -> None:
         """Takes `[DONE]` for the finish reason that native pieces lack."""
         if not self.finished:
-            self._read_native(NativeAnswer(finish_reason=natural_finish(self.called)))
+            self._read_native(NativeAnswer(finish_reason=infer_finish(self.called)))
 
     def read_chunk(self, data: bytes) -> bool:
         """Reads a piece."""
@@ -157,7 +144,7 @@ class WorkersAIReader(OpenAIReader):
 
     def _read_native(self, native: NativeAnswer, halved: MessagePiece | None = None) -> None:
         """Takes a native piece for the chunk that it would be in OpenAI's form."""
-        message = {"content": _text(native.response), "tool_calls": native.tool_calls}
+        message = {"content": _read_text(native.response), "tool_calls": native.tool_calls}
         choice = Choice(delta=message, finish_reason=native.finish_reason)
         report = read_usage(self.target, native.usage)
         self.read_choice(Completion(), choice, report, halved=halved)
@@ -179,7 +166,7 @@ def read_fault(
     error = read_error(body)
     prefix = _CODE.match(error.message)
     number = int(prefix[1]) if prefix else error.number
-    known = _CODES.get(number) if number else None
+    known = _STATUS_OF.get(number) if number else None
     if known:
         message = error.message[prefix.end() :] if prefix else error.message
         error = structs.replace(error, message=message, code=str(number))
@@ -195,7 +182,7 @@ def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoi
             "dimensions: the models of Workers AI have their own.", param="dimensions"
         )
     inputs = {**target.model.send, "text": request.input}
-    return Outgoing(url=_url(target), body=msgspec.json.encode(inputs))
+    return Outgoing(url=_build_url(target), body=msgspec.json.encode(inputs))
 
 
 def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
@@ -213,14 +200,14 @@ def build_probe(target: Target) -> Outgoing:
     return Outgoing(method="GET", url="ai:")
 
 
-def _message(
+def _build_message(
     target: Target, message: Message, raw: Raw | None, names: dict[str, str], place: str
 ) -> dict[str, Any]:
     """A message as the binding's schemas want it: never without content, and text alone as
     one text. raw: its own bytes; names: what the calls of the conversation call, by their ids."""
     fields: dict[str, Any] = {
         "role": target.spec.roles.get(message.role, message.role),
-        "content": _content(message, raw, place),
+        "content": _build_content(message, raw, place),
     }
     if message.role == "tool":
         fields["tool_call_id"] = message.tool_call_id
@@ -235,7 +222,7 @@ def _message(
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _content(message: Message, raw: Raw | None, place: str) -> Any:
+def _build_content(message: Message, raw: Raw | None, place: str) -> Any:
     for number, part in enumerate(message.parts):
         where = f"{place}.content[{number}]"
         if part.type not in ("text", "image_url"):
@@ -246,10 +233,10 @@ def _content(message: Message, raw: Raw | None, place: str) -> Any:
     if not any(part.image_url for part in message.parts):
         return join_texts(message, raw)
     texts = find_large_texts(message, raw)
-    return [_part(part, text) for part, text in zip(message.parts, texts, strict=True)]
+    return [_build_part(part, text) for part, text in zip(message.parts, texts, strict=True)]
 
 
-def _part(part: Part, large: memoryview | None) -> Any:
+def _build_part(part: Part, large: memoryview | None) -> Any:
     """large: the JSON string of its text or URL, where that is not to be copied."""
     if large is None:
         return part
@@ -259,7 +246,7 @@ def _part(part: Part, large: memoryview | None) -> Any:
     return {"type": part.type, "image_url": {"url": Piece(large), **detail}}
 
 
-def _response_format(form: ResponseFormat | None) -> dict[str, Any] | None:
+def _build_response_format(form: ResponseFormat | None) -> dict[str, Any] | None:
     """The schema stands bare here, not in OpenAI's wrapping; its name becomes the title."""
     if form is None or form.json_schema is None:
         return None
@@ -269,7 +256,7 @@ def _response_format(form: ResponseFormat | None) -> dict[str, Any] | None:
     return {"type": "json_schema", "json_schema": named | (schema.schema_ or {})}
 
 
-def _text(response: Any) -> str:
+def _read_text(response: Any) -> str:
     """Some models' answers come parsed, as an object or a number."""
     if response is None or isinstance(response, str):
         return response or ""
@@ -283,7 +270,7 @@ def _decode(target: Target, data: bytes) -> NativeAnswer:
     return native
 
 
-def _url(target: Target) -> str:
+def _build_url(target: Target) -> str:
     """The binding puts the name into a URL or a header as it is. Raises InvalidRequest for one that
     would not stay a name there."""
     name = target.model.wire_id

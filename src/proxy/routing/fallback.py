@@ -55,7 +55,7 @@ class Success(Struct, frozen=True):
     def cost(self, usage: Usage, *, estimated: bool) -> Cost:
         """What the answer cost, by the model that gave it. estimated: whether the provider has
         not reported what it used."""
-        cost = self.target.model.prices.cost(usage)
+        cost = self.target.model.prices.compute_cost(usage)
         return Cost(cost.nano_usd, "estimated") if estimated and cost.origin else cost
 
 

@@ -17,7 +17,7 @@ class CatalogMarket:
     def price(self, provider: str, model: str, usage: Usage) -> int | None:
         """What tokens cost, in nano-dollars; None where it is not known."""
         listed = self._catalog.find(provider, model)
-        return listed.prices.cost(usage).nano_usd if listed else None
+        return listed.prices.compute_cost(usage).nano_usd if listed else None
 
     def alternatives(self, provider: str, model: str) -> Sequence[tuple[str, str]]:
         """The other models of the same tier, one a provider, and the same model elsewhere."""
@@ -26,8 +26,8 @@ class CatalogMarket:
             return ()
         same = self._catalog.find_all(model)
         if listed.mode == "chat":
-            tier = self._catalog.tier_of(listed)
-            of_tier = (self._catalog.tier_model(name, tier) for name in self._configured)
+            tier = self._catalog.find_tier(listed)
+            of_tier = (self._catalog.find_tier_model(name, tier) for name in self._configured)
             same = [*same, *(other for other in of_tier if other)]
         pairs = dict.fromkeys((other.provider, other.id) for other in same)
         return [pair for pair in pairs if pair[0] in self._configured and pair != (provider, model)]

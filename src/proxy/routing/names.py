@@ -35,7 +35,7 @@ class ModelNames:
         if provider:
             return self._at(provider, name.removeprefix(f"{provider}/"), needs)
         if name in TIERS:
-            models = [self.tier_model(p, name, needs) for p in order]
+            models = [self.find_tier_model(p, name, needs) for p in order]
             return [model for model in models if model]
         head, _, rest = name.partition("/")
         if rest and head in self._catalog.providers:
@@ -58,7 +58,7 @@ class ModelNames:
         head, _, rest = name.partition("/")
         if not (rest and head in self._catalog.providers):
             return self._catalog.find_named(name)
-        tier = self._catalog.tier_model(head, rest) if rest in TIERS else None
+        tier = self._catalog.find_tier_model(head, rest) if rest in TIERS else None
         model = tier or self._catalog.find(head, rest)
         return [model] if model else []
 
@@ -71,16 +71,16 @@ class ModelNames:
         listed = self.listed(name) if rest and provider in self._catalog.providers else []
         return f"{listed[0].provider}/{listed[0].id}" if listed else name
 
-    def tier_model(self, provider: str, tier: str, needs: Needs) -> Model | None:
+    def find_tier_model(self, provider: str, tier: str, needs: Needs) -> Model | None:
         """The provider's model of a tier; where that one can't do what the request needs or wishes,
         the first of its other tiers that can."""
         if needs.embedding:
             id_ = self._catalog.providers[provider].embedding_model
             return self._catalog.models[provider, id_] if id_ else None
-        first = self._catalog.tier_model(provider, tier)
+        first = self._catalog.find_tier_model(provider, tier)
         if first is None:
             return None
-        offered = (self._catalog.tier_model(provider, name) for name in (tier, *TIERS))
+        offered = (self._catalog.find_tier_model(provider, name) for name in (tier, *TIERS))
         able = [model for model in offered if model and not needs.lacking(model)] or [first]
         return next((model for model in able if not needs.missed_by(model)), able[0])
 
@@ -88,7 +88,7 @@ class ModelNames:
         """The provider's model of that name; what the catalogue does not know is passed to the
         provider as it is, and taken for a model of the kind that is needed."""
         if name in TIERS:
-            model = self.tier_model(provider, name, needs)
+            model = self.find_tier_model(provider, name, needs)
             return [model] if model else []
         mode: Literal["chat", "embedding"] = "embedding" if needs.embedding else "chat"
-        return [self._catalog.model(provider, name, mode)]
+        return [self._catalog.resolve(provider, name, mode)]

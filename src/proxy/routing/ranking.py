@@ -49,5 +49,5 @@ class Ranker:
         return plan.in_order(None if by_priority else best_first), explain
 
     def _candidate(self, target: Target, permit: Permit) -> Candidate:
-        cost = target.model.prices.cost(permit.expected(target.model.max_output))
+        cost = target.model.prices.compute_cost(permit.expected(target.model.max_output))
         return Candidate(target, self._watch.measure(target), cost.nano_usd)

@@ -200,10 +200,10 @@ class Selection:
             return
         tier = self.names.tier(routing.model)
         if tier is None:
-            tier = self._catalog.tier_of(first[0]) if first else "auto"
+            tier = self._catalog.find_tier(first[0]) if first else "auto"
         listed = isinstance(routing.fallback, tuple)
         others = routing.fallback if isinstance(routing.fallback, tuple) else order
-        follow = (self.names.tier_model(provider, tier, needs) for provider in others)
+        follow = (self.names.find_tier_model(provider, tier, needs) for provider in others)
         yield _Meaning([model for model in follow if model], False, left_open=not listed)
 
 

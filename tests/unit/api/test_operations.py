@@ -141,7 +141,7 @@ class TestEffect:
     async def test_it_is_the_model_that_answered_that_counts(self) -> None:
         house = House(by_host(openai=unlike(), groq=unlike()), **GROQ)
         await house.told(model="auto")
-        default = Catalog.load().tier_model("openai", "auto")
+        default = Catalog.load().find_tier_model("openai", "auto")
         assert default
         assert await self.after(house, "model=groq/openai/gpt-oss-120b", model="auto") == "1"
         assert await self.after(house, f"model=openai/{default.id}", model="auto") == "2"

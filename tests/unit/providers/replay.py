@@ -35,7 +35,7 @@ class Fixture(NamedTuple):
 def target(provider: str, model: str | None = None, key: str | None = KEY) -> Target:
     """A provider of the catalogue; without a model, one that the catalogue does not list."""
     spec = CATALOG.providers[provider]
-    listed = CATALOG.model(provider, model) if model else Model(provider=provider, id="model-1")
+    listed = CATALOG.resolve(provider, model) if model else Model(provider=provider, id="model-1")
     return Target(spec=spec, model=listed, base_url="https://upstream.test/v1", key=key)
 
 

@@ -86,7 +86,7 @@ def test_every_provider_has_the_first_tiers(spec: ProviderSpec) -> None:
 @each_provider
 def test_tiers_can_what_they_are_named_for(spec: ProviderSpec) -> None:
     for tier in spec.tiers:
-        model = CATALOG.tier_model(spec.name, tier)
+        model = CATALOG.find_tier_model(spec.name, tier)
         assert model is not None and model.mode == "chat"
         assert model.input is not None and model.output is not None
         if tier in ("vision", "reasoning"):
@@ -177,7 +177,7 @@ def test_the_provider_in_the_explanation_works() -> None:
     file["providers"] |= example["providers"]
     file["models"] += example["models"]
     catalog = Catalog(json.dumps(file).encode())
-    model = catalog.tier_model("acme", "auto")
+    model = catalog.find_tier_model("acme", "auto")
     assert model is not None and model.id == "acme-1"
     assert catalog.providers["acme"].base_url == "https://api.acme.example/v1"
 
@@ -216,16 +216,16 @@ def test_models_are_found_by_name_and_by_tier() -> None:
     offers = [model.provider for model in CATALOG.find_all("openai/gpt-oss-120b")]
     assert offers == ["groq", "openrouter"]
     assert CATALOG.find_all("no-such-model") == []
-    assert CATALOG.tier_model("deepseek", "vision") is None
+    assert CATALOG.find_tier_model("deepseek", "vision") is None
     for spec in PROVIDERS:
-        auto = CATALOG.tier_model(spec.name, "auto")
-        assert auto is not None and CATALOG.tier_of(auto) == "auto"
-    assert CATALOG.tier_of(CATALOG.models["openai", "gpt-6-sol"]) == "smart"
-    assert CATALOG.tier_of(CATALOG.models["openai", "gpt-4o"]) == "auto"
+        auto = CATALOG.find_tier_model(spec.name, "auto")
+        assert auto is not None and CATALOG.find_tier(auto) == "auto"
+    assert CATALOG.find_tier(CATALOG.models["openai", "gpt-6-sol"]) == "smart"
+    assert CATALOG.find_tier(CATALOG.models["openai", "gpt-4o"]) == "auto"
 
 
 @pytest.mark.parametrize("id_", ["openai/gpt-oss-120b", "someone/new-model:together"])
 def test_a_model_that_is_not_listed_passes_with_nothing_known(id_: str) -> None:
-    model = CATALOG.model("huggingface", id_)
+    model = CATALOG.resolve("huggingface", id_)
     assert (model.wire_id, model.can, model.context) == (id_, None, None)
-    assert model.prices.cost(Usage(input=10, output=10)) == Cost(None)
+    assert model.prices.compute_cost(Usage(input=10, output=10)) == Cost(None)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.providers.gemini_schema import MOST, SchemaError, known_words
+from proxy.providers.gemini_schema import MOST, SchemaError, keep_known_words
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ from proxy.providers.gemini_schema import MOST, SchemaError, known_words
     ],
 )
 def test_the_words_that_gemini_knows(schema: Any, expected: Any) -> None:
-    assert known_words(schema) == expected
+    assert keep_known_words(schema) == expected
 
 
 CITY = {"type": "object", "properties": {"name": {"type": "string"}}, "description": "a city"}
@@ -91,7 +91,7 @@ def test_what_a_reference_points_to_stands_in_its_place(group: str) -> None:
         "default": {"$ref": "kept, since it is no schema"},
         group: {"a/city": CITY},
     }
-    assert known_words(schema) == {
+    assert keep_known_words(schema) == {
         "properties": {
             "from": CITY | {"description": "where from"},
             "to": CITY,
@@ -104,7 +104,7 @@ def test_what_a_reference_points_to_stands_in_its_place(group: str) -> None:
 
 def test_what_is_referred_to_twice_is_no_recursion() -> None:
     schema = {"items": {"$ref": "#/$defs/b"}, "$defs": {"a": CITY, "b": {"$ref": "#/$defs/a"}}}
-    assert known_words({"anyOf": [schema["items"]] * 2, **schema})["anyOf"] == [CITY, CITY]
+    assert keep_known_words({"anyOf": [schema["items"]] * 2, **schema})["anyOf"] == [CITY, CITY]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_what_is_referred_to_twice_is_no_recursion() -> None:
 )
 def test_a_reference_that_leads_nowhere_is_named(schema: Any, said: str) -> None:
     with pytest.raises(SchemaError, match=said):
-        known_words(schema)
+        keep_known_words(schema)
 
 
 def test_references_that_multiply_are_bounded() -> None:
@@ -130,24 +130,24 @@ def test_references_that_multiply_are_bounded() -> None:
     for number in range(1, 40):
         laughs[f"l{number}"] = {"anyOf": [{"$ref": f"#/$defs/l{number - 1}"}] * 10}
     with pytest.raises(SchemaError, match=str(MOST)):
-        known_words({"$ref": "#/$defs/l39", "$defs": laughs})
+        keep_known_words({"$ref": "#/$defs/l39", "$defs": laughs})
 
 
 def test_references_that_nest_are_bounded() -> None:
     chain: dict[str, Any] = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(5000)}
     with pytest.raises(SchemaError, match="deep"):
-        known_words({"$ref": "#/$defs/d0", "$defs": chain | {"d5000": CITY}})
+        keep_known_words({"$ref": "#/$defs/d0", "$defs": chain | {"d5000": CITY}})
 
 
 def test_what_many_references_copy_is_bounded() -> None:
     group = {"long": {"description": "x" * 100_000}}
     places: dict[str, Any] = {f"p{number}": {"$ref": "#/$defs/long"} for number in range(5000)}
     with pytest.raises(SchemaError, match="bytes"):
-        known_words({"properties": places, "$defs": group})
+        keep_known_words({"properties": places, "$defs": group})
 
 
 def test_reading_a_schema_leaves_it_as_it_is() -> None:
     schema = {"allOf": [{"required": ["a"]}, {"required": ["b"]}], "required": ["c"]}
     before = copy.deepcopy(schema)
-    assert known_words(schema) == {"required": ["a", "b", "c"]}
+    assert keep_known_words(schema) == {"required": ["a", "b", "c"]}
     assert schema == before

@@ -46,7 +46,7 @@ from tests.unit.providers.replay import CATALOG
     ],
 )
 def test_worked_examples(provider: str, id_: str, usage: Usage, nano_usd: int) -> None:
-    cost = CATALOG.models[provider, id_].prices.cost(usage)
+    cost = CATALOG.models[provider, id_].prices.compute_cost(usage)
     assert cost == Cost(nano_usd, "computed")
     assert cost.usd == nano_usd / 1e9
 
@@ -57,7 +57,7 @@ def test_worked_examples(provider: str, id_: str, usage: Usage, nano_usd: int) -
 )
 def test_what_the_provider_reports_wins(provider: str, id_: str, reported: int) -> None:
     usage = Usage(input=1000, output=1000, cost=reported)
-    cost = CATALOG.model(provider, id_).prices.cost(usage)
+    cost = CATALOG.resolve(provider, id_).prices.compute_cost(usage)
     assert cost == Cost(reported, "provider")
 
 
@@ -72,18 +72,20 @@ def test_what_the_provider_reports_wins(provider: str, id_: str, reported: int) 
     ],
 )
 def test_an_unknown_price_is_none_and_never_nothing(model: Model, usage: Usage | None) -> None:
-    cost = model.prices.cost(usage)
+    cost = model.prices.compute_cost(usage)
     assert cost == Cost(None) and cost.usd is None
 
 
 def test_a_price_of_nothing_is_a_price() -> None:
     model = Model(provider="x", id="y", input=1.0, output=1.0, cached=0.0, cache_write=0.0)
-    assert model.prices.cost(Usage(input=10, cached=4, cache_write=5)) == Cost(1_000, "computed")
+    assert model.prices.compute_cost(Usage(input=10, cached=4, cache_write=5)) == Cost(
+        1_000, "computed"
+    )
 
 
 def test_a_price_that_is_not_needed_may_be_unknown() -> None:
     model = Model(provider="x", id="y", mode="embedding", input=0.5)
-    assert model.prices.cost(Usage(input=3)) == Cost(1_500, "computed")
+    assert model.prices.compute_cost(Usage(input=3)) == Cost(1_500, "computed")
 
 
 tokens = st.integers(0, 10_000_000)
@@ -110,7 +112,7 @@ def priced(step: float) -> st.SearchStrategy[Model]:
 
 
 def nano(model: Model, usage: Usage) -> int:
-    cost = model.prices.cost(usage).nano_usd
+    cost = model.prices.compute_cost(usage).nano_usd
     assert cost is not None
     return cost
 

@@ -73,10 +73,10 @@ def check(provider: str, model: str | None, usage: Usage | None) -> None:
     assert 0 <= usage.output <= 2 * limit
     for part in (usage.cached, usage.cache_write, usage.reasoning):
         assert part is None or 0 <= part <= limit
-    cost = priced.prices.cost(usage).nano_usd
+    cost = priced.prices.compute_cost(usage).nano_usd
     bound = MOST_UNPRICED
     if priced.is_priced:
-        bound = max(NANO, priced.prices.bound(Usage(input=2 * limit, output=2 * limit)))
+        bound = max(NANO, priced.prices.bound_cost(Usage(input=2 * limit, output=2 * limit)))
     assert cost is None or 0 <= cost <= 2 * bound
     msgspec.msgpack.encode(usage)  # it can be kept
 
@@ -232,7 +232,7 @@ def test_reasoning_beside_the_completion(
 
 
 def test_a_models_context_bounds_what_is_believed() -> None:
-    context = replay.CATALOG.model("openai", "gpt-4o").context or 0
+    context = replay.CATALOG.resolve("openai", "gpt-4o").context or 0
     for tokens, expected in (
         (MARGIN * context, f"tokens={MARGIN * context}+1"),
         (10**6, "tokens=?"),

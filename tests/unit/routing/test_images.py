@@ -15,7 +15,7 @@ from proxy.core.errors import Fault, InvalidRequest
 from proxy.core.messages import ImageURL, Message, Part
 from proxy.core.ports import Outgoing, Ports
 from proxy.dialects import native, openai
-from proxy.providers.openai_request import chat_body
+from proxy.providers.openai_request import build_body
 from proxy.routing import images
 from tests.unit.doubles import (
     Answerer,
@@ -168,8 +168,8 @@ def test_all_but_the_address_stays_as_it_was(
     inlined = images.inline_images(chat, {HERE: "data:image/png;base64,eA=="}, raw=True)
     target = replay.target("local")
     target = structs.replace(target, spec=structs.replace(target.spec, unknown_fields=True))
-    sent_on, _ = chat_body(target, inlined)
-    wanted, _ = chat_body(
+    sent_on, _ = build_body(target, inlined)
+    wanted, _ = build_body(
         target, openai.parse_chat(json.dumps(body("data:image/png;base64,eA==")).encode()).chat
     )
     assert json.loads(joined(sent_on)) == json.loads(joined(wanted))

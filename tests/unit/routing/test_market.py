@@ -13,7 +13,7 @@ MILLION = 1_000_000
 
 
 def tier(provider: str, name: str) -> str:
-    model = CATALOG.tier_model(provider, name)
+    model = CATALOG.find_tier_model(provider, name)
     assert model
     return model.id
 
