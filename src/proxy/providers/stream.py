@@ -48,18 +48,14 @@ class StreamDecoder:
         self._strange = b""
         """The first event that was passed over."""
         self._fault: Fault | None = None
-        self._broken_tail = False
+        self.over = False
+        """Whether nothing more need be read: the provider has said that this was all, or a fault
+        waits. `end` gives what is left."""
 
     @property
     def finished(self) -> bool:
         """Whether the provider said why it stopped. A stream that ends without is broken."""
         return self._reader.finished
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more need be read: the provider has said that this was all, or a fault
-        waits. `end` gives what is left."""
-        return self._reader.over or self._fault is not None or self._broken_tail
 
     def feed(self, data: bytes) -> list[Chunk]:
         """The chunks that `data` completes. A fault that comes after content waits for the
@@ -70,12 +66,10 @@ class StreamDecoder:
         try:
             self._read(data)
         except Fault as fault:
-            if self.finished and fault.kind == "garbage":  # no tail makes a whole answer an error
-                self._broken_tail = True
-            elif self._any_content:
-                self._fault = fault
-            else:
+            is_tail = self.finished and fault.kind == "garbage"  # makes no whole answer an error
+            if not (is_tail or self._any_content):
                 raise
+            self._fault, self.over = None if is_tail else fault, True
         return self._take()
 
     def end(self) -> list[Chunk]:
@@ -124,12 +118,12 @@ class StreamDecoder:
             if fault.kind != "garbage" or not (self.finished or _is_strange(event)):
                 raise
             known = False
+        self.over = self._reader.over
         if not known:
             self._strange = self._strange or event.data
 
     def _take(self) -> list[Chunk]:
-        taken = self._reader.chunks[:]
-        self._reader.chunks.clear()
+        taken, self._reader.chunks = self._reader.chunks, []
         self._any_chunk = self._any_chunk or bool(taken)
         self._any_content = self._any_content or any(chunk.has_content for chunk in taken)
         return taken

@@ -36,7 +36,7 @@ def is_absent(report: Raw) -> bool:
 
 def read_object(report: Raw) -> dict[str, Any]:
     """A report as a JSON object; empty where it is none or can't be read."""
-    return as_object(_read(report))
+    return {} if is_absent(report) else as_object(_read(report))
 
 
 def read_number(raw: Raw) -> float | None:
