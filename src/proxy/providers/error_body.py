@@ -36,11 +36,6 @@ class ErrorBody(Struct, frozen=True, kw_only=True):
     relayed: bool = False
     """Whether a vendor behind the provider says it (OpenRouter)."""
 
-    @property
-    def words(self) -> str:
-        """All by which a phrase can be recognised."""
-        return f"{self.code} {self.type} {self.message}"
-
 
 def read_error(body: bytes) -> ErrorBody:
     """What an error body says, LOOKED_AT characters of each text. Never raises."""

@@ -133,8 +133,8 @@ def make_fault(
     """The fault that an error means. status: the answer's, None where that was 200. now: seconds
     since 1970; without it no moment is read as a wait."""
     known = status or error.status
-    level = known or _guess_status(error)
     words = Words.of(target, error)
+    level = known or _guess_status(words)
     meant = _find_meaning(level, words)
     kind = meant.kind if meant else _KINDS.get(level, "unavailable")
     if level == 429 and is_oversized(words):
@@ -155,21 +155,21 @@ def make_fault(
     )
 
 
-def _guess_status(error: ErrorBody) -> int:
-    words = f"{error.code} {error.type}"
-    return next((status for phrase, status in _STATUSES if phrase.search(words)), 500)
+def _guess_status(words: Words) -> int:
+    return next((status for phrase, status in _STATUSES if phrase.search(words.codes)), 500)
 
 
 def _find_meaning(level: int, words: Words) -> _Meaning | None:
     """What the words say beyond the status, if anything."""
-    error = words.error
     if level in _REFUSES_KEY.statuses and words.refuses_key:
         return _REFUSES_KEY
+    text = f"{words.codes} {words.error.message}"
     for meaning in _MEANINGS:
-        if level in meaning.statuses and meaning.phrase.search(error.words):
+        if level in meaning.statuses and meaning.phrase.search(text):
             return meaning
     # Whatever is wrong with it: another model may do.
-    return _REFUSES_MODEL if error.param == "model" and level in _REFUSES_MODEL.statuses else None
+    is_models = words.error.param == "model" and level in _REFUSES_MODEL.statuses
+    return _REFUSES_MODEL if is_models else None
 
 
 def _show_word(target: Target, word: str | None) -> str | None:
