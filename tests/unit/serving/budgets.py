@@ -13,7 +13,7 @@ from tests.unit.serving.limited import Limited
 
 DAY = {"budget": Budget(day=NANO)}
 EMBEDDINGS = "/v1/embeddings"
-LONGEST = Catalog.load().model("openai", "gpt-4o").max_output
+LONGEST = Catalog.load().resolve("openai", "gpt-4o").max_output
 UNPRICED = "openai/gpt-of-tomorrow"
 
 

@@ -220,7 +220,7 @@ class TestUnpriced:
         limited = house(vectors(prompt_tokens=1000), key=DAY, env={"BUDGET_UNPRICED": "tier_max"})
         answer = await limited.keyed(EMBEDDINGS, model=UNPRICED, input="a cat")
         assert answer.status == 200
-        dearest = Catalog.load().model("openai", "text-embedding-3-large").input or 0
+        dearest = Catalog.load().resolve("openai", "text-embedding-3-large").input or 0
         assert limited.account().spent_day == 1000 * dearest * 1000
 
     async def test_a_local_model_costs_nothing(self) -> None:
