@@ -69,10 +69,10 @@ def inline_images(chat: ChatRequest, images: dict[str, str], *, raw: bool) -> Ch
     its messages, which OpenAI's dialect sends on (`raw`), or in the messages as they were read.
     Only one of the two, since each copy takes up to 27 MB."""
     if not raw:
-        messages = tuple(_inlined(message, images) for message in chat.messages)
+        messages = tuple(_inline_message(message, images) for message in chat.messages)
         return structs.replace(chat, messages=messages, raw_messages=(), body=None)
     raws = tuple(
-        _inlined_raw(text, images) if any(map(_remote, message.parts)) else text
+        _inline_raw(text, images) if any(map(_remote, message.parts)) else text
         for text, message in zip(chat.raw_messages, chat.messages, strict=True)
     )
     if chat.body is None:
@@ -84,7 +84,7 @@ def inline_images(chat: ChatRequest, images: dict[str, str], *, raw: bool) -> Ch
     return structs.replace(chat, raw_messages=views, body=body)
 
 
-def _inlined(message: Message, images: dict[str, str]) -> Message:
+def _inline_message(message: Message, images: dict[str, str]) -> Message:
     if not any(map(_remote, message.parts)):
         return message
     parts = (
@@ -96,13 +96,13 @@ def _inlined(message: Message, images: dict[str, str]) -> Message:
     return structs.replace(message, content=tuple(parts))
 
 
-def _inlined_raw(message: Raw, images: dict[str, str]) -> Raw:
+def _inline_raw(message: Raw, images: dict[str, str]) -> Raw:
     fields = _FIELDS.decode(message)
-    parts = [_inlined_part(part, images) for part in _LIST.decode(fields["content"])]
+    parts = [_inline_raw_part(part, images) for part in _LIST.decode(fields["content"])]
     return Raw(msgspec.json.encode(fields | {"content": parts}))
 
 
-def _inlined_part(raw: Raw, images: dict[str, str]) -> Raw:
+def _inline_raw_part(raw: Raw, images: dict[str, str]) -> Raw:
     address = _remote(_PART.decode(raw))
     if address is None:
         return raw
@@ -154,7 +154,7 @@ class _Fetch:
 
     async def _follow(self, address: str, left: int) -> tuple[str, int]:
         for _ in range(REDIRECTS + 1):
-            self._url = url = self._judged(address)
+            self._url = url = self._judge(address)
             reply = await self._upstream.send(
                 Outgoing(url=url.href, method="GET", headers={"accept": "image/*"}), idle=IDLE
             )
@@ -167,7 +167,7 @@ class _Fetch:
                 reply.abort()
         raise self._refusal(f"it redirects more than {REDIRECTS} times")
 
-    def _judged(self, address: str) -> URL:
+    def _judge(self, address: str) -> URL:
         """What is to be fetched: exactly what was judged."""
         found = self._parse_url(address, self._url.href if self._url else None)
         if found is None:

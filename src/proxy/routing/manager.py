@@ -3,6 +3,7 @@
 A stream may change its provider until its first real content is there, never after.
 """
 
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from typing import TypeVar
 
@@ -12,12 +13,18 @@ from proxy.core.body_memory import Hold
 from proxy.core.chat import Answer, Call, EmbeddingRequest, Embeddings, Routing
 from proxy.core.errors import OK
 from proxy.core.permit import Permit
-from proxy.core.ports import Ports
+from proxy.core.ports import Ports, Reply
 from proxy.core.settings import RoutingSettings
-from proxy.routing.calls import ChatCalls
+from proxy.providers.target import Target
 from proxy.routing.deadline import Deadline
 from proxy.routing.fallback import Conditions, FallbackRun, Success
-from proxy.routing.operations import Completion, Embedding, Operation, Streaming
+from proxy.routing.operations import (
+    ChatOperation,
+    EmbeddingOperation,
+    Operation,
+    begin_stream,
+    read_answer,
+)
 from proxy.routing.plan import select_roomy
 from proxy.routing.ranking import Ranker
 from proxy.routing.retry import RetryPolicy
@@ -54,7 +61,7 @@ class Manager:
         self._selection = selection
         self._watch = watch
         self._ports = ports
-        self._sender = Sender(ports.upstream, ports.clock)
+        self._sender = Sender(settings, ports)
         self._ranker = Ranker(settings, watch, ports.random)
         self.retry_policy = RetryPolicy(settings.retry_attempts, settings.retry_delay_ms)
         """The deployment's; a request may bring another."""
@@ -63,9 +70,7 @@ class Manager:
         self, call: Call, permit: Permit, options: RunOptions = DEFAULTS
     ) -> tuple[Answer, Success]:
         """A whole answer."""
-        with closing(ChatCalls(call, permit, self._ports, options.hold)) as calls:
-            operation = Completion(calls, self._sender)
-            answer, success = await self._run(call, operation, permit, options)
+        answer, success = await self._run_chat(call, permit, options, read_answer)
         success.watched.end(OK)
         return answer, success
 
@@ -73,15 +78,13 @@ class Manager:
         self, call: Call, permit: Permit, options: RunOptions = DEFAULTS
     ) -> tuple[Stream, Success]:
         """An answer that has begun. `Success.watched` has to be ended when it has."""
-        with closing(ChatCalls(call, permit, self._ports, options.hold)) as calls:
-            operation = Streaming(calls, self._sender, self._settings)
-            return await self._run(call, operation, permit, options)
+        return await self._run_chat(call, permit, options, begin_stream)
 
     async def embed(
         self, request: EmbeddingRequest, permit: Permit, options: RunOptions = DEFAULTS
     ) -> tuple[Embeddings, Success]:
         """Vectors for texts."""
-        operation = Embedding(request, self._sender, permit, options.hold)
+        operation = EmbeddingOperation(request, permit, self._sender, options.hold)
         vectors, success = await self._run(request, operation, permit, options)
         success.watched.end(OK)
         return vectors, success
@@ -89,6 +92,16 @@ class Manager:
     def timeout(self, routing: Routing) -> float:
         """Seconds that a request has, up to a stream's first content."""
         return (routing.timeout_ms or self._settings.timeout_ms) / 1000
+
+    async def _run_chat(
+        self,
+        call: Call,
+        permit: Permit,
+        options: RunOptions,
+        read: Callable[[Target, Reply], Awaitable[T]],
+    ) -> tuple[T, Success]:
+        with closing(ChatOperation(call, permit, self._sender, options.hold, read)) as operation:
+            return await self._run(call, operation, permit, options)
 
     async def _run(
         self,

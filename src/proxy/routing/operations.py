@@ -1,30 +1,33 @@
-"""What a provider does for a request, each an Operation: a whole answer, a stream, embeddings."""
+"""What a provider does for a request: it answers a chat, whole or streamed, or embeds texts."""
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol, TypeVar
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from msgspec import structs
 
 from proxy.core.body_memory import Hold
-from proxy.core.chat import Answer, EmbeddingRequest, Embeddings, Usage
+from proxy.core.chat import Answer, Call, ChatRequest, EmbeddingRequest, Embeddings, Usage
+from proxy.core.errors import Fault, InvalidRequest, without_frames
 from proxy.core.permit import Permit
-from proxy.core.ports import VECTORS_BYTES, Outgoing
+from proxy.core.ports import VECTORS_BYTES, Outgoing, Reply
 from proxy.core.receive import read_body
-from proxy.core.settings import RoutingSettings
 from proxy.providers.garbage import garbage
 from proxy.providers.registry import ADAPTERS
 from proxy.providers.target import Target
 from proxy.providers.vectors import VECTOR_VALUES
-from proxy.routing.calls import ChatCalls, build_call
 from proxy.routing.deadline import Allowance
+from proxy.routing.images import fetch_images, has_remote_images, inline_images
 from proxy.routing.needs import Needs
 from proxy.routing.sender import Sender, observing
 from proxy.routing.stream import Stream
 
-T = TypeVar("T", covariant=True)
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+R = TypeVar("R")
 
 
-class Operation(Protocol[T]):
+class Operation(Protocol[T_co]):
     """Makes the call of a candidate and reads its answer."""
 
     needs: Needs
@@ -33,58 +36,91 @@ class Operation(Protocol[T]):
         """A candidate's call, made within `seconds`. Raises Fault where this candidate can't be
         called so, ProxyError where none can, for a reason that is no provider's."""
 
-    async def attempt(self, target: Target, outgoing: Outgoing, first_byte: Allowance) -> T:
+    async def attempt(self, target: Target, outgoing: Outgoing, first_byte: Allowance) -> T_co:
         """Sends the call and reads its answer. Raises Fault."""
 
 
-class Completion:
-    """A whole answer to a chat request."""
-
-    def __init__(self, calls: ChatCalls, sender: Sender) -> None:
-        self.needs = calls.needs
-        self.prepare = calls.prepare
-        self._permit = calls.permit
-        self._sender = sender
-
-    async def attempt(self, target: Target, outgoing: Outgoing, first_byte: Allowance) -> Answer:
-        """See Operation."""
-        # Unstreamed, a provider may think for long between its headers and its answer.
-        reply = await self._sender.send(target, outgoing, self._permit, first_byte)
-        with observing(target, self._permit):
-            return ADAPTERS[target.spec.dialect].read_answer(target, await read_body(reply))
+async def read_answer(target: Target, reply: Reply) -> Answer:
+    """Reads a chat's whole answer."""
+    return ADAPTERS[target.spec.dialect].read_answer(target, await read_body(reply))
 
 
-class Streaming:
-    """An answer that has begun, and the rest as it comes."""
-
-    def __init__(self, calls: ChatCalls, sender: Sender, settings: RoutingSettings) -> None:
-        self.needs = calls.needs
-        self.prepare = calls.prepare
-        self._permit = calls.permit
-        self._sender = sender
-        self._settings = settings
-
-    async def attempt(self, target: Target, outgoing: Outgoing, first_byte: Allowance) -> Stream:
-        """See Operation."""
-        first_byte = first_byte.at_most(self._settings.first_byte_timeout_ms / 1000)
-        idle = self._settings.idle_timeout_ms / 1000
-        reply = await self._sender.send(target, outgoing, self._permit, first_byte, idle)
-        stream = Stream(reply, ADAPTERS[target.spec.dialect].make_decoder(target))
-        with observing(target, self._permit):
-            await stream.begin()
-        return stream
+async def begin_stream(target: Target, reply: Reply) -> Stream:
+    """Reads a chat's answer up to its first content."""
+    stream = Stream(reply, ADAPTERS[target.spec.dialect].make_decoder(target))
+    await stream.begin()
+    return stream
 
 
-class Embedding:
-    """Vectors for texts, which go in parts to a provider that takes no more at once."""
+class ChatOperation(Generic[T]):
+    """A chat, with images by value for providers that fetch none."""
 
     def __init__(
-        self, request: EmbeddingRequest, sender: Sender, permit: Permit, hold: Hold | None
+        self,
+        call: Call,
+        permit: Permit,
+        sender: Sender,
+        hold: Hold | None,
+        read: Callable[[Target, Reply], Awaitable[T]],
+    ) -> None:
+        """hold: counts the memory of images and of the answer. read: reads that."""
+        self.needs = Needs.of(call.chat)
+        self._call = call
+        self._permit = permit
+        self._sender = sender
+        self._hold = hold
+        self._read = read
+        self._images: asyncio.Task[dict[str, str]] | None = None
+
+    async def prepare(self, target: Target, seconds: float) -> Outgoing:
+        """The call, with the limit of the answer by which a budget reserves. Images are fetched
+        once for all candidates."""
+        chat = await self._chat_for(target, seconds)
+        limit = self._permit.output_limit(target.offer)
+        if limit is not None:
+            chat = structs.replace(chat, max_tokens=limit)
+        build = ADAPTERS[target.spec.dialect].build_request
+        outgoing = _build(build, target, chat, self._call.passed_on)
+        return structs.replace(outgoing, hold=self._hold)
+
+    async def attempt(self, target: Target, outgoing: Outgoing, first_byte: Allowance) -> T:
+        """See Operation."""
+        streamed = self.needs.streaming
+        reply = await self._sender.send(
+            target, outgoing, self._permit, first_byte, streamed=streamed
+        )
+        with observing(target, self._permit):
+            return await self._read(target, reply)
+
+    def close(self) -> None:
+        """Ends a fetch that no candidate waits for, and keeps neither images nor error."""
+        images, self._images = self._images, None
+        if images is None or images.cancel() or images.cancelled():
+            return
+        if isinstance(error := images.exception(), Exception):  # looked at, it is not logged
+            without_frames(error)
+
+    async def _chat_for(self, target: Target, seconds: float) -> ChatRequest:
+        chat, ports = self._call.chat, self._sender.ports
+        if target.spec.fetches_images or not has_remote_images(chat):
+            return chat
+        if self._images is None:
+            fetching = fetch_images(chat, ports.upstream, ports.parse_url, seconds, self._hold)
+            self._images = asyncio.ensure_future(fetching)
+        images = await asyncio.shield(self._images)
+        return inline_images(chat, images, raw=target.spec.dialect == "openai")
+
+
+class EmbeddingOperation:
+    """Embeds texts, in parts at a provider that takes no more at once."""
+
+    def __init__(
+        self, request: EmbeddingRequest, permit: Permit, sender: Sender, hold: Hold | None
     ) -> None:
         self.needs = Needs(embedding=True, vendors=request.vendors)
         self._request = request
-        self._sender = sender
         self._permit = permit
+        self._sender = sender
         self._hold = hold
 
     async def prepare(self, target: Target, seconds: float) -> Outgoing:
@@ -108,8 +144,21 @@ class Embedding:
 
     def _build(self, target: Target, part: EmbeddingRequest) -> Outgoing:
         build = ADAPTERS[target.spec.dialect].build_embedding_request
-        outgoing = build_call(build, target, part, self._request.passed_on)
+        outgoing = _build(build, target, part, self._request.passed_on)
         return structs.replace(outgoing, largest=VECTORS_BYTES, hold=self._hold)
+
+
+def _build(
+    build: Callable[[Target, R], Outgoing], target: Target, request: R, passed_on: dict[str, str]
+) -> Outgoing:
+    """The call. What this provider's dialect can't carry is a Fault: another's may."""
+    try:
+        outgoing = build(target, request)
+        return structs.replace(outgoing, headers=passed_on | outgoing.headers)
+    except InvalidRequest as error:
+        raise Fault(
+            "bad_request", error.message, param=error.param, lacks=True, source="proxy"
+        ) from error
 
 
 def _split(request: EmbeddingRequest, most: int | None) -> Iterator[EmbeddingRequest]:

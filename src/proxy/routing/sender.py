@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 from proxy.core.errors import Fault
 from proxy.core.permit import Permit
-from proxy.core.ports import Clock, Outgoing, Reply, Upstream
+from proxy.core.ports import Outgoing, Ports, Reply
 from proxy.core.receive import read_head
+from proxy.core.settings import RoutingSettings
 from proxy.providers.registry import ADAPTERS
 from proxy.providers.target import Target
 from proxy.routing.deadline import Allowance
@@ -17,9 +18,9 @@ from proxy.routing.refused_fields import RefusedFields, find_named, without
 class Sender:
     """Sends the calls of an isolate, and remembers which provider refuses which fields."""
 
-    def __init__(self, upstream: Upstream, clock: Clock) -> None:
-        self._upstream = upstream
-        self._clock = clock
+    def __init__(self, settings: RoutingSettings, ports: Ports) -> None:
+        self.ports = ports
+        self._settings = settings
         self._refused = RefusedFields()
 
     async def send(
@@ -28,21 +29,22 @@ class Sender:
         outgoing: Outgoing,
         permit: Permit,
         first_byte: Allowance,
-        idle: float | None = None,
+        *,
+        streamed: bool = False,
     ) -> Reply:
         """A reply of status 2xx. A call that is refused for fields of the proxy's own goes once
-        more without them. Raises the Fault that another status means.
-
-        idle: seconds of silence that are borne later, if not as long as the deployment would wait
-        for the first byte.
-        """
+        more without them. Raises the Fault that another status means."""
+        # Unstreamed, a provider may think for long between its headers and its answer.
+        idle = max(first_byte.seconds, first_byte.own)
+        if streamed:
+            first_byte = first_byte.at_most(self._settings.first_byte_timeout_ms / 1000)
+            idle = self._settings.idle_timeout_ms / 1000
         provider, refused = target.spec.name, frozenset[str]()
         outgoing = self._refused.left_out(provider, outgoing)
-        idle = idle or max(first_byte.seconds, first_byte.own)
         while True:
             try:
                 async with asyncio.timeout(first_byte.seconds):
-                    reply = await self._upstream.send(outgoing, idle=idle)
+                    reply = await self.ports.upstream.send(outgoing, idle=idle)
             except TimeoutError:
                 raise first_byte.run_out() from None
             if 200 <= reply.status < 300:
@@ -63,7 +65,7 @@ class Sender:
     ) -> tuple[Fault, bytes]:
         body = await read_head(reply)
         fault = ADAPTERS[target.spec.dialect].read_fault(
-            target, reply.status, reply.headers, body, self._clock.now()
+            target, reply.status, reply.headers, body, self.ports.clock.now()
         )
         permit.observe(target.spec.name, target.model.id, reply.headers, fault)
         return fault, body
