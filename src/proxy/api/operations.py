@@ -55,7 +55,7 @@ async def purge_cache(services: Services, context: RequestContext) -> Response:
         raise InvalidRequest(f"Say what to purge: one of {', '.join(SCOPES)}, or all=true.")
     scope, value = given[0]
     if scope == "model":
-        value = services.selection.names.canonical(value)
+        value = services.selection.names.find_canonical(value)
     work = services.cache.purge(scope, "" if scope == "all" else value)
     failure = ("purges unreachable", "The purge holds in one isolate only")
     await _wait_for(work, services.ports.log, failure, None)

@@ -28,7 +28,9 @@ async def _prune_cache(services: Services) -> None:
 
 async def _check_providers(services: Services) -> None:
     ports, selection = services.ports, services.selection
-    targets = [selection.deployment.probe_target(name) for name in selection.deployment.configured]
+    targets = [
+        selection.deployment.make_probe_target(name) for name in selection.deployment.configured
+    ]
     checks = await health.check_all(targets, ports.upstream, ports.clock)
     for check in checks:
         if not check.healthy:

@@ -39,12 +39,12 @@ class Deployment:
         self._bindings = bindings
         self.order = tuple(dict.fromkeys((*settings.fallback_chain, *catalog.providers)))
         """All providers, in the order in which they are tried."""
-        self.reasons = {name: why for name in self.order if (why := self._unusable(name))}
+        self.reasons = {name: why for name in self.order if (why := self._explain_unusable(name))}
         """Why each other than the configured ones may not be called."""
         self.configured = tuple(name for name in self.order if name not in self.reasons)
         """The providers that may be called, in their order."""
 
-    def target(self, model: Model, wishes: Wishes | None = None) -> Target:
+    def make_target(self, model: Model, wishes: Wishes | None = None) -> Target:
         """A model with all that it takes to call it. wishes: a reseller's `provider` object."""
         spec = self.catalog.providers[model.provider]
         access = self._settings.providers[model.provider]
@@ -57,13 +57,13 @@ class Deployment:
             key=access.key,
             embeddings_url=access.embeddings_url,
             listed=(model.provider, model.id) in self.catalog.models,
-            stand_in=self._stand_in(model),
+            stand_in=self._find_stand_in(model),
             secrets=self._settings.secrets,
         )
 
-    def probe_target(self, provider: str) -> Target:
+    def make_probe_target(self, provider: str) -> Target:
         """The provider itself, for a call that concerns no model."""
-        return self.target(Model(provider=provider, id=""))
+        return self.make_target(Model(provider=provider, id=""))
 
     def report(
         self, checks: Mapping[str, Check], breakers: Mapping[str, BreakerView]
@@ -85,7 +85,7 @@ class Deployment:
             for name in self.order
         ]
 
-    def _unusable(self, name: str) -> str | None:
+    def _explain_unusable(self, name: str) -> str | None:
         settings = self._settings
         spec, access = self.catalog.providers[name], settings.providers[name]
         if name in settings.disabled_providers:
@@ -100,7 +100,7 @@ class Deployment:
             return f"{name_variable(name, 'BASE_URL')} is not set"
         return None
 
-    def _stand_in(self, model: Model) -> Prices | None:
+    def _find_stand_in(self, model: Model) -> Prices | None:
         """The prices by which a budget counts a model that has none."""
         if model.is_priced or self._settings.unpriced != "tier_max":
             return None

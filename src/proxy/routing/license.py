@@ -20,7 +20,7 @@ class License:
         self._providers = providers
         self._patterns = [name for name in grant.models if any(mark in name for mark in "*?[")]
         self._exact = set(grant.models).difference(self._patterns)
-        self._models = {(m.provider, m.id) for name in self._exact for m in names.listed(name)}
+        self._models = {(m.provider, m.id) for name in self._exact for m in names.find_listed(name)}
 
     def forbids(self, model: Model) -> str | None:
         """What the key may not do with `model`, in words; None where it may use it."""

@@ -21,25 +21,25 @@ class ModelNames:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    def tier(self, name: str) -> str | None:
+    def find_tier(self, name: str) -> str | None:
         """The tier that `name` (`fast`, `groq/fast`) names; None where it names a model."""
         provider, _, tier = name.rpartition("/")
         known = not provider or provider in self._catalog.providers
         return tier if tier in TIERS and known else None
 
-    def models(
+    def find_models(
         self, name: str, provider: str | None, needs: Needs, order: Sequence[str]
     ) -> list[Model]:
         """The models that a name means, those of the providers first in `order` first. provider:
         the only one at which it is looked up. Raises NotFound for an unknown name."""
         if provider:
-            return self._at(provider, name.removeprefix(f"{provider}/"), needs)
+            return self._find_at(provider, name.removeprefix(f"{provider}/"), needs)
         if name in TIERS:
             models = [self.find_tier_model(p, name, needs) for p in order]
             return [model for model in models if model]
         head, _, rest = name.partition("/")
         if rest and head in self._catalog.providers:
-            return self._at(head, rest, needs)
+            return self._find_at(head, rest, needs)
         if named := self._catalog.find_named(name):
             return sorted(named, key=lambda model: order.index(model.provider))
         alike = self._catalog.find_similar(name)
@@ -52,7 +52,7 @@ class ModelNames:
             code="model_not_found",
         )
 
-    def listed(self, name: str) -> list[Model]:
+    def find_listed(self, name: str) -> list[Model]:
         """The models of the catalogue that a name means, chat or embedding; none where the
         catalogue lists none."""
         head, _, rest = name.partition("/")
@@ -62,13 +62,13 @@ class ModelNames:
         model = tier or self._catalog.find(head, rest)
         return [model] if model else []
 
-    def canonical(self, name: str) -> str:
+    def find_canonical(self, name: str) -> str:
         """`provider/id` of the model that an alias means, with its provider's name or without, or
         a provider's tier; any other name is left as it is."""
         if meant := self._catalog.aliases.get(name):
             return meant
         provider, _, rest = name.partition("/")
-        listed = self.listed(name) if rest and provider in self._catalog.providers else []
+        listed = self.find_listed(name) if rest and provider in self._catalog.providers else []
         return f"{listed[0].provider}/{listed[0].id}" if listed else name
 
     def find_tier_model(self, provider: str, tier: str, needs: Needs) -> Model | None:
@@ -84,7 +84,7 @@ class ModelNames:
         able = [model for model in offered if model and not needs.lacking(model)] or [first]
         return next((model for model in able if not needs.missed_by(model)), able[0])
 
-    def _at(self, provider: str, name: str, needs: Needs) -> list[Model]:
+    def _find_at(self, provider: str, name: str, needs: Needs) -> list[Model]:
         """The provider's model of that name; what the catalogue does not know is passed to the
         provider as it is, and taken for a model of the kind that is needed."""
         if name in TIERS:

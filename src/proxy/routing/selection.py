@@ -39,9 +39,9 @@ class Selection:
         self._catalog = catalog
         self._resellers = {name for name, spec in catalog.providers.items() if spec.vendors}
         self._plans = Memo(self._plan)
-        self._keys = Memo(self._routing_key)
+        self._keys = Memo(self._make_routing_key)
 
-    def listing(self, grant: ModelGrant) -> list[ModelEntry]:
+    def list_models(self, grant: KeyGrant) -> list[ModelEntry]:
         """The models on offer: tiers first, then every model of the configured providers that
         may be used."""
         granted = License(grant, self.names, self._catalog.providers)
@@ -52,13 +52,13 @@ class Selection:
             if model.provider in self.deployment.configured and not granted.forbids(model)
         ]
 
-    def entry(self, name: str, grant: ModelGrant) -> ModelEntry | None:
+    def find_entry(self, name: str, grant: KeyGrant) -> ModelEntry | None:
         """The model on offer under any name that a request may call it by; None where no
         configured provider lists it, or the key may not use it."""
         if name in TIERS:
             return ModelEntry(id=name, owned_by="proxy")
         granted = License(grant, self.names, self._catalog.providers)
-        for model in self.names.listed(name):
+        for model in self.names.find_listed(name):
             if model.provider in self.deployment.configured and not granted.forbids(model):
                 return ModelEntry(id=name, owned_by=model.provider)
         return None
@@ -72,12 +72,12 @@ class Selection:
         """
         return self._plans.get(routing, needs, grant)
 
-    def routing_key(self, routing: Routing, needs: Needs, grant: ModelGrant) -> RoutingKey:
+    def make_routing_key(self, routing: Routing, needs: Needs, grant: KeyGrant) -> RoutingKey:
         """What the cache files the answer under, streamed or not. Worked out once, for a hit must
         not wait for it. Raises like `plan`."""
         return self._keys.get(routing, structs.replace(needs, streaming=False), grant)
 
-    def _routing_key(self, routing: Routing, needs: Needs, grant: ModelGrant) -> RoutingKey:
+    def _make_routing_key(self, routing: Routing, needs: Needs, grant: KeyGrant) -> RoutingKey:
         by_name = not (routing.models or self._is_open(routing))
         targets = self.plan(routing, needs, grant).in_order()
         return RoutingKey.of_choice(targets, by_name=by_name, strategy=routing.strategy)
@@ -89,10 +89,10 @@ class Selection:
         excluded: dict[str, str] = {}
         forbidden: list[str] = []
         groups: list[tuple[list[Model], bool]] = []
-        for meant in self._meanings(routing, needs):
+        for meant in self._find_meanings(routing, needs):
             usable: list[Model] = []
             for model in meant.models:
-                if reason := self._reason(model, routing, needs):
+                if reason := self._find_reason(model, routing, needs):
                     excluded.setdefault(model.provider, reason)
                 elif why := granted.forbids(model):
                     forbidden.append(why)
@@ -111,9 +111,9 @@ class Selection:
             groups = [([m for m in models if m.id == first], best) for models, best in groups]
         if routing.fallback is False:
             groups = [(groups[0][0], True)]
-        return self._as_plan(groups, excluded, wishes)
+        return self._make_plan(groups, excluded, wishes)
 
-    def _as_plan(
+    def _make_plan(
         self, groups: list[tuple[list[Model], bool]], excluded: dict[str, str], wishes: Wishes
     ) -> Plan:
         """The plan; the wishes go with a reseller's models where no other provider may answer."""
@@ -123,7 +123,9 @@ class Selection:
             wishes = {}
         return Plan(
             tuple(
-                TargetGroup(tuple(self.deployment.target(model, wishes) for model in models), best)
+                TargetGroup(
+                    tuple(self.deployment.make_target(model, wishes) for model in models), best
+                )
                 for models, best in groups
             ),
             {name: reason for name, reason in excluded.items() if name not in chosen},
@@ -134,13 +136,13 @@ class Selection:
         if not (needs.vendors or routing.order or routing.only or routing.ignore):
             return routing, {}
         bare = structs.replace(routing, order=(), only=(), ignore=())
-        models = [model for meant in self._meanings(bare, needs) for model in meant.models]
+        models = [model for meant in self._find_meanings(bare, needs) for model in meant.models]
         alone = bool(models) and all(model.provider in self._resellers for model in models)
         return divide(routing, needs.vendors, self._catalog.providers, self._resellers, alone=alone)
 
     def _is_open(self, routing: Routing) -> bool:
         """Whether it names a tier and not a model."""
-        return self.names.tier(routing.model) is not None
+        return self.names.find_tier(routing.model) is not None
 
     def _check_names(self, routing: Routing) -> None:
         fallback = routing.fallback if isinstance(routing.fallback, tuple) else ()
@@ -169,7 +171,7 @@ class Selection:
         why = "; ".join(f"{name}: {reason}" for name, reason in excluded.items())
         raise NoProviderAvailable(f"No provider can answer this ({why or 'none is offered'}).")
 
-    def _reason(self, model: Model, routing: Routing, needs: Needs) -> str | None:
+    def _find_reason(self, model: Model, routing: Routing, needs: Needs) -> str | None:
         if model.provider in routing.ignore:
             return "ruled out by provider.ignore"
         if routing.only and model.provider not in routing.only:
@@ -179,14 +181,14 @@ class Selection:
         takes_custom = self._catalog.providers[model.provider].custom_tools
         return None if takes_custom or needs.custom_tool is None else NO_CUSTOM_TOOLS
 
-    def _meanings(self, routing: Routing, needs: Needs) -> "Iterator[_Meaning]":
+    def _find_meanings(self, routing: Routing, needs: Needs) -> "Iterator[_Meaning]":
         """What each name means, and the models to fall back to.
 
         A list of providers to fall back to (or none) binds also what a name leaves open.
         """
         order = tuple(dict.fromkeys((*routing.order, *self.deployment.order)))
         only_best = routing.fallback is not True
-        first = self.names.models(routing.model, routing.provider, needs, order)
+        first = self.names.find_models(routing.model, routing.provider, needs, order)
         if first and not needs.embedding and all(m.mode == "embedding" for m in first):
             raise InvalidRequest(
                 f"{first[0].id} is an embedding model. Name a chat model, or use /v1/embeddings.",
@@ -194,11 +196,11 @@ class Selection:
             )
         yield _Meaning(first, only_best, left_open=not routing.provider and routing.model in TIERS)
         for name in routing.models:
-            models = self.names.models(name, None, needs, order)
+            models = self.names.find_models(name, None, needs, order)
             yield _Meaning(models, only_best, left_open=name in TIERS)
         if routing.fallback is False or needs.embedding:
             return
-        tier = self.names.tier(routing.model)
+        tier = self.names.find_tier(routing.model)
         if tier is None:
             tier = self._catalog.find_tier(first[0]) if first else "auto"
         listed = isinstance(routing.fallback, tuple)

@@ -95,15 +95,17 @@ def order(
     """Orders the candidates; all of them stay. random: evenly from [0, 1). Raises ValueError for a
     strategy that there is not."""
     strategy, shares = preferences.strategy, preferences.shares
-    scores = _scores(candidates, preferences)
-    best = _best(scores, strategy)
-    close = _close(scores, best, strategy)
-    ranked = sorted(range(len(candidates)), key=lambda i: _rank(scores[i], i in close, strategy))
+    scores = _score(candidates, preferences)
+    best = _find_best(scores, strategy)
+    close = _find_close(scores, best, strategy)
+    ranked = sorted(
+        range(len(candidates)), key=lambda i: _sort_key(scores[i], i in close, strategy)
+    )
     first: int | None = None
     if strategy == "weighted":
-        first = _drawn(candidates, shares, preferences.sticky, random)
+        first = _draw(candidates, shares, preferences.sticky, random)
     elif strategy in EXPLORING:
-        first = _explored(candidates, ranked, random)
+        first = _pick_unmeasured(candidates, ranked, random)
     notes = {i: ["close to the best"] for i in close if scores[i] != best}
     if first is not None:
         ranked.remove(first)
@@ -111,13 +113,15 @@ def order(
         notes[first] = ["drawn" if strategy == "weighted" else "explored"]
     return Order(
         targets=tuple(candidates[i].target for i in ranked),
-        scores=tuple(_scored(candidates[i], strategy, scores[i], notes.get(i, ())) for i in ranked),
+        scores=tuple(
+            _describe(candidates[i], strategy, scores[i], notes.get(i, ())) for i in ranked
+        ),
         strategy=strategy,
         explored=strategy in EXPLORING and first is not None,
     )
 
 
-def _scores(candidates: Sequence[Candidate], preferences: Preferences) -> list[float | None]:
+def _score(candidates: Sequence[Candidate], preferences: Preferences) -> list[float | None]:
     """The candidates' scores, in the given order."""
     match preferences.strategy:
         case "priority":
@@ -125,18 +129,18 @@ def _scores(candidates: Sequence[Candidate], preferences: Preferences) -> list[f
         case "cheapest":
             return [to_dollars(candidate.cost_nano) for candidate in candidates]
         case "fastest":
-            return [*_first_ms(candidates)]
+            return [*_estimate_first_ms(candidates)]
         case "reliable":
             return [candidate.measure.success for candidate in candidates]
         case "balanced":
-            return [*_balanced(candidates, preferences.weights)]
+            return [*_score_balanced(candidates, preferences.weights)]
         case "weighted":
-            return _shared(candidates, preferences.shares)
+            return _score_shares(candidates, preferences.shares)
         case unknown:
             raise ValueError(f"there is no strategy {unknown!r}")
 
 
-def _rank(score: float | None, close: bool, strategy: str) -> tuple[int, float]:
+def _sort_key(score: float | None, close: bool, strategy: str) -> tuple[int, float]:
     """What the candidates are sorted by."""
     if score is None:
         return 2, 0.0
@@ -145,12 +149,12 @@ def _rank(score: float | None, close: bool, strategy: str) -> tuple[int, float]:
     return 1, -score if strategy in HIGHER_FIRST else score
 
 
-def _best(scores: Sequence[float | None], strategy: str) -> float | None:
+def _find_best(scores: Sequence[float | None], strategy: str) -> float | None:
     known = [score for score in scores if score is not None]
     return (max if strategy in HIGHER_FIRST else min)(known, default=None)
 
 
-def _close(scores: Sequence[float | None], best: float | None, strategy: str) -> set[int]:
+def _find_close(scores: Sequence[float | None], best: float | None, strategy: str) -> set[int]:
     """Those that count as no worse than the best, where scores come from measuring."""
     if best is None or strategy not in EXPLORING:
         return set()
@@ -158,7 +162,7 @@ def _close(scores: Sequence[float | None], best: float | None, strategy: str) ->
     return {i for i, s in enumerate(scores) if s is not None and abs(s - best) < margin}
 
 
-def _first_ms(candidates: Sequence[Candidate]) -> list[float] | list[None]:
+def _estimate_first_ms(candidates: Sequence[Candidate]) -> list[float] | list[None]:
     """Times to the first token, drawn to the median of all samples, the more so the fewer there
     are: a candidate that was not measured has the median and neither wins nor loses by it. Where
     none has streamed, the times of whole answers; None for all where none was measured."""
@@ -169,14 +173,14 @@ def _first_ms(candidates: Sequence[Candidate]) -> list[float] | list[None]:
     seen = [(time, weight) for time, weight in times if time is not None]
     if not seen:
         return [None] * len(measures)
-    median = _median(seen)
+    median = _find_median(seen)
     return [
         median if time is None else (weight * time + MEASURED * median) / (weight + MEASURED)
         for time, weight in times
     ]
 
 
-def _median(weighted: list[tuple[float, float]]) -> float:
+def _find_median(weighted: list[tuple[float, float]]) -> float:
     """The median of values that count by their weights."""
     ordered = sorted(weighted)
     half = sum(weight for _, weight in ordered) / 2
@@ -185,13 +189,15 @@ def _median(weighted: list[tuple[float, float]]) -> float:
     return next(value for (value, _), weight in pairs if weight >= half)
 
 
-def _balanced(candidates: Sequence[Candidate], weights: Mapping[str, float]) -> list[float]:
+def _score_balanced(candidates: Sequence[Candidate], weights: Mapping[str, float]) -> list[float]:
     """The weighted means of how far each lags behind the best of them in cost, time to the first
     token and success, each from 0 (the best) to 1 (the worst)."""
     lags = {
-        "cost": _lags([to_dollars(candidate.cost_nano) for candidate in candidates]),
-        "latency": _lags(_first_ms(candidates)),
-        "success": _lags([candidate.measure.success for candidate in candidates], higher=True),
+        "cost": _measure_lags([to_dollars(candidate.cost_nano) for candidate in candidates]),
+        "latency": _measure_lags(_estimate_first_ms(candidates)),
+        "success": _measure_lags(
+            [candidate.measure.success for candidate in candidates], higher=True
+        ),
     }
     total = sum(weights.get(part, 0.0) for part in lags)
     if total <= 0:
@@ -202,7 +208,7 @@ def _balanced(candidates: Sequence[Candidate], weights: Mapping[str, float]) -> 
     ]
 
 
-def _lags(values: Sequence[float | None], *, higher: bool = False) -> list[float]:
+def _measure_lags(values: Sequence[float | None], *, higher: bool = False) -> list[float]:
     """The values from 0 for the best to 1 for the worst; also 1 for None, where others are known.
 
     A spread under CLOSE of the best counts for as much less: 505 ms is not the worst case of
@@ -216,7 +222,7 @@ def _lags(values: Sequence[float | None], *, higher: bool = False) -> list[float
     return [1.0 if value is None else abs(value - best) / (span or 1.0) for value in values]
 
 
-def _stakes(
+def _find_stakes(
     candidates: Sequence[Candidate], shares: Mapping[str, float]
 ) -> list[tuple[str, float] | None]:
     """Each candidate's share and the name that it stands under in `shares`; None: it has none."""
@@ -230,14 +236,16 @@ def _stakes(
     return stakes
 
 
-def _shared(candidates: Sequence[Candidate], shares: Mapping[str, float]) -> list[float | None]:
+def _score_shares(
+    candidates: Sequence[Candidate], shares: Mapping[str, float]
+) -> list[float | None]:
     """The shares of all that the candidates have of them; None for no share."""
-    stakes = _stakes(candidates, shares)
+    stakes = _find_stakes(candidates, shares)
     total = sum(stake[1] for stake in stakes if stake)
     return [stake[1] / total if stake else None for stake in stakes]
 
 
-def _drawn(
+def _draw(
     candidates: Sequence[Candidate],
     shares: Mapping[str, float],
     sticky: str | None,
@@ -251,21 +259,21 @@ def _drawn(
     whatever the other candidates are and their order.
     """
     arrivals: list[tuple[float, int]] = []
-    for i, stake in enumerate(_stakes(candidates, shares)):
+    for i, stake in enumerate(_find_stakes(candidates, shares)):
         if stake:
             name, share = stake
-            chance = random() if sticky is None else _hashed(name, sticky)
+            chance = random() if sticky is None else _hash(name, sticky)
             arrivals.append((-log(1.0 - chance) / share, i))
     return min(arrivals)[1] if arrivals else None
 
 
-def _hashed(name: str, user: str) -> float:
+def _hash(name: str, user: str) -> float:
     """A number in [0, 1) that is the user's with that name, in every process."""
     digest = sha256(f"{name}\0{user}".encode(errors="surrogatepass")).digest()
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
 
 
-def _explored(
+def _pick_unmeasured(
     candidates: Sequence[Candidate], ranked: Sequence[int], random: Callable[[], float]
 ) -> int | None:
     """A candidate to be measured, if it is time for that; the first is measured anyway."""
@@ -275,7 +283,7 @@ def _explored(
     return unmeasured[int(random() * len(unmeasured))]
 
 
-def _scored(
+def _describe(
     candidate: Candidate, strategy: str, score: float | None, notes: Iterable[str]
 ) -> Scored:
     """The candidate's line of the explanation."""

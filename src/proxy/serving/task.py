@@ -123,7 +123,9 @@ class TaskMaker:
             context=context,
             call=call,
             directives=directives(controls, headers, self._cache.ttl),
-            question=self._selection.routing_key(call.routing, Needs.of(call.chat), meter.grant),
+            question=self._selection.make_routing_key(
+                call.routing, Needs.of(call.chat), meter.grant
+            ),
             meter=meter,
             estimate=estimate,
             retrying=self.retrying(options),

@@ -56,7 +56,7 @@ class TestSlow:
     @in_no_time
     async def test_only_a_streams_first_content_is_measured_as_such(self) -> None:
         isolate = isolate_of(by_host(openai=lambda r: self.openai(r)))
-        target = isolate.selection.deployment.target(made_catalog().models["openai", "gpt"])
+        target = isolate.selection.deployment.make_target(made_catalog().models["openai", "gpt"])
         await isolate.complete(fallback=False)
         await isolate.manager.embed(
             EmbeddingRequest(input=("hi",), routing=Routing(model="embed-o", fallback=False)),

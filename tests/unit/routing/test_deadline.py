@@ -56,7 +56,7 @@ class TestCallersDeadline:
             assert "The request's own time was up" in met.message
             assert outcomes(met) == [("timeout", "caller")]
         assert open_breakers(isolate.watch) == set()
-        target = isolate.selection.deployment.target(made_catalog().models["openai", "gpt"])
+        target = isolate.selection.deployment.make_target(made_catalog().models["openai", "gpt"])
         assert isolate.watch.measure(target).weight == 0
         assert await isolate.complete(fallback=False) == ["openai ok"]
 

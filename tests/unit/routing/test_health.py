@@ -27,7 +27,9 @@ async def test_each_provider_is_checked(
             return 10.0
         return Fault("network", "The provider can't be reached.")
 
-    targets = [selection.deployment.probe_target(name) for name in selection.deployment.configured]
+    targets = [
+        selection.deployment.make_probe_target(name) for name in selection.deployment.configured
+    ]
     assert await health.last_checks(objects) == {}
     seen = await health.check_all(targets, FakeUpstream(answer), clock)
     await health.record(seen, objects)

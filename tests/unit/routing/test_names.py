@@ -198,24 +198,24 @@ class TestEntries:
         ],
     )
     def test_a_name_that_a_request_may_call_it_by(self, name: str, owner: str) -> None:
-        assert shipped().entry(name, ANY) == ModelEntry(id=name, owned_by=owner)
+        assert shipped().find_entry(name, ANY) == ModelEntry(id=name, owned_by=owner)
 
     @pytest.mark.parametrize(
         "name", ["none", "openai/none", "local/fast", "openai/vision/fast", "deepseek/vision", ""]
     )
     def test_what_is_not_there(self, name: str) -> None:
-        assert shipped().entry(name, ANY) is None
+        assert shipped().find_entry(name, ANY) is None
 
     def test_what_a_key_may_not_use(self) -> None:
-        grant = ModelGrant(models=("gpt-4o",))
-        assert shipped().entry("gpt-4o-2024-08-06", grant)
-        assert shipped().entry("gpt-4", grant) is None
-        assert shipped("OPENAI_API_KEY").entry("gpt-4o", ANY) is None
+        grant = KeyGrant(models=("gpt-4o",))
+        assert shipped().find_entry("gpt-4o-2024-08-06", grant)
+        assert shipped().find_entry("gpt-4", grant) is None
+        assert shipped("OPENAI_API_KEY").find_entry("gpt-4o", ANY) is None
 
     def test_whatever_is_listed_is_found(self) -> None:
         selection = shipped()
-        for entry in selection.listing(ANY):
-            assert selection.entry(entry.id, ANY) == entry
+        for entry in selection.list_models(ANY):
+            assert selection.find_entry(entry.id, ANY) == entry
 
 
 def test_an_unknown_model_is_met_with_the_one_that_may_be_meant() -> None:

@@ -31,8 +31,8 @@ from tests.unit.routing.making_selection import (
 def test_one_routing_key_for_a_model_under_its_old_name_and_its_new(selection: Selection) -> None:
     named = Routing(model="gemini/flash-old", fallback=False)
     theirs = Routing(model="openrouter/gemini/flash-old", fallback=False)
-    assert selection.routing_key(named, TEXT, ANY).names == ("gemini/flash",)
-    assert selection.routing_key(theirs, TEXT, ANY).names == ("openrouter/gemini/flash-old",)
+    assert selection.make_routing_key(named, TEXT, ANY).names == ("gemini/flash",)
+    assert selection.make_routing_key(theirs, TEXT, ANY).names == ("openrouter/gemini/flash-old",)
 
 
 def test_a_tier_gives_way_to_the_model_that_can(selection: Selection) -> None:
@@ -73,8 +73,8 @@ class TestStreaming:
     def test_the_routing_key_is_the_same_streamed_or_not(self) -> None:
         selection = changed(flash={"streams": False})
         for routing in (Routing(), Routing(model="gemini/flash", fallback=False)):
-            streamed = selection.routing_key(routing, STREAMING, ANY)
-            assert streamed == selection.routing_key(routing, TEXT, ANY)
+            streamed = selection.make_routing_key(routing, STREAMING, ANY)
+            assert streamed == selection.make_routing_key(routing, TEXT, ANY)
 
     def test_an_unlisted_model_is_taken_to_be_able(self, selection: Selection) -> None:
         assert chosen(selection, Routing(model="groq/new", fallback=False), STREAMING) == [
@@ -177,7 +177,7 @@ def test_a_key_sees_what_it_may_use(selection: Selection) -> None:
         "groq/llama",
         "openai/gpt",
     ]
-    owners = {entry.owned_by for entry in selection.listing(ModelGrant(providers=("groq",)))}
+    owners = {entry.owned_by for entry in selection.list_models(KeyGrant(providers=("groq",)))}
     assert owners == {"proxy", "groq"}
 
 
@@ -197,7 +197,7 @@ def test_one_key_s_candidates_are_not_another_s(selection: Selection) -> None:
 
 
 def test_listing_and_report(selection: Selection) -> None:
-    ids = [entry.id for entry in selection.listing(ANY)]
+    ids = [entry.id for entry in selection.list_models(ANY)]
     assert ids[:5] == ["auto", "fast", "smart", "vision", "reasoning"]
     assert "openrouter/vendor/gpt" in ids
     assert "local/small" not in ids

@@ -172,6 +172,6 @@ async def test_a_health_check_that_takes_too_long_is_closed(
     reply = FakeReply(b'{"data": [', OPEN)
     upstream = FakeUpstream(by_host(openai=reply))
     [check] = await health.check_all(
-        [selection.deployment.probe_target("openai")], upstream, LoopClock()
+        [selection.deployment.make_probe_target("openai")], upstream, LoopClock()
     )
     assert (check.healthy, reply.aborted) == (False, True)

@@ -92,7 +92,7 @@ class TestOpenRoutersOwnFields:
 
     def test_make_another_routing_key(self, selection: Selection) -> None:
         keys = [
-            selection.routing_key(
+            selection.make_routing_key(
                 structs.replace(self.ALONE, order=order), Needs(vendors=wish), ANY
             )
             for order in ((), ("anthropic",))
