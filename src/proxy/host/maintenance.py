@@ -35,4 +35,4 @@ async def _check_providers(services: Services) -> None:
     for check in checks:
         if not check.healthy:
             ports.log("warning", "provider unhealthy", **structs.asdict(check))
-    await health.record(checks, ports.objects)
+    await health.record_checks(checks, ports.objects)

@@ -25,7 +25,7 @@ class BoardReader:
 
     async def read_checks(self) -> dict[str, Check]:
         """The last health check of each provider."""
-        return await self._read(health.last_checks(self._objects)) or {}
+        return await self._read(health.read_checks(self._objects)) or {}
 
     async def read_openings(self) -> tuple[BreakerOpening, ...]:
         """The breakers that opened of late."""

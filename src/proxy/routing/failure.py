@@ -50,11 +50,11 @@ def record_attempt(target: Target, fault: Fault | None, start: float, end: float
 def as_proxy_error(
     fault: Fault, attempts: tuple[Attempt, ...], *, begun: bool = False
 ) -> ProxyError:
-    """The caller's error after the last attempt failed with `fault`; begun: after its answer
-    had begun.
+    """The caller's error after the last attempt failed with `fault`, which loses its frames. begun:
+    after its answer had begun.
 
-    The provider's 400, 404, 413, 422 and 429 keep their status and message; a refused key
-    of the proxy's own becomes 502, silence 504, anything else 502. The fault loses its frames.
+    The provider's 400, 404, 413, 422 and 429 keep their status and message; silence becomes 504,
+    anything else (a refused key of the proxy's own, too) 502.
     """
     drop_frames(fault)
     kind = _ERRORS.get(fault.kind, ProviderError)

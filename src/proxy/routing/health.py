@@ -17,13 +17,14 @@ PROBE_SECONDS = 10.0
 
 
 class Check(Struct, frozen=True, rename="camel"):
-    """What one check saw. `checked_at` in milliseconds since 1970, `latency_ms` to the whole
-    answer."""
+    """What a check saw."""
 
     provider: str
     healthy: bool
     checked_at: int
+    """Milliseconds since 1970."""
     latency_ms: int
+    """To the whole answer."""
     status: int | None = None
     reason: str | None = None
 
@@ -38,12 +39,12 @@ async def check_all(targets: list[Target], upstream: Upstream, clock: Clock) -> 
     return tuple(await asyncio.gather(*(_check(t, upstream, clock) for t in targets)))
 
 
-async def record(checks: tuple[Check, ...], objects: Objects) -> None:
-    """Writes what was seen to the board."""
+async def record_checks(checks: tuple[Check, ...], objects: Objects) -> None:
+    """Writes checks to the board."""
     await objects.call(RECORD_CHECKS, BOARD, checks)
 
 
-async def last_checks(objects: Objects) -> dict[str, Check]:
+async def read_checks(objects: Objects) -> dict[str, Check]:
     """The last check of each provider that has been checked."""
     return {check.provider: check for check in await objects.call(READ_CHECKS, BOARD, None)}
 

@@ -1,6 +1,4 @@
-"""Fields that the proxy itself adds to a request and that a strict provider refuses: they are left
-out and the request is sent again; an isolate remembers which provider refuses which.
-"""
+"""Fields that the proxy adds to a request and that a strict provider refuses."""
 
 import re
 
@@ -15,9 +13,8 @@ ADDED = {
     "stream_options": rb'\{\s*"include_usage"\s*:\s*true\s*\}',
     "encoding_format": rb'"\w+"',
 }
-"""What no answer needs, with the values that count as the proxy's own: the first is for the
-accounting, the second a form of vectors that the proxy can make itself. Options of a caller's own
-are refused to the caller, and no provider is remembered for them."""
+"""What no answer needs, with the values that count as the proxy's own: a caller's own options are
+refused to the caller. The first is for the accounting; the form of vectors the proxy can make."""
 
 
 class RefusedFields:
@@ -26,12 +23,12 @@ class RefusedFields:
     def __init__(self) -> None:
         self._by_provider: dict[str, frozenset[str]] = {}
 
-    def left_out(self, provider: str, request: Outgoing) -> Outgoing:
+    def leave_out(self, provider: str, request: Outgoing) -> Outgoing:
         """The request without what the provider is known to refuse."""
         return without(request, self._by_provider.get(provider, frozenset()))
 
     def remember(self, provider: str, names: frozenset[str]) -> None:
-        """The provider has answered without these, and refused them before."""
+        """Remembers what the provider refused, once it has answered without."""
         self._by_provider[provider] = self._by_provider.get(provider, frozenset()) | names
 
 
@@ -41,7 +38,7 @@ def find_named(error: bytes, request: Outgoing) -> frozenset[str]:
 
 
 def without(request: Outgoing, names: frozenset[str]) -> Outgoing:
-    """The request without these fields: the same object where it has none of them."""
+    """The request without some fields; the same object where it has none of them."""
     names = names and names & _added(request)
     if not names or request.body is None:
         return request

@@ -75,9 +75,8 @@ def _backoff(tries: int, policy: RetryPolicy, random: Callable[[], float]) -> fl
 
 
 class RetryBudget:
-    """How many retries each provider may have: one for five first attempts, and two to start with,
-    since an isolate may see few. At most ten are saved up: what a quiet day has saved is not to
-    be spent on an outage.
+    """How many retries each provider may have: one for five first attempts, two to start with, and
+    at most ten saved up, so that an outage can't spend what a quiet day has saved.
 
     Counts in tenths of a retry. Beyond PROVIDERS, a provider has none.
     """

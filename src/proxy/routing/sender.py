@@ -40,7 +40,7 @@ class Sender:
             first_byte = first_byte.at_most(self._settings.first_byte_timeout_ms / 1000)
             idle = self._settings.idle_timeout_ms / 1000
         provider, refused = target.spec.name, frozenset[str]()
-        outgoing = self._refused.left_out(provider, outgoing)
+        outgoing = self._refused.leave_out(provider, outgoing)
         while True:
             try:
                 async with asyncio.timeout(first_byte.seconds):

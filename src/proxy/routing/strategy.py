@@ -20,13 +20,12 @@ from proxy.routing.measures import Measure
 EXPLORE = 0.02
 """The probability that a candidate that is hardly measured is tried first."""
 MEASURED = 3.0
-"""Fresh samples from which on a candidate counts as measured; its time to the first token has as
-much weight as its peers' at this many."""
+"""Fresh samples from which on a candidate counts as measured, and weighs as much as its peers."""
 SEEN = 0.5
 """Fresh samples below which nothing was seen, as far as the explanation goes."""
 CLOSE = 0.05
-"""The part of the best by which another may fall behind and still be as good: of the shortest
-time (fastest), of the scale (balanced)."""
+"""The part of the shortest time (fastest), or of the scale (balanced), by which a candidate may
+fall behind the best and still be as good."""
 CLOSE_SUCCESS = 0.02
 """The same for reliable, as a difference of probabilities: 5 % would take failing six times in a
 hundred for failing once."""
@@ -57,12 +56,11 @@ class Scored(Struct, frozen=True):
     score: float | None
     """What it was ordered by. The lower the better: dollars (cheapest), milliseconds (fastest),
     0 to 1 (balanced). The higher the better: probability (reliable), share of all (weighted).
-    None: it has none (always so for priority), and comes after those that have."""
+    None: it has none, as always for priority, and comes after those that have."""
     parts: dict[str, float | None]
     """What is known of it: `cost_usd`, `first_ms` as measured, `success`."""
     note: str | None = None
-    """What else there is to say, separated by commas: explored, drawn, close to the best, no
-    price, not measured, no share."""
+    """Separated by commas: explored, drawn, close to the best, no price, not measured, no share."""
 
 
 class Order(Struct, frozen=True):
@@ -211,8 +209,8 @@ def _score_balanced(candidates: Sequence[Candidate], weights: Mapping[str, float
 def _measure_lags(values: Sequence[float | None], *, higher: bool = False) -> list[float]:
     """The values from 0 for the best to 1 for the worst; also 1 for None, where others are known.
 
-    A spread under CLOSE of the best counts for as much less: 505 ms is not the worst case of
-    500 ms. higher: whether that is better.
+    A spread under CLOSE of the best counts for less: 505 ms is not the worst case of 500 ms.
+    higher: whether that is better.
     """
     known = [value for value in values if value is not None]
     if not known:

@@ -35,10 +35,8 @@ class Stream:
         """Whether usage has come with the finish reason or after it."""
 
     async def begin(self) -> None:
-        """Reads up to the first real content, or to the end of an answer that has none.
-
-        Raises Fault; the provider's connection is closed then.
-        """
+        """Reads up to the first real content, or to the end of an answer that has none. Raises
+        Fault; the provider's connection is closed then."""
         try:
             begun = False
             while not begun and not self._ended:
@@ -55,10 +53,8 @@ class Stream:
             raise
 
     async def chunks(self) -> AsyncIterator[list[Chunk]]:
-        """The chunks from the first on, grouped as they arrived.
-
-        Raises Fault when the stream breaks, stalls, reports an error or ends unfinished.
-        """
+        """The chunks from the first on, grouped as they arrived. Raises Fault when the stream
+        breaks, stalls, reports an error or ends unfinished."""
         yield self._head
         while not self._ended:
             if chunks := await self._next():
@@ -107,8 +103,7 @@ class Stream:
 
     async def _piece(self) -> bytes | None:
         """The next piece, None at the end. After the finish reason only usage or an error is to
-        come: it is waited for until GRACE is over, and a connection that breaks is the end, however
-        it does."""
+        come, for which it waits until GRACE is over; a connection that breaks is the end then."""
         if not self._decoder.finished:
             return await anext(self._pieces, None)
         now = asyncio.get_running_loop().time()

@@ -30,9 +30,9 @@ def divide(
     *,
     alone: bool,
 ) -> tuple[Routing, Wishes]:
-    """The routing with the lists of the proxy's own providers only, and the wishes. fields: the
-    rest of the `provider` object, as JSON; alone: whether only a reseller can be meant, by the
-    names and the fallback of the request."""
+    """Divides the `provider` object: the routing keeps the lists of the proxy's own providers, the
+    rest are wishes. fields: those beside the lists, as JSON; alone: whether the request can go to a
+    reseller only."""
     wishes: Wishes = msgspec.json.decode(fields) if fields else {}
     for name in LISTS:
         given: tuple[str, ...] = getattr(routing, name)

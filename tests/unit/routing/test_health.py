@@ -30,10 +30,10 @@ async def test_each_provider_is_checked(
     targets = [
         selection.deployment.make_probe_target(name) for name in selection.deployment.configured
     ]
-    assert await health.last_checks(objects) == {}
+    assert await health.read_checks(objects) == {}
     seen = await health.check_all(targets, FakeUpstream(answer), clock)
-    await health.record(seen, objects)
-    checks = await health.last_checks(objects)
+    await health.record_checks(seen, objects)
+    checks = await health.read_checks(objects)
     assert list(checks) == ["gemini", "groq", "openai", "openrouter"]
     assert checks["gemini"].healthy
     assert checks["gemini"].status == 200
