@@ -8,7 +8,7 @@ from msgspec import structs
 
 from proxy.core.body_memory import Hold
 from proxy.core.chat import Answer, Call, ChatRequest, EmbeddingRequest, Embeddings, Usage
-from proxy.core.errors import Fault, InvalidRequest, without_frames
+from proxy.core.errors import Fault, FaultDetails, InvalidRequest, drop_frames
 from proxy.core.permit import Permit
 from proxy.core.ports import VECTORS_BYTES, Outgoing, Reply
 from proxy.core.receive import read_body
@@ -98,7 +98,7 @@ class ChatOperation(Generic[T]):
         if images is None or images.cancel() or images.cancelled():
             return
         if isinstance(error := images.exception(), Exception):  # looked at, it is not logged
-            without_frames(error)
+            drop_frames(error)
 
     async def _chat_for(self, target: Target, seconds: float) -> ChatRequest:
         chat, ports = self._call.chat, self._sender.ports
@@ -157,7 +157,10 @@ def _build(
         return structs.replace(outgoing, headers=passed_on | outgoing.headers)
     except InvalidRequest as error:
         raise Fault(
-            "bad_request", error.message, param=error.param, lacks=True, source="proxy"
+            "bad_request",
+            error.message,
+            source="proxy",
+            details=FaultDetails(param=error.param, lacks=True),
         ) from error
 
 

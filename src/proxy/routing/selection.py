@@ -41,7 +41,7 @@ class Selection:
         self._plans = Memo(self._plan)
         self._keys = Memo(self._make_routing_key)
 
-    def list_models(self, grant: KeyGrant) -> list[ModelEntry]:
+    def list_models(self, grant: ModelGrant) -> list[ModelEntry]:
         """The models on offer: tiers first, then every model of the configured providers that
         may be used."""
         granted = License(grant, self.names, self._catalog.providers)
@@ -52,7 +52,7 @@ class Selection:
             if model.provider in self.deployment.configured and not granted.forbids(model)
         ]
 
-    def find_entry(self, name: str, grant: KeyGrant) -> ModelEntry | None:
+    def find_entry(self, name: str, grant: ModelGrant) -> ModelEntry | None:
         """The model on offer under any name that a request may call it by; None where no
         configured provider lists it, or the key may not use it."""
         if name in TIERS:
@@ -72,12 +72,12 @@ class Selection:
         """
         return self._plans.get(routing, needs, grant)
 
-    def make_routing_key(self, routing: Routing, needs: Needs, grant: KeyGrant) -> RoutingKey:
+    def make_routing_key(self, routing: Routing, needs: Needs, grant: ModelGrant) -> RoutingKey:
         """What the cache files the answer under, streamed or not. Worked out once, for a hit must
         not wait for it. Raises like `plan`."""
         return self._keys.get(routing, structs.replace(needs, streaming=False), grant)
 
-    def _make_routing_key(self, routing: Routing, needs: Needs, grant: KeyGrant) -> RoutingKey:
+    def _make_routing_key(self, routing: Routing, needs: Needs, grant: ModelGrant) -> RoutingKey:
         by_name = not (routing.models or self._is_open(routing))
         targets = self.plan(routing, needs, grant).in_order()
         return RoutingKey.of_choice(targets, by_name=by_name, strategy=routing.strategy)

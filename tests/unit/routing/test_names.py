@@ -207,7 +207,7 @@ class TestEntries:
         assert shipped().find_entry(name, ANY) is None
 
     def test_what_a_key_may_not_use(self) -> None:
-        grant = KeyGrant(models=("gpt-4o",))
+        grant = ModelGrant(models=("gpt-4o",))
         assert shipped().find_entry("gpt-4o-2024-08-06", grant)
         assert shipped().find_entry("gpt-4", grant) is None
         assert shipped("OPENAI_API_KEY").find_entry("gpt-4o", ANY) is None

@@ -177,7 +177,7 @@ def test_a_key_sees_what_it_may_use(selection: Selection) -> None:
         "groq/llama",
         "openai/gpt",
     ]
-    owners = {entry.owned_by for entry in selection.list_models(KeyGrant(providers=("groq",)))}
+    owners = {entry.owned_by for entry in selection.list_models(ModelGrant(providers=("groq",)))}
     assert owners == {"proxy", "groq"}
 
 
