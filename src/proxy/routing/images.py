@@ -11,7 +11,7 @@ import base64
 import re
 
 import msgspec
-from msgspec import Raw, structs
+from msgspec import Raw, Struct, structs
 
 from proxy.core.body_memory import STEP, Hold
 from proxy.core.chat import ChatRequest
@@ -128,17 +128,14 @@ def _inline_size(part: Part) -> int:
     return len(part.image_url.url) * 3 // 4
 
 
-class _Fetch:
+class _Fetch(Struct):
     """Fetches an image. param: where in the request its address stands."""
 
-    def __init__(
-        self, upstream: Upstream, parse_url: ParseURL, param: str, hold: Hold | None
-    ) -> None:
-        self._hold = hold
-        self._upstream = upstream
-        self._parse_url = parse_url
-        self._param = param
-        self._url: URL | None = None
+    upstream: Upstream
+    parse_url: ParseURL
+    param: str
+    hold: Hold | None
+    url: URL | None = None
 
     async def run(self, address: str, left: int, until: float) -> tuple[str, int]:
         """The image as a `data:` URL and its size in bytes. left: bytes that it may have; until:
@@ -154,8 +151,8 @@ class _Fetch:
 
     async def _follow(self, address: str, left: int) -> tuple[str, int]:
         for _ in range(REDIRECTS + 1):
-            self._url = url = self._judge(address)
-            reply = await self._upstream.send(
+            self.url = url = self._judge(address)
+            reply = await self.upstream.send(
                 Outgoing(url=url.href, method="GET", headers={"accept": "image/*"}), idle=IDLE
             )
             try:
@@ -169,10 +166,10 @@ class _Fetch:
 
     def _judge(self, address: str) -> URL:
         """What is to be fetched: exactly what was judged."""
-        found = self._parse_url(address, self._url.href if self._url else None)
+        found = self.parse_url(address, self.url.href if self.url else None)
         if found is None:
             raise self._refusal("its address is no URL")
-        self._url = found
+        self.url = found
         if found.scheme != "https":
             raise self._refusal("only https:// is fetched")
         if found.has_credentials:
@@ -185,14 +182,14 @@ class _Fetch:
         kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
         if reply.status != 200 or not _KIND.fullmatch(kind):
             raise self._refusal(f"it answered {reply.status} with {kind[:80] or 'no content type'}")
-        before = self._hold.size if self._hold else 0
+        before = self.hold.size if self.hold else 0
         encoded, rest, size = [f"data:{kind};base64,"], b"", 0
         async for piece in reply.chunks():
             size += len(piece)
             if size > left:
                 raise self._refusal(f"the images are over {LIMIT} bytes together")
-            if self._hold and before + size * 4 // 3 > self._hold.size:
-                self._hold.keep(before + size * 4 // 3 + STEP)
+            if self.hold and before + size * 4 // 3 > self.hold.size:
+                self.hold.keep(before + size * 4 // 3 + STEP)
             rest += piece
             whole = len(rest) - len(rest) % 3
             encoded.append(base64.b64encode(rest[:whole]).decode())
@@ -201,9 +198,9 @@ class _Fetch:
         return "".join(encoded), size
 
     def _refusal(self, reason: str) -> InvalidRequest:
-        where = f" at {self._url.shown[:200]}" if self._url else ""
+        where = f" at {self.url.shown[:200]}" if self.url else ""
         return InvalidRequest(
-            f"{self._param}: The image{where} can't be fetched: {reason}.", param=self._param
+            f"{self.param}: The image{where} can't be fetched: {reason}.", param=self.param
         )
 
 

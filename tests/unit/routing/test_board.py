@@ -131,3 +131,10 @@ async def test_the_board_is_read_through_its_port() -> None:
     objects: Objects = MemoryObjects(ManualClock(NOW / 1000))
     await objects.call(EXCHANGE, BOARD, BoardNews({"groq": FIRST}))
     assert [opening.name for opening in await objects.call(READ_OPENINGS, BOARD, None)] == ["groq"]
+
+
+def test_a_state_with_figures_that_are_no_longer_kept_loads() -> None:
+    measures = {"models": {"p/m": [NOW, 1, 1, 1, 70, 1, 90, 9, 90]}, "heard": {"a": [3, NOW]}}
+    board = Board(msgspec.json.encode({"transitions": {}, "measures": measures}))
+    figures = board.exchange(BoardNews({}), NOW).measures.models["p/m"]
+    assert (figures.first_ms, figures.total_ms) == (70, 90)

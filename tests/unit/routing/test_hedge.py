@@ -5,12 +5,20 @@ import asyncio
 import pytest
 
 from proxy.core.errors import (
+    Fault,
+    FaultDetails,
     ProviderError,
 )
 from tests.unit.doubles import (
+    FakeReply,
     in_no_time,
 )
 from tests.unit.routing.making import (
+    DONE,
+    EVENTS,
+    HELLO,
+    STOP,
+    Given,
     Isolate,
     by_host,
     error,
@@ -18,6 +26,7 @@ from tests.unit.routing.making import (
     outside,
     sent,
     slow,
+    streamed,
     whole,
 )
 
@@ -51,3 +60,26 @@ class TestHedging:
         isolate = Isolate(made_catalog(), out, HEDGE_AFTER_MS="200", RETRY_ATTEMPTS="1")
         with pytest.raises(ProviderError):
             await isolate.complete()
+
+    @in_no_time
+    async def test_of_two_streams_that_begin_at_once_the_loser_is_closed(self) -> None:
+        replies = {
+            name: FakeReply(seconds, HELLO, STOP, DONE, headers=EVENTS)
+            for name, seconds in (("openai", 0.5), ("groq", 0.3))
+        }
+        out = outside(by_host(openai=replies["openai"], groq=replies["groq"]))
+        isolate = Isolate(made_catalog(), out, HEDGE_AFTER_MS="200")
+        winner = await streamed(isolate)
+        assert {name for name, reply in replies.items() if reply.aborted} == {*replies} - {winner}
+        assert isolate.permit.lost == 1
+
+    @in_no_time
+    async def test_a_first_that_rules_the_next_out_leaves_nothing_to_race(self) -> None:
+        """While it waits to retry, no other model of its provider is left."""
+        broken = Fault("network", "broke", details=FaultDetails(retry_after=0.5))
+        answers: list[Given] = [broken, whole("openai")]
+        replies = iter(answers)
+        out = outside(by_host(openai=lambda _: next(replies)))
+        isolate = Isolate(made_catalog(), out, HEDGE_AFTER_MS="200")
+        routing = {"models": ("openai/gpt-big",), "fallback": ()}
+        assert await isolate.complete(**routing) == ["openai network", "openai ok"]

@@ -239,3 +239,19 @@ def test_unknown_model_says_what_to_do(selection: Selection) -> None:
 def test_unknown_provider_is_named(selection: Selection, routing: Routing, param: str) -> None:
     with pytest.raises(InvalidRequest, match=f"{param}: 'x' is no provider; there are gemini"):
         selection.plan(routing, TEXT, ANY)
+
+
+@pytest.mark.parametrize(
+    ("name", "canonical"),
+    [
+        ("gpt-old", "openai/gpt"),
+        ("openai/gpt-old", "openai/gpt"),
+        ("openai/gpt", "openai/gpt"),
+        ("groq/smart", "groq/oss"),
+        ("gpt", "gpt"),
+        ("smart", "smart"),
+        ("nobody/gpt", "nobody/gpt"),
+    ],
+)
+def test_a_name_in_its_canonical_form(selection: Selection, name: str, canonical: str) -> None:
+    assert selection.names.find_canonical(name) == canonical
