@@ -134,10 +134,8 @@ class Manager:
 
     def _deadline(self, routing: Routing, options: RunOptions, candidates: int) -> Deadline:
         began = self._ports.clock.now() if options.began is None else options.began
-        own, providers = (
-            self._settings.timeout_ms / 1000,
-            len(self._selection.deployment.configured),
-        )
+        own = self._settings.timeout_ms / 1000
+        providers = len(self._selection.deployment.configured)
         return Deadline(
             at=began + self.timeout(routing),
             own=began + own,

@@ -89,9 +89,9 @@ class Selection:
         excluded: dict[str, str] = {}
         forbidden: list[str] = []
         groups: list[tuple[list[Model], bool]] = []
-        for meant in self._find_meanings(routing, needs):
+        for named in self._find_named(routing, needs):
             usable: list[Model] = []
-            for model in meant.models:
+            for model in named.models:
                 if reason := self._find_reason(model, routing, needs):
                     excluded.setdefault(model.provider, reason)
                 elif why := granted.forbids(model):
@@ -100,10 +100,10 @@ class Selection:
                     usable.append(model)
             if not (usable or groups or self._is_open(routing)) and forbidden:
                 break  # a model that is named is not exchanged for what the key may use
-            if meant.left_open:  # a model that is named is kept, and reports what it drops
+            if named.left_open:  # a model that is named is kept, and reports what it drops
                 usable = [model for model in usable if not needs.missed_by(model)] or usable
             if usable:
-                groups.append((usable, meant.only_best))
+                groups.append((usable, named.only_best))
         if not groups:
             self._refuse(needs, excluded, forbidden)
         if needs.embedding:  # vectors of different models must never be mixed
@@ -136,7 +136,7 @@ class Selection:
         if not (needs.vendors or routing.order or routing.only or routing.ignore):
             return routing, {}
         bare = structs.replace(routing, order=(), only=(), ignore=())
-        models = [model for meant in self._find_meanings(bare, needs) for model in meant.models]
+        models = [model for named in self._find_named(bare, needs) for model in named.models]
         alone = bool(models) and all(model.provider in self._resellers for model in models)
         return divide(routing, needs.vendors, self._catalog.providers, self._resellers, alone=alone)
 
@@ -181,7 +181,7 @@ class Selection:
         takes_custom = self._catalog.providers[model.provider].custom_tools
         return None if takes_custom or needs.custom_tool is None else NO_CUSTOM_TOOLS
 
-    def _find_meanings(self, routing: Routing, needs: Needs) -> "Iterator[_Meaning]":
+    def _find_named(self, routing: Routing, needs: Needs) -> "Iterator[_NamedModels]":
         """What each name means, and the models to fall back to.
 
         A list of providers to fall back to (or none) binds also what a name leaves open.
@@ -194,10 +194,12 @@ class Selection:
                 f"{first[0].id} is an embedding model. Name a chat model, or use /v1/embeddings.",
                 param="model",
             )
-        yield _Meaning(first, only_best, left_open=not routing.provider and routing.model in TIERS)
+        yield _NamedModels(
+            first, only_best, left_open=not routing.provider and routing.model in TIERS
+        )
         for name in routing.models:
             models = self.names.find_models(name, None, needs, order)
-            yield _Meaning(models, only_best, left_open=name in TIERS)
+            yield _NamedModels(models, only_best, left_open=name in TIERS)
         if routing.fallback is False or needs.embedding:
             return
         tier = self.names.find_tier(routing.model)
@@ -206,10 +208,10 @@ class Selection:
         listed = isinstance(routing.fallback, tuple)
         others = routing.fallback if isinstance(routing.fallback, tuple) else order
         follow = (self.names.find_tier_model(provider, tier, needs) for provider in others)
-        yield _Meaning([model for model in follow if model], False, left_open=not listed)
+        yield _NamedModels([model for model in follow if model], False, left_open=not listed)
 
 
-class _Meaning(Struct, frozen=True):
+class _NamedModels(Struct, frozen=True):
     """What one name of a request means, or the models to fall back to."""
 
     models: Sequence[Model]
