@@ -67,7 +67,7 @@ class Limiter:
         self._account_circuit = Circuit(ports.clock)
         self._tidied_at = -TIDY_MS
 
-    def create_ticket(self) -> str:
+    def make_ticket(self) -> str:
         """A reservation's id: of the proxy's making, since a caller's request id may come again."""
         return self._random.token(8)
 
