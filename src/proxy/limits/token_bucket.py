@@ -53,13 +53,6 @@ class TokenBucket(Struct, array_like=True):
         """What is inside."""
         return max(0, self._room - self.missing)
 
-    def take(self, n: int, now: int) -> bool:
-        """Takes all of `n`, or none where they are not there."""
-        if self.peek(now) < n:
-            return False
-        self.missing += n * UNIT
-        return True
-
     def peek(self, now: int) -> int:
         """Whole tokens that are there."""
         self.refill(now)
@@ -79,7 +72,7 @@ class TokenBucket(Struct, array_like=True):
         return self.at - now - (-short // self.rate.per_hour)
 
     def lend(self, n: int, now: int) -> bool:
-        """Takes `n` that keep their room until they are settled."""
+        """Lends all of `n`, or none where they are not there."""
         is_there = self.peek(now) >= n
         if is_there:
             self.held += n

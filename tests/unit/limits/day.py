@@ -14,7 +14,7 @@ from proxy.limits.pool_messages import DemandReport, Signal
 from proxy.limits.rate_limit_pool import RateLimitPool
 from proxy.limits.signals import read_signal
 from proxy.limits.token_bucket import Rate, TokenBucket
-from tests.unit.limits.making import HOUR, LIMIT_FAULT
+from tests.unit.limits.making import HOUR, LIMIT_FAULT, take
 
 FLOOR = 60
 SHORT = range(9, 17)
@@ -100,7 +100,7 @@ class User:
         self.closed_until = self.next_report = self.taken = self.refused = 0
 
     def admit(self, now: int) -> bool:
-        admitted = now >= self.closed_until and self.bucket.take(1, now)
+        admitted = now >= self.closed_until and take(self.bucket, 1, now)
         self.taken += admitted
         self.refused += not admitted
         return admitted
@@ -134,7 +134,7 @@ class _Provider:
         """Status, and what the headers say."""
         rate = LITTLE if now // HOUR in SHORT else PLENTY
         self.bucket.set_rate(rate, now)
-        status = 200 if self.bucket.take(1, now) else 429
+        status = 200 if take(self.bucket, 1, now) else 429
         headers = {
             "x-ratelimit-limit-requests": str(rate.burst),
             "x-ratelimit-remaining-requests": str(self.bucket.peek(now)),

@@ -6,7 +6,7 @@ from proxy.core.errors import Fault, FaultDetails
 from proxy.limits.capacity import CUT_MS
 from proxy.limits.pool_messages import DemandReport, PoolView, Signal
 from proxy.limits.rate_limit_pool import RateLimitPool
-from proxy.limits.token_bucket import Rate
+from proxy.limits.token_bucket import Rate, TokenBucket
 
 NOW = 1_700_000_000_000
 HOUR = 3_600_000
@@ -99,3 +99,11 @@ def openai(remaining: str, limit: str, reset: str) -> dict[str, str]:
 
 
 LIMIT_FAULT = Fault("rate_limited", "Slow down", details=FaultDetails(status=429))
+
+
+def take(bucket: TokenBucket, n: int, now: int) -> bool:
+    """Takes all of `n` for good, or none where they are not there."""
+    is_lent = bucket.lend(n, now)
+    if is_lent:
+        bucket.settle(n, 0, now)
+    return is_lent

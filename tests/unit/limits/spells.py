@@ -13,6 +13,7 @@ from proxy.limits.pool_messages import Signal
 from proxy.limits.rate_limit_pool import RateLimitPool
 from proxy.limits.token_bucket import Rate, TokenBucket
 from tests.unit.limits.day import FLOOR, User
+from tests.unit.limits.making import take
 
 
 class Spells(Struct, frozen=True, kw_only=True):
@@ -70,7 +71,7 @@ def run(spells: Spells, provider: Provider, seed: int = 1) -> list[Burst]:
             sent += admitted
             if not admitted:
                 continue
-            if sent in provider.lone or (bucket and not bucket.take(1, now)):
+            if sent in provider.lone or (bucket and not take(bucket, 1, now)):
                 limited += 1
                 for _ in range(provider.storm):
                     pool.signal(Signal(limited=True), now)

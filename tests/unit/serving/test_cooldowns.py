@@ -7,7 +7,6 @@ from email.utils import format_datetime
 
 import pytest
 
-from proxy.limits.cooldowns import SCOPES, _keep
 from proxy.limits.pool_messages import SIGNAL
 from proxy.limits.token_bucket import Rate
 from tests.unit.doubles import FakeReply
@@ -123,11 +122,3 @@ class TestCooldowns:
             await limited.keyed(**OFF)
         assert len(limited.sent) == 2
         assert limited.pools.held == {}
-
-
-def test_an_isolate_remembers_no_more_closed_models_than_there_is_room_for() -> None:
-    moments: dict[tuple[str, str], float] = {}
-    for number in range(2 * SCOPES):
-        _keep(moments, ("openai", f"{number}"), number)
-    assert len(moments) <= SCOPES
-    assert ("openai", f"{2 * SCOPES - 1}") in moments
