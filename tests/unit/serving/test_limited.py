@@ -28,6 +28,14 @@ class TestBuckets:
         limited.clock.time += problem["retryAfter"]
         assert (await limited.keyed(**OFF)).status == 200
 
+    async def test_a_bucket_that_does_not_refill_says_so(self) -> None:
+        limited = house(key={"limits": Limits(burst=1, per_hour=0)})
+        assert (await limited.keyed(**OFF)).status == 200
+        answer = await limited.keyed(**OFF)
+        assert answer.status == 429
+        assert "It will not be admitted later either." in answer.json["error"]["message"]
+        assert "retry-after" not in answer.headers
+
     async def test_answers_of_the_cache_cost_nothing(self) -> None:
         limited = house(key={"limits": Limits(burst=1, per_hour=1)})
         assert [(await limited.keyed()).status for _ in range(5)] == [200] * 5
