@@ -5,7 +5,8 @@ from collections.abc import Coroutine
 
 import pytest
 
-from proxy.core.chat import ChatRequest, Cost, Message, Usage
+from proxy.core.chat import ChatRequest, Cost, Usage
+from proxy.core.messages import Message
 from proxy.core.permit import Offer, Refusal
 from proxy.core.principal import Budget, Principal
 from proxy.core.settings import read_settings
