@@ -48,12 +48,18 @@ LEVEL_MS = 1_000
 IDLE_MS = 600_000
 """After which a user without a report is forgotten."""
 
-_MOST = 1_000_000  # of anything that is counted in one report or header, and of a floor
+MOST = 1_000_000
+"""Of anything that is counted in one report or header, and of a floor."""
 
 
-class CapacityState(Struct):
-    """What to store of it."""
+class ScopeCapacity(Struct):
+    """What one quota bears. Moments are whole milliseconds; where the clock steps back, nothing
+    is forgotten or restored until it goes on. As it stands it may be stored; a state that is
+    seconds old does little harm, since users report again.
+    """
 
+    floor: int
+    """Requests an hour that each user keeps, if no less is configured for it."""
     users: dict[str, User] = {}
     at: int = 0
     admitted: Weight = 0.0  # tokens taken, each forgotten by LATELY_MS
@@ -65,28 +71,15 @@ class CapacityState(Struct):
     closed_until: int = 0
     held: Annotated[int, Meta(ge=0)] | None = None  # the most for a while, by the headers
     held_until: int = 0
-
-
-class Capacity:
-    """What one quota bears. Moments are whole milliseconds; where the clock steps back, nothing
-    is forgotten or restored until it goes on.
-
-    floor_per_hour: what each user keeps, if no less is configured for it.
-    """
-
-    def __init__(self, floor_per_hour: int, state: CapacityState | None = None) -> None:
-        self._floor = min(max(0, floor_per_hour), _MOST)
-        self.state = state or CapacityState()
-        """What to store. One that is seconds old does little harm: users report again."""
-        self._level: int | None = None
-        self._level_until: int | None = None
+    level: int | None = None  # the rate above which nobody may go, as of a moment ago
+    level_until: int | None = None
 
     def report(self, demand: DemandReport, now: int) -> Allocation:
         """Counts a user's demand; what its bucket may have now."""
         self._advance(now)
         user = self._count_user(demand, now)
         closed, calm = self._closed(now), self._effective() is None
-        pressed = max(PRESSED_REPORT_MS, len(self.state.users))
+        pressed = max(PRESSED_REPORT_MS, len(self.users))
         return Allocation(
             rate=user.share(self._find_level(now), now),
             closed_until=closed,
@@ -97,16 +90,15 @@ class Capacity:
         """Records what the provider said; until when (ms) it is closed, 0 if it is open.
         What makes no sense is ignored or bounded."""
         self._advance(now)
-        state = self.state
         reset, wait = _bounded(signal.reset), _bounded(signal.wait)
         if wait is not None:
             until = now + min(math.ceil(wait * 1000), LONGEST_CLOSED)
-            state.closed_until = max(state.closed_until, until)
+            self.closed_until = max(self.closed_until, until)
         if signal.limited:
             self._record_429(now)
         elif reset is not None and is_low(signal.remaining, signal.limit):
             self._record_header(signal, reset, now)
-        state.restored_at = max(state.restored_at, state.closed_until)
+        self.restored_at = max(self.restored_at, self.closed_until)
         return self._closed(now)
 
     def standing(self, now: int) -> tuple[int | None, int]:
@@ -118,11 +110,11 @@ class Capacity:
     def shares(self, now: int) -> tuple[UserShare, ...]:
         """The users, the greatest demand first."""
         self._advance(now)
-        self._level_until = None
+        self.level_until = None
         level = self._find_level(now)
         shares = [
             UserShare(user=name, demand=round(user.demand(now)), rate=user.share(level, now))
-            for name, user in self.state.users.items()
+            for name, user in self.users.items()
         ]
         return tuple(sorted(shares, key=lambda share: (-share.demand, share.user)))
 
@@ -130,39 +122,38 @@ class Capacity:
         """Whether there is nothing to remember."""
         self._advance(now)
         self._forget(now)
-        return not self.state.users and self.standing(now) == (None, 0)
+        return not self.users and self.standing(now) == (None, 0)
 
     def demand(self, now: int) -> float:
         """The demand of all users, in requests an hour."""
-        return sum(user.demand(now) for user in self.state.users.values())
+        return sum(user.demand(now) for user in self.users.values())
 
     def _advance(self, now: int) -> None:
         """Lets the time pass."""
-        state = self.state
-        if now < state.at:
-            state.cut_at = min(state.cut_at, now)
-            state.restored_at = min(state.restored_at, now)
-            for user in state.users.values():
+        if now < self.at:
+            self.cut_at = min(self.cut_at, now)
+            self.restored_at = min(self.restored_at, now)
+            for user in self.users.values():
                 user.at = min(user.at, now)
-        open_since = max(state.at, state.closed_until)
+        open_since = max(self.at, self.closed_until)
         if now > open_since:
             kept = math.exp((open_since - now) / LATELY_MS)
-            state.admitted *= kept
-            state.limited *= kept
-        state.at = now
-        state.closed_until = min(state.closed_until, now + LONGEST_CLOSED)
-        state.held_until = min(state.held_until, now + LONGEST_CLOSED)
-        if now >= state.held_until and state.held is not None:
-            state.held = self._level_until = None
-        steps = (now - state.restored_at) // RESTORE_MS
-        if state.capacity is not None and steps > 0:
-            state.restored_at += steps * RESTORE_MS
-            self._set_capacity(state.capacity + steps * state.before // 20)
+            self.admitted *= kept
+            self.limited *= kept
+        self.at = now
+        self.closed_until = min(self.closed_until, now + LONGEST_CLOSED)
+        self.held_until = min(self.held_until, now + LONGEST_CLOSED)
+        if now >= self.held_until and self.held is not None:
+            self.held = self.level_until = None
+        steps = (now - self.restored_at) // RESTORE_MS
+        if self.capacity is not None and steps > 0:
+            self.restored_at += steps * RESTORE_MS
+            self._set_capacity(self.capacity + steps * self.before // 20)
 
     def _count_user(self, demand: DemandReport, now: int) -> User:
-        taken, refused = (min(max(0, n), _MOST) for n in (demand.taken, demand.refused))
-        users = self.state.users
-        self.state.admitted = min(self.state.admitted + taken, 1e15)
+        taken, refused = (min(max(0, n), MOST) for n in (demand.taken, demand.refused))
+        users = self.users
+        self.admitted = min(self.admitted + taken, 1e15)
         before = users.get(demand.user)
         wanted = min((before.remembered(now) if before else 0) + taken + refused, 1e15)
         user = users[demand.user] = User(wanted, now, demand.rate)
@@ -171,89 +162,86 @@ class Capacity:
     def _record_429(self, now: int) -> None:
         """A 429 came. What has been admitted says what the provider bears only where it refused
         much of it: after quiet that is next to nothing."""
-        state = self.state
-        since, state.restored_at = now - state.cut_at, now
-        state.limited = min(state.limited + 1, 1e15)
+        since, self.restored_at = now - self.cut_at, now
+        self.limited = min(self.limited + 1, 1e15)
         if since < CUT_MS:
             return
-        state.cut_at = now
-        lately, rate = self._admitted_per_hour(), state.capacity
+        self.cut_at = now
+        lately, rate = self._admitted_per_hour(), self.capacity
         if rate is None:
             if since >= LONE_MS:
                 return
-            rate = max(lately, sum(user.rate.per_hour for user in state.users.values()))
-        if state.admitted >= FEW and state.limited * MANY >= state.admitted:
+            rate = max(lately, sum(user.rate.per_hour for user in self.users.values()))
+        if self.admitted >= FEW and self.limited * MANY >= self.admitted:
             rate = min(rate, lately)
         self._cut(rate // 2, max(rate, lately), now)
 
     def _record_header(self, signal: Signal, reset: float, now: int) -> None:
         """Less than a tenth of a limit is left."""
-        state, left, limit = self.state, min(signal.remaining or 0, _MOST), signal.limit or 1
+        left, limit = min(signal.remaining or 0, MOST), signal.limit or 1
         rate = math.floor(max(left, 1) * 3600 / reset)
         if signal.window:
             self._hold(rate, reset, now)
             return
-        before = self._admitted_per_hour() if state.capacity is None else state.before
+        before = self._admitted_per_hour() if self.capacity is None else self.before
         self._cut(math.floor(rate * (0.5 + 5 * left / limit)), before, now)
         if not left:
             self._hold(0, min(reset * limit / 10, LONGEST_HELD), now)
 
     def _hold(self, rate: int, seconds: float, now: int) -> None:
         """Nothing above a rate for some seconds."""
-        state = self.state
-        state.held = rate if state.held is None else min(state.held, rate)
-        state.held_until = max(state.held_until, now + math.ceil(seconds * 1000))
-        self._level_until = None
+        self.held = rate if self.held is None else min(self.held, rate)
+        self.held_until = max(self.held_until, now + math.ceil(seconds * 1000))
+        self.level_until = None
 
     def _cut(self, bearable: int, before: int, now: int) -> None:
         """Puts the capacity down to what is bearable, if that is less, but not below the demand
         within the floors. before: the rate that will be restored."""
-        state, floors = self.state, math.ceil(self._sum_floors(now))
+        floors = math.ceil(self._sum_floors(now))
         bearable = max(bearable, floors)
-        if state.capacity is None:
-            state.restored_at = now
-        if state.capacity is None or bearable < state.capacity:
-            state.before = -(-max(before, floors, self._floor, 1) // 20) * 20
+        if self.capacity is None:
+            self.restored_at = now
+        if self.capacity is None or bearable < self.capacity:
+            self.before = -(-max(before, floors, self.floor, 1) // 20) * 20
             self._set_capacity(bearable)
 
     def _set_capacity(self, capacity: int) -> None:
-        state = self.state
-        state.capacity = capacity if capacity <= state.before * 3 // 2 else None
-        self._level_until = None
+        self.capacity = capacity if capacity <= self.before * 3 // 2 else None
+        self.level_until = None
 
     def _effective(self) -> int | None:
         """Requests an hour. None: no pressure."""
-        known = [n for n in (self.state.capacity, self.state.held) if n is not None]
+        known = [n for n in (self.capacity, self.held) if n is not None]
         return min(known, default=None)
 
     def _sum_floors(self, now: int) -> float:
         """The demand within the floors, in requests an hour."""
-        return sum(min(user.usable_demand(now), self._floor) for user in self.state.users.values())
+        return sum(min(user.usable_demand(now), self.floor) for user in self.users.values())
 
     def _find_level(self, now: int) -> int | None:
         """The rate above which nobody may go; None: all may."""
-        if self._level_until is None or not 0 < self._level_until - now <= LEVEL_MS:
+        if self.level_until is None or not 0 < self.level_until - now <= LEVEL_MS:
             self._forget(now)
-            self._level_until = now + LEVEL_MS
-            self._level = None
+            self.level_until = now + LEVEL_MS
+            self.level = None
             if (capacity := self._effective()) is not None:
-                wanted = [user.usable_demand(now) for user in self.state.users.values()]
+                wanted = [user.usable_demand(now) for user in self.users.values()]
                 level = fair_level(capacity, wanted)
-                self._level = None if level is None else max(level, self._floor)
-        return self._level
+                self.level = None if level is None else max(level, self.floor)
+        return self.level
 
     def _forget(self, now: int) -> None:
         """Forgets idle users."""
-        users = self.state.users
+        users = self.users
         for name in [name for name, user in users.items() if now - user.at >= IDLE_MS]:
             del users[name]
 
     def _admitted_per_hour(self) -> int:
         """Requests an hour."""
-        return round(self.state.admitted * HOUR_MS / LATELY_MS)
+        return round(self.admitted * HOUR_MS / LATELY_MS)
 
     def _closed(self, now: int) -> int:
-        return self.state.closed_until if self.state.closed_until > now else 0
+        return self.closed_until if self.closed_until > now else 0
 
 
 def is_low(remaining: int | None, limit: int | None) -> bool:

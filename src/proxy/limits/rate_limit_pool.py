@@ -5,9 +5,8 @@ on the provider's words afterwards.
 """
 
 import msgspec
-from msgspec import Struct
 
-from proxy.limits.capacity import Capacity, CapacityState
+from proxy.limits.capacity import MOST, ScopeCapacity
 from proxy.limits.pool_messages import Allocation, DemandReport, PoolView, ScopeView, Signal
 from proxy.limits.scopes import PROVIDER
 
@@ -16,11 +15,7 @@ USERS, SCOPES = 5_000, 500
 Beyond, those of the least demand are forgotten."""
 
 
-class _Pool(Struct):
-    scopes: dict[str, CapacityState] = {}
-
-
-_POOL = msgspec.msgpack.Decoder(_Pool)
+_STATE = msgspec.msgpack.Decoder(dict[str, ScopeCapacity])
 
 
 class RateLimitPool:
@@ -31,19 +26,19 @@ class RateLimitPool:
     """
 
     def __init__(self, floor_per_hour: int, state: bytes | None = None) -> None:
-        self._floor = floor_per_hour
-        stored = _Pool() if state is None else _POOL.decode(state)  # raises ValueErrors
-        self._scopes = {scope: Capacity(floor_per_hour, s) for scope, s in stored.scopes.items()}
+        self._floor = min(max(0, floor_per_hour), MOST)
+        self._scopes = {} if state is None else _STATE.decode(state)  # raises ValueErrors
+        for capacity in self._scopes.values():
+            capacity.floor = self._floor
 
     def state(self) -> bytes:
-        """What to store. One that is seconds old does little harm: users report again."""
-        pool = _Pool({scope: capacity.state for scope, capacity in self._scopes.items()})
-        return msgspec.msgpack.encode(pool)
+        """What to store."""
+        return msgspec.msgpack.encode(self._scopes)
 
     def report(self, demand: DemandReport, now: int) -> Allocation:
         """Counts a user's demand; what its bucket may have now of that scope."""
         allocation = self._scope(demand.scope, now).report(demand, now)
-        if sum(len(capacity.state.users) for capacity in self._scopes.values()) > USERS:
+        if sum(len(capacity.users) for capacity in self._scopes.values()) > USERS:
             self._forget_users(now)
         return allocation
 
@@ -78,11 +73,11 @@ class RateLimitPool:
         self._scopes = {s: each for s, each in self._scopes.items() if not each.idle(now)}
         return not self._scopes
 
-    def _scope(self, scope: str, now: int) -> Capacity:
+    def _scope(self, scope: str, now: int) -> ScopeCapacity:
         if scope not in self._scopes and len(self._scopes) >= SCOPES and not self.idle(now):
             kept = sorted(self._scopes, key=lambda s: (s != PROVIDER, -self._scopes[s].demand(now)))
             self._scopes = {s: self._scopes[s] for s in kept[: SCOPES * 9 // 10]}
-        return self._scopes.setdefault(scope, Capacity(self._floor))
+        return self._scopes.setdefault(scope, ScopeCapacity(self._floor))
 
     def _forget_users(self, now: int) -> None:
         """Makes room for a tenth of USERS: the idle ones go, then those of the least demand."""
@@ -90,7 +85,7 @@ class RateLimitPool:
         rising = sorted(
             (user.demand(now), scope, name)
             for scope, capacity in self._scopes.items()
-            for name, user in capacity.state.users.items()
+            for name, user in capacity.users.items()
         )
         for _, scope, name in rising[: max(0, len(rising) - USERS * 9 // 10)]:
-            del self._scopes[scope].state.users[name]
+            del self._scopes[scope].users[name]

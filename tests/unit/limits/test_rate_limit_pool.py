@@ -55,20 +55,25 @@ def test_a_corrupt_state_is_a_value_error_at_most(state: bytes) -> None:
     pool.show(NOW)
 
 
+def stored(**fields: object) -> bytes:
+    """The state of a pool whose only scope has these fields."""
+    return msgpack.encode({"": {"floor": 60, **fields}})
+
+
 @pytest.mark.parametrize(
     "state",
     [
         b"",
         b"?",
         msgpack.encode([]),
-        RateLimitPool(60).state()[:-1],
-        msgpack.encode({"scopes": {"": 1}}),
-        msgpack.encode({"scopes": {"": {"admitted": math.nan}}}),
-        msgpack.encode({"scopes": {"": {"admitted": -1.0}}}),
-        msgpack.encode({"scopes": {"": {"admitted": math.inf}}}),
-        msgpack.encode({"scopes": {"": {"capacity": -1}}}),
-        msgpack.encode({"scopes": {"": {"users": {"a": 1}}}}),
-        msgpack.encode({"scopes": {"": {"users": {"a": [1.0, 1, {"burst": 0, "per_hour": 1}]}}}}),
+        pressed(10).state()[:-1],
+        msgpack.encode({"": 1}),
+        stored(admitted=math.nan),
+        stored(admitted=-1.0),
+        stored(admitted=math.inf),
+        stored(capacity=-1),
+        stored(users={"a": 1}),
+        stored(users={"a": [1.0, 1, {"burst": 0, "per_hour": 1}]}),
     ],
 )
 def test_what_is_no_state_is_refused(state: bytes) -> None:
@@ -130,12 +135,12 @@ def test_no_more_scopes_and_users_are_kept_than_there_is_room_for() -> None:
         each = DemandReport(user="a", scope=f"{number}", taken=taken, refused=0, rate=USUAL)
         pool.report(each, NOW)
     pool.signal(Signal(scope="7", limited=True, retry_after=9), NOW)
-    kept = msgpack.decode(pool.state())["scopes"]
+    kept = msgpack.decode(pool.state())
     assert SCOPES * 9 // 10 <= len(kept) <= SCOPES
     assert {"", "7"} <= kept.keys()
     for user in range(USERS):
         pool.report(DemandReport(user=f"{user}", scope="7", taken=1, refused=0, rate=USUAL), NOW)
-    kept = msgpack.decode(pool.state())["scopes"]
+    kept = msgpack.decode(pool.state())
     assert sum(len(scope["users"]) for scope in kept.values()) <= USERS
 
 
