@@ -5,9 +5,8 @@ from hypothesis import strategies as st
 from proxy.limits.lease_messages import TERM, LeaseGrant, LeaseRequest, Returns
 from proxy.limits.lease_server import LeaseServer
 from proxy.limits.token_bucket import Rate
+from tests.unit.limits.making import NOW
 
-NOW = 1_700_000_000_000
-HOUR = 3_600_000
 SECONDLY = Rate(burst=10, per_hour=3600)
 
 

@@ -17,10 +17,10 @@ from proxy.limits.lease_client import LeaseClient, LeaseKey
 from proxy.limits.lease_messages import LeaseGrant, LeaseRequest, Returns
 from proxy.limits.lease_server import LeaseServer
 from proxy.limits.token_bucket import UNIT, Rate
+from tests.unit.limits.making import HOUR
 
 START = 1_700_000_000_000
 """What the object's clock says at the true time 0."""
-HOUR = 3_600_000
 KEY = LeaseKey("openai:somebody")
 
 

@@ -7,9 +7,8 @@ from proxy.limits.lease_client import AHEAD, FORGET, PATIENCE, LeaseClient, Leas
 from proxy.limits.lease_messages import MARGIN, TERM, LeaseGrant
 from proxy.limits.lease_server import LeaseServer
 from proxy.limits.token_bucket import Rate
+from tests.unit.limits.making import HOUR, NOW
 
-NOW = 1_700_000_000_000
-HOUR = 3_600_000
 KEY, OTHER = LeaseKey("openai:me"), LeaseKey("openai:other")
 SECONDLY = Rate(burst=10, per_hour=3600)
 

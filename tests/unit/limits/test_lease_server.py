@@ -16,7 +16,8 @@ from proxy.limits.lease_messages import (
 )
 from proxy.limits.lease_server import LeaseServer
 from proxy.limits.token_bucket import STEP, Rate
-from tests.unit.limits.lease_server import HOUR, NOW, SECONDLY, STEPS, Server
+from tests.unit.limits.lease_server import SECONDLY, STEPS, Server
+from tests.unit.limits.making import HOUR, NOW
 
 
 def test_the_first_request_finds_it_full(server: Server) -> None:

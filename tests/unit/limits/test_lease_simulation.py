@@ -13,7 +13,8 @@ from proxy.limits.lease_client import LeaseClient
 from proxy.limits.lease_messages import MARGIN, TERM, Returns
 from proxy.limits.lease_server import LeaseServer
 from proxy.limits.token_bucket import UNIT, Rate
-from tests.unit.limits.simulation import HOUR, KEY, START, Setup, World, by_isolate, excess
+from tests.unit.limits.making import HOUR
+from tests.unit.limits.simulation import KEY, START, Setup, World, by_isolate, excess
 
 SETUPS = st.builds(
     Setup,

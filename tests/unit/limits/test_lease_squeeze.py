@@ -8,7 +8,8 @@ from proxy.limits.lease_messages import MARGIN, SHORT_TERM, LeaseRequest, Squeez
 from proxy.limits.lease_server import SCOPES, LeaseServer
 from proxy.limits.pool_messages import DemandReport
 from proxy.limits.token_bucket import Rate
-from tests.unit.limits.lease_server import HOUR, SECONDLY, STEPS, Server
+from tests.unit.limits.lease_server import SECONDLY, STEPS, Server
+from tests.unit.limits.making import HOUR
 
 
 @given(

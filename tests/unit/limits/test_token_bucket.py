@@ -8,11 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.limits.token_bucket import STEP, UNIT, Rate, TokenBucket
-from tests.unit.limits.making import take
+from tests.unit.limits.making import HOUR, NOW, take
 from tests.unit.limits.simulation import excess
 
-NOW = 1_700_000_000_000
-HOUR = 3_600_000
 YEAR = 365 * 24 * HOUR
 
 rates = st.builds(Rate, burst=st.integers(1, 20), per_hour=st.integers(0, 20_000))
