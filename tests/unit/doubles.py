@@ -284,9 +284,9 @@ class Logbook:
         self.lines: list[tuple[str, str, dict[str, object]]] = []
 
     def __call__(
-        self, level: str, event: str, told: msgspec.Struct | None = None, /, **fields: object
+        self, level: str, event: str, record: msgspec.Struct | None = None, /, **fields: object
     ) -> None:
-        self.lines.append((level, event, msgspec.to_builtins(told) if told else fields))
+        self.lines.append((level, event, msgspec.to_builtins(record) if record else fields))
 
 
 def ports(

@@ -85,7 +85,7 @@ class URL(Struct, frozen=True, kw_only=True):
     has_credentials: bool
     """Whether it holds a user or a password."""
     shown: str
-    """Origin and path: what may be told, without user, password, query and fragment."""
+    """Origin and path: what may be shown, without user, password, query and fragment."""
 
 
 ParseURL: TypeAlias = Callable[[str, str | None], URL | None]
@@ -134,7 +134,7 @@ class PrunableStore(BlobStore, Protocol):
     """A tier that expires nothing by itself."""
 
     async def prune(self, prefix: str) -> int:
-        """Removes what is over among the keys that begin with `prefix`; tells how many."""
+        """Removes what is over among the keys that begin with `prefix`; says how many."""
 
 
 DataPoint: TypeAlias = tuple[list[str], list[float], str]
@@ -170,9 +170,9 @@ class Log(Protocol):
     """One structured line an event; never a prompt, never a key."""
 
     def __call__(
-        self, level: str, event: str, told: Struct | None = None, /, **fields: object
+        self, level: str, event: str, record: Struct | None = None, /, **fields: object
     ) -> None:
-        """level: debug, info, warning or error; told: fields in place of the others."""
+        """level: debug, info, warning or error; record: fields in place of the others."""
 
 
 Defer: TypeAlias = Callable[[Coroutine[Any, Any, object]], None]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pyodide.ffi import to_js
 
 from proxy.core.rpc import Method
-from proxy.platform.streams import StreamReply
+from proxy.platform.replies import Bounds, StreamReply
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -64,7 +64,7 @@ class RpcBatches:
     async def start(self, name: str, chunk: bytes) -> AsyncGenerator[bytes, None]:
         """See core.ports.Batches."""
         stream = await self._namespace.getByName(name).run_chunk(to_js(chunk))
-        return _lines(StreamReply(200, {}, stream, SILENT_SECONDS))
+        return _lines(StreamReply(200, {}, stream, Bounds(SILENT_SECONDS)))
 
 
 async def _lines(reply: StreamReply) -> AsyncGenerator[bytes, None]:

@@ -13,7 +13,7 @@ from pyodide.ffi import JsException
 from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing, Reply
 from proxy.platform.convert import js_bytes
-from proxy.platform.streams import BytesReply, StreamReply
+from proxy.platform.replies import Bounds, BytesReply, StreamReply
 
 
 async def run_ai(ai: Any, request: Outgoing, idle: float) -> Reply:
@@ -34,11 +34,11 @@ async def run_ai(ai: Any, request: Outgoing, idle: float) -> Reply:
                 running.add_done_callback(_close)
                 raise
         if hasattr(result, "getReader"):
-            return StreamReply(200, {"content-type": "text/event-stream"}, result, idle)
+            return StreamReply(200, {"content-type": "text/event-stream"}, result, Bounds(idle))
         # As a stream it is read within bounds, as any answer is.
         body = js.Response.json(result).body
         headers = {"content-type": "application/json"}
-        return StreamReply(200, headers, body, idle, largest=request.largest, hold=request.hold)
+        return StreamReply(200, headers, body, Bounds(idle, request.largest, request.hold))
     except JsException as error:
         text = str(getattr(error, "message", "") or error)
         return BytesReply(500, {"content-type": "text/plain"}, text.encode())

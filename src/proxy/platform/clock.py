@@ -10,7 +10,7 @@ class SystemClock:
     """core.ports.Clock. In production the clock moves only between I/O.
 
     JavaScript's, as Python's is made to grow here: of two calls within a millisecond the second
-    tells one more, so that what takes no time would seem to take as many ms as it was measured.
+    says one more, so that what takes no time would seem to take as many ms as it was measured.
     """
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from proxy.core.errors import Fault
 from proxy.core.ports import URL, Outgoing, Reply
 from proxy.platform.ai import run_ai
 from proxy.platform.convert import headers_of, js_bytes, js_object
-from proxy.platform.streams import StreamReply
+from proxy.platform.replies import Bounds, StreamReply
 
 
 class FetchUpstream:
@@ -44,15 +44,9 @@ class FetchUpstream:
             controller.abort()
             raise
         stream = None if response.body is jsnull else response.body
-        return StreamReply(
-            response.status,
-            headers_of(response),
-            stream,
-            idle,
-            controller.abort,
-            largest=request.largest,
-            hold=request.hold,
-        )
+        bounds = Bounds(idle, request.largest, request.hold)
+        headers = headers_of(response)
+        return StreamReply(response.status, headers, stream, bounds, controller.abort)
 
 
 def parse_url(text: str, base: str | None) -> URL | None:

@@ -88,7 +88,7 @@ async def _read_whole(request: Any, length: int, limit: int, hold: Hold | None) 
 
 
 async def _read_pieces(request: Any, limit: int, hold: Hold | None) -> bytes:
-    """A body that tells its length by its end."""
+    """A body whose length only its end shows."""
     pieces: list[bytes] = []
     size = 0
     reader = request.body.getReader()

@@ -11,12 +11,12 @@ from msgspec import Struct
 _ENCODER = msgspec.json.Encoder(enc_hook=str)  # six times as fast as json.dumps
 
 
-def log(level: str, event: str, told: Struct | None = None, /, **fields: object) -> None:
+def log(level: str, event: str, record: Struct | None = None, /, **fields: object) -> None:
     """core.ports.Log. Python's logging would make every line an error event here."""
-    if told is None:
+    if record is None:
         line = _text({"level": level, "event": event, **fields})
     else:
-        line = f'{{"level":"{level}","event":"{event}",{_text(told)[1:]}'
+        line = f'{{"level":"{level}","event":"{event}",{_text(record)[1:]}'
     _console(level)(line)
 
 
@@ -25,8 +25,8 @@ def _console(level: str) -> Any:
     return getattr(js.console, "warn" if level == "warning" else level)
 
 
-def _text(told: object) -> str:
+def _text(line: object) -> str:
     try:
-        return _ENCODER.encode(told).decode()
+        return _ENCODER.encode(line).decode()
     except (UnicodeError, OverflowError):  # half a surrogate pair, a number beyond 64 bits
-        return json.dumps(msgspec.to_builtins(told, enc_hook=str))
+        return json.dumps(msgspec.to_builtins(line, enc_hook=str))

@@ -10,17 +10,17 @@ from proxy.core.ports import DataPoint
 
 
 class EnginePoints:
-    """core.ports.Points over the binding, which answers at once and tells nothing."""
+    """core.ports.Points over the binding, which answers at once and says nothing."""
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
 
     def __call__(self, points: Sequence[DataPoint]) -> None:
         """See core.ports.Points."""
-        told = [
+        rows = [
             {"blobs": blobs, "doubles": doubles, "indexes": [index]}
             for blobs, doubles, index in points
         ]
         # As one text all of them cross in less time than a single one's 37 values.
-        parsed = js.JSON.parse(msgspec.json.encode(told).decode())
+        parsed = js.JSON.parse(msgspec.json.encode(rows).decode())
         parsed.forEach(self._dataset.writeDataPoint, self._dataset)

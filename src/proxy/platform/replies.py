@@ -1,0 +1,147 @@
+"""A provider's answer, whose body comes from a stream of the platform or is all there."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+from pyodide.ffi import JsException
+
+from proxy.core.body_memory import Hold
+from proxy.core.errors import Fault
+from proxy.core.ports import ANSWER_BYTES
+from proxy.core.receive import read_whole
+
+
+class Bounds(Struct, frozen=True):
+    """What is borne of a body while it comes."""
+
+    idle: float
+    """Seconds of silence."""
+    largest: int = ANSWER_BYTES
+    """Bytes of one that is read whole."""
+    hold: Hold | None = None
+    """Counts the memory of such a one."""
+
+
+class _Watch:
+    """Calls `stalled` when a read has waited for `idle` seconds.
+
+    One timer serves many reads: arming one for each would cost two crossings a piece.
+    `since` is when the read that waits now began, None while none does.
+    """
+
+    def __init__(self, idle: float, stalled: Callable[[], None]) -> None:
+        self.since: float | None = None
+        self._idle = idle
+        self._stalled = stalled
+        self._timer = asyncio.get_running_loop().call_later(idle, self._look)
+
+    def now(self) -> float:
+        """Seconds of the loop's clock."""
+        return asyncio.get_running_loop().time()
+
+    def stop(self) -> None:
+        """Ends the watch."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        left = self._idle if self.since is None else self.since + self._idle - self.now()
+        if left <= 0:
+            self._stalled()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(left, self._look)
+
+
+class StreamReply:
+    """A provider's answer with its body to come, read with a watch on silence;
+    see core.ports.Reply."""
+
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        stream: Any,
+        bounds: Bounds,
+        close: Callable[[], object] | None = None,
+    ) -> None:
+        """stream: a ReadableStream or None; close: ends the connection, if not by cancelling."""
+        self._bounds = bounds
+        self.status = status
+        self.headers = headers
+        self._reader = stream.getReader() if stream else None
+        self._close = close
+        self._stalled = False
+        self._cancelling: asyncio.Future[None] | None = None  # kept, or it may be collected
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The pieces as they come. Raises Fault: timeout after silence, network on a break."""
+        if self._reader is None:
+            return
+        watch = _Watch(self._bounds.idle, self._stall)
+        try:
+            while True:
+                watch.since = watch.now()
+                step = await self._read(self._reader)
+                watch.since = None
+                if step.done:
+                    return
+                yield step.value.to_bytes()
+        finally:
+            watch.stop()
+
+    def _stall(self) -> None:
+        self._stalled = True
+        self.abort()
+
+    async def _read(self, reader: Any) -> Any:
+        try:
+            step = await reader.read()
+        except JsException as error:
+            raise self._broken() from error
+        if self._stalled:
+            raise self._broken()
+        return step
+
+    def _broken(self) -> Fault:
+        if self._stalled:
+            return Fault("timeout", f"The provider was silent for {self._bounds.idle:g} s.")
+        return Fault("network", "The connection broke before the answer's end.")
+
+    async def read(self) -> bytes:
+        """See core.ports.Reply."""
+        return await read_whole(self, self._bounds.largest, self._bounds.hold)
+
+    def abort(self) -> None:
+        """Closes the connection."""
+        if self._close:
+            self._close()
+        elif self._reader:
+            self._cancelling = asyncio.ensure_future(_cancel(self._reader))
+
+
+class BytesReply:
+    """An answer that is all there; see core.ports.Reply."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self._body = body
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body in one piece."""
+        yield self._body
+
+    async def read(self) -> bytes:
+        """The body."""
+        return self._body
+
+    def abort(self) -> None:
+        """There is no connection to close."""
+
+
+async def _cancel(reader: Any) -> None:
+    try:
+        await reader.cancel()
+    except JsException:
+        return  # the stream had failed by itself
