@@ -172,7 +172,7 @@ def _flights(clock: Clock) -> Namespace[Flight]:
     flights = Namespace(clock, lambda _: Flight(clock))
     flights.serve(JOIN, lambda flight, patience, _: flight.join(patience))
     flights.serve(RENEW, lambda flight, ticket, _: _none(flight.renew(ticket)))
-    flights.serve(PUBLISH, lambda flight, report, _: flight.publish(report.ticket, report.outcome))
+    flights.serve(PUBLISH, lambda flight, published, _: flight.publish(published))
     return flights
 
 

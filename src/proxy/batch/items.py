@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct, structs
 
-from proxy.cache.key import cache_key
+from proxy.cache.key import KeyParts, cache_key
 from proxy.core.chat import Call, ChatRequest
 from proxy.core.errors import InvalidRequest, drop_frames
 from proxy.dialects import native, reading
@@ -77,7 +77,7 @@ def read_request(raw: Raw) -> Call | InvalidRequest:
 def _digest_meaning(call: Call) -> bytes:
     """Digests what a request means: the same for the same; short, as a copy would be memory. In
     JSON, since msgpack has no whole numbers beyond 64 bits."""
-    key = cache_key(call.chat, question=(), defaults={}, scope="", namespace=None)
+    key = cache_key(KeyParts(chat=call.chat))
     beside = structs.replace(call, chat=ChatRequest(messages=()))
     return msgspec.json.encode((key, beside))
 

@@ -43,27 +43,27 @@ class AnswerCache:
         self._clock = clock
         self._log = log
 
-    async def find(self, key: str, wanted: Directives, defer: Defer) -> Hit | None:
+    async def find(self, key: str, directives: Directives, defer: Defer) -> Hit | None:
         """The best entry there is: a fresh one from the uppermost tier, else a stale one.
 
         Waits for nothing where memory has a fresh one and the purges are known.
         """
-        if not self._purges.usable:
-            await self._renew()
-            if not self._purges.usable:
+        if not self._purges.is_usable:
+            await self._read_purges()
+            if not self._purges.is_usable:
                 return None
-        elif self._purges.due:
-            self._purges.renewing()
-            defer(self._renew())
-        found = self.memory.get(key)
-        hit = self._shown(key, decode(found[0]), "memory", wanted) if found else None
+        elif self._purges.is_due:
+            self._purges.begin_reading()
+            defer(self._read_purges())
+        data = self.memory.get(key)
+        hit = self._judge(key, decode(data), "memory", directives) if data else None
         if hit and hit.fresh:
             return hit
-        return await self._below(key, wanted, defer, hit)
+        return await self._find_below(key, directives, defer, hit)
 
-    def admits(self, key: str, entry: CacheEntry, wanted: Directives) -> bool:
+    def admits(self, key: str, entry: CacheEntry, directives: Directives) -> bool:
         """Whether an entry that came another way may be shown as fresh."""
-        hit = self._shown(key, entry, "memory", wanted)
+        hit = self._judge(key, entry, "memory", directives)
         return hit is not None and hit.fresh
 
     async def keep(self, key: str, entry: CacheEntry) -> None:
@@ -89,14 +89,14 @@ class AnswerCache:
             self.memory.delete(value)
             await self._lower.delete(value)
 
-    async def _below(
-        self, key: str, wanted: Directives, defer: Defer, best: Hit | None
+    async def _find_below(
+        self, key: str, directives: Directives, defer: Defer, best: Hit | None
     ) -> Hit | None:
         """The first fresh entry below memory, else the newest of the stale ones and `best`."""
         found = await self._lower.find(key)
         while found:
             entry, data, tier = found
-            hit = self._shown(key, entry, tier, wanted)
+            hit = self._judge(key, entry, tier, directives)
             if hit and (best is None or hit.fresh or entry.stored > best.entry.stored):
                 if best is None or entry.stored > best.entry.stored:
                     self.remember(key, entry, data)
@@ -104,20 +104,20 @@ class AnswerCache:
             if hit and hit.fresh:
                 if tier == "r2":
                     left = int(entry.gone_after - self._clock.now())
-                    defer(self._lower.lift(key, data, left))
+                    defer(self._lower.promote(key, data, left))
                 break
             found = await self._lower.find(key, after=tier)
         return best
 
-    def _shown(self, key: str, entry: CacheEntry, tier: Tier, wanted: Directives) -> Hit | None:
+    def _judge(self, key: str, entry: CacheEntry, tier: Tier, directives: Directives) -> Hit | None:
         now = self._clock.now()
         if now >= entry.gone_after or self._purges.hides(key, entry):
             return None
-        young = wanted.max_age is None or entry.age(now) <= wanted.max_age
+        young = directives.max_age is None or entry.age(now) <= directives.max_age
         return Hit(entry, tier, fresh=now < entry.fresh_until and young)
 
-    async def _renew(self) -> None:
+    async def _read_purges(self) -> None:
         try:
-            await self._circuit.call("purges", self._purges.renew(), LEDGER_SECONDS)
+            await self._circuit.call("purges", self._purges.read(), LEDGER_SECONDS)
         except Exception as error:
             self._log("error", "purges unreachable", error=repr(error)[:500])

@@ -8,14 +8,13 @@
 | deployment | CACHE_TTL=0 | CACHE_TTL=0 | CACHE_TTL | | | | |
 
 `Cache-Control` as RFC 9111, 5.2.1 has it for requests; `no-store` also reads nothing, as
-callers who send it expect. What a provider says of caching is not asked: all say no-cache.
+callers who send it expect. What a provider says of caching has no part: all say no-cache.
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proxy.core.chat import CacheControl
 
@@ -34,44 +33,44 @@ class Directives(Struct, frozen=True, kw_only=True):
     namespace: str | None = None
 
 
-def directives(
+def read_directives(
     controls: Iterable[CacheControl], headers: Mapping[str, str], ttl: int
 ) -> Directives:
     """The directives of a request. controls: of its `cf-aig-*` headers, then of its body; headers:
-    names in lower case; ttl: the deployment's CACHE_TTL, 0 for a cache that must be asked for."""
-    said = _cache_control(headers)
+    names in lower case; ttl: the deployment's CACHE_TTL, 0 for a cache that a request must want."""
+    given = _read_cache_control(headers)
     for control in controls:
-        said |= _directives_of(control)
-    on = bool(said.get("ttl") or ttl)
-    said = {"read": on, "store": on, "ttl": ttl} | said
-    return Directives(**said | {"store": said["store"] and on})
+        given |= _read_control(control)
+    on = bool(given.get("ttl") or ttl)
+    directives = structs.replace(Directives(read=on, store=on, ttl=ttl), **given)
+    return structs.replace(directives, store=directives.store and on)
 
 
-def _directives_of(control: CacheControl) -> dict[str, Any]:
-    said: dict[str, Any] = {}
+def _read_control(control: CacheControl) -> dict[str, object]:
+    given: dict[str, object] = {}
     if control.mode != "default":
-        said["read"] = False
+        given["read"] = False
     if control.mode == "off" or not control.store:
-        said["store"] = False
+        given["store"] = False
     for name in ("ttl", "max_age", "namespace", "key"):
         value = getattr(control, name)
         if value is not None:
-            said[name] = value
-    return said
+            given[name] = value
+    return given
 
 
-def _cache_control(headers: Mapping[str, str]) -> dict[str, Any]:
+def _read_cache_control(headers: Mapping[str, str]) -> dict[str, object]:
     """A directive that is unknown or malformed is ignored, as RFC 9111, 5.2 wants it."""
-    said: dict[str, Any] = {}
+    given: dict[str, object] = {}
     for member in headers.get("cache-control", "").lower().split(","):
         name, _, value = member.strip().partition("=")
         value = value.strip('"')
         if name == "no-store":
-            said |= {"read": False, "store": False}
+            given |= {"read": False, "store": False}
         elif name == "no-cache":
-            said["read"] = False
+            given["read"] = False
         elif name == "only-if-cached":
-            said["only_if_cached"] = True
+            given["only_if_cached"] = True
         elif name == "max-age" and re.fullmatch(r"\d{1,9}", value):
-            said["max_age"] = int(value)
-    return said
+            given["max_age"] = int(value)
+    return given

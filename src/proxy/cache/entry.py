@@ -1,5 +1,4 @@
-"""What the cache holds: an answer with all that is to be known of it, its bytes, and how it is
-streamed again.
+"""What the cache holds: an answer with all that is to be known of it, as bytes.
 
 The bytes: `APC`, the version of the form, a flag, CRC-32 of what follows and of the flag, then
 msgpack, deflated unless it is short. Nothing is inflated or decoded whose checksum is wrong, that
@@ -7,15 +6,12 @@ is, which was not written here. Every tier holds these same bytes.
 """
 
 import math
-import re
 import zlib
-from collections.abc import Iterator
-from functools import partial
 
 import msgspec
 from msgspec import Struct, structs
 
-from proxy.core.chat import Answer, Chunk, Cost, Form
+from proxy.core.chat import Answer, Cost
 from proxy.core.ports import ANSWER_BYTES
 
 FORM = 1
@@ -29,17 +25,6 @@ _FLAG, _CHECKSUM, _BODY = slice(4, 5), slice(5, 9), 9
 _SHORT = 1024
 """Bytes that are not worth deflating."""
 _LEVEL = 4
-
-PIECES = 8
-"""The chunks that a text is streamed in, at the most: enough for a caller to see it come, and
-a hit on a long answer still takes a few writes, each of which crosses into JavaScript."""
-_SHORTEST = 40
-"""Characters of a piece, the last one aside."""
-_WORD_END = re.compile(r"(?<=\s)(?=\S)")
-# Between two characters of which neither joins the other: no marks, joiners or flags.
-_BETWEEN = re.compile(
-    "(?<![\u200d\U0001f1e6-\U0001f1ff])(?![\u0300-\u036f\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff])"
-)
 
 
 class ForeignEntry(ValueError):
@@ -130,50 +115,3 @@ def _inflated(body: memoryview) -> bytes:
     if len(inflated) > LARGEST or not inflater.eof or inflater.unused_data:
         raise ForeignEntry(f"it inflates to over {LARGEST} bytes, or not to its end")
     return inflated
-
-
-def replay(answer: Answer) -> Iterator[Chunk]:
-    """The chunks by which the answer is streamed again; a Collector makes the same of them.
-
-    Texts come in up to PIECES pieces, each call of a tool whole and in a chunk of its own, and
-    with logprobs the text is one piece, so that they stand beside what they are about.
-    """
-    chunk = partial(Chunk, id=answer.id, model=answer.model)
-    text, logprobs, form = answer.text or "", answer.logprobs, answer.form
-    if form:
-        yield chunk(form=_head(form))
-    for piece in _pieces(answer.reasoning or ""):
-        yield chunk(reasoning=piece)
-    for piece in _pieces(text) if logprobs is None else filter(None, [text]):
-        yield chunk(text=piece, logprobs=logprobs)
-    if answer.refusal:
-        yield chunk(refusal=answer.refusal)
-    for index, call in enumerate(answer.tool_calls):
-        yield chunk(tool_calls=(call.as_delta(index),))
-    yield chunk(
-        extra=answer.extra,
-        logprobs=None if text else logprobs,
-        finish_reason=answer.finish_reason,
-        usage=answer.usage,
-        form=form and structs.replace(form, inline=""),
-    )
-
-
-def _head(form: Form) -> Form:
-    """What of the form must be known from the beginning: what stands in every chunk, the
-    reasoning's place. All else comes with the last chunk."""
-    return Form(completion=form.constant, reasoning=form.reasoning, inline=form.inline)
-
-
-def _pieces(text: str) -> Iterator[str]:
-    """The text in pieces of about one size, cut between words where there are any."""
-    size = max(_SHORTEST, math.ceil(len(text) / PIECES))
-    start = 0
-    while len(text) - start > size:
-        least = start + size
-        cut = _WORD_END.search(text, least, least + size) or _BETWEEN.search(text, least)
-        end = cut.start() if cut else len(text)
-        yield text[start:end]
-        start = end
-    if start < len(text):
-        yield text[start:]

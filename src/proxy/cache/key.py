@@ -40,7 +40,7 @@ _ELSEWHERE = (
 _SETTINGS = tuple(name for name in ChatRequest.__struct_fields__ if name not in _ELSEWHERE)
 """All that ChatRequest has beside those: a new field is part of the key at once."""
 _LABELS = ("safety_identifier", "prompt_cache_key")
-"""What OpenAI has in place of `user` today: who asks, not what."""
+"""What OpenAI has in place of `user` today: they name the caller."""
 
 
 class _Body(Struct, frozen=True):
@@ -68,32 +68,27 @@ _BODY = msgspec.json.Decoder(_Body)
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-def canonical(
-    chat: ChatRequest,
-    *,
-    question: tuple[str, ...],
-    defaults: Mapping[str, Any],
-    scope: str,
-    namespace: str | None,
-) -> bytes:
-    """The text that a request has in common with all others of its meaning, and with no other.
+class KeyParts(Struct, frozen=True, kw_only=True):
+    """What a request's key is made of."""
 
-    question: what was asked of routing. defaults: what the providers in question take for a
-    field that is left out. scope: the tenant, "" where all share their entries.
-    """
-    return b"\n".join(_lines(chat, question, defaults, scope, namespace))
+    chat: ChatRequest
+    question: tuple[str, ...] = ()
+    """What is wanted of routing."""
+    defaults: Mapping[str, object] = {}
+    """What the providers in question take for a field that is left out."""
+    scope: str = ""
+    """The tenant; empty where all share their entries."""
+    namespace: str | None = None
 
 
-def cache_key(
-    chat: ChatRequest,
-    *,
-    question: tuple[str, ...],
-    defaults: Mapping[str, Any],
-    scope: str,
-    namespace: str | None,
-) -> str:
+def canonical(parts: KeyParts) -> bytes:
+    """The text that a request has in common with all others of its meaning, and with no other."""
+    return b"\n".join(_lines(parts))
+
+
+def cache_key(parts: KeyParts) -> str:
     """The key of a request: the SHA-256 of its canonical text, in hexadecimal."""
-    lines = _lines(chat, question, defaults, scope, namespace)
+    lines = _lines(parts)
     digest = sha256(next(lines))
     for line in lines:  # one at a time: a body may hold 20 MB
         digest.update(b"\n")
@@ -106,22 +101,17 @@ def named_key(name: str, scope: str, namespace: str | None) -> str:
     return sha256(_encode([FORM, "named", scope, namespace, name])).hexdigest()
 
 
-def _lines(
-    chat: ChatRequest,
-    question: tuple[str, ...],
-    defaults: Mapping[str, Any],
-    scope: str,
-    namespace: str | None,
-) -> Iterator[bytes]:
-    fields = _fields(chat, defaults)
-    yield _encode([FORM, "chat", scope, namespace, question, fields, _tools(chat)])
+def _lines(parts: KeyParts) -> Iterator[bytes]:
+    chat, fields = parts.chat, _fields(parts.chat, parts.defaults)
+    of_routing = (parts.scope, parts.namespace, parts.question)
+    yield _encode([FORM, "chat", *of_routing, fields, _tools(chat)])
     for raw in chat.raw_messages:
-        yield _encode(_message(_decoded(raw)))
+        yield _encode(_normalize_message(_read(raw)))
     for message in () if chat.raw_messages else chat.messages:
-        yield _encode(_message(_value(message)))
+        yield _encode(_normalize_message(_read_message(message)))
 
 
-def _decoded(raw: Raw | bytes) -> Any:
+def _read(raw: Raw | bytes) -> Any:
     """The value, its numbers in one spelling and its long strings by their digests; the bytes
     themselves where they can't be read, though the dialect let them pass (an unknown field with
     an integer of 5,000 digits)."""
@@ -130,11 +120,11 @@ def _decoded(raw: Raw | bytes) -> Any:
         match text[:1].tobytes():
             case b"{":
                 fields = splice.FIELDS.decode(text)
-                return {name: _decoded(value) for name, value in fields.items()}
+                return {name: _read(value) for name, value in fields.items()}
             case b"[":
-                return [_decoded(item) for item in splice.ITEMS.decode(text)]
+                return [_read(item) for item in splice.ITEMS.decode(text)]
             case b'"' if len(text) > LONG + 2 and _is_plain(text):
-                return _mark(sha256(text[1:-1]).hexdigest())
+                return _sign(sha256(text[1:-1]).hexdigest())
     try:
         value = _JSON.decode(text)
     except msgspec.DecodeError:
@@ -142,11 +132,11 @@ def _decoded(raw: Raw | bytes) -> Any:
     return _digest(value) if len(text) > LONG and isinstance(value, str) else value
 
 
-def _value(message: Message) -> dict[str, Any]:
-    """What `_decoded` would make of a message's bytes, where there are none."""
+def _read_message(message: Message) -> dict[str, Any]:
+    """What `_read` would make of a message's bytes, where there are none."""
     fields = msgspec.to_builtins(message)
     return {
-        name: _digest(value) if isinstance(value, str) else _decoded(_encode(value))
+        name: _digest(value) if isinstance(value, str) else _read(_encode(value))
         for name, value in fields.items()
     }
 
@@ -160,10 +150,10 @@ def _digest(text: str) -> str | Raw:
         piece = text[start : start + _STEP].encode()
         digest.update(piece)
         size += len(piece)
-    return _mark(digest.hexdigest()) if size > LONG else text
+    return _sign(digest.hexdigest()) if size > LONG else text
 
 
-def _mark(digest: str) -> Raw:
+def _sign(digest: str) -> Raw:
     return Raw(f"#{digest}".encode())
 
 
@@ -173,7 +163,7 @@ def _is_plain(text: memoryview) -> bool:
     return not any(b"\\" in bytes(piece) for piece in pieces)
 
 
-def _fields(chat: ChatRequest, defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(chat: ChatRequest, defaults: Mapping[str, object]) -> dict[str, Any]:
     """The settings that say something else than what holds anyway."""
     settings = {name: getattr(chat, name) for name in _SETTINGS}
     if not chat.tools:  # nothing to choose from or to call at once
@@ -189,8 +179,8 @@ def _fields(chat: ChatRequest, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "tool_choice": "auto",
     }
     # Through JSON and back, which leaves one spelling of everything.
-    unknown = {name: _decoded(value) for name, value in chat.extra.items()}
-    fields = _said(_JSON.decode(_encode(given)) | unknown)
+    unknown = {name: _read(value) for name, value in chat.extra.items()}
+    fields = _drop_nulls(_JSON.decode(_encode(given)) | unknown)
     usual = _JSON.decode(_encode({name: usual[name] for name in fields if name in usual}))
     return {
         name: value
@@ -200,55 +190,55 @@ def _fields(chat: ChatRequest, defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _response_format(chat: ChatRequest) -> dict[str, Any]:
-    asked = msgspec.json.encode(chat.response_format)
+    encoded = msgspec.json.encode(chat.response_format)
     if chat.body is not None:
-        asked = bytes(_BODY.decode(chat.body).response_format)
-    fields: dict[str, Any] = _said(_JSON.decode(asked))
+        encoded = bytes(_BODY.decode(chat.body).response_format)
+    fields: dict[str, Any] = _drop_nulls(_JSON.decode(encoded))
     if "json_schema" in fields:
-        fields["json_schema"] = {"name": "answer", **_said(fields["json_schema"])}
+        fields["json_schema"] = {"name": "answer", **_drop_nulls(fields["json_schema"])}
     return fields
 
 
 def _tools(chat: ChatRequest) -> Any:
     if not chat.tools:
         return []
-    tools = _decoded(chat.raw_tools or msgspec.json.encode(chat.tools))
-    return tools if isinstance(tools, bytes) else [_called(tool) for tool in tools]
+    tools = _read(chat.raw_tools or msgspec.json.encode(chat.tools))
+    return tools if isinstance(tools, bytes) else [_normalize_tool(tool) for tool in tools]
 
 
-def _message(message: Any) -> Any:
+def _normalize_message(message: Any) -> Any:
     if isinstance(message, bytes):
         return message
-    message = _said(message)
+    message = _drop_nulls(message)
     content = message.get("content")
     if isinstance(content, list):
-        parts = [_part(part) for part in content]
+        parts = [_normalize_part(part) for part in content]
         alone = parts[0] if len(parts) == 1 else {}
         as_text = alone.keys() == {"type", "text"} and alone["type"] == "text"
         message["content"] = alone["text"] if as_text else parts
     if "tool_calls" in message:
-        message["tool_calls"] = [_called(call) for call in message["tool_calls"]]
+        message["tool_calls"] = [_normalize_tool(call) for call in message["tool_calls"]]
         if not message["tool_calls"]:
             del message["tool_calls"]
     return message
 
 
-def _part(part: dict[str, Any]) -> dict[str, Any]:
-    part = _said(part)
+def _normalize_part(part: dict[str, Any]) -> dict[str, Any]:
+    part = _drop_nulls(part)
     if "image_url" in part:
-        part["image_url"] = _said(part["image_url"])
+        part["image_url"] = _drop_nulls(part["image_url"])
     return part
 
 
-def _called(tool: dict[str, Any]) -> dict[str, Any]:
+def _normalize_tool(tool: dict[str, Any]) -> dict[str, Any]:
     """A tool or a call of one; both are functions where they don't say what they are."""
-    tool = {"type": "function", **_said(tool)}
+    tool = {"type": "function", **_drop_nulls(tool)}
     for kind in ("function", "custom"):
         if kind in tool:
-            tool[kind] = _said(tool[kind])
+            tool[kind] = _drop_nulls(tool[kind])
     return tool
 
 
-def _said(fields: dict[str, Any]) -> dict[str, Any]:
+def _drop_nulls(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields without the nulls: null is the same as a field that is not there."""
     return {name: value for name, value in fields.items() if value is not None}

@@ -41,15 +41,8 @@ class MemoryCache:
         self._clock = clock
         self._max_entries = max_entries
         self._max_bytes = max_bytes
-        self.hits = 0
-        self.stale_hits = 0
-        """Entries that were found after their `ttl` and within their `grace`."""
-        self.misses = 0
-        self.evictions = 0
-        """Entries that had to leave while they could still answer."""
-        self.expirations = 0
-        """Entries that left after their `grace`."""
         self.bytes = 0
+        """What is held, as counted."""
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._expiring: dict[int, dict[str, None]] = {}
         self._earliest = 0  # no bucket is of an earlier second
@@ -59,41 +52,25 @@ class MemoryCache:
         """The number of entries that are held."""
         return len(self._held)
 
-    @property
-    def largest(self) -> int:
-        """Bytes, as counted, that one entry may take."""
-        return self._max_bytes // 8
-
-    def get(self, key: str) -> tuple[bytes, bool] | None:
-        """The value and whether it is fresh; None where there is none or its `grace` is over."""
+    def get(self, key: str) -> bytes | None:
+        """The value, fresh or stale; None where there is none or its `grace` is over."""
         held = self._held.get(key)
         if held is None:
-            self.misses += 1
             return None
-        now = self._clock.now()
-        if now >= held.gone_after:
+        if self._clock.now() >= held.gone_after:
             self._remove(key, held)
-            self.expirations += 1
-            self.misses += 1
             return None
         self._held.move_to_end(key)
-        fresh = now < held.fresh_until
-        if fresh:
-            self.hits += 1
-        else:
-            self.stale_hits += 1
-        return held.value, fresh
+        return held.value
 
-    def put(self, key: str, value: bytes, ttl: float, grace: float) -> bool:
+    def put(self, key: str, value: bytes, ttl: float, grace: float) -> None:
         """Keeps `value`, fresh for `ttl` seconds and stale for `grace` more; ttl is below 0 for
-        one that is stale already. What was there under the key is gone in any case.
-
-        Tells whether it is kept: not if it is larger than `largest` or gone already.
-        """
+        one that is stale already. Under the key nothing else is kept, and nothing at all where the
+        value would take an eighth of all bytes or is gone already."""
         self.delete(key)
         size = getsizeof(key) + getsizeof(value) + OVERHEAD
-        if size > self.largest or ttl + grace <= 0 or self._max_entries < 1:
-            return False
+        if size > self._max_bytes // 8 or ttl + grace <= 0 or self._max_entries < 1:
+            return
         now = self._clock.now()
         while len(self._held) >= self._max_entries or self.bytes + size > self._max_bytes:
             self._make_room(now)
@@ -103,32 +80,17 @@ class MemoryCache:
         self._expiring.setdefault(second, {})[key] = None
         self._earliest = min(self._earliest, second)
         self.bytes += size
-        return True
 
-    def delete(self, key: str) -> bool:
-        """Removes an entry; tells whether there was one."""
-        held = self._held.get(key)
-        if held is None:
-            return False
-        self._remove(key, held)
-        return True
-
-    def clear(self) -> None:
-        """Removes all entries; the counts of what has happened stay."""
-        self._held.clear()
-        self._expiring.clear()
-        self.bytes = 0
+    def delete(self, key: str) -> None:
+        """Removes an entry."""
+        if held := self._held.get(key):
+            self._remove(key, held)
 
     def _make_room(self, now: float) -> None:
         key = self._pop_expired(math.floor(now))
         if key is None:
             key = next(iter(self._held))
-        held = self._held[key]
-        self._remove(key, held)
-        if now >= held.gone_after:
-            self.expirations += 1
-        else:
-            self.evictions += 1
+        self._remove(key, self._held[key])
 
     def _pop_expired(self, second: int) -> str | None:
         """The key of the entry that expired first, if before `second`; out of its bucket."""

@@ -2,7 +2,7 @@
 
 Nothing is deleted where it lies (memory of other isolates and KV's edge copies can't be
 reached): a purge is a moment, and an entry that was born before it is no longer seen. An
-isolate keeps what it read for at most HOLD seconds, so a purge holds everywhere within that.
+isolate goes by what it read for at most HOLD_SECONDS, so a purge holds everywhere within that.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from proxy.core.rpc import NOTHING, Method, as_text
 
 Scope = Literal["all", "key", "model", "user"]
 
-HOLD = 30.0
-"""Seconds for which an isolate may go by what it has read."""
-RENEW = 15.0
-"""Seconds after which it reads again, beside the request."""
-AGAIN = 3.0
-"""Seconds after which a reading that has not come back is begun anew."""
+HOLD_SECONDS = 30.0
+"""For how long an isolate may go by what it has read."""
+RENEW_SECONDS = 15.0
+"""After how long it reads again, beside the request."""
+RETRY_SECONDS = 3.0
+"""After how long a reading that has not come back is begun anew."""
 RECORD_SECONDS = 2.0
 """What the ledger may take to keep a purge."""
 
@@ -52,34 +52,34 @@ class PurgeView:
         self._at: dict[tuple[Scope, str], float] = {}
 
     @property
-    def usable(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether what is known is recent enough to show an entry by."""
-        return self._age() < HOLD
+        return self._age() < HOLD_SECONDS
 
     @property
-    def due(self) -> bool:
+    def is_due(self) -> bool:
         """Whether it is time to read again."""
         begun = self._clock.now() - self._begun_at
-        return self._age() >= RENEW and not 0 <= begun < AGAIN
+        return self._age() >= RENEW_SECONDS and not 0 <= begun < RETRY_SECONDS
 
-    def renewing(self) -> None:
-        """Says that somebody reads now: no other needs to for a while."""
+    def begin_reading(self) -> None:
+        """Notes that a request reads now: no other needs to for a while."""
         self._begun_at = self._clock.now()
 
     def _age(self) -> float:
         """Seconds since the last reading; a clock that stepped back ends its worth."""
-        age = HOLD if self._read_at is None else self._clock.now() - self._read_at
-        return age if age >= 0 else HOLD
+        age = HOLD_SECONDS if self._read_at is None else self._clock.now() - self._read_at
+        return age if age >= 0 else HOLD_SECONDS
 
-    async def renew(self) -> None:
+    async def read(self) -> None:
         """Reads the ledger. What was purged here meanwhile stays purged."""
-        asked_at = self._clock.now()
+        begun_at = self._clock.now()
         for purge in await self._objects.call(READ_PURGES, LEDGER, None):
             self._note(purge)
-        self._read_at = asked_at
+        self._read_at = begun_at
 
     async def purge(self, scope: Scope, value: str) -> Purge:
-        """Purges: here at once, everywhere within HOLD seconds."""
+        """Purges: here at once, everywhere within HOLD_SECONDS."""
         purge = Purge(scope, value, self._clock.now())
         self._note(purge)
         async with asyncio.timeout(RECORD_SECONDS):

@@ -76,7 +76,7 @@ class LowerTiers:
             except TimeoutError:
                 self._log("warning", "cache tier slow", tier=name, key=key)
             except Exception as error:
-                self._failed(name, key, error)
+                self._log_failure(name, key, error)
         return None
 
     async def put(self, key: str, data: bytes, lifetime: int) -> None:
@@ -84,7 +84,7 @@ class LowerTiers:
         for name in placement(len(data), lifetime):
             await self._write(name, key, data, lifetime)
 
-    async def lift(self, key: str, data: bytes, lifetime: int) -> None:
+    async def promote(self, key: str, data: bytes, lifetime: int) -> None:
         """Writes an entry that was found in R2 to KV, if it belongs there."""
         if "kv" in placement(len(data), lifetime):
             await self._write("kv", key, data, lifetime)
@@ -95,7 +95,7 @@ class LowerTiers:
             try:
                 await store.delete(key)
             except Exception as error:
-                self._failed(name, key, error)
+                self._log_failure(name, key, error)
 
     async def _write(self, name: Lower, key: str, data: bytes, lifetime: int) -> None:
         store = self._stores.get(name)
@@ -103,7 +103,7 @@ class LowerTiers:
             try:
                 await store.put(key, data, lifetime)
             except Exception as error:
-                self._failed(name, key, error)
+                self._log_failure(name, key, error)
 
     def _may_write(self, name: Lower, key: str) -> bool:
         """KV and R2 take one write a second of a key: a second one is left out."""
@@ -115,5 +115,5 @@ class LowerTiers:
         self._written[name, key] = now
         return True
 
-    def _failed(self, tier: str, key: str, error: Exception) -> None:
+    def _log_failure(self, tier: str, key: str, error: Exception) -> None:
         self._log("error", "cache tier failed", tier=tier, key=key, error=repr(error)[:500])

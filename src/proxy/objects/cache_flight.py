@@ -4,7 +4,7 @@ from typing import Any
 
 from workers import DurableObject
 
-from proxy.cache.flight import JOIN, PUBLISH, RENEW, Boarding, Flight, Report
+from proxy.cache.flight import JOIN, PUBLISH, RENEW, Flight, Joined, Published
 from proxy.objects.rpc import serves
 from proxy.platform.clock import SystemClock
 
@@ -17,7 +17,7 @@ class CacheFlight(DurableObject):
         self._flight = Flight(SystemClock())
 
     @serves(JOIN)
-    async def join(self, patience: float) -> Boarding:
+    async def join(self, patience: float) -> Joined:
         """Has a request lead, or wait for the leader's outcome for so many seconds."""
         return await self._flight.join(patience)
 
@@ -27,6 +27,6 @@ class CacheFlight(DurableObject):
         self._flight.renew(ticket)
 
     @serves(PUBLISH)
-    def publish(self, report: Report) -> None:
-        """Hands the leader's outcome to those who wait."""
-        self._flight.publish(report.ticket, report.outcome)
+    def publish(self, published: Published) -> None:
+        """Hands the leader's outcome to the followers."""
+        self._flight.publish(published)

@@ -3,16 +3,15 @@
 from collections.abc import Awaitable, Callable
 
 from proxy.cache.answers import AnswerCache
+from proxy.cache.coalescing import FlightClient, Leader
 from proxy.cache.entry import ForeignEntry
-from proxy.cache.flight import (
-    NOTHING,
-    Boarder,
-    Leader,
-    Terms,
-    Uncovered,
-    crashed,
-    is_own,
-    outcome_entry,
+from proxy.cache.outcome import (
+    UNSHARED,
+    Effort,
+    LeaderHadLess,
+    encode_failure,
+    is_leaders_alone,
+    read_outcome,
 )
 from proxy.core.errors import ProxyError
 from proxy.core.ports import Ports
@@ -42,50 +41,51 @@ class Coalescer:
         self._manager = manager
         self._cache = cache
         self._keeper = keeper
-        self._objects = ports.objects
-        self._boarder = Boarder(ports.objects, ports.clock, ports.log)
+        self._flights = FlightClient(ports.objects, ports.clock, ports.log)
         self._log = ports.log
 
     async def answer(self, task: ChatTask, lead: Answer) -> Response:
         """Answers by the leader's outcome, or as the leader by `lead`. Raises ProxyError."""
-        terms = self._terms_of(task)
+        effort = self._effort_of(task)
         try:
-            return await self._join(task, task.key, terms, lead)
-        except Uncovered:  # by a leader with less time, say: those who have as much fly together
-            return await self._join(task, terms.flight(task.key), terms, lead)
+            return await self._join(task, task.key, effort, lead)
+        except LeaderHadLess:  # less time, say: requests with the same effort fly together
+            return await self._join(task, effort.name_flight(task.key), effort, lead)
 
-    async def _join(self, task: ChatTask, flight: str, terms: Terms, lead: Answer) -> Response:
-        """Answers by a flight of that name. Raises Uncovered."""
+    async def _join(self, task: ChatTask, flight: str, effort: Effort, lead: Answer) -> Response:
+        """Answers by a flight of that name. Raises LeaderHadLess."""
         context = task.context
-        boarding = await self._boarder.board(flight, lambda: terms.timeout - context.ms / 1000)
-        if boarding.part == "lead":
-            leader = Leader(self._objects, flight, boarding.ticket)
-            return await self._lead(task, leader, terms, lead)
+        joined = await self._flights.join(flight, lambda: effort.timeout - context.ms / 1000)
+        if joined.role == "leader":
+            leader = self._flights.lead(flight, joined.ticket)
+            return await self._lead(task, leader, effort, lead)
         response = None
-        if boarding.part == "outcome":
-            response = self._follow(task, boarding.outcome, terms)
+        if joined.role == "follower":
+            response = self._follow(task, joined.outcome, effort)
         return response or await lead(task, None)
 
-    async def _lead(self, task: ChatTask, leader: Leader, terms: Terms, lead: Answer) -> Response:
+    async def _lead(self, task: ChatTask, leader: Leader, effort: Effort, lead: Answer) -> Response:
         """Answers by a provider, and publishes an error to the followers."""
         try:
             return await lead(task, leader)
         except ProxyError as error:
-            own = is_own(error, terms.timeout - task.context.ms / 1000, terms)
-            self._keeper.resign(task.context, leader, None if own else crashed(error, terms))
+            own = is_leaders_alone(error, effort.timeout - task.context.ms / 1000, effort)
+            self._keeper.resign(
+                task.context, leader, None if own else encode_failure(error, effort)
+            )
             raise
         except BaseException:
             self._keeper.resign(task.context, leader, None)
             raise
 
-    def _follow(self, task: ChatTask, outcome: bytes, terms: Terms) -> Response | None:
+    def _follow(self, task: ChatTask, outcome: bytes, effort: Effort) -> Response | None:
         """Answers by the leader's answer; None: it can't be used. Raises the leader's error, or
-        Uncovered."""
-        if outcome == NOTHING:
+        LeaderHadLess."""
+        if outcome == UNSHARED:
             return None
         context = task.context
         try:
-            entry, data = outcome_entry(outcome, terms)
+            entry, data = read_outcome(outcome, effort)
         except ForeignEntry as error:
             self._log("warning", "flight unreadable", key=task.key, why=str(error))
             return None
@@ -99,11 +99,11 @@ class Coalescer:
             self._cache.remember(task.key, entry, data)
         return replay_entry(task, entry, None)
 
-    def _terms_of(self, task: ChatTask) -> Terms:
+    def _effort_of(self, task: ChatTask) -> Effort:
         """What the request has to get an answer with."""
         routing, retrying = task.call.routing, task.retrying
         plan = self._selection.plan(routing, Needs.of(task.call.chat), task.meter.grant)
-        return Terms(
+        return Effort(
             candidates=tuple(f"{t.spec.name}/{t.model.id}" for t in plan.in_order()),
             order=(routing.strategy or "", *routing.order),
             timeout=self._manager.timeout(routing),

@@ -3,8 +3,9 @@
 from msgspec import structs
 
 from proxy.cache.answers import AnswerCache
+from proxy.cache.coalescing import Leader
 from proxy.cache.entry import CacheEntry, Unstorable
-from proxy.cache.flight import NOTHING, Leader, landed
+from proxy.cache.outcome import UNSHARED, encode_answer
 from proxy.core.chat import Answer, Cost
 from proxy.core.ports import Log
 from proxy.routing.fallback import Success
@@ -57,9 +58,9 @@ class Keeper:
 
     async def _publish(self, leader: Leader, entry: CacheEntry | None) -> None:
         try:
-            outcome = landed(entry) if entry else NOTHING
+            outcome = encode_answer(entry) if entry else UNSHARED
         except Unstorable:
-            outcome = NOTHING
+            outcome = UNSHARED
         await self._land(leader, outcome)
 
     async def _land(self, leader: Leader, outcome: bytes | None) -> None:

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from proxy.cache.flight import Leader
+from proxy.cache.coalescing import Leader
 from proxy.core.body_memory import STEP
 from proxy.core.chat import Chunk, Cost
 from proxy.core.collect import Collector

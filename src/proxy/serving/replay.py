@@ -1,7 +1,8 @@
 """A kept answer as the response to a request."""
 
 from proxy.cache.answers import Tier
-from proxy.cache.entry import CacheEntry, replay
+from proxy.cache.chunks import chunks_of
+from proxy.cache.entry import CacheEntry
 from proxy.core.chat import Cost, Served
 from proxy.core.web import EVENTS, JSON, Response
 from proxy.dialects import cloudflare
@@ -35,7 +36,7 @@ def replay_entry(
         body = context.dialect.answer(entry.answer, served)
         return Response(headers=JSON | headers, body=body)
     writer = context.dialect.writer(call, served)
-    chunks = b"".join(map(writer.chunk, replay(entry.answer)))
+    chunks = b"".join(map(writer.chunk, chunks_of(entry.answer)))
     return Response(headers=EVENTS | headers, body=chunks + writer.done(entry.answer, served))
 
 

@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Struct, structs
 
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.cache.directives import Directives, directives
-from proxy.cache.key import cache_key, named_key
+from proxy.cache.directives import Directives, read_directives
+from proxy.cache.key import KeyParts, cache_key, named_key
 from proxy.core.chat import Call, ChatRequest, Routing
 from proxy.core.messages import Message
 from proxy.core.ports import Log
@@ -63,13 +63,14 @@ class ChatTask(Struct):
         wanted = self.directives
         if wanted.key:
             return named_key(wanted.key, self.scope, wanted.namespace)
-        return cache_key(
-            self.call.chat,
+        parts = KeyParts(
+            chat=self.call.chat,
             question=question.words(),
             defaults=question.defaults,
             scope=self.scope,
             namespace=wanted.namespace,
         )
+        return cache_key(parts)
 
     def prepare_call(self) -> None:
         """Adds what providers are sent of the caller: its trace, and its key, so that no error
@@ -122,7 +123,7 @@ class TaskMaker:
         task = ChatTask(
             context=context,
             call=call,
-            directives=directives(controls, headers, self._cache.ttl),
+            directives=read_directives(controls, headers, self._cache.ttl),
             question=self._selection.make_routing_key(
                 call.routing, Needs.of(call.chat), meter.grant
             ),

@@ -1,6 +1,6 @@
 """The answer of a provider: whole, or begun as a stream."""
 
-from proxy.cache.flight import Leader
+from proxy.cache.coalescing import Leader
 from proxy.core.chat import Cost
 from proxy.core.ports import Log
 from proxy.core.web import EVENTS, JSON, Response

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from proxy.cache.directives import Directives, directives
+from proxy.cache.directives import Directives, read_directives
 from proxy.core.chat import LONGEST_TTL, CacheControl
 from proxy.core.errors import InvalidRequest
 from proxy.dialects.cloudflare import read_options
@@ -17,12 +17,10 @@ USUAL = Directives(read=True, store=True, ttl=TTL)
 SILENT = CacheControl()
 
 
-def read(body: CacheControl, headers: dict[str, str], ttl: int) -> Directives:
-    return directives((read_options(headers).cache, body), headers, ttl)
-
-
-def said(body: CacheControl = SILENT, ttl: int = TTL, **headers: str) -> Directives:
-    return read(body, {name.replace("_", "-"): text for name, text in headers.items()}, ttl)
+def decide(
+    body: CacheControl = SILENT, headers: dict[str, str] | None = None, ttl: int = TTL
+) -> Directives:
+    return read_directives((read_options(headers or {}).cache, body), headers or {}, ttl)
 
 
 @pytest.mark.parametrize(
@@ -40,35 +38,35 @@ def said(body: CacheControl = SILENT, ttl: int = TTL, **headers: str) -> Directi
     ],
 )
 def test_the_bodys_cells(body: dict[str, Any], cell: dict[str, Any]) -> None:
-    assert said(CacheControl(**body)) == structs.replace(USUAL, **cell)
+    assert decide(CacheControl(**body)) == structs.replace(USUAL, **cell)
 
 
 @pytest.mark.parametrize(
     ("header", "text", "cell"),
     [
-        ("cf_aig_skip_cache", "true", {"read": False, "store": False}),
-        ("cf_aig_skip_cache", "True", {"read": False, "store": False}),
-        ("cf_aig_skip_cache", "false", {}),
-        ("cf_aig_cache_ttl", "1", {"ttl": 1}),
-        ("cf_aig_cache_ttl", str(LONGEST_TTL), {"ttl": LONGEST_TTL}),
-        ("cf_aig_cache_key", "own", {"key": "own"}),
-        ("cf_aig_cache_key", "!" + "~ " * 127 + "x", {"key": "!" + "~ " * 127 + "x"}),
-        ("cache_control", "no-cache", {"read": False}),
-        ("cache_control", "no-store", {"read": False, "store": False}),
-        ("cache_control", "max-age=5", {"max_age": 5}),
-        ("cache_control", "max-age=0", {"max_age": 0}),
-        ("cache_control", 'max-age="5"', {"max_age": 5}),
-        ("cache_control", "only-if-cached", {"only_if_cached": True}),
-        ("cache_control", "No-Cache", {"read": False}),
+        ("cf-aig-skip-cache", "true", {"read": False, "store": False}),
+        ("cf-aig-skip-cache", "True", {"read": False, "store": False}),
+        ("cf-aig-skip-cache", "false", {}),
+        ("cf-aig-cache-ttl", "1", {"ttl": 1}),
+        ("cf-aig-cache-ttl", str(LONGEST_TTL), {"ttl": LONGEST_TTL}),
+        ("cf-aig-cache-key", "own", {"key": "own"}),
+        ("cf-aig-cache-key", "!" + "~ " * 127 + "x", {"key": "!" + "~ " * 127 + "x"}),
+        ("cache-control", "no-cache", {"read": False}),
+        ("cache-control", "no-store", {"read": False, "store": False}),
+        ("cache-control", "max-age=5", {"max_age": 5}),
+        ("cache-control", "max-age=0", {"max_age": 0}),
+        ("cache-control", 'max-age="5"', {"max_age": 5}),
+        ("cache-control", "only-if-cached", {"only_if_cached": True}),
+        ("cache-control", "No-Cache", {"read": False}),
         (
-            "cache_control",
+            "cache-control",
             "x=1 ,MAX-AGE=5,\tonly-if-cached",
             {"max_age": 5, "only_if_cached": True},
         ),
     ],
 )
 def test_the_headers_cells(header: str, text: str, cell: dict[str, Any]) -> None:
-    assert said(**{header: text}) == structs.replace(USUAL, **cell)
+    assert decide(headers={header: text}) == structs.replace(USUAL, **cell)
 
 
 @pytest.mark.parametrize(
@@ -90,9 +88,9 @@ def test_the_headers_cells(header: str, text: str, cell: dict[str, Any]) -> None
     ],
 )
 def test_cache_control_that_is_unknown_or_malformed_is_ignored(text: str) -> None:
-    assert said(cache_control=text) == USUAL
-    assert said(cache_control=f"{text}, max-age=7").max_age == 7
-    assert said(cache_control=f"max-age=7, {text}").max_age == 7
+    assert decide(headers={"cache-control": text}) == USUAL
+    assert decide(headers={"cache-control": f"{text}, max-age=7"}).max_age == 7
+    assert decide(headers={"cache-control": f"max-age=7, {text}"}).max_age == 7
 
 
 @pytest.mark.parametrize(
@@ -109,79 +107,83 @@ def test_cache_control_that_is_unknown_or_malformed_is_ignored(text: str) -> Non
 def test_a_wrong_cf_aig_header_is_refused_by_its_name(header: str, texts: list[str]) -> None:
     for text in texts:
         with pytest.raises(InvalidRequest, match=header) as caught:
-            read(CacheControl(ttl=1, mode="off"), {header: text}, TTL)
+            decide(CacheControl(ttl=1, mode="off"), {header: text})
         assert (caught.value.param, caught.value.status) == (header, 400)
 
 
 class TestNearest:
     def test_body_before_cloudflare_before_cache_control_before_the_deployment(self) -> None:
         headers = {
-            "cf_aig_cache_ttl": "20",
-            "cache_control": "no-store, max-age=30",
+            "cf-aig-cache-ttl": "20",
+            "cache-control": "no-store, max-age=30",
         }
-        assert said(CacheControl(ttl=10, max_age=5), **headers) == Directives(
+        assert decide(CacheControl(ttl=10, max_age=5), headers) == Directives(
             read=False, store=False, ttl=10, max_age=5
         )
-        assert said(**headers) == Directives(read=False, store=False, ttl=20, max_age=30)
+        assert decide(headers=headers) == Directives(read=False, store=False, ttl=20, max_age=30)
 
     def test_each_cell_for_itself(self) -> None:
         body = CacheControl(ttl=10, namespace="n")
-        told = said(
-            body, cf_aig_cache_key="k", cf_aig_cache_ttl="99", cache_control="no-cache, max-age=7"
-        )
-        assert told == Directives(read=False, store=True, ttl=10, max_age=7, key="k", namespace="n")
+        headers = {
+            "cf-aig-cache-key": "k",
+            "cf-aig-cache-ttl": "99",
+            "cache-control": "no-cache, max-age=7",
+        }
+        directives = decide(body, headers)
+        expected = structs.replace(USUAL, read=False, ttl=10, max_age=7, key="k", namespace="n")
+        assert directives == expected
 
     def test_skip_cache_false_is_no_word_against_no_store(self) -> None:
-        told = said(cf_aig_skip_cache="false", cache_control="no-store")
-        assert (told.read, told.store) == (False, False)
+        directives = decide(headers={"cf-aig-skip-cache": "false", "cache-control": "no-store"})
+        assert (directives.read, directives.store) == (False, False)
 
     @pytest.mark.parametrize(
-        "headers", [{"cache_control": "no-store"}, {"cf_aig_skip_cache": "true"}]
+        "headers", [{"cache-control": "no-store"}, {"cf-aig-skip-cache": "true"}]
     )
     def test_refresh_says_nothing_of_storing(self, headers: dict[str, str]) -> None:
-        told = said(CacheControl(mode="refresh"), **headers)
-        assert (told.read, told.store) == (False, False)
+        directives = decide(CacheControl(mode="refresh"), headers)
+        assert (directives.read, directives.store) == (False, False)
 
 
 class TestOnRequestOnly:
     """CACHE_TTL=0."""
 
     def test_nothing_is_cached(self) -> None:
-        assert said(ttl=0) == Directives(read=False, store=False, ttl=0)
+        assert decide(ttl=0) == Directives(read=False, store=False, ttl=0)
 
     @pytest.mark.parametrize(
         ("body", "headers"),
         [
             (CacheControl(max_age=5), {}),
             (CacheControl(namespace="n"), {}),
-            (SILENT, {"cf_aig_cache_key": "k"}),
-            (SILENT, {"cf_aig_skip_cache": "false"}),
-            (SILENT, {"cache_control": "max-age=60, only-if-cached"}),
+            (SILENT, {"cf-aig-cache-key": "k"}),
+            (SILENT, {"cf-aig-skip-cache": "false"}),
+            (SILENT, {"cache-control": "max-age=60, only-if-cached"}),
         ],
     )
-    def test_what_gives_no_ttl_asks_for_nothing(
+    def test_what_gives_no_ttl_wants_no_cache(
         self, body: CacheControl, headers: dict[str, str]
     ) -> None:
-        told = said(body, ttl=0, **headers)
-        assert (told.read, told.store, told.ttl) == (False, False, 0)
+        directives = decide(body, headers, 0)
+        assert (directives.read, directives.store, directives.ttl) == (False, False, 0)
 
     @pytest.mark.parametrize(
         ("body", "headers"),
-        [(CacheControl(ttl=9), {}), (SILENT, {"cf_aig_cache_ttl": "9"})],
+        [(CacheControl(ttl=9), {}), (SILENT, {"cf-aig-cache-ttl": "9"})],
     )
-    def test_a_ttl_asks_for_it(self, body: CacheControl, headers: dict[str, str]) -> None:
-        assert said(body, ttl=0, **headers) == Directives(read=True, store=True, ttl=9)
+    def test_a_ttl_wants_it(self, body: CacheControl, headers: dict[str, str]) -> None:
+        assert decide(body, headers, 0) == Directives(read=True, store=True, ttl=9)
 
     def test_a_ttl_with_a_refusal_does_not(self) -> None:
-        told = said(CacheControl(ttl=9), ttl=0, cache_control="no-store")
-        assert (told.read, told.store) == (False, False)
+        directives = decide(CacheControl(ttl=9), {"cache-control": "no-store"}, 0)
+        assert (directives.read, directives.store) == (False, False)
 
     def test_refresh_with_a_ttl_stores(self) -> None:
-        told = said(CacheControl(ttl=9, mode="refresh"), ttl=0)
-        assert told == Directives(read=False, store=True, ttl=9)
+        directives = decide(CacheControl(ttl=9, mode="refresh"), ttl=0)
+        assert directives == Directives(read=False, store=True, ttl=9)
 
     def test_refresh_without_a_ttl_stores_nothing(self) -> None:
-        assert not said(CacheControl(mode="refresh"), ttl=0).store
+        assert not decide(CacheControl(mode="refresh"), ttl=0).store
 
 
 @st.composite
@@ -224,16 +226,16 @@ def voices(draw: st.DrawFn) -> tuple[CacheControl, dict[str, str], list[dict[str
 
 
 @given(voices(), st.sampled_from([0, 1, TTL]))
-def test_of_all_who_speak_the_nearest_is_heard(
-    told: tuple[CacheControl, dict[str, str], list[dict[str, Any]]], ttl: int
+def test_of_all_voices_the_nearest_counts(
+    voice: tuple[CacheControl, dict[str, str], list[dict[str, Any]]], ttl: int
 ) -> None:
-    body, headers, said_by = told
+    body, headers, voices_given = voice
 
     def nearest(name: str, usual: Any) -> Any:
-        return next((said[name] for said in said_by if said.get(name) is not None), usual)
+        return next((each[name] for each in voices_given if each.get(name) is not None), usual)
 
     on = nearest("ttl", ttl) > 0
-    assert read(body, headers, ttl) == Directives(
+    assert decide(body, headers, ttl) == Directives(
         read=nearest("read", on),
         store=nearest("store", on),
         ttl=nearest("ttl", ttl),

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.cache.key import LONG, cache_key, canonical, named_key
+from proxy.cache.key import LONG, KeyParts, cache_key, canonical, named_key
 from proxy.dialects import native, openai
-from tests.unit.cache.asking import ALIKE, SHARED, VALID, Request, Speaker, pairs
+from tests.unit.cache.requests import ALIKE, SHARED, VALID, Request, Speaker, pairs
 
 PARSE = {"openai": openai.parse_chat, "native": native.parse_chat}
 HOLDS: dict[str, Any] = {
@@ -25,12 +25,13 @@ USER = {"role": "user", "content": "hi"}
 def key(body: bytes | Request, dialect: str = "openai", **holds: Any) -> str:
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
     chat = PARSE[dialect](body).chat
-    found = cache_key(chat, **{**HOLDS, **holds})
-    assert found == sha256(canonical(chat, **{**HOLDS, **holds})).hexdigest()
+    parts = KeyParts(chat=chat, **(HOLDS | holds))
+    found = cache_key(parts)
+    assert found == sha256(canonical(parts)).hexdigest()
     return found
 
 
-def ask(**fields: Any) -> Request:
+def chat_of(**fields: Any) -> Request:
     return {"messages": [USER], **fields}
 
 
@@ -49,43 +50,49 @@ class TestTheSame:
     def test_nor_does_another_dialect(self, request: Request, seed: int) -> None:
         assert key(Speaker(seed).body(request, "native"), "native") == key(request)
 
-    def test_the_three_ways_to_say_a_prompt(self) -> None:
-        said = {"system": "Be brief.", "prompt": "hi"}
-        asked = {"messages": [{"role": "system", "content": "Be brief."}, USER]}
-        assert key(said, "native") == key(asked)
-        assert key({"system": "Be brief.", "messages": [USER]}, "native") == key(asked)
+    def test_the_three_ways_to_give_a_prompt(self) -> None:
+        explicit = {"system": "Be brief.", "prompt": "hi"}
+        messages = {"messages": [{"role": "system", "content": "Be brief."}, USER]}
+        assert key(explicit, "native") == key(messages)
+        assert key({"system": "Be brief.", "messages": [USER]}, "native") == key(messages)
         assert key({"prompt": "hi"}, "native") == key({"messages": [USER]})
 
     def test_a_tool_choice_that_holds_anyway(self) -> None:
-        assert key(ask(tool_choice="none")) == key(ask())
-        assert key(ask(tools=[tool()], tool_choice="auto")) == key(ask(tools=[tool()]))
-        assert key(ask(tools=[tool()], tool_choice="none")) != key(ask(tools=[tool()]))
+        assert key(chat_of(tool_choice="none")) == key(chat_of())
+        assert key(chat_of(tools=[tool()], tool_choice="auto")) == key(chat_of(tools=[tool()]))
+        assert key(chat_of(tools=[tool()], tool_choice="none")) != key(chat_of(tools=[tool()]))
 
     @pytest.mark.parametrize("choice", ["auto", "none", None])
     def test_choices_without_tools_say_nothing(self, choice: str | None) -> None:
-        for tools in ([], None):
-            said = ask(tools=tools, tool_choice=choice, parallel_tool_calls=False)
-            assert key(said) == key(ask())
+        for tools in (list[object](), None):
+            explicit = chat_of(tools=tools, tool_choice=choice, parallel_tool_calls=False)
+            assert key(explicit) == key(chat_of())
 
     def test_nulls_in_a_custom_tool_say_nothing(self) -> None:
         bare = {"type": "custom", "custom": {"name": "sh"}}
-        said = {"type": "custom", "custom": {"name": "sh", "format": None}}
-        assert key(ask(tools=[said])) == key(ask(tools=[bare])) != key(ask(tools=[tool("sh")]))
+        explicit = {"type": "custom", "custom": {"name": "sh", "format": None}}
+        assert (
+            key(chat_of(tools=[explicit]))
+            == key(chat_of(tools=[bare]))
+            != key(chat_of(tools=[tool("sh")]))
+        )
 
     def test_defaults_are_those_that_hold_for_the_question(self) -> None:
-        assert key(ask(temperature=1), defaults={}) != key(ask(), defaults={})
-        assert key(ask(temperature=1.0), defaults={"temperature": 1}) == key(ask())
-        assert key(ask(service_tier="auto"), defaults={"service_tier": "auto"}) == key(ask())
+        assert key(chat_of(temperature=1), defaults={}) != key(chat_of(), defaults={})
+        assert key(chat_of(temperature=1.0), defaults={"temperature": 1}) == key(chat_of())
+        assert key(chat_of(service_tier="auto"), defaults={"service_tier": "auto"}) == key(
+            chat_of()
+        )
         nested = {"thinking": {"type": "on", "budget": 5.0}}
-        said = ask(thinking={"budget": 5, "type": "on"})
-        assert key(said, defaults=nested) == key(ask())
-        assert key(ask(x=True), defaults={"x": 1}) != key(ask(), defaults={"x": 1})
+        explicit = chat_of(thinking={"budget": 5, "type": "on"})
+        assert key(explicit, defaults=nested) == key(chat_of())
+        assert key(chat_of(x=True), defaults={"x": 1}) != key(chat_of(), defaults={"x": 1})
 
     def test_a_schema_without_a_name(self) -> None:
         wanted = {"type": "json_schema", "json_schema": {"schema": {}}}
         named = {"type": "json_schema", "json_schema": {"schema": {}, "name": "answer"}}
-        assert key(ask(response_format=wanted)) == key(ask(response_format=named))
-        assert key(ask(responseFormat=wanted), "native") == key(ask(response_format=named))
+        assert key(chat_of(response_format=wanted)) == key(chat_of(response_format=named))
+        assert key(chat_of(responseFormat=wanted), "native") == key(chat_of(response_format=named))
 
 
 class TestAnother:
@@ -98,39 +105,39 @@ class TestAnother:
     @settings(deadline=None)
     @given(ALIKE, ALIKE)
     def test_what_looks_alike_has_the_same_key_only_if_it_is_the_same(
-        self, one: Request, other: Request
+        self, first: Request, other: Request
     ) -> None:
-        assert (key(one) == key(other)) == (one == other)
+        assert (key(first) == key(other)) == (first == other)
 
     @pytest.mark.parametrize(
-        ("one", "other"),
+        ("first", "other"),
         [
-            (ask(stop=["ab", "c"]), ask(stop=["a", "bc"])),
-            (ask(stop=["a", "b"]), ask(stop=["b", "a"])),
-            (ask(seed=1), ask(seed=2)),
-            (ask(tools=[tool("f"), tool("g")]), ask(tools=[tool("g"), tool("f")])),
-            (ask(tools=[tool(description="a")]), ask(tools=[tool(description="b")])),
-            (ask(x=1), ask(x=True)),
-            (ask(x=1), ask(x="1")),
-            (ask(x=[]), ask(x={})),
-            (ask(x=None, y=1), ask(y=2)),
-            (ask(response_format={"type": "json_object"}), ask()),
-            (ask(tools=[tool()], tool_choice="required"), ask(tools=[tool()])),
+            (chat_of(stop=["ab", "c"]), chat_of(stop=["a", "bc"])),
+            (chat_of(stop=["a", "b"]), chat_of(stop=["b", "a"])),
+            (chat_of(seed=1), chat_of(seed=2)),
+            (chat_of(tools=[tool("f"), tool("g")]), chat_of(tools=[tool("g"), tool("f")])),
+            (chat_of(tools=[tool(description="a")]), chat_of(tools=[tool(description="b")])),
+            (chat_of(x=1), chat_of(x=True)),
+            (chat_of(x=1), chat_of(x="1")),
+            (chat_of(x=[]), chat_of(x={})),
+            (chat_of(x=None, y=1), chat_of(y=2)),
+            (chat_of(response_format={"type": "json_object"}), chat_of()),
+            (chat_of(tools=[tool()], tool_choice="required"), chat_of(tools=[tool()])),
             (
-                ask(tools=[tool("f"), tool("g")], tool_choice=tool("f")),
-                ask(tools=[tool("f"), tool("g")], tool_choice=tool("g")),
+                chat_of(tools=[tool("f"), tool("g")], tool_choice=tool("f")),
+                chat_of(tools=[tool("f"), tool("g")], tool_choice=tool("g")),
             ),
             (
-                ask(tools=[tool()], tool_choice={"type": "allowed_tools", "mode": "auto"}),
-                ask(tools=[tool()]),
+                chat_of(tools=[tool()], tool_choice={"type": "allowed_tools", "mode": "auto"}),
+                chat_of(tools=[tool()]),
             ),
         ],
     )
-    def test_near_misses(self, one: Request, other: Request) -> None:
-        assert key(one) != key(other)
+    def test_near_misses(self, first: Request, other: Request) -> None:
+        assert key(first) != key(other)
 
     @pytest.mark.parametrize(
-        ("one", "other"),
+        ("first", "other"),
         [
             ([USER, USER], [USER]),
             ([{"role": "user", "content": "hi"}], [{"role": "system", "content": "hi"}]),
@@ -140,8 +147,8 @@ class TestAnother:
             ([{"role": "user", "content": "\u00e9"}], [{"role": "user", "content": "e\u0301"}]),
         ],
     )
-    def test_near_misses_of_messages(self, one: list[Any], other: list[Any]) -> None:
-        assert key({"messages": one}) != key({"messages": other})
+    def test_near_misses_of_messages(self, first: list[Any], other: list[Any]) -> None:
+        assert key({"messages": first}) != key({"messages": other})
 
     @pytest.mark.parametrize(
         "contents",
@@ -174,8 +181,8 @@ class TestAnother:
     def test_a_schema_beside_json_object(self) -> None:
         """llama.cpp takes one there; it goes on in a body that nothing has to be changed in."""
         plain = {"type": "json_object"}
-        one, other = ({**plain, "schema": {"type": kind}} for kind in ("object", "array"))
-        keys = {key(ask(response_format=wanted)) for wanted in (plain, one, other)}
+        first, other = ({**plain, "schema": {"type": kind}} for kind in ("object", "array"))
+        keys = {key(chat_of(response_format=wanted)) for wanted in (plain, first, other)}
         assert len(keys) == 3
 
     @pytest.mark.parametrize(
@@ -207,7 +214,7 @@ class TestAnother:
             {"namespace": "tenant", "scope": ""},
             {"namespace": "null"},
         ]
-        assert len({key(ask(), **one) for one in holds}) == len(holds)
+        assert len({key(chat_of(), **held) for held in holds}) == len(holds)
 
 
 class TestNamed:
@@ -223,23 +230,23 @@ class TestNamed:
             named_key("", "as", None),
         ]
         assert len(set(others)) == len(others)
-        assert all(len(one) == 64 for one in others)
+        assert all(len(each) == 64 for each in others)
 
     def test_no_name_is_the_key_of_a_request(self) -> None:
-        chat = openai.parse_chat(json.dumps(ask()).encode()).chat
-        text = canonical(chat, **HOLDS)
-        for name in (text.decode(), key(ask())):
-            assert named_key(name, "tenant", None) != key(ask())
-            assert named_key(name, "", None) != key(ask())
+        chat = openai.parse_chat(json.dumps(chat_of()).encode()).chat
+        text = canonical(KeyParts(chat=chat, **HOLDS))
+        for name in (text.decode(), key(chat_of())):
+            assert named_key(name, "tenant", None) != key(chat_of())
+            assert named_key(name, "", None) != key(chat_of())
 
 
 def test_the_form_has_not_changed() -> None:
     """If this fails raise FORM: keys of the old form are in people's stores."""
-    request = ask(
+    request = chat_of(
         tools=[tool(description="d")], stop="x", seed=7, temperature=0.5, response_format=None
     )
     chat = openai.parse_chat(json.dumps(request).encode()).chat
-    assert canonical(chat, **HOLDS) == (
+    assert canonical(KeyParts(chat=chat, **HOLDS)) == (
         b'[1,"chat","tenant",null,["model","gemini/gemini-2.5-flash"],'
         b'{"seed":7,"stop":["x"],"temperature":0.5},'
         b'[{"function":{"description":"d","name":"f"},"type":"function"}]]\n'
@@ -263,11 +270,13 @@ class TestLongTexts:
     def test_however_it_is_spelled(self, letter: str, length: int) -> None:
         text = "x" + letter * length
         part = {"type": "text", "text": text, "cache_control": {"note": text}}
-        request = ask(messages=[{"role": "user", "content": [part]}], unknown=[text])
+        request = chat_of(messages=[{"role": "user", "content": [part]}], unknown=[text])
         bodies = [json.dumps(request, ensure_ascii=escaped, indent=2) for escaped in (True, False)]
         assert len({key(body.encode()) for body in bodies}) == 1
-        said = {"messages": [{"role": "user", "content": text}]}
-        assert key({"prompt": text}, "native") == key(said) == key(json.dumps(said).encode())
+        explicit = {"messages": [{"role": "user", "content": text}]}
+        assert (
+            key({"prompt": text}, "native") == key(explicit) == key(json.dumps(explicit).encode())
+        )
 
     @pytest.mark.parametrize("place", ["text", "url", "tool", "unknown", "arguments"])
     def test_its_last_letter_counts(self, place: str) -> None:
@@ -285,12 +294,14 @@ class TestLongTexts:
                 {"role": "tool", "tool_call_id": "1", "content": "ok"},
             ]
             described = tool(description=text if place == "tool" else "")
-            return ask(messages=messages, tools=[described], unknown={"a": [text, place]})
+            return chat_of(messages=messages, tools=[described], unknown={"a": [text, place]})
 
         assert key(request("b")) == key(request("b")) != key(request("c"))
 
-    def test_nobody_can_say_a_digest(self) -> None:
+    def test_no_text_has_the_key_of_a_digest(self) -> None:
         text = "a" * (2 * LONG)
         digest = sha256(text.encode()).hexdigest()
-        keys = {key(ask(messages=[{"role": "user", "content": c}])) for c in (text, f"#{digest}")}
+        keys = {
+            key(chat_of(messages=[{"role": "user", "content": c}])) for c in (text, f"#{digest}")
+        }
         assert len(keys) == 2

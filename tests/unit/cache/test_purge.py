@@ -1,4 +1,4 @@
-"""Purges: here at once, everywhere within HOLD seconds, and nothing but what was meant."""
+"""Purges: here at once, everywhere within HOLD_SECONDS, and nothing but what was meant."""
 
 import asyncio
 from typing import Any
@@ -10,27 +10,26 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from proxy.cache.entry import CacheEntry
-from proxy.cache.purge import AGAIN, HOLD, READ_PURGES, RENEW, Purge, PurgeView, Scope
-from proxy.core.chat import Answer
+from proxy.cache.purge import (
+    HOLD_SECONDS,
+    READ_PURGES,
+    RENEW_SECONDS,
+    RETRY_SECONDS,
+    Purge,
+    PurgeView,
+    Scope,
+)
+from tests.unit.cache.making import KEY, NOW, make_entry
 from tests.unit.doubles import LoopClock, ManualClock, in_no_time
 from tests.unit.memory_objects import MemoryObjects
 
-NOW = 1_700_000_000.0
-KEY = "ab" * 32
+
+def make_purgeable(**fields: Any) -> CacheEntry:
+    usual: dict[str, Any] = {"born": NOW - 10, "model": "openai/gpt"}
+    return make_entry(**(usual | fields))
 
 
-def an_entry(**fields: Any) -> CacheEntry:
-    usual: dict[str, Any] = {
-        "provider": "groq",
-        "model": "openai/gpt",
-        "user": "ann",
-        "born": NOW - 10,
-    }
-    usual |= {"stored": NOW - 9, "ttl": 60}
-    return CacheEntry(answer=Answer(text="x"), **(usual | fields))
-
-
-OLD = an_entry()
+OLD = make_purgeable()
 
 
 class Isolates:
@@ -47,15 +46,15 @@ class Isolates:
 @pytest.fixture
 async def two() -> Isolates:
     isolates = Isolates()
-    await isolates.here.renew()
-    await isolates.there.renew()
+    await isolates.here.read()
+    await isolates.there.read()
     return isolates
 
 
-def test_what_has_read_nothing_is_not_usable_and_due() -> None:
+def test_a_view_that_has_read_nothing_is_not_usable_and_due() -> None:
     clock = ManualClock(NOW)
     view = PurgeView(MemoryObjects(clock), clock)
-    assert (view.usable, view.due) == (False, True)
+    assert (view.is_usable, view.is_due) == (False, True)
 
 
 async def test_a_purge_holds_here_at_once(two: Isolates) -> None:
@@ -67,94 +66,94 @@ async def test_a_purge_holds_here_at_once(two: Isolates) -> None:
 async def test_a_purge_holds_elsewhere_within_hold_seconds(two: Isolates) -> None:
     two.clock.time += 0.25
     await two.here.purge("all", "")
-    two.clock.time = NOW + HOLD - 0.25
-    assert two.there.usable
+    two.clock.time = NOW + HOLD_SECONDS - 0.25
+    assert two.there.is_usable
     assert not two.there.hides(KEY, OLD)
-    two.clock.time = NOW + HOLD
-    assert not two.there.usable
-    await two.there.renew()
-    assert two.there.usable
+    two.clock.time = NOW + HOLD_SECONDS
+    assert not two.there.is_usable
+    await two.there.read()
+    assert two.there.is_usable
     assert two.there.hides(KEY, OLD)
 
 
 async def test_an_isolate_that_starts_later_knows_it_from_its_first_reading(two: Isolates) -> None:
     await two.here.purge("user", "ann")
     new = PurgeView(two.objects, two.clock)
-    await new.renew()
+    await new.read()
     assert new.hides(KEY, OLD)
 
 
 async def test_it_is_due_before_it_is_unusable(two: Isolates) -> None:
-    assert (two.here.usable, two.here.due) == (True, False)
-    two.clock.time = NOW + RENEW - 0.25
-    assert (two.here.usable, two.here.due) == (True, False)
-    two.clock.time = NOW + RENEW
-    assert (two.here.usable, two.here.due) == (True, True)
-    await two.here.renew()
-    assert (two.here.usable, two.here.due) == (True, False)
+    assert (two.here.is_usable, two.here.is_due) == (True, False)
+    two.clock.time = NOW + RENEW_SECONDS - 0.25
+    assert (two.here.is_usable, two.here.is_due) == (True, False)
+    two.clock.time = NOW + RENEW_SECONDS
+    assert (two.here.is_usable, two.here.is_due) == (True, True)
+    await two.here.read()
+    assert (two.here.is_usable, two.here.is_due) == (True, False)
 
 
-async def test_while_somebody_reads_it_is_not_due_for_another(two: Isolates) -> None:
-    two.clock.time = NOW + RENEW
-    two.here.renewing()
-    assert (two.here.usable, two.here.due) == (True, False)
-    two.clock.time = NOW + RENEW + AGAIN - 0.25
-    assert not two.here.due
-    two.clock.time = NOW + RENEW + AGAIN  # it has not come back
-    assert two.here.due
-    two.here.renewing()
-    two.clock.time -= AGAIN / 2
-    assert two.here.due  # the clock has stepped back: when it was begun can't be told
-    two.clock.time = NOW + HOLD
-    two.here.renewing()
-    assert not two.here.usable
+async def test_while_a_request_reads_it_is_not_due_for_another(two: Isolates) -> None:
+    two.clock.time = NOW + RENEW_SECONDS
+    two.here.begin_reading()
+    assert (two.here.is_usable, two.here.is_due) == (True, False)
+    two.clock.time = NOW + RENEW_SECONDS + RETRY_SECONDS - 0.25
+    assert not two.here.is_due
+    two.clock.time = NOW + RENEW_SECONDS + RETRY_SECONDS  # it has not come back
+    assert two.here.is_due
+    two.here.begin_reading()
+    two.clock.time -= RETRY_SECONDS / 2
+    assert two.here.is_due  # the clock has stepped back: when it was begun can't be told
+    two.clock.time = NOW + HOLD_SECONDS
+    two.here.begin_reading()
+    assert not two.here.is_usable
 
 
 async def test_a_ledger_that_is_down_is_borne_for_hold_seconds(two: Isolates) -> None:
     two.purges.down = True
-    two.clock.time = NOW + HOLD - 0.25
+    two.clock.time = NOW + HOLD_SECONDS - 0.25
     with pytest.raises(RuntimeError):
-        await two.here.renew()
-    assert two.here.usable
-    two.clock.time = NOW + HOLD
-    assert not two.here.usable
+        await two.here.read()
+    assert two.here.is_usable
+    two.clock.time = NOW + HOLD_SECONDS
+    assert not two.here.is_usable
     with pytest.raises(RuntimeError):
-        await two.here.renew()
-    assert not two.here.usable
+        await two.here.read()
+    assert not two.here.is_usable
     two.purges.down = False
-    await two.here.renew()
-    assert two.here.usable
+    await two.here.read()
+    assert two.here.is_usable
 
 
 @pytest.mark.parametrize("text", ["", "null", "[{}]", '[{"scope":"x","value":"","at":1}]'])
-async def test_a_ledger_that_talks_nonsense_is_no_reading(two: Isolates, text: str) -> None:
+async def test_a_ledger_that_answers_nonsense_is_no_reading(two: Isolates, text: str) -> None:
     async def nonsense(*_: object) -> tuple[Purge, ...]:
         return READ_PURGES.answer.decode(text)
 
     two.purges.wrap(READ_PURGES, nonsense)
-    two.clock.time = NOW + HOLD
+    two.clock.time = NOW + HOLD_SECONDS
     with pytest.raises(msgspec.MsgspecError):
-        await two.here.renew()
-    assert not two.here.usable
+        await two.here.read()
+    assert not two.here.is_usable
 
 
 async def test_a_clock_that_steps_back_ends_the_readings_worth(two: Isolates) -> None:
     two.clock.time = NOW - 0.25
-    assert (two.here.usable, two.here.due) == (False, True)
-    await two.here.renew()
-    assert (two.here.usable, two.here.due) == (True, False)
+    assert (two.here.is_usable, two.here.is_due) == (False, True)
+    await two.here.read()
+    assert (two.here.is_usable, two.here.is_due) == (True, False)
 
 
 @in_no_time
-async def test_a_reading_counts_from_when_it_was_asked_for() -> None:
+async def test_a_reading_counts_from_when_it_began() -> None:
     clock = LoopClock(NOW)
     objects = MemoryObjects(clock)
-    objects.purges.slow = HOLD - 1
+    objects.purges.slow = HOLD_SECONDS - 1
     view = PurgeView(objects, clock)
-    await view.renew()
-    assert (view.usable, view.due) == (True, True)
+    await view.read()
+    assert (view.is_usable, view.is_due) == (True, True)
     await asyncio.sleep(1)
-    assert not view.usable
+    assert not view.is_usable
 
 
 @pytest.mark.parametrize(
@@ -164,8 +163,8 @@ async def test_only_what_was_born_before_is_hidden(
     two: Isolates, born: float, hidden: bool
 ) -> None:
     await two.here.purge("all", "")
-    await two.there.renew()
-    entry = an_entry(born=born, stored=NOW + 200)  # a long answer that began before
+    await two.there.read()
+    entry = make_purgeable(born=born, stored=NOW + 200)  # a long answer that began before
     assert two.here.hides(KEY, entry) == two.there.hides(KEY, entry) == hidden
 
 
@@ -176,15 +175,15 @@ PURGES: list[tuple[Scope, str]] = [
     ("user", "ann"),
 ]
 OTHERS = [
-    (KEY, an_entry(user="ben"), {"all", "key", "model"}),
-    (KEY, an_entry(user=None), {"all", "key", "model"}),
-    (KEY, an_entry(user="Ann"), {"all", "key", "model"}),
-    (KEY, an_entry(provider="openrouter"), {"all", "key", "user"}),
-    (KEY, an_entry(model="gpt"), {"all", "key", "user"}),
-    ("cd" * 32, an_entry(), {"all", "model", "user"}),
-    ("cd" * 32, an_entry(model="ann", user="groq/openai/gpt"), {"all"}),
-    ("ann", an_entry(user=KEY), {"all", "model"}),
-    (KEY, an_entry(), {"all", "key", "model", "user"}),
+    (KEY, make_purgeable(user="ben"), {"all", "key", "model"}),
+    (KEY, make_purgeable(user=None), {"all", "key", "model"}),
+    (KEY, make_purgeable(user="Ann"), {"all", "key", "model"}),
+    (KEY, make_purgeable(provider="openrouter"), {"all", "key", "user"}),
+    (KEY, make_purgeable(model="gpt"), {"all", "key", "user"}),
+    ("cd" * 32, make_purgeable(), {"all", "model", "user"}),
+    ("cd" * 32, make_purgeable(model="ann", user="groq/openai/gpt"), {"all"}),
+    ("ann", make_purgeable(user=KEY), {"all", "model"}),
+    (KEY, make_purgeable(), {"all", "key", "model", "user"}),
 ]
 
 
@@ -193,12 +192,12 @@ async def test_each_scope_hides_what_it_names_and_nothing_else(
     two: Isolates, scope: Scope, value: str
 ) -> None:
     await two.here.purge(scope, value)
-    await two.there.renew()
+    await two.there.read()
     for key, entry, hidden_by in OTHERS:
         assert two.here.hides(key, entry) == two.there.hides(key, entry) == (scope in hidden_by)
 
 
-async def test_the_purge_of_nobodys_entries_leaves_everyones(two: Isolates) -> None:
+async def test_the_purge_of_a_user_without_entries_leaves_all(two: Isolates) -> None:
     await two.here.purge("user", "nobody")
     assert not two.here.hides(KEY, OLD)
 
@@ -209,7 +208,7 @@ async def test_a_purge_that_the_ledger_does_not_take_holds_here(two: Isolates) -
         await two.here.purge("all", "")
     assert two.here.hides(KEY, OLD)
     two.purges.down = False
-    await two.here.renew()
+    await two.here.read()
     assert two.here.hides(KEY, OLD)
 
 
@@ -218,11 +217,11 @@ async def test_a_later_purge_is_never_undone_by_an_earlier_one(two: Isolates) ->
     two.clock.time += 5
     await two.here.purge("all", "")
     two.objects.ledger.reverse()
-    await two.here.renew()
-    assert two.here.hides(KEY, an_entry(born=NOW + 5))
+    await two.here.read()
+    assert two.here.hides(KEY, make_purgeable(born=NOW + 5))
     two.clock.time = NOW - 100
     await two.here.purge("all", "")
-    assert two.here.hides(KEY, an_entry(born=NOW + 5))
+    assert two.here.hides(KEY, make_purgeable(born=NOW + 5))
 
 
 @in_no_time
@@ -236,7 +235,7 @@ async def test_a_purge_during_a_reading_stays() -> None:
         return ()
 
     objects.purges.wrap(READ_PURGES, late)
-    reading = asyncio.ensure_future(view.renew())
+    reading = asyncio.ensure_future(view.read())
     await asyncio.sleep(0.5)
     await view.purge("all", "")
     await reading
@@ -249,7 +248,7 @@ async def test_the_ledger_keeps_what_was_purged(two: Isolates) -> None:
 
 
 class Everywhere(RuleBasedStateMachine):
-    """Whatever isolates read, purge and miss: what was purged HOLD seconds ago, and taken by
+    """Whatever isolates read, purge and miss: what was purged HOLD_SECONDS ago, and taken by
     the ledger, is hidden in every one of them that is usable; and nothing else ever is."""
 
     @initialize()
@@ -271,7 +270,7 @@ class Everywhere(RuleBasedStateMachine):
     @rule(number=st.integers(0, 2))
     def renew(self, number: int) -> None:
         try:
-            asyncio.run(self.views[number].renew())
+            asyncio.run(self.views[number].read())
         except RuntimeError:
             assert self.purges.down
 
@@ -283,17 +282,18 @@ class Everywhere(RuleBasedStateMachine):
             self.purged.append((number, *purge, self.clock.time))
         else:
             self.purged.append((-1, *purge, self.clock.time))
-            assert self.views[number].hides(KEY, an_entry(born=self.clock.time))
+            assert self.views[number].hides(KEY, make_purgeable(born=self.clock.time))
 
     @invariant()
     def holds_everywhere(self) -> None:
+        known_since = self.clock.time - HOLD_SECONDS
         for number, view in enumerate(self.views):
             for key, entry, hidden_by in OTHERS:
                 due = [
                     at
                     for by, scope, _, at in self.purged
                     if scope in hidden_by
-                    and (by == number or (by < 0 and at <= self.clock.time - HOLD and view.usable))
+                    and (by == number or (by < 0 and at <= known_since and view.is_usable))
                 ]
                 if due:
                     entry = msgspec.structs.replace(entry, born=max(due))

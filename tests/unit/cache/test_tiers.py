@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cache.entry import CacheEntry, encode
+from proxy.cache.entry import encode
 from proxy.cache.tiers import WRITES_KNOWN, LowerTiers, placement, prune_prefix
-from proxy.core.chat import Answer
+from tests.unit.cache.making import KEY, make_entry
 from tests.unit.doubles import Logbook, ManualClock, MemoryStore, in_no_time
 
 MB = 1024 * 1024
 HOUR = 3600
-KEY = "00ff"
 
 
 @pytest.mark.parametrize(
@@ -54,15 +53,15 @@ def test_pruning_comes_to_every_key_in_256_steps() -> None:
     assert len({prune_prefix(300 * step + step % 7 * 40) for step in range(256)}) == 256
 
 
-class Told(MemoryStore):
-    """Writes down who was asked for what."""
+class Watched(MemoryStore):
+    """Writes down what is read."""
 
-    def __init__(self, name: str, asked: list[tuple[str, str, str]]) -> None:
+    def __init__(self, name: str, reads: list[tuple[str, str, str]]) -> None:
         super().__init__()
-        self.name, self.asked = name, asked
+        self.name, self.reads = name, reads
 
     async def get(self, key: str) -> bytes | None:
-        self.asked.append((self.name, "get", key))
+        self.reads.append((self.name, "get", key))
         return await super().get(key)
 
 
@@ -70,9 +69,9 @@ class Below:
     """The tiers with their stores at hand."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str, str]] = []
+        self.reads: list[tuple[str, str, str]] = []
         self.log = Logbook()
-        self.kv, self.r2 = Told("kv", self.asked), Told("r2", self.asked)
+        self.kv, self.r2 = Watched("kv", self.reads), Watched("r2", self.reads)
         self.clock = ManualClock()
         self.tiers = LowerTiers({"kv": self.kv, "r2": self.r2}, 0.05, self.clock, self.log)
 
@@ -86,13 +85,8 @@ class Below:
         return entry.answer.text, tier
 
 
-def an_entry(text: str, **fields: Any) -> CacheEntry:
-    times = {"born": 999.5, "stored": 1000.0, "ttl": 60}
-    return CacheEntry(answer=Answer(text=text), provider="p", model="m", **{**times, **fields})
-
-
 def data(text: str) -> tuple[bytes, int]:
-    return encode(an_entry(text)), 60
+    return encode(make_entry(text)), 60
 
 
 @pytest.fixture
@@ -101,16 +95,16 @@ def below() -> Below:
 
 
 class TestFind:
-    async def test_kv_answers_and_r2_is_not_asked(self, below: Below) -> None:
+    async def test_kv_answers_and_r2_is_not_read(self, below: Below) -> None:
         below.kv.held[KEY] = data("kv")
         below.r2.held[KEY] = data("r2")
         assert await below.found() == ("kv", "kv")
-        assert below.asked == [("kv", "get", KEY)]
+        assert below.reads == [("kv", "get", KEY)]
 
     async def test_then_r2(self, below: Below) -> None:
         below.r2.held[KEY] = data("r2")
         assert await below.found() == ("r2", "r2")
-        assert below.asked == [("kv", "get", KEY), ("r2", "get", KEY)]
+        assert below.reads == [("kv", "get", KEY), ("r2", "get", KEY)]
         assert below.log.lines == []
 
     async def test_a_miss(self, below: Below) -> None:
@@ -123,9 +117,9 @@ class TestFind:
         found = await below.tiers.find(KEY, after="kv")
         assert found
         assert (found[0].answer.text, found[2]) == ("r2", "r2")
-        assert below.asked == [("r2", "get", KEY)]
+        assert below.reads == [("r2", "get", KEY)]
         assert await below.tiers.find(KEY, after="r2") is None
-        assert len(below.asked) == 1
+        assert len(below.reads) == 1
 
     async def test_a_store_that_raises_is_passed_by(self, below: Below) -> None:
         below.kv.fault = RuntimeError("KV GET failed: 500")
@@ -151,7 +145,7 @@ class TestFind:
         assert asyncio.get_running_loop().time() == pytest.approx(0.15)
 
     @in_no_time
-    async def test_a_slow_store_that_comes_in_time_is_heard(self, below: Below) -> None:
+    async def test_a_slow_store_that_comes_in_time_answers(self, below: Below) -> None:
         below.kv.held[KEY] = data("kv")
 
         async def ready() -> None:
@@ -175,7 +169,7 @@ class TestFind:
         below.r2.held[KEY] = (b"no", 60)
         assert await below.found() is None
 
-    async def test_a_caller_who_is_gone_is_not_taken_for_a_slow_store(self, below: Below) -> None:
+    async def test_a_caller_that_is_gone_is_not_taken_for_a_slow_store(self, below: Below) -> None:
         below.kv.silent = True
         task = asyncio.ensure_future(below.tiers.find(KEY))
         await asyncio.sleep(0)
@@ -233,21 +227,21 @@ class TestPut:
         assert len(below.kv.held) == 3 * WRITES_KNOWN
 
 
-class TestLift:
+class TestPromote:
     @pytest.mark.parametrize(
-        ("size", "lifetime", "lifted"),
+        ("size", "lifetime", "promoted"),
         [(10, 60, True), (MB, HOUR, True), (10, 59, False), (10, -5, False), (MB + 1, HOUR, False)],
     )
     async def test_to_kv_if_it_belongs_there(
-        self, below: Below, size: int, lifetime: int, lifted: bool
+        self, below: Below, size: int, lifetime: int, promoted: bool
     ) -> None:
-        await below.tiers.lift(KEY, bytes(size), lifetime)
-        assert below.kv.held == ({KEY: (bytes(size), lifetime)} if lifted else {})
+        await below.tiers.promote(KEY, bytes(size), lifetime)
+        assert below.kv.held == ({KEY: (bytes(size), lifetime)} if promoted else {})
         assert below.r2.held == {}
 
     async def test_a_kv_that_fails_is_logged(self, below: Below) -> None:
         below.kv.fault = RuntimeError("full")
-        await below.tiers.lift(KEY, b"x", HOUR)
+        await below.tiers.promote(KEY, b"x", HOUR)
         assert [line[1] for line in below.log.lines] == ["cache tier failed"]
 
 

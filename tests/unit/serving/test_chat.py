@@ -11,8 +11,8 @@ from msgspec import Struct, structs
 from proxy.api.app import App
 from proxy.api.batch import run_chunk
 from proxy.api.start import start
-from proxy.cache.flight import KEEP, LEASE, PUBLISH, RENEW, Boarding, Report
-from proxy.cache.purge import HOLD
+from proxy.cache.flight import KEEP_SECONDS, LEASE_SECONDS, PUBLISH, RENEW, Joined, Published
+from proxy.cache.purge import HOLD_SECONDS
 from proxy.core.errors import Fault, Unavailable
 from proxy.core.ports import Outgoing
 from proxy.core.web import Request, Response
@@ -900,7 +900,7 @@ class TestFlight:
         house = House(by_host(openai=stream_of(HELLO, STOP, DONE) if stream else whole("x")), **ON)
         told: list[bytes | None] = []
 
-        async def publish(_: str, report: Report, arrive: Callable[[], Awaitable[None]]) -> None:
+        async def publish(_: str, report: Published, arrive: Callable[[], Awaitable[None]]) -> None:
             told.append(report.outcome)
             await arrive()
 
@@ -1098,18 +1098,18 @@ class TestFlight:
         [key] = house.flights.held
         house.empty_below()
         house.leave()
-        await asyncio.sleep(KEEP + LEASE)
-        dead = Boarding("lead", ticket=2)
+        await asyncio.sleep(KEEP_SECONDS + LEASE_SECONDS)
+        dead = Joined("leader", ticket=2)
         assert await house.flights.held[key].join(0) == dead
         began = asyncio.get_running_loop().time()
         told = await asyncio.gather(*(house.told() for _ in range(10)))
-        assert asyncio.get_running_loop().time() - began == pytest.approx(LEASE, abs=0.01)
+        assert asyncio.get_running_loop().time() - began == pytest.approx(LEASE_SECONDS, abs=0.01)
         assert {answer.text for answer in told} == {"Hello"}
         assert len(house.sent) == 2
 
     @in_no_time
     async def test_a_slow_leader_lives(self) -> None:
-        slow = FakeReply(10 * LEASE, *whole("Hello").pieces)
+        slow = FakeReply(10 * LEASE_SECONDS, *whole("Hello").pieces)
         house = House(by_host(openai=slow), LoopClock(), **ON)
         told = await asyncio.gather(*(house.told() for _ in range(10)))
         assert {answer.text for answer in told} == {"Hello"}
@@ -1121,7 +1121,7 @@ class TestFlight:
         await house.told()
         house.empty_below()  # the tiers lag behind
         house.leave()
-        await asyncio.sleep(KEEP - 0.01)
+        await asyncio.sleep(KEEP_SECONDS - 0.01)
         late = await house.told()
         assert (late.text, late.headers["cache-status"][-9:]) == ("1", "collapsed")
         assert (await house.told()).json["metadata"]["cacheTier"] == "memory"
@@ -1242,7 +1242,7 @@ class TestFlight:
         )
         told = await asyncio.gather(*(house.told() for _ in range(3)))
         assert {answer.text for answer in told} == {"of groq"}
-        house.clock.time += KEEP
+        house.clock.time += KEEP_SECONDS
         assert (await house.told()).text == "of openai"
 
     async def test_what_was_purged_is_not_shown_by_a_flight_either(self) -> None:
@@ -1440,7 +1440,7 @@ class TestWithoutNeed:
         house.purges.down = False
         assert (await house.told()).text == "2"
         house.purges.down = True
-        house.clock.time += HOLD
+        house.clock.time += HOLD_SECONDS
         assert (await house.told()).text == "3"
 
     async def test_all_of_them_at_once(self) -> None:

@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 
 from proxy.api.app import App
-from proxy.cache.key import cache_key
+from proxy.cache.key import KeyParts, cache_key
 from proxy.core.chat import Call
 from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing
@@ -78,7 +78,7 @@ def test_a_body_takes_three_times_its_size_at_the_most(
     tracemalloc.reset_peak()
     call = dialect.parse_chat(body)
     del body
-    cache_key(call.chat, question=(), defaults={}, scope="", namespace=None)
+    cache_key(KeyParts(chat=call.chat))
     input_tokens(call.chat)
     outgoing = ADAPTERS[target.spec.dialect].build_request(target, call.chat)
     peak = tracemalloc.get_traced_memory()[1]

@@ -1,4 +1,4 @@
-"""Requests that hypothesis makes up, and a speaker who says each of them in other words."""
+"""Requests that hypothesis makes up, and a speaker that puts each of them in other words."""
 
 import copy
 import json
@@ -101,7 +101,7 @@ TOOLS = st.lists(
     ),
     min_size=1,
     max_size=3,
-    unique_by=lambda one: one["function"]["name"],
+    unique_by=lambda tool: tool["function"]["name"],
 )
 FORMAT = st.just({"type": "json_object"}) | st.fixed_dictionaries(
     {
@@ -171,9 +171,9 @@ class Speaker:
         form = copy.deepcopy(request)
         for message in form["messages"]:
             self.message(message)
-        for one in form.get("tools", ()):
-            self.tool(one)
-            self.add(one["function"], description=None, parameters=None, strict=None)
+        for tool in form.get("tools", ()):
+            self.tool(tool)
+            self.add(tool["function"], description=None, parameters=None, strict=None)
         if wanted := form.get("response_format", {}).get("json_schema"):
             self.add(wanted, strict=None, description=None)
         self.add(form, seed=None, stop=self.chance.choice([None, []]), max_tokens=None)
@@ -270,9 +270,12 @@ CHOICES = {"role", "type", "detail", "url"}
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The path of everything in `value`."""
-    inner = value.items() if isinstance(value, dict) else ()
-    inner = enumerate(value) if isinstance(value, list) else inner
-    return [path, *(place for name, one in inner for place in places(one, (*path, name)))]
+    inner: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        inner = [*value.items()]
+    elif isinstance(value, list):
+        inner = [*enumerate(value)]
+    return [path, *(place for name, each in inner for place in places(each, (*path, name)))]
 
 
 def changed(value: Any, draw: st.DrawFn) -> Any:
@@ -300,7 +303,8 @@ def pairs(draw: st.DrawFn) -> tuple[Request, Request]:
     request = draw(VALID)
     path = draw(st.sampled_from(places(request)))
     other = copy.deepcopy(request)
-    holder, value = None, other
+    holder: Any = None
+    value: Any = other
     for name in path:
         holder, value = value, value[name]
     assume(value is not None and not CHOICES.intersection(path))
