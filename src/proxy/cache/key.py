@@ -14,7 +14,6 @@ would be memory, which an isolate has little of.
 
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -111,10 +110,10 @@ def _lines(parts: KeyParts) -> Iterator[bytes]:
         yield _encode(_normalize_message(_read_message(message)))
 
 
-def _read(raw: Raw | bytes) -> Any:
-    """The value, its numbers in one spelling and its long strings by their digests; the bytes
-    themselves where they can't be read, though the dialect let them pass (an unknown field with
-    an integer of 5,000 digits)."""
+def _read(raw: Raw | bytes) -> object:
+    """The value, its numbers in one spelling and its long strings by their digests; a digest of the
+    bytes where they can't be read, though the dialect let them pass (an unknown field with an
+    integer of 5,000 digits)."""
     text = memoryview(raw)
     if len(text) > LONG:  # it may hold a long string: no level is decoded further than it must
         match text[:1].tobytes():
@@ -124,15 +123,15 @@ def _read(raw: Raw | bytes) -> Any:
             case b"[":
                 return [_read(item) for item in splice.ITEMS.decode(text)]
             case b'"' if len(text) > LONG + 2 and _is_plain(text):
-                return _sign(sha256(text[1:-1]).hexdigest())
+                return _sign("#", sha256(text[1:-1]).hexdigest())
     try:
         value = _JSON.decode(text)
     except msgspec.DecodeError:
-        return bytes(raw)
+        return _sign("!", sha256(text).hexdigest())
     return _digest(value) if len(text) > LONG and isinstance(value, str) else value
 
 
-def _read_message(message: Message) -> dict[str, Any]:
+def _read_message(message: Message) -> dict[str, object]:
     """What `_read` would make of a message's bytes, where there are none."""
     fields = msgspec.to_builtins(message)
     return {
@@ -150,11 +149,12 @@ def _digest(text: str) -> str | Raw:
         piece = text[start : start + _STEP].encode()
         digest.update(piece)
         size += len(piece)
-    return _sign(digest.hexdigest()) if size > LONG else text
+    return _sign("#", digest.hexdigest()) if size > LONG else text
 
 
-def _sign(digest: str) -> Raw:
-    return Raw(f"#{digest}".encode())
+def _sign(kind: str, digest: str) -> Raw:
+    """What no JSON has: so no value that a request holds is taken for a digest."""
+    return Raw(f"{kind}{digest}".encode())
 
 
 def _is_plain(text: memoryview) -> bool:
@@ -163,7 +163,7 @@ def _is_plain(text: memoryview) -> bool:
     return not any(b"\\" in bytes(piece) for piece in pieces)
 
 
-def _fields(chat: ChatRequest, defaults: Mapping[str, object]) -> dict[str, Any]:
+def _fields(chat: ChatRequest, defaults: Mapping[str, object]) -> dict[str, object]:
     """The settings that say something else than what holds anyway."""
     settings = {name: getattr(chat, name) for name in _SETTINGS}
     if not chat.tools:  # nothing to choose from or to call at once
@@ -189,56 +189,69 @@ def _fields(chat: ChatRequest, defaults: Mapping[str, object]) -> dict[str, Any]
     }
 
 
-def _response_format(chat: ChatRequest) -> dict[str, Any]:
+def _response_format(chat: ChatRequest) -> object:
     encoded = msgspec.json.encode(chat.response_format)
     if chat.body is not None:
         encoded = bytes(_BODY.decode(chat.body).response_format)
-    fields: dict[str, Any] = _drop_nulls(_JSON.decode(encoded))
-    if "json_schema" in fields:
-        fields["json_schema"] = {"name": "answer", **_drop_nulls(fields["json_schema"])}
-    return fields
+    form = _drop_nulls(_JSON.decode(encoded))
+    if isinstance(schema := form.get("json_schema"), dict):
+        form["json_schema"] = {"name": "answer", **_drop_nulls(schema)}
+    return form
 
 
-def _tools(chat: ChatRequest) -> Any:
+def _tools(chat: ChatRequest) -> object:
     if not chat.tools:
         return []
-    tools = _read(chat.raw_tools or msgspec.json.encode(chat.tools))
-    return tools if isinstance(tools, bytes) else [_normalize_tool(tool) for tool in tools]
+    return _normalize_tools(_read(chat.raw_tools or msgspec.json.encode(chat.tools)))
 
 
-def _normalize_message(message: Any) -> Any:
-    if isinstance(message, bytes):
+# What follows leaves as it is what could not be read: it is no dict and no list.
+
+
+def _normalize_message(message: object) -> object:
+    if not isinstance(message, dict):
         return message
     message = _drop_nulls(message)
-    content = message.get("content")
-    if isinstance(content, list):
-        parts = [_normalize_part(part) for part in content]
-        alone = parts[0] if len(parts) == 1 else {}
-        as_text = alone.keys() == {"type", "text"} and alone["type"] == "text"
-        message["content"] = alone["text"] if as_text else parts
-    if "tool_calls" in message:
-        message["tool_calls"] = [_normalize_tool(call) for call in message["tool_calls"]]
-        if not message["tool_calls"]:
-            del message["tool_calls"]
+    if isinstance(content := message.get("content"), list):
+        message["content"] = _normalize_parts(content)
+    if calls := _normalize_tools(message.pop("tool_calls", None)):
+        message["tool_calls"] = calls
     return message
 
 
-def _normalize_part(part: dict[str, Any]) -> dict[str, Any]:
+def _normalize_parts(content: list[object]) -> object:
+    """The parts; the text itself, where it is all that they are."""
+    parts = [_normalize_part(part) for part in content]
+    alone = parts[0] if len(parts) == 1 else None
+    if isinstance(alone, dict) and alone.keys() == {"type", "text"} and alone["type"] == "text":
+        return alone["text"]
+    return parts
+
+
+def _normalize_part(part: object) -> object:
+    if not isinstance(part, dict):
+        return part
     part = _drop_nulls(part)
-    if "image_url" in part:
-        part["image_url"] = _drop_nulls(part["image_url"])
+    if isinstance(image := part.get("image_url"), dict):
+        part["image_url"] = _drop_nulls(image)
     return part
 
 
-def _normalize_tool(tool: dict[str, Any]) -> dict[str, Any]:
+def _normalize_tools(tools: object) -> object:
+    return [_normalize_tool(tool) for tool in tools] if isinstance(tools, list) else tools
+
+
+def _normalize_tool(tool: object) -> object:
     """A tool or a call of one; both are functions where they don't say what they are."""
+    if not isinstance(tool, dict):
+        return tool
     tool = {"type": "function", **_drop_nulls(tool)}
     for kind in ("function", "custom"):
-        if kind in tool:
-            tool[kind] = _drop_nulls(tool[kind])
+        if isinstance(described := tool.get(kind), dict):
+            tool[kind] = _drop_nulls(described)
     return tool
 
 
-def _drop_nulls(fields: dict[str, Any]) -> dict[str, Any]:
+def _drop_nulls(fields: dict[str, object]) -> dict[str, object]:
     """The fields without the nulls: null is the same as a field that is not there."""
     return {name: value for name, value in fields.items() if value is not None}
