@@ -17,7 +17,7 @@ from proxy.core.body_memory import Hold
 from proxy.core.errors import ClientGone, MethodNotAllowed, NotFound
 from proxy.core.ports import Write
 from proxy.core.principal import Principal
-from proxy.core.web import Request, Response, Stream, check_headers
+from proxy.core.web import BodyStream, Request, Response, check_headers
 from proxy.dialects import openai
 from proxy.limits.headers import limit_headers
 from proxy.serving.context import RequestContext
@@ -141,7 +141,7 @@ class App:
             self.services.closer.close(context, response.status, len(response.body))
         return built
 
-    def _closing(self, context: RequestContext, stream: Stream) -> Stream:
+    def _closing(self, context: RequestContext, stream: BodyStream) -> BodyStream:
         """A stream whose end closes the request."""
 
         async def run(write: Write) -> None:
@@ -175,7 +175,7 @@ class App:
         return response
 
 
-async def _abandon(stream: Stream) -> None:
+async def _abandon(stream: BodyStream) -> None:
     """Ends a stream whose response could not be built, so that it frees what it holds."""
 
     async def write(data: bytes) -> None:

@@ -85,7 +85,7 @@ class URL(Struct, frozen=True, kw_only=True):
     has_credentials: bool
     """Whether it holds a user or a password."""
     shown: str
-    """Origin and path: what may be shown, without user, password, query and fragment."""
+    """Origin and path: what a message may show, without user, password, query and fragment."""
 
 
 ParseURL: TypeAlias = Callable[[str, str | None], URL | None]
@@ -134,7 +134,7 @@ class PrunableStore(BlobStore, Protocol):
     """A tier that expires nothing by itself."""
 
     async def prune(self, prefix: str) -> int:
-        """Removes what is over among the keys that begin with `prefix`; says how many."""
+        """Removes what is over among the keys that begin with `prefix`; how many they were."""
 
 
 DataPoint: TypeAlias = tuple[list[str], list[float], str]
@@ -149,15 +149,15 @@ class Points(Protocol):
 
 
 class SQL(Protocol):
-    """A database of SQLite. What one call of a Durable Object writes is kept together."""
+    """A database of SQLite. What a call of a Durable Object writes is kept together."""
 
     def __call__(self, query: str, /, *bindings: str | float) -> Sequence[Sequence[Any]]:
-        """Runs one statement and reads its rows. Any number is bound as a double, and so read
+        """Runs a statement and reads its rows. Any number is bound as a double, and so read
         back: whole ones are exact below 2^53. At most 100 bindings, of 2 MB each."""
 
 
 class Batches(Protocol):
-    """Where the parts of a batch run that one invocation can't hold (a Durable Object for each
+    """Where the parts of a batch run that an invocation can't hold (a Durable Object for each
     batch, without storage)."""
 
     async def start(self, name: str, chunk: bytes) -> AsyncGenerator[bytes, None]:
@@ -167,15 +167,15 @@ class Batches(Protocol):
 
 
 class Log(Protocol):
-    """One structured line an event; never a prompt, never a key."""
+    """A structured line an event; never a prompt, never a key."""
 
     def __call__(
-        self, level: str, event: str, record: Struct | None = None, /, **fields: object
+        self, level: str, event: str, line: Struct | None = None, /, **fields: object
     ) -> None:
-        """level: debug, info, warning or error; record: fields in place of the others."""
+        """level: debug, info, warning or error; line: fields in place of the others."""
 
 
-Defer: TypeAlias = Callable[[Coroutine[Any, Any, object]], None]
+Defer: TypeAlias = Callable[[Coroutine[object, None, object]], None]
 """Has work done after the answer, which does not wait for it."""
 Write = Callable[[bytes], Awaitable[None]]
 """Sends bytes to the caller, waiting until they are taken. Raises ClientGone."""

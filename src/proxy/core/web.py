@@ -29,7 +29,7 @@ class Request(Struct, frozen=True):
     """What the request holds of the isolate's memory; grows while the body is read."""
 
 
-Stream: TypeAlias = Callable[[Write], Awaitable[None]]
+BodyStream: TypeAlias = Callable[[Write], Awaitable[None]]
 """Writes a body piece by piece. Whatever happens to the caller, it runs to its end, or to a
 ClientGone from the write."""
 
@@ -40,7 +40,7 @@ class Response(Struct, kw_only=True):
     status: int = 200
     headers: dict[str, str] = {}
     body: bytes = b""
-    stream: Stream | None = None
+    stream: BodyStream | None = None
 
 
 JSON = {"content-type": "application/json"}
@@ -62,13 +62,13 @@ def list_names(names: Iterable[str]) -> str:
     """Names as a header's value: up to 32 of up to 64 letters, digits and `_.-`, and how many
     others there are (`a, b, +3`)."""
     known = list(names)
-    told = [name for name in known if _LISTABLE.fullmatch(name)][:_LISTED]
-    others = len(known) - len(told)
-    return ", ".join((*told, f"+{others}") if others else told)
+    shown = [name for name in known if _LISTABLE.fullmatch(name)][:_LISTED]
+    others = len(known) - len(shown)
+    return ", ".join((*shown, f"+{others}") if others else shown)
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
     """Raises ValueError for values that can't be sent; the names are the proxy's own."""
     values = "".join(headers.values())
     if not (values.isascii() and values.isprintable() and len(values) <= _LONGEST):
-        raise ValueError(f"one of the headers {', '.join(headers)} can't be sent")
+        raise ValueError(f"a header of {', '.join(headers)} can't be sent")
