@@ -6,10 +6,10 @@ NODE_BIN := $(CURDIR)/node_modules/.bin
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test check lock clean
+.PHONY: help setup dev test test-unit test-e2e check lock clean
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{printf "  make %-6s  %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{printf "  make %-9s  %s\n", $$1, $$2}'
 
 setup: ## install everything pinned, each part once
 	@exec $(PYTHON) -m tools.setup
@@ -18,7 +18,14 @@ dev: ## run the proxy here under the real wrangler dev (PORT=8787 HOST=127.0.0.1
 	@exec $(PYTHON) -m tools.dev
 
 test: setup ## run all tests, with branch coverage of the pure modules
-	@exec $(BIN)/python -m tools.test
+	@exec $(BIN)/python -m tests.run
+
+test-unit: ## run the unit tests alone, without coverage
+	@$(PYTHON) -m tools.setup node venv
+	@exec $(BIN)/python -m tests.run unit
+
+test-e2e: setup ## run the end-to-end tests alone, in workerd and in a browser
+	@exec $(BIN)/python -m tests.run e2e
 
 check: ## lint, types, import rules
 	@$(PYTHON) -m tools.setup node venv

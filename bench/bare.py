@@ -10,8 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tools import runtime, snapshot
-from tools.layout import ROOT, WRANGLER_TOML
+from tools import runtime
+from tools.layout import WRANGLER_TOML
+from tools.offline import WORKERD, snapshot
 
 _CONFIG = """\
 using Workerd = import "/workerd/workerd.capnp";
@@ -58,7 +59,7 @@ class Bare:
         self.port = runtime.free_port()
         config = upload / "bench.capnp"
         config.write_text(_configuration(upload, main, vars, self.port, points), "utf-8")
-        command = (ROOT / "tools" / "workerd.sh", "serve", config, "--experimental")
+        command = (WORKERD, "serve", config, "--experimental")
         self._server = runtime.Server("workerd", f"http://127.0.0.1:{self.port}", log, command)
         self._server.wait_until_ready(
             "/health", accept=range(600), deadline=time.monotonic() + _START_SECONDS

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import httpx
 
 from bench.bare import Bare, proxy
-from tests.e2e.conftest import KEYS, PATHS, ROOMY
+from tests.e2e.deployments import KEYS, PATHS, ROOMY
 from tests.upstream import Upstream
 
 SAMPLES = 10

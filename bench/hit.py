@@ -19,7 +19,7 @@ from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 
 from bench.bare import Bare, proxy
-from tests.e2e.conftest import KEYS, PATHS
+from tests.e2e.deployments import KEYS, PATHS
 from tests.upstream import Upstream
 from tools.layout import PYTHON_MODULES, ROOT
 

@@ -29,7 +29,7 @@ from proxy.cache.tiers import PRUNE_SECONDS
 from proxy.core.ports import Outgoing
 from proxy.core.web import Request, Response
 from proxy.host.maintenance import maintain
-from tests.e2e import conftest
+from tests.e2e import deployments
 from tests.unit.doubles import FakeReply, FakeUpstream, ManualClock, ports
 from tests.upstream import Upstream
 from tests.upstream.behaviour import extract
@@ -165,17 +165,17 @@ async def _send(app: App, body: bytes) -> str:
 
 def _run_on_workerd(bodies: list[bytes], settings: dict[str, str]) -> Counter[str]:
     """The same counts of a real Worker on free ports, sent as fast as it answers."""
-    conftest.DEPLOYMENTS["trace"] = ("development", {"FALLBACK_CHAIN": "openai"} | settings)
+    deployments.DEPLOYMENTS["trace"] = ("development", {"FALLBACK_CHAIN": "openai"} | settings)
     with Upstream() as upstream, TemporaryDirectory() as directory:
-        deployments = conftest.Deployments(upstream, Path(directory))
+        started = deployments.Deployments(upstream, Path(directory))
         try:
-            url = deployments.get("trace").url + PATH
+            url = started.get("trace").url + PATH
             with httpx.Client(timeout=60) as client, ThreadPoolExecutor(8) as pool:
                 answers = pool.map(lambda b: client.post(url, content=b, headers=JSON), bodies)
                 tally = Counter(_read_source(a.status_code, a.headers, a.content) for a in answers)
             return tally + Counter(calls=len(upstream.log()))
         finally:
-            deployments.stop()
+            started.stop()
 
 
 def _read_options() -> argparse.Namespace:

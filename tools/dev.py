@@ -18,11 +18,11 @@ import urllib.request
 from contextlib import ExitStack
 from typing import NamedTuple, NoReturn
 
-from tools import dotenv, runtime, setup
+from tools import dotenv, offline, runtime, setup
 from tools.layout import LOGS
 
 UPSTREAMS = ("local", "none")
-PARTS = ("node", "worker-packages", "bundle")
+PARTS = ("node", "worker-packages", *offline.PARTS)
 DEMO_BODY = '{"prompt":"What is the capital of France? Answer in one short sentence."}'
 _POLL_SECONDS = 0.2
 
@@ -79,10 +79,12 @@ def serve(settings: Settings) -> NoReturn:
             servers.append(running.enter_context(model))
         print("Starting the Worker under wrangler dev ...", flush=True)
         worker = runtime.start(
-            settings.port,
-            host=settings.host,
-            vars=variables,
-            log=LOGS / f"worker-{settings.port}.log",
+            runtime.Launch(
+                settings.port,
+                LOGS / f"worker-{settings.port}.log",
+                host=settings.host,
+                vars=variables,
+            )
         )
         servers.append(running.enter_context(worker))
         check_settings(worker.url)

@@ -1,6 +1,6 @@
 """Start and stop the real servers of the project: `wrangler dev`, and the local model.
 
-    with runtime.start(8787, log=Path("worker.log")) as worker:
+    with runtime.start(Launch(8787, Path("worker.log"))) as worker:
         ... worker.url ...
 
 Used by `make dev` and by the end-to-end tests. Whatever becomes of the caller, nothing that was
@@ -21,17 +21,13 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from tools.assets import assemble
-from tools.layout import CACHE, LOCAL_MODEL, NODE_MODULES, PYTHON_MODULES, ROOT, WRANGLER_TOML
-from tools.pack import pack
+from tools import offline
+from tools.layout import CACHE, LOCAL_MODEL, NODE_MODULES, ROOT, WRANGLER_TOML
 
 START_SECONDS = 120.0
-LOCAL_FLAGS = ("python_workers_development", "experimental")
-"""Beside the production flags: workerd then takes the Python runtime from a file."""
-
 LOOPBACK = "127.0.0.1"
 _TAIL_LINES = 40
 
@@ -127,37 +123,51 @@ class Server:
         self.stop()
 
 
-def start(
-    port: int,
-    *,
-    log: Path,
-    host: str = LOOPBACK,
-    configs: Sequence[Path] = (WRANGLER_TOML,),
-    env: str | None = "development",
-    vars: Mapping[str, str] | None = None,
-    persist_to: Path = ROOT / ".wrangler" / "state",
-) -> Server:
-    """Start the Worker under `wrangler dev --local` and wait until it answers.
-
-    The first of `configs` is the Worker that the port serves; the others are those it is bound
-    to. `vars` are visible in the process list: a secret belongs into .env or a `derived_config`.
-    Raises StartError.
+class Launch(NamedTuple):
+    """How to start `wrangler dev`. `vars` are visible in the process list: a secret belongs into
+    .env or a configuration of its own.
     """
-    config = load_config(configs[0])
-    flags = [*config["compatibility_flags"], *LOCAL_FLAGS]
+
+    port: int
+    log: Path
+    host: str = LOOPBACK
+    configs: Sequence[Path] = (WRANGLER_TOML,)
+    """The first is the Worker that the port serves; the others are those it is bound to."""
+    env: str | None = "development"
+    vars: Mapping[str, str] = {}
+    persist_to: Path = ROOT / ".wrangler" / "state"
+
+
+def start(launch: Launch) -> Server:
+    """Start `wrangler dev --local` and wait until the Worker answers. Raises StartError."""
+    worker = Server(
+        "wrangler dev",
+        f"http://{LOOPBACK if launch.host == '0.0.0.0' else launch.host}:{launch.port}",
+        launch.log,
+        _wrangler_dev(launch),
+        cwd=launch.configs[0].parent,
+        env=wrangler_environment(launch.persist_to),
+    )
+    deadline = time.monotonic() + START_SECONDS
+    return worker.wait_until_ready("/health", accept=range(100, 600), deadline=deadline)
+
+
+def _wrangler_dev(launch: Launch) -> list[str | Path]:
+    config = load_config(launch.configs[0])
+    vars = launch.vars
     if "ai" in config:  # Cloudflare's own, which --local does not reach
-        vars = {"AI_BINDING": "off", **(vars or {})}
+        vars = {"AI_BINDING": "off", **vars}
     options = {
-        "config": configs,
-        "env": [env] if env else [],
-        "ip": [host],
-        "port": [str(port)],
+        "config": launch.configs,
+        "env": [launch.env] if launch.env else [],
+        "ip": [launch.host],
+        "port": [str(launch.port)],
         "inspector-port": ["0"],
-        "persist-to": [persist_to],
-        "compatibility-flags": flags,
-        "var": [f"{name}:{value}" for name, value in (vars or {}).items()],
+        "persist-to": [launch.persist_to],
+        "compatibility-flags": [*config["compatibility_flags"], *offline.FLAGS],
+        "var": [f"{name}:{value}" for name, value in vars.items()],
     }
-    command: list[str | Path] = [
+    return [
         NODE_MODULES / ".bin" / "wrangler",
         "dev",
         "--local",
@@ -166,17 +176,6 @@ def start(
             (f"--{name}", value) for name, values in options.items() for value in values
         ),
     ]
-    url = f"http://{LOOPBACK if host == '0.0.0.0' else host}:{port}"
-    worker = Server(
-        "wrangler dev",
-        url,
-        log,
-        command,
-        cwd=configs[0].parent,
-        env=wrangler_environment(persist_to),
-    )
-    deadline = time.monotonic() + START_SECONDS
-    return worker.wait_until_ready("/health", accept=range(100, 600), deadline=deadline)
 
 
 def start_local_model(*, log: Path) -> tuple[Server, dict[str, str]]:
@@ -205,39 +204,6 @@ def start_local_model(*, log: Path) -> tuple[Server, dict[str, str]]:
     }
 
 
-def derived_config(
-    directory: Path,
-    *,
-    env: str = "development",
-    vars: Mapping[str, str] | None = None,
-    ai_service: Mapping[str, str] | None = None,
-) -> Path:
-    """Write a configuration for a test into `directory` and return its path.
-
-    It is wrangler.toml with `env` applied, so it is started with `env=None`. `vars` are added to
-    that environment's own. `ai_service` (`{"service": ..., "entrypoint": ...}`) puts a service
-    binding in the place of the AI binding, which works on no machine without an account.
-    The project's .env does not reach a Worker started from here. The Worker is packed here and
-    now: wrangler would run the build of wrangler.toml elsewhere than in the project.
-    """
-    base = load_config(WRANGLER_TOML)
-    environments = base.pop("env")
-    config = {**base, **environments[env]}
-    del config["build"]
-    pack()
-    assemble()
-    config["main"] = str(ROOT / config["main"])
-    config["assets"]["directory"] = str(ROOT / config["assets"]["directory"])
-    config["vars"] = {**config["vars"], **(vars or {})}
-    if ai_service is not None:
-        config["services"] = [*config.get("services", []), {**config.pop("ai"), **ai_service}]
-    (directory / "python_modules").symlink_to(PYTHON_MODULES)  # looked for beside the configuration
-    path = directory / "wrangler.json"
-    path.write_text(json.dumps(config, indent=2), "utf-8")
-    path.chmod(0o600)
-    return path
-
-
 def load_config(path: Path) -> dict[str, Any]:
     """A wrangler configuration, in TOML or plain JSON."""
     text = path.read_text("utf-8")
@@ -257,7 +223,7 @@ def wrangler_environment(state: Path) -> dict[str, str]:
     return {
         **own,
         "PATH": f"{NODE_MODULES / '.bin'}{os.pathsep}{os.environ['PATH']}",
-        "MINIFLARE_WORKERD_PATH": str(ROOT / "tools" / "workerd.sh"),
+        **offline.ENVIRONMENT,
         "CLOUDFLARE_CF_FETCH_ENABLED": "false",
         # V8 knows nothing of the native memory behind each request and response, and collects
         # them so seldom that both workerds grow by some 40 KB a request.

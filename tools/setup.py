@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.bundle import AdaptationError, build_bundle
+from tools import offline
 from tools.layout import (
     BROWSER,
     BUNDLE,
@@ -36,15 +36,14 @@ from tools.layout import (
     ROOT,
     VENV,
 )
+from tools.offline.bundle import AdaptationError, build_bundle
 
 NEEDED = {"node": 20, "npm": 10}
 """The lowest major versions on the machine; node_modules then brings the Node for wrangler."""
 
 _TAIL_LINES = 30
 _STAMPS = CACHE / "stamps"
-_TOOLS = ROOT / "tools"
-_STDLIB_COMPILER = _TOOLS / "compile_stdlib.mjs"
-_BROWSER_UNPACKER = _TOOLS / "unpack_browser.mjs"
+_BROWSER_UNPACKER = ROOT / "tests" / "browser" / "unpack.mjs"
 _FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
@@ -154,10 +153,10 @@ def _build_bundle(part: Part) -> None:
     try:
         with tempfile.TemporaryDirectory() as scratch:
             stdlib = Path(scratch) / "stdlib.zip"
-            part.run(NODE_MODULES / ".bin" / "node", _STDLIB_COMPILER, pyodide, stdlib)
+            part.run(NODE_MODULES / ".bin" / "node", offline.STDLIB_COMPILER, pyodide, stdlib)
             build_bundle(pyodide, stdlib, part.product)
     except AdaptationError as error:
-        raise SetupError(f"{error}\nMend ADAPTATIONS in tools/bundle.py.") from None
+        raise SetupError(f"{error}\nMend ADAPTATIONS in tools/offline/bundle.py.") from None
 
 
 def _unpack_browser(part: Part) -> None:
@@ -210,9 +209,9 @@ PARTS = {
             BUNDLE,
             (
                 NODE_MODULES / "pyodide" / "package.json",
-                _TOOLS / "bundle.py",
-                _TOOLS / "capnp.py",
-                _STDLIB_COMPILER,
+                offline.HERE / "bundle.py",
+                offline.HERE / "capnp.py",
+                offline.STDLIB_COMPILER,
             ),
             needs=("node",),
         ),

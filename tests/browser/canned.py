@@ -62,12 +62,11 @@ def figures(requests: int, latency: int = 0, dice: Random | None = None) -> Json
     return told
 
 
-def series(now: float, window: str, step: str, scale: float, latency: int, seed: int) -> list[Json]:
-    """A day's rise and fall, with some noise."""
-    dice, width = Random(seed), seconds(step)
-    first = int(now - seconds(window)) // width * width
+def series(moments: range, scale: float, latency: int, seed: int) -> list[Json]:
+    """A day's rise and fall, with some noise, at moments that are a step apart."""
+    dice, width = Random(seed), moments.step
     points = []
-    for at in range(first, int(now), width):
+    for at in moments:
         wave = 1 + 0.55 * math.sin(at / 900) + 0.25 * math.sin(at / 240)
         requests = round(max(0.0, scale * width / 60 * wave * (0.8 + 0.4 * dice.random())))
         points.append({"at": stamp(at), **figures(requests, latency, dice)})
@@ -92,8 +91,10 @@ def summed(parts: Sequence[Json]) -> Json:
 def analytics(query: Json, now: float) -> Json:
     """GET /analytics."""
     window, step = query.get("window", "1h"), query.get("step")
+    width = seconds(step or "1m")
+    moments = range(int(now - seconds(window)) // width * width, int(now), width)
     lines = {
-        provider: series(now, window, step or "1m", 60 * share, latency, index)
+        provider: series(moments, 60 * share, latency, index)
         for index, (provider, (_, share, latency)) in enumerate(PROVIDERS.items())
     }
     columns = list(zip(*lines.values(), strict=True))
@@ -117,10 +118,10 @@ def _groups(group_by: str, lines: dict[str, list[Json]]) -> list[Json]:
             for status, part in shares.items()
         ]
     if group_by == "user":
-        shares = [round(every * 0.5**rank * 0.52) for rank in range(1, len(USERS) + 1)]
+        counts = [round(every * 0.5**rank * 0.52) for rank in range(1, len(USERS) + 1)]
         return [
-            {"key": {"user": user}, **figures(share, 600, Random(share))}
-            for user, share in zip(USERS, shares, strict=True)
+            {"key": {"user": user}, **figures(count, 600, Random(count))}
+            for user, count in zip(USERS, counts, strict=True)
         ]
     groups = []
     for provider, line in lines.items():

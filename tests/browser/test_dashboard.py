@@ -140,7 +140,7 @@ def _check_code(code: dict[str, str], prompt: str) -> None:
     assert sent["body"] == {"prompt": prompt, "stream": True}
     assert "authorization: Bearer $PROXY_KEY" in sent["arguments"]
     assert json.dumps(prompt, ensure_ascii=False) in code["Python"]
-    check = [NODE_MODULES / ".bin" / "node", "--input-type=module", "--check"]
+    check = [str(NODE_MODULES / ".bin" / "node"), "--input-type=module", "--check"]
     subprocess.run(check, input=code["JavaScript"], text=True, check=True, timeout=20)
 
 

@@ -4,204 +4,23 @@ Each kind of deployment is started once, by the first test that asks for it, on 
 """
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.e2e.deployments import (
+    ADMIN_TOKEN,
+    CALLER_KEY,
+    DEPLOYMENTS,
+    KEYS,
+    PATHS,
+    ROOMY,
+    Deployments,
+)
 from tests.e2e.pair import Pair
 from tests.upstream import Upstream
-from tools import runtime
-from tools.layout import ROOT
-
-KEYS = {
-    f"{name}_API_KEY": f"test-{name.lower()}-key"
-    for name in ("GEMINI", "DEEPSEEK", "GROQ", "OPENAI", "OPENROUTER", "HUGGINGFACE")
-}
-PATHS = {
-    "GEMINI": "/gemini/v1beta",
-    "DEEPSEEK": "/deepseek",
-    "GROQ": "/groq/openai/v1",
-    "OPENAI": "/openai/v1",
-    "OPENROUTER": "/openrouter/api/v1",
-    "HUGGINGFACE": "/huggingface/v1",
-    "LOCAL": "/local/v1",
-}
-CALLER_KEY = "a-callers-key-0123456789"
-ADMIN_TOKEN = "the-admin-token-0123456789"
-
-ROOMY = {
-    "RATE_LIMIT_BURST": "1000000",
-    "RATE_LIMIT_PER_HOUR": "10000000",
-    "RATE_LIMIT_ADAPTIVE": "off",
-    "RETRY_ATTEMPTS": "1",
-}
-"""For tests of other things, which share their users and their providers."""
-
-DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
-    "open": ("development", {"IDLE_TIMEOUT_MS": "1500", "CORS_ORIGINS": "https://app.example"}),
-    "keyed": ("development", {"PROXY_API_KEY": CALLER_KEY, "ADMIN_TOKEN": ADMIN_TOKEN}),
-    "closed": ("production", {}),
-    "coalescing": ("development", {"CACHE_COALESCE": "on"}),
-    "limited": (
-        "development",
-        {
-            "ADMIN_TOKEN": ADMIN_TOKEN,
-            "RATE_LIMIT_BURST": "100",
-            "RATE_LIMIT_PER_HOUR": "100",
-            "RATE_LIMIT_ADAPTIVE": "on",
-            "LIMITER_FORGET_SECONDS": "2",
-        },
-    ),
-    "routing": (
-        "development",
-        {
-            "FALLBACK_CHAIN": "openai,groq,deepseek",
-            "RETRY_ATTEMPTS": "2",
-            "ON_CLIENT_GONE": "finish",
-        },
-    ),
-    "canary": (
-        "development",
-        {
-            "ADMIN_TOKEN": ADMIN_TOKEN,
-            "FALLBACK_CHAIN": "openai,groq,deepseek",
-            "DISABLED_PROVIDERS": "gemini,openrouter,huggingface,local,workers-ai",
-            "ROUTING_STRATEGY": "weighted",
-            "ROUTING_WEIGHTS": "openai=80, groq=20",
-            "ROUTING_STICKY": "on",
-            "HEDGE_AFTER_MS": "1500",
-            "SUBREQUEST_LIMIT": "50",
-        },
-    ),
-    "hasty": ("development", {"BREAKER_SLOW_MS": "300", "FIRST_BYTE_TIMEOUT_MS": "1000"}),
-    "memory": ("development", {"CACHE_TTL": "0"}),
-    "restarted": ("development", {"CACHE_SCOPE": "shared"}),
-    "faulty": ("development", {}),
-    "hanging": (
-        "development",
-        {"ADMIN_TOKEN": ADMIN_TOKEN, "CACHE_COALESCE": "on", "KEYS_REVOKED_RETENTION": "2"},
-    ),
-    "unbound": ("development", {}),
-    "broken": ("staging", {"FALLBACK_CHAIN": "gemini,nobody", "IDLE_TIMEOUT_MS": "soon"}),
-}
-"""What runs: the environment of wrangler.toml, and what is set beside it."""
-
-
-class Deployments:
-    """Starts deployments, several at once where several are asked for early."""
-
-    def __init__(self, upstream: Upstream, directory: Path) -> None:
-        self._upstream = upstream
-        self._directory = directory
-        self._pool = ThreadPoolExecutor(2)
-        self._starting: dict[str, Future[runtime.Server]] = {}
-
-    def begin(self, name: str) -> None:
-        """Starts one without waiting for it."""
-        if name not in self._starting:
-            self._starting[name] = self._pool.submit(self._start, name)
-
-    def get(self, name: str) -> runtime.Server:
-        """A deployment that answers."""
-        self.begin(name)
-        return self._starting[name].result()
-
-    def log(self, name: str) -> str:
-        """What a deployment's Worker has logged."""
-        return (self._directory / name / "worker.log").read_text()
-
-    def stop(self) -> None:
-        """Ends them all."""
-        self._pool.shutdown(cancel_futures=True)
-        for starting in self._starting.values():
-            if not starting.cancelled() and not starting.exception():
-                starting.result().stop()
-
-    def _start(self, name: str) -> runtime.Server:
-        environment, settings = DEPLOYMENTS[name]
-        directory = self._directory / name
-        ai = directory / "ai"
-        ai.mkdir(parents=True)
-        if environment == "development":
-            urls = {f"{who}_BASE_URL": self._upstream.url + path for who, path in PATHS.items()}
-            settings = urls | KEYS | ROOMY | settings
-        main = runtime.derived_config(
-            directory,
-            env=environment,
-            vars=settings,
-            ai_service={"service": "fake-ai", "entrypoint": "AI"},
-        )
-        _take_tiers(name, main)
-        _take_objects(name, main)
-        self._ai_config(ai)
-        return self._run(name)
-
-    def restart(self, name: str, *, without: tuple[str, ...] = ()) -> runtime.Server:
-        """Stops it and starts it again on what it has stored, less some of the stores (`kv`)."""
-        self.get(name).stop()
-        for store in without:
-            shutil.rmtree(self._directory / name / "state" / "v3" / store)
-        self._starting[name] = self._pool.submit(self._run, name)
-        return self.get(name)
-
-    def _run(self, name: str) -> runtime.Server:
-        directory = self._directory / name
-        return runtime.start(
-            runtime.free_port(),
-            log=directory / "worker.log",
-            configs=(directory / "wrangler.json", directory / "ai" / "wrangler.json"),
-            env=None,
-            persist_to=directory / "state",
-        )
-
-    def _ai_config(self, directory: Path) -> None:
-        source = ROOT / "tests" / "upstream" / "ai"
-        shutil.copy(source / "worker.js", directory)
-        config = runtime.load_config(source / "wrangler.toml")
-        config["vars"] = {"UPSTREAM_URL": self._upstream.url}
-        (directory / "wrangler.json").write_text(json.dumps(config))
-
-
-NOBODYS = ("RATE_BUCKET", "PROVIDER_POOL", "PROVIDER_STATE", "BATCH_RUNNER", "STATISTICS")
-
-
-def _take_tiers(name: str, path: Path) -> None:
-    """Leaves `coalescing` without KV and R2, and gives `faulty` a KV that throws, a mute
-    R2, and a limiter, a board and a runner of batches that nobody answers for."""
-    if name not in ("coalescing", "faulty"):
-        return
-    config = runtime.load_config(path)
-    del config["kv_namespaces"], config["r2_buckets"]
-    if name == "faulty":
-        for binding in config["durable_objects"]["bindings"]:
-            if binding["name"] in NOBODYS:
-                binding["script_name"] = "nobody"
-        config["services"] += [
-            {"binding": "CACHE_KV", "service": "fake-ai", "entrypoint": "Throwing"},
-            {"binding": "CACHE_R2", "service": "fake-ai", "entrypoint": "Mute"},
-        ]
-    path.write_text(json.dumps(config))
-
-
-def _take_objects(name: str, path: Path) -> None:
-    """Gives `hanging` buckets and flights that never answer, and leaves `unbound` without two
-    objects that the proxy needs."""
-    if name not in ("hanging", "unbound"):
-        return
-    config = runtime.load_config(path)
-    bindings = config["durable_objects"]["bindings"]
-    for binding in bindings:
-        if name == "hanging" and binding["name"] in ("RATE_BUCKET", "CACHE_FLIGHT"):
-            binding |= {"script_name": "fake-ai", "class_name": "Hanging"}
-    if name == "unbound":
-        gone = ("RATE_BUCKET", "STATISTICS")
-        config["durable_objects"]["bindings"] = [b for b in bindings if b["name"] not in gone]
-    path.write_text(json.dumps(config))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.e2e.configuration import derive_config
 from tools import runtime
+from tools.runtime import load_config
 
 
 class Pair:
@@ -54,19 +56,21 @@ class Pair:
         if not directory.exists():
             self._configure(name, directory)
         return runtime.start(
-            runtime.free_port(),
-            log=directory / "worker.log",
-            configs=(directory / "wrangler.json",),
-            env=None,
-            persist_to=directory / "state",
+            runtime.Launch(
+                runtime.free_port(),
+                directory / "worker.log",
+                configs=(directory / "wrangler.json",),
+                env=None,
+                persist_to=directory / "state",
+            )
         )
 
     def _configure(self, name: str, directory: Path) -> None:
         state = directory / "state"
         state.mkdir(parents=True)
         (state / "registry").symlink_to(self._directory / "registry")
-        path = runtime.derived_config(directory, vars=self._settings)
-        config = runtime.load_config(path) | {"name": name}
+        path = derive_config(directory, vars=self._settings)
+        config = load_config(path) | {"name": name}
         del config["ai"], config["kv_namespaces"], config["r2_buckets"]
         if name == "second":
             del config["migrations"]

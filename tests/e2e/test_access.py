@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.e2e.conftest import ADMIN_TOKEN, CALLER_KEY
+from tests.e2e.deployments import ADMIN_TOKEN, CALLER_KEY
 
 GUARDED = [
     ("POST", "/v1/generate"),

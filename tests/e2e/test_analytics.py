@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.collector import Collector, collecting
-from tests.e2e.conftest import ADMIN_TOKEN, DEPLOYMENTS, Deployments
+from tests.e2e.deployments import ADMIN_TOKEN, DEPLOYMENTS, Deployments
 from tests.e2e.sse import events
 
 COLLECTOR_KEY = "the-collectors-key-0123456789"

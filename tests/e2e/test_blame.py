@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import Deployments, Script
+from tests.e2e.conftest import Script
+from tests.e2e.deployments import Deployments
 from tests.e2e.sse import events
 
 TIMES = 7

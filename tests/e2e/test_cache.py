@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import ADMIN_TOKEN, CALLER_KEY, Deployments
+from tests.e2e.deployments import ADMIN_TOKEN, CALLER_KEY, Deployments
 from tests.e2e.sse import events
 from tests.upstream import Upstream
 

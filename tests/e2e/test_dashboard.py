@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.browser.chromium import browse
-from tests.e2e.conftest import ADMIN_TOKEN, CALLER_KEY
+from tests.e2e.deployments import ADMIN_TOKEN, CALLER_KEY
 
 
 @pytest.fixture

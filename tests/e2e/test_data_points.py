@@ -12,7 +12,7 @@ import pytest
 
 from bench.bare import Bare, proxy
 from proxy.analytics.record.data_point import COLUMNS
-from tests.e2e.conftest import KEYS, PATHS
+from tests.e2e.deployments import KEYS, PATHS
 from tests.upstream import Upstream
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import ADMIN_TOKEN, CALLER_KEY
+from tests.e2e.deployments import ADMIN_TOKEN, CALLER_KEY
 from tools import runtime
 from tools.layout import NODE_MODULES, ROOT
 from tools.pack import without_prose
@@ -63,9 +63,9 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
     def deploy(environment: str) -> Path:
         upload = place / (environment or "top")
-        command = [NODE_MODULES / ".bin" / "wrangler", "deploy", "--dry-run", f"--outdir={upload}"]
+        wrangler = NODE_MODULES / ".bin" / "wrangler"
         result = subprocess.run(
-            [*command, f"--env={environment}"],
+            [wrangler, "deploy", "--dry-run", f"--outdir={upload}", f"--env={environment}"],
             cwd=ROOT,
             env=runtime.wrangler_environment(place / "state"),
             capture_output=True,
@@ -125,7 +125,7 @@ def test_the_worker_is_under_300_kb(uploads: list[Path]) -> None:
 
 def test_the_memory_snapshot_is_taken_and_loaded() -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "tools.snapshot"],
+        [sys.executable, "-m", "tools.offline.snapshot"],
         cwd=ROOT,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import DEPLOYMENTS, KEYS, Deployments
+from tests.e2e.deployments import DEPLOYMENTS, KEYS, Deployments
 from tests.e2e.sse import events
 from tests.upstream import Upstream
 

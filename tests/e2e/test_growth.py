@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from tests.e2e.conftest import Deployments
+from tests.e2e.deployments import Deployments
 
 REQUESTS = 1_200
 MOST = 16
@@ -51,7 +51,7 @@ def test_requests_leave_no_memory_behind(deployments: Deployments) -> None:
         return max(after[pid] - before[pid] for pid in before)
 
     ask_at_once()  # what grows at first and then no more
-    grown = []
+    grown: list[int] = []
     while not grown or (min(grown) > MOST and len(grown) < 3):  # a leak grows each time
         grown.append(growth())
     assert min(grown) <= MOST, grown

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import ADMIN_TOKEN, CALLER_KEY, KEYS, Deployments
+from tests.e2e.deployments import ADMIN_TOKEN, CALLER_KEY, KEYS, Deployments
 from tests.upstream import Upstream
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import ADMIN_TOKEN
+from tests.e2e.deployments import ADMIN_TOKEN
 from tests.e2e.pair import Pair
 
 Ask = Callable[[str, str], httpx.Response]

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import ADMIN_TOKEN, CALLER_KEY, Deployments, Script
+from tests.e2e.conftest import Script
+from tests.e2e.deployments import ADMIN_TOKEN, CALLER_KEY, Deployments
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 UNCACHED = {"provider": "openai", "cache": {"mode": "off"}}

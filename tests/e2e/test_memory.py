@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from bench.heap import requests
-from tests.e2e.conftest import Deployments
+from tests.e2e.deployments import Deployments
 from tests.upstream import Upstream
 
 MB = 1024 * 1024

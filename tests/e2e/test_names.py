@@ -24,7 +24,7 @@ def asked(prompt: str, model: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("model", "provider", "sent"),
+    "names",
     [
         ("deepseek/deepseek-v4-flash", "deepseek", "deepseek-flash"),
         ("openrouter/deepseek/deepseek-v4-flash", "openrouter", "deepseek/deepseek-v4-flash"),
@@ -36,8 +36,9 @@ def asked(prompt: str, model: str, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_the_provider_that_is_named_is_asked(
-    proxy: httpx.Client, script: Any, received: Any, model: str, provider: str, sent: str
+    proxy: httpx.Client, script: Any, received: Any, names: tuple[str, str, str]
 ) -> None:
+    model, provider, sent = names
     native = {"prompt": script("Say hello."), "model": model, "fallback": False}
     answer = proxy.post("/v1/generate", json=native | {"cache": {"mode": "off"}})
     assert answer.json()["provider"] == provider, answer.text

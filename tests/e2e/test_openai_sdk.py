@@ -12,7 +12,7 @@ import pytest
 from openai import BadRequestError, OpenAI
 from pydantic import BaseModel
 
-from tests.e2e.conftest import CALLER_KEY
+from tests.e2e.deployments import CALLER_KEY
 
 PROVIDERS = [
     "gemini",

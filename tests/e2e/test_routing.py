@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import ADMIN_TOKEN, Deployments, Script
+from tests.e2e.conftest import Script
+from tests.e2e.deployments import ADMIN_TOKEN, Deployments
 from tests.e2e.sse import events
 
 

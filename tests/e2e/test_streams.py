@@ -188,7 +188,11 @@ def test_a_whole_answer_that_takes_too_long_is_closed(
 
 
 def test_a_hit_has_the_fields_of_the_miss(proxy: httpx.Client, script: Any) -> None:
-    beside = {"system_fingerprint": "fp", "service_tier": "flex", "x_new": {"a": [1]}}
+    beside: dict[str, Any] = {
+        "system_fingerprint": "fp",
+        "service_tier": "flex",
+        "x_new": {"a": [1]},
+    }
     frames = [
         frame({"role": "assistant", "reasoning": "Hm."}, **beside),
         frame({"content": "Hello"}, "stop", **beside),

@@ -133,10 +133,8 @@ def sample(schema: Any) -> Any:
     """A small value that a JSON schema (or Gemini's upper-case form of one) accepts."""
     if not isinstance(schema, dict):
         return None
-    if "enum" in schema:
-        return schema["enum"][0]
-    if "const" in schema:
-        return schema["const"]
+    if "enum" in schema or "const" in schema:
+        return schema.get("enum", [schema.get("const")])[0]
     for union in ("anyOf", "oneOf", "allOf"):
         if schema.get(union):
             return sample(schema[union][0])

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import Deployments
+from tests.e2e.deployments import Deployments
 from tests.e2e.limits.making import ADMIN, Issue
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.conftest import ADMIN_TOKEN
+from tests.e2e.deployments import ADMIN_TOKEN
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 GPT = {"model": "openai/gpt-4o", "fallback": False, "cache": {"mode": "off"}}

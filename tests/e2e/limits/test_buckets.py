@@ -7,7 +7,8 @@ from collections import Counter
 
 import httpx
 
-from tests.e2e.conftest import Deployments, Script
+from tests.e2e.conftest import Script
+from tests.e2e.deployments import Deployments
 from tests.e2e.limits.making import (
     ALLOWANCE,
     GPT,

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from tests.e2e.conftest import ADMIN_TOKEN, Script
+from tests.e2e.conftest import Script
+from tests.e2e.deployments import ADMIN_TOKEN
 from tests.e2e.limits.making import Issue, bearer, eventually, generate
 
 

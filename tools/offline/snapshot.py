@@ -1,6 +1,6 @@
 """Prove that the Worker can be deployed: that the platform can snapshot its module scope.
 
-    python3 -m tools.snapshot [ENVIRONMENT]
+    python3 -m tools.offline.snapshot [ENVIRONMENT]
 
 At a deployment Cloudflare runs the Worker's imports once and stores the memory; a JavaScript
 object that a global holds, or randomness drawn at import, lets that fail, though the same Worker
@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tools.layout import NODE_MODULES, ROOT, WRANGLER_TOML
-from tools.runtime import LOCAL_FLAGS, load_config, wrangler_environment
+from tools.offline import FLAGS, WORKERD
+from tools.runtime import load_config, wrangler_environment
 
 _SECONDS = 120
 _NAME = "snapshot.bin"  # workerd's own choice
@@ -89,7 +90,7 @@ def _test_config(upload: Path) -> str:
 
 def flag_list(config: Mapping[str, Any]) -> str:
     """The flags under which workerd runs the Worker here, as its configuration wants them."""
-    return ", ".join(f'"{flag}"' for flag in (*config["compatibility_flags"], *LOCAL_FLAGS))
+    return ", ".join(f'"{flag}"' for flag in (*config["compatibility_flags"], *FLAGS))
 
 
 def module_list(files: Iterable[Path]) -> str:
@@ -110,7 +111,7 @@ def _kind(file: Path) -> str:
 
 
 def _workerd_test(upload: Path, mode: str) -> None:
-    workerd = (ROOT / "tools" / "workerd.sh", "test", upload / _CONFIG, "--experimental")
+    workerd = (WORKERD, "test", upload / _CONFIG, "--experimental")
     _run([*workerd, f"--python-snapshot-dir={upload}", mode], state=upload)
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.tools.capnp_reader import Reader
-from tools.bundle import ADAPTATIONS, Adaptation, AdaptationError, adapt_glue, build_bundle
-from tools.capnp import Kind
+from tests.unit.tools.offline.capnp_reader import Reader
+from tools.offline.bundle import ADAPTATIONS, Adaptation, AdaptationError, adapt_glue, build_bundle
+from tools.offline.capnp import Kind
 
 GLUE = "\n".join(adaptation.found for adaptation in ADAPTATIONS for _ in range(adaptation.times))
 

@@ -6,7 +6,7 @@ It shares nothing with the encoder: it starts at the root and follows the pointe
 import struct
 from typing import NamedTuple
 
-from tools.capnp import Kind, Module
+from tools.offline.capnp import Kind, Module
 
 
 class Struct(NamedTuple):

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.tools.capnp_reader import Reader
-from tools.capnp import Kind, Module, encode_bundle
+from tests.unit.tools.offline.capnp_reader import Reader
+from tools.offline.capnp import Kind, Module, encode_bundle
 
 MODULES = st.builds(
     Module,

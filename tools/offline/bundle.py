@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.capnp import Kind, Module, encode_bundle
+from tools.offline.capnp import Kind, Module, encode_bundle
 
 
 class Adaptation(NamedTuple):
