@@ -136,6 +136,8 @@ class Launch(NamedTuple):
     env: str | None = "development"
     vars: Mapping[str, str] = {}
     persist_to: Path = ROOT / ".wrangler" / "state"
+    snapshot: Path | None = None
+    """The memory from which the Worker starts (tools.offline.snapshot)."""
 
 
 def start(launch: Launch) -> Server:
@@ -146,7 +148,7 @@ def start(launch: Launch) -> Server:
         launch.log,
         _wrangler_dev(launch),
         cwd=launch.configs[0].parent,
-        env=wrangler_environment(launch.persist_to),
+        env=wrangler_environment(launch.persist_to, launch.snapshot),
     )
     deadline = time.monotonic() + START_SECONDS
     return worker.wait_until_ready("/health", accept=range(100, 600), deadline=deadline)
@@ -210,7 +212,7 @@ def load_config(path: Path) -> dict[str, Any]:
     return tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
 
 
-def wrangler_environment(state: Path) -> dict[str, str]:
+def wrangler_environment(state: Path, snapshot: Path | None = None) -> dict[str, str]:
     """The environment variables under which wrangler runs offline, quietly and by itself.
 
     What the caller's environment says to wrangler (a token, an environment's name) is left out.
@@ -223,7 +225,7 @@ def wrangler_environment(state: Path) -> dict[str, str]:
     return {
         **own,
         "PATH": f"{NODE_MODULES / '.bin'}{os.pathsep}{os.environ['PATH']}",
-        **offline.ENVIRONMENT,
+        **offline.environment(snapshot),
         "CLOUDFLARE_CF_FETCH_ENABLED": "false",
         # V8 knows nothing of the native memory behind each request and response, and collects
         # them so seldom that both workerds grow by some 40 KB a request.

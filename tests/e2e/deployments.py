@@ -9,6 +9,7 @@ from tests.e2e.configuration import derive_config
 from tests.upstream import Upstream
 from tools import runtime
 from tools.layout import ROOT
+from tools.offline import snapshot
 from tools.runtime import load_config
 
 KEYS = {
@@ -151,6 +152,7 @@ class Deployments:
                 configs=(directory / "wrangler.json", directory / "ai" / "wrangler.json"),
                 env=None,
                 persist_to=directory / "state",
+                snapshot=snapshot.keep(),
             )
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.e2e.configuration import derive_config
 from tools import runtime
+from tools.offline import snapshot
 from tools.runtime import load_config
 
 
@@ -62,6 +63,7 @@ class Pair:
                 configs=(directory / "wrangler.json",),
                 env=None,
                 persist_to=directory / "state",
+                snapshot=snapshot.keep(),
             )
         )
 

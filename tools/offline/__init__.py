@@ -21,5 +21,10 @@ PARTS = ("bundle",) if IS_ON else ()
 FLAGS = ("python_workers_development", "experimental") if IS_ON else ()
 """Compatibility flags beside the Worker's own: workerd then takes the bundle from a file."""
 
-ENVIRONMENT = {"MINIFLARE_WORKERD_PATH": str(WORKERD)} if IS_ON else {}
-"""The variable by which wrangler starts the script in workerd's place."""
+
+def environment(snapshot: Path | None) -> dict[str, str]:
+    """Variables by which wrangler starts the script in workerd's place, with a memory snapshot."""
+    if not IS_ON:
+        return {}
+    own = {"MINIFLARE_WORKERD_PATH": str(WORKERD)}
+    return own | ({"PYTHON_SNAPSHOT": str(snapshot)} if snapshot else {})

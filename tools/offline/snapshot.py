@@ -9,6 +9,8 @@ lets workerd save a snapshot of them, and lets a second workerd start from it. N
 and no network.
 """
 
+import fcntl
+import hashlib
 import subprocess
 import sys
 import tempfile
@@ -16,8 +18,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.layout import NODE_MODULES, ROOT, WRANGLER_TOML
+from tools.layout import BUNDLE, CACHE, LOCKS, NODE_MODULES, ROOT, WORKER, WRANGLER_TOML
 from tools.offline import FLAGS, WORKERD
+from tools.pack import pack
 from tools.runtime import load_config, wrangler_environment
 
 _SECONDS = 120
@@ -54,13 +57,47 @@ class SnapshotError(Exception):
 def prove(environment: str = "production") -> None:
     """Save a snapshot of the Worker and start from it. Raises SnapshotError with the reason."""
     with tempfile.TemporaryDirectory() as scratch:
-        upload = Path(scratch)
-        collect_modules(environment, upload)
-        (upload / _CONFIG).write_text(_test_config(upload), "utf-8")
-        _workerd_test(upload, "--python-save-snapshot")
-        if not (upload / _NAME).exists():
-            raise SnapshotError("workerd saved no snapshot")
-        _workerd_test(upload, f"--python-load-snapshot={_NAME}")
+        _save(environment, Path(scratch))
+        _workerd_test(Path(scratch), f"--python-load-snapshot={_NAME}")
+
+
+def keep() -> Path:
+    """A snapshot of the Worker as its sources are now, saved once for each state of them.
+
+    A Worker that starts from it skips what it imports, as one does that is deployed. Several may
+    do so at once. Raises SnapshotError.
+    """
+    pack()
+    folder = CACHE / "snapshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / f"{_fingerprint()}.bin"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            for outdated in folder.glob("*.bin"):
+                outdated.unlink()
+            with tempfile.TemporaryDirectory(dir=folder) as scratch:
+                _save("development", Path(scratch)).replace(kept)
+    return kept
+
+
+def _fingerprint() -> str:
+    """A hash of all that a snapshot is made from."""
+    inputs = [BUNDLE, WRANGLER_TOML, LOCKS / "worker.txt", ROOT / "package-lock.json"]
+    digest = hashlib.sha256()
+    for path in (*inputs, *sorted(WORKER.iterdir())):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _save(environment: str, upload: Path) -> Path:
+    """Save a snapshot among the Worker's modules in `upload`."""
+    collect_modules(environment, upload)
+    (upload / _CONFIG).write_text(_test_config(upload), "utf-8")
+    _workerd_test(upload, "--python-save-snapshot")
+    if not (upload / _NAME).exists():
+        raise SnapshotError("workerd saved no snapshot")
+    return upload / _NAME
 
 
 def collect_modules(environment: str, target: Path) -> None:
