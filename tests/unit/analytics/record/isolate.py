@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import structs
 
+from proxy.analytics.record.exporter import Exporter
 from proxy.analytics.record.recorder import Recorder
 from proxy.analytics.record.request_record import BATCH, ITEM, RequestRecord
 from proxy.analytics.store.shard import ADD
 from proxy.core.ports import DataPoint
 from proxy.core.rpc import Method
-from proxy.core.settings import AnalyticsSettings
-from tests.unit.doubles import FakeReply, Logbook, LoopClock, ports
+from proxy.core.settings import AnalyticsSettings, TraceSettings
+from tests.unit.doubles import FakeReply, FakeUpstream, Logbook, LoopClock, ports
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -60,14 +61,15 @@ class Shards:
 class Isolate:
     """A recorder, and the requests that it has held open."""
 
-    def __init__(self, *, enabled: bool = True) -> None:
+    def __init__(self, *, enabled: bool = True, traces: bool = False) -> None:
         self.shards = Shards()
         self.log = Logbook()
         self.points: list[DataPoint] = []
         self.written: Counter[int] = Counter()
         """How many of them each invocation wrote."""
         self.clock = LoopClock()
-        self.recorder = self._build(enabled)
+        self.collector = FakeUpstream(lambda _: FakeReply(b"{}"))
+        self.recorder = self._build(enabled, traces)
         self.open: list[asyncio.Task[object]] = []
         self.holders: list[int] = []
         """Which invocations they are."""
@@ -75,15 +77,18 @@ class Isolate:
         self.refuse = False
         """Whether the dataset takes no data points."""
 
-    def _build(self, enabled: bool) -> Recorder:
+    def _build(self, enabled: bool, traces: bool) -> Recorder:
         outside = structs.replace(
             ports(lambda _: FakeReply(b"")),
+            upstream=self.collector,
             objects=self.shards,
             points=self.write,
             clock=self.clock,
             log=self.log,
         )
-        return Recorder(AnalyticsSettings(enabled=enabled, shards=4), outside)
+        to = TraceSettings(endpoint="https://collector.example", headers={}, service_name="proxy")
+        exporter = Exporter(to, {}, outside) if traces else None
+        return Recorder(AnalyticsSettings(enabled=enabled, shards=4), outside, exporter)
 
     def write(self, points: Sequence[DataPoint]) -> None:
         if self.refuse:
@@ -109,7 +114,13 @@ class Isolate:
     def end(self, endpoint: str, *, counted: bool = True, logged: bool = True) -> None:
         self.count += 1
         record = RequestRecord(
-            at=1, id=f"{self.count}", endpoint=endpoint, status=200, ms=1, logged=logged
+            at=1,
+            id=f"{self.count}",
+            endpoint=endpoint,
+            status=200,
+            logged=logged,
+            trace="ab" * 16,
+            span="cd" * 8,
         )
         self.recorder.record(record, self.defer, counted=counted)
 

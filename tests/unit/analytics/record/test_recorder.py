@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -118,3 +119,18 @@ async def test_without_statistics_nothing_is_reported() -> None:
     isolate.record()
     assert isolate.open == []
     await isolate.recorder.flush()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_spans_go_out_with_a_request_that_is_held_open_for_them(enabled: bool) -> None:
+    @in_no_time
+    async def play() -> None:
+        isolate = Isolate(enabled=enabled, traces=True)
+        isolate.record(3)
+        assert isolate.collector.sent == []
+        assert isolate.holders == ([1, 1] if enabled else [1])  # and for data points
+        await asyncio.sleep(1)
+        assert len(isolate.collector.sent) == 1
+        assert isolate.shards.accepted == (["1", "2", "3"] if enabled else [])
+
+    play()
