@@ -5,7 +5,7 @@ A user's key sees its own figures, an admin everybody's.
 
 from proxy import __version__
 from proxy.analytics.insights import find_insights, render_insights
-from proxy.analytics.insights.model import Window
+from proxy.analytics.insights.model import Observations
 from proxy.analytics.insights.query import read_insights_query
 from proxy.analytics.query import parameters
 from proxy.analytics.query.exposition import CONTENT_TYPE
@@ -45,7 +45,7 @@ async def show_insights(services: Services, context: RequestContext) -> Response
         raise parameters.invalid(
             "window", "It holds too many users, models and paths: take a shorter one"
         ) from error
-    window = Window(
+    window = Observations(
         now=round(now * 1000),
         seconds=query.seconds,
         groups=sums.groups,

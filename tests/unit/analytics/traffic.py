@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from proxy.analytics.insights.model import OpenedBreaker, Pair, Window
+from proxy.analytics.insights.model import Observations, OpenedBreaker, Pair
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.messages import GroupKey, SumsGroup
 from proxy.analytics.store.totals import Totals
@@ -99,8 +99,8 @@ class Traffic:
 
     def window(
         self, past: "Traffic | None" = None, openings: Sequence[OpenedBreaker] = ()
-    ) -> Window:
-        return Window(
+    ) -> Observations:
+        return Observations(
             now=NOW,
             seconds=self.seconds,
             groups=self.groups,

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import structs
 
 from proxy.analytics.insights import breakers, cache, cost, errors, providers, users
-from proxy.analytics.insights.model import Insight, Kind, Severity, Window
+from proxy.analytics.insights.model import Insight, Kind, Observations, Severity
 from proxy.analytics.insights.sampling import Timeline
 
 LEVELS = (0.95, 0.99, 0.999)
@@ -20,7 +20,7 @@ KINDS: tuple[Kind, ...] = ("breaker", "error", "provider", "user", "cost", "cach
 """Their order in a report, among those as severe."""
 
 
-def find_insights(window: Window) -> list[Insight]:
+def find_insights(window: Observations) -> list[Insight]:
     """The conclusions, the most important first."""
     timeline = Timeline(window.records)
     rooms = (errors, providers, users, cache)
@@ -43,7 +43,7 @@ def find_insights(window: Window) -> list[Insight]:
     return sorted([*found.values(), *counted], key=_rank)
 
 
-def render_insights(window: Window, insights: list[Insight], text: str) -> bytes:
+def render_insights(window: Observations, insights: list[Insight], text: str) -> bytes:
     """The body of the answer. text: the window as the caller wrote it."""
     requests = sum(group.totals.requests for group in window.groups)
     sample = {"requests": requests, "logged": len(Timeline(window.records).records)}

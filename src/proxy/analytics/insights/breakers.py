@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 
-from proxy.analytics.insights.model import Amount, Insight, OpenedBreaker, Window
+from proxy.analytics.insights.model import Amount, Insight, Observations, OpenedBreaker
 from proxy.analytics.insights.words import format_duration, format_moment
 
 OPENED = 3
@@ -11,7 +11,7 @@ LASTING = ("misconfigured", "not_found")
 """but for these reasons, which no time heals: one is enough."""
 
 
-def review_openings(window: Window) -> list[Insight]:
+def review_openings(window: Observations) -> list[Insight]:
     """The breakers that opened often, or for a lasting reason."""
     begin = window.now - window.seconds * 1000
     by_name: defaultdict[str, list[OpenedBreaker]] = defaultdict(list)

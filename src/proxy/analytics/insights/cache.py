@@ -11,7 +11,7 @@ from proxy.analytics.insights.model import (
     Amount,
     Family,
     Insight,
-    Window,
+    Observations,
     model_of,
     sum_groups,
     user_of,
@@ -43,7 +43,7 @@ MOST = 0.8
 Grouping = Literal["model", "user"]
 
 
-def build_families(window: Window, timeline: Timeline) -> list[Family]:
+def build_families(window: Observations, timeline: Timeline) -> list[Family]:
     """The hit rates by model and by user."""
     groupings: tuple[Grouping, ...] = ("model", "user")
     found = []
@@ -53,7 +53,7 @@ def build_families(window: Window, timeline: Timeline) -> list[Family]:
     return found
 
 
-def _tally_hits(window: Window, timeline: Timeline, grouping: Grouping) -> dict[str, Tally]:
+def _tally_hits(window: Observations, timeline: Timeline, grouping: Grouping) -> dict[str, Tally]:
     """Hits of all answers that were looked up; only requests for a model are."""
     groups = (group for group in window.groups if group.key["model"])
     sums = sum_groups(groups, user_of if grouping == "user" else model_of)
@@ -95,7 +95,7 @@ class _Gain(Struct):
     unpriced: int = 0
 
 
-def suggest_ttl(window: Window, timeline: Timeline) -> list[Insight]:
+def suggest_ttl(window: Observations, timeline: Timeline) -> list[Insight]:
     """What a longer TTL would have brought: the log is played again with it."""
     by_key: defaultdict[str, list[RequestRecord]] = defaultdict(list)
     for record in timeline.records:
@@ -130,7 +130,6 @@ def _describe_gain(gain: _Gain, evidence: dict[str, float]) -> Insight:
     return Insight(
         id="cache.longer_ttl",
         kind="cache",
-        severity="notice",
         title=f"Had answers been kept for {format_duration(gain.ttl)} instead of"
         f" {format_duration(evidence['ttl'])}, {gain.hits:,} more of {evidence['lookedUp']:,}"
         f" logged requests would have come from the cache{saving}.",

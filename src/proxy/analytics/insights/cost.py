@@ -4,8 +4,8 @@ from proxy.analytics.insights.model import (
     Amount,
     Insight,
     Market,
+    Observations,
     Pair,
-    Window,
     model_of,
     sum_groups,
 )
@@ -25,7 +25,7 @@ EXPLAINED = 0.02
 known, or the prices are others."""
 
 
-def compare_prices(window: Window) -> list[Insight]:
+def compare_prices(window: Observations) -> list[Insight]:
     """The cheapest alternative for each model that answered."""
     used = sum_groups(window.groups, model_of)
     found = (_find_cheaper(name, totals, window.market) for name, totals in used.items())

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from proxy.analytics.insights.model import Amount, Family, Insight, Window
+from proxy.analytics.insights.model import Amount, Family, Insight, Observations
 from proxy.analytics.insights.sampling import Interval, Mark, Tally, Timeline, build_tallies
 from proxy.analytics.insights.words import format_moment, format_percent
 from proxy.analytics.record.request_record import RequestRecord
@@ -53,7 +53,7 @@ class _Burst(Struct, frozen=True):
     doubt: float
 
 
-def build_families(_: Window, timeline: Timeline) -> list[Family]:
+def build_families(_: Observations, timeline: Timeline) -> list[Family]:
     """The bursts, and what fails steadily."""
     kinds, exposed = _sort_failures(timeline)
     bursts: dict[FailureKind, list[_Burst]] = {}
@@ -199,7 +199,6 @@ def _describe_steady(kind: FailureKind, tally: Tally, failing: Interval) -> Insi
     return Insight(
         id=f"error.steady:{kind.words}",
         kind="error",
-        severity="notice",
         title=f"{format_percent(failing.point)} of {tally.size:,} requests failed with"
         f" {kind.words}, all the time.",
         amount=Amount(tally.of, "requests"),

@@ -50,7 +50,7 @@ class OpenedBreaker(Protocol):
         """The fault."""
 
 
-class Window(Struct, frozen=True, kw_only=True):
+class Observations(Struct, frozen=True, kw_only=True):
     """All that is known of a window, in any order."""
 
     now: int
@@ -81,7 +81,7 @@ class Insight(Struct, frozen=True, kw_only=True, rename="camel"):
     id: str
     """Unique in its report: the rule, and after a colon the name that it is about."""
     kind: Kind
-    severity: Severity
+    severity: Severity = "notice"
     title: str
     """One sentence with the numbers in it."""
     amount: Amount | None

@@ -17,9 +17,9 @@ from proxy.analytics.insights.model import (
     Family,
     Insight,
     Market,
+    Observations,
     Pair,
     Severity,
-    Window,
 )
 from proxy.analytics.insights.sampling import (
     Comparison,
@@ -87,7 +87,7 @@ class _Better(Struct, frozen=True):
     gap: Interval
 
 
-def build_families(window: Window, timeline: Timeline) -> list[Family]:
+def build_families(window: Observations, timeline: Timeline) -> list[Family]:
     """Success, time to a stream's first content, time to an unstreamed answer, cost."""
     tries = _tally_tries(timeline)
     orders = _compare(sorted(tries), window.market)

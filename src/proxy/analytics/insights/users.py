@@ -11,7 +11,7 @@ from proxy.analytics.insights.model import (
     Amount,
     Family,
     Insight,
-    Window,
+    Observations,
     sum_groups,
     user_of,
 )
@@ -75,7 +75,7 @@ class _Change(Struct, frozen=True):
         return Interval(*(math.log(s / (1 - s)) for s in (share.point, share.low, share.high)))
 
 
-def build_families(window: Window, timeline: Timeline) -> list[Family]:
+def build_families(window: Observations, timeline: Timeline) -> list[Family]:
     """What may be chance: errors, limits, changes."""
     users = sum_groups(window.groups, user_of)
     failed = {user: (t.errors - t.limited, t.requests) for user, t in users.items()}
@@ -90,7 +90,7 @@ def build_families(window: Window, timeline: Timeline) -> list[Family]:
     ]
 
 
-def find_shares(window: Window) -> list[Insight]:
+def find_shares(window: Observations) -> list[Insight]:
     """The users with most of the requests, or of the cost."""
     users = sum_groups(window.groups, user_of)
     requests = sum(totals.requests for totals in users.values())
@@ -146,7 +146,6 @@ def _describe_errors(outlier: Comparison) -> Insight:
     return Insight(
         id=f"user.errors:{outlier.name}",
         kind="user",
-        severity="notice",
         title=f"{format_percent(own.share)} of {own.size:,} requests of {outlier.name} failed, and"
         f" {format_percent(others.share)} of {others.size:,} of the others.",
         amount=Amount(own.of, "requests"),
@@ -167,7 +166,6 @@ def _describe_limits(user: str, tally: Tally, refused: Interval) -> Insight:
     return Insight(
         id=f"user.limits:{user}",
         kind="user",
-        severity="notice",
         title=f"Limits or budgets refused {tally.of:,} of {tally.size:,} requests of {user}"
         f" ({format_percent(refused.point)}).",
         amount=Amount(tally.of, "requests"),

@@ -14,9 +14,9 @@ from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing, Ports
 from proxy.core.settings import TraceSettings
 
-BATCH = 50
+BATCH_SIZE = 50
 """Requests whose spans are sent at once."""
-QUEUE = 500
+QUEUE_SIZE = 500
 """Requests that may wait."""
 TIMEOUT = 5.0
 """Seconds that a batch may take, both tries together."""
@@ -53,7 +53,7 @@ class Exporter:
         """Keeps a request until the next flush, unless it belongs to no trace."""
         if not (record.trace and record.span):
             return
-        if len(self._waiting) >= QUEUE:
+        if len(self._waiting) >= QUEUE_SIZE:
             self._waiting.popleft()
             self._lost += 1
         self._waiting.append(record)
@@ -61,7 +61,7 @@ class Exporter:
     async def flush(self) -> None:
         """Sends what waits. Nothing is raised but a cancellation."""
         while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            batch = [self._waiting.popleft() for _ in range(min(BATCH_SIZE, len(self._waiting)))]
             trouble = await self._send(encode_spans(batch, self._resource, self._random))
             if trouble is not None:
                 self._lost += len(batch)

@@ -6,7 +6,7 @@ from typing import Any
 from proxy.analytics.insights import (
     find_insights,
 )
-from proxy.analytics.insights.model import Market, Pair, Window
+from proxy.analytics.insights.model import Market, Observations, Pair
 from proxy.analytics.insights.sampling import PARTS
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.messages import SumsGroup
@@ -39,9 +39,9 @@ EDGES = spread_out(2, lambda n: {"id": f"edge{n}", "at": NOW - n * DAY * 1000, "
 
 def window_of(
     *records: list[RequestRecord], past: Sequence[SumsGroup] = (), market: Market | None = None
-) -> Window:
+) -> Observations:
     all_ = [*EDGES, *(record for some in records for record in some)]
-    return Window(
+    return Observations(
         now=NOW,
         seconds=DAY,
         groups=group_records(all_),
@@ -52,7 +52,7 @@ def window_of(
     )
 
 
-def rules(window: Window) -> set[str]:
+def rules(window: Observations) -> set[str]:
     return {insight.id.partition(":")[0] for insight in find_insights(window)}
 
 

@@ -4,20 +4,20 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.analytics.insights import find_insights
-from proxy.analytics.insights.model import Insight, Pair, Window
+from proxy.analytics.insights.model import Insight, Observations, Pair
 from proxy.routing.board import BreakerOpening
 from tests.unit.analytics.traffic import NOW, B
 
 HOUR = 3_600_000
 
 
-def only(window: Window) -> Insight:
+def only(window: Observations) -> Insight:
     """The only insight that there is."""
     (insight,) = find_insights(window)
     return insight
 
 
-def ids(window: Window) -> set[str]:
+def ids(window: Observations) -> set[str]:
     return {insight.id for insight in find_insights(window)}
 
 

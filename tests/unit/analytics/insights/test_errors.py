@@ -11,7 +11,7 @@ from proxy.analytics.insights import (
     find_insights,
     render_insights,
 )
-from proxy.analytics.insights.model import Window
+from proxy.analytics.insights.model import Observations
 from proxy.analytics.insights.sampling import LEAST_PARTS, Timeline
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.core.chat import Attempt
@@ -60,7 +60,9 @@ def minutes(*what: dict[str, Any]) -> list[RequestRecord]:
 
 
 def errors_of(records: list[RequestRecord]) -> dict[str, Any]:
-    found = find_insights(Window(now=NOW, seconds=DAY, groups=(), records=records, market=Prices()))
+    found = find_insights(
+        Observations(now=NOW, seconds=DAY, groups=(), records=records, market=Prices())
+    )
     return {
         insight.id.partition(":")[0]: insight.evidence
         for insight in found
@@ -125,7 +127,7 @@ def test_only_requests_for_models_are_traffic() -> None:
     wrong = {"status": 401, "error": "authentication_failed", "endpoint": "/analytics"}
     records = minutes(*[GOOD] * 200, *[wrong] * 40, *[GOOD] * 200)
     assert errors_of(records) == {}
-    window = Window(now=NOW, seconds=DAY, groups=(), records=records, market=Prices())
+    window = Observations(now=NOW, seconds=DAY, groups=(), records=records, market=Prices())
     assert msgspec.json.decode(render_insights(window, [], "1d"))["sample"]["logged"] == 400
     models = [structs.replace(record, endpoint="/v1/models") for record in records]
     assert errors_of(models).keys() == {"error.burst"}

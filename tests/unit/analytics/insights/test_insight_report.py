@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from proxy.analytics.insights import find_insights, render_insights
-from proxy.analytics.insights.model import Window
+from proxy.analytics.insights.model import Observations
 from proxy.analytics.insights.words import format_duration, format_percent
 from proxy.core.money import format_dollars
 from tests.unit.analytics.insights.planted import openings, outage
@@ -18,7 +18,7 @@ from tests.unit.analytics.traffic import C, Prices, Traffic
 
 
 @cache
-def everything() -> Window:
+def everything() -> Observations:
     """Much that is to be found, at once, of moments that are often the same."""
     traffic = Traffic(
         21,

@@ -7,7 +7,7 @@ from proxy.analytics.insights import (
     find_insights,
     users,
 )
-from proxy.analytics.insights.model import Window
+from proxy.analytics.insights.model import Observations
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.routing.board import BreakerOpening
 from tests.unit.analytics.insights.making import requests_of, rules, window_of
@@ -91,5 +91,5 @@ def test_openings_of_a_breaker(count: int, first: int, claimed: bool) -> None:
         BreakerOpening(name="groq", at=first + n, open_until=first + n + 5, reason="failed")
         for n in range(count)
     ]
-    found = rules(Window(now=NOW, seconds=DAY, groups=(), market=Prices(), openings=openings))
+    found = rules(Observations(now=NOW, seconds=DAY, groups=(), market=Prices(), openings=openings))
     assert found == ({"breaker.opened"} if claimed else set())

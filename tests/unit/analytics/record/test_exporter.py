@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from proxy.analytics.record.exporter import BATCH, QUEUE, QUIET, TIMEOUT, Exporter
+from proxy.analytics.record.exporter import BATCH_SIZE, QUEUE_SIZE, QUIET, TIMEOUT, Exporter
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.core.errors import Fault
 from proxy.core.ports import Body
@@ -113,18 +113,18 @@ async def test_nothing_is_sent_where_nothing_waits() -> None:
 
 async def test_much_goes_in_batches() -> None:
     house = answering(200)
-    await house.send(2 * BATCH + 1)
-    assert [len(batch) for batch in house.sent] == [BATCH, BATCH, 1]
+    await house.send(2 * BATCH_SIZE + 1)
+    assert [len(batch) for batch in house.sent] == [BATCH_SIZE, BATCH_SIZE, 1]
 
 
 async def test_the_oldest_are_dropped_when_too_many_wait() -> None:
     house = answering(400)
-    for number in range(QUEUE + 3):
+    for number in range(QUEUE_SIZE + 3):
         house.exporter.add(traced(number))
-    assert house.exporter.pending == QUEUE
+    assert house.exporter.pending == QUEUE_SIZE
     await house.exporter.flush()
     assert house.sent[0][0] == "req_3"
-    assert house.log.lines[0][2]["lost"] == 3 + BATCH
+    assert house.log.lines[0][2]["lost"] == 3 + BATCH_SIZE
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
@@ -180,7 +180,7 @@ async def test_no_failure_comes_out_and_no_secret_is_logged() -> None:
 
 async def test_an_ill_collector_is_left_alone_until_the_next_flush() -> None:
     house = answering(500, 200)
-    await house.send(BATCH + 5)
+    await house.send(BATCH_SIZE + 5)
     assert len(house.sent) == 1
     assert house.exporter.pending == 5
     await house.exporter.flush()
