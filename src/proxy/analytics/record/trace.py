@@ -54,7 +54,7 @@ def begin_trace(headers: Mapping[str, str], random: Random, *, recorded: bool = 
         span=span,
         parent=found[3],
         flags=int(found[4], 16) & _KNOWN_FLAGS,
-        state=_state(headers.get("tracestate", "")),
+        state=_check_state(headers.get("tracestate", "")),
     )
 
 
@@ -64,7 +64,7 @@ def _is_valid(version: str, trace: str, parent: str, _flags: str, rest: str | No
     return trace.strip("0") != "" and parent.strip("0") != ""
 
 
-def _state(text: str) -> str:
+def _check_state(text: str) -> str:
     """A `tracestate` that may go on; one that is too long is left out whole."""
     if _STATE.fullmatch(text) and text.count(",") < _MEMBERS:
         return text

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, field
 
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.totals import Totals
@@ -62,7 +62,7 @@ class Flush(Struct, frozen=True, kw_only=True):
     isolate: str
     number: int
     """Counts up from 1 for each isolate; the shard counts no number twice."""
-    records: Raw
+    records: Raw = field(name="events")  # so that one deployment's isolates reach another's shards
     """At most FLUSH_MOST RequestRecords, a list in JSON, which the request log stores as it is."""
     lost: int = 0
     """Records that the isolate had to drop since the last flush that was accepted."""
