@@ -113,7 +113,7 @@ class Unlimited:
 
 
 class CountingRandom:
-    """Tokens that tell which one they are."""
+    """Tokens that count up."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -231,11 +231,11 @@ class MemoryBatches:
         running = asyncio.ensure_future(self.run_chunk(chunk, self.defer, write))
         running.add_done_callback(lambda _: lines.put_nowait(None))
         try:
-            told = 0
+            sent = 0
             while (line := await lines.get()) is not None:
-                if told == self.lost_after:
+                if sent == self.lost_after:
                     raise RuntimeError("the object is gone")
-                told += 1
+                sent += 1
                 yield line.removesuffix(b"\n")
             await running
         finally:

@@ -216,7 +216,9 @@ class Keys(Namespace[KeyBook]):
     def __init__(self, clock: Clock) -> None:
         self._sql = PlatformSQL()
         super().__init__(clock, lambda _: KeyBook(self._sql))
-        self.serve(LOOKUP, lambda book, ask, now: book.lookup(ask.digest, ask.address, now))
+        self.serve(
+            LOOKUP, lambda book, wanted, now: book.lookup(wanted.digest, wanted.address, now)
+        )
         self.serve(ISSUE, lambda book, new, _: book.issue(new.key, new.digest))
         self.serve(LIST_KEYS, lambda book, wanted, _: book.page(wanted))
         self.serve(GET_KEY, lambda book, key_id, _: FoundKey(key=book.get(key_id)))

@@ -23,11 +23,11 @@ LEDGER_SECONDS = 1.0
 
 
 class Hit(Struct, frozen=True):
-    """An entry and where it was found. One that is not fresh is for when all else fails."""
+    """An entry and where it was found. A stale one is for when all providers fail."""
 
     entry: CacheEntry
     tier: Tier
-    fresh: bool
+    is_fresh: bool
 
 
 class AnswerCache:
@@ -57,14 +57,14 @@ class AnswerCache:
             defer(self._read_purges())
         data = self.memory.get(key)
         hit = self._judge(key, decode(data), "memory", directives) if data else None
-        if hit and hit.fresh:
+        if hit and hit.is_fresh:
             return hit
         return await self._find_below(key, directives, defer, hit)
 
     def admits(self, key: str, entry: CacheEntry, directives: Directives) -> bool:
         """Whether an entry that came another way may be shown as fresh."""
         hit = self._judge(key, entry, "memory", directives)
-        return hit is not None and hit.fresh
+        return hit is not None and hit.is_fresh
 
     async def keep(self, key: str, entry: CacheEntry) -> None:
         """Puts a new entry into memory, then into the tiers below."""
@@ -97,11 +97,11 @@ class AnswerCache:
         while found:
             entry, data, tier = found
             hit = self._judge(key, entry, tier, directives)
-            if hit and (best is None or hit.fresh or entry.stored > best.entry.stored):
+            if hit and (best is None or hit.is_fresh or entry.stored > best.entry.stored):
                 if best is None or entry.stored > best.entry.stored:
                     self.remember(key, entry, data)
                 best = hit
-            if hit and hit.fresh:
+            if hit and hit.is_fresh:
                 if tier == "r2":
                     left = int(entry.gone_after - self._clock.now())
                     defer(self._lower.promote(key, data, left))
@@ -114,7 +114,7 @@ class AnswerCache:
         if now >= entry.gone_after or self._purges.hides(key, entry):
             return None
         young = directives.max_age is None or entry.age(now) <= directives.max_age
-        return Hit(entry, tier, fresh=now < entry.fresh_until and young)
+        return Hit(entry, tier, is_fresh=now < entry.fresh_until and young)
 
     async def _read_purges(self) -> None:
         try:

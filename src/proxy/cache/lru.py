@@ -20,7 +20,7 @@ and 282 on Pyodide 314, by tracemalloc, where each entry expires in a second of 
 own and the tables have just grown."""
 
 
-class _Held(Struct, frozen=True, gc=False):
+class _MemoryEntry(Struct, frozen=True, gc=False):
     value: bytes
     size: int
     fresh_until: float
@@ -43,7 +43,7 @@ class MemoryCache:
         self._max_bytes = max_bytes
         self.bytes = 0
         """What is held, as counted."""
-        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._held: OrderedDict[str, _MemoryEntry] = OrderedDict()
         self._expiring: dict[int, dict[str, None]] = {}
         self._earliest = 0  # no bucket is of an earlier second
 
@@ -74,7 +74,7 @@ class MemoryCache:
         now = self._clock.now()
         while len(self._held) >= self._max_entries or self.bytes + size > self._max_bytes:
             self._make_room(now)
-        held = _Held(value, size, now + ttl, now + ttl + grace)
+        held = _MemoryEntry(value, size, now + ttl, now + ttl + grace)
         second = math.floor(held.fresh_until)
         self._held[key] = held
         self._expiring.setdefault(second, {})[key] = None
@@ -105,7 +105,7 @@ class MemoryCache:
                 self._earliest = min(self._expiring, default=second)
         return None
 
-    def _remove(self, key: str, held: _Held) -> None:
+    def _remove(self, key: str, held: _MemoryEntry) -> None:
         del self._held[key]
         self.bytes -= held.size
         second = math.floor(held.fresh_until)

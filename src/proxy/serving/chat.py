@@ -37,7 +37,7 @@ class Chat:
         """Answers a chat request. Raises ProxyError."""
         task = await self._tasks.make_chat(context, call)
         hit = await self._find(task)
-        if hit and hit.fresh:
+        if hit and hit.is_fresh:
             return replay_entry(task, hit.entry, hit.tier)
         if task.directives.only_if_cached:
             raise ProviderTimeout("The answer is not in the cache (only-if-cached).")
@@ -54,7 +54,7 @@ class Chat:
         hit = None
         if task.directives.read:
             hit = await self._cache.find(task.key, task.directives, task.context.request.defer)
-            task.found_stale = hit is not None and not hit.fresh
+            task.found_stale = hit is not None and not hit.is_fresh
         task.context.end_stage("cache")
         return hit
 

@@ -50,7 +50,7 @@ class Isolate:
 
     async def found(self, **changes: object) -> tuple[str | None, str, bool] | None:
         hit = await self.hit(**changes)
-        return (hit.entry.answer.text, hit.tier, hit.fresh) if hit else None
+        return (hit.entry.answer.text, hit.tier, hit.is_fresh) if hit else None
 
     def put(self, store: MemoryStore, entry: CacheEntry) -> None:
         """Puts an entry where it lies, as another isolate would have."""

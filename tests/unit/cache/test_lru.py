@@ -174,15 +174,6 @@ def test_stale_entries_leave_before_live_ones_the_oldest_expiry_first(clock: Man
     assert cache.get("live") is not None
 
 
-def test_the_bytes_are_bounded_with_keys_and_overhead_counted(clock: ManualClock) -> None:
-    cache = MemoryCache(clock, max_bytes=10 * (OVERHEAD + 1000))
-    for number in range(100):
-        cache.put(f"{number:064}", bytes(600), 60, 0)
-        assert cache.bytes <= 10 * (OVERHEAD + 1000)
-    assert cache.bytes == cache.entries * (getsizeof("0" * 64) + getsizeof(bytes(600)) + OVERHEAD)
-    assert cache.entries > 10
-
-
 def test_what_is_too_large_is_refused_and_does_not_leave_an_older_value(clock: ManualClock) -> None:
     cache = MemoryCache(clock, max_bytes=80_000)
     cache.put("a", bytes(9000), 60, 0)
@@ -190,21 +181,6 @@ def test_what_is_too_large_is_refused_and_does_not_leave_an_older_value(clock: M
     cache.put("a", bytes(10_000), 60, 0)
     assert cache.get("a") is None
     assert cache.bytes == 0
-
-
-@pytest.mark.parametrize(("ttl", "grace"), [(0, 0), (-10, 10), (-10, 5)])
-def test_what_is_gone_already_is_refused(clock: ManualClock, ttl: int, grace: int) -> None:
-    cache = MemoryCache(clock)
-    cache.put("a", b"", ttl, grace)
-    assert cache.entries == 0
-
-
-def test_a_stale_entry_of_a_lower_tier_can_be_kept(clock: ManualClock) -> None:
-    cache = MemoryCache(clock)
-    cache.put("a", b"x", ttl=-10, grace=30)
-    assert cache.get("a") == b"x"
-    clock.time += 20
-    assert cache.get("a") is None
 
 
 def test_a_cache_without_room_keeps_nothing(clock: ManualClock) -> None:
