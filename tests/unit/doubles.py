@@ -4,7 +4,7 @@ import asyncio
 import functools
 import selectors
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -58,7 +58,6 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
 
 P = ParamSpec("P")
-M = TypeVar("M")
 
 
 def in_no_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:

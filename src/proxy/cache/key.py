@@ -101,9 +101,9 @@ def named_key(name: str, scope: str, namespace: str | None) -> str:
 
 
 def _lines(parts: KeyParts) -> Iterator[bytes]:
-    chat, fields = parts.chat, _fields(parts.chat, parts.defaults)
-    of_routing = (parts.scope, parts.namespace, parts.question)
-    yield _encode([FORM, "chat", *of_routing, fields, _tools(chat)])
+    chat = parts.chat
+    fields, tools = _fields(chat, parts.defaults), _tools(chat)
+    yield _encode([FORM, "chat", parts.scope, parts.namespace, parts.question, fields, tools])
     for raw in chat.raw_messages:
         yield _encode(_normalize_message(_read(raw)))
     for message in () if chat.raw_messages else chat.messages:
@@ -214,8 +214,8 @@ def _normalize_message(message: object) -> object:
     message = _drop_nulls(message)
     if isinstance(content := message.get("content"), list):
         message["content"] = _normalize_parts(content)
-    if calls := _normalize_tools(message.pop("tool_calls", None)):
-        message["tool_calls"] = calls
+    if calls := message.pop("tool_calls", None):
+        message["tool_calls"] = _normalize_tools(calls)
     return message
 
 
