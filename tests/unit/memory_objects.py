@@ -220,9 +220,9 @@ class Keys(Namespace[KeyBook]):
             LOOKUP, lambda book, wanted, now: book.lookup(wanted.digest, wanted.address, now)
         )
         self.serve(ISSUE, lambda book, new, _: book.issue(new.key, new.digest))
-        self.serve(LIST_KEYS, lambda book, wanted, _: book.page(wanted))
-        self.serve(GET_KEY, lambda book, key_id, _: FoundKey(key=book.get(key_id)))
-        self.serve(LIST_PREFIXES, lambda book, _, __: book.prefixes())
+        self.serve(LIST_KEYS, lambda book, wanted, _: book.read_page(wanted))
+        self.serve(GET_KEY, lambda book, key_id, _: FoundKey(key=book.find_key(key_id)))
+        self.serve(LIST_PREFIXES, lambda book, _, __: book.list_prefixes())
         self.serve(REVOKE, lambda book, key_id, now: FoundKey(key=book.revoke(key_id, now)))
         self.serve(ROTATE, lambda book, rotation, now: FoundKey(key=book.rotate(rotation, now)))
 

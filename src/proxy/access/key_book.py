@@ -36,7 +36,7 @@ class KeyBook:
         key_id, until = rows[0]
         if 0 < until <= now:
             return FoundKey()
-        key = self.get(key_id)
+        key = self.find_key(key_id)
         ends = [end for end in (until, key.expires_at if key else None) if end]
         return FoundKey(key=key, until=min(ends, default=None))
 
@@ -45,7 +45,7 @@ class KeyBook:
         self._put(key)
         self._add_secret(digest, key.id)
 
-    def page(self, wanted: KeyRange) -> KeyPage:
+    def read_page(self, wanted: KeyRange) -> KeyPage:
         """The keys that follow a position, revoked ones too."""
         rows = self._sql(
             "SELECT rowid, body FROM keys WHERE rowid > ? ORDER BY rowid LIMIT ?",
@@ -55,12 +55,12 @@ class KeyBook:
         keys = [_KEY.decode(body) for _, body in rows[: wanted.limit]]
         return KeyPage(keys, rows[wanted.limit - 1][0] if len(rows) > wanted.limit else None)
 
-    def get(self, key_id: str) -> Key | None:
+    def find_key(self, key_id: str) -> Key | None:
         """A key by its id."""
         rows = self._sql("SELECT body FROM keys WHERE id = ?", key_id)
         return _KEY.decode(rows[0][0]) if rows else None
 
-    def prefixes(self) -> str:
+    def list_prefixes(self) -> str:
         """The first PREFIX characters of all digests, a comma before each: what begins with none
         of them opens nothing."""
         [[listed]] = self._sql(
@@ -69,7 +69,7 @@ class KeyBook:
         )
         return str(listed)
 
-    def next_prune(self, retention: int) -> int | None:
+    def find_prune_at(self, retention: int) -> int | None:
         """When there is something to prune; None: never. retention: milliseconds for which what
         has ended is kept."""
         [[end]] = self._sql(
@@ -90,7 +90,7 @@ class KeyBook:
 
     def revoke(self, key_id: str, now: int) -> Key | None:
         """Ends a key; None: there is none."""
-        key = self.get(key_id)
+        key = self.find_key(key_id)
         if key and key.revoked_at is None:
             key = structs.replace(key, revoked_at=now)
             self._put(key)
@@ -98,8 +98,8 @@ class KeyBook:
 
     def rotate(self, rotation: KeyRotation, now: int) -> Key | None:
         """Gives a key another secret; None: there is none that is still taken."""
-        key = self.get(rotation.key_id)
-        if key is None or key.why_not(now):
+        key = self.find_key(rotation.key_id)
+        if key is None or key.explain_end(now):
             return None
         self._sql(
             "UPDATE secrets SET until = ?2 WHERE key_id = ?1 AND (until = 0 OR until > ?2)",

@@ -127,7 +127,7 @@ class KeyCache:
             if is_current:
                 self._unknown.put(digest, True, sent_at, sent_at + UNKNOWN_SECONDS)
             raise _unknown_key()
-        known = found.key.why_not(round(now * 1000)) or found.key.principal()
+        known = found.key.explain_end(round(now * 1000)) or found.key.make_principal()
         if is_current:
             until = sent_at + KNOWN_SECONDS
             if found.until is not None:

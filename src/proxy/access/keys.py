@@ -26,14 +26,14 @@ class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: int | None = None
     revoked_at: int | None = None
 
-    def why_not(self, now: int) -> Literal["revoked", "expired"] | None:
+    def explain_end(self, now: int) -> Literal["revoked", "expired"] | None:
         """Why it is no longer taken; None: it is."""
         if self.revoked_at is not None:
             return "revoked"
         expired = self.expires_at is not None and now >= self.expires_at
         return "expired" if expired else None
 
-    def principal(self) -> Principal:
+    def make_principal(self) -> Principal:
         """The caller that it names."""
         return Principal(
             user=self.user,

@@ -19,7 +19,7 @@ from proxy.core.ports import Write
 from proxy.core.principal import Principal
 from proxy.core.web import BodyStream, Request, Response, check_headers
 from proxy.dialects import openai
-from proxy.limits.headers import limit_headers
+from proxy.limits.headers import build_limit_headers
 from proxy.serving.context import RequestContext
 from proxy.serving.refusal import refuse
 
@@ -165,7 +165,7 @@ class App:
         headers, origins = response.headers, self.services.settings.server.cors_origins
         if context.meter:
             is_openai = context.dialect is openai
-            headers |= limit_headers(context.meter.standings, openai=is_openai)
+            headers |= build_limit_headers(context.meter.standings, openai=is_openai)
         headers["x-request-id"] = context.id
         headers["x-content-type-options"] = "nosniff"
         headers["server-timing"] = context.server_timing()

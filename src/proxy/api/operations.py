@@ -17,7 +17,7 @@ from proxy.core.rpc import Method
 from proxy.core.web import FRESH_JSON, Response
 from proxy.limits.account_messages import RESET_ACCOUNT, SHOW_ACCOUNT
 from proxy.limits.lease_messages import RESET_BUCKET, SHOW_BUCKET
-from proxy.limits.limiter import bucket_name
+from proxy.limits.limiter import name_bucket
 from proxy.limits.pool_messages import RESET_POOL, SHOW_POOL
 from proxy.serving.context import RequestContext
 
@@ -148,14 +148,14 @@ async def _find_limits(services: Services, context: RequestContext) -> tuple[_Li
         return _ACCOUNT, [key]
     provider = _check_provider(services, provider)
     if user:
-        own = [bucket_name(provider, user, k.id, k.limits) async for k in _keys_of(ring, user)]
-        return _BUCKET, list(dict.fromkeys([bucket_name(provider, user), *own]))
+        own = [name_bucket(provider, user, k.id, k.limits) async for k in _keys_of(ring, user)]
+        return _BUCKET, list(dict.fromkeys([name_bucket(provider, user), *own]))
     if key is None:
         return _POOL, [provider]
     found = (await ring.call(GET_KEY, key)).key
     if found is None:
         raise NotFound(f"There is no key {key[:100]}.")
-    return _BUCKET, [bucket_name(provider, found.user, found.id, found.limits)]
+    return _BUCKET, [name_bucket(provider, found.user, found.id, found.limits)]
 
 
 async def _keys_of(ring: KeyCache, user: str) -> AsyncIterator[Key]:

@@ -65,7 +65,7 @@ _BOOKS = msgspec.json.Decoder(_Books)
 class Account:
     """One key's account.
 
-    state: what `state()` gave; it has to be stored after every call that changes something.
+    state: what `encode_state()` gave; it has to be stored after every call that changes something.
     Raises ValueError where it is none. `now` is the object's clock in milliseconds since 1970.
     """
 
@@ -125,15 +125,15 @@ class Account:
             month_ends=books.month_ends,
         )
 
-    def state(self) -> bytes:
+    def encode_state(self) -> bytes:
         """What to store."""
         return msgspec.json.encode(self._books)
 
-    def idle(self, now: int) -> bool:
+    def is_idle(self, now: int) -> bool:
         """Whether it may be forgotten: a new one would do the same."""
-        return self.next_idle(now) == now
+        return self.find_idle_at(now) == now
 
-    def next_idle(self, now: int) -> int:
+    def find_idle_at(self, now: int) -> int:
         """The earliest moment at which it will be idle if no request comes."""
         books = self._advance(now)
         moments = [now, *(each.lapse for each in books.reserved.values()), *books.settled.values()]
@@ -152,7 +152,7 @@ class Account:
     ) -> Iterator[ReservationAnswer]:
         """What stands against a request."""
         books, limits = self._books, request.limits
-        wait = tokens.wait(request.tokens) if tokens else 0
+        wait = tokens.find_wait(request.tokens) if tokens else 0
         if tokens and wait != 0:
             yield self._describe_tokens(tokens, wait and books.at + wait - now)
         budgets: tuple[tuple[AccountLimit, int | None, int, int], ...] = (

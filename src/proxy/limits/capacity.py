@@ -25,7 +25,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from proxy.limits.fair_share import HOUR_MS, User, Weight, fair_level
+from proxy.limits.fair_share import HOUR_MS, User, Weight, find_fair_level
 from proxy.limits.pool_messages import Allocation, DemandReport, Signal, UserShare
 
 REPORT_MS, PRESSED_REPORT_MS = 5_000, 1_000
@@ -101,13 +101,13 @@ class ScopeCapacity(Struct):
         self.restored_at = max(self.restored_at, self.closed_until)
         return self._closed(now)
 
-    def standing(self, now: int) -> tuple[int | None, int]:
+    def read_standing(self, now: int) -> tuple[int | None, int]:
         """The capacity in requests an hour (None: no pressure), and the moment until which it is
         closed (0: it is open)."""
         self._advance(now)
         return self._effective(), self._closed(now)
 
-    def shares(self, now: int) -> tuple[UserShare, ...]:
+    def list_shares(self, now: int) -> tuple[UserShare, ...]:
         """The users, the greatest demand first."""
         self._advance(now)
         self.level_until = None
@@ -118,11 +118,11 @@ class ScopeCapacity(Struct):
         ]
         return tuple(sorted(shares, key=lambda share: (-share.demand, share.user)))
 
-    def idle(self, now: int) -> bool:
+    def is_idle(self, now: int) -> bool:
         """Whether there is nothing to remember."""
         self._advance(now)
         self._forget(now)
-        return not self.users and self.standing(now) == (None, 0)
+        return not self.users and self.read_standing(now) == (None, 0)
 
     def demand(self, now: int) -> float:
         """The demand of all users, in requests an hour."""
@@ -226,7 +226,7 @@ class ScopeCapacity(Struct):
             self.level = None
             if (capacity := self._effective()) is not None:
                 wanted = [user.usable_demand(now) for user in self.users.values()]
-                level = fair_level(capacity, wanted)
+                level = find_fair_level(capacity, wanted)
                 self.level = None if level is None else max(level, self.floor)
         return self.level
 

@@ -4,7 +4,7 @@ from proxy.core.permit import Refusal
 from proxy.core.ports import Clock
 from proxy.limits.pool_messages import Signal
 from proxy.limits.refusals import refuse_closed
-from proxy.limits.scopes import scopes_of
+from proxy.limits.scopes import find_scopes
 
 REPORT_SECONDS = 5.0
 """How often an isolate reports to a provider's pool what is no 429."""
@@ -27,7 +27,7 @@ class Cooldowns:
         isolate knows."""
         now = self._clock.now()
         until, scope = max(
-            (self._closed_until.get((provider, scope), 0.0), scope) for scope in scopes_of(model)
+            (self._closed_until.get((provider, scope), 0.0), scope) for scope in find_scopes(model)
         )
         return refuse_closed(provider, scope, until - now) if until > now else None
 

@@ -90,11 +90,11 @@ class ChatEstimate:
     @cached_property
     def input(self) -> int:
         """Tokens of the prompt, as expected."""
-        return input_tokens(self._chat)
+        return count_input_tokens(self._chat)
 
     @cached_property
     def _most_input(self) -> int:
-        return most_input_tokens(self._chat)
+        return count_most_input_tokens(self._chat)
 
     def expected(self, max_output: int | None) -> Usage:
         """What is expected, the answer as long as the caller allows, else as is typical, reasoning
@@ -155,7 +155,7 @@ class EmbeddingEstimate:
 Estimate: TypeAlias = ChatEstimate | EmbeddingEstimate
 
 
-def input_tokens(chat: ChatRequest) -> int:
+def count_input_tokens(chat: ChatRequest) -> int:
     """Tokens of the prompt: messages, tools, the answer's schema and images. At least 1."""
     tokens = _REQUEST * 100 + sum(map(_count_message, chat.messages))
     if chat.tools:
@@ -165,7 +165,7 @@ def input_tokens(chat: ChatRequest) -> int:
     return -(-tokens // 100)
 
 
-def most_input_tokens(chat: ChatRequest) -> int:
+def count_most_input_tokens(chat: ChatRequest) -> int:
     """Tokens that the prompt has at most, whatever the tokenizer, the provider's own prompts
     included."""
     raws = chat.raw_messages or (None,) * len(chat.messages)

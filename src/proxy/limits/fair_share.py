@@ -42,7 +42,7 @@ class User(Struct, array_like=True):
         return Rate(max(1, self.rate.burst * level // self.rate.per_hour), level)
 
 
-def fair_level(capacity: int, demands: Collection[float]) -> int | None:
+def find_fair_level(capacity: int, demands: Collection[float]) -> int | None:
     """Where to cut demands off so that together they are at most the capacity, max-min fairly.
     None: nowhere, all can be met."""
     left, count = float(capacity), len(demands)

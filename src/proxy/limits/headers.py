@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from proxy.core.permit import Standing
 
 
-def limit_headers(standings: Iterable[Standing], *, openai: bool) -> dict[str, str]:
+def build_limit_headers(standings: Iterable[Standing], *, openai: bool) -> dict[str, str]:
     """`RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10), and OpenAI's
     `x-ratelimit-*` where its SDKs may look for them."""
     policies, states, headers = [], [], {}

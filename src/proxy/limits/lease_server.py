@@ -38,7 +38,7 @@ from proxy.limits.lease_messages import (
     Squeeze,
 )
 from proxy.limits.pool_messages import DemandReport
-from proxy.limits.scopes import PROVIDER, scopes_of
+from proxy.limits.scopes import PROVIDER, find_scopes
 from proxy.limits.token_bucket import STEP, UNIT, Rate, TokenBucket
 
 SCOPES = 100
@@ -89,7 +89,7 @@ class _Refusal(NamedTuple):
 class LeaseServer:
     """One bucket, full at first.
 
-    state: what `state()` gave; it has to be stored after every call that changes something.
+    state: what `encode_state()` gave; it has to be stored after every call that changes something.
     Raises ValueError where it is none. Moments are whole milliseconds of the object's clock.
     """
 
@@ -163,7 +163,7 @@ class LeaseServer:
             squeezed.bucket.set_rate(rate, now)
         else:
             leases = self._state.leases.values()
-            lent = sum(lent.tokens for lent in leases if scope in scopes_of(lent.model))
+            lent = sum(lent.tokens for lent in leases if scope in find_scopes(lent.model))
             squeezed.bucket = bucket = TokenBucket(rate, main.at if main else now, held=lent)
             if main:
                 bucket.set_units(main.units)
@@ -177,15 +177,15 @@ class LeaseServer:
             if scope.bucket:
                 scope.bucket = TokenBucket(scope.bucket.rate, scope.bucket.at)
 
-    def state(self) -> bytes:
+    def encode_state(self) -> bytes:
         """What to store."""
         return msgspec.msgpack.encode(self._state)
 
-    def idle(self, now: int) -> bool:
+    def is_idle(self, now: int) -> bool:
         """Whether it may be forgotten: a new one would grant the same."""
-        return self.next_idle(now) == now
+        return self.find_idle_at(now) == now
 
-    def next_idle(self, now: int) -> int | None:
+    def find_idle_at(self, now: int) -> int | None:
         """The earliest moment at which it will be idle if no request comes. None: not as it stands,
         since it is squeezed or does not refill."""
         self._advance(now)
@@ -237,7 +237,7 @@ class LeaseServer:
     def _find_scopes(self, model: str) -> Iterator[tuple[str, _Scope]]:
         """The scopes that limit requests for a model, the widest first."""
         scopes = self._state.scopes
-        return ((name, scopes[name]) for name in scopes_of(model) if name in scopes)
+        return ((name, scopes[name]) for name in find_scopes(model) if name in scopes)
 
     def _apply_rate(self, configured: Rate, now: int) -> TokenBucket:
         """The bucket at the rate that is in effect when this is the configured one."""
@@ -256,7 +256,7 @@ class LeaseServer:
                 scope.bucket.settle(lent.tokens, unused, at)
 
     def _count_demand(self, model: str, taken: int, refused: int) -> None:
-        for scope in scopes_of(model):
+        for scope in find_scopes(model):
             if scope in self._demands or len(self._demands) < SCOPES:
                 before = self._demands.get(scope, (0, 0))
                 self._demands[scope] = before[0] + taken, before[1] + refused
@@ -321,7 +321,7 @@ class LeaseServer:
     def _wait(self, bucket: TokenBucket, n: int, scope: str, now: int) -> int | None:
         """Milliseconds until `n` tokens are there. While a lease keeps the room that the last of
         them need, these can only begin to come when it has lapsed."""
-        wait = bucket.wait(n, now)
+        wait = bucket.find_wait(n, now)
         if not wait:
             return wait
         held = bucket.held
@@ -329,7 +329,7 @@ class LeaseServer:
             short = min(n, n + held - bucket.rate.burst)
             if short <= 0:
                 break
-            if scope in scopes_of(lent.model):
+            if scope in find_scopes(lent.model):
                 wait = max(wait, lent.lapse - now - (-short * UNIT // bucket.rate.per_hour))
                 held -= lent.tokens
         return wait

@@ -80,7 +80,7 @@ class Limiter:
             burst=limits.burst or own.burst or settings.burst,
             per_hour=_first(limits.per_hour, own.per_hour, settings.per_hour),
         )
-        name = bucket_name(provider, principal.user, principal.key_id, limits)
+        name = name_bucket(provider, principal.user, principal.key_id, limits)
         return BucketLimit(LeaseKey(name, model), f"provider:{provider}", rate)
 
     async def take_token(self, bucket: BucketLimit, defer: Defer) -> Refusal | None:
@@ -184,7 +184,7 @@ class Limiter:
         return None if self.settings.on_error == "open" else refuse_unreachable()
 
 
-def bucket_name(
+def name_bucket(
     provider: str, user: str, key_id: str | None = None, limits: Limits | None = None
 ) -> str:
     """The name of the object that limits a user at a provider. A key with limits of its own has an

@@ -31,7 +31,7 @@ class RateLimitPool:
         for capacity in self._scopes.values():
             capacity.floor = self._floor
 
-    def state(self) -> bytes:
+    def encode_state(self) -> bytes:
         """What to store."""
         return msgspec.msgpack.encode(self._scopes)
 
@@ -51,9 +51,9 @@ class RateLimitPool:
         """For an operator."""
         views = []
         for scope in sorted({PROVIDER, *self._scopes}):
-            capacity, closed = self._scope(scope, now).standing(now)
+            capacity, closed = self._scope(scope, now).read_standing(now)
             if scope == PROVIDER or capacity is not None or closed:
-                users = self._scopes[scope].shares(now)
+                users = self._scopes[scope].list_shares(now)
                 views.append(
                     ScopeView(scope=scope, capacity=capacity, closed_until=closed, users=users)
                 )
@@ -68,20 +68,20 @@ class RateLimitPool:
         """Forgets what the provider said and its users' demand, of all its models."""
         self._scopes = {}
 
-    def idle(self, now: int) -> bool:
+    def is_idle(self, now: int) -> bool:
         """Whether there is nothing to remember."""
-        self._scopes = {s: each for s, each in self._scopes.items() if not each.idle(now)}
+        self._scopes = {s: each for s, each in self._scopes.items() if not each.is_idle(now)}
         return not self._scopes
 
     def _scope(self, scope: str, now: int) -> ScopeCapacity:
-        if scope not in self._scopes and len(self._scopes) >= SCOPES and not self.idle(now):
+        if scope not in self._scopes and len(self._scopes) >= SCOPES and not self.is_idle(now):
             kept = sorted(self._scopes, key=lambda s: (s != PROVIDER, -self._scopes[s].demand(now)))
             self._scopes = {s: self._scopes[s] for s in kept[: SCOPES * 9 // 10]}
         return self._scopes.setdefault(scope, ScopeCapacity(self._floor))
 
     def _forget_users(self, now: int) -> None:
         """Makes room for a tenth of USERS: the idle ones go, then those of the least demand."""
-        self.idle(now)
+        self.is_idle(now)
         rising = sorted(
             (user.demand(now), scope, name)
             for scope, capacity in self._scopes.items()

@@ -11,7 +11,7 @@ FREE_MODELS = ":free"
 """The models whose id ends in this: one quota serves them all, and no other model (OpenRouter)."""
 
 
-def scopes_of(model: str) -> tuple[str, ...]:
+def find_scopes(model: str) -> tuple[str, ...]:
     """The scopes that a request for a model falls under, the widest first."""
     if not model:
         return (PROVIDER,)
@@ -19,7 +19,7 @@ def scopes_of(model: str) -> tuple[str, ...]:
     return (PROVIDER, *free, model)
 
 
-def scope_of(quota: Quota, model: str) -> str:
+def find_scope(quota: Quota, model: str) -> str:
     """What is limited when a quota is used up that a request for a model met."""
     if quota == "model":
         return model

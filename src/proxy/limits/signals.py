@@ -9,7 +9,7 @@ from proxy.core.errors import Fault
 from proxy.core.waits import parse_wait, read_retry_after
 from proxy.limits.capacity import is_low
 from proxy.limits.pool_messages import Signal
-from proxy.limits.scopes import scope_of
+from proxy.limits.scopes import find_scope
 
 EXHAUSTED_SECONDS = 60.0
 """For how long an account that is used up is left alone where its provider names no time."""
@@ -43,7 +43,7 @@ def read_signal(
         wait = fault.retry_after
     if wait is None and fault.quota == "exhausted":
         wait = EXHAUSTED_SECONDS
-    return replace(signal, scope=scope_of(fault.quota, model), limited=True, retry_after=wait)
+    return replace(signal, scope=find_scope(fault.quota, model), limited=True, retry_after=wait)
 
 
 def _read_limit(headers: Mapping[str, str], names: tuple[str, ...], now: int) -> Signal | None:

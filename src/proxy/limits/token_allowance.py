@@ -41,7 +41,7 @@ class TokenAllowance(Struct, array_like=True):
     @property
     def full_in(self) -> int:
         """Milliseconds until it is full; 0 where it is nothing."""
-        return self.wait(self.quota) or 0
+        return self.find_wait(self.quota) or 0
 
     def refill(self, passed: int, reserved: Collection[Reserved]) -> None:
         """Adds what some milliseconds bring. Where that takes the place of reserved tokens, the
@@ -61,7 +61,7 @@ class TokenAllowance(Struct, array_like=True):
         self.quota = quota
         self._set_missing(missing)
 
-    def wait(self, tokens: int) -> int | None:
+    def find_wait(self, tokens: int) -> int | None:
         """Milliseconds until so many are there, or all where they never are; None: never."""
         if not self.quota:
             return None if tokens else 0

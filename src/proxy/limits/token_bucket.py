@@ -58,7 +58,7 @@ class TokenBucket(Struct, array_like=True):
         self.refill(now)
         return self.units // UNIT
 
-    def wait(self, n: int, now: int) -> int | None:
+    def find_wait(self, n: int, now: int) -> int | None:
         """Milliseconds until `n` are there if nobody takes any, rounded up. None: never.
 
         The room that lent tokens take is not reckoned with.

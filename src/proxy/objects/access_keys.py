@@ -57,17 +57,17 @@ class AccessKeys(DurableObject):
     @serves(LIST_KEYS)
     def list_keys(self, wanted: KeyRange) -> KeyPage:
         """Keys, in the order in which they were issued."""
-        return self._book.page(wanted)
+        return self._book.read_page(wanted)
 
     @serves(GET_KEY)
     def get_key(self, key_id: str) -> FoundKey:
         """One key, if there is one of that id."""
-        return FoundKey(key=self._book.get(key_id))
+        return FoundKey(key=self._book.find_key(key_id))
 
     @serves(LIST_PREFIXES)
     def list_prefixes(self, _: None) -> str:
         """How the digest of each secret begins."""
-        return self._book.prefixes()
+        return self._book.list_prefixes()
 
     @serves(REVOKE)
     def revoke(self, key_id: str) -> FoundKey:
@@ -89,6 +89,6 @@ class AccessKeys(DurableObject):
         self._set_alarm()
 
     def _set_alarm(self) -> None:
-        due = self._book.next_prune(self._retention)
+        due = self._book.find_prune_at(self._retention)
         if due is not None:
             self._storage.setAlarm(min(max(due, now_ms()), now_ms() + LONGEST_SLEEP_MS))

@@ -30,7 +30,7 @@ class KeyAccount(Stateful):
     def reserve(self, request: ReservationRequest) -> ReservationAnswer:
         """Reserves tokens and money, if the key has them."""
         answer = self._account.reserve(request, now_ms())
-        self._save(self._account.state())
+        self._save(self._account.encode_state())
         return answer
 
     @serves(SETTLE)
@@ -39,7 +39,7 @@ class KeyAccount(Stateful):
         now = now_ms()
         for used in settlements:
             self._account.settle(used.id, used.tokens, used.nano_usd, now)
-        self._save(self._account.state())
+        self._save(self._account.encode_state())
 
     @serves(SHOW_ACCOUNT)
     def show(self, _: None) -> AccountView:
@@ -50,11 +50,11 @@ class KeyAccount(Stateful):
     def reset(self, _: None) -> None:
         """Forgets what was used."""
         self._account.reset(now_ms())
-        self._save(self._account.state())
+        self._save(self._account.encode_state())
 
     async def on_alarm(self, info: Any = None) -> None:
         """Drops the state of an account whose month is over."""
-        self._forget_or_wait(self._account.idle(now_ms()))
+        self._forget_or_wait(self._account.is_idle(now_ms()))
 
     def _idle_at(self, now: int) -> int:
-        return self._account.next_idle(now)
+        return self._account.find_idle_at(now)

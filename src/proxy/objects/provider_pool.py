@@ -38,14 +38,14 @@ class ProviderPool(Stateful):
         allocations = tuple(self._pool.report(demand, now) for demand in demands)
         if abs(now - self._saved) >= SAVE_MS:  # an older state does little harm
             self._saved = now
-            self._save(self._pool.state())
+            self._save(self._pool.encode_state())
         return allocations
 
     @serves(SIGNAL)
     def signal(self, signal: Signal) -> None:
         """Takes what the provider said of its own limits."""
         self._pool.signal(signal, now_ms())
-        self._save(self._pool.state())
+        self._save(self._pool.encode_state())
 
     @serves(SHOW_POOL)
     def show(self, _: None) -> PoolView:
@@ -56,8 +56,8 @@ class ProviderPool(Stateful):
     def reset(self, _: None) -> None:
         """Forgets what it said."""
         self._pool.reset(now_ms())
-        self._save(self._pool.state())
+        self._save(self._pool.encode_state())
 
     async def on_alarm(self, info: Any = None) -> None:
         """Drops the state of a provider that nobody calls."""
-        self._forget_or_wait(self._pool.idle(now_ms()))
+        self._forget_or_wait(self._pool.is_idle(now_ms()))

@@ -27,7 +27,7 @@ REPORT_MS = 1_000
 
 
 class RateBucket(Stateful):
-    """The token bucket of one `provider:user`, or of one key (limits.limiter.bucket_name). See
+    """The token bucket of one `provider:user`, or of one key (limits.limiter.name_bucket). See
     limits.lease_server."""
 
     def __init__(self, ctx: Any, env: Any) -> None:
@@ -45,7 +45,7 @@ class RateBucket(Stateful):
         """Grants a lease, and reports to the provider's pool beside it."""
         now = now_ms()
         grant = self._bucket.take(request, now)
-        self._save(self._bucket.state())
+        self._save(self._bucket.encode_state())
         if self._provider != "key" and now >= self._next_report:
             self._next_report = now + REPORT_MS
             self._reporting = asyncio.ensure_future(self._report())
@@ -55,7 +55,7 @@ class RateBucket(Stateful):
     def give_back(self, returns: Returns) -> None:
         """Takes back what was not spent."""
         self._bucket.give_back(returns, now_ms())
-        self._save(self._bucket.state())
+        self._save(self._bucket.encode_state())
 
     @serves(SHOW_BUCKET)
     def show(self, _: None) -> BucketView:
@@ -66,17 +66,17 @@ class RateBucket(Stateful):
     def reset(self, _: None) -> None:
         """Fills it."""
         self._bucket.reset(now_ms())
-        self._save(self._bucket.state())
+        self._save(self._bucket.encode_state())
 
     async def on_alarm(self, info: Any = None) -> None:
         """Drops the state of a bucket that is full. A squeeze ends where nobody calls."""
         now = now_ms()
         if self._next_report < now - self._forget_after_ms:
             self._bucket.release(now)
-        self._forget_or_wait(self._bucket.idle(now))
+        self._forget_or_wait(self._bucket.is_idle(now))
 
     def _idle_at(self, now: int) -> int:
-        return self._bucket.next_idle(now) or 0
+        return self._bucket.find_idle_at(now) or 0
 
     async def _report(self) -> None:
         """Reports the demand to the provider's pool, and takes the shares that it gives."""
@@ -92,4 +92,4 @@ class RateBucket(Stateful):
         self._next_report = now + min(each.next_report for each in allocations)
         for report, each in zip(reports, allocations, strict=True):
             self._bucket.squeeze(each.rate, each.closed_until, now, report.scope)
-        self._save(self._bucket.state())
+        self._save(self._bucket.encode_state())

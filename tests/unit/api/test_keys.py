@@ -417,7 +417,7 @@ class TestRetention:
     DAY = 86_400_000
 
     def due(self, office: Office) -> int | None:
-        return office.store.book.next_prune(30 * self.DAY)
+        return office.store.book.find_prune_at(30 * self.DAY)
 
     def prune(self, office: Office) -> None:
         office.store.book.prune(30 * self.DAY, office.store.now)

@@ -105,9 +105,9 @@ class User:
         self.refused += not admitted
         return admitted
 
-    def wait(self, now: int) -> int:
+    def find_wait(self, now: int) -> int:
         """Milliseconds until it may try again."""
-        return max(self.closed_until - now, self.bucket.wait(1, now) or 0)
+        return max(self.closed_until - now, self.bucket.find_wait(1, now) or 0)
 
     def report(self, pool: RateLimitPool, now: int) -> None:
         """As objects.limits.RateBucket does: after a request, when it is due."""
@@ -138,7 +138,7 @@ class _Provider:
         headers = {
             "x-ratelimit-limit-requests": str(rate.burst),
             "x-ratelimit-remaining-requests": str(self.bucket.peek(now)),
-            "x-ratelimit-reset-requests": f"{self.bucket.wait(rate.burst, now)}ms",
+            "x-ratelimit-reset-requests": f"{self.bucket.find_wait(rate.burst, now)}ms",
         }
         fault = LIMIT_FAULT if status == 429 else None
         return status, read_signal("", headers if self.telling else {}, fault, now)
@@ -191,7 +191,7 @@ def run(
             tally.got += 1
             tally.at_once += not retry
         elif retry < RETRIES:
-            wait = max(1000 << retry, 0 if admitted else user.wait(now))
+            wait = max(1000 << retry, 0 if admitted else user.find_wait(now))
             heappush(coming, (now + min(wait, PATIENCE), group, number, retry + 1))
         else:
             tally.lost += admitted

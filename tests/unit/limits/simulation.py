@@ -88,7 +88,7 @@ class World:
         self._lives = itertools.count()
         self._isolates = [self._isolate(number) for number in range(setup.isolates)]
         self._object = LeaseServer(START)
-        self._stored = self._object.state()
+        self._stored = self._object.encode_state()
         self.outcome = Outcome(arrivals(setup), set(), [], 0)
 
     def run(self) -> Outcome:
@@ -142,7 +142,7 @@ class World:
             grant = self._object.take(
                 msgspec.json.decode(request_json, type=LeaseRequest), START + self.now
             )
-            self._stored = self._object.state()
+            self._stored = self._object.encode_state()
             answer = msgspec.json.encode(grant)
             if first:  # a doubled request has one answer only, but that may be doubled too
                 self._send(partial(answered, answer))
@@ -177,7 +177,7 @@ class World:
 
     def _returned(self, returns: Returns) -> None:
         self._object.give_back(returns, START + self.now)
-        self._stored = self._object.state()
+        self._stored = self._object.encode_state()
 
     def _send(self, arrive: Callable[[], None]) -> None:
         chance, setup = self.chance, self.setup

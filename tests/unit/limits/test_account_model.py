@@ -93,7 +93,7 @@ class Accounts(RuleBasedStateMachine):
         if answer.limit is None:
             assert answer.wait == 0
             return
-        state = self.account.state()
+        state = self.account.encode_state()
 
         def then(wait: int) -> bool:
             return Account(0, state).reserve(request, self.clock + wait).limit is None
@@ -125,7 +125,7 @@ class Accounts(RuleBasedStateMachine):
 
     @rule()
     def the_object_restarts(self) -> None:
-        self.account = Account(self.clock, self.account.state())
+        self.account = Account(self.clock, self.account.encode_state())
 
     @rule()
     def an_operator_resets_it(self) -> None:

@@ -23,11 +23,11 @@ class TestState:
         shown = account.show(NOON + 2500)
         assert shown.reserved == (RESERVATIONS + 500) * 10**9
         assert RESERVATIONS < shown.reservations <= RESERVATIONS + 2
-        size = len(account.state())
+        size = len(account.encode_state())
         assert size < 200_000
         for number in range(1000):
             account.settle(f"t{number:031x}", 9, 0, NOON + 2500)
-        assert len(account.state()) == size
+        assert len(account.encode_state()) == size
         assert account.show(NOON + 2500 + LIFETIME).reserved == 0
 
     def test_reservations_beyond_those_known_lapse_by_the_minute(self) -> None:
@@ -65,7 +65,7 @@ class TestState:
         account = Account(NOON)
         account.settle("a", 10**30, 10**30, NOON)
         account.settle("b", -5, -5, NOON)
-        assert Account(NOON, account.state()).show(NOON).spent_day == 10**30
+        assert Account(NOON, account.encode_state()).show(NOON).spent_day == 10**30
 
     @pytest.mark.parametrize("state", [b"", b"{}", b"[]", b"[1,-1]", b"\xff\xfe", b'[1,"x"]'])
     def test_what_is_none_is_refused(self, state: bytes) -> None:
@@ -75,27 +75,27 @@ class TestState:
     def test_a_cut_one_is_refused(self) -> None:
         account = Account(NOON)
         account.reserve(reservation("a", 5, 5, day=9, tokens_per_minute=9), NOON)
-        state = account.state()
+        state = account.encode_state()
         for length in range(len(state)):
             with pytest.raises(ValueError, match=r"."):
                 Account(NOON, state[:length])
 
     def test_it_is_idle_when_a_new_one_would_do_the_same(self) -> None:
         account = Account(NOON)
-        assert account.idle(NOON)
+        assert account.is_idle(NOON)
         account.reserve(reservation("a", 60, 5, tokens_per_minute=60), NOON)
-        assert not account.idle(NOON + MINUTE)
+        assert not account.is_idle(NOON + MINUTE)
         account.settle("a", 60, 5, NOON + MINUTE)
-        assert not account.idle(at(2024, 3, 1) - 1)
-        assert account.idle(at(2024, 3, 1))
+        assert not account.is_idle(at(2024, 3, 1) - 1)
+        assert account.is_idle(at(2024, 3, 1))
 
     @pytest.mark.parametrize("case", ["tokens", "settled"])
     def test_it_is_not_idle_while_it_has_something_to_remember(self, case: str) -> None:
         account = Account(NOON)
         if case == "settled":
             account.settle("a", 0, 0, NOON)
-            assert not account.idle(NOON + SETTLED_MS - 1)
-            assert account.idle(NOON + SETTLED_MS)
+            assert not account.is_idle(NOON + SETTLED_MS - 1)
+            assert account.is_idle(NOON + SETTLED_MS)
         else:
             lapses = ReservationRequest(
                 id="a",
@@ -105,16 +105,16 @@ class TestState:
                 lifetime=1,
             )
             account.reserve(lapses, NOON)
-            assert not account.idle(NOON + MINUTE - 1)
-            assert account.idle(NOON + MINUTE)
+            assert not account.is_idle(NOON + MINUTE - 1)
+            assert account.is_idle(NOON + MINUTE)
 
     def test_an_account_in_use_wakes_at_its_months_end_and_not_before(self) -> None:
         account = Account(NOON)
         account.reserve(reservation("a", 60, 5, tokens_per_minute=60), NOON)
-        assert account.next_idle(NOON) == NOON + LIFETIME
+        assert account.find_idle_at(NOON) == NOON + LIFETIME
         for day in range(2):
             account.settle(f"{day}", 60, 5, NOON + day * DAY)
-            assert account.next_idle(NOON + day * DAY) == at(2024, 3, 1)
+            assert account.find_idle_at(NOON + day * DAY) == at(2024, 3, 1)
 
     @settings(deadline=None)
     @given(
@@ -140,11 +140,11 @@ class TestState:
             else:
                 account.settle(id, tokens, nano_usd, now)
             now += pause
-        idle = account.next_idle(now)
-        state = account.state()
-        assert Account(now, state).idle(idle)
+        idle = account.find_idle_at(now)
+        state = account.encode_state()
+        assert Account(now, state).is_idle(idle)
         if idle > now:
-            assert not Account(now, state).idle(idle - 1)
+            assert not Account(now, state).is_idle(idle - 1)
 
     def test_a_reset_forgets_what_was_used_but_not_what_was_settled(self) -> None:
         account = Account(NOON)

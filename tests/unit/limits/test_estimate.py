@@ -14,7 +14,12 @@ from msgspec import Raw, structs
 
 from proxy.core.chat import ChatRequest, EmbeddingRequest, Routing, Usage
 from proxy.core.messages import ImageURL, Message, Part
-from proxy.limits.estimate import ChatEstimate, EmbeddingEstimate, input_tokens, most_input_tokens
+from proxy.limits.estimate import (
+    ChatEstimate,
+    EmbeddingEstimate,
+    count_input_tokens,
+    count_most_input_tokens,
+)
 from tests.unit.limits.pictures import png
 
 COUNTS = Path(__file__).parents[2] / "fixtures" / "token_counts.json"
@@ -31,7 +36,7 @@ def unrolled(value: Any) -> Any:
 
 def recorded(
     wanted: Callable[[ChatRequest], bool],
-    estimate: Callable[[ChatRequest], int] = input_tokens,
+    estimate: Callable[[ChatRequest], int] = count_input_tokens,
 ) -> list[tuple[int, int]]:
     """What was estimated and what the provider counted."""
     exchanges = msgspec.json.decode(COUNTS.read_bytes())
@@ -88,18 +93,18 @@ class TestRecorded:
         assert all(0.95 * counted <= estimate <= 1.6 * counted for estimate, counted in pairs)
 
     def test_none_counts_more_than_the_most(self) -> None:
-        pairs = recorded(lambda _: True, most_input_tokens)
+        pairs = recorded(lambda _: True, count_most_input_tokens)
         assert [(most, counted) for most, counted in pairs if most < counted] == []
         assert median(most / counted for most, counted in pairs) <= 7
 
     def test_no_request_is_nothing(self) -> None:
-        assert input_tokens(ChatRequest(messages=())) >= 1
+        assert count_input_tokens(ChatRequest(messages=())) >= 1
 
 
 def text(content: str) -> int:
     """Tokens of a text alone."""
     empty, full = (ChatRequest(messages=(Message("user", it),)) for it in ("", content))
-    return input_tokens(full) - input_tokens(empty)
+    return count_input_tokens(full) - count_input_tokens(empty)
 
 
 class TestText:
@@ -148,16 +153,16 @@ class TestText:
             base | {"tools": [{"type": "function", "function": function}]},
             base | {"response_format": schema},
         ]
-        least = input_tokens(msgspec.convert(base, ChatRequest)) + 100
-        counts = [input_tokens(msgspec.convert(body, ChatRequest)) for body in longer]
+        least = count_input_tokens(msgspec.convert(base, ChatRequest)) + 100
+        counts = [count_input_tokens(msgspec.convert(body, ChatRequest)) for body in longer]
         assert [count for count in counts if count < least] == []
         assert counts[5] >= counts[4] + 100
 
     def test_tools_of_types_unknown_here_count_too(self) -> None:
         body = {"messages": [], "tools": [{"type": "web_search"}] * 2}
-        two = input_tokens(msgspec.convert(body, ChatRequest))
+        two = count_input_tokens(msgspec.convert(body, ChatRequest))
         body["tools"].pop()
-        assert two > input_tokens(msgspec.convert(body, ChatRequest))
+        assert two > count_input_tokens(msgspec.convert(body, ChatRequest))
 
 
 class TestOutput:
@@ -189,8 +194,8 @@ class TestMost:
     def test_each_byte_may_be_a_token(self, one: str, other: str) -> None:
         messages = (Message("system", one), Message("user", other))
         size = len((one + other).encode("utf-8", "surrogatepass"))
-        most = most_input_tokens(ChatRequest(messages=messages))
-        assert most >= max(size, input_tokens(ChatRequest(messages=messages)))
+        most = count_most_input_tokens(ChatRequest(messages=messages))
+        assert most >= max(size, count_input_tokens(ChatRequest(messages=messages)))
 
     def test_all_that_is_sent_counts(self) -> None:
         word = "word " * 100
@@ -221,17 +226,17 @@ class TestMost:
                 )
             ),
         ]
-        assert [most for most in map(most_input_tokens, longer) if most < 500] == []
+        assert [most for most in map(count_most_input_tokens, longer) if most < 500] == []
 
     @pytest.mark.parametrize("detail", ["low", "high", None])
     def test_an_image_is_bound_by_its_size_and_not_by_its_bytes(self, detail: str | None) -> None:
         part = Part("image_url", image_url=ImageURL(png(512, 512), detail))
         chat = ChatRequest(messages=(Message("user", (part,)),))
-        assert 8500 <= most_input_tokens(chat) <= 10_000  # gpt-4o-mini counts 8,500
+        assert 8500 <= count_most_input_tokens(chat) <= 10_000  # gpt-4o-mini counts 8,500
         raw = structs.replace(chat, raw_messages=(Raw(msgspec.json.encode(chat.messages[0])),))
-        assert most_input_tokens(raw) <= 10_000
+        assert count_most_input_tokens(raw) <= 10_000
         far = Part("image_url", image_url=ImageURL("https://example.com/a.png", detail))
-        assert most_input_tokens(ChatRequest(messages=(Message("user", (far,)),))) >= 48_000
+        assert count_most_input_tokens(ChatRequest(messages=(Message("user", (far,)),))) >= 48_000
 
     def test_a_file_may_fill_the_context(self) -> None:
         chat = ChatRequest(messages=(Message("user", (Part("file"),)),))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.limits.capacity import CUT_MS, LEVEL_MS, PRESSED_REPORT_MS
-from proxy.limits.fair_share import DEMAND_MS, fair_level
+from proxy.limits.fair_share import DEMAND_MS, find_fair_level
 from proxy.limits.pool_messages import DemandReport, Signal
 from proxy.limits.rate_limit_pool import RateLimitPool
 from proxy.limits.token_bucket import Rate
@@ -61,7 +61,7 @@ def test_the_shares_keep_to_the_capacity_and_above_the_floor(
 @settings(deadline=None)
 @given(st.integers(0, 10**6), st.lists(st.floats(0, 10**6), max_size=50))
 def test_the_level_is_the_fair_one(capacity: int, wanted: list[float]) -> None:
-    level = fair_level(capacity, wanted)
+    level = find_fair_level(capacity, wanted)
     if level is None:
         assert sum(wanted) <= capacity + 1e-3
         return

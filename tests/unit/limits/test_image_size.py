@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.core.chat import ChatRequest
 from proxy.core.messages import ImageURL, Message, Part
-from proxy.limits.estimate import input_tokens
+from proxy.limits.estimate import count_input_tokens
 from tests.unit.limits.pictures import (
     data,
     gif,
@@ -25,7 +25,7 @@ from tests.unit.limits.pictures import (
 def image(url: str, detail: str | None = None) -> int:
     part = Part("image_url", image_url=ImageURL(url, detail))
     one, none = (ChatRequest(messages=(Message("user", it),)) for it in ((part,), ()))
-    return input_tokens(one) - input_tokens(none)
+    return count_input_tokens(one) - count_input_tokens(none)
 
 
 FORMATS = [png, jpeg, gif, webp_lossless, webp_lossy, webp_extended]
@@ -90,7 +90,7 @@ def test_a_picture_of_20_megabytes_is_not_copied() -> None:
         part = Part("image_url", image_url=ImageURL(url + "A" * 20_000_000))
         chat = ChatRequest(messages=(Message("user", (part,)),))
         tracemalloc.start()
-        input_tokens(chat)
+        count_input_tokens(chat)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert most < 500_000

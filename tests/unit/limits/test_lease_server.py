@@ -129,8 +129,8 @@ def test_it_is_full_and_idle_just_when_it_said(
         grant = server.grant(some, want, isolate, ((lease, unused),))
         assert grant.reset is not None
         lease, reset = grant.lease, grant.reset
-    assert server.bucket.next_idle(server.now) == server.now + reset
-    assert server.bucket.idle(server.now + reset)
+    assert server.bucket.find_idle_at(server.now) == server.now + reset
+    assert server.bucket.is_idle(server.now + reset)
     server.bucket.give_back((), server.now + reset)
     assert (server.bucket.show(server.now + reset).level, len(server.bucket._state.leases)) == (
         10 if steps else 0,
@@ -141,23 +141,23 @@ def test_it_is_full_and_idle_just_when_it_said(
 def test_it_is_not_idle_a_moment_before(server: Server) -> None:
     server.grant()
     idle = NOW + SHORT_TERM + MARGIN + 1000
-    assert not server.bucket.idle(idle - 1)
-    assert server.bucket.next_idle(idle - 1) == idle
-    assert LeaseServer(NOW).idle(NOW)
+    assert not server.bucket.is_idle(idle - 1)
+    assert server.bucket.find_idle_at(idle - 1) == idle
+    assert LeaseServer(NOW).is_idle(NOW)
 
 
 def test_what_does_not_refill_is_never_idle_once_used(server: Server) -> None:
     server.rate = Rate(2, 0)
     assert server.grant().reset is None
-    assert server.bucket.next_idle(server.now + HOUR) is None
-    assert not server.bucket.idle(server.now + HOUR)
+    assert server.bucket.find_idle_at(server.now + HOUR) is None
+    assert not server.bucket.is_idle(server.now + HOUR)
 
 
 def test_it_goes_on_from_its_state(server: Server) -> None:
     first = server.empty()
     server.now += 1500
     server.bucket.squeeze(Rate(7, 3600), NOW + 5000, server.now)
-    again = LeaseServer(server.now, server.bucket.state())
+    again = LeaseServer(server.now, server.bucket.encode_state())
     assert again.show(server.now) == BucketView(
         rate=Rate(7, 3600),
         squeezed=Rate(7, 3600),
@@ -177,7 +177,7 @@ def test_it_goes_on_from_its_state(server: Server) -> None:
 def broken_states() -> list[bytes]:
     server = Server()
     server.grant()
-    state = msgspec.msgpack.decode(server.bucket.state())
+    state = msgspec.msgpack.decode(server.bucket.encode_state())
     changes: list[dict[str, object]] = [
         {"rate": None},
         {"scopes": {}},
@@ -188,7 +188,7 @@ def broken_states() -> list[bytes]:
         {"next_lease": "1"},
     ]
     broken = [msgspec.msgpack.encode(state | change) for change in changes]
-    return [*broken, server.bucket.state()[:-1], b"", b"\xc1", b"\x80", b"\xff\xfe"]
+    return [*broken, server.bucket.encode_state()[:-1], b"", b"\xc1", b"\x80", b"\xff\xfe"]
 
 
 @pytest.mark.parametrize("state", broken_states())
@@ -200,7 +200,7 @@ def test_a_state_that_is_none_is_refused(state: bytes) -> None:
 def test_a_forgotten_bucket_does_not_take_its_predecessors_returns(server: Server) -> None:
     old = server.empty().lease
     later = Server()
-    later.now = server.bucket.next_idle(server.now) or 0
+    later.now = server.bucket.find_idle_at(server.now) or 0
     later.bucket = LeaseServer(later.now)
     new = later.empty().lease
     later.bucket.give_back(((old, 10),), later.now)

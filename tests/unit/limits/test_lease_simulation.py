@@ -74,7 +74,7 @@ class Chaos:
             for _, returns in client.collect_returns(clock):
                 self.messages.append(partial(self.give_back, returns))
         elif kind == "restart":
-            self.bucket = LeaseServer(clock, self.bucket.state())
+            self.bucket = LeaseServer(clock, self.bucket.encode_state())
         elif kind == "crash":
             self.isolates[number % 3] = LeaseClient(str(number), self.max_size)
 

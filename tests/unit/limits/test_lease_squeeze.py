@@ -35,7 +35,7 @@ def test_to_wait_that_long_is_granted_and_a_millisecond_less_is_not(
         server.now += gap
         lease = server.grant(some, want, isolate, ((lease, unused),)).lease
     server.bucket.squeeze(squeezed, server.now + closed, server.now, scope)
-    state = server.bucket.state()
+    state = server.bucket.encode_state()
     grant = server.grant(need)
     if grant.tokens:
         return
@@ -53,7 +53,7 @@ def test_a_squeeze_holds_the_rate_down_but_never_lifts_it(server: Server) -> Non
     server.bucket.squeeze(Rate(4, 99_999), 0, server.now)
     assert server.bucket.show(server.now).rate == Rate(4, 3600)
     assert server.level() == 3
-    assert server.bucket.next_idle(server.now) is None
+    assert server.bucket.find_idle_at(server.now) is None
     server.bucket.squeeze(None, 0, server.now)
     assert server.bucket.show(server.now).rate == SECONDLY
     assert server.level() == 3
@@ -61,7 +61,7 @@ def test_a_squeeze_holds_the_rate_down_but_never_lifts_it(server: Server) -> Non
 
 def test_a_squeeze_before_the_first_request_holds(server: Server) -> None:
     server.bucket.squeeze(Rate(2, 1), 0, server.now)
-    assert not server.bucket.idle(server.now)
+    assert not server.bucket.is_idle(server.now)
     assert server.grant().level == 1
 
 
@@ -69,7 +69,7 @@ def test_while_it_is_closed_nothing_is_granted(server: Server) -> None:
     server.grant()
     server.bucket.squeeze(None, server.now + 5000, server.now)
     assert (server.grant().tokens, server.grant().wait) == (0, 5000)
-    assert server.bucket.next_idle(server.now) == server.now + 5000
+    assert server.bucket.find_idle_at(server.now) == server.now + 5000
     server.now += 5000
     assert server.grant().tokens == 1
 
@@ -83,7 +83,7 @@ def test_a_squeezed_model_leaves_the_others_alone(server: Server) -> None:
     other = server.grant(model="other")
     assert (other.tokens, other.level, other.rate) == (1, 7, None)
     assert server.bucket.show(server.now).scopes == {"m": Squeeze(Rate(2, 60), 0)}
-    assert server.bucket.next_idle(server.now) is None
+    assert server.bucket.find_idle_at(server.now) is None
     server.bucket.reset(server.now)
     assert server.grant().level == 1
     server.bucket.squeeze(None, 0, server.now, "m")
@@ -98,7 +98,7 @@ def test_a_closed_model_leaves_the_others_alone(server: Server) -> None:
     assert (refused.wait, refused.limit, refused.scope) == (50_000, "closed", "m")
     assert server.grant(model="other").tokens == 1
     assert server.grant(model="other:free").tokens == 1
-    assert server.bucket.next_idle(server.now) == server.now + 50_000
+    assert server.bucket.find_idle_at(server.now) == server.now + 50_000
     server.bucket.squeeze(None, server.now + 9000, server.now, ":free")
     refused = server.grant(model="other:free")
     assert (refused.wait, refused.limit, refused.scope) == (9000, "closed", ":free")
@@ -122,7 +122,7 @@ def test_a_refusal_names_its_limit(server: Server, scope: str) -> None:
 def test_a_squeezed_model_is_stored(server: Server) -> None:
     server.grant(need=3)
     server.bucket.squeeze(Rate(5, 60), server.now + 100, server.now, "m")
-    again = LeaseServer(server.now, server.bucket.state())
+    again = LeaseServer(server.now, server.bucket.encode_state())
     assert again.show(server.now).scopes == server.bucket.show(server.now).scopes
     request = LeaseRequest("a", 1, server.rate, 1, (), "m")
     server.now += 100

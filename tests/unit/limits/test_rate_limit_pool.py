@@ -35,13 +35,13 @@ def test_nothing_reported_breaks_it_and_a_restart_changes_nothing(
 ) -> None:
     pool = RateLimitPool(60)
     now = play(pool, events)
-    again = RateLimitPool(60, pool.state())
+    again = RateLimitPool(60, pool.encode_state())
     later = now + 12_345
     assert again.show(later) == pool.show(later)
     assert again.signal(LIMITED, later) == pool.signal(LIMITED, later) <= later + LONGEST_CLOSED
     assert again.show(later) == pool.show(later)
     json.encode(pool.show(later))
-    assert pool.idle(later + 2 * LONGEST_CLOSED)
+    assert pool.is_idle(later + 2 * LONGEST_CLOSED)
 
 
 @settings(deadline=None)
@@ -66,7 +66,7 @@ def stored(**fields: object) -> bytes:
         b"",
         b"?",
         msgpack.encode([]),
-        pressed(10).state()[:-1],
+        pressed(10).encode_state()[:-1],
         msgpack.encode({"": 1}),
         stored(admitted=math.nan),
         stored(admitted=-1.0),
@@ -84,8 +84,8 @@ def test_what_is_no_state_is_refused(state: bytes) -> None:
 def test_idle_users_are_forgotten_and_no_more_than_so_many_kept() -> None:
     pool = RateLimitPool(60)
     pool.report(demand("a", 1), NOW)
-    assert not pool.idle(NOW + IDLE_MS - 1)
-    assert pool.idle(NOW + IDLE_MS)
+    assert not pool.is_idle(NOW + IDLE_MS - 1)
+    assert pool.is_idle(NOW + IDLE_MS)
     for user in range(USERS + 100):
         pool.report(demand(str(user), 2 + user % 3), NOW + IDLE_MS)
         if user % 100 == 0:
@@ -102,7 +102,7 @@ def test_silly_counts_are_bounded(silly: int) -> None:
     pool = RateLimitPool(60)
     pool.report(demand("a", silly, silly), NOW)
     assert 0 <= pool.show(NOW).users[0].demand <= 2_000_000 * HOUR // DEMAND_MS
-    assert RateLimitPool(60, pool.state()).show(NOW) == pool.show(NOW)
+    assert RateLimitPool(60, pool.encode_state()).show(NOW) == pool.show(NOW)
 
 
 def test_scopes_are_apart() -> None:
@@ -120,10 +120,10 @@ def test_scopes_are_apart() -> None:
     assert pool.report(report, NOW + CUT_MS) == Allocation(
         rate=None, closed_until=0, next_report=REPORT_MS
     )
-    again = RateLimitPool(60, pool.state())
+    again = RateLimitPool(60, pool.encode_state())
     assert again.show(NOW + CUT_MS) == view
     again.reset(NOW + CUT_MS)
-    assert again.idle(NOW + CUT_MS)
+    assert again.is_idle(NOW + CUT_MS)
     assert again.show(NOW + CUT_MS).scopes == ()
 
 
@@ -135,12 +135,12 @@ def test_no_more_scopes_and_users_are_kept_than_there_is_room_for() -> None:
         each = DemandReport(user="a", scope=f"{number}", taken=taken, refused=0, rate=USUAL)
         pool.report(each, NOW)
     pool.signal(Signal(scope="7", limited=True, retry_after=9), NOW)
-    kept = msgpack.decode(pool.state())
+    kept = msgpack.decode(pool.encode_state())
     assert SCOPES * 9 // 10 <= len(kept) <= SCOPES
     assert {"", "7"} <= kept.keys()
     for user in range(USERS):
         pool.report(DemandReport(user=f"{user}", scope="7", taken=1, refused=0, rate=USUAL), NOW)
-    kept = msgpack.decode(pool.state())
+    kept = msgpack.decode(pool.encode_state())
     assert sum(len(scope["users"]) for scope in kept.values()) <= USERS
 
 
@@ -148,4 +148,4 @@ def test_reset_forgets_all() -> None:
     pool = pressed(1000)
     pool.signal(Signal(limited=True, retry_after=10), NOW)
     pool.reset(NOW)
-    assert pool.idle(NOW)
+    assert pool.is_idle(NOW)

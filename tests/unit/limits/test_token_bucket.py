@@ -94,7 +94,7 @@ def test_to_wait_that_long_admits_and_a_millisecond_less_does_not(
     bucket = TokenBucket(rate, NOW)
     take(bucket, min(taken, rate.burst), NOW)
     now = NOW + gap
-    wait = bucket.wait(n, now)
+    wait = bucket.find_wait(n, now)
     if wait is None:
         assert n > rate.burst or (not rate.per_hour and not take(bucket, n, now + YEAR))
         return
@@ -113,7 +113,7 @@ def test_what_is_seen_can_be_taken_and_no_more(rate: Rate, asks: list[tuple[int,
 
 def test_the_wait_counts_that_the_clock_has_to_catch_up() -> None:
     bucket = emptied(Rate(1, 3600))
-    assert bucket.wait(1, NOW - 500) == 1500
+    assert bucket.find_wait(1, NOW - 500) == 1500
     assert not take(bucket, 1, NOW + 999)
     assert take(bucket, 1, NOW + 1000)
 

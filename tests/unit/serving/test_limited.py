@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from proxy.core.principal import Budget, Limits, ModelGrant
-from proxy.limits.limiter import bucket_name
+from proxy.limits.limiter import name_bucket
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.making import HELLO, ROLE, error, whole
 from tests.unit.serving.limited import ADMIN, ANYONE, OFF, SECRET, Fields, Limited, house
@@ -92,7 +92,7 @@ class TestBuckets:
         assert (await limited.operate("GET", f"/admin/limits?{query}")).json["level"] == 0
 
     async def test_users_with_long_names_are_kept_apart(self) -> None:
-        names = {bucket_name("openai", "x" * 600 + end) for end in ("", "y", "z")}
+        names = {name_bucket("openai", "x" * 600 + end) for end in ("", "y", "z")}
         assert len(names) == 3
 
     async def test_a_key_with_limits_of_its_own_shares_them_with_nobody(self) -> None:

@@ -18,7 +18,7 @@ from proxy.core.chat import Call
 from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing
 from proxy.dialects import native, openai
-from proxy.limits.estimate import input_tokens
+from proxy.limits.estimate import count_input_tokens
 from proxy.providers.registry import ADAPTERS
 from tests.unit.api.test_app import JSON, ask, made, request, streamed
 from tests.unit.doubles import Answerer, FakeReply
@@ -79,7 +79,7 @@ def test_a_body_takes_three_times_its_size_at_the_most(
     call = dialect.parse_chat(body)
     del body
     cache_key(KeyParts(chat=call.chat))
-    input_tokens(call.chat)
+    count_input_tokens(call.chat)
     outgoing = ADAPTERS[target.spec.dialect].build_request(target, call.chat)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
