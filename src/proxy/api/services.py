@@ -29,8 +29,8 @@ from proxy.serving.closing import Closer
 from proxy.serving.coalesce import Coalescer
 from proxy.serving.embeddings import EmbeddingService
 from proxy.serving.keeping import Keeper
+from proxy.serving.origin import Origin
 from proxy.serving.task import TaskMaker
-from proxy.serving.upstream import Upstream
 
 
 class Services:
@@ -81,11 +81,11 @@ class Services:
         settings, ports = self.settings, self.ports
         keeper = Keeper(self.cache, settings.cache.grace, ports.log)
         finish_gone = settings.server.on_client_gone == "finish"
-        upstream = Upstream(self.manager, keeper, ports.log, finish_gone=finish_gone)
+        origin = Origin(self.manager, keeper, ports.log, finish_gone=finish_gone)
         coalescer = None
         if settings.cache.coalesce:
             coalescer = Coalescer(self.selection, self.manager, self.cache, keeper, ports)
-        return Chat(tasks, self.cache, upstream, coalescer)
+        return Chat(tasks, self.cache, origin, coalescer)
 
 
 def build_cache(settings: CacheSettings, ports: Ports) -> AnswerCache:

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from msgspec import Raw
 
-from proxy.batch.chunks import Chunk, ChunkResult
-from proxy.batch.items import Item, Result, read_batch, read_items, read_request, summarize
-from proxy.batch.run import BatchRun, BatchServices, Report
+from proxy.batch.chunks import BatchChunk, BatchChunkResult
+from proxy.batch.items import Item, ItemResult, read_batch, read_items, read_request, summarize
+from proxy.batch.run import BatchRun, BatchServices, ReportResults
 from proxy.core.body_memory import RETRY_SECONDS
 from proxy.core.errors import ClientGone, InternalError, Unavailable
 from proxy.core.ports import Write
@@ -27,7 +27,7 @@ async def answer_batch(services: BatchServices, context: RequestContext, body: b
     runner = f"{context.id}.{services.ports.random.token(8)}"
     items = read_items(batch.requests)
 
-    async def run(report: Report) -> None:
+    async def run(report: ReportResults) -> None:
         await BatchRun(services, context, runner, report).run(items)
 
     if not batch.stream:
@@ -40,15 +40,15 @@ async def answer_batch(services: BatchServices, context: RequestContext, body: b
 
 
 async def answer_chunk(
-    services: BatchServices, context: RequestContext, chunk: Chunk, write: Write
+    services: BatchServices, context: RequestContext, chunk: BatchChunk, write: Write
 ) -> None:
     """Runs a chunk in the runner's invocation and writes each result as it comes. When the batch
     is gone nothing more is begun. context: the batch's."""
     items = [Item(read_request(part.raw), part.raw, part.places) for part in chunk.parts]
 
-    async def report(results: list[Result]) -> None:
+    async def report(results: list[ItemResult]) -> None:
         places = tuple(result.index for result in results)
-        line = ChunkResult(places, results[0].status, results[0].response)
+        line = BatchChunkResult(places, results[0].status, results[0].response)
         await write(msgspec.json.encode(line) + b"\n")
 
     runner = f"{chunk.runner}.{items[0].places[0]}"
@@ -59,16 +59,16 @@ async def answer_chunk(
 
 
 async def _answer_whole(
-    context: RequestContext, run: Callable[[Report], Awaitable[None]]
+    context: RequestContext, run: Callable[[ReportResults], Awaitable[None]]
 ) -> Response:
-    results: list[Result] = []
+    results: list[ItemResult] = []
 
-    async def collect(new: list[Result]) -> None:
+    async def collect(new: list[ItemResult]) -> None:
         hold, size = context.hold, len(memoryview(new[0].response))
         if hold and not hold.keeps(hold.size + size):
             full = Unavailable(FULL, code="overloaded", retry_after=RETRY_SECONDS)
             body = Raw(native.error(full, context.id, context.clock.now()))
-            new = [Result(result.index, full.status, body) for result in new]
+            new = [ItemResult(result.index, full.status, body) for result in new]
         results.extend(new)
 
     await run(collect)
@@ -79,7 +79,7 @@ async def _answer_whole(
 
 
 async def _stream(
-    context: RequestContext, run: Callable[[Report], Awaitable[None]], write: Write
+    context: RequestContext, run: Callable[[ReportResults], Awaitable[None]], write: Write
 ) -> None:
     """Writes results as they come, then the summary. When the caller is gone nothing more is
     begun."""
@@ -87,7 +87,7 @@ async def _stream(
     record = context.record
     record.stream, record.ended = True, "broken"
 
-    async def report(results: list[Result]) -> None:
+    async def report(results: list[ItemResult]) -> None:
         statuses.extend(result.status for result in results)
         await write(b"".join(frame(msgspec.json.encode(result), "result") for result in results))
 

@@ -16,14 +16,14 @@ CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "cookie"})
 """The headers that no runner gets."""
 
 
-class ChunkItem(Struct, frozen=True):
+class BatchChunkItem(Struct, frozen=True):
     """A request of a chunk, and its places in the batch."""
 
     raw: Raw
     places: tuple[int, ...]
 
 
-class Chunk(Struct, frozen=True):
+class BatchChunk(Struct, frozen=True):
     """A part of a batch, as a runner gets it."""
 
     runner: str
@@ -32,7 +32,7 @@ class Chunk(Struct, frozen=True):
     """The batch's."""
     headers: dict[str, str]
     principal: Principal
-    parts: tuple[ChunkItem, ...]
+    parts: tuple[BatchChunkItem, ...]
 
     def as_request(self, defer: Defer) -> Request:
         """The batch, as far as its requests go by it."""
@@ -40,7 +40,7 @@ class Chunk(Struct, frozen=True):
         return Request("POST", BATCH, {}, headers, _read_nothing, defer)
 
 
-class ChunkResult(Struct, frozen=True):
+class BatchChunkResult(Struct, frozen=True):
     """A result as a runner sends it, on a line."""
 
     places: tuple[int, ...]
@@ -48,17 +48,17 @@ class ChunkResult(Struct, frozen=True):
     response: Raw
 
 
-_CHUNK = msgspec.json.Decoder(Chunk)
-RESULT = msgspec.json.Decoder(ChunkResult)
+_CHUNK = msgspec.json.Decoder(BatchChunk)
+RESULT = msgspec.json.Decoder(BatchChunkResult)
 
 
-def encode_chunk(context: RequestContext, runner: str, items: list[ChunkItem]) -> bytes:
+def encode_chunk(context: RequestContext, runner: str, items: list[BatchChunkItem]) -> bytes:
     """Encodes a chunk of the batch that `context` is. runner: the object's name."""
     assert context.principal  # no batch is public
     headers = context.request.headers
     kept = {name: headers[name] for name in headers.keys() - CREDENTIALS}
     return msgspec.json.encode(
-        Chunk(
+        BatchChunk(
             runner=runner,
             id=context.id,
             headers=kept | context.upstream_headers,
@@ -68,22 +68,22 @@ def encode_chunk(context: RequestContext, runner: str, items: list[ChunkItem]) -
     )
 
 
-def decode_chunk(data: bytes) -> Chunk:
+def decode_chunk(data: bytes) -> BatchChunk:
     """Decodes what a runner gets. Raises ValueError for what is no chunk."""
     return _CHUNK.decode(data)
 
 
-def split_items(items: list[Item], most: int) -> list[list[ChunkItem]]:
+def split_items(items: list[Item], most: int) -> list[list[BatchChunkItem]]:
     """Splits the work into chunks of at most `most` requests, and of CHUNK_BYTES if it is more
     than one."""
-    chunks: list[list[ChunkItem]] = []
+    chunks: list[list[BatchChunkItem]] = []
     size = 0
     for item in items:
         own = len(memoryview(item.raw))
         if not chunks or len(chunks[-1]) == most or size + own > CHUNK_BYTES:
             chunks.append([])
             size = 0
-        chunks[-1].append(ChunkItem(item.raw, item.places))
+        chunks[-1].append(BatchChunkItem(item.raw, item.places))
         size += own
     return chunks
 

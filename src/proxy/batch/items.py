@@ -27,7 +27,7 @@ class Item(Struct, frozen=True):
     places: tuple[int, ...]
 
 
-class Result(Struct, frozen=True):
+class ItemResult(Struct, frozen=True):
     """A result as the caller gets it: where in the batch its request stood, and the native
     answer."""
 

@@ -9,8 +9,8 @@ from msgspec import Raw, Struct, structs
 
 from proxy.analytics.record.request_record import ITEM
 from proxy.batch.capacity import Capacity
-from proxy.batch.chunks import RESULT, ChunkItem, encode_chunk, split_items
-from proxy.batch.items import Item, Result
+from proxy.batch.chunks import RESULT, BatchChunkItem, encode_chunk, split_items
+from proxy.batch.items import Item, ItemResult
 from proxy.core.chat import Call
 from proxy.core.circuit import Circuit
 from proxy.core.errors import ClientGone, InternalError, InvalidRequest, drop_frames
@@ -28,7 +28,7 @@ START_SECONDS = 30.0
 """What a runner may take to begin: it may be the first of its isolate."""
 LOST = "This part of the batch could not be run. Ask for it again."
 
-Report = Callable[[list[Result]], Awaitable[None]]
+ReportResults = Callable[[list[ItemResult]], Awaitable[None]]
 """Takes the results of one request, one for each of its places."""
 
 
@@ -45,7 +45,7 @@ class BatchRun:
     """The run of one batch, or of one chunk."""
 
     def __init__(
-        self, services: BatchServices, context: RequestContext, runner: str, report: Report
+        self, services: BatchServices, context: RequestContext, runner: str, report: ReportResults
     ) -> None:
         """context: the batch's; runner: the name of the object that gets the chunks; report: what
         it raises ends the run."""
@@ -102,9 +102,9 @@ class BatchRun:
     ) -> None:
         self._services.closer.close(context, response.status, len(response.body))
         body = Raw(response.body)
-        await self._report([Result(place, response.status, body) for place in places])
+        await self._report([ItemResult(place, response.status, body) for place in places])
 
-    async def _run_elsewhere(self, chunks: Iterator[list[ChunkItem]]) -> None:
+    async def _run_elsewhere(self, chunks: Iterator[list[BatchChunkItem]]) -> None:
         """Has chunks run by the object, one after another. A request that is left without an
         answer gets an error, at once after the object has hung."""
         for items in chunks:
@@ -125,7 +125,9 @@ class BatchRun:
                 lost = refuse(context, InternalError(LOST), self._services.ports.log)
                 await self._send(places, context, lost)
 
-    async def _collect(self, items: list[ChunkItem], missing: dict[tuple[int, ...], None]) -> None:
+    async def _collect(
+        self, items: list[BatchChunkItem], missing: dict[tuple[int, ...], None]
+    ) -> None:
         """Reports the results of a chunk, and takes them out of `missing`."""
         chunk = encode_chunk(self._context, self._runner, items)
         start = self._services.ports.batches.start(self._runner, chunk)
@@ -135,7 +137,7 @@ class BatchRun:
                 result = RESULT.decode(line)
                 del missing[result.places]
                 await self._report(
-                    [Result(at, result.status, result.response) for at in result.places]
+                    [ItemResult(at, result.status, result.response) for at in result.places]
                 )
 
     def _fork(self, index: int) -> RequestContext:

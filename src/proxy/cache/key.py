@@ -42,7 +42,7 @@ _LABELS = ("safety_identifier", "prompt_cache_key")
 """What OpenAI has in place of `user` today: they name the caller."""
 
 
-class _Body(Struct, frozen=True):
+class _OpenAIFields(Struct, frozen=True):
     """What ChatRequest holds less of than a body that goes on unchanged: servers take other
     fields in a response_format than OpenAI (llama.cpp: a `schema` beside `json_object`)."""
 
@@ -63,7 +63,7 @@ LONG = 16 * 1024
 _STEP = 64 * 1024
 
 _JSON = msgspec.json.Decoder(float_hook=_number)
-_BODY = msgspec.json.Decoder(_Body)
+_BODY = msgspec.json.Decoder(_OpenAIFields)
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 

@@ -33,7 +33,7 @@ _OPTIONS = frozenset(
     (METADATA, TIMEOUT, ATTEMPTS, DELAY, BACKOFF, SKIP_CACHE, CACHE_TTL, CACHE_KEY)
 )
 
-Backoff = Literal["constant", "linear", "exponential"]
+OptionBackoff = Literal["constant", "linear", "exponential"]
 _Number: TypeAlias = Annotated[int, Meta(ge=-(2**53), le=2**53)] | float
 _Label: TypeAlias = Annotated[str, Meta(max_length=512)] | _Number | bool
 _LABELS = msgspec.json.Decoder(
@@ -53,7 +53,7 @@ class Options(Struct, frozen=True, kw_only=True):
     """At each provider, the first one included."""
     delay_ms: int | None = None
     """Before the second attempt."""
-    backoff: Backoff | None = None
+    backoff: OptionBackoff | None = None
     cache: CacheControl = CacheControl()
 
 
@@ -103,12 +103,12 @@ def _read_number(headers: Mapping[str, str], name: str, least: int, most: int) -
     return int(text)
 
 
-def _read_backoff(text: str | None) -> Backoff | None:
+def _read_backoff(text: str | None) -> OptionBackoff | None:
     if text is None:
         return None
-    for backoff in get_args(Backoff):
+    for backoff in get_args(OptionBackoff):
         if text.strip().lower() == backoff:
-            found: Backoff = backoff
+            found: OptionBackoff = backoff
             return found
     raise _invalid(BACKOFF, "constant, linear or exponential")
 

@@ -48,7 +48,7 @@ class NamedChoice(Struct, frozen=True):
         return self.type in NAMED
 
 
-Choice = Literal["auto", "none", "required", "any"] | NamedChoice
+ToolChoice = Literal["auto", "none", "required", "any"] | NamedChoice
 
 
 def raw_messages(messages: Raw) -> tuple[Raw, ...]:
@@ -94,7 +94,7 @@ def check_tools(tools: Sequence[Tool]) -> None:
         names.add(name)
 
 
-def check_choice(choice: Choice | None, tools: Sequence[Tool], path: str) -> str | None:
+def check_choice(choice: ToolChoice | None, tools: Sequence[Tool], path: str) -> str | None:
     """The choice in the form of ChatRequest. Raises InvalidRequest for one that can't be met."""
     if choice == "any":  # Anthropic's and Mistral's word for it
         choice = "required"

@@ -22,8 +22,8 @@ from proxy.core.json_guard import Text
 from proxy.core.messages import Message, ResponseFormat
 from proxy.dialects import older_forms, reading
 from proxy.dialects.messages import (
-    Choice,
     Messages,
+    ToolChoice,
     Tools,
     check_choice,
     check_format,
@@ -34,12 +34,12 @@ from proxy.dialects.messages import (
 from proxy.dialects.reading import invalid
 
 
-class _Cache(Struct, frozen=True, forbid_unknown_fields=True):
+class _NativeCache(Struct, frozen=True, forbid_unknown_fields=True):
     ttl: reading.Seconds | None = None
     mode: CacheMode = "default"
 
 
-class _Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+class _NativeBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """The body of a request. null is the same as a field that is not there."""
 
     prompt: str | None = None
@@ -54,11 +54,11 @@ class _Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
     seed: reading.Seed | None = None
     stream: bool | None = None
     tools: Tools | None = None
-    tool_choice: Choice | None = None
+    tool_choice: ToolChoice | None = None
     response_format: ResponseFormat | None = None
     strategy: Strategy | None = None
     fallback: bool | reading.Names | None = None
-    cache: _Cache | None = None
+    cache: _NativeCache | None = None
     user: reading.Label | None = None
     metadata: reading.Metadata | None = None
     timeout: reading.Milliseconds | None = None
@@ -71,7 +71,7 @@ class _Raws(Struct, frozen=True):
 
 _REASONING = re.compile(rb'"reasoningDetails"\s*:')
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
-_BODY = msgspec.json.Decoder(_Body)
+_BODY = msgspec.json.Decoder(_NativeBody)
 _RAWS = msgspec.json.Decoder(_Raws)
 
 
@@ -85,7 +85,7 @@ def parse_chat(body: Text) -> Call:
         reading.check(body)
         raws = reading.decode(_RAWS, body)
     request = reading.decode(_BODY, body)
-    cache = request.cache or _Cache()
+    cache = request.cache or _NativeCache()
     return Call(
         chat=_chat(request, raws),
         routing=Routing(
@@ -101,7 +101,7 @@ def parse_chat(body: Text) -> Call:
     )
 
 
-def _chat(request: _Body, raws: _Raws) -> ChatRequest:
+def _chat(request: _NativeBody, raws: _Raws) -> ChatRequest:
     tools = request.tools or ()
     check_tools(tools)
     check_format(request.response_format, "responseFormat")
@@ -122,7 +122,7 @@ def _chat(request: _Body, raws: _Raws) -> ChatRequest:
     )
 
 
-def _conversation(request: _Body, raw: Raw) -> tuple[tuple[Message, ...], tuple[Raw, ...]]:
+def _conversation(request: _NativeBody, raw: Raw) -> tuple[tuple[Message, ...], tuple[Raw, ...]]:
     """The messages, the system prompt before them, and the bytes of each."""
     if request.prompt is not None and request.messages is not None:
         raise InvalidRequest("prompt, messages: Give one of them, not both", param="prompt")

@@ -24,9 +24,9 @@ from proxy.core.errors import InvalidRequest
 from proxy.core.messages import ResponseFormat
 from proxy.dialects import older_forms, reading
 from proxy.dialects.messages import (
-    Choice,
     Messages,
     NamedChoice,
+    ToolChoice,
     Tools,
     check_choice,
     check_format,
@@ -72,7 +72,7 @@ class _Steering(Struct, frozen=True, kw_only=True):
     timeout: reading.Milliseconds | None = None
 
 
-class _Cache(
+class _OpenAICache(
     Struct,
     frozen=True,
     forbid_unknown_fields=True,
@@ -110,13 +110,13 @@ class _ChatBody(_Steering, frozen=True, kw_only=True):
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     tools: Tools | None = None
-    tool_choice: Choice | None = None
+    tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     reasoning_effort: reading.Name | None = None
     user: reading.Label | None = None
     metadata: reading.Metadata | None = None
-    cache: _Cache | None = None
+    cache: _OpenAICache | None = None
 
 
 _Tokens = list[Annotated[int, Meta(ge=0)]]
@@ -173,7 +173,7 @@ def _call(body: bytes, fields: dict[str, Raw], functions: bool) -> Call:
     return Call(
         chat=_chat(request, fields, extra, body if own.isdisjoint(fields) else None),
         routing=_routing(request),
-        cache=_cache(request.cache or _Cache()),
+        cache=_cache(request.cache or _OpenAICache()),
         user=request.user or None,
         metadata=reading.labels(request.metadata),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
@@ -287,7 +287,7 @@ def _vendors(request: _Steering, fields: dict[str, Raw]) -> str | None:
     return text
 
 
-def _cache(wanted: _Cache) -> CacheControl:
+def _cache(wanted: _OpenAICache) -> CacheControl:
     mode = wanted.mode or "default"
     return CacheControl(
         ttl=wanted.ttl,

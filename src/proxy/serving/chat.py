@@ -13,9 +13,9 @@ from proxy.core.web import Response
 from proxy.serving.accounting import record_attempts
 from proxy.serving.coalesce import Coalescer
 from proxy.serving.context import RequestContext
+from proxy.serving.origin import Origin
 from proxy.serving.replay import replay_entry
 from proxy.serving.task import ChatTask, TaskMaker
-from proxy.serving.upstream import Upstream
 
 OUTAGE = (ProviderError, ProviderTimeout, RateLimitExceeded, NoProviderAvailable)
 """The errors in whose place a stale answer is given."""
@@ -25,12 +25,12 @@ class Chat:
     """Answers the chat requests of an isolate."""
 
     def __init__(
-        self, tasks: TaskMaker, cache: AnswerCache, upstream: Upstream, coalescer: Coalescer | None
+        self, tasks: TaskMaker, cache: AnswerCache, origin: Origin, coalescer: Coalescer | None
     ) -> None:
         """coalescer: None: each request reaches a provider."""
         self._tasks = tasks
         self._cache = cache
-        self._upstream = upstream
+        self._origin = origin
         self._coalescer = coalescer
 
     async def answer(self, context: RequestContext, call: Call) -> Response:
@@ -61,5 +61,5 @@ class Chat:
     async def _answer_anew(self, task: ChatTask) -> Response:
         """Answers by a provider that this request or an identical one has reached."""
         if self._coalescer and task.directives.read and task.directives.store:
-            return await self._coalescer.answer(task, self._upstream.answer)
-        return await self._upstream.answer(task, None)
+            return await self._coalescer.answer(task, self._origin.answer)
+        return await self._origin.answer(task, None)

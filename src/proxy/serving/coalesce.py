@@ -23,7 +23,7 @@ from proxy.serving.keeping import Keeper
 from proxy.serving.replay import replay_entry
 from proxy.serving.task import ChatTask
 
-Answer = Callable[[ChatTask, Leader | None], Awaitable[Response]]
+AnswerByProvider = Callable[[ChatTask, Leader | None], Awaitable[Response]]
 
 
 class Coalescer:
@@ -44,7 +44,7 @@ class Coalescer:
         self._flights = FlightClient(ports.objects, ports.clock, ports.log)
         self._log = ports.log
 
-    async def answer(self, task: ChatTask, lead: Answer) -> Response:
+    async def answer(self, task: ChatTask, lead: AnswerByProvider) -> Response:
         """Answers by the leader's outcome, or as the leader by `lead`. Raises ProxyError."""
         effort = self._effort_of(task)
         try:
@@ -52,7 +52,9 @@ class Coalescer:
         except LeaderHadLess:  # less time, say: requests with the same effort fly together
             return await self._join(task, effort.name_flight(task.key), effort, lead)
 
-    async def _join(self, task: ChatTask, flight: str, effort: Effort, lead: Answer) -> Response:
+    async def _join(
+        self, task: ChatTask, flight: str, effort: Effort, lead: AnswerByProvider
+    ) -> Response:
         """Answers by a flight of that name. Raises LeaderHadLess."""
         context = task.context
         joined = await self._flights.join(flight, lambda: effort.timeout - context.ms / 1000)
@@ -64,7 +66,9 @@ class Coalescer:
             response = self._follow(task, joined.outcome, effort)
         return response or await lead(task, None)
 
-    async def _lead(self, task: ChatTask, leader: Leader, effort: Effort, lead: Answer) -> Response:
+    async def _lead(
+        self, task: ChatTask, leader: Leader, effort: Effort, lead: AnswerByProvider
+    ) -> Response:
         """Answers by a provider, and publishes an error to the followers."""
         try:
             return await lead(task, leader)

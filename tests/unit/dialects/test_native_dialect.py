@@ -143,7 +143,7 @@ def test_everything_that_can_be_said() -> None:
 
 
 def test_null_is_not_said() -> None:
-    names = native_request._Body.__struct_encode_fields__
+    names = native_request._NativeBody.__struct_encode_fields__
     assert parse(**{**dict.fromkeys(names), "prompt": "Hi"}) == parse(prompt="Hi")
     assert parse(prompt="Hi", user="", tools=[]) == parse(prompt="Hi")
 

@@ -18,8 +18,8 @@ from proxy.serving.relay import Begun, Relay
 from proxy.serving.task import ChatTask
 
 
-class Upstream:
-    """Has providers answer the chat requests of an isolate."""
+class Origin:
+    """Has providers answer the chat requests of an isolate, as the origin behind its cache."""
 
     def __init__(self, manager: Manager, keeper: Keeper, log: Log, *, finish_gone: bool) -> None:
         """finish_gone: whether a stream is finished whose caller has left."""
