@@ -1,13 +1,12 @@
 """Reads what the board of the providers keeps for people: health checks, the breakers' history."""
 
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from proxy.core.circuit import Circuit
 from proxy.core.ports import Clock, Log, Objects
-from proxy.routing import health
 from proxy.routing.board import BOARD, READ_OPENINGS, BreakerOpening
-from proxy.routing.health import Check
+from proxy.routing.health import READ_CHECKS, Check
 
 T = TypeVar("T")
 
@@ -25,13 +24,14 @@ class BoardReader:
 
     async def read_checks(self) -> dict[str, Check]:
         """The last health check of each provider."""
-        return await self._read(health.read_checks(self._objects)) or {}
+        checks = await self._read(self._objects.call(READ_CHECKS, BOARD, None)) or ()
+        return {check.provider: check for check in checks}
 
     async def read_openings(self) -> tuple[BreakerOpening, ...]:
         """The breakers that opened of late."""
         return await self._read(self._objects.call(READ_OPENINGS, BOARD, None)) or ()
 
-    async def _read(self, work: Coroutine[Any, Any, T]) -> T | None:
+    async def _read(self, work: Coroutine[object, None, T]) -> T | None:
         try:
             return await self._circuit.call("board", work, SECONDS)
         except Exception as error:  # what it knows is missing, the rest stands

@@ -44,11 +44,6 @@ async def record_checks(checks: tuple[Check, ...], objects: Objects) -> None:
     await objects.call(RECORD_CHECKS, BOARD, checks)
 
 
-async def read_checks(objects: Objects) -> dict[str, Check]:
-    """The last check of each provider that has been checked."""
-    return {check.provider: check for check in await objects.call(READ_CHECKS, BOARD, None)}
-
-
 async def _check(target: Target, upstream: Upstream, clock: Clock) -> Check:
     adapter = ADAPTERS[target.spec.dialect]
     began = clock.now()

@@ -5,8 +5,9 @@ import pytest
 from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing
 from proxy.routing import health
+from proxy.routing.board_reader import BoardReader
 from proxy.routing.selection import Selection
-from tests.unit.doubles import FakeReply, FakeUpstream, ManualClock
+from tests.unit.doubles import FakeReply, FakeUpstream, Logbook, ManualClock
 from tests.unit.memory_objects import MemoryObjects
 
 
@@ -30,10 +31,11 @@ async def test_each_provider_is_checked(
     targets = [
         selection.deployment.make_probe_target(name) for name in selection.deployment.configured
     ]
-    assert await health.read_checks(objects) == {}
+    reader = BoardReader(objects, clock, Logbook())
+    assert await reader.read_checks() == {}
     seen = await health.check_all(targets, FakeUpstream(answer), clock)
     await health.record_checks(seen, objects)
-    checks = await health.read_checks(objects)
+    checks = await reader.read_checks()
     assert list(checks) == ["gemini", "groq", "openai", "openrouter"]
     assert checks["gemini"].healthy
     assert checks["gemini"].status == 200
