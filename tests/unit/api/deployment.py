@@ -9,7 +9,7 @@ from proxy.api.app import App
 from proxy.api.start import start
 from proxy.core.ports import Ports
 from proxy.core.web import Response
-from tests.unit.api.test_app import ENV, JSON, ask, request
+from tests.unit.callers import ENV, JSON, request, send
 from tests.unit.doubles import FakeReply, LoopClock, ports
 from tests.unit.memory_objects import MemoryObjects, Namespace
 from tests.unit.routing.making import whole
@@ -35,7 +35,7 @@ class Deployment:
         return self.ports.objects.statistics
 
     async def get(self, path: str, key: str = ADMIN) -> Response:
-        return await ask(self.app, request("GET", path, authorization=f"Bearer {key}"))
+        return await send(self.app, request("GET", path, authorization=f"Bearer {key}"))
 
     async def read(self, path: str, key: str = ADMIN) -> Any:
         response = await self.get(path, key)
@@ -46,6 +46,6 @@ class Deployment:
     async def chat(self, text: str = "Hello", key: str = CALLER, **fields: Any) -> Response:
         body = {"prompt": text, "model": "openai/gpt-4o-mini", **fields}
         sent = request("POST", "/v1/generate", body, authorization=f"Bearer {key}", **JSON)
-        response = await ask(self.app, sent)
+        response = await send(self.app, sent)
         await asyncio.sleep(0.01)  # what is put off is done: the answer is kept
         return response

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy.core.errors import Fault
 from proxy.host.maintenance import maintain
 from tests.unit.api.deployment import ADMIN, CALLER, Deployment
-from tests.unit.api.test_app import JSON, ask, request, streamed
+from tests.unit.callers import JSON, read_stream, request, send
 from tests.unit.doubles import FakeReply, in_no_time
 from tests.unit.memory_objects import MemoryObjects
 from tests.unit.routing.making import EVENTS, HELLO
@@ -40,7 +40,7 @@ async def test_a_stream_that_its_provider_breaks_off_is_its_failure(
     broken: Fault, failed: int
 ) -> None:
     deployment = Deployment(FakeReply(HELLO, broken, headers=EVENTS))
-    await streamed(await deployment.chat(stream=True))
+    await read_stream(await deployment.chat(stream=True))
     [group] = (await deployment.read("/analytics?group_by=provider"))["groups"]
     assert group["key"] == {"provider": "openai"}
     assert (group["errors"], group["attempts"], group["failedAttempts"]) == (1, 1, failed)
@@ -82,7 +82,7 @@ async def test_only_requests_for_models_are_traffic() -> None:
     for path in ("/health", "/v1/models", "/admin/keys", "/nothing"):
         await deployment.get(path)
     preflight = request("OPTIONS", "/v1/generate")
-    assert (await ask(deployment.app, preflight)).status == 204
+    assert (await send(deployment.app, preflight)).status == 204
     assert (await deployment.read("/analytics"))["total"]["requests"] == 1
     by_path = await deployment.read("/analytics?group_by=endpoint")
     counted = {group["key"]["endpoint"]: group["requests"] for group in by_path["groups"]}
@@ -151,7 +151,7 @@ async def test_where_there_is_too_much_metrics_are_coarser_and_insights_say_so(
     for model in ("a", "b", "c", "d", "e"):
         body = {"prompt": "Hi", "model": f"openai/{model}"}
         headers = JSON | {"authorization": f"Bearer {CALLER}"}
-        await ask(deployment.app, request("POST", "/v1/generate", body, **headers))
+        await send(deployment.app, request("POST", "/v1/generate", body, **headers))
     text = (await deployment.get("/metrics")).body.decode()
     assert 'model="(other)"' in text
     assert 'model="a"' not in text

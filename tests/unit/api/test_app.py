@@ -1,11 +1,8 @@
 """The pipeline from request to response, on plain CPython with scripted ports."""
 
 import asyncio
-import inspect
 import json
-from collections.abc import Coroutine
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pytest
 from msgspec import structs
@@ -14,13 +11,21 @@ from proxy.api.app import App
 from proxy.api.batch import run_chunk
 from proxy.api.misconfigured import Misconfigured
 from proxy.api.start import start
-from proxy.core.errors import ClientGone, Fault, PayloadTooLarge
-from proxy.core.ports import Outgoing, Ports
+from proxy.core.errors import Fault
 from proxy.core.web import Request, Response
 from proxy.host.maintenance import maintain
-from tests.unit.callers import as_it_is
+from tests.unit.api.making import make_app, request_lines, unused
+from tests.unit.callers import (
+    DEFERRED,
+    ENV,
+    JSON,
+    defer,
+    read_stream,
+    request,
+    send,
+    send_at_once,
+)
 from tests.unit.doubles import (
-    Answerer,
     FakeReply,
     FakeUpstream,
     Logbook,
@@ -31,95 +36,29 @@ from tests.unit.doubles import (
 from tests.unit.memory_objects import MemoryObjects
 from tests.unit.routing.making import DONE, EVENTS, HELLO, ROLE, STOP, error, whole
 
-ENV = {
-    "ENVIRONMENT": "development",
-    "OPENAI_API_KEY": "key-of-openai",
-    "RETRY_ATTEMPTS": "1",
-    "RATE_LIMIT_LEASE": "1",  # no lease to look after while a test waits for all that is put off
-}
-JSON = {"content-type": "application/json"}
-
-
-def unused(_: Outgoing) -> FakeReply:
-    raise AssertionError("no provider should have been called")
-
-
-def request(method: str, path: str, body: Any = b"", **headers: str) -> Request:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-
-    async def read(limit: int) -> bytes:
-        if len(content) > limit:
-            raise PayloadTooLarge(f"The body is over {limit} bytes.")
-        return content
-
-    path, _, query = path.partition("?")
-    given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Request(method, path, dict(parse_qsl(query)), given, read, later)
-
 
 async def unheard(_: bytes) -> None:
     raise AssertionError("nothing should have been told")
 
 
-LATER: set[asyncio.Task[object]] = set()
-
-
-def later(work: Coroutine[Any, Any, object]) -> None:
-    task = asyncio.ensure_future(work)
-    LATER.add(task)
-    task.add_done_callback(LATER.discard)
-
-
-async def ask(app: App | Misconfigured, asked: Request) -> Response:
-    reaction = app.handle(asked, as_it_is)
-    return await reaction if inspect.isawaitable(reaction) else reaction
-
-
-async def streamed(response: Response, gone_after: int | None = None) -> bytes:
-    """What the caller receives; it hangs up after that many pieces."""
-    pieces: list[bytes] = []
-
-    async def write(data: bytes) -> None:
-        if gone_after is not None and len(pieces) >= gone_after:
-            raise ClientGone
-        pieces.append(data)
-
-    assert response.stream
-    await response.stream(write)
-    return b"".join(pieces)
-
-
-def made(answer: Answerer = unused, **env: str) -> tuple[App, Ports]:
-    outside = ports(answer)
-    app = start(ENV | {"ANALYTICS": "off"} | env, outside)
-    assert isinstance(app, App)
-    return app, outside
-
-
-def lines(outside: Ports) -> list[dict[str, object]]:
-    assert isinstance(outside.log, Logbook)
-    return [fields for _, event, fields in outside.log.lines if event == "request"]
-
-
 def test_health_is_answered_without_waiting() -> None:
-    app, outside = made()
-    response = app.handle(request("GET", "/health", x_request_id="abc"), as_it_is)
-    assert isinstance(response, Response)
+    app, outside = make_app()
+    response = send_at_once(app, request("GET", "/health", x_request_id="abc"))
     assert json.loads(response.body)["status"] == "ok"
     assert response.headers["x-request-id"] == "abc"
     assert response.headers["server-timing"] == "upstream;dur=0, total;dur=0"
-    assert lines(outside)[0]["http.response.status_code"] == 200
+    assert request_lines(outside)[0]["http.response.status_code"] == 200
 
 
 async def test_generate() -> None:
-    app, outside = made(lambda _: whole("Hi!"))
-    response = await ask(app, request("POST", "/v1/generate", {"prompt": "Hello"}, **JSON))
+    app, outside = make_app(lambda _: whole("Hi!"))
+    response = await send(app, request("POST", "/v1/generate", {"prompt": "Hello"}, **JSON))
     body = json.loads(response.body)
     assert (response.status, body["data"], body["provider"]) == (200, "Hi!", "openai")
     assert response.headers["x-proxy-provider"] == "openai"
     assert response.headers["cf-aig-step"] == "0"
     assert response.headers["x-proxy-cost-origin"] == "computed"
-    line = lines(outside)[0]
+    line = request_lines(outside)[0]
     assert (line["gen_ai.provider.name"], line["proxy.attempts"], line["enduser.id"]) == (
         "openai",
         "openai:ok",
@@ -129,9 +68,9 @@ async def test_generate() -> None:
 
 
 async def test_dropped_parameters_are_told() -> None:
-    app, _ = made(lambda _: whole("Hi!"))
+    app, _ = make_app(lambda _: whole("Hi!"))
     body = {"prompt": "Hello", "stop": "x", "model": "openai/gpt-5.4-mini"}
-    response = await ask(app, request("POST", "/v1/generate", body, **JSON))
+    response = await send(app, request("POST", "/v1/generate", body, **JSON))
     assert response.headers["x-proxy-dropped"] == "stop"
 
 
@@ -141,80 +80,80 @@ async def test_dropped_parameters_are_told() -> None:
 )
 async def test_a_stream(path: str, end: bytes) -> None:
     reply = FakeReply(ROLE, HELLO, STOP, DONE, headers=EVENTS)
-    app, outside = made(lambda _: reply)
+    app, outside = make_app(lambda _: reply)
     body: dict[str, Any] = {"stream": True, "model": "openai/gpt-4o"}
     if path == "/v1/generate":
         body["prompt"] = "Hello"
     else:
         body["messages"] = [{"role": "user", "content": "Hello"}]
-    response = await ask(app, request("POST", path, body, **JSON))
+    response = await send(app, request("POST", path, body, **JSON))
     assert response.headers["content-type"].startswith("text/event-stream")
-    assert lines(outside) == []
-    text = await streamed(response)
+    assert request_lines(outside) == []
+    text = await read_stream(response)
     assert b"Hello" in text
     assert end in text
-    assert lines(outside)[0]["proxy.stream.ended"] == "ok"
+    assert request_lines(outside)[0]["proxy.stream.ended"] == "ok"
     assert reply.aborted
 
 
 async def test_a_stream_that_breaks_ends_in_an_error() -> None:
     reply = FakeReply(HELLO, Fault("network", "The connection broke."), headers=EVENTS)
-    app, outside = made(lambda _: reply)
+    app, outside = make_app(lambda _: reply)
     body = {"prompt": "Hello", "stream": True}
-    text = await streamed(await ask(app, request("POST", "/v1/generate", body, **JSON)))
+    text = await read_stream(await send(app, request("POST", "/v1/generate", body, **JSON)))
     last = text.strip().rsplit(b"\n\n", 1)[1]
     assert last.startswith(b"event: error\ndata: ")
     assert json.loads(last.split(b"data: ")[1])["error"]["code"] == 502
-    assert lines(outside)[0]["proxy.stream.ended"] == "network"
+    assert request_lines(outside)[0]["proxy.stream.ended"] == "network"
 
 
 async def test_a_stream_ends_at_the_callers_deadline() -> None:
     reply = FakeReply(HELLO, 10.0, STOP, headers=EVENTS)
-    app, outside = made(lambda _: reply)
+    app, outside = make_app(lambda _: reply)
     body = {"prompt": "Hello", "stream": True, "timeout": 100}
-    text = await streamed(await ask(app, request("POST", "/v1/generate", body, **JSON)))
+    text = await read_stream(await send(app, request("POST", "/v1/generate", body, **JSON)))
     assert b'"code":504' in text
-    assert lines(outside)[0]["proxy.stream.ended"] == "timeout"
+    assert request_lines(outside)[0]["proxy.stream.ended"] == "timeout"
     assert reply.aborted
 
 
 async def test_a_caller_who_leaves_ends_the_upstream() -> None:
     reply = FakeReply(HELLO, HELLO, HELLO, STOP, headers=EVENTS)
-    app, outside = made(lambda _: reply)
+    app, outside = make_app(lambda _: reply)
     body = {"prompt": "Hello", "stream": True}
-    response = await ask(app, request("POST", "/v1/generate", body, **JSON))
-    await streamed(response, gone_after=1)
+    response = await send(app, request("POST", "/v1/generate", body, **JSON))
+    await read_stream(response, gone_after=1)
     assert reply.aborted
-    assert lines(outside)[0]["proxy.stream.ended"] == "client_gone"
+    assert request_lines(outside)[0]["proxy.stream.ended"] == "client_gone"
 
 
 async def test_a_caller_who_leaves_before_the_error_is_told() -> None:
     reply = FakeReply(HELLO, Fault("network", "broke"), headers=EVENTS)
-    app, outside = made(lambda _: reply)
+    app, outside = make_app(lambda _: reply)
     body = {"prompt": "Hello", "stream": True}
-    response = await ask(app, request("POST", "/v1/generate", body, **JSON))
-    await streamed(response, gone_after=1)
-    assert lines(outside)[0]["proxy.stream.ended"] == "network"
+    response = await send(app, request("POST", "/v1/generate", body, **JSON))
+    await read_stream(response, gone_after=1)
+    assert request_lines(outside)[0]["proxy.stream.ended"] == "network"
 
 
 async def test_embeddings() -> None:
     data = [{"index": 0, "embedding": [0.5, 1.0]}]
     reply = FakeReply(json.dumps({"data": data, "usage": {"prompt_tokens": 2}}).encode())
-    app, _ = made(lambda _: reply)
+    app, _ = make_app(lambda _: reply)
     body = {"model": "text-embedding-3-small", "input": "hi"}
-    response = await ask(app, request("POST", "/v1/embeddings", body, **JSON))
+    response = await send(app, request("POST", "/v1/embeddings", body, **JSON))
     assert json.loads(response.body)["data"][0]["embedding"] == [0.5, 1.0]
 
 
 async def test_models() -> None:
-    app, _ = made()
-    listed = json.loads((await ask(app, request("GET", "/v1/models"))).body)
+    app, _ = make_app()
+    listed = json.loads((await send(app, request("GET", "/v1/models"))).body)
     ids = [entry["id"] for entry in listed["data"]]
     assert "openai/gpt-4o" in ids
     assert not any(id_.startswith("groq/") for id_ in ids)
-    one = await ask(app, request("GET", "/v1/models/openai%2Fgpt-4o"))
+    one = await send(app, request("GET", "/v1/models/openai%2Fgpt-4o"))
     assert json.loads(one.body)["id"] == "openai/gpt-4o"
-    missing = await ask(app, request("GET", "/v1/models/groq/none"))
+    missing = await send(app, request("GET", "/v1/models/groq/none"))
     assert (missing.status, json.loads(missing.body)["error"]["code"]) == (404, "model_not_found")
 
 
@@ -224,8 +163,8 @@ async def test_models() -> None:
 )
 @pytest.mark.parametrize("prefix", ["/v1/models/", "/models/"])
 async def test_a_model_is_found_by_any_name_that_a_request_may_use(name: str, prefix: str) -> None:
-    app, _ = made()
-    found = await ask(app, request("GET", prefix + name.replace("/", "%2F")))
+    app, _ = make_app()
+    found = await send(app, request("GET", prefix + name.replace("/", "%2F")))
     assert json.loads(found.body)["id"] == name
 
 
@@ -241,21 +180,19 @@ async def test_a_model_is_found_by_any_name_that_a_request_may_use(name: str, pr
 async def test_openais_paths_without_v1(method: str, path: str, endpoint: str) -> None:
     data = [{"index": 0, "embedding": [1.0]}]
     answer = {"/embeddings/": FakeReply(json.dumps({"data": data}).encode())}
-    app, outside = made(lambda _: answer.get(path, whole("Hi!")))
+    app, outside = make_app(lambda _: answer.get(path, whole("Hi!")))
     body = {"messages": [{"role": "user", "content": "Hello"}], "input": "hi", "model": "auto"}
-    response = await ask(app, request(method, path, body if method == "POST" else b"", **JSON))
+    response = await send(app, request(method, path, body if method == "POST" else b"", **JSON))
     assert response.status == 200, response.body
-    assert lines(outside)[0]["http.route"] == endpoint
+    assert request_lines(outside)[0]["http.route"] == endpoint
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_the_root_leads_to_the_dashboard(method: str) -> None:
-    app, _ = made(PROXY_API_KEY="the-key")
-    response = app.handle(request(method, "/"), as_it_is)
-    assert isinstance(response, Response)
+    app, _ = make_app(PROXY_API_KEY="the-key")
+    response = send_at_once(app, request(method, "/"))
     assert (response.status, response.headers["location"]) == (302, "/dashboard")
-    refused = app.handle(request("POST", "/"), as_it_is)
-    assert isinstance(refused, Response)
+    refused = send_at_once(app, request("POST", "/"))
     assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
@@ -290,10 +227,9 @@ def test_the_root_leads_to_the_dashboard(method: str) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_a_path_that_is_nowhere(method: str, path: str, said: str) -> None:
-    app, _ = made(CORS_ORIGINS="https://a.example", PROXY_API_KEY="the-key")
+    app, _ = make_app(CORS_ORIGINS="https://a.example", PROXY_API_KEY="the-key")
     origin = {"origin": "https://a.example"}
-    response = app.handle(request(method, path, **origin), as_it_is)
-    assert isinstance(response, Response)
+    response = send_at_once(app, request(method, path, **origin))
     assert response.status == 404
     error = json.loads(response.body)["error"]
     assert (error["type"], error["code"]) == ("invalid_request_error", "unknown_url")
@@ -301,31 +237,29 @@ def test_a_path_that_is_nowhere(method: str, path: str, said: str) -> None:
     assert len(error["message"]) < 400
     assert response.headers["access-control-allow-origin"] == "https://a.example"
     asked = request("OPTIONS", path, access_control_request_method=method, **origin)
-    before = app.handle(asked, as_it_is)
-    assert isinstance(before, Response)
+    before = send_at_once(app, asked)
     assert before.status == 204
     assert method in before.headers["access-control-allow-methods"]
 
 
 @pytest.mark.parametrize("path", ["/analytics/more", "/admin/none", "/dashboard/none.js"])
 def test_nothing_below_the_proxys_own_paths(path: str) -> None:
-    app, _ = made()
-    response = app.handle(request("GET", path), as_it_is)
-    assert isinstance(response, Response)
+    app, _ = make_app()
+    response = send_at_once(app, request("GET", path))
     assert (response.status, json.loads(response.body)["error"]["type"]) == (404, "not_found")
 
 
 async def test_provider_health_survives_its_board() -> None:
-    app, outside = made()
+    app, outside = make_app()
     assert isinstance(outside.objects, MemoryObjects)
     outside.objects.board.down = True
-    response = await ask(app, request("GET", "/health/providers"))
+    response = await send(app, request("GET", "/health/providers"))
     assert response.status == 200
     assert all(entry["lastCheck"] is None for entry in json.loads(response.body)["providers"])
 
 
 async def test_the_cron_check_tells_who_is_ill() -> None:
-    app, outside = made(lambda _: error(503), GROQ_API_KEY="key-of-groq")
+    app, outside = make_app(lambda _: error(503), GROQ_API_KEY="key-of-groq")
     await maintain(app.services)
     assert isinstance(outside.log, Logbook)
     ill = [fields["provider"] for _, event, fields in outside.log.lines if "unhealthy" in event]
@@ -344,16 +278,16 @@ async def test_the_cron_check_tells_who_is_ill() -> None:
     ],
 )
 async def test_refusals(asked: Request, status: int) -> None:
-    app, outside = made(MAX_BODY_BYTES="1024")
-    response = await ask(app, asked)
+    app, outside = make_app(MAX_BODY_BYTES="1024")
+    response = await send(app, asked)
     assert response.status == status
     assert json.loads(response.body)["error"]["message"]
-    assert lines(outside)[0]["http.response.status_code"] == status
+    assert request_lines(outside)[0]["http.response.status_code"] == status
 
 
 async def test_a_bug_is_an_internal_error_without_its_traceback() -> None:
-    app, outside = made(unused)
-    response = await ask(app, request("POST", "/v1/generate", {"prompt": "Hello"}, **JSON))
+    app, outside = make_app(unused)
+    response = await send(app, request("POST", "/v1/generate", {"prompt": "Hello"}, **JSON))
     assert response.status == 500
     assert json.loads(response.body)["error"]["type"] == "internal_error"
     assert b"no provider should" not in response.body
@@ -362,50 +296,45 @@ async def test_a_bug_is_an_internal_error_without_its_traceback() -> None:
 
 
 async def test_retry_after_is_rounded_up() -> None:
-    app, _ = made(lambda _: error(429, **{"retry-after-ms": "1200"}))
-    response = await ask(app, request("POST", "/v1/generate", {"prompt": "Hello"}, **JSON))
+    app, _ = make_app(lambda _: error(429, **{"retry-after-ms": "1200"}))
+    response = await send(app, request("POST", "/v1/generate", {"prompt": "Hello"}, **JSON))
     assert (response.status, response.headers["retry-after"]) == (429, "2")
 
 
 def test_a_key_is_wanted_where_one_is_set() -> None:
-    app, _ = made(PROXY_API_KEY="the-key")
-    refused = app.handle(request("GET", "/v1/models"), as_it_is)
-    assert isinstance(refused, Response)
+    app, _ = make_app(PROXY_API_KEY="the-key")
+    refused = send_at_once(app, request("GET", "/v1/models"))
     assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
-    passed = app.handle(request("GET", "/v1/models", authorization="Bearer the-key"), as_it_is)
-    assert isinstance(passed, Response)
+    passed = send_at_once(app, request("GET", "/v1/models", authorization="Bearer the-key"))
     assert passed.status == 200
 
 
 def test_cross_origin() -> None:
-    app, _ = made(CORS_ORIGINS="https://a.example")
+    app, _ = make_app(CORS_ORIGINS="https://a.example")
     wanted = request("OPTIONS", "/v1/generate", origin="https://a.example")
-    response = app.handle(wanted, as_it_is)
-    assert isinstance(response, Response)
+    response = send_at_once(app, wanted)
     assert response.status == 204
     assert response.headers["access-control-allow-origin"] == "https://a.example"
     assert response.headers["access-control-allow-methods"] == "POST, OPTIONS"
     allowed = response.headers["access-control-allow-headers"].split(", ")
     assert {"authorization", "x-api-key", "api-key", "content-type"} <= set(allowed)
-    stranger = app.handle(request("OPTIONS", "/v1/generate", origin="https://b.example"), as_it_is)
-    assert isinstance(stranger, Response)
+    stranger = send_at_once(app, request("OPTIONS", "/v1/generate", origin="https://b.example"))
     assert "access-control-allow-origin" not in stranger.headers
-    everyone, _ = made(CORS_ORIGINS="*")
-    seen = everyone.handle(request("GET", "/health", origin="https://b.example"), as_it_is)
-    assert isinstance(seen, Response)
+    everyone, _ = make_app(CORS_ORIGINS="*")
+    seen = send_at_once(everyone, request("GET", "/health", origin="https://b.example"))
     assert seen.headers["access-control-allow-origin"] == "https://b.example"
 
 
 async def test_wrong_settings_answer_everything() -> None:
     app = start({"ENVIRONMENT": "moon"}, ports(unused))
     assert isinstance(app, Misconfigured)
-    response = app.handle(request("GET", "/v1/models"), as_it_is)
+    response = send_at_once(app, request("GET", "/v1/models"))
     assert response.status == 500
     assert "ENVIRONMENT must be one of" in json.loads(response.body)["error"]["message"]
     with pytest.raises(Exception, match="ENVIRONMENT"):
         await maintain(app.services)
     with pytest.raises(Exception, match="ENVIRONMENT"):
-        await run_chunk(app.services, b"", later, unheard)
+        await run_chunk(app.services, b"", defer, unheard)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
@@ -413,9 +342,8 @@ async def test_wrong_settings_answer_everything() -> None:
     "path", ["/v1", "/v1/", "/v1/nothing", "/v1/generate/more", "/v1/chat", "/v1/%2e%2e"]
 )
 def test_what_is_not_there_under_v1_is_told_in_openais_form(method: str, path: str) -> None:
-    app, _ = made()
-    response = app.handle(request(method, path), as_it_is)
-    assert isinstance(response, Response)
+    app, _ = make_app()
+    response = send_at_once(app, request(method, path))
     assert response.status == 404
     problem = json.loads(response.body)["error"]
     assert (problem["type"], problem["code"]) == ("invalid_request_error", "unknown_url")
@@ -426,17 +354,19 @@ def test_what_is_not_there_under_v1_is_told_in_openais_form(method: str, path: s
 async def test_a_key_goes_no_further(name: str) -> None:
     """Whichever header carries it: not to a provider, and into no log."""
     key = "the-key-of-the-caller"
-    app, outside = made(lambda _: whole("Hi!"), PROXY_API_KEY=key)
+    app, outside = make_app(lambda _: whole("Hi!"), PROXY_API_KEY=key)
     assert isinstance(outside.upstream, FakeUpstream)
     assert isinstance(outside.log, Logbook)
     given = {name: f"Bearer {key}" if name == "authorization" else key}
-    response = await ask(app, request("POST", "/v1/generate", {"prompt": "Hello"}, **JSON, **given))
+    response = await send(
+        app, request("POST", "/v1/generate", {"prompt": "Hello"}, **JSON, **given)
+    )
     assert response.status == 200
     for outgoing in outside.upstream.sent:
         assert key not in repr(outgoing)
         assert not {"x-api-key", "api-key"} & outgoing.headers.keys()
     assert key not in repr(outside.log.lines)
-    refused = await ask(app, request("GET", "/v1/models", **{name: "not-the-key"}))
+    refused = await send(app, request("GET", "/v1/models", **{name: "not-the-key"}))
     assert refused.status == 401
 
 
@@ -445,7 +375,7 @@ async def test_missing_bindings_are_told_to_everyone() -> None:
     app = start({"ENVIRONMENT": "moon"}, outside)
     assert isinstance(app, Misconfigured)
     for path in ("/health", "/v1/models", "/nowhere"):
-        response = app.handle(request("GET", path), as_it_is)
+        response = send_at_once(app, request("GET", path))
         assert response.status == 500
         message = json.loads(response.body)["error"]["message"]
         assert "RATE_BUCKET, STATISTICS" in message
@@ -465,7 +395,7 @@ async def test_health_is_told_though_the_board_hangs() -> None:
     assert isinstance(app, App)
     loop = asyncio.get_running_loop()
     for _ in range(10):
-        assert (await ask(app, request("GET", "/health/providers"))).status == 200
+        assert (await send(app, request("GET", "/health/providers"))).status == 200
     assert loop.time() < 3
 
 
@@ -480,28 +410,23 @@ async def test_no_header_is_made_of_a_field_that_was_left_out(name: str, stream:
     candidate = {"content": {"parts": [{"text": "Hi!"}]}, "finishReason": "STOP"}
     reply = json.dumps({"candidates": [candidate]}).encode()
     reply = b"data: " + reply + b"\n\n" if stream else reply
-    app, _ = made(
+    app, _ = make_app(
         lambda _: FakeReply(reply, headers=EVENTS if stream else JSON), GEMINI_API_KEY="k"
     )
-    body = {"model": "gemini/fast", "messages": [{"role": "user", "content": "Hi"}]}
+    body: dict[str, Any] = {"model": "gemini/fast", "messages": [{"role": "user", "content": "Hi"}]}
     body |= {name: 1, "logit_bias": {}, "stream": stream}
-    response = await ask(app, request("POST", "/v1/chat/completions", body))
+    response = await send(app, request("POST", "/v1/chat/completions", body))
     assert response.status == 200
     assert response.headers["x-proxy-dropped"] == "logit_bias, +1"
 
 
 async def test_a_model_of_any_name_is_told_in_ascii() -> None:
-    app, _ = made(lambda _: whole("Hi!"))
+    app, _ = make_app(lambda _: whole("Hi!"))
     body = {"model": "openai/模型 é", "prompt": "Hi"}
-    response = await ask(app, request("POST", "/v1/generate", body))
+    response = await send(app, request("POST", "/v1/generate", body))
     assert response.status == 200
     assert response.headers["x-proxy-model"] == "%E6%A8%A1%E5%9E%8B%20%C3%A9"
     assert json.loads(response.body)["model"] == "模型 é"
-
-
-def lines_of(ports: Ports) -> list[Any]:
-    assert isinstance(ports.log, Logbook)
-    return [fields for _, name, fields in ports.log.lines if name == "request"]
 
 
 @pytest.mark.parametrize("path", ["/v1/generate", "/v1/chat/completions"])
@@ -509,19 +434,19 @@ async def test_a_response_that_cannot_be_built_is_an_error_like_any_other(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.serving.accounting.encode_value", lambda text: "a\r\nb")
-    app, outside = made(lambda _: whole("Hi!"))
+    app, outside = make_app(lambda _: whole("Hi!"))
     body = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}
-    response = await ask(app, request("POST", path, body))
+    response = await send(app, request("POST", path, body))
     assert response.status == 500
     error = json.loads(response.body)["error"]
     assert error.get("error_type", error["type"]) == "internal_error"
     assert "x-proxy-model" not in response.headers
-    [line] = lines_of(outside)
+    [line] = request_lines(outside)
     assert (line["http.response.status_code"], line["error.type"]) == (500, "internal_error")
 
 
 async def test_what_the_platform_does_not_take_is_an_error_too() -> None:
-    app, outside = made()
+    app, outside = make_app()
     built: list[Response] = []
 
     def build(response: Response) -> str:
@@ -533,12 +458,12 @@ async def test_what_the_platform_does_not_take_is_an_error_too() -> None:
 
     assert app.handle(request("GET", "/v1/models"), build) == "built 500"
     assert [response.status for response in built] == [200, 500]
-    assert [line["http.response.status_code"] for line in lines_of(outside)] == [500]
+    assert [line["http.response.status_code"] for line in request_lines(outside)] == [500]
 
 
 async def test_a_stream_whose_response_cannot_be_built_is_ended() -> None:
     reply = FakeReply(ROLE, HELLO, STOP, DONE, headers=EVENTS)
-    app, outside = made(lambda _: reply)
+    app, outside = make_app(lambda _: reply)
     body = {"model": "openai/gpt-4o-mini", "prompt": "Hi", "stream": True}
 
     def build(response: Response) -> Response:
@@ -546,23 +471,23 @@ async def test_a_stream_whose_response_cannot_be_built_is_ended() -> None:
             raise TypeError("no such header")
         return response
 
-    response = await app.handle(request("POST", "/v1/generate", body), build)
+    response = await send(app, request("POST", "/v1/generate", body), build)
     assert response.status == 500
-    await asyncio.gather(*LATER)
+    await asyncio.gather(*DEFERRED)
     assert reply.aborted
-    assert [line["http.response.status_code"] for line in lines_of(outside)] == [500]
+    assert [line["http.response.status_code"] for line in request_lines(outside)] == [500]
 
 
 async def test_who_was_asked_last_is_kept_of_a_request_that_failed() -> None:
-    app, outside = made(lambda _: error(500))
+    app, outside = make_app(lambda _: error(500))
     body = {"prompt": "Hello", "model": "openai/gpt-4o", "fallback": False}
-    assert (await ask(app, request("POST", "/v1/generate", body, **JSON))).status == 502
-    line = lines(outside)[0]
+    assert (await send(app, request("POST", "/v1/generate", body, **JSON))).status == 502
+    line = request_lines(outside)[0]
     assert (line["gen_ai.provider.name"], line["error.type"]) == ("openai", "provider_error")
 
 
 async def test_nobody_is_charged_with_what_no_provider_saw() -> None:
-    app, outside = made()
+    app, outside = make_app()
     body = {"prompt": "Hello", "model": "nobody-knows-it"}
-    assert (await ask(app, request("POST", "/v1/generate", body, **JSON))).status == 404
-    assert "gen_ai.provider.name" not in lines(outside)[0]
+    assert (await send(app, request("POST", "/v1/generate", body, **JSON))).status == 404
+    assert "gen_ai.provider.name" not in request_lines(outside)[0]

@@ -15,7 +15,7 @@ from proxy.core.principal import Budget, Limits
 from proxy.core.web import Response
 from proxy.dialects import native
 from proxy.serving.context import RequestContext
-from tests.unit.api.test_app import request
+from tests.unit.callers import request
 from tests.unit.doubles import FakeReply, Logbook, ManualClock, ports
 from tests.unit.memory_objects import MemoryObjects
 

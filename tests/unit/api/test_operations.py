@@ -4,31 +4,24 @@ import asyncio
 from typing import Any
 
 import pytest
-from msgspec import structs
 
-from proxy.core.web import Response
 from proxy.providers.catalog import Catalog
-from tests.unit.api.test_app import request
-from tests.unit.callers import as_it_is
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.making import whole
-from tests.unit.serving.test_chat import GROQ, House, Told, by_host, in_turn, unlike
+from tests.unit.serving.making import GROQ, House, Received, by_host, counting, in_turn
 
 KEYS = {"PROXY_API_KEY": "one", "ADMIN_TOKEN": "two"}
 USER = {"authorization": "Bearer one"}
 ADMIN = {"authorization": "Bearer two"}
 
 
-async def purge(house: House, query: str, method: str = "DELETE", **headers: str) -> Told:
-    asked = structs.replace(request(method, f"/admin/cache?{query}", **headers), defer=house.defer)
-    reaction = house.app.handle(asked, as_it_is)
-    response = reaction if isinstance(reaction, Response) else await reaction
-    return Told(response.status, response.headers, response.body)
+async def purge(house: House, query: str, method: str = "DELETE", **headers: str) -> Received:
+    return await house.fetch(method, f"/admin/cache?{query}", **headers)
 
 
 @pytest.fixture
 def house() -> House:
-    return House(by_host(openai=unlike(), groq=unlike()), **GROQ)
+    return House(by_host(openai=counting(), groq=counting()), **GROQ)
 
 
 class TestParameters:
@@ -83,20 +76,20 @@ class TestWho:
         [({}, 401), ({"authorization": "Bearer x"}, 401), (USER, 403), (ADMIN, 204)],
     )
     async def test_the_operators_only(self, headers: Any, status: int) -> None:
-        house = House(by_host(openai=unlike()), **KEYS)
+        house = House(by_host(openai=counting()), **KEYS)
         told = await purge(house, "all=true", **headers)
         assert told.status == status
         assert len(house.objects.ledger) == (status == 204)
 
     async def test_nobody_learns_what_is_wrong_before_it_is_known_who_asks(self) -> None:
-        house = House(by_host(openai=unlike()), **KEYS)
+        house = House(by_host(openai=counting()), **KEYS)
         assert (await purge(house, "nonsense=1", **USER)).status == 403
 
     async def test_everyone_where_the_proxy_is_open(self, house: House) -> None:
         assert (await purge(house, "all=true")).status == 204
 
     async def test_nobody_where_only_a_users_key_is_set(self) -> None:
-        house = House(by_host(openai=unlike()), PROXY_API_KEY="one")
+        house = House(by_host(openai=counting()), PROXY_API_KEY="one")
         assert (await purge(house, "all=true", **USER)).status == 403
 
 
@@ -106,7 +99,7 @@ class TestEffect:
         house.clock.time += 1  # a key is written once a second
         assert (await purge(house, query)).status == 204
         house.clock.time += 0.25
-        return (await house.told(**body)).text
+        return (await house.post(**body)).text
 
     @pytest.mark.parametrize(
         ("query", "text"),
@@ -125,22 +118,22 @@ class TestEffect:
     async def test_what_is_named_is_gone_and_nothing_else(
         self, house: House, query: str, text: str
     ) -> None:
-        await house.told()
+        await house.post()
         assert await self.after(house, query) == text
-        assert (await house.told()).text == text
+        assert (await house.post()).text == text
         house.leave()
-        assert (await house.told()).text == text
+        assert (await house.post()).text == text
 
     async def test_a_key_as_the_hit_names_it(self, house: House) -> None:
-        await house.told()
-        await house.told(prompt="Another")
-        key = (await house.told()).headers["x-proxy-cache-key"]
+        await house.post()
+        await house.post(prompt="Another")
+        key = (await house.post()).headers["x-proxy-cache-key"]
         assert await self.after(house, f"key={key}") == "3"
-        assert (await house.told(prompt="Another")).text == "2"
+        assert (await house.post(prompt="Another")).text == "2"
 
     async def test_it_is_the_model_that_answered_that_counts(self) -> None:
-        house = House(by_host(openai=unlike(), groq=unlike()), **GROQ)
-        await house.told(model="auto")
+        house = House(by_host(openai=counting(), groq=counting()), **GROQ)
+        await house.post(model="auto")
         default = Catalog.load().find_tier_model("openai", "auto")
         assert default
         assert await self.after(house, "model=groq/openai/gpt-oss-120b", model="auto") == "1"
@@ -148,64 +141,64 @@ class TestEffect:
 
     @pytest.mark.parametrize("name", ["llama-3.1-8b-instant", "groq/llama-3.1-8b-instant"])
     async def test_an_alias_is_the_model_that_it_means(self, name: str) -> None:
-        house = House(by_host(openai=unlike(), groq=unlike()), **GROQ)
-        await house.told(model=name)
+        house = House(by_host(openai=counting(), groq=counting()), **GROQ)
+        await house.post(model=name)
         assert await self.after(house, f"model={name}", model=name) == "2"
 
     async def test_one_users_purge_leaves_anothers(self) -> None:
-        house = House(by_host(openai=unlike()), **KEYS)
-        assert (await house.told(headers=USER)).text == "1"
-        assert (await house.told(headers=ADMIN)).text == "2"
+        house = House(by_host(openai=counting()), **KEYS)
+        assert (await house.post(headers=USER)).text == "1"
+        assert (await house.post(headers=ADMIN)).text == "2"
         house.clock.time += 0.25
         assert (await purge(house, "user=default", **ADMIN)).status == 204
         house.clock.time += 0.25
-        assert (await house.told(headers=ADMIN)).text == "2"
-        assert (await house.told(headers=USER)).text == "3"
+        assert (await house.post(headers=ADMIN)).text == "2"
+        assert (await house.post(headers=USER)).text == "3"
 
     async def test_of_shared_entries_it_is_the_one_who_asked_first_that_counts(self) -> None:
-        house = House(by_host(openai=unlike()), CACHE_SCOPE="shared", **KEYS)
-        await house.told(headers=USER)
+        house = House(by_host(openai=counting()), CACHE_SCOPE="shared", **KEYS)
+        await house.post(headers=USER)
         house.clock.time += 0.25
         await purge(house, "user=admin", **ADMIN)
-        assert (await house.told(headers=ADMIN)).text == "1"
+        assert (await house.post(headers=ADMIN)).text == "1"
         await purge(house, "user=default", **ADMIN)
         house.clock.time += 0.25
-        assert (await house.told(headers=ADMIN)).text == "2"
+        assert (await house.post(headers=ADMIN)).text == "2"
 
     async def test_no_stale_answer_comes_of_what_is_gone(self, house: House) -> None:
-        await house.told()
+        await house.post()
         house.clock.time += 3600
         await purge(house, "all=true")
-        assert (await house.told(headers={"cache_control": "only-if-cached"})).status == 504
+        assert (await house.post(headers={"cache_control": "only-if-cached"})).status == 504
 
     async def test_an_answer_that_was_under_way_is_not_shown_afterwards(self, house: House) -> None:
-        first = await house.ask()  # what it leaves is put off
+        first = await house.receive()  # what it leaves is put off
         assert first.text == "1"
         await purge(house, "all=true")
         await house.settle()
         house.clock.time += 0.25
-        assert (await house.told()).text == "2"
+        assert (await house.post()).text == "2"
 
     @in_no_time
     async def test_nor_one_that_was_asked_for_before(self) -> None:
         slow = FakeReply(5.0, *whole("before").pieces)
         house = House(by_host(openai=in_turn(slow, whole("after"))), LoopClock())
-        asking = asyncio.ensure_future(house.told())
+        asking = asyncio.ensure_future(house.post())
         await asyncio.sleep(1)
         await purge(house, "all=true")
         assert (await asking).text == "before"
-        assert (await house.told()).text == "after"
+        assert (await house.post()).text == "after"
 
     async def test_other_isolates_know_within_30_s(self, house: House) -> None:
-        await house.told()
+        await house.post()
         here, there = house.app, house.isolate()
         house.app = there
-        assert (await house.told()).text == "1"
+        assert (await house.post()).text == "1"
         house.app = here
         assert (await purge(house, "all=true")).status == 204
         house.app = there
         house.clock.time += 30
-        assert (await house.told()).text == "2"
+        assert (await house.post()).text == "2"
 
 
 class TestLedger:
@@ -213,28 +206,28 @@ class TestLedger:
     async def test_one_that_is_down_is_told_and_the_purge_holds_here(
         self, house: House, query: str
     ) -> None:
-        await house.told()
+        await house.post()
         house.purges.down = True
         assert (await purge(house, query)).status >= 500
         house.clock.time += 0.25
-        assert (await house.told()).text == "2"
+        assert (await house.post()).text == "2"
 
     async def test_tiers_that_are_down_do_not_matter(self, house: House) -> None:
-        await house.told()
-        key = (await house.told()).headers["x-proxy-cache-key"]
+        await house.post()
+        key = (await house.post()).headers["x-proxy-cache-key"]
         house.kv.fault = house.r2.fault = RuntimeError("down")
         house.clock.time += 0.25
         assert (await purge(house, f"key={key}")).status == 204
         house.kv.fault = house.r2.fault = None
         house.clock.time += 0.25
-        assert (await house.told()).text == "2"
+        assert (await house.post()).text == "2"
 
     @in_no_time
     async def test_tiers_that_are_slow_do_not_matter_in_the_end(self) -> None:
-        house = House(by_host(openai=unlike()), LoopClock())
-        await house.told()
-        key = (await house.told()).headers["x-proxy-cache-key"]
+        house = House(by_host(openai=counting()), LoopClock())
+        await house.post()
+        key = (await house.post()).headers["x-proxy-cache-key"]
         house.kv.silent = True
         assert (await purge(house, f"key={key}")).status == 204
         house.kv.silent = False
-        assert (await house.told()).text == "2"
+        assert (await house.post()).text == "2"

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.unit.api.deployment import ADMIN, CALLER, Deployment
-from tests.unit.api.test_app import JSON, ask, request
+from tests.unit.callers import JSON, request, send
 from tests.unit.doubles import FakeReply, Logbook, in_no_time
 from tests.unit.routing.making import error
 
@@ -17,7 +17,7 @@ async def test_labels_of_the_header_and_of_the_body_are_kept() -> None:
     body = {"prompt": "Hello", "model": "openai/gpt-4o-mini", "metadata": {"team": "red"}}
     headers = JSON | {"cf_aig_metadata": '{"team": "blue", "paid": true, "n": 3}'}
     sent = request("POST", "/v1/generate", body, authorization=f"Bearer {CALLER}", **headers)
-    assert (await ask(deployment.app, sent)).status == 200
+    assert (await send(deployment.app, sent)).status == 200
     [row] = (await deployment.read("/analytics/requests"))["requests"]
     assert row["metadata"] == {"team": "red", "paid": "true", "n": "3"}
     await asyncio.sleep(1)
@@ -32,7 +32,7 @@ def test_labels_that_are_none_are_refused(labels: str) -> None:
         sent = request(
             "POST", "/v1/generate", {"prompt": "Hi"}, authorization=f"Bearer {CALLER}", **headers
         )
-        response = await ask(deployment.app, sent)
+        response = await send(deployment.app, sent)
         assert response.status == 400
         assert json.loads(response.body)["error"]["param"] == "cf-aig-metadata"
 
@@ -45,7 +45,7 @@ def test_a_length_that_is_none_costs_nobody_an_answer(length: str) -> None:
     async def play() -> None:
         deployment = Deployment()
         sent = request("GET", "/v1/models", authorization=f"Bearer {ADMIN}", content_length=length)
-        assert (await ask(deployment.app, sent)).status == 200
+        assert (await send(deployment.app, sent)).status == 200
         assert (await deployment.read("/analytics"))["total"]["bytesIn"] == 0
         await asyncio.sleep(1)
 
@@ -85,7 +85,7 @@ def test_prompts_are_logged_where_that_is_wanted_only(switch: str) -> None:
 async def test_a_prompt_that_shall_not_be_logged_is_not() -> None:
     deployment = Deployment(ANALYTICS="off", LOG_PROMPTS="on")
     headers = JSON | {"cf_aig_collect_log": "false", "authorization": f"Bearer {CALLER}"}
-    await ask(deployment.app, request("POST", "/v1/generate", {"prompt": "Secret."}, **headers))
+    await send(deployment.app, request("POST", "/v1/generate", {"prompt": "Secret."}, **headers))
     assert isinstance(deployment.ports.log, Logbook)
     assert deployment.ports.log.lines == []
 
@@ -106,7 +106,7 @@ def test_what_a_provider_quotes_of_the_prompt_is_the_callers_alone(path: str, sw
             },
         }
         headers = JSON | {"authorization": f"Bearer {CALLER}"}
-        response = await ask(deployment.app, request("POST", path, bodies[path], **headers))
+        response = await send(deployment.app, request("POST", path, bodies[path], **headers))
         assert response.body.count(b"A secret question.") >= 2  # in the error, and its attempt
         assert isinstance(deployment.ports.log, Logbook)
         lines = [line for line in deployment.ports.log.lines if line[1] != "prompt"]
@@ -146,7 +146,7 @@ def test_no_key_is_shown_anybody(path: str, secret: str) -> None:
                 "stream": stream,
             }
             headers = JSON | {"authorization": f"Bearer {CALLER}"}
-            response = await ask(deployment.app, request("POST", path, body, **headers))
+            response = await send(deployment.app, request("POST", path, body, **headers))
             assert response.status == 400
             assert b"Wrong: authorization: Bearer ***; ***?" in response.body
         shown = str((await deployment.get("/analytics/requests")).body)
@@ -163,7 +163,7 @@ async def test_labels_are_kept_as_far_as_there_is_room() -> None:
     deployment = Deployment()
     body = {"prompt": "Hi", "metadata": {f"l{n}": "x" * 500 for n in range(16)}}
     headers = JSON | {"authorization": f"Bearer {CALLER}"}
-    assert (await ask(deployment.app, request("POST", "/v1/generate", body, **headers))).status
+    assert (await send(deployment.app, request("POST", "/v1/generate", body, **headers))).status
     [row] = (await deployment.read("/analytics/requests"))["requests"]
     assert list(row["metadata"]) == ["l0", "l1", "l2"]
     await asyncio.sleep(1)

@@ -6,50 +6,41 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from msgspec import structs
 
 from proxy.batch.run import AT_ONCE, START_SECONDS
 from proxy.core.errors import ClientGone
 from proxy.core.ports import Outgoing
 from proxy.core.web import Response
-from tests.unit.api.test_app import request, streamed
-from tests.unit.callers import as_it_is
+from tests.unit.callers import read_stream, send
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.making import error, whole
-from tests.unit.serving.test_chat import GPT, House, by_host, unlike
+from tests.unit.serving.making import GPT, House, by_host, counting
 
 ROOMY = {"RATE_LIMIT_BURST": "1000"}
-CALL = {"model": GPT, "fallback": False}
 
 
-def asked(house: House, *requests: Any, **fields: Any) -> Any:
-    body = {"requests": list(requests)} | fields
-    return structs.replace(request("POST", "/v1/batch", body), defer=house.defer)
+async def batch(house: House, *items: Any) -> Any:
+    received = await house.fetch("POST", "/v1/batch", {"requests": items})
+    return received.status, received.json
 
 
-async def batch(house: House, *requests: Any) -> Any:
-    reaction = house.app.handle(asked(house, *requests), as_it_is)
-    assert not isinstance(reaction, Response)
-    response = await reaction
-    return response.status, json.loads(response.body)
+async def begin_stream(house: House, *items: Any) -> Response:
+    """The response of a streamed batch, with its stream not yet read."""
+    body = {"requests": items, "stream": True}
+    return await send(house.app, house.request("POST", "/v1/batch", body))
 
 
-def ask(prompt: str, **fields: Any) -> dict[str, Any]:
-    return CALL | {"prompt": prompt} | fields
-
-
-def lines(house: House) -> list[dict[str, Any]]:
-    """The requests that are logged: the batch and each of its own."""
-    return [fields for _, name, fields in house.log.lines if name == "request"]
+def item(prompt: str, **fields: Any) -> dict[str, Any]:
+    return {"model": GPT, "fallback": False, "prompt": prompt} | fields
 
 
 def is_batch(fields: dict[str, Any]) -> bool:
-    return fields["http.route"] == "/v1/batch"
+    return bool(fields["http.route"] == "/v1/batch")
 
 
 async def test_each_has_its_own_answer_in_order() -> None:
-    house = House(by_host(openai=unlike()))
-    status, told = await batch(house, *(ask(f"{number}") for number in range(10)))
+    house = House(by_host(openai=counting()))
+    status, told = await batch(house, *(item(f"{number}") for number in range(10)))
     assert status == 200
     assert [result["index"] for result in told["results"]] == list(range(10))
     assert sorted(r["response"]["data"] for r in told["results"]) == sorted(
@@ -64,7 +55,14 @@ async def test_a_failure_is_ones_own() -> None:
         return error(400, "too odd") if b"odd" in outgoing.body else whole("fine")
 
     house = House(by_host(openai=answer))
-    requests = (ask("a"), ask("odd"), {"prompt": ""}, ask("b", stream=True), ask("c"), "no object")
+    requests = (
+        item("a"),
+        item("odd"),
+        {"prompt": ""},
+        item("b", stream=True),
+        item("c"),
+        "no object",
+    )
     status, told = await batch(house, *requests)
     assert status == 200
     assert [result["status"] for result in told["results"]] == [200, 400, 400, 400, 200, 400]
@@ -76,8 +74,8 @@ async def test_a_failure_is_ones_own() -> None:
 
 
 async def test_identical_ones_are_asked_once() -> None:
-    house = House(by_host(openai=unlike()))
-    same = [ask("a"), ask("b"), {**dict(reversed(ask("a").items()))}]
+    house = House(by_host(openai=counting()))
+    same = [item("a"), item("b"), {**dict(reversed(item("a").items()))}]
     _, told = await batch(house, *same)
     texts = [result["response"]["data"] for result in told["results"]]
     assert texts[0] == texts[2] != texts[1]
@@ -85,8 +83,8 @@ async def test_identical_ones_are_asked_once() -> None:
 
 
 async def test_unless_they_want_an_answer_each() -> None:
-    house = House(by_host(openai=unlike()))
-    await batch(house, *[ask("a", cache={"mode": "off"})] * 3)
+    house = House(by_host(openai=counting()))
+    await batch(house, *[item("a", cache={"mode": "off"})] * 3)
     assert len(house.sent) == 3
 
 
@@ -114,7 +112,7 @@ class Slowly:
 async def test_so_many_at_once_and_no_more() -> None:
     slow = Slowly()
     house = House(by_host(openai=slow.answer), LoopClock())
-    await batch(house, *(ask(f"{number}") for number in range(20)))
+    await batch(house, *(item(f"{number}") for number in range(20)))
     assert slow.most == AT_ONCE
 
 
@@ -129,10 +127,9 @@ async def test_so_many_at_once_and_no_more() -> None:
 )
 async def test_a_batch_that_is_wrong(fields: Any, param: str) -> None:
     house = House(by_host())
-    reaction = house.app.handle(request("POST", "/v1/batch", fields), as_it_is)
-    response = reaction if isinstance(reaction, Response) else await reaction
-    assert response.status == 400
-    assert param in json.loads(response.body)["error"]["message"]
+    refused = await house.fetch("POST", "/v1/batch", fields)
+    assert refused.status == 400
+    assert param in refused.json["error"]["message"]
 
 
 @in_no_time
@@ -143,10 +140,8 @@ async def test_streamed_they_come_as_they_are_done() -> None:
         return FakeReply(wait, *whole("done").pieces)
 
     house = House(by_host(openai=answer), LoopClock())
-    response = await house.app.handle(
-        asked(house, ask("slow"), ask("quick"), stream=True), as_it_is
-    )
-    text = (await streamed(response)).decode()
+    response = await begin_stream(house, item("slow"), item("quick"))
+    text = (await read_stream(response)).decode()
     events = [line.removeprefix("data: ") for line in text.split("\n") if "data: " in line]
     told = [json.loads(event) for event in events]
     assert [result.get("index") for result in told] == [1, 0, None]
@@ -158,12 +153,13 @@ async def test_streamed_they_come_as_they_are_done() -> None:
 @in_no_time
 async def test_when_the_caller_is_gone_nothing_more_is_begun() -> None:
     house = House(by_host(openai=lambda _: FakeReply(1.0, *whole("Hi!").pieces)), LoopClock())
-    requests = [ask(f"{number}") for number in range(50)]
-    response = await house.app.handle(asked(house, *requests, stream=True), as_it_is)
+    requests = [item(f"{number}") for number in range(50)]
+    response = await begin_stream(house, *requests)
 
     async def gone(_: bytes) -> None:
         raise ClientGone
 
+    assert response.stream
     await response.stream(gone)
     assert len(house.sent) <= 2 * AT_ONCE
     assert house.line["proxy.stream.ended"] == "client_gone"
@@ -181,7 +177,7 @@ class TestChunks:
             return error(400, "too odd") if b"odd" in outgoing.body else whole("fine")
 
         house = House(by_host(openai=answer), **ROOMY)
-        requests = [ask(f"{number}") for number in range(58)] + [ask("odd"), {"prompt": ""}]
+        requests = [item(f"{number}") for number in range(58)] + [item("odd"), {"prompt": ""}]
         _, told = await batch(house, *requests)
         assert [result["index"] for result in told["results"]] == list(range(60))
         assert told["summary"] == {"total": 60, "succeeded": 58, "failed": 2}
@@ -194,20 +190,22 @@ class TestChunks:
         assert ids == [f"{id_}-{number}" for number in range(60)]
 
     async def test_one_that_fits_is_not(self) -> None:
-        house = House(by_host(openai=unlike()))
-        _, told = await batch(house, *(ask(f"{number}") for number in range(24)))
+        house = House(by_host(openai=counting()))
+        _, told = await batch(house, *(item(f"{number}") for number in range(24)))
         assert told["summary"]["succeeded"] == 24
         assert house.batches.calls == []
 
     async def test_identical_ones_are_asked_once_over_all_parts(self) -> None:
-        house = House(by_host(openai=unlike()))
-        _, told = await batch(house, *(ask(f"{number % 30}") for number in range(90)))
+        house = House(by_host(openai=counting()))
+        _, told = await batch(house, *(item(f"{number % 30}") for number in range(90)))
         texts = [result["response"]["data"] for result in told["results"]]
         assert len(set(texts)) == len(house.sent) == 30
         assert texts[:30] == texts[30:60] == texts[60:]
 
     async def test_what_a_runner_is_told(self) -> None:
-        house = House(by_host(openai=unlike()), PROXY_API_KEY="the-one-key", RATE_LIMIT_BURST="30")
+        house = House(
+            by_host(openai=counting()), PROXY_API_KEY="the-one-key", RATE_LIMIT_BURST="30"
+        )
         headers = {
             "authorization": "Bearer the-one-key",
             "x-api-key": "the-one-key",
@@ -215,25 +213,23 @@ class TestChunks:
             "cf-aig-skip-cache": "true",
             "traceparent": f"00-{'a' * 32}-{'b' * 16}-01",
         }
-        body = {"requests": [ask(f"{number}") for number in range(40)]}
-        asked = request("POST", "/v1/batch", body, **headers)
-        response = await house.app.handle(structs.replace(asked, defer=house.defer), as_it_is)
-        results = json.loads(response.body)["results"]
+        body = {"requests": [item(f"{number}") for number in range(40)]}
+        results = (await house.fetch("POST", "/v1/batch", body, **headers)).json["results"]
         # Each is counted by itself, and the headers hold for each.
         assert Counter(result["status"] for result in results) == {200: 30, 429: 10}
         told = [result["response"]["metadata"].get("cacheStatus") for result in results]
         assert set(told) == {"bypass", None}
         for _, chunk in house.batches.calls:
             assert b"the-one-key" not in chunk
-        each = lines(house)
+        each = house.lines
         assert len(each) == 40 + 1
         assert len({fields["enduser.id"] for fields in each}) == 1
         assert {fields["trace_id"] for fields in each} == {"a" * 32}
 
     async def test_a_runner_that_cannot_be_reached_fails_its_part_only(self) -> None:
-        house = House(by_host(openai=unlike()), **ROOMY)
+        house = House(by_host(openai=counting()), **ROOMY)
         house.batches.down = (1,)
-        _, told = await batch(house, *(ask(f"{number}") for number in range(60)))
+        _, told = await batch(house, *(item(f"{number}") for number in range(60)))
         assert told["summary"] == {"total": 60, "succeeded": 36, "failed": 24}
         lost = told["results"][24]["response"]
         assert (lost["error"]["type"], lost["error"]["code"]) == ("internal_error", 500)
@@ -242,18 +238,18 @@ class TestChunks:
 
     @in_no_time
     async def test_one_that_hangs_costs_its_time_once(self) -> None:
-        house = House(by_host(openai=unlike()), LoopClock(), SUBREQUEST_LIMIT="50")
+        house = House(by_host(openai=counting()), LoopClock(), SUBREQUEST_LIMIT="50")
         house.batches.silent = True
         began = asyncio.get_running_loop().time()
-        _, told = await batch(house, *(ask(f"{number}") for number in range(60)))
+        _, told = await batch(house, *(item(f"{number}") for number in range(60)))
         assert told["summary"]["failed"] == 60
         assert asyncio.get_running_loop().time() - began == START_SECONDS
         assert len(house.batches.calls) < 10
 
     async def test_nor_does_one_that_is_lost_take_its_results_along(self) -> None:
-        house = House(by_host(openai=unlike()))
+        house = House(by_host(openai=counting()))
         house.batches.lost_after = 20
-        same = [ask(f"{number % 30}") for number in range(60)]
+        same = [item(f"{number % 30}") for number in range(60)]
         _, told = await batch(house, *same)
         statuses = [result["status"] for result in told["results"]]
         assert statuses[:30] == statuses[30:]
@@ -275,7 +271,7 @@ class TestChunks:
     ) -> None:
         slow = Slowly()
         house = House(by_host(openai=slow.answer), LoopClock(), **ROOMY, SUBREQUEST_LIMIT=limit)
-        _, told = await batch(house, *(ask(f"{number}", fallback=True) for number in range(count)))
+        _, told = await batch(house, *(item(f"{number}", fallback=True) for number in range(count)))
         assert told["summary"]["succeeded"] == count
         assert slow.most == AT_ONCE
         assert asyncio.get_running_loop().time() == pytest.approx(seconds, abs=0.5)
@@ -287,8 +283,8 @@ class TestChunks:
     async def test_they_are_told_as_they_come_and_not_begun_for_nobody(self) -> None:
         slow = by_host(openai=lambda _: FakeReply(1.0, *whole("Hi!").pieces))
         house = House(slow, LoopClock())
-        requests = [ask(f"{number}") for number in range(60)]
-        response = await house.app.handle(asked(house, *requests, stream=True), as_it_is)
+        requests = [item(f"{number}") for number in range(60)]
+        response = await begin_stream(house, *requests)
         pieces: list[bytes] = []
 
         async def write(data: bytes) -> None:
@@ -302,16 +298,16 @@ class TestChunks:
         assert len(house.sent) == 18  # three sixes of the first part
         await asyncio.sleep(60)
         assert len(house.sent) == 18
-        [ended] = [f.get("proxy.stream.ended") for f in lines(house) if is_batch(f)]
+        [ended] = [f.get("proxy.stream.ended") for f in house.lines if is_batch(f)]
         assert ended == "client_gone"
-        assert sum(not is_batch(f) for f in lines(house)) == 18  # what was called off is told of
+        assert sum(not is_batch(f) for f in house.lines) == 18  # what was called off is told of
 
 
 async def test_each_is_counted_by_itself() -> None:
-    house = House(by_host(openai=unlike()), RATE_LIMIT_BURST="3", RATE_LIMIT_LEASE="1")
-    _, told = await batch(house, *(ask(f"{number}") for number in range(5)))
+    house = House(by_host(openai=counting()), RATE_LIMIT_BURST="3", RATE_LIMIT_LEASE="1")
+    _, told = await batch(house, *(item(f"{number}") for number in range(5)))
     assert sorted(result["status"] for result in told["results"]) == [200, 200, 200, 429, 429]
-    told_of = lines(house)
+    told_of = house.lines
     assert len(told_of) == 5 + 1
     assert sum(map(is_batch, told_of)) == 1
     assert len({fields["proxy.request_id"] for fields in told_of}) == 6
@@ -323,15 +319,14 @@ BEYOND = 18446744073709551616
 @pytest.mark.parametrize("number", [BEYOND, -(10**30), 1e308, 2**63])
 async def test_a_schema_may_hold_any_number(number: Any) -> None:
     """In one item it is no matter of the others', and goes on to the provider as it is."""
-    house = House(by_host(openai=unlike()))
+    house = House(by_host(openai=counting()))
     schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": number}}}
     tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
-    requests = (ask("a", tools=[tool]), ask("b"), ask("a", tools=[tool]), ask("a"))
+    requests = (item("a", tools=[tool]), item("b"), item("a", tools=[tool]), item("a"))
     status, told = await batch(house, *requests)
     assert status == 200
     assert told["summary"] == {"total": 4, "succeeded": 4, "failed": 0}
     answers = [result["response"]["data"] for result in told["results"]]
     assert answers[0] == answers[2]  # identical ones are still asked once
     assert len(house.sent) == 3
-    sent = [json.loads(outgoing.body or b"") for outgoing in house.upstream.sent]
-    assert [body["tools"] for body in sent if "tools" in body] == [[tool]]
+    assert [body["tools"] for body in house.sent_bodies if "tools" in body] == [[tool]]

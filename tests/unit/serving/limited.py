@@ -8,17 +8,14 @@ from typing import Any
 from proxy.access.authenticator import format_secret, hash_secret
 from proxy.access.keys import Key
 from proxy.core.errors import Fault
-from proxy.core.web import Response
 from proxy.limits.account_messages import AccountView
-from tests.unit.api.test_app import request
-from tests.unit.callers import as_it_is
 from tests.unit.doubles import (
     Answerer,
     FakeReply,
     ManualClock,
 )
 from tests.unit.routing.making import whole
-from tests.unit.serving.test_chat import NATIVE, House, Told, by_host, in_turn
+from tests.unit.serving.making import NATIVE, House, Received, by_host, in_turn
 
 SECRET = format_secret("development", sha256(b"key_1").hexdigest())
 KEYED = {"authorization": f"Bearer {SECRET}"}
@@ -53,15 +50,13 @@ class Limited(House):
         )
         return secret
 
-    async def keyed(self, path: str = NATIVE, key: str = SECRET, **body: Any) -> Told:
+    async def keyed(self, path: str = NATIVE, /, key: str = SECRET, **body: Any) -> Received:
         headers = {"authorization": f"Bearer {key}"}
-        return await self.told(path, headers=headers, **body)
+        return await self.post(path, headers=headers, **body)
 
-    async def operate(self, method: str, path: str) -> Told:
+    async def operate(self, method: str, path: str) -> Received:
         """What an operator gets."""
-        reaction = self.app.handle(request(method, path, **ADMIN), as_it_is)
-        response = reaction if isinstance(reaction, Response) else await reaction
-        return Told(response.status, response.headers, response.body)
+        return await self.fetch(method, path, **ADMIN)
 
     def account(self) -> AccountView:
         return self.accounts.held["key_1"].show(round(self.clock.now() * 1000))

@@ -25,7 +25,7 @@ from tests.unit.serving.budgets import (
     vectors,
 )
 from tests.unit.serving.limited import OFF, Limited, house
-from tests.unit.serving.test_chat import GROQ, NATIVE, OPENAI, by_host
+from tests.unit.serving.making import GROQ, NATIVE, OPENAI, by_host
 
 
 class TestWhatIsReserved:

@@ -12,7 +12,7 @@ from proxy.limits.token_bucket import Rate
 from tests.unit.doubles import FakeReply
 from tests.unit.routing.making import error, whole
 from tests.unit.serving.limited import OFF, Limited, house, refused
-from tests.unit.serving.test_chat import by_host, in_turn
+from tests.unit.serving.making import by_host, in_turn
 
 
 class TestCooldowns:

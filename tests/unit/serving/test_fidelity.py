@@ -9,7 +9,8 @@ import pytest
 
 from tests.unit.doubles import FakeReply
 from tests.unit.providers import replay
-from tests.unit.serving.test_chat import EVENTS, OPENAI, House, Told
+from tests.unit.routing.making import EVENTS
+from tests.unit.serving.making import OPENAI, House, Received
 
 PROVIDERS = ("openai", "deepseek", "groq", "openrouter", "huggingface", "local")
 ENV = {f"{name.upper()}_API_KEY": f"key-of-{name}" for name in PROVIDERS}
@@ -37,11 +38,11 @@ def house_of(body: bytes, *, streams: bool) -> House:
     return House(lambda _: FakeReply(body, headers=headers), **ENV)
 
 
-async def ask(house: House, provider: str, **fields: Any) -> Told:
-    return await house.told(OPENAI, model=f"{provider}/model-1", fallback=False, **fields)
+async def ask(house: House, provider: str, **fields: Any) -> Received:
+    return await house.post(OPENAI, model=f"{provider}/model-1", fallback=False, **fields)
 
 
-def assembled(told: Told) -> dict[str, Any]:
+def assembled(told: Received) -> dict[str, Any]:
     """What a stream's chunks add up to, as a completion."""
     assert told.events[-1] == "[DONE]"
     whole: dict[str, Any] = {}
@@ -191,7 +192,7 @@ async def test_inline_reasoning_of_a_stream_comes_again_where_it_stood() -> None
     hit = await ask(house, "local", stream=True)
     assert miss.text == hit.text == THOUGHT
     assert (await ask(house, "local")).json["choices"][0]["message"]["content"] == THOUGHT
-    native = await house.told(model="local/model-1", fallback=False)
+    native = await house.post(model="local/model-1", fallback=False)
     assert (native.json["data"], native.json["reasoning"]) == ("Hi", "Hm.")
 
 
@@ -223,7 +224,7 @@ def house_that_calls(call: dict[str, Any], *, streams: bool) -> House:
     return house_of("".join([*told, "data: [DONE]\n\n"]).encode(), streams=True)
 
 
-def call_in(told: Told) -> tuple[dict[str, Any], str]:
+def call_in(told: Received) -> tuple[dict[str, Any], str]:
     """The call that an answer holds, under the field that holds it, and the finish reason."""
     message: dict[str, Any] = {}
     finish = ""
@@ -280,8 +281,8 @@ async def test_a_call_of_a_custom_tool_keeps_name_and_input(
         assert told.cache == ("HIT" if number else "MISS")
         assert call_in(told) == ({"tool_calls": call}, "tool_calls")
     native = {"model": f"{provider}/model-1", "fallback": False, "tools": [SHELL]}
-    assert (await house.told(**native)).json["toolCalls"] == [call]
-    [*deltas, done] = (await house.told(stream=True, **native)).events
+    assert (await house.post(**native)).json["toolCalls"] == [call]
+    [*deltas, done] = (await house.post(stream=True, **native)).events
     assert done["toolCalls"] == [call]
     told_so: dict[str, Any] = {}
     for delta in deltas:

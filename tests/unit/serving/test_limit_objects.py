@@ -10,7 +10,7 @@ from proxy.limits.lease_messages import TAKE, LeaseGrant, LeaseRequest
 from tests.unit.doubles import LoopClock, in_no_time
 from tests.unit.routing.making import whole
 from tests.unit.serving.limited import ADMIN, ANYONE, KEYED, OFF, Limited, house
-from tests.unit.serving.test_chat import GROQ, by_host
+from tests.unit.serving.making import GROQ, by_host
 
 
 class TestFaults:
@@ -49,13 +49,13 @@ class TestFaults:
             loop = asyncio.get_running_loop()
             began, calls = loop.time(), len(objects.calls)
             for _ in range(20):
-                assert (await limited.ask(headers=KEYED, **ANYONE)).status == status
+                assert (await limited.receive(headers=KEYED, **ANYONE)).status == status
             assert loop.time() - began == pytest.approx(1)
             assert len(objects.calls) == calls + 1
             await asyncio.sleep(5)
             began = loop.time()
             for _ in range(20):
-                await limited.ask(headers=KEYED, **ANYONE)
+                await limited.receive(headers=KEYED, **ANYONE)
             assert loop.time() - began == pytest.approx(1)
             objects.silent = False
             await asyncio.sleep(5)
@@ -84,8 +84,8 @@ class TestFaults:
         limited.buckets.wrap(TAKE, hanging)
         statuses = []
         for _ in range(4):
-            assert (await limited.ask(headers=KEYED, **OFF)).status == 200
-            statuses.append((await limited.ask(headers=ADMIN, **OFF)).status)
+            assert (await limited.receive(headers=KEYED, **OFF)).status == 200
+            statuses.append((await limited.receive(headers=ADMIN, **OFF)).status)
         assert statuses == [200, 200, 429, 429]
 
 

@@ -11,7 +11,7 @@ from proxy.limits.limiter import name_bucket
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.making import HELLO, ROLE, error, whole
 from tests.unit.serving.limited import ADMIN, ANYONE, OFF, SECRET, Fields, Limited, house
-from tests.unit.serving.test_chat import GROQ, OPENAI, by_host, stream_of
+from tests.unit.serving.making import GROQ, OPENAI, by_host, stream_of
 
 
 class TestBuckets:
@@ -77,7 +77,7 @@ class TestBuckets:
         other = limited.issue("key_2")
         assert (await limited.keyed(**OFF)).status == 200
         assert (await limited.keyed(key=other, **OFF)).status == 429
-        answer = await limited.told(headers=ADMIN, **OFF)
+        answer = await limited.post(headers=ADMIN, **OFF)
         assert answer.status == 200
         assert set(limited.buckets.held) == {"openai:ann", "openai:admin"}
 
@@ -119,7 +119,7 @@ class TestBuckets:
             replies, LoopClock(), env={"RATE_LIMIT_BURST": "1000", "RATE_LIMIT_LEASE": "16"}
         )
         for _ in range(100):
-            await limited.ask(headers={"authorization": f"Bearer {SECRET}"}, **OFF)
+            await limited.receive(headers={"authorization": f"Bearer {SECRET}"}, **OFF)
         assert len(limited.buckets.calls) < 30
         await limited.settle()  # what was left is given back
         assert (
@@ -161,7 +161,7 @@ class TestAccounts:
         limited = house(key={"budget": Budget(day=10**9)})
         headers = {"authorization": f"Bearer {SECRET}", "x-request-id": "again"}
         for _ in range(3):
-            await limited.told(headers=headers, maxTokens=100, **OFF)
+            await limited.post(headers=headers, maxTokens=100, **OFF)
         once = limited.account().spent_day / 3
         assert once == int(once) > 0
 
@@ -213,12 +213,12 @@ class TestGrants:
         limited = house(
             key={"grant": ModelGrant(models=("groq/*",))}, env={"CACHE_SCOPE": "shared"}
         )
-        assert (await limited.told(headers=ADMIN)).status == 200
+        assert (await limited.post(headers=ADMIN)).status == 200
         assert (await limited.keyed()).status == 403
 
     async def test_a_keys_own_cache_scope(self) -> None:
         limited = house(key={"cache_scope": "shared"}, env={"CACHE_SCOPE": "shared"})
-        await limited.told(headers=ADMIN)
+        await limited.post(headers=ADMIN)
         assert (await limited.keyed()).cache == "HIT"
 
 

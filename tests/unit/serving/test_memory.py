@@ -20,14 +20,16 @@ from proxy.core.ports import Outgoing
 from proxy.dialects import native, openai
 from proxy.limits.estimate import count_input_tokens
 from proxy.providers.registry import ADAPTERS
-from tests.unit.api.test_app import JSON, ask, made, request, streamed
+from tests.unit.api.making import make_app
+from tests.unit.callers import JSON, read_stream, request, send
 from tests.unit.doubles import Answerer, FakeReply
 from tests.unit.providers import replay
 from tests.unit.routing.making import DONE, EVENTS, HELLO, ROLE, STOP, whole
-from tests.unit.serving.test_chat import NATIVE, OPENAI, House, by_host, stream_of
+from tests.unit.serving.making import NATIVE, OPENAI, House, by_host, stream_of
 
 SIZE = 1_000_000
-IMAGE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{'A' * SIZE}"}}
+URL = f"data:image/png;base64,{'A' * SIZE}"
+IMAGE = {"type": "image_url", "image_url": {"url": URL}}
 MESSAGES = [
     {"role": "system", "content": "Look."},
     {"role": "user", "content": [{"type": "text", "text": "hi"}, IMAGE]},
@@ -36,7 +38,7 @@ MESSAGES = [
 ]
 TEXT = [{"role": "user", "content": "é" * SIZE}]
 OLDER = [
-    {"role": "user", "content": [{"type": "image_url", "image_url": IMAGE["image_url"]["url"]}]},
+    {"role": "user", "content": [{"type": "image_url", "image_url": URL}]},
     {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},
     {"role": "function", "name": "f", "content": "1"},
 ]
@@ -137,24 +139,24 @@ async def test_beyond_the_bound_requests_are_put_off() -> None:
             await answering.wait()
             return await super().read()
 
-    app, _ = made(lambda _: Slow(*whole("Hi!").pieces), BODY_MEMORY_BYTES="100000")
+    app, _ = make_app(lambda _: Slow(*whole("Hi!").pieces), BODY_MEMORY_BYTES="100000")
     large = request("POST", "/v1/generate", {"prompt": "x" * 60_000, "model": "openai/m"}, **JSON)
-    first = asyncio.ensure_future(ask(app, large))
+    first = asyncio.ensure_future(send(app, large))
     await asyncio.sleep(0.01)
-    refused = await ask(app, large)
+    refused = await send(app, large)
     assert (refused.status, refused.headers["retry-after"]) == (503, "1")
     assert json.loads(refused.body)["error"]["message"].startswith("Too many large requests")
     small = request("POST", "/v1/generate", {"prompt": "hi", "model": "openai/m"}, **JSON)
-    others = asyncio.ensure_future(ask(app, small))
+    others = asyncio.ensure_future(send(app, small))
     answering.set()
     assert [(await first).status, (await others).status, await held(app)] == [200, 200, 0]
-    assert (await ask(app, large)).status == 200
+    assert (await send(app, large)).status == 200
 
 
 async def test_what_could_never_be_held_is_too_large() -> None:
-    app, _ = made(BODY_MEMORY_BYTES="100000")
+    app, _ = make_app(BODY_MEMORY_BYTES="100000")
     for body in (b"x" * 100_001, b"[" + b"0," * 20_000 + b"0]"):
-        response = await ask(app, request("POST", "/v1/generate", body, **JSON))
+        response = await send(app, request("POST", "/v1/generate", body, **JSON))
         assert response.status == 413
         assert await held(app) == 0
 
@@ -172,36 +174,36 @@ async def test_what_could_never_be_held_is_too_large() -> None:
 )
 @pytest.mark.parametrize("path", ["/v1/generate", "/v1/batch", "/v1/embeddings"])
 async def test_nothing_is_held_after_the_end(answer: FakeReply | Fault, path: str) -> None:
-    app, _ = made(lambda _: answer)
+    app, _ = make_app(lambda _: answer)
     item = {"prompt": "x" * 10_000, "model": "openai/m"}
     bodies = {
         "/v1/generate": item,
         "/v1/batch": {"requests": [item]},
         "/v1/embeddings": {"input": "x" * 10_000, "model": "openai/m"},
     }
-    await ask(app, request("POST", path, bodies[path], **JSON))
+    await send(app, request("POST", path, bodies[path], **JSON))
     assert await held(app) == 0
 
 
 @pytest.mark.parametrize("gone_after", [None, 0, 1])
 async def test_a_stream_gives_its_body_back_when_it_begins(gone_after: int | None) -> None:
     pieces = (HELLO, STOP, DONE)
-    app, _ = made(lambda _: FakeReply(*pieces, headers=EVENTS))
+    app, _ = make_app(lambda _: FakeReply(*pieces, headers=EVENTS))
     asked = {"prompt": "x" * 10_000, "model": "openai/m", "stream": True}
-    response = await ask(app, request("POST", "/v1/generate", asked, **JSON))
+    response = await send(app, request("POST", "/v1/generate", asked, **JSON))
     assert await held(app) == 0
-    await streamed(response, gone_after)
+    await read_stream(response, gone_after)
     assert await held(app) == 0
 
 
 async def test_a_stream_that_finds_no_room_goes_on_and_is_not_kept() -> None:
     delta = b'data: {"choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n' % (b"y" * 50_000)
-    app, _ = made(
+    app, _ = make_app(
         lambda _: FakeReply(*[delta] * 9, STOP, DONE, headers=EVENTS), BODY_MEMORY_BYTES="200000"
     )
     asked = {"prompt": "hi", "model": "openai/m", "stream": True}
-    response = await ask(app, request("POST", "/v1/generate", asked, **JSON))
-    told = await streamed(response)
+    response = await send(app, request("POST", "/v1/generate", asked, **JSON))
+    told = await read_stream(response)
     assert told.count(b"y") >= 450_000
     assert b"event: done" in told
     assert await held(app) == 0
@@ -215,12 +217,12 @@ async def test_a_compressed_body_is_what_it_holds(path: str) -> None:
         upstream.append(outgoing)
         return whole("Hi!")
 
-    app, _ = made(answer, MAX_BODY_BYTES="1024")
+    app, _ = make_app(answer, MAX_BODY_BYTES="1024")
     asked: dict[str, Any] = {"model": "openai/m", "messages": [{"role": "user", "content": "hi"}]}
     if path == "/v1/batch":
         asked = {"requests": [asked]}
     packed = gzip.compress(json.dumps(asked).encode())
-    response = await ask(app, request("POST", path, packed, content_encoding="gzip", **JSON))
+    response = await send(app, request("POST", path, packed, content_encoding="gzip", **JSON))
     assert response.status == 200
     assert "content-encoding" not in upstream[0].headers
     for body, coding, status in (
@@ -230,7 +232,7 @@ async def test_a_compressed_body_is_what_it_holds(path: str) -> None:
         (packed, "br", 415),
     ):
         asked_so = request("POST", path, body, content_encoding=coding, **JSON)
-        assert (await ask(app, asked_so)).status == status
+        assert (await send(app, asked_so)).status == status
         assert await held(app) == 0
 
 
@@ -329,7 +331,7 @@ async def test_nothing_of_a_request_outlives_it(way: str, path: str) -> None:
     async def use(number: int) -> None:
         content = f"{number}" + "x" * BODY
         given: dict[str, Any] = {"messages": [{"role": "user", "content": content}], **fields}
-        await house.ask(path, **given)
+        await house.receive(path, **given)
 
     assert await kept_of(house, use) < BODY / 4
 
@@ -343,10 +345,10 @@ async def test_nothing_of_a_batch_outlives_it(answer: FakeReply, end: str) -> No
     async def use(number: int) -> None:
         asked = [{"prompt": f"{number}.{n}" + "x" * BODY} for n in range(3)]
         body = {"requests": [*asked, {"prompt": "x" * BODY, "stream": 1}], "stream": end != "whole"}
-        response = await ask(
+        response = await send(
             house.app, structs.replace(request("POST", "/v1/batch", body), defer=house.defer)
         )
         if response.stream:
-            await streamed(response, 1 if end == "caller gone" else None)
+            await read_stream(response, 1 if end == "caller gone" else None)
 
     assert await kept_of(house, use) < BODY / 4

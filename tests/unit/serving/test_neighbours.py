@@ -21,10 +21,10 @@ from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing
 from proxy.core.principal import Limits
 from proxy.core.web import Request
-from tests.unit.api.test_app import request
+from tests.unit.callers import request
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.making import DONE, HELLO, ROLE, STOP, whole
-from tests.unit.serving.test_chat import NATIVE, OPENAI, House, Told, stream_of
+from tests.unit.serving.making import NATIVE, OPENAI, House, Received, stream_of
 
 PROVIDERS = {
     "GROQ_API_KEY": "key-of-groq",
@@ -81,16 +81,18 @@ class Street(House):
             return self.hostile(outgoing)
         return gemini_says("for ann") if "google" in outgoing.url else whole("for ann")
 
-    def asked(self, body: dict[str, Any], path: str, headers: dict[str, str]) -> Request:
+    def chat_request(self, body: dict[str, Any], path: str, headers: dict[str, str]) -> Request:
         if path in (NATIVE, OPENAI):
-            return super().asked(body, path, headers)
+            return super().chat_request(body, path, headers)
         return structs.replace(request("POST", path, body, **headers), defer=self.defer)
 
-    async def call(self, name: str, path: str = NATIVE, headers: Any = None, **body: Any) -> Told:
+    async def call(
+        self, name: str, path: str = NATIVE, /, headers: Any = None, **body: Any
+    ) -> Received:
         given = {"authorization": f"Bearer {SECRETS[name]}", "cf-connecting-ip": "192.0.2.7"}
-        return await self.told(path, headers=given | (headers or {}), **body)
+        return await self.post(path, headers=given | (headers or {}), **body)
 
-    async def mallory(self, path: str = NATIVE, headers: Any = None, **body: Any) -> Told:
+    async def mallory(self, path: str = NATIVE, /, headers: Any = None, **body: Any) -> Received:
         plain = {"prompt": f"{MARK} hello", "fallback": False, "cache": {"mode": "off"}}
         if path == OPENAI:
             plain = {"messages": [{"role": "user", "content": f"{MARK} hello"}], "fallback": False}

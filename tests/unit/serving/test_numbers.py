@@ -3,16 +3,12 @@
 from typing import Any
 
 import pytest
-from msgspec import structs
 
 from proxy.core.principal import Budget
-from proxy.core.web import Response
-from tests.unit.api.test_app import request, streamed
-from tests.unit.callers import as_it_is
 from tests.unit.doubles import FakeReply
 from tests.unit.routing.making import DONE, EVENTS
 from tests.unit.serving.limited import Limited
-from tests.unit.serving.test_chat import GPT, NATIVE, OPENAI, Told, by_host
+from tests.unit.serving.making import GPT, NATIVE, OPENAI, Received, by_host
 
 NUMBERS = [
     "1e999", "-1e999", "1e308", "1" + "0" * 40, "-18446744073709551617", "9" * 5000, "-1", "0.5",
@@ -73,14 +69,10 @@ def upstream(outgoing: Any) -> FakeReply:
     return FakeReply(WHOLE.encode())
 
 
-async def post(house: Limited, path: str, body: str) -> Told:
-    asked = request("POST", path, body.encode(), authorization="Bearer admin")
-    reaction = house.app.handle(structs.replace(asked, defer=house.defer), as_it_is)
-    assert not isinstance(reaction, Response)
-    response = await reaction
-    data = await streamed(response) if response.stream else response.body
+async def post(house: Limited, path: str, body: str) -> Received:
+    received = await house.fetch("POST", path, body.encode(), authorization="Bearer admin")
     await house.settle()
-    return Told(response.status, response.headers, data)
+    return received
 
 
 @pytest.mark.parametrize(("path", "fields"), PLACES)
@@ -169,7 +161,8 @@ async def test_in_an_answer_of_gemini(report: str, stream: bool) -> None:
         house = Limited(
             by_host(gemini=reply), key={"budget": Budget(day=10**10)}, env={"GEMINI_API_KEY": "k"}
         )
-        fields = {"model": "gemini/gemini-2.5-flash", "fallback": False, "stream": stream}
+        fields: dict[str, Any] = {"model": "gemini/gemini-2.5-flash", "fallback": False}
+        fields["stream"] = stream
         for _ in range(2):  # of the provider, then of the cache
             told = await house.keyed(NATIVE, prompt="Hi", **fields)
             assert told.status == 200, (number, told.body[:300])

@@ -5,19 +5,15 @@ import json
 from collections.abc import Awaitable, Callable
 
 import pytest
-from msgspec import structs
 
 from proxy.core.money import NANO
 from proxy.core.principal import Budget
-from proxy.core.web import Response
 from proxy.limits.account_messages import RESERVE, ReservationAnswer, ReservationRequest
-from tests.unit.api.test_app import request
-from tests.unit.callers import as_it_is
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.making import DONE, EVENTS, HELLO, ROLE, STOP, error, event, whole
 from tests.unit.serving.budgets import DAY, EMBEDDINGS, piece_of, reply, vectors
 from tests.unit.serving.limited import OFF, SECRET, Fields, Limited, house
-from tests.unit.serving.test_chat import GPT, GROQ, Told, by_host
+from tests.unit.serving.making import GPT, GROQ, Received, by_host
 
 
 class TestAttempts:
@@ -135,7 +131,7 @@ class TestAttempts:
 class TestWithoutUsage:
     """What a provider does not report is estimated, and said to be so, in every place."""
 
-    def read_cost(self, limited: Limited, answer: Told) -> tuple[float, str]:
+    def read_cost(self, limited: Limited, answer: Received) -> tuple[float, str]:
         """The cost and its origin as the caller gets them, which the log and the account share."""
         metadata = (answer.events[-1] if answer.body.startswith(b"event") else answer.json)[
             "metadata"
@@ -197,11 +193,8 @@ class TestWithoutUsage:
     async def test_in_a_batch(self) -> None:
         limited = house(reply("Hello"), key=DAY)
         body = {"requests": [{"prompt": "Hi", "model": GPT, "maxTokens": 9}]}
-        batch = request("POST", "/v1/batch", body, authorization=f"Bearer {SECRET}")
-        reaction = limited.app.handle(structs.replace(batch, defer=limited.defer), as_it_is)
-        assert not isinstance(reaction, Response)
-        response = await reaction
+        batch = await limited.fetch("POST", "/v1/batch", body, authorization=f"Bearer {SECRET}")
         await limited.settle()
-        metadata = json.loads(response.body)["results"][0]["response"]["metadata"]
+        metadata = batch.json["results"][0]["response"]["metadata"]
         assert (metadata["cost"] > 0, metadata["costOrigin"]) == (True, "estimated")
         assert limited.account().spent_day == round(metadata["cost"] * NANO)
