@@ -31,6 +31,7 @@ from tests.unit.routing.making import EVENTS, event, whole
 GROQ = {"GROQ_API_KEY": "key-of-groq", "FALLBACK_CHAIN": "openai,groq"}
 NATIVE, OPENAI = "/v1/generate", "/v1/chat/completions"
 GPT = "openai/gpt-4o"
+FORMS = [(path, stream) for path in (NATIVE, OPENAI) for stream in (False, True)]
 USAGE = {"prompt_tokens": 7, "completion_tokens": 9, "total_tokens": 16}
 Outcome = FakeReply | Fault | float
 """Of a call of a provider: seconds are waited, and then the connection breaks."""

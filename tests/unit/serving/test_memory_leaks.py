@@ -1,0 +1,133 @@
+"""Nothing of a request outlives it, whatever ends it."""
+
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from proxy.core.errors import Fault
+from tests.unit.callers import read_stream, request, send
+from tests.unit.doubles import Answerer, FakeReply
+from tests.unit.routing.making import DONE, HELLO, ROLE, STOP, whole
+from tests.unit.serving.making import NATIVE, OPENAI, House, by_host, stream_of
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """No garbage is collected: what is in a ring stays, as it does for long in a busy isolate."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+BODY = 200_000
+FALLEN = FakeReply(b"{}", status=500)
+PAIR = {"GROQ_API_KEY": "key-of-groq", "FALLBACK_CHAIN": "openai,groq"}
+GEMINI = {"GEMINI_API_KEY": "key-of-gemini", "FALLBACK_CHAIN": "gemini"}
+PICTURE = {"type": "image_url", "image_url": {"url": "https://pictures.example/1.png"}}
+LOOK = [{"role": "user", "content": [{"type": "text", "text": "Look."}, PICTURE]}]
+
+
+def pictured(*pieces: bytes | float, status: int = 200) -> Answerer:
+    """An image in pieces, and a provider that fails."""
+    image = FakeReply(*pieces, status=status, headers={"content-type": "image/png"})
+    return lambda outgoing: image if "pictures" in outgoing.url else FALLEN
+
+
+WAYS: dict[str, tuple[Answerer, dict[str, str], dict[str, Any]]] = {
+    "whole": (lambda _: whole("Hi!"), {}, {}),
+    "long answer": (lambda _: whole("y" * BODY), {"CACHE_TTL": "0"}, {}),
+    "streamed": (lambda _: stream_of(ROLE, HELLO, STOP, DONE), {}, {"stream": True}),
+    "stream broken": (
+        lambda _: stream_of(ROLE, HELLO, Fault("network", "gone")),
+        {},
+        {"stream": True},
+    ),
+    "refused": (lambda _: FakeReply(b"{}", status=400), {}, {}),
+    "unavailable": (lambda _: FALLEN, {}, {}),
+    "unreadable": (lambda _: FakeReply(b"{"), {}, {}),
+    "unreachable": (lambda _: Fault("network", "gone"), {}, {}),
+    "fallen over": (by_host(openai=FALLEN, groq=whole("Hi!")), PAIR, {}),
+    "hedged": (by_host(openai=0.3, groq=whole("Hi!")), PAIR | {"HEDGE_AFTER_MS": "100"}, {}),
+    "hedged stream": (
+        by_host(openai=0.3, groq=stream_of(ROLE, HELLO, STOP, DONE)),
+        PAIR | {"HEDGE_AFTER_MS": "100"},
+        {"stream": True},
+    ),
+    "timed out": (lambda _: 5.0, {}, {"headers": {"cf-aig-request-timeout": "100"}}),
+    "coalesced": (lambda _: whole("Hi!"), {"CACHE_COALESCE": "on"}, {}),
+    "coalesced failure": (lambda _: FALLEN, {"CACHE_COALESCE": "on"}, {}),
+    "missed": (lambda _: FALLEN, {}, {"headers": {"cache-control": "only-if-cached"}}),
+    "wrong": (lambda _: FALLEN, {}, {"temperature": 99}),
+    "image, then failure": (
+        pictured(bytes(BODY)),
+        GEMINI,
+        {"messages": LOOK, "model": "gemini/fast"},
+    ),
+    "image too slow": (
+        pictured(bytes(BODY), 5.0),
+        GEMINI,
+        {
+            "messages": LOOK,
+            "model": "gemini/fast",
+            "headers": {"cf-aig-request-timeout": "100"},
+        },
+    ),
+    "image not there": (
+        pictured(bytes(BODY), status=404),
+        GEMINI,
+        {"messages": LOOK, "model": "gemini/fast"},
+    ),
+}
+
+
+async def kept_of(house: House, use: Callable[[int], Any]) -> float:
+    """Bytes of the heap that each request leaves behind, the cache's and the doubles' aside."""
+    tracemalloc.start()
+    sizes = []
+    for number in range(6):
+        await use(number)
+        await house.settle()
+        for held in (house.upstream.sent, house.kv.held, house.r2.held, house.flights.held):
+            held.clear()
+        house.log.lines.clear()
+        sizes.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    return (sizes[-1] - sizes[1]) / 4
+
+
+@pytest.mark.parametrize("path", [NATIVE, OPENAI])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.usefixtures("uncollected")
+async def test_nothing_of_a_request_outlives_it(way: str, path: str) -> None:
+    answer, env, fields = WAYS[way]
+    house = House(answer, **env)
+
+    async def use(number: int) -> None:
+        content = f"{number}" + "x" * BODY
+        given: dict[str, Any] = {"messages": [{"role": "user", "content": content}], **fields}
+        await house.receive(path, **given)
+
+    assert await kept_of(house, use) < BODY / 4
+
+
+@pytest.mark.parametrize("end", ["whole", "streamed", "caller gone"])
+@pytest.mark.parametrize("answer", [whole("Hi!"), FALLEN], ids=["answered", "fallen"])
+@pytest.mark.usefixtures("uncollected")
+async def test_nothing_of_a_batch_outlives_it(answer: FakeReply, end: str) -> None:
+    house = House(lambda _: answer)
+
+    async def use(number: int) -> None:
+        asked = [{"prompt": f"{number}.{n}" + "x" * BODY} for n in range(3)]
+        body = {"requests": [*asked, {"prompt": "x" * BODY, "stream": 1}], "stream": end != "whole"}
+        response = await send(
+            house.app, structs.replace(request("POST", "/v1/batch", body), defer=house.defer)
+        )
+        if response.stream:
+            await read_stream(response, 1 if end == "caller gone" else None)
+
+    assert await kept_of(house, use) < BODY / 4

@@ -1,0 +1,105 @@
+"""Every provider fails, and the cache has an answer that is over."""
+
+from typing import Any
+
+import pytest
+
+from proxy.core.errors import Fault
+from tests.unit.doubles import (
+    FakeReply,
+)
+from tests.unit.routing.making import HELLO, error, whole
+from tests.unit.serving.making import (
+    FORMS,
+    NATIVE,
+    House,
+    by_host,
+    counting,
+    in_turn,
+    stream_of,
+)
+
+
+class TestStale:
+    @pytest.mark.parametrize(
+        "failure",
+        [error(500), error(401), error(429), error(408), Fault("network", "gone"), FakeReply(b"")],
+        ids=["500", "401", "429", "408", "network", "garbage"],
+    )
+    @pytest.mark.parametrize(("path", "stream"), FORMS)
+    async def test_the_last_answer_is_given_and_marked(
+        self, path: str, stream: bool, failure: FakeReply | Fault
+    ) -> None:
+        house = House(by_host(openai=in_turn(whole("old"), failure)), CACHE_TTL="100")
+        await house.post()
+        house.clock.time += 160
+        told = await house.post(path, stream=stream)
+        assert (told.status, told.text) == (200, "old")
+        status = "proxy-memory; hit; ttl=-60; detail=stale-if-error"
+        assert (told.headers["cache-status"], told.headers["age"]) == (status, "160")
+        if path == NATIVE:
+            metadata = (told.events[-1] if stream else told.json)["metadata"]
+            assert (metadata["cacheStatus"], metadata["cost"]) == ("stale", 0)
+            assert metadata["cacheTier"] == "memory"
+        assert house.line["proxy.cache.status"] == "stale"
+        assert house.line["proxy.attempts"]
+
+    @pytest.mark.parametrize("tier", ["kv", "r2"])
+    async def test_from_below(self, tier: str) -> None:
+        house = House(by_host(openai=in_turn(whole("old"), error(500))))
+        await house.post()
+        (house.r2 if tier == "kv" else house.kv).held.clear()
+        house.leave()
+        house.clock.time += 3600
+        told = await house.post()
+        assert told.headers["cache-status"] == f"proxy-{tier}; hit; ttl=0; detail=stale-if-error"
+
+    async def test_not_while_a_provider_answers(self) -> None:
+        house = House(by_host(openai=counting()), CACHE_TTL="100")
+        await house.post()
+        house.clock.time += 100
+        assert (await house.post()).text == "2"
+
+    @pytest.mark.parametrize("status", [400, 422])
+    async def test_not_in_place_of_a_refusal(self, status: int) -> None:
+        house = House(by_host(openai=in_turn(whole("old"), error(status))), CACHE_TTL="100")
+        await house.post()
+        house.clock.time += 100
+        assert (await house.post()).status == status
+
+    async def test_not_after_its_grace(self) -> None:
+        house = House(
+            by_host(openai=in_turn(whole("old"), error(500), error(500))),
+            CACHE_TTL="100",
+            CACHE_GRACE="50",
+        )
+        await house.post()
+        house.clock.time += 149.75
+        assert (await house.post()).text == "old"
+        house.clock.time += 0.25
+        assert (await house.post()).status == 502
+
+    @pytest.mark.parametrize("headers", [{"cache_control": "no-cache"}])
+    async def test_not_for_who_wants_nothing_from_the_cache(self, headers: Any) -> None:
+        house = House(by_host(openai=in_turn(whole("old"), error(500))))
+        await house.post()
+        assert (await house.post(headers=headers)).status == 502
+
+    async def test_a_fresh_one_that_is_too_old_for_the_caller(self) -> None:
+        house = House(by_host(openai=in_turn(whole("old"), error(500))))
+        await house.post()
+        house.clock.time += 60
+        told = await house.post(headers={"cache_control": "max-age=10"})
+        assert (told.text, told.headers["age"]) == ("old", "60")
+        assert "detail=stale-if-error" in told.headers["cache-status"]
+
+    async def test_a_stream_that_breaks_after_it_began_ends_in_its_error(self) -> None:
+        house = House(
+            by_host(openai=in_turn(whole("old"), stream_of(HELLO, Fault("network", "broke")))),
+            CACHE_TTL="100",
+        )
+        await house.post()
+        house.clock.time += 100
+        told = await house.post(stream=True)
+        assert told.events[-1]["error"]["code"] == 502
+        assert "old" not in told.text
