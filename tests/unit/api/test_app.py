@@ -6,17 +6,8 @@ import pytest
 
 from proxy.core.web import Request
 from tests.unit.api.making import make_app, request_lines, unused
-from tests.unit.callers import (
-    JSON,
-    request,
-    send,
-    send_at_once,
-)
-from tests.unit.doubles import (
-    FakeReply,
-    FakeUpstream,
-    Logbook,
-)
+from tests.unit.callers import JSON, request, send, send_at_once
+from tests.unit.doubles import FakeReply, FakeUpstream, Logbook
 from tests.unit.routing.making import error, whole
 
 
@@ -37,7 +28,7 @@ async def test_generate() -> None:
     assert "Hello" not in json.dumps(line)
 
 
-async def test_dropped_parameters_are_told() -> None:
+async def test_dropped_parameters_are_named() -> None:
     app, _ = make_app(lambda _: whole("Hi!"))
     body = {"prompt": "Hello", "stop": "x", "model": "openai/gpt-5.4-mini"}
     response = await send(app, request("POST", "/v1/generate", body, **JSON))
@@ -54,7 +45,7 @@ async def test_embeddings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "status"),
+    ("refused", "status"),
     [
         (request("GET", "/nowhere"), 404),
         (request("PUT", "/v1/generate"), 405),
@@ -64,9 +55,9 @@ async def test_embeddings() -> None:
         (request("POST", "/v1/chat/completions", {"model": "none", "messages": []}), 400),
     ],
 )
-async def test_refusals(asked: Request, status: int) -> None:
+async def test_refusals(refused: Request, status: int) -> None:
     app, outside = make_app(MAX_BODY_BYTES="1024")
-    response = await send(app, asked)
+    response = await send(app, refused)
     assert response.status == status
     assert json.loads(response.body)["error"]["message"]
     assert request_lines(outside)[0]["http.response.status_code"] == status
@@ -116,7 +107,7 @@ async def test_a_key_goes_no_further(name: str) -> None:
     assert refused.status == 401
 
 
-async def test_who_was_asked_last_is_kept_of_a_request_that_failed() -> None:
+async def test_the_last_provider_is_recorded_of_a_request_that_failed() -> None:
     app, outside = make_app(lambda _: error(500))
     body = {"prompt": "Hello", "model": "openai/gpt-4o", "fallback": False}
     assert (await send(app, request("POST", "/v1/generate", body, **JSON))).status == 502

@@ -7,18 +7,8 @@ from proxy.api.app import App
 from proxy.api.start import start
 from proxy.host.maintenance import maintain
 from tests.unit.api.making import make_app, request_lines, unused
-from tests.unit.callers import (
-    ENV,
-    request,
-    send,
-    send_at_once,
-)
-from tests.unit.doubles import (
-    Logbook,
-    LoopClock,
-    in_no_time,
-    ports,
-)
+from tests.unit.callers import ENV, request, send, send_at_once
+from tests.unit.doubles import Logbook, LoopClock, in_no_time, ports
 from tests.unit.memory_objects import MemoryObjects
 from tests.unit.routing.making import error
 
@@ -41,7 +31,7 @@ async def test_provider_health_survives_its_board() -> None:
     assert all(entry["lastCheck"] is None for entry in json.loads(response.body)["providers"])
 
 
-async def test_the_cron_check_tells_who_is_ill() -> None:
+async def test_the_cron_check_logs_the_providers_that_are_ill() -> None:
     app, outside = make_app(lambda _: error(503), GROQ_API_KEY="key-of-groq")
     await maintain(app.services)
     assert isinstance(outside.log, Logbook)
@@ -50,7 +40,7 @@ async def test_the_cron_check_tells_who_is_ill() -> None:
 
 
 @in_no_time
-async def test_health_is_told_though_the_board_hangs() -> None:
+async def test_health_is_answered_though_the_board_hangs() -> None:
     outside = ports(unused, clock=LoopClock())
 
     assert isinstance(outside.objects, MemoryObjects)

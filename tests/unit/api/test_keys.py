@@ -11,8 +11,8 @@ from tests.unit.api.office import HERE, Office
 
 
 class TestIssue:
-    async def test_what_is_told(self, office: Office) -> None:
-        told = await office.issue(
+    async def test_what_is_shown(self, office: Office) -> None:
+        issued = await office.issue(
             name="laptop",
             note="Ann's",
             providers=["groq"],
@@ -22,11 +22,11 @@ class TestIssue:
             cacheScope="shared",
             expiresAt="2030-01-01T01:00:00.250+01:00",
         )
-        assert told.pop("id").startswith("key_")
-        secret = told.pop("key")
+        assert issued.pop("id").startswith("key_")
+        secret = issued.pop("key")
         assert secret.startswith("aep_staging_")
         assert len(secret) == len("aep_staging_") + 64
-        assert told == {
+        assert issued == {
             "user": "ann",
             "name": "laptop",
             "note": "Ann's",
@@ -40,11 +40,11 @@ class TestIssue:
             "revokedAt": None,
         }
 
-    async def test_whom_it_lets_in(self, office: Office) -> None:
-        told = await office.issue(limits={"burst": 5}, budget={"day": 1.5}, models=["gpt-*"])
-        digest = hashlib.sha256(told["key"].encode()).hexdigest()
+    async def test_the_principal_that_it_opens_to(self, office: Office) -> None:
+        issued = await office.issue(limits={"burst": 5}, budget={"day": 1.5}, models=["gpt-*"])
+        digest = hashlib.sha256(issued["key"].encode()).hexdigest()
         principal = await office.other.lookup(digest, HERE)
-        assert (principal.user, principal.admin, principal.key_id) == ("ann", False, told["id"])
+        assert (principal.user, principal.admin, principal.key_id) == ("ann", False, issued["id"])
         assert principal.grant.models == ("gpt-*",)
         assert principal.limits == Limits(burst=5)
         assert principal.budget == Budget(day=1_500_000_000)
@@ -64,12 +64,12 @@ class TestIssue:
         assert (await office.issue(user=user))["user"] == user
 
     async def test_an_expiry_in_milliseconds(self, office: Office) -> None:
-        told = await office.issue(expiresAt=1_900_000_000_000)
-        assert told["expiresAt"] == "2030-03-17T17:46:40Z"
+        issued = await office.issue(expiresAt=1_900_000_000_000)
+        assert issued["expiresAt"] == "2030-03-17T17:46:40Z"
 
     async def test_no_two_are_alike(self, office: Office) -> None:
-        told = [await office.issue() for _ in range(3)]
-        assert len({key["id"] for key in told}) == len({key["key"] for key in told}) == 3
+        issued = [await office.issue() for _ in range(3)]
+        assert len({key["id"] for key in issued}) == len({key["key"] for key in issued}) == 3
 
 
 class TestList:
@@ -95,7 +95,7 @@ class TestList:
             cursor = f"&cursor={page['next']}"
         assert listed == issued
 
-    async def test_who_knows_no_pages_gets_the_first(self, office: Office) -> None:
+    async def test_a_caller_that_knows_no_pages_gets_the_first(self, office: Office) -> None:
         for _ in range(103):
             await office.issue()
         page = await office.page()
@@ -110,13 +110,13 @@ class TestList:
             await office.page(query)
         assert caught.value.param == query.partition("=")[0]
 
-    async def test_a_secret_is_told_once_and_kept_nowhere(self, office: Office) -> None:
-        told = await office.issue()
-        turned = await office.rotate(told["id"])
-        everywhere = [await office.keys(), await office.key(told["id"]), office.log.lines]
+    async def test_a_secret_is_shown_once_and_kept_nowhere(self, office: Office) -> None:
+        issued = await office.issue()
+        turned = await office.rotate(issued["id"])
+        everywhere = [await office.keys(), await office.key(issued["id"]), office.log.lines]
         kept = [office.store.rows(table) for table in ("keys", "secrets")]
         text = json.dumps(everywhere + kept)
-        for secret in (told["key"], turned["key"]):
+        for secret in (issued["key"], turned["key"]):
             assert secret not in text
             assert secret.removeprefix("aep_staging_") not in text
             assert hashlib.sha256(secret.encode()).hexdigest() not in json.dumps(everywhere)
@@ -136,7 +136,7 @@ async def test_null_means_left_out() -> None:
 
 
 @pytest.mark.parametrize("action", ["issue", "keys", "key", "revoke", "rotate"])
-async def test_a_store_that_is_down_is_told_as_such(action: str) -> None:
+async def test_a_store_that_is_down_is_an_error_of_the_proxys(action: str) -> None:
     office = Office()
     office.store.down = True
     with pytest.raises(InternalError) as caught:

@@ -11,11 +11,11 @@ from tests.unit.api.office import Office
 
 class TestRevoke:
     async def test_here_at_once_and_elsewhere_within_30_s(self, office: Office) -> None:
-        told = await office.issue()
-        digest = hashlib.sha256(told["key"].encode()).hexdigest()
-        await office.opens(told["key"], office.ring)
-        await office.opens(told["key"], office.other)
-        response = await office.revoke(told["id"])
+        issued = await office.issue()
+        digest = hashlib.sha256(issued["key"].encode()).hexdigest()
+        await office.opens(issued["key"], office.ring)
+        await office.opens(issued["key"], office.other)
+        response = await office.revoke(issued["id"])
         assert (response.status, response.body) == (204, b"")
         assert office.ring.peek(digest) is None
         office.clock.time += 29.9
@@ -24,42 +24,42 @@ class TestRevoke:
         assert office.other.peek(digest) is None
 
     async def test_again_changes_nothing(self, office: Office) -> None:
-        told = await office.issue()
-        await office.revoke(told["id"])
-        first = await office.key(told["id"])
+        issued = await office.issue()
+        await office.revoke(issued["id"])
+        first = await office.key(issued["id"])
         office.clock.time += 60
-        assert (await office.revoke(told["id"])).status == 204
-        assert await office.key(told["id"]) == first
+        assert (await office.revoke(issued["id"])).status == 204
+        assert await office.key(issued["id"]) == first
 
 
 class TestRotate:
     async def test_another_secret_of_the_same_key(self, office: Office) -> None:
-        told = await office.issue(name="laptop")
-        turned = await office.rotate(told["id"])
-        assert turned["key"] != told["key"]
-        assert turned | {"key": told["key"]} == told
-        assert await office.opens(turned["key"]) == told["id"]
+        issued = await office.issue(name="laptop")
+        turned = await office.rotate(issued["id"])
+        assert turned["key"] != issued["key"]
+        assert turned | {"key": issued["key"]} == issued
+        assert await office.opens(turned["key"]) == issued["id"]
         with pytest.raises(Exception, match="not known"):
-            await office.opens(told["key"])
+            await office.opens(issued["key"])
 
     @pytest.mark.parametrize("body", [b'{"overlapSeconds":60}', b'{"overlapSeconds":86400}'])
     async def test_the_old_one_goes_on_for_as_long_as_is_said(
         self, office: Office, body: bytes
     ) -> None:
-        told = await office.issue()
-        await office.rotate(told["id"], body)
+        issued = await office.issue()
+        await office.rotate(issued["id"], body)
         office.clock.time += json.loads(body)["overlapSeconds"] - 0.1
-        assert await office.opens(told["key"]) == told["id"]
+        assert await office.opens(issued["key"]) == issued["id"]
         office.clock.time += 0.1
         with pytest.raises(Exception, match="not known"):
-            await office.opens(told["key"])
+            await office.opens(issued["key"])
 
     async def test_a_later_rotation_ends_an_overlap(self, office: Office) -> None:
-        told = await office.issue()
-        await office.rotate(told["id"], b'{"overlapSeconds":3600}')
-        await office.rotate(told["id"], b"{}")
+        issued = await office.issue()
+        await office.rotate(issued["id"], b'{"overlapSeconds":3600}')
+        await office.rotate(issued["id"], b"{}")
         with pytest.raises(Exception, match="not known"):
-            await office.opens(told["key"])
+            await office.opens(issued["key"])
 
     @pytest.mark.parametrize(
         "body",
@@ -74,10 +74,10 @@ class TestRotate:
         ],
     )
     async def test_what_makes_no_sense_changes_nothing(self, office: Office, body: bytes) -> None:
-        told = await office.issue()
+        issued = await office.issue()
         with pytest.raises(InvalidRequest):
-            await office.rotate(told["id"], body)
-        assert await office.opens(told["key"]) == told["id"]
+            await office.rotate(issued["id"], body)
+        assert await office.opens(issued["key"]) == issued["id"]
 
     async def test_not_of_a_key_that_has_ended(self, office: Office) -> None:
         revoked = await office.issue()
@@ -85,9 +85,9 @@ class TestRotate:
         await office.revoke(revoked["id"])
         office.clock.time += 1
         bound = len(office.store.rows("secrets"))
-        for told in (revoked, expired):
+        for issued in (revoked, expired):
             with pytest.raises((NotFound, InvalidRequest)):
-                await office.rotate(told["id"])
+                await office.rotate(issued["id"])
         assert len(office.store.rows("secrets")) == bound
 
 

@@ -105,7 +105,7 @@ class TestInvalid:
 
 
 @pytest.mark.parametrize("moment", [10**18, "9999-12-31T23:59:59-12:00"])
-async def test_an_expiry_that_cannot_be_told_is_refused(moment: object) -> None:
+async def test_an_expiry_that_cannot_be_shown_is_refused(moment: object) -> None:
     office = Office()
     with pytest.raises(InvalidRequest, match="expiresAt"):
         await office.issue(expiresAt=moment)

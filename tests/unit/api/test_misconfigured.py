@@ -10,18 +10,12 @@ from proxy.api.misconfigured import Misconfigured
 from proxy.api.start import start
 from proxy.host.maintenance import maintain
 from tests.unit.api.making import unused
-from tests.unit.callers import (
-    defer,
-    request,
-    send_at_once,
-)
-from tests.unit.doubles import (
-    ports,
-)
+from tests.unit.callers import defer, request, send_at_once
+from tests.unit.doubles import ports
 
 
-async def unheard(_: bytes) -> None:
-    raise AssertionError("nothing should have been told")
+async def write_nothing(_: bytes) -> None:
+    raise AssertionError("nothing should have been written")
 
 
 async def test_wrong_settings_answer_everything() -> None:
@@ -33,10 +27,10 @@ async def test_wrong_settings_answer_everything() -> None:
     with pytest.raises(Exception, match="ENVIRONMENT"):
         await maintain(app.services)
     with pytest.raises(Exception, match="ENVIRONMENT"):
-        await run_chunk(app.services, b"", defer, unheard)
+        await run_chunk(app.services, b"", defer, write_nothing)
 
 
-async def test_missing_bindings_are_told_to_everyone() -> None:
+async def test_missing_bindings_answer_everything() -> None:
     outside = structs.replace(ports(unused), unbound=("RATE_BUCKET", "STATISTICS"))
     app = start({"ENVIRONMENT": "moon"}, outside)
     assert isinstance(app, Misconfigured)

@@ -30,10 +30,10 @@ class TestParameters:
         ["key=abc", "model=openai/gpt-4o", "user=ann", "all=true", "all=true&key=", "key=%20"],
     )
     async def test_one_of_them(self, house: House, query: str) -> None:
-        told = await purge(house, query)
-        assert (told.status, told.body) == (204, b"")
-        assert "content-type" not in told.headers
-        assert told.headers["x-request-id"]
+        answer = await purge(house, query)
+        assert (answer.status, answer.body) == (204, b"")
+        assert "content-type" not in answer.headers
+        assert answer.headers["x-request-id"]
         assert house.line["http.response.status_code"] == 204
         assert len(house.objects.ledger) == 1
 
@@ -56,32 +56,32 @@ class TestParameters:
     async def test_what_is_not_clear_is_refused(
         self, house: House, query: str, param: str | None
     ) -> None:
-        told = await purge(house, query)
-        assert told.status == 400
-        error = told.json["error"]
+        answer = await purge(house, query)
+        assert answer.status == 400
+        error = answer.json["error"]
         assert (error["type"], error.get("param")) == ("invalid_request", param)
         assert param is None or param in error["message"]
         assert house.objects.ledger == []
 
     @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
     async def test_it_is_a_deletion(self, house: House, method: str) -> None:
-        told = await purge(house, "all=true", method)
-        assert (told.status, told.headers["allow"]) == (405, "DELETE, OPTIONS")
+        answer = await purge(house, "all=true", method)
+        assert (answer.status, answer.headers["allow"]) == (405, "DELETE, OPTIONS")
         assert house.objects.ledger == []
 
 
-class TestWho:
+class TestCallers:
     @pytest.mark.parametrize(
         ("headers", "status"),
         [({}, 401), ({"authorization": "Bearer x"}, 401), (USER, 403), (ADMIN, 204)],
     )
     async def test_the_operators_only(self, headers: Any, status: int) -> None:
         house = House(by_host(openai=counting()), **KEYS)
-        told = await purge(house, "all=true", **headers)
-        assert told.status == status
+        answer = await purge(house, "all=true", **headers)
+        assert answer.status == status
         assert len(house.objects.ledger) == (status == 204)
 
-    async def test_nobody_learns_what_is_wrong_before_it_is_known_who_asks(self) -> None:
+    async def test_nobody_learns_what_is_wrong_before_the_caller_is_known(self) -> None:
         house = House(by_host(openai=counting()), **KEYS)
         assert (await purge(house, "nonsense=1", **USER)).status == 403
 
@@ -155,7 +155,7 @@ class TestEffect:
         assert (await house.post(headers=ADMIN)).text == "2"
         assert (await house.post(headers=USER)).text == "3"
 
-    async def test_of_shared_entries_it_is_the_one_who_asked_first_that_counts(self) -> None:
+    async def test_a_shared_entry_belongs_to_its_first_caller(self) -> None:
         house = House(by_host(openai=counting()), CACHE_SCOPE="shared", **KEYS)
         await house.post(headers=USER)
         house.clock.time += 0.25
@@ -180,13 +180,13 @@ class TestEffect:
         assert (await house.post()).text == "2"
 
     @in_no_time
-    async def test_nor_one_that_was_asked_for_before(self) -> None:
+    async def test_nor_an_answer_to_an_earlier_request(self) -> None:
         slow = FakeReply(5.0, *whole("before").pieces)
         house = House(by_host(openai=in_turn(slow, whole("after"))), LoopClock())
-        asking = asyncio.ensure_future(house.post())
+        pending = asyncio.ensure_future(house.post())
         await asyncio.sleep(1)
         await purge(house, "all=true")
-        assert (await asking).text == "before"
+        assert (await pending).text == "before"
         assert (await house.post()).text == "after"
 
     async def test_other_isolates_know_within_30_s(self, house: House) -> None:
@@ -203,7 +203,7 @@ class TestEffect:
 
 class TestLedger:
     @pytest.mark.parametrize("query", ["all=true", "user=anonymous"])
-    async def test_one_that_is_down_is_told_and_the_purge_holds_here(
+    async def test_one_that_is_down_is_an_error_and_the_purge_holds_here(
         self, house: House, query: str
     ) -> None:
         await house.post()

@@ -5,15 +5,8 @@ import json
 import pytest
 
 from tests.unit.api.making import make_app, request_lines
-from tests.unit.callers import (
-    JSON,
-    request,
-    send,
-    send_at_once,
-)
-from tests.unit.doubles import (
-    FakeReply,
-)
+from tests.unit.callers import JSON, request, send, send_at_once
+from tests.unit.doubles import FakeReply
 from tests.unit.routing.making import whole
 
 
@@ -108,10 +101,10 @@ def test_a_path_that_is_nowhere(method: str, path: str, said: str) -> None:
     assert said in error["message"]
     assert len(error["message"]) < 400
     assert response.headers["access-control-allow-origin"] == "https://a.example"
-    asked = request("OPTIONS", path, access_control_request_method=method, **origin)
-    before = send_at_once(app, asked)
-    assert before.status == 204
-    assert method in before.headers["access-control-allow-methods"]
+    preflight = request("OPTIONS", path, access_control_request_method=method, **origin)
+    allowed = send_at_once(app, preflight)
+    assert allowed.status == 204
+    assert method in allowed.headers["access-control-allow-methods"]
 
 
 @pytest.mark.parametrize("path", ["/analytics/more", "/admin/none", "/dashboard/none.js"])
@@ -125,7 +118,7 @@ def test_nothing_below_the_proxys_own_paths(path: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/v1", "/v1/", "/v1/nothing", "/v1/generate/more", "/v1/chat", "/v1/%2e%2e"]
 )
-def test_what_is_not_there_under_v1_is_told_in_openais_form(method: str, path: str) -> None:
+def test_what_is_not_there_under_v1_is_an_error_in_openais_form(method: str, path: str) -> None:
     app, _ = make_app()
     response = send_at_once(app, request(method, path))
     assert response.status == 404

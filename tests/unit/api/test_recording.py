@@ -96,10 +96,10 @@ def test_what_a_provider_quotes_of_the_prompt_is_the_callers_alone(path: str, sw
     @in_no_time
     async def play() -> None:
         deployment = Deployment(error(400, "No answer to: A secret question."), LOG_PROMPTS=switch)
-        ask_one = {"prompt": "A secret question.", "model": "openai/gpt-4o-mini"}
+        chat = {"prompt": "A secret question.", "model": "openai/gpt-4o-mini"}
         bodies = {
-            "/v1/generate": ask_one,
-            "/v1/batch": {"requests": [ask_one]},
+            "/v1/generate": chat,
+            "/v1/batch": {"requests": [chat]},
             "/v1/embeddings": {
                 "input": "A secret question.",
                 "model": "openai/text-embedding-3-small",

@@ -7,15 +7,8 @@ import pytest
 
 from proxy.core.errors import Fault
 from tests.unit.api.making import make_app, request_lines
-from tests.unit.callers import (
-    JSON,
-    read_stream,
-    request,
-    send,
-)
-from tests.unit.doubles import (
-    FakeReply,
-)
+from tests.unit.callers import JSON, read_stream, request, send
+from tests.unit.doubles import FakeReply
 from tests.unit.routing.making import DONE, EVENTS, HELLO, ROLE, STOP
 
 
@@ -72,7 +65,7 @@ async def test_a_caller_who_leaves_ends_the_upstream() -> None:
     assert request_lines(outside)[0]["proxy.stream.ended"] == "client_gone"
 
 
-async def test_a_caller_who_leaves_before_the_error_is_told() -> None:
+async def test_a_caller_who_leaves_before_the_error_is_sent() -> None:
     reply = FakeReply(HELLO, Fault("network", "broke"), headers=EVENTS)
     app, outside = make_app(lambda _: reply)
     body = {"prompt": "Hello", "stream": True}

@@ -8,15 +8,8 @@ import pytest
 
 from proxy.core.web import Response
 from tests.unit.api.making import make_app, request_lines
-from tests.unit.callers import (
-    DEFERRED,
-    JSON,
-    request,
-    send,
-)
-from tests.unit.doubles import (
-    FakeReply,
-)
+from tests.unit.callers import DEFERRED, JSON, request, send
+from tests.unit.doubles import FakeReply
 from tests.unit.routing.making import DONE, EVENTS, HELLO, ROLE, STOP, whole
 
 HOSTILE_NAMES = ["a\r\nset-cookie: x=1", "\0", "größe", "模型", "x" * 1_000_000, "\x7f", "a, b"]
@@ -38,7 +31,7 @@ async def test_no_header_is_made_of_a_field_that_was_left_out(name: str, stream:
     assert response.headers["x-proxy-dropped"] == "logit_bias, +1"
 
 
-async def test_a_model_of_any_name_is_told_in_ascii() -> None:
+async def test_a_model_of_any_name_is_sent_in_ascii() -> None:
     app, _ = make_app(lambda _: whole("Hi!"))
     body = {"model": "openai/模型 é", "prompt": "Hi"}
     response = await send(app, request("POST", "/v1/generate", body))

@@ -52,7 +52,7 @@ def test_a_flight_is_kept_alive_by_calls() -> None:
     assert room(CACHE_COALESCE="on").count_requests([call()], {}) < POINTS
 
 
-def test_nothing_to_ask_takes_nothing() -> None:
+def test_nothing_to_call_takes_nothing() -> None:
     assert room(SUBREQUEST_LIMIT="50").count_requests([], {}) == POINTS
 
 

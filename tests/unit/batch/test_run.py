@@ -40,13 +40,13 @@ def is_batch(fields: dict[str, Any]) -> bool:
 
 async def test_each_has_its_own_answer_in_order() -> None:
     house = House(by_host(openai=counting()))
-    status, told = await batch(house, *(item(f"{number}") for number in range(10)))
+    status, body = await batch(house, *(item(f"{number}") for number in range(10)))
     assert status == 200
-    assert [result["index"] for result in told["results"]] == list(range(10))
-    assert sorted(r["response"]["data"] for r in told["results"]) == sorted(
+    assert [result["index"] for result in body["results"]] == list(range(10))
+    assert sorted(r["response"]["data"] for r in body["results"]) == sorted(
         str(number) for number in range(1, 11)
     )
-    assert told["summary"] == {"total": 10, "succeeded": 10, "failed": 0}
+    assert body["summary"] == {"total": 10, "succeeded": 10, "failed": 0}
 
 
 async def test_a_failure_is_ones_own() -> None:
@@ -63,21 +63,21 @@ async def test_a_failure_is_ones_own() -> None:
         item("c"),
         "no object",
     )
-    status, told = await batch(house, *requests)
+    status, body = await batch(house, *requests)
     assert status == 200
-    assert [result["status"] for result in told["results"]] == [200, 400, 400, 400, 200, 400]
-    errors = [result["response"].get("error", {}) for result in told["results"]]
+    assert [result["status"] for result in body["results"]] == [200, 400, 400, 400, 200, 400]
+    errors = [result["response"].get("error", {}) for result in body["results"]]
     assert errors[1]["source"] == "provider"
     assert "prompt" in errors[2]["message"]
     assert errors[3]["param"] == "stream"
-    assert told["summary"] == {"total": 6, "succeeded": 2, "failed": 4}
+    assert body["summary"] == {"total": 6, "succeeded": 2, "failed": 4}
 
 
-async def test_identical_ones_are_asked_once() -> None:
+async def test_identical_ones_are_one_call() -> None:
     house = House(by_host(openai=counting()))
     same = [item("a"), item("b"), {**dict(reversed(item("a").items()))}]
-    _, told = await batch(house, *same)
-    texts = [result["response"]["data"] for result in told["results"]]
+    _, body = await batch(house, *same)
+    texts = [result["response"]["data"] for result in body["results"]]
     assert texts[0] == texts[2] != texts[1]
     assert len(house.sent) == 2
 
@@ -143,9 +143,9 @@ async def test_streamed_they_come_as_they_are_done() -> None:
     response = await begin_stream(house, item("slow"), item("quick"))
     text = (await read_stream(response)).decode()
     events = [line.removeprefix("data: ") for line in text.split("\n") if "data: " in line]
-    told = [json.loads(event) for event in events]
-    assert [result.get("index") for result in told] == [1, 0, None]
-    assert told[-1]["summary"] == {"total": 2, "succeeded": 2, "failed": 0}
+    sent = [json.loads(event) for event in events]
+    assert [result.get("index") for result in sent] == [1, 0, None]
+    assert sent[-1]["summary"] == {"total": 2, "succeeded": 2, "failed": 0}
     assert text.count("event: result") == 2
     assert text.count("event: done") == 1
 
@@ -178,12 +178,12 @@ class TestChunks:
 
         house = House(by_host(openai=answer), **ROOMY)
         requests = [item(f"{number}") for number in range(58)] + [item("odd"), {"prompt": ""}]
-        _, told = await batch(house, *requests)
-        assert [result["index"] for result in told["results"]] == list(range(60))
-        assert told["summary"] == {"total": 60, "succeeded": 58, "failed": 2}
-        assert [result["status"] for result in told["results"][58:]] == [400, 400]
+        _, body = await batch(house, *requests)
+        assert [result["index"] for result in body["results"]] == list(range(60))
+        assert body["summary"] == {"total": 60, "succeeded": 58, "failed": 2}
+        assert [result["status"] for result in body["results"][58:]] == [400, 400]
         assert self.sizes(house) == [24, 24, 12]
-        ids = [result["response"]["metadata"]["requestId"] for result in told["results"]]
+        ids = [result["response"]["metadata"]["requestId"] for result in body["results"]]
         [name] = {name for name, _ in house.batches.calls}
         id_, _, chance = name.rpartition(".")
         assert len(chance) == 16  # callers may choose the same id
@@ -191,18 +191,18 @@ class TestChunks:
 
     async def test_one_that_fits_is_not(self) -> None:
         house = House(by_host(openai=counting()))
-        _, told = await batch(house, *(item(f"{number}") for number in range(24)))
-        assert told["summary"]["succeeded"] == 24
+        _, body = await batch(house, *(item(f"{number}") for number in range(24)))
+        assert body["summary"]["succeeded"] == 24
         assert house.batches.calls == []
 
-    async def test_identical_ones_are_asked_once_over_all_parts(self) -> None:
+    async def test_identical_ones_are_one_call_over_all_parts(self) -> None:
         house = House(by_host(openai=counting()))
-        _, told = await batch(house, *(item(f"{number % 30}") for number in range(90)))
-        texts = [result["response"]["data"] for result in told["results"]]
+        _, body = await batch(house, *(item(f"{number % 30}") for number in range(90)))
+        texts = [result["response"]["data"] for result in body["results"]]
         assert len(set(texts)) == len(house.sent) == 30
         assert texts[:30] == texts[30:60] == texts[60:]
 
-    async def test_what_a_runner_is_told(self) -> None:
+    async def test_what_a_runner_gets(self) -> None:
         house = House(
             by_host(openai=counting()), PROXY_API_KEY="the-one-key", RATE_LIMIT_BURST="30"
         )
@@ -217,8 +217,8 @@ class TestChunks:
         results = (await house.fetch("POST", "/v1/batch", body, **headers)).json["results"]
         # Each is counted by itself, and the headers hold for each.
         assert Counter(result["status"] for result in results) == {200: 30, 429: 10}
-        told = [result["response"]["metadata"].get("cacheStatus") for result in results]
-        assert set(told) == {"bypass", None}
+        caching = [result["response"]["metadata"].get("cacheStatus") for result in results]
+        assert set(caching) == {"bypass", None}
         for _, chunk in house.batches.calls:
             assert b"the-one-key" not in chunk
         each = house.lines
@@ -229,9 +229,9 @@ class TestChunks:
     async def test_a_runner_that_cannot_be_reached_fails_its_part_only(self) -> None:
         house = House(by_host(openai=counting()), **ROOMY)
         house.batches.down = (1,)
-        _, told = await batch(house, *(item(f"{number}") for number in range(60)))
-        assert told["summary"] == {"total": 60, "succeeded": 36, "failed": 24}
-        lost = told["results"][24]["response"]
+        _, body = await batch(house, *(item(f"{number}") for number in range(60)))
+        assert body["summary"] == {"total": 60, "succeeded": 36, "failed": 24}
+        lost = body["results"][24]["response"]
         assert (lost["error"]["type"], lost["error"]["code"]) == ("internal_error", 500)
         assert lost["metadata"]["requestId"].endswith("-24")
         assert house.events("error").count("batch runner lost") == 1
@@ -241,8 +241,8 @@ class TestChunks:
         house = House(by_host(openai=counting()), LoopClock(), SUBREQUEST_LIMIT="50")
         house.batches.silent = True
         began = asyncio.get_running_loop().time()
-        _, told = await batch(house, *(item(f"{number}") for number in range(60)))
-        assert told["summary"]["failed"] == 60
+        _, body = await batch(house, *(item(f"{number}") for number in range(60)))
+        assert body["summary"]["failed"] == 60
         assert asyncio.get_running_loop().time() - began == START_SECONDS
         assert len(house.batches.calls) < 10
 
@@ -250,8 +250,8 @@ class TestChunks:
         house = House(by_host(openai=counting()))
         house.batches.lost_after = 20
         same = [item(f"{number % 30}") for number in range(60)]
-        _, told = await batch(house, *same)
-        statuses = [result["status"] for result in told["results"]]
+        _, body = await batch(house, *same)
+        statuses = [result["status"] for result in body["results"]]
         assert statuses[:30] == statuses[30:]
         assert statuses[:30] == [200] * 20 + [500] * 4 + [200] * 6
 
@@ -271,16 +271,16 @@ class TestChunks:
     ) -> None:
         slow = Slowly()
         house = House(by_host(openai=slow.answer), LoopClock(), **ROOMY, SUBREQUEST_LIMIT=limit)
-        _, told = await batch(house, *(item(f"{number}", fallback=True) for number in range(count)))
-        assert told["summary"]["succeeded"] == count
+        _, body = await batch(house, *(item(f"{number}", fallback=True) for number in range(count)))
+        assert body["summary"]["succeeded"] == count
         assert slow.most == AT_ONCE
         assert asyncio.get_running_loop().time() == pytest.approx(seconds, abs=0.5)
-        name = told["results"][0]["response"]["metadata"]["requestId"].removesuffix("-0")
+        name = body["results"][0]["response"]["metadata"]["requestId"].removesuffix("-0")
         suffixes = {called.removeprefix(name)[len(".") + 16 :] for called, _ in house.batches.calls}
         assert suffixes == names
 
     @in_no_time
-    async def test_they_are_told_as_they_come_and_not_begun_for_nobody(self) -> None:
+    async def test_they_are_sent_as_they_come_and_not_begun_for_nobody(self) -> None:
         slow = by_host(openai=lambda _: FakeReply(1.0, *whole("Hi!").pieces))
         house = House(slow, LoopClock())
         requests = [item(f"{number}") for number in range(60)]
@@ -300,17 +300,17 @@ class TestChunks:
         assert len(house.sent) == 18
         [ended] = [f.get("proxy.stream.ended") for f in house.lines if is_batch(f)]
         assert ended == "client_gone"
-        assert sum(not is_batch(f) for f in house.lines) == 18  # what was called off is told of
+        assert sum(not is_batch(f) for f in house.lines) == 18  # what was called off is logged
 
 
 async def test_each_is_counted_by_itself() -> None:
     house = House(by_host(openai=counting()), RATE_LIMIT_BURST="3", RATE_LIMIT_LEASE="1")
-    _, told = await batch(house, *(item(f"{number}") for number in range(5)))
-    assert sorted(result["status"] for result in told["results"]) == [200, 200, 200, 429, 429]
-    told_of = house.lines
-    assert len(told_of) == 5 + 1
-    assert sum(map(is_batch, told_of)) == 1
-    assert len({fields["proxy.request_id"] for fields in told_of}) == 6
+    _, body = await batch(house, *(item(f"{number}") for number in range(5)))
+    assert sorted(result["status"] for result in body["results"]) == [200, 200, 200, 429, 429]
+    logged = house.lines
+    assert len(logged) == 5 + 1
+    assert sum(map(is_batch, logged)) == 1
+    assert len({fields["proxy.request_id"] for fields in logged}) == 6
 
 
 BEYOND = 18446744073709551616
@@ -323,10 +323,10 @@ async def test_a_schema_may_hold_any_number(number: Any) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": number}}}
     tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
     requests = (item("a", tools=[tool]), item("b"), item("a", tools=[tool]), item("a"))
-    status, told = await batch(house, *requests)
+    status, received = await batch(house, *requests)
     assert status == 200
-    assert told["summary"] == {"total": 4, "succeeded": 4, "failed": 0}
-    answers = [result["response"]["data"] for result in told["results"]]
-    assert answers[0] == answers[2]  # identical ones are still asked once
+    assert received["summary"] == {"total": 4, "succeeded": 4, "failed": 0}
+    answers = [result["response"]["data"] for result in received["results"]]
+    assert answers[0] == answers[2]  # identical ones are still one call
     assert len(house.sent) == 3
     assert [body["tools"] for body in house.sent_bodies if "tools" in body] == [[tool]]

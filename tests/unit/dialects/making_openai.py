@@ -3,11 +3,7 @@
 import json
 from typing import Any
 
-from proxy.core.chat import (
-    Answer,
-    Call,
-    Served,
-)
+from proxy.core.chat import Answer, Call, Served
 from proxy.core.sse import Parser
 from proxy.dialects import openai
 

@@ -123,6 +123,6 @@ def test_a_wrong_field_is_named(
     assert (error.message, error.param) == (f"{param}: {reason}", param)
 
 
-def test_a_long_value_is_not_told_whole() -> None:
+def test_a_long_value_is_not_repeated_whole() -> None:
     error = refused(NATIVE, {"prompt": "hi", "strategy": "x" * 100_000})
     assert len(error.message) < 250

@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.errors import (
-    InvalidRequest,
-)
+from proxy.core.errors import InvalidRequest
 from proxy.dialects import native, openai
 from tests.unit.dialects.making_openai import parse, raw
 
@@ -40,8 +38,8 @@ def test_metadata_of_any_json_becomes_labels(read: Any) -> None:
 
 
 def test_metadata_of_embeddings_stays_here() -> None:
-    ask = openai.parse_embeddings(b'{"input":"a","metadata":{"tags":["x"]}}')
-    assert (ask.metadata, ask.extra) == ({"tags": '["x"]'}, {})
+    embedding = openai.parse_embeddings(b'{"input":"a","metadata":{"tags":["x"]}}')
+    assert (embedding.metadata, embedding.extra) == ({"tags": '["x"]'}, {})
 
 
 @given(

@@ -234,11 +234,11 @@ def test_what_goes_back_and_what_is_cited_has_its_place() -> None:
 @pytest.mark.parametrize("name", ["reasoningDetails", "reasoning_details"])
 def test_reasoning_goes_back_under_either_name(name: str) -> None:
     turn = {"role": "assistant", "content": "Hi.", name: DETAILS, "x": 1}
-    asked = {"role": "user", "content": "reasoningDetails"}
-    chat = native.parse_chat(json.dumps({"messages": [asked, turn]}).encode()).chat
-    assert bytes(chat.raw_messages[0]) == json.dumps(asked).encode()
-    told = json.loads(bytes(chat.raw_messages[1]))
-    assert told == {"role": "assistant", "content": "Hi.", "reasoning_details": DETAILS, "x": 1}
+    question = {"role": "user", "content": "reasoningDetails"}
+    chat = native.parse_chat(json.dumps({"messages": [question, turn]}).encode()).chat
+    assert bytes(chat.raw_messages[0]) == json.dumps(question).encode()
+    sent = json.loads(bytes(chat.raw_messages[1]))
+    assert sent == {"role": "assistant", "content": "Hi.", "reasoning_details": DETAILS, "x": 1}
 
 
 def test_tool_calls_can_go_back_as_they_are() -> None:

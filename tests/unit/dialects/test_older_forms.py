@@ -49,8 +49,8 @@ def test_functions_are_tools(choice: Any, today: Any) -> None:
 
 def test_the_history_in_the_older_form() -> None:
     made = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
-    told = {"role": "function", "name": "f", "content": "1"}
-    messages = [HELLO, made, told, made, told]
+    result = {"role": "function", "name": "f", "content": "1"}
+    messages = [HELLO, made, result, made, result]
     first, second = (
         {"id": id_, "type": "function", "function": made["function_call"]}
         for id_ in ("call_1", "call_3")
@@ -82,13 +82,13 @@ def test_a_stream_in_the_older_form() -> None:
     written = writer.chunk(Chunk(tool_calls=(named,), raw=b"not this"))
     written += writer.chunk(Chunk(tool_calls=(more,)))
     written += writer.chunk(Chunk(finish_reason="tool_calls"))
-    told = [json.loads(line[6:])["choices"][0] for line in written.decode().split("\n\n")[:-1]]
-    assert [choice["delta"] for choice in told] == [
+    choices = [json.loads(line[6:])["choices"][0] for line in written.decode().split("\n\n")[:-1]]
+    assert [choice["delta"] for choice in choices] == [
         {"role": "assistant", "function_call": {"name": "f", "arguments": ""}},
         {"function_call": {"arguments": "{}"}},
         {},
     ]
-    assert told[-1]["finish_reason"] == "function_call"
+    assert choices[-1]["finish_reason"] == "function_call"
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_a_stream_in_the_older_form() -> None:
 )
 def test_looser_choices(choice: Any, today: Any) -> None:
     assert body(tools=[TOOL], tool_choice=choice)["tool_choice"] == today
-    asked = {"prompt": "Hi", "tools": [TOOL], "toolChoice": choice}
-    chat = native.parse_chat(json.dumps(asked).encode()).chat
+    fields = {"prompt": "Hi", "tools": [TOOL], "toolChoice": choice}
+    chat = native.parse_chat(json.dumps(fields).encode()).chat
     assert chat.tool_choice == ("required" if choice == "any" else "function:f")
 
 

@@ -4,13 +4,7 @@ import json
 
 import pytest
 
-from proxy.core.chat import (
-    Answer,
-    Attempt,
-    Embeddings,
-    ModelEntry,
-    Usage,
-)
+from proxy.core.chat import Answer, Attempt, Embeddings, ModelEntry, Usage
 from proxy.core.errors import (
     AuthenticationFailed,
     BudgetExceeded,
@@ -114,9 +108,9 @@ def test_embeddings() -> None:
 
 def test_models() -> None:
     entry = ModelEntry("groq/fast", "groq")
-    told = {"id": "groq/fast", "object": "model", "created": 0, "owned_by": "groq"}
-    assert json.loads(openai.model(entry)) == told
-    assert json.loads(openai.models([entry])) == {"object": "list", "data": [told]}
+    listed = {"id": "groq/fast", "object": "model", "created": 0, "owned_by": "groq"}
+    assert json.loads(openai.model(entry)) == listed
+    assert json.loads(openai.models([entry])) == {"object": "list", "data": [listed]}
 
 
 @pytest.mark.parametrize(
@@ -158,7 +152,7 @@ def test_errors_in_openais_words(error: ProxyError, type_: str, code: str | None
     }
 
 
-def test_an_error_tells_the_attempts() -> None:
+def test_an_error_lists_the_attempts() -> None:
     attempt = Attempt(provider="groq", model="m", outcome="timeout", ms=9)
     body = json.loads(
         openai.error(ProviderError("x", cause=Cause(attempts=(attempt,))), "req_1", 0)

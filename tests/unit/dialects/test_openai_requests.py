@@ -5,14 +5,8 @@ from typing import Any
 
 import pytest
 
-from proxy.core.chat import (
-    CacheControl,
-    EmbeddingRequest,
-    Routing,
-)
-from proxy.core.errors import (
-    InvalidRequest,
-)
+from proxy.core.chat import CacheControl, EmbeddingRequest, Routing
+from proxy.core.errors import InvalidRequest
 from proxy.core.messages import Message
 from proxy.dialects import openai
 from proxy.dialects.contract import Dialect
@@ -205,9 +199,15 @@ def test_the_form_of_inputs_is_kept_in_mind(inputs: Any, listed: bool) -> None:
 
 def test_embeddings_settings() -> None:
     body = b'{"input":"a","model":"e","dimensions":3,"encoding_format":"base64","user":"u","x":1 }'
-    ask = openai.parse_embeddings(body)
-    assert {name: bytes(value) for name, value in ask.extra.items()} == {"x": b"1"}
-    assert (ask.input, ask.routing, ask.dimensions, ask.base64, ask.user) == (
+    embedding = openai.parse_embeddings(body)
+    assert {name: bytes(value) for name, value in embedding.extra.items()} == {"x": b"1"}
+    assert (
+        embedding.input,
+        embedding.routing,
+        embedding.dimensions,
+        embedding.base64,
+        embedding.user,
+    ) == (
         ("a",),
         Routing(model="e"),
         3,

@@ -2,15 +2,8 @@
 
 import json
 
-from proxy.core.chat import (
-    Answer,
-    Chunk,
-    Usage,
-)
-from proxy.core.errors import (
-    Cause,
-    ProviderError,
-)
+from proxy.core.chat import Answer, Chunk, Usage
+from proxy.core.errors import Cause, ProviderError
 from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import DONE, frame
 from proxy.dialects import openai
@@ -58,7 +51,7 @@ def test_tool_calls_are_streamed_in_openais_form() -> None:
     }
 
 
-def test_usage_is_rendered_once_when_asked_for() -> None:
+def test_usage_is_rendered_once_where_wanted() -> None:
     out = writer(include_usage=True)
     (event,) = events(out.chunk(Chunk(text="Hi", usage=Usage(input=1))))
     assert event["usage"] is None
@@ -98,7 +91,7 @@ def test_a_providers_closing_chunk_goes_on_once() -> None:
     assert out.done(Answer(usage=THREE), SERVED) == frame(CLOSING) + DONE
 
 
-def test_usage_told_beside_a_choice_gets_a_chunk_of_its_own() -> None:
+def test_usage_beside_a_choice_gets_a_chunk_of_its_own() -> None:
     out = writer(include_usage=True)
     out.chunk(Chunk(finish_reason="stop", usage=THREE, raw=FINISH))
     end = out.done(Answer(usage=THREE), SERVED)

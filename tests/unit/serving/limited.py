@@ -9,11 +9,7 @@ from proxy.access.authenticator import format_secret, hash_secret
 from proxy.access.keys import Key
 from proxy.core.errors import Fault
 from proxy.limits.account_messages import AccountView
-from tests.unit.doubles import (
-    Answerer,
-    FakeReply,
-    ManualClock,
-)
+from tests.unit.doubles import Answerer, FakeReply, ManualClock
 from tests.unit.routing.making import whole
 from tests.unit.serving.making import NATIVE, House, Received, by_host, in_turn
 

@@ -7,16 +7,8 @@ from typing import Any
 from msgspec import structs
 
 from proxy.core.ports import Outgoing
-from tests.unit.doubles import (
-    Answerer,
-    FakeReply,
-    FakeUpstream,
-)
-from tests.unit.serving.making import (
-    House,
-    Received,
-    by_host,
-)
+from tests.unit.doubles import Answerer, FakeReply, FakeUpstream
+from tests.unit.serving.making import House, Received, by_host
 
 ON = {"CACHE_COALESCE": "on"}
 
@@ -48,12 +40,12 @@ class Gate:
         house.leave()
         return house
 
-    async def let(self, house: House, *asks: Coroutine[Any, Any, Received]) -> list[Received]:
-        """Lets the provider answer once all who ask are there."""
-        tasks = [asyncio.ensure_future(ask) for ask in asks]
+    async def let(self, house: House, *chats: Coroutine[Any, Any, Received]) -> list[Received]:
+        """Lets the provider answer once all the chats are waiting."""
+        tasks = [asyncio.ensure_future(chat) for chat in chats]
         for _ in range(20):
             await asyncio.sleep(0)
         self.open.set()
-        told = await asyncio.gather(*tasks)
+        answers = await asyncio.gather(*tasks)
         await house.settle()
-        return list(told)
+        return list(answers)

@@ -93,8 +93,8 @@ class Street(House):
         """At once, by the provider that she named, here and in a new isolate."""
         for app in (self.app, self.isolate()):
             self.app = app
-            asked = {"prompt": "a plain question", "model": model, "cache": {"mode": "off"}}
-            told = await self.call("ann", **asked)
-            assert told.status == 200, told.body
-            assert told.json["provider"] == model.partition("/")[0]
-            assert told.json["data"] == "for ann"
+            fields = {"prompt": "a plain question", "model": model, "cache": {"mode": "off"}}
+            answer = await self.call("ann", **fields)
+            assert answer.status == 200, answer.body
+            assert answer.json["provider"] == model.partition("/")[0]
+            assert answer.json["data"] == "for ann"

@@ -4,13 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serving.making import (
-    NATIVE,
-    OPENAI,
-    House,
-    by_host,
-    counting,
-)
+from tests.unit.serving.making import NATIVE, OPENAI, House, by_host, counting
 
 
 class TestDirectives:
@@ -38,14 +32,14 @@ class TestDirectives:
     )
     async def test_no_store(self, path: str, headers: Any, body: Any) -> None:
         house = House(by_host(openai=counting()))
-        told = await house.post(path, headers, **body)
-        assert (told.cache, told.headers["cache-status"]) == (
+        answer = await house.post(path, headers, **body)
+        assert (answer.cache, answer.headers["cache-status"]) == (
             "BYPASS",
             "proxy-memory; fwd=bypass",
         )
         assert house.kv.held == {}
         if path == NATIVE:
-            assert told.json["metadata"]["cacheStatus"] == "bypass"
+            assert answer.json["metadata"]["cacheStatus"] == "bypass"
         assert (await house.post()).text == "2"
         assert (await house.post(path, headers, **body)).text == "3"
         assert (await house.post()).text == "2"
@@ -62,10 +56,10 @@ class TestDirectives:
         house = House(by_host(openai=counting()))
         await house.post()
         house.clock.time += 2
-        told = await house.post(path, headers, **body)
-        assert (told.text, told.headers["cache-status"]) == ("2", "proxy-memory; fwd=request")
+        answer = await house.post(path, headers, **body)
+        assert (answer.text, answer.headers["cache-status"]) == ("2", "proxy-memory; fwd=request")
         if path == NATIVE:
-            assert told.json["metadata"]["cacheStatus"] == "miss"
+            assert answer.json["metadata"]["cacheStatus"] == "miss"
         assert (await house.post()).text == "2"
         house.leave()
         assert (await house.post()).text == "2"
@@ -98,7 +92,7 @@ class TestDirectives:
         assert (await house.post(headers={"cache_control": "max-age=9"})).text == "2"
         assert (await house.post(OPENAI, cache={"s-maxage": 1})).text == "2"
 
-    async def test_a_cache_that_must_be_asked_for(self) -> None:
+    async def test_a_cache_for_requests_that_name_a_ttl(self) -> None:
         house = House(by_host(openai=counting()), CACHE_TTL="0")
         assert (await house.post()).cache == "BYPASS"
         assert (await house.post()).text == "2"
@@ -135,9 +129,9 @@ class TestDirectives:
         self, path: str, header: str, text: str
     ) -> None:
         house = House(by_host())
-        told = await house.post(path, {header: text})
-        assert told.status == 400
-        assert told.json["error"]["param"] == header.replace("_", "-")
+        answer = await house.post(path, {header: text})
+        assert answer.status == 400
+        assert answer.json["error"]["param"] == header.replace("_", "-")
 
 
 class TestScope:
@@ -146,13 +140,13 @@ class TestScope:
     async def texts(self, **env: str) -> list[str]:
         house = House(by_host(openai=counting()), **self.KEYS, **env)
         own = {"cf_aig_cache_key": "own"}
-        told = []
+        texts = []
         for headers in ({}, own):
             for key in ("one", "two", "one", "two"):
                 headers_ = {"authorization": f"Bearer {key}", **headers}
-                told.append((await house.post(headers=headers_)).text)
+                texts.append((await house.post(headers=headers_)).text)
                 house.leave()
-        return told
+        return texts
 
     async def test_tenants_are_apart(self) -> None:
         assert await self.texts() == ["1", "2", "1", "2", "3", "4", "3", "4"]

@@ -10,21 +10,9 @@ import pytest
 from proxy.cache.flight import KEEP_SECONDS, PUBLISH, Published
 from proxy.core.errors import Unavailable
 from proxy.core.ports import Outgoing
-from tests.unit.doubles import (
-    FakeReply,
-    LoopClock,
-    in_no_time,
-)
+from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.making import DONE, HELLO, STOP, error, whole
-from tests.unit.serving.making import (
-    FORMS,
-    GROQ,
-    House,
-    by_host,
-    counting,
-    in_turn,
-    stream_of,
-)
+from tests.unit.serving.making import FORMS, GROQ, House, by_host, counting, in_turn, stream_of
 from tests.unit.serving.making_coalescing import ON, Gate
 
 
@@ -33,15 +21,15 @@ class TestSharing:
     async def test_50_at_once_are_one_call(self, stream: bool) -> None:
         gate = Gate(stream_of(HELLO, STOP, DONE) if stream else whole("Hello"))
         house = gate.house()
-        told = await gate.let(house, *(house.receive(stream=stream) for _ in range(50)))
+        answers = await gate.let(house, *(house.receive(stream=stream) for _ in range(50)))
         assert len(house.sent) == 1
-        assert {(answer.status, answer.text) for answer in told} == {(200, "Hello")}
-        states = sorted(answer.headers["cache-status"] for answer in told)
+        assert {(answer.status, answer.text) for answer in answers} == {(200, "Hello")}
+        states = sorted(answer.headers["cache-status"] for answer in answers)
         assert states == [
             "proxy-memory; fwd=miss",
             *["proxy-memory; fwd=miss; collapsed"] * 49,
         ]
-        follower = max(told, key=lambda answer: answer.headers["cache-status"])
+        follower = max(answers, key=lambda answer: answer.headers["cache-status"])
         metadata = (follower.events[-1] if stream else follower.json)["metadata"]
         assert (metadata["cacheStatus"], metadata["cacheTier"]) == ("hit", None)
         assert metadata["cost"] == 0
@@ -51,25 +39,25 @@ class TestSharing:
     async def test_the_leader_reports_once(self, stream: bool) -> None:
         """Two reports might overtake each other."""
         house = House(by_host(openai=stream_of(HELLO, STOP, DONE) if stream else whole("x")), **ON)
-        told: list[bytes | None] = []
+        outcomes: list[bytes | None] = []
 
         async def publish(_: str, report: Published, arrive: Callable[[], Awaitable[None]]) -> None:
-            told.append(report.outcome)
+            outcomes.append(report.outcome)
             await arrive()
 
         house.flights.wrap(PUBLISH, publish)
         await house.post(stream=stream)
-        assert [bool(outcome) for outcome in told] == [True]
+        assert [bool(outcome) for outcome in outcomes] == [True]
 
-    async def test_each_gets_the_form_that_it_asked_for(self) -> None:
+    async def test_each_gets_the_form_that_it_wants(self) -> None:
         gate = Gate(whole("Hello"))
         house = gate.house()
         leader = house.receive()
-        told = await gate.let(house, leader, *(house.receive(p, stream=s) for p, s in FORMS))
+        answers = await gate.let(house, leader, *(house.receive(p, stream=s) for p, s in FORMS))
         assert len(house.sent) == 1
-        assert {answer.text for answer in told} == {"Hello"}
+        assert {answer.text for answer in answers} == {"Hello"}
 
-    async def test_without_the_setting_each_asks(self) -> None:
+    async def test_without_the_setting_each_calls_the_provider(self) -> None:
         gate = Gate(whole("Hello"))
         house = gate.house(CACHE_COALESCE="off")
         await gate.let(house, *(house.receive() for _ in range(5)))
@@ -84,7 +72,9 @@ class TestSharing:
             {"cf_aig_skip_cache": "true"},
         ],
     )
-    async def test_who_does_not_read_or_store_asks(self, headers: Any) -> None:
+    async def test_a_request_that_does_not_read_or_store_calls_the_provider(
+        self, headers: Any
+    ) -> None:
         gate = Gate(whole("Hello"))
         house = gate.house()
         await gate.let(house, *(house.receive(headers=headers) for _ in range(3)))
@@ -100,8 +90,10 @@ class TestSharing:
     async def test_tenants_do_not_wait_for_each_other(self) -> None:
         gate = Gate(whole("Hello"))
         house = gate.house(PROXY_API_KEY="one", ADMIN_TOKEN="two")
-        asks = [house.receive(headers={"authorization": f"Bearer {key}"}) for key in ("one", "two")]
-        await gate.let(house, *asks)
+        chats = [
+            house.receive(headers={"authorization": f"Bearer {key}"}) for key in ("one", "two")
+        ]
+        await gate.let(house, *chats)
         assert len(house.sent) == 2
 
     @pytest.mark.parametrize(
@@ -110,16 +102,16 @@ class TestSharing:
     async def test_the_leaders_error_is_everyones(self, failure: FakeReply, status: int) -> None:
         gate = Gate(failure)
         house = gate.house()
-        told = await gate.let(house, *(house.receive(fallback=False) for _ in range(20)))
+        answers = await gate.let(house, *(house.receive(fallback=False) for _ in range(20)))
         assert len(house.sent) == 1
-        assert {answer.status for answer in told} == {status}
-        bodies = [answer.json for answer in told]
+        assert {answer.status for answer in answers} == {status}
+        bodies = [answer.json for answer in answers]
         assert {body["error"]["message"] for body in bodies} == {bodies[0]["error"]["message"]}
         assert {body["error"]["source"] for body in bodies} == {"provider"}
         assert {body["metadata"]["attempts"][0]["provider"] for body in bodies} == {"openai"}
         tried = [fields for *_, fields in house.log.lines if "proxy.attempts" in fields]
-        assert len(tried) == 1  # it is told to all, and counted once
-        assert {answer.headers.get("retry-after") for answer in told} == {
+        assert len(tried) == 1  # all get it, and it is counted once
+        assert {answer.headers.get("retry-after") for answer in answers} == {
             "9" if status == 429 else None
         }
 
@@ -130,14 +122,14 @@ class TestSharing:
         gate.open.clear()
         house.upstream.answer = by_host(openai=error(500))
         house.clock.time += 100
-        told = await gate.let(house, *(house.receive(fallback=False) for _ in range(10)))
+        answers = await gate.let(house, *(house.receive(fallback=False) for _ in range(10)))
         assert len(house.sent) == 2
-        assert {answer.text for answer in told} == {"old"}
-        assert {answer.json["metadata"]["cacheStatus"] for answer in told} == {"stale"}
+        assert {answer.text for answer in answers} == {"old"}
+        assert {answer.json["metadata"]["cacheStatus"] for answer in answers} == {"stale"}
 
     @in_no_time
     async def test_an_answer_that_is_not_kept_is_no_outcome(self) -> None:
-        """Each of those who wait then asks in its turn."""
+        """Each of those that wait then calls the provider in its turn."""
         house = House(by_host(openai=whole("")), LoopClock(), **ON)
         await asyncio.gather(*(house.post() for _ in range(3)))
         assert len(house.sent) == 3
@@ -149,8 +141,8 @@ class TestSharing:
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         reply = FakeReply(json.dumps({"choices": [choice]}).encode())
         house = House(by_host(openai=reply), LoopClock(), **ON)
-        told = await asyncio.gather(*(house.post() for _ in range(3)))
-        assert {answer.text for answer in told} == {"x"}
+        answers = await asyncio.gather(*(house.post() for _ in range(3)))
+        assert {answer.text for answer in answers} == {"x"}
         assert len(house.sent) == 3
         assert asyncio.get_running_loop().time() < 0.1
 
@@ -165,8 +157,8 @@ class TestSharing:
             return whole("Hello")
 
         house = House(answer, **ON)
-        told = await asyncio.gather(*(house.post() for _ in range(5)))
-        assert sorted(answer.status for answer in told) == [200] * 4 + [500]
+        answers = await asyncio.gather(*(house.post() for _ in range(5)))
+        assert sorted(answer.status for answer in answers) == [200] * 4 + [500]
         assert len(house.sent) == 2
 
     async def test_nor_is_its_isolates_want_of_room(self) -> None:
@@ -181,8 +173,8 @@ class TestSharing:
             return whole("Hello")
 
         house = House(answer, **ON)
-        told = await asyncio.gather(*(house.post() for _ in range(5)))
-        assert sorted(answer.status for answer in told) == [200] * 4 + [503]
+        answers = await asyncio.gather(*(house.post() for _ in range(5)))
+        assert sorted(answer.status for answer in answers) == [200] * 4 + [503]
 
 
 class TestOutcomes:
@@ -196,9 +188,9 @@ class TestOutcomes:
         flight._outcome = outcome
         house.empty_below()
         house.leave()
-        told = await house.post()
-        assert told.status == 200
-        assert told.text == "Hello"
+        answer = await house.post()
+        assert answer.status == 200
+        assert answer.text == "Hello"
 
     async def test_a_fallbacks_answer_never_fills_the_key_of_the_named_model(self) -> None:
         house = House(
@@ -208,8 +200,8 @@ class TestOutcomes:
             **ON,
             **GROQ,
         )
-        told = await asyncio.gather(*(house.post() for _ in range(3)))
-        assert {answer.text for answer in told} == {"of groq"}
+        answers = await asyncio.gather(*(house.post() for _ in range(3)))
+        assert {answer.text for answer in answers} == {"of groq"}
         house.clock.time += KEEP_SECONDS
         assert (await house.post()).text == "of openai"
 

@@ -6,17 +6,9 @@ import pytest
 
 from proxy.cache.flight import PUBLISH, RENEW
 from proxy.core.errors import Fault
-from tests.unit.doubles import (
-    FakeReply,
-    LoopClock,
-    in_no_time,
-)
+from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.making import HELLO, error, whole
-from tests.unit.serving.making import (
-    House,
-    by_host,
-    stream_of,
-)
+from tests.unit.serving.making import House, by_host, stream_of
 from tests.unit.serving.making_coalescing import ON, Gate
 
 
@@ -24,10 +16,10 @@ class TestUnreachableFlights:
     @in_no_time
     async def test_a_leader_waits_for_no_flight_that_hangs(self) -> None:
         house = House(by_host(openai=FakeReply(30.0, *whole("Hello").pieces)), LoopClock(), **ON)
-        asking = asyncio.ensure_future(house.receive())
+        pending = asyncio.ensure_future(house.receive())
         await asyncio.sleep(0.5)
         house.flights.silent = True
-        assert (await asking).text == "Hello"
+        assert (await pending).text == "Hello"
         assert len(house.flights.called(RENEW)) > 10  # a sign of life may come through
         await house.settle()
         assert asyncio.get_running_loop().time() < 35
@@ -37,8 +29,8 @@ class TestUnreachableFlights:
         gate = Gate(whole("Hello"))
         house = gate.house()
         house.flights.down = True
-        told = await gate.let(house, *(house.receive() for _ in range(5)))
-        assert {(answer.status, answer.text) for answer in told} == {(200, "Hello")}
+        answers = await gate.let(house, *(house.receive() for _ in range(5)))
+        assert {(answer.status, answer.text) for answer in answers} == {(200, "Hello")}
         assert len(house.sent) == 5
         assert "flight unreachable" in house.events("error")
 
@@ -56,10 +48,10 @@ class TestUnreachableFlights:
             await asyncio.sleep(10_000)
 
         house.flights.wrap(PUBLISH, hang)
-        asking = asyncio.ensure_future(house.receive(stream=stream))
+        pending = asyncio.ensure_future(house.receive(stream=stream))
         await asyncio.sleep(1)
-        done = asking.done()
-        asking.cancel()
+        done = pending.done()
+        pending.cancel()
         assert done
 
     @pytest.mark.parametrize("reply", [whole("Hello"), error(500)])
@@ -68,12 +60,12 @@ class TestUnreachableFlights:
     ) -> None:
         gate = Gate(reply)
         house = gate.house()
-        asking = asyncio.ensure_future(house.receive())
+        pending = asyncio.ensure_future(house.receive())
         for _ in range(20):
             await asyncio.sleep(0)
         house.flights.down = True
         gate.open.set()
-        assert (await asking).status == (200 if reply.status == 200 else 502)
+        assert (await pending).status == (200 if reply.status == 200 else 502)
         await house.settle()
         assert house.events("error").count("flight unreachable") == 1
 
@@ -81,10 +73,10 @@ class TestUnreachableFlights:
     async def test_flights_that_hang_leave_everyone_alone(self) -> None:
         house = House(by_host(openai=whole("Hello")), LoopClock(), **ON)
         house.flights.silent = True
-        asking = asyncio.ensure_future(house.post(timeout=5000))
+        pending = asyncio.ensure_future(house.post(timeout=5000))
         await asyncio.sleep(6)
-        done = asking.done()
-        asking.cancel()
+        done = pending.done()
+        pending.cancel()
         assert done
 
     @in_no_time
@@ -103,8 +95,8 @@ class TestUnreachableFlights:
         house.flights.silent = False
         await asyncio.sleep(5)
         await house.post(prompt="Are you there?")
-        told = await asyncio.gather(*(house.post(prompt="Hello again") for _ in range(5)))
-        assert {answer.text for answer in told} == {"Hello"}
+        answers = await asyncio.gather(*(house.post(prompt="Hello again") for _ in range(5)))
+        assert {answer.text for answer in answers} == {"Hello"}
         assert len(house.sent) == 40 + 1 + 1
 
     @in_no_time

@@ -8,20 +8,9 @@ import pytest
 from proxy.cache.flight import KEEP_SECONDS, LEASE_SECONDS, Joined
 from proxy.core.errors import Fault
 from tests.unit.callers import read_stream
-from tests.unit.doubles import (
-    FakeReply,
-    LoopClock,
-    in_no_time,
-)
+from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.making import DONE, HELLO, STOP, event, whole
-from tests.unit.serving.making import (
-    House,
-    Outcome,
-    by_host,
-    counting,
-    in_turn,
-    stream_of,
-)
+from tests.unit.serving.making import House, Outcome, by_host, counting, in_turn, stream_of
 from tests.unit.serving.making_coalescing import ON, Gate
 
 
@@ -32,14 +21,14 @@ class TestLeader:
         leader = asyncio.ensure_future(house.receive())
         for _ in range(20):
             await asyncio.sleep(0)
-        asks = [asyncio.ensure_future(house.receive()) for _ in range(3)]
+        followers = [asyncio.ensure_future(house.receive()) for _ in range(3)]
         for _ in range(20):
             await asyncio.sleep(0)
         leader.cancel()
         with pytest.raises(asyncio.CancelledError):
             await leader
         gate.open.set()
-        assert {answer.text for answer in await asyncio.gather(*asks)} == {"Hello"}
+        assert {answer.text for answer in await asyncio.gather(*followers)} == {"Hello"}
         assert len(house.sent) == 2
 
     @pytest.mark.parametrize(
@@ -85,21 +74,21 @@ class TestLeader:
         dead = Joined("leader", ticket=2)
         assert await house.flights.held[key].join(0) == dead
         began = asyncio.get_running_loop().time()
-        told = await asyncio.gather(*(house.post() for _ in range(10)))
+        answers = await asyncio.gather(*(house.post() for _ in range(10)))
         assert asyncio.get_running_loop().time() - began == pytest.approx(LEASE_SECONDS, abs=0.01)
-        assert {answer.text for answer in told} == {"Hello"}
+        assert {answer.text for answer in answers} == {"Hello"}
         assert len(house.sent) == 2
 
     @in_no_time
     async def test_a_slow_leader_lives(self) -> None:
         slow = FakeReply(10 * LEASE_SECONDS, *whole("Hello").pieces)
         house = House(by_host(openai=slow), LoopClock(), **ON)
-        told = await asyncio.gather(*(house.post() for _ in range(10)))
-        assert {answer.text for answer in told} == {"Hello"}
+        answers = await asyncio.gather(*(house.post() for _ in range(10)))
+        assert {answer.text for answer in answers} == {"Hello"}
         assert len(house.sent) == 1
 
     @in_no_time
-    async def test_who_comes_late_gets_the_outcome_from_another_isolate(self) -> None:
+    async def test_a_late_follower_gets_the_outcome_from_another_isolate(self) -> None:
         house = House(by_host(openai=counting()), LoopClock(), **ON)
         await house.post()
         house.empty_below()  # the tiers lag behind
@@ -110,16 +99,16 @@ class TestLeader:
         assert (await house.post()).json["metadata"]["cacheTier"] == "memory"
 
     @in_no_time
-    async def test_who_waits_takes_over_from_a_leader_that_lived_for_long(self) -> None:
+    async def test_a_follower_takes_over_from_a_leader_that_lived_for_long(self) -> None:
         answers: list[Outcome] = [FakeReply(50.0, b"never"), whole("Hello")]
         house = House(lambda _: answers.pop(0), LoopClock(), **ON)
         leader = asyncio.ensure_future(house.receive())
         await asyncio.sleep(1)
-        asks = [asyncio.ensure_future(house.receive()) for _ in range(10)]
+        followers = [asyncio.ensure_future(house.receive()) for _ in range(10)]
         await asyncio.sleep(19.5)
-        assert not any(asking.done() for asking in asks)
+        assert not any(pending.done() for pending in followers)
         leader.cancel()
-        assert {answer.text for answer in await asyncio.gather(*asks)} == {"Hello"}
+        assert {answer.text for answer in await asyncio.gather(*followers)} == {"Hello"}
         assert asyncio.get_running_loop().time() < 21
         assert len(house.sent) == 2
 

@@ -5,19 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.doubles import (
-    FakeReply,
-    LoopClock,
-    in_no_time,
-)
+from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.making import error, whole
-from tests.unit.serving.making import (
-    GROQ,
-    House,
-    Outcome,
-    Received,
-    by_host,
-)
+from tests.unit.serving.making import GROQ, House, Outcome, Received, by_host
 from tests.unit.serving.making_coalescing import ON
 
 
@@ -30,15 +20,15 @@ ALONE: dict[str, Any] = {"fallback": False}
 
 
 class TestTerms:
-    async def flown(self, house: House, *asks: Any) -> list[Received]:
+    async def flown(self, house: House, *chats: Any) -> list[Received]:
         """Requests for the same, each of which begins a little later than the one before."""
         tasks = []
-        for headers, body in asks:
+        for headers, body in chats:
             tasks.append(asyncio.ensure_future(house.receive(headers=headers, **body)))
             await asyncio.sleep(0.01)
-        told = await asyncio.gather(*tasks)
+        answers = await asyncio.gather(*tasks)
         await house.settle()
-        return list(told)
+        return list(answers)
 
     @pytest.mark.parametrize(
         ("leader", "follower"),
@@ -49,12 +39,12 @@ class TestTerms:
         ],
     )
     @in_no_time
-    async def test_who_may_fall_back_does(self, leader: Any, follower: Any) -> None:
+    async def test_a_follower_that_may_fall_back_does(self, leader: Any, follower: Any) -> None:
         replies = by_host(openai=lambda _: slow_error(), groq=lambda _: whole("of groq"))
         house = House(replies, LoopClock(), **ON, **GROQ)
         first, *rest = await self.flown(house, leader, *[follower] * 10)
         assert first.status == 502
-        assert {(told.status, told.text) for told in rest} == {(200, "of groq")}
+        assert {(answer.status, answer.text) for answer in rest} == {(200, "of groq")}
         assert house.sent.count("api.groq.com") == 1  # those who have as much fly together
 
     @pytest.mark.parametrize(
@@ -66,12 +56,14 @@ class TestTerms:
         ],
     )
     @in_no_time
-    async def test_who_has_more_time_or_tries_asks_again(self, leader: Any, follower: Any) -> None:
+    async def test_a_follower_with_more_time_or_tries_calls_again(
+        self, leader: Any, follower: Any
+    ) -> None:
         answers = [slow_error(), whole("Hello")]
         house = House(by_host(openai=lambda _: answers.pop(0)), LoopClock(), **ON)
         first, *rest = await self.flown(house, leader, *[follower] * 10)
         assert first.status == 502
-        assert {(told.status, told.text) for told in rest} == {(200, "Hello")}
+        assert {(answer.status, answer.text) for answer in rest} == {(200, "Hello")}
         assert len(house.sent) == 2
 
     @pytest.mark.parametrize(
@@ -84,15 +76,15 @@ class TestTerms:
         ],
     )
     @in_no_time
-    async def test_who_has_no_more_is_told_the_leaders_error(
+    async def test_a_follower_with_no_more_gets_the_leaders_error(
         self, leader: Any, follower: Any
     ) -> None:
         alone, house = (
             House(by_host(openai=lambda _: slow_error()), LoopClock(), **ON) for _ in range(2)
         )
         await self.flown(alone, leader)
-        told = await self.flown(house, leader, *[follower] * 10)
-        assert {answer.status for answer in told} == {502}
+        answers = await self.flown(house, leader, *[follower] * 10)
+        assert {answer.status for answer in answers} == {502}
         assert house.sent == alone.sent
 
     @in_no_time

@@ -7,18 +7,9 @@ from msgspec import structs
 
 from proxy.cache.purge import HOLD_SECONDS
 from proxy.host.maintenance import maintain
-from tests.unit.doubles import (
-    LoopClock,
-    in_no_time,
-)
+from tests.unit.doubles import LoopClock, in_no_time
 from tests.unit.routing.making import DONE, HELLO, STOP, whole
-from tests.unit.serving.making import (
-    OPENAI,
-    House,
-    by_host,
-    counting,
-    stream_of,
-)
+from tests.unit.serving.making import OPENAI, House, by_host, counting, stream_of
 from tests.unit.serving.making_coalescing import ON
 
 
@@ -28,16 +19,16 @@ class TestWithoutNeed:
         reply = stream_of(HELLO, STOP, DONE) if stream else whole("Hello")
         house = House(by_host(openai=reply))
         house.kv.fault = house.r2.fault = RuntimeError("down")
-        told = await house.post(stream=stream)
-        assert (told.status, told.text) == (200, "Hello")
+        answer = await house.post(stream=stream)
+        assert (answer.status, answer.text) == (200, "Hello")
         assert (await house.post()).json["metadata"]["cacheTier"] == "memory"
 
     @in_no_time
     async def test_kv_and_r2_that_hang(self) -> None:
         house = House(by_host(openai=counting()), LoopClock())
         house.kv.silent = house.r2.silent = True
-        told = await house.receive()
-        assert (told.status, told.text) == (200, "1")
+        answer = await house.receive()
+        assert (answer.status, answer.text) == (200, "1")
         assert asyncio.get_running_loop().time() == pytest.approx(0.1)
         await asyncio.sleep(0)
         again = await house.receive()
@@ -85,10 +76,10 @@ class TestWithoutNeed:
     async def test_purges_that_hang(self) -> None:
         house = House(by_host(openai=counting()), LoopClock())
         house.purges.silent = True
-        asking = asyncio.ensure_future(house.receive(timeout=5000))
+        pending = asyncio.ensure_future(house.receive(timeout=5000))
         await asyncio.sleep(6)
-        done = asking.done()
-        asking.cancel()
+        done = pending.done()
+        pending.cancel()
         assert done
 
     async def test_the_cron_trigger_prunes_whatever_the_checks_do(self) -> None:

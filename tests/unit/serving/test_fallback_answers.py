@@ -4,18 +4,9 @@ import json
 
 import pytest
 
-from tests.unit.doubles import (
-    FakeReply,
-)
+from tests.unit.doubles import FakeReply
 from tests.unit.routing.making import DONE, HELLO, STOP, error, whole
-from tests.unit.serving.making import (
-    GROQ,
-    House,
-    by_host,
-    counting,
-    in_turn,
-    stream_of,
-)
+from tests.unit.serving.making import GROQ, House, by_host, counting, in_turn, stream_of
 
 
 def gemini(text: str) -> FakeReply:
@@ -33,8 +24,8 @@ class TestFallback:
             ),
             **GROQ,
         )
-        told = await house.post()
-        assert (told.text, told.headers["x-proxy-model"]) == ("of groq", "openai/gpt-oss-120b")
+        answer = await house.post()
+        assert (answer.text, answer.headers["x-proxy-model"]) == ("of groq", "openai/gpt-oss-120b")
         own = await house.post(model=self.OSS)
         assert (own.text, own.cache) == ("of groq", "HIT")
         named = await house.post()
@@ -68,7 +59,9 @@ class TestFallback:
         assert texts[:4] == ["1", "2", "3", "4"]
         assert [(await house.post(model=model)).text for model in models] == texts
 
-    async def test_who_may_answer_is_part_of_a_question_that_leaves_it_open(self) -> None:
+    async def test_the_providers_that_may_answer_are_part_of_a_question_that_leaves_them_open(
+        self,
+    ) -> None:
         house = House(by_host(openai=counting(), groq=whole("of groq")), **GROQ)
         assert (await house.post(model="auto")).text == "1"
         assert (await house.post(model="auto", provider="groq")).text == "of groq"
@@ -84,8 +77,8 @@ class TestFallback:
             ),
             **env,
         )
-        told = await house.post(topP=1)
-        assert told.text == "by top_p 1"
+        answer = await house.post(topP=1)
+        assert answer.text == "by top_p 1"
         assert house.sent_bodies[-1]["generationConfig"]["topP"] == 1
-        own = await house.post(model="gemini/" + told.headers["x-proxy-model"])
+        own = await house.post(model="gemini/" + answer.headers["x-proxy-model"])
         assert own.text == "by Gemini's default"

@@ -38,17 +38,17 @@ def house_of(body: bytes, *, streams: bool) -> House:
     return House(lambda _: FakeReply(body, headers=headers), **ENV)
 
 
-async def ask(house: House, provider: str, **fields: Any) -> Received:
+async def chat(house: House, provider: str, **fields: Any) -> Received:
     return await house.post(OPENAI, model=f"{provider}/model-1", fallback=False, **fields)
 
 
-def assembled(told: Received) -> dict[str, Any]:
+def assembled(answer: Received) -> dict[str, Any]:
     """What a stream's chunks add up to, as a completion."""
-    assert told.events[-1] == "[DONE]"
+    assert answer.events[-1] == "[DONE]"
     whole: dict[str, Any] = {}
     choice: dict[str, Any] = {}
     message: dict[str, Any] = {"calls": {}}
-    for chunk in told.events[:-1]:
+    for chunk in answer.events[:-1]:
         for piece in chunk.pop("choices")[:1]:
             _merge_message(message, piece.pop("delta"))
             choice |= {name: value for name, value in piece.items() if value is not None}
@@ -79,7 +79,7 @@ def _merge_message(message: dict[str, Any], delta: dict[str, Any]) -> None:
 async def test_a_whole_hit_is_the_miss(provider: str, case: str) -> None:
     body = replay.load(provider, case).body
     house = house_of(body, streams=False)
-    miss, hit = await ask(house, provider), await ask(house, provider)
+    miss, hit = await chat(house, provider), await chat(house, provider)
     assert (miss.cache, hit.cache) == ("MISS", "HIT")
     assert _without_created(hit.json) == _without_created(miss.json)
     if replay.outcomes(provider)[case].strip().endswith("raw"):
@@ -95,8 +95,8 @@ def _without_created(completion: Any) -> Any:
 @pytest.mark.parametrize("counted", [True, False], ids=["usage", "no usage"])
 async def test_a_streamed_hit_is_the_miss(provider: str, case: str, counted: bool) -> None:
     house = house_of(replay.load(provider, case).body, streams=True)
-    asked = {"stream": True, "stream_options": {"include_usage": counted}}
-    first, second = await ask(house, provider, **asked), await ask(house, provider, **asked)
+    options = {"stream": True, "stream_options": {"include_usage": counted}}
+    first, second = await chat(house, provider, **options), await chat(house, provider, **options)
     assert (first.cache, second.cache) == ("MISS", "HIT")
     miss, hit = assembled(first), assembled(second)
     if not counted:  # what stood in the chunk of usage, which the caller did not want
@@ -107,8 +107,8 @@ async def test_a_streamed_hit_is_the_miss(provider: str, case: str, counted: boo
 @each(STREAMS)
 async def test_a_stream_fills_the_cache_for_whole_answers(provider: str, case: str) -> None:
     house = house_of(replay.load(provider, case).body, streams=True)
-    streamed = assembled(await ask(house, provider, stream=True))
-    hit = (await ask(house, provider)).json
+    streamed = assembled(await chat(house, provider, stream=True))
+    hit = (await chat(house, provider)).json
     message = hit["choices"][0]["message"]
     for name, value in streamed["message"].items():
         if name == "calls":
@@ -123,9 +123,9 @@ async def test_a_stream_fills_the_cache_for_whole_answers(provider: str, case: s
 @each(WHOLE)
 async def test_a_whole_answer_fills_the_cache_for_streams(provider: str, case: str) -> None:
     house = house_of(replay.load(provider, case).body, streams=False)
-    miss = (await ask(house, provider)).json
-    asked = {"stream": True, "stream_options": {"include_usage": True}}
-    streamed = assembled(await ask(house, provider, **asked))
+    miss = (await chat(house, provider)).json
+    options = {"stream": True, "stream_options": {"include_usage": True}}
+    streamed = assembled(await chat(house, provider, **options))
     message = miss["choices"][0]["message"]
     for name, value in message.items():
         if value and name not in ("tool_calls", "role"):
@@ -161,9 +161,9 @@ def completion(message: dict[str, Any], **fields: Any) -> bytes:
 )
 async def test_fields_of_the_message(message: dict[str, Any]) -> None:
     house = house_of(completion(message), streams=False)
-    miss, hit = await ask(house, "local"), await ask(house, "local")
+    miss, hit = await chat(house, "local"), await chat(house, "local")
     assert (hit.cache, hit.json) == ("HIT", miss.json)
-    streamed = assembled(await ask(house, "local", stream=True))["message"]
+    streamed = assembled(await chat(house, "local", stream=True))["message"]
     assert streamed == {name: value for name, value in message.items() if value not in (None, [])}
 
 
@@ -176,7 +176,7 @@ async def test_fields_beside_the_choices() -> None:
         "huge": 10**400,
     }
     house = house_of(completion({"role": "assistant", "content": "Hi"}, **beside), streams=False)
-    miss, hit = await ask(house, "local"), await ask(house, "local")
+    miss, hit = await chat(house, "local"), await chat(house, "local")
     expected = {name: value for name, value in miss.json.items() if name != "huge"}
     assert {name: value for name, value in hit.json.items() if name != "huge"} == expected
 
@@ -186,12 +186,12 @@ async def test_inline_reasoning_of_a_stream_comes_again_where_it_stood() -> None
     head = {"id": "c", "object": "chat.completion.chunk", "model": "m", "created": 7}
     choices = [{"index": 0, "delta": {"content": piece}} for piece in pieces]
     choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
-    told = [f"data: {json.dumps({**head, 'choices': [one]})}\n\n" for one in choices]
-    house = house_of("".join([*told, "data: [DONE]\n\n"]).encode(), streams=True)
-    miss = await ask(house, "local", stream=True)
-    hit = await ask(house, "local", stream=True)
+    chunks = [f"data: {json.dumps({**head, 'choices': [choice]})}\n\n" for choice in choices]
+    house = house_of("".join([*chunks, "data: [DONE]\n\n"]).encode(), streams=True)
+    miss = await chat(house, "local", stream=True)
+    hit = await chat(house, "local", stream=True)
     assert miss.text == hit.text == THOUGHT
-    assert (await ask(house, "local")).json["choices"][0]["message"]["content"] == THOUGHT
+    assert (await chat(house, "local")).json["choices"][0]["message"]["content"] == THOUGHT
     native = await house.post(model="local/model-1", fallback=False)
     assert (native.json["data"], native.json["reasoning"]) == ("Hi", "Hm.")
 
@@ -220,15 +220,15 @@ def house_that_calls(call: dict[str, Any], *, streams: bool) -> House:
     ]
     choices: list[dict[str, Any]] = [{"index": 0, "delta": delta} for delta in deltas]
     choices.append({"index": 0, "delta": {}, "finish_reason": "tool_calls"})
-    told = [f"data: {json.dumps({**head, 'choices': [one]})}\n\n" for one in choices]
-    return house_of("".join([*told, "data: [DONE]\n\n"]).encode(), streams=True)
+    chunks = [f"data: {json.dumps({**head, 'choices': [choice]})}\n\n" for choice in choices]
+    return house_of("".join([*chunks, "data: [DONE]\n\n"]).encode(), streams=True)
 
 
-def call_in(told: Received) -> tuple[dict[str, Any], str]:
+def call_in(answer: Received) -> tuple[dict[str, Any], str]:
     """The call that an answer holds, under the field that holds it, and the finish reason."""
     message: dict[str, Any] = {}
     finish = ""
-    for part in told.events[:-1] or [told.json]:
+    for part in answer.events[:-1] or [answer.json]:
         choice = part["choices"][0]
         finish = choice.get("finish_reason") or finish
         for name in ("tool_calls", "function_call"):
@@ -252,17 +252,17 @@ async def test_a_kept_call_comes_in_the_form_of_each_caller(
 ) -> None:
     call = {"id": "c_1", "type": "function", "function": MADE}
     house = house_that_calls(call, streams=streams)
-    told = [await ask(house, "openai", stream=streams, **first)]
-    for asked in (IN_FUNCTIONS, IN_TOOLS):
-        told += [await ask(house, "openai", stream=stream, **asked) for stream in (False, True)]
+    answers = [await chat(house, "openai", stream=streams, **first)]
+    for form in (IN_FUNCTIONS, IN_TOOLS):
+        answers += [await chat(house, "openai", stream=stream, **form) for stream in (False, True)]
     in_functions, in_tools = (
         ({"function_call": MADE}, "function_call"),
         ({"tool_calls": call}, "tool_calls"),
     )
     forms = [in_functions if first is IN_FUNCTIONS else in_tools]
     forms += [in_functions, in_functions, in_tools, in_tools]
-    assert [one.cache for one in told] == ["MISS", *["HIT"] * 4]
-    assert [call_in(one) for one in told] == forms
+    assert [answer.cache for answer in answers] == ["MISS", *["HIT"] * 4]
+    assert [call_in(answer) for answer in answers] == forms
 
 
 SHELL = {"type": "custom", "custom": {"name": "sh", "format": {"type": "text"}}}
@@ -277,14 +277,14 @@ async def test_a_call_of_a_custom_tool_keeps_name_and_input(
     call = {"id": "c_1", "type": "custom", "custom": {"name": "sh", "input": text}}
     house = house_that_calls(call, streams=streams)
     for number, stream in enumerate((streams, streams, not streams)):
-        told = await ask(house, provider, stream=stream, tools=[SHELL])
-        assert told.cache == ("HIT" if number else "MISS")
-        assert call_in(told) == ({"tool_calls": call}, "tool_calls")
+        answer = await chat(house, provider, stream=stream, tools=[SHELL])
+        assert answer.cache == ("HIT" if number else "MISS")
+        assert call_in(answer) == ({"tool_calls": call}, "tool_calls")
     native = {"model": f"{provider}/model-1", "fallback": False, "tools": [SHELL]}
     assert (await house.post(**native)).json["toolCalls"] == [call]
     [*deltas, done] = (await house.post(stream=True, **native)).events
     assert done["toolCalls"] == [call]
-    told_so: dict[str, Any] = {}
+    streamed: dict[str, Any] = {}
     for delta in deltas:
-        _add(told_so, delta["toolCall"])
-    assert told_so == {"id": "c_1", "type": "custom", "name": "sh", "input": text}
+        _add(streamed, delta["toolCall"])
+    assert streamed == {"id": "c_1", "type": "custom", "name": "sh", "input": text}

@@ -5,13 +5,7 @@ from msgspec import structs
 
 from proxy.core.web import Response
 from tests.unit.callers import as_it_is
-from tests.unit.serving.making import (
-    NATIVE,
-    OPENAI,
-    House,
-    by_host,
-    counting,
-)
+from tests.unit.serving.making import NATIVE, OPENAI, House, by_host, counting
 
 
 class TestHit:
@@ -73,7 +67,7 @@ class TestHit:
         house = House(by_host(openai=counting()))
         await house.post()
         for store in (house.kv, house.r2):
-            store.fault = AssertionError("not to be asked")
+            store.fault = AssertionError("must not be read")
         house.purges.down = house.flights.down = True
         reaction = house.app.handle(house.chat_request({}, NATIVE, {}), as_it_is)
         assert not isinstance(reaction, Response)

@@ -74,8 +74,8 @@ async def test_nothing_is_held_after_the_end(answer: FakeReply | Fault, path: st
 async def test_a_stream_gives_its_body_back_when_it_begins(gone_after: int | None) -> None:
     pieces = (HELLO, STOP, DONE)
     app, _ = make_app(lambda _: FakeReply(*pieces, headers=EVENTS))
-    asked = {"prompt": "x" * 10_000, "model": "openai/m", "stream": True}
-    response = await send(app, request("POST", "/v1/generate", asked, **JSON))
+    body = {"prompt": "x" * 10_000, "model": "openai/m", "stream": True}
+    response = await send(app, request("POST", "/v1/generate", body, **JSON))
     assert await held(app) == 0
     await read_stream(response, gone_after)
     assert await held(app) == 0
@@ -86,11 +86,11 @@ async def test_a_stream_that_finds_no_room_goes_on_and_is_not_kept() -> None:
     app, _ = make_app(
         lambda _: FakeReply(*[delta] * 9, STOP, DONE, headers=EVENTS), BODY_MEMORY_BYTES="200000"
     )
-    asked = {"prompt": "hi", "model": "openai/m", "stream": True}
-    response = await send(app, request("POST", "/v1/generate", asked, **JSON))
-    told = await read_stream(response)
-    assert told.count(b"y") >= 450_000
-    assert b"event: done" in told
+    body = {"prompt": "hi", "model": "openai/m", "stream": True}
+    response = await send(app, request("POST", "/v1/generate", body, **JSON))
+    answer = await read_stream(response)
+    assert answer.count(b"y") >= 450_000
+    assert b"event: done" in answer
     assert await held(app) == 0
 
 
@@ -103,10 +103,10 @@ async def test_a_compressed_body_is_what_it_holds(path: str) -> None:
         return whole("Hi!")
 
     app, _ = make_app(answer, MAX_BODY_BYTES="1024")
-    asked: dict[str, Any] = {"model": "openai/m", "messages": [{"role": "user", "content": "hi"}]}
+    fields: dict[str, Any] = {"model": "openai/m", "messages": [{"role": "user", "content": "hi"}]}
     if path == "/v1/batch":
-        asked = {"requests": [asked]}
-    packed = gzip.compress(json.dumps(asked).encode())
+        fields = {"requests": [fields]}
+    packed = gzip.compress(json.dumps(fields).encode())
     response = await send(app, request("POST", path, packed, content_encoding="gzip", **JSON))
     assert response.status == 200
     assert "content-encoding" not in upstream[0].headers
@@ -116,6 +116,6 @@ async def test_a_compressed_body_is_what_it_holds(path: str) -> None:
         (packed, "zstd", 415),
         (packed, "br", 415),
     ):
-        asked_so = request("POST", path, body, content_encoding=coding, **JSON)
-        assert (await send(app, asked_so)).status == status
+        refused = request("POST", path, body, content_encoding=coding, **JSON)
+        assert (await send(app, refused)).status == status
         assert await held(app) == 0

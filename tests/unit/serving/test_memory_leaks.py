@@ -122,8 +122,8 @@ async def test_nothing_of_a_batch_outlives_it(answer: FakeReply, end: str) -> No
     house = House(lambda _: answer)
 
     async def use(number: int) -> None:
-        asked = [{"prompt": f"{number}.{n}" + "x" * BODY} for n in range(3)]
-        body = {"requests": [*asked, {"prompt": "x" * BODY, "stream": 1}], "stream": end != "whole"}
+        items = [{"prompt": f"{number}.{n}" + "x" * BODY} for n in range(3)]
+        body = {"requests": [*items, {"prompt": "x" * BODY, "stream": 1}], "stream": end != "whole"}
         response = await send(
             house.app, structs.replace(request("POST", "/v1/batch", body), defer=house.defer)
         )

@@ -44,7 +44,7 @@ def sent(provider: str, call: Call) -> Any:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize(
-    ("dialect", "asked"),
+    ("dialect", "fields"),
     [
         (openai, {"model": "m", "messages": MESSAGES}),
         (native, {"messages": MESSAGES}),
@@ -57,10 +57,10 @@ def sent(provider: str, call: Call) -> Any:
     ids=["image", "native image", "text", "native text", "prompt", "older", "native older"],
 )
 def test_a_body_takes_three_times_its_size_at_the_most(
-    dialect: Any, asked: dict[str, Any], provider: str
+    dialect: Any, fields: dict[str, Any], provider: str
 ) -> None:
     target = replay.target(provider)
-    body = json.dumps(asked, ensure_ascii=False).encode()
+    body = json.dumps(fields, ensure_ascii=False).encode()
     size = len(body)
     tracemalloc.start()
     body = bytes(bytearray(body))
@@ -84,8 +84,8 @@ def test_what_is_spliced_is_what_would_be_encoded(
     bodies = []
     for small in (64 * 1024, 10 * SIZE):
         monkeypatch.setattr("proxy.core.splice.SMALL", small)
-        asked = json.dumps({"model": "m", "messages": messages}).encode()
-        bodies.append(json.loads(sent(provider, openai.parse_chat(asked))))
+        body = json.dumps({"model": "m", "messages": messages}).encode()
+        bodies.append(json.loads(sent(provider, openai.parse_chat(body))))
     assert bodies[0] == bodies[1]
 
 
@@ -101,8 +101,8 @@ def test_a_large_call_of_a_tool_needs_no_text_beside_it(
         {"role": "assistant", "tool_calls": [call], **content},
         {"role": "tool", "tool_call_id": "c1", "content": "done"},
     ]
-    asked = json.dumps({"model": "m", "messages": messages}).encode()
-    assert b"y" * 100_000 in sent(provider, openai.parse_chat(asked))
+    body = json.dumps({"model": "m", "messages": messages}).encode()
+    assert b"y" * 100_000 in sent(provider, openai.parse_chat(body))
 
 
 def test_a_zero_byte_in_a_body_is_no_mark() -> None:

@@ -82,8 +82,8 @@ async def test_a_providers_message_that_repeats_what_mallory_wrote(status: int, 
     street = Street()
     for echoed in ECHOED:
         street.hostile = refusal(status, message=form.format(echoed))
-        told = await street.mallory(model="openai/gpt-4o", prompt=f"{MARK} {echoed}")
-        assert told.status in (400, 404, 422, 502)
+        answer = await street.mallory(model="openai/gpt-4o", prompt=f"{MARK} {echoed}")
+        assert answer.status in (400, 404, 422, 502)
         await street.ann_is_served()
 
 
@@ -133,8 +133,8 @@ async def test_what_the_vendors_that_mallory_chose_do(hostile: Answer) -> None:
     street = Street(hostile, **OPENROUTER)
     fields = {"model": VENDORS, "provider": {"only": ["a-vendor"]}}
     said = [street.mallory(OPENAI, **fields) for _ in range(REPEATS)]
-    for told in await asyncio.gather(*said):
-        assert told.status in (404, 429, 502, 504), told.body
+    for answer in await asyncio.gather(*said):
+        assert answer.status in (404, 429, 502, 504), answer.body
     await street.ann_is_served(VENDORS)
 
 
@@ -164,8 +164,8 @@ FRAMES: dict[str, bytes] = {
 async def test_frames_that_carry_nothing(frame: bytes) -> None:
     street = Street(lambda _: stream_of(frame, ROLE, frame, HELLO, STOP, frame, DONE))
     for _ in range(REPEATS):
-        told = await street.mallory(model="openai/gpt-4o", stream=True)
-        assert b"event: error" not in told.body
+        answer = await street.mallory(model="openai/gpt-4o", stream=True)
+        assert b"event: error" not in answer.body
     await street.ann_is_served()
 
 
@@ -194,6 +194,6 @@ async def test_answers_that_mallorys_limit_cuts_to_nothing(length: int) -> None:
     body = {"choices": [{"index": 0, "message": {"content": ""}, "finish_reason": "length"}]}
     street = Street(lambda _: FakeReply(json.dumps(body).encode()))
     for _ in range(REPEATS):
-        told = await street.mallory(model="openai/gpt-4o", maxTokens=length)
-        assert told.status in (200, 400, 502), told.body
+        answer = await street.mallory(model="openai/gpt-4o", maxTokens=length)
+        assert answer.status in (200, 400, 502), answer.body
     await street.ann_is_served()

@@ -17,9 +17,9 @@ from tests.unit.serving.neighbours import MARK, REPEATS, Street
 async def test_a_silent_model_that_only_mallory_names(stream: bool) -> None:
     street = Street(lambda _: 10_000.0)
     hanging = {"model": "openai/a-model-that-hangs", "stream": stream}
-    for told in await asyncio.gather(*(street.mallory(**hanging) for _ in range(REPEATS))):
-        assert told.status == 504
-        assert [a["blame"] for a in told.json["metadata"]["attempts"]] == ["model"]
+    for answer in await asyncio.gather(*(street.mallory(**hanging) for _ in range(REPEATS))):
+        assert answer.status == 504
+        assert [a["blame"] for a in answer.json["metadata"]["attempts"]] == ["model"]
     await street.ann_is_served()
 
 
@@ -39,8 +39,10 @@ async def test_a_callers_own_deadline(how: str, stream: bool) -> None:
     headers = {"cf-aig-request-timeout": "1"} if how == "header" else {}
     fields = {"timeout": 1} if how == "body" else {}
     for _ in range(REPEATS):
-        told = await street.mallory(headers=headers, model="openai/gpt-4o", stream=stream, **fields)
-        assert told.status == 504
+        answer = await street.mallory(
+            headers=headers, model="openai/gpt-4o", stream=stream, **fields
+        )
+        assert answer.status == 504
     await street.ann_is_served()
 
 
@@ -62,8 +64,8 @@ async def test_a_callers_own_deadline_of_embeddings(slow: FakeReply | float) -> 
     headers = {"cf-aig-request-timeout": "50"}
     for _ in range(REPEATS):
         fields = {"model": "openai/text-embedding-3-small", "input": [MARK]}
-        told = await street.call("mallory", EMBEDDINGS, headers, **fields)
-        assert (told.status, told.json["error"]["message"].count("own time was up")) == (504, 1)
+        answer = await street.call("mallory", EMBEDDINGS, headers, **fields)
+        assert (answer.status, answer.json["error"]["message"].count("own time was up")) == (504, 1)
     await street.ann_is_served()
 
 
@@ -72,8 +74,8 @@ async def test_callers_own_deadlines_in_a_batch() -> None:
     street = Street(lambda _: 5.0)
     hasty = {"prompt": f"{MARK} x", "model": "openai/gpt-4o", "fallback": False, "timeout": 50}
     items = [hasty | {"prompt": f"{MARK} {number}"} for number in range(REPEATS)]
-    told = await street.call("mallory", "/v1/batch", requests=items)
-    assert {item["status"] for item in told.json["results"]} == {504}
+    answer = await street.call("mallory", "/v1/batch", requests=items)
+    assert {item["status"] for item in answer.json["results"]} == {504}
     await street.ann_is_served()
 
 
@@ -82,8 +84,8 @@ async def test_callers_own_deadlines_in_a_batch() -> None:
 async def test_a_callers_own_deadline_in_hedged_attempts(stream: bool) -> None:
     street = Street(lambda _: 5.0, HEDGE_AFTER_MS="10")
     for _ in range(REPEATS):
-        told = await street.mallory(model="auto", fallback=True, timeout=100, stream=stream)
-        assert told.status == 504
+        answer = await street.mallory(model="auto", fallback=True, timeout=100, stream=stream)
+        assert answer.status == 504
     for model in ("openai/gpt-4o", "gemini/gemini-2.5-flash"):
         await street.ann_is_served(model)
 
@@ -92,8 +94,8 @@ async def test_a_callers_own_deadline_in_hedged_attempts(stream: bool) -> None:
 async def test_followers_of_a_request_that_gives_up_early() -> None:
     street = Street(lambda _: 5.0, CACHE_COALESCE="on")
     hasty = {"model": "openai/gpt-4o", "timeout": 50, "cache": None}
-    for told in await asyncio.gather(*(street.mallory(**hasty) for _ in range(REPEATS))):
-        assert told.status == 504
+    for answer in await asyncio.gather(*(street.mallory(**hasty) for _ in range(REPEATS))):
+        assert answer.status == 504
     await street.ann_is_served()
 
 
@@ -103,9 +105,9 @@ async def test_a_list_of_many_models(stream: bool) -> None:
     """Each has little of the time, and the provider as little that hears of all."""
     street = Street(lambda _: 10_000.0)
     models = ["openai/gpt-4o", *(f"openai/gpt-4o-{number}" for number in range(30))]
-    asked = {"models": models, "fallback": [], "stream": stream}
-    for told in await asyncio.gather(*(street.mallory(OPENAI, **asked) for _ in range(REPEATS))):
-        assert told.status in (200, 502, 504), told.body
+    fields = {"models": models, "fallback": [], "stream": stream}
+    for answer in await asyncio.gather(*(street.mallory(OPENAI, **fields) for _ in range(REPEATS))):
+        assert answer.status in (200, 502, 504), answer.body
     await street.ann_is_served()
 
 
@@ -139,16 +141,16 @@ async def test_a_slow_image_host() -> None:
     text = {"type": "text", "text": MARK}
     messages = [{"role": "user", "content": [text, image]}]
     for _ in range(REPEATS):
-        told = await street.mallory(
+        answer = await street.mallory(
             prompt=None, messages=messages, model="gemini/gemini-2.5-flash", timeout=1000
         )
-        assert told.status in (400, 504)
+        assert answer.status in (400, 504)
     await street.ann_is_served("gemini/gemini-2.5-flash")
 
 
 @in_no_time
 async def test_a_leader_with_less_patience() -> None:
-    """Ann asks what Mallory, who asks first, wants within 10 ms and of one provider only."""
+    """Ann sends what Mallory sent before, who wants it within 10 ms and of one provider only."""
     street = Street(lambda _: whole("x"), CACHE_COALESCE="on", CACHE_SCOPE="shared")
     slow_first = [0.05]
 
@@ -156,9 +158,9 @@ async def test_a_leader_with_less_patience() -> None:
         return slow_first.pop() if slow_first else whole("for ann")
 
     street.upstream.answer = answer
-    asked = {"prompt": "the same", "model": "openai/gpt-4o"}
-    mallory = asyncio.ensure_future(street.call("mallory", **asked, fallback=False, timeout=10))
+    fields = {"prompt": "the same", "model": "openai/gpt-4o"}
+    mallory = asyncio.ensure_future(street.call("mallory", **fields, fallback=False, timeout=10))
     await asyncio.sleep(0)
-    told = await street.call("ann", **asked)
+    received = await street.call("ann", **fields)
     assert (await mallory).status == 504
-    assert (told.status, told.json["data"]) == (200, "for ann")
+    assert (received.status, received.json["data"]) == (200, "for ann")

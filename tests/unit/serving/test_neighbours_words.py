@@ -74,8 +74,8 @@ def test_whatever_mallory_says(body: dict[str, Any], headers: dict[str, str], pa
     async def said() -> None:
         street = Street()
         for _ in range(3):
-            told = await street.mallory(path, headers, **body)
-            assert told.status < 500 or told.status in (502, 503, 504)
+            answer = await street.mallory(path, headers, **body)
+            assert answer.status < 500 or answer.status in (502, 503, 504)
         await street.ann_is_served()
 
     said()

@@ -7,21 +7,14 @@ import pytest
 
 from proxy.core.errors import Fault
 from tests.unit.callers import read_stream
-from tests.unit.doubles import (
-    FakeReply,
-)
+from tests.unit.doubles import FakeReply
 from tests.unit.routing.making import DONE, HELLO, ROLE, STOP, error, event, whole
-from tests.unit.serving.making import (
-    House,
-    by_host,
-    in_turn,
-    stream_of,
-)
+from tests.unit.serving.making import House, by_host, in_turn, stream_of
 
 
 class TestNotStored:
     async def never(self, reply: FakeReply, stream: bool, **env: str) -> None:
-        """The answer leaves nothing behind, and the next caller asks the provider."""
+        """The answer leaves nothing behind, and the next request goes to the provider."""
         house = House(by_host(openai=in_turn(reply, whole("whole"))), **env)
         await house.post(stream=stream)
         assert house.kv.held == house.r2.held == {}
@@ -78,17 +71,17 @@ class TestNotStored:
 
     async def test_what_the_deadline_cut_off(self) -> None:
         house = House(by_host(openai=in_turn(stream_of(HELLO, 10.0, STOP, DONE), whole("whole"))))
-        told = await house.post(stream=True, timeout=50)
-        assert told.events[-1]["error"]["code"] == 504
+        answer = await house.post(stream=True, timeout=50)
+        assert answer.events[-1]["error"]["code"] == 504
         assert house.kv.held == {}
         assert (await house.post()).text == "whole"
 
     async def test_a_stream_that_is_longer_than_is_kept(self) -> None:
         piece = event({"content": "x" * 1024 * 1024})
         house = House(by_host(openai=stream_of(*[piece] * 9, STOP, DONE)))
-        told = await house.post(stream=True)
-        assert len(told.text) == 9 * 1024 * 1024
-        assert told.events[-1]["metadata"]["finishReason"] == "stop"
+        answer = await house.post(stream=True)
+        assert len(answer.text) == 9 * 1024 * 1024
+        assert answer.events[-1]["metadata"]["finishReason"] == "stop"
         assert house.kv.held == house.r2.held == {}
 
     async def test_an_error(self) -> None:

@@ -79,10 +79,10 @@ async def post(house: Limited, path: str, body: str) -> Received:
 async def test_in_a_request(path: str, fields: str) -> None:
     for number in NUMBERS:
         house = Limited(by_host(openai=upstream))
-        told = await post(house, path, "{" + fields.replace("N", number) + "}")
-        assert told.status in (200, 400), (number, told.body[:300])
-        if told.status == 400:
-            assert told.json["error"]["message"]
+        answer = await post(house, path, "{" + fields.replace("N", number) + "}")
+        assert answer.status in (200, 400), (number, answer.body[:300])
+        if answer.status == 400:
+            assert answer.json["error"]["message"]
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -90,10 +90,10 @@ async def test_in_an_item_of_a_batch(number: str) -> None:
     house = Limited(by_host(openai=upstream))
     odd = [fields.replace("N", number) for path, fields in PLACES if path == NATIVE]
     items = ",".join("{" + fields + "}" for fields in [*odd, CHAT + '"stream":false'])
-    told = await post(house, "/v1/batch", '{"requests":[' + items + "]}")
-    assert told.status == 200
-    assert {result["status"] for result in told.json["results"]} <= {200, 400}
-    assert told.json["results"][-1]["status"] == 200
+    answer = await post(house, "/v1/batch", '{"requests":[' + items + "]}")
+    assert answer.status == 200
+    assert {result["status"] for result in answer.json["results"]} <= {200, 400}
+    assert answer.json["results"][-1]["status"] == 200
 
 
 COSTS = ['"cost":N', '"cost":N,"is_byok":true,"cost_details":{"upstream_inference_cost":N}']
@@ -127,9 +127,9 @@ async def test_in_a_usage(report: str, path: str, stream: bool) -> None:
             fields["stream_options"] = {"include_usage": True}
         else:
             fields["prompt"] = "Hi"
-        told = await house.keyed(path, **fields)
-        assert (told.status, told.text) == (200, "Hi"), number
-        assert b"internal" not in told.body
+        answer = await house.keyed(path, **fields)
+        assert (answer.status, answer.text) == (200, "Hi"), number
+        assert b"internal" not in answer.body
         spent = house.account().spent_day
         assert 0 < spent <= (10**9 if '"cost":0.5' in usage else 10**5), number
         again = await house.keyed(path, **fields)
@@ -164,10 +164,10 @@ async def test_in_an_answer_of_gemini(report: str, stream: bool) -> None:
         fields: dict[str, Any] = {"model": "gemini/gemini-2.5-flash", "fallback": False}
         fields["stream"] = stream
         for _ in range(2):  # of the provider, then of the cache
-            told = await house.keyed(NATIVE, prompt="Hi", **fields)
-            assert told.status == 200, (number, told.body[:300])
-            end = told.events[-1] if stream else told.json
-            assert f'{{"a":[{number}]}}' in str(told.events if stream else told.json), number
+            answer = await house.keyed(NATIVE, prompt="Hi", **fields)
+            assert answer.status == 200, (number, answer.body[:300])
+            end = answer.events[-1] if stream else answer.json
+            assert f'{{"a":[{number}]}}' in str(answer.events if stream else answer.json), number
             assert end["metadata"]["finishReason"] == "tool_calls"
         assert 0 < house.account().spent_day < 10**7, number
 
@@ -177,8 +177,8 @@ async def test_in_the_usage_of_embeddings(number: str) -> None:
     for report in ('{"prompt_tokens":N}', "N", '{"prompt_tokens":1,"total_tokens":N}'):
         body = VECTOR.replace('{"prompt_tokens":1}', report.replace("N", number))
         house = Limited(by_host(openai=FakeReply(body.encode())), key={"budget": Budget(day=10**9)})
-        ask = {"model": "openai/text-embedding-3-small", "input": "a cat"}
-        told = await house.keyed(EMBEDDINGS, **ask)
-        assert told.status == 200
+        fields = {"model": "openai/text-embedding-3-small", "input": "a cat"}
+        answer = await house.keyed(EMBEDDINGS, **fields)
+        assert answer.status == 200
         assert 0 < house.account().spent_day < 10**6
-        assert 0 <= told.json["usage"]["total_tokens"] < 10**6
+        assert 0 <= answer.json["usage"]["total_tokens"] < 10**6

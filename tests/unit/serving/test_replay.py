@@ -37,24 +37,24 @@ class TestReplay:
         reply = stream_of(*pieces) if first == "streamed" else whole("Hello, wörld")
         house = House(by_host(openai=reply))
         miss = await house.post(stream=first == "streamed")
-        told = await house.post(path, stream=stream)
-        assert miss.text == told.text == "Hello, wörld"
-        assert (told.status, told.cache, len(house.sent)) == (200, "HIT", 1)
-        assert told.headers["cache-status"].startswith("proxy-memory; hit; ttl=")
+        answer = await house.post(path, stream=stream)
+        assert miss.text == answer.text == "Hello, wörld"
+        assert (answer.status, answer.cache, len(house.sent)) == (200, "HIT", 1)
+        assert answer.headers["cache-status"].startswith("proxy-memory; hit; ttl=")
         kind = "text/event-stream; charset=utf-8" if stream else "application/json"
-        assert told.headers["content-type"] == kind
+        assert answer.headers["content-type"] == kind
         if not stream:
             return
         if path == NATIVE:
-            assert b"event: done\n" in told.body
-            assert told.events[-1]["metadata"]["cacheStatus"] == "hit"
-            assert told.events[-1]["metadata"]["finishReason"] == "stop"
-            assert told.events[-1]["metadata"]["cost"] == 0
+            assert b"event: done\n" in answer.body
+            assert answer.events[-1]["metadata"]["cacheStatus"] == "hit"
+            assert answer.events[-1]["metadata"]["finishReason"] == "stop"
+            assert answer.events[-1]["metadata"]["cost"] == 0
         else:
-            assert told.events[-1] == "[DONE]"
-            reasons = [chunk["choices"][0]["finish_reason"] for chunk in told.events[:-1]]
+            assert answer.events[-1] == "[DONE]"
+            reasons = [chunk["choices"][0]["finish_reason"] for chunk in answer.events[:-1]]
             assert reasons == [None] * (len(reasons) - 1) + ["stop"]
-            assert told.events[0]["choices"][0]["delta"]["role"] == "assistant"
+            assert answer.events[0]["choices"][0]["delta"]["role"] == "assistant"
 
     @pytest.mark.parametrize(("path", "stream"), FORMS)
     @pytest.mark.parametrize("first", ["streamed", "whole"])
@@ -64,21 +64,21 @@ class TestReplay:
         house = House(by_host(openai=reply))
         await house.post(stream=first == "streamed", tools=TOOLS)
         more = {"stream_options": {"include_usage": True}} if path == OPENAI and stream else {}
-        told = await house.post(path, stream=stream, tools=TOOLS, **more)
-        assert (told.cache, len(house.sent)) == ("HIT", 1)
+        answer = await house.post(path, stream=stream, tools=TOOLS, **more)
+        assert (answer.cache, len(house.sent)) == ("HIT", 1)
         if path == NATIVE:
-            last = told.events[-1] if stream else told.json
+            last = answer.events[-1] if stream else answer.json
             [call] = last["toolCalls"]
             assert (last["usage"]["inputTokens"], last["usage"]["outputTokens"]) == (7, 9)
             assert last["metadata"]["finishReason"] == "tool_calls"
         elif stream:
-            deltas = [c["choices"][0]["delta"] for c in told.events[:-1] if c["choices"]]
+            deltas = [c["choices"][0]["delta"] for c in answer.events[:-1] if c["choices"]]
             [[call]] = [delta["tool_calls"] for delta in deltas if "tool_calls" in delta]
-            assert told.events[-2]["usage"] == USAGE
+            assert answer.events[-2]["usage"] == USAGE
         else:
-            [call] = told.json["choices"][0]["message"]["tool_calls"]
-            assert told.json["choices"][0]["finish_reason"] == "tool_calls"
-            assert told.json["usage"] == USAGE
+            [call] = answer.json["choices"][0]["message"]["tool_calls"]
+            assert answer.json["choices"][0]["finish_reason"] == "tool_calls"
+            assert answer.json["usage"] == USAGE
         assert (call["id"], call["function"]) == ("c1", {"name": "f", "arguments": '{"a": 1}'})
 
     async def test_a_stream_whose_caller_leaves_before_its_closing_event_is_whole(self) -> None:

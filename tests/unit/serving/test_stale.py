@@ -5,19 +5,9 @@ from typing import Any
 import pytest
 
 from proxy.core.errors import Fault
-from tests.unit.doubles import (
-    FakeReply,
-)
+from tests.unit.doubles import FakeReply
 from tests.unit.routing.making import HELLO, error, whole
-from tests.unit.serving.making import (
-    FORMS,
-    NATIVE,
-    House,
-    by_host,
-    counting,
-    in_turn,
-    stream_of,
-)
+from tests.unit.serving.making import FORMS, NATIVE, House, by_host, counting, in_turn, stream_of
 
 
 class TestStale:
@@ -33,12 +23,12 @@ class TestStale:
         house = House(by_host(openai=in_turn(whole("old"), failure)), CACHE_TTL="100")
         await house.post()
         house.clock.time += 160
-        told = await house.post(path, stream=stream)
-        assert (told.status, told.text) == (200, "old")
+        answer = await house.post(path, stream=stream)
+        assert (answer.status, answer.text) == (200, "old")
         status = "proxy-memory; hit; ttl=-60; detail=stale-if-error"
-        assert (told.headers["cache-status"], told.headers["age"]) == (status, "160")
+        assert (answer.headers["cache-status"], answer.headers["age"]) == (status, "160")
         if path == NATIVE:
-            metadata = (told.events[-1] if stream else told.json)["metadata"]
+            metadata = (answer.events[-1] if stream else answer.json)["metadata"]
             assert (metadata["cacheStatus"], metadata["cost"]) == ("stale", 0)
             assert metadata["cacheTier"] == "memory"
         assert house.line["proxy.cache.status"] == "stale"
@@ -51,8 +41,8 @@ class TestStale:
         (house.r2 if tier == "kv" else house.kv).held.clear()
         house.leave()
         house.clock.time += 3600
-        told = await house.post()
-        assert told.headers["cache-status"] == f"proxy-{tier}; hit; ttl=0; detail=stale-if-error"
+        answer = await house.post()
+        assert answer.headers["cache-status"] == f"proxy-{tier}; hit; ttl=0; detail=stale-if-error"
 
     async def test_not_while_a_provider_answers(self) -> None:
         house = House(by_host(openai=counting()), CACHE_TTL="100")
@@ -80,7 +70,7 @@ class TestStale:
         assert (await house.post()).status == 502
 
     @pytest.mark.parametrize("headers", [{"cache_control": "no-cache"}])
-    async def test_not_for_who_wants_nothing_from_the_cache(self, headers: Any) -> None:
+    async def test_not_for_a_caller_that_wants_nothing_from_the_cache(self, headers: Any) -> None:
         house = House(by_host(openai=in_turn(whole("old"), error(500))))
         await house.post()
         assert (await house.post(headers=headers)).status == 502
@@ -89,9 +79,9 @@ class TestStale:
         house = House(by_host(openai=in_turn(whole("old"), error(500))))
         await house.post()
         house.clock.time += 60
-        told = await house.post(headers={"cache_control": "max-age=10"})
-        assert (told.text, told.headers["age"]) == ("old", "60")
-        assert "detail=stale-if-error" in told.headers["cache-status"]
+        answer = await house.post(headers={"cache_control": "max-age=10"})
+        assert (answer.text, answer.headers["age"]) == ("old", "60")
+        assert "detail=stale-if-error" in answer.headers["cache-status"]
 
     async def test_a_stream_that_breaks_after_it_began_ends_in_its_error(self) -> None:
         house = House(
@@ -100,6 +90,6 @@ class TestStale:
         )
         await house.post()
         house.clock.time += 100
-        told = await house.post(stream=True)
-        assert told.events[-1]["error"]["code"] == 502
-        assert "old" not in told.text
+        answer = await house.post(stream=True)
+        assert answer.events[-1]["error"]["code"] == 502
+        assert "old" not in answer.text
