@@ -5,7 +5,7 @@ import json
 import pytest
 
 from proxy.core.web import Request
-from tests.unit.api.making import make_app, request_lines, unused
+from tests.unit.api.making import generate, make_app, request_lines, unused
 from tests.unit.callers import JSON, request, send, send_at_once
 from tests.unit.doubles import FakeReply, FakeUpstream, Logbook
 from tests.unit.routing.making import error, whole
@@ -13,7 +13,7 @@ from tests.unit.routing.making import error, whole
 
 async def test_generate() -> None:
     app, outside = make_app(lambda _: whole("Hi!"))
-    response = await send(app, request("POST", "/v1/generate", {"prompt": "Hello"}, **JSON))
+    response = await generate(app)
     body = json.loads(response.body)
     assert (response.status, body["data"], body["provider"]) == (200, "Hi!", "openai")
     assert response.headers["x-proxy-provider"] == "openai"
@@ -30,8 +30,7 @@ async def test_generate() -> None:
 
 async def test_dropped_parameters_are_named() -> None:
     app, _ = make_app(lambda _: whole("Hi!"))
-    body = {"prompt": "Hello", "stop": "x", "model": "openai/gpt-5.4-mini"}
-    response = await send(app, request("POST", "/v1/generate", body, **JSON))
+    response = await generate(app, stop="x", model="openai/gpt-5.4-mini")
     assert response.headers["x-proxy-dropped"] == "stop"
 
 
@@ -65,7 +64,7 @@ async def test_refusals(refused: Request, status: int) -> None:
 
 async def test_a_bug_is_an_internal_error_without_its_traceback() -> None:
     app, outside = make_app(unused)
-    response = await send(app, request("POST", "/v1/generate", {"prompt": "Hello"}, **JSON))
+    response = await generate(app)
     assert response.status == 500
     assert json.loads(response.body)["error"]["type"] == "internal_error"
     assert b"no provider should" not in response.body
@@ -75,7 +74,7 @@ async def test_a_bug_is_an_internal_error_without_its_traceback() -> None:
 
 async def test_retry_after_is_rounded_up() -> None:
     app, _ = make_app(lambda _: error(429, **{"retry-after-ms": "1200"}))
-    response = await send(app, request("POST", "/v1/generate", {"prompt": "Hello"}, **JSON))
+    response = await generate(app)
     assert (response.status, response.headers["retry-after"]) == (429, "2")
 
 
@@ -109,14 +108,12 @@ async def test_a_key_goes_no_further(name: str) -> None:
 
 async def test_the_last_provider_is_recorded_of_a_request_that_failed() -> None:
     app, outside = make_app(lambda _: error(500))
-    body = {"prompt": "Hello", "model": "openai/gpt-4o", "fallback": False}
-    assert (await send(app, request("POST", "/v1/generate", body, **JSON))).status == 502
+    assert (await generate(app, model="openai/gpt-4o", fallback=False)).status == 502
     line = request_lines(outside)[0]
     assert (line["gen_ai.provider.name"], line["error.type"]) == ("openai", "provider_error")
 
 
 async def test_nobody_is_charged_with_what_no_provider_saw() -> None:
     app, outside = make_app()
-    body = {"prompt": "Hello", "model": "nobody-knows-it"}
-    assert (await send(app, request("POST", "/v1/generate", body, **JSON))).status == 404
+    assert (await generate(app, model="nobody-knows-it")).status == 404
     assert "gen_ai.provider.name" not in request_lines(outside)[0]

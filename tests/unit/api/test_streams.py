@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.core.errors import Fault
-from tests.unit.api.making import make_app, request_lines
+from tests.unit.api.making import generate, make_app, request_lines
 from tests.unit.callers import JSON, read_stream, request, send
 from tests.unit.doubles import FakeReply
 from tests.unit.routing.making import DONE, EVENTS, HELLO, ROLE, STOP
@@ -37,8 +37,7 @@ async def test_a_stream(path: str, end: bytes) -> None:
 async def test_a_stream_that_breaks_ends_in_an_error() -> None:
     reply = FakeReply(HELLO, Fault("network", "The connection broke."), headers=EVENTS)
     app, outside = make_app(lambda _: reply)
-    body = {"prompt": "Hello", "stream": True}
-    text = await read_stream(await send(app, request("POST", "/v1/generate", body, **JSON)))
+    text = await read_stream(await generate(app, stream=True))
     last = text.strip().rsplit(b"\n\n", 1)[1]
     assert last.startswith(b"event: error\ndata: ")
     assert json.loads(last.split(b"data: ")[1])["error"]["code"] == 502
@@ -48,8 +47,7 @@ async def test_a_stream_that_breaks_ends_in_an_error() -> None:
 async def test_a_stream_ends_at_the_callers_deadline() -> None:
     reply = FakeReply(HELLO, 10.0, STOP, headers=EVENTS)
     app, outside = make_app(lambda _: reply)
-    body = {"prompt": "Hello", "stream": True, "timeout": 100}
-    text = await read_stream(await send(app, request("POST", "/v1/generate", body, **JSON)))
+    text = await read_stream(await generate(app, stream=True, timeout=100))
     assert b'"code":504' in text
     assert request_lines(outside)[0]["proxy.stream.ended"] == "timeout"
     assert reply.aborted
@@ -58,8 +56,7 @@ async def test_a_stream_ends_at_the_callers_deadline() -> None:
 async def test_a_caller_who_leaves_ends_the_upstream() -> None:
     reply = FakeReply(HELLO, HELLO, HELLO, STOP, headers=EVENTS)
     app, outside = make_app(lambda _: reply)
-    body = {"prompt": "Hello", "stream": True}
-    response = await send(app, request("POST", "/v1/generate", body, **JSON))
+    response = await generate(app, stream=True)
     await read_stream(response, gone_after=1)
     assert reply.aborted
     assert request_lines(outside)[0]["proxy.stream.ended"] == "client_gone"
@@ -68,7 +65,6 @@ async def test_a_caller_who_leaves_ends_the_upstream() -> None:
 async def test_a_caller_who_leaves_before_the_error_is_sent() -> None:
     reply = FakeReply(HELLO, Fault("network", "broke"), headers=EVENTS)
     app, outside = make_app(lambda _: reply)
-    body = {"prompt": "Hello", "stream": True}
-    response = await send(app, request("POST", "/v1/generate", body, **JSON))
+    response = await generate(app, stream=True)
     await read_stream(response, gone_after=1)
     assert request_lines(outside)[0]["proxy.stream.ended"] == "network"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.core.web import Response
-from tests.unit.api.making import make_app, request_lines
+from tests.unit.api.making import generate, make_app, request_lines
 from tests.unit.callers import DEFERRED, JSON, request, send
 from tests.unit.doubles import FakeReply
 from tests.unit.routing.making import DONE, EVENTS, HELLO, ROLE, STOP, whole
@@ -33,8 +33,7 @@ async def test_no_header_is_made_of_a_field_that_was_left_out(name: str, stream:
 
 async def test_a_model_of_any_name_is_sent_in_ascii() -> None:
     app, _ = make_app(lambda _: whole("Hi!"))
-    body = {"model": "openai/模型 é", "prompt": "Hi"}
-    response = await send(app, request("POST", "/v1/generate", body))
+    response = await generate(app, model="openai/模型 é", prompt="Hi")
     assert response.status == 200
     assert response.headers["x-proxy-model"] == "%E6%A8%A1%E5%9E%8B%20%C3%A9"
     assert json.loads(response.body)["model"] == "模型 é"

@@ -1,7 +1,6 @@
 """Identical requests at once share one call of a provider."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,7 +11,16 @@ from proxy.core.errors import Unavailable
 from proxy.core.ports import Outgoing
 from tests.unit.doubles import FakeReply, LoopClock, in_no_time
 from tests.unit.routing.making import DONE, HELLO, STOP, error, whole
-from tests.unit.serving.making import FORMS, GROQ, House, by_host, counting, in_turn, stream_of
+from tests.unit.serving.making import (
+    FORMS,
+    GROQ,
+    House,
+    by_host,
+    completion_of,
+    counting,
+    in_turn,
+    stream_of,
+)
 from tests.unit.serving.making_coalescing import ON, Gate
 
 
@@ -138,9 +146,7 @@ class TestSharing:
     @in_no_time
     async def test_nor_is_one_that_cannot_be_written(self) -> None:
         message = {"role": "assistant", "content": "x", "odd": {"n": 2**70}}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        reply = FakeReply(json.dumps({"choices": [choice]}).encode())
-        house = House(by_host(openai=reply), LoopClock(), **ON)
+        house = House(by_host(openai=completion_of(message)), LoopClock(), **ON)
         answers = await asyncio.gather(*(house.post() for _ in range(3)))
         assert {answer.text for answer in answers} == {"x"}
         assert len(house.sent) == 3

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing
-from tests.unit.api.making import make_app
+from tests.unit.api.making import generate, make_app
 from tests.unit.callers import JSON, read_stream, request, send
 from tests.unit.doubles import FakeReply
 from tests.unit.routing.making import DONE, EVENTS, HELLO, STOP, whole
@@ -74,8 +74,7 @@ async def test_nothing_is_held_after_the_end(answer: FakeReply | Fault, path: st
 async def test_a_stream_gives_its_body_back_when_it_begins(gone_after: int | None) -> None:
     pieces = (HELLO, STOP, DONE)
     app, _ = make_app(lambda _: FakeReply(*pieces, headers=EVENTS))
-    body = {"prompt": "x" * 10_000, "model": "openai/m", "stream": True}
-    response = await send(app, request("POST", "/v1/generate", body, **JSON))
+    response = await generate(app, prompt="x" * 10_000, model="openai/m", stream=True)
     assert await held(app) == 0
     await read_stream(response, gone_after)
     assert await held(app) == 0
@@ -86,8 +85,7 @@ async def test_a_stream_that_finds_no_room_goes_on_and_is_not_kept() -> None:
     app, _ = make_app(
         lambda _: FakeReply(*[delta] * 9, STOP, DONE, headers=EVENTS), BODY_MEMORY_BYTES="200000"
     )
-    body = {"prompt": "hi", "model": "openai/m", "stream": True}
-    response = await send(app, request("POST", "/v1/generate", body, **JSON))
+    response = await generate(app, prompt="hi", model="openai/m", stream=True)
     answer = await read_stream(response)
     assert answer.count(b"y") >= 450_000
     assert b"event: done" in answer

@@ -1,6 +1,5 @@
 """Answers that the cache does not keep."""
 
-import json
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from proxy.core.errors import Fault
 from tests.unit.callers import read_stream
 from tests.unit.doubles import FakeReply
 from tests.unit.routing.making import DONE, HELLO, ROLE, STOP, error, event, whole
-from tests.unit.serving.making import House, by_host, in_turn, stream_of
+from tests.unit.serving.making import House, by_host, completion_of, in_turn, stream_of
 
 
 class TestNotStored:
@@ -39,8 +38,7 @@ class TestNotStored:
     async def test_what_a_filter_cut_off(self) -> None:
         await self.never(stream_of(HELLO, event({}, "content_filter"), DONE), stream=True)
         message = {"role": "assistant", "content": "Hel"}
-        choice = {"index": 0, "message": message, "finish_reason": "content_filter"}
-        await self.never(FakeReply(json.dumps({"choices": [choice]}).encode()), stream=False)
+        await self.never(completion_of(message, "content_filter"), stream=False)
 
     async def test_an_answer_that_is_empty(self) -> None:
         await self.never(whole(""), stream=False)
@@ -91,10 +89,8 @@ class TestNotStored:
         assert (await house.post(fallback=False)).text == "whole"
 
     async def test_an_answer_that_no_tier_can_hold(self) -> None:
-        extra = {"n": 2**70}
-        message = {"role": "assistant", "content": "x", "odd": extra}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        house = House(by_host(openai=FakeReply(json.dumps({"choices": [choice]}).encode())))
+        message = {"role": "assistant", "content": "x", "odd": {"n": 2**70}}
+        house = House(by_host(openai=completion_of(message)))
         assert (await house.post()).text == "x"
         assert house.events("warning") == ["answer not cached"]
         assert (await house.post()).cache == "MISS"
