@@ -20,7 +20,7 @@ HERE = "192.0.2.1"
 
 
 class Office:
-    """The paths of one isolate; `other` is the ring of another one."""
+    """The paths of one isolate; `other` is the key cache of another."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -29,7 +29,7 @@ class Office:
         assert isinstance(self.ports.objects, MemoryObjects)
         self.store = self.ports.objects.keys
         self.services = Services({"ENVIRONMENT": "staging", "ANALYTICS": "off"}, self.ports)
-        self.ring = self.services.ring
+        self.cache = self.services.ring
         self.other = KeyCache(self.ports.objects, self.clock, self.log)
 
     def context(self, method: str, path: str, body: bytes = b"") -> RequestContext:
@@ -73,7 +73,7 @@ class Office:
         assert (response.status, response.headers["cache-control"]) == (200, "no-store")
         return json.loads(response.body)
 
-    async def opens(self, secret: str, ring: KeyCache | None = None) -> str | None:
+    async def opens(self, secret: str, cache: KeyCache | None = None) -> str | None:
         """The id of the key that a secret opens, anew."""
-        ring = ring or KeyCache(self.ports.objects, self.clock, self.log)
-        return (await ring.lookup(hashlib.sha256(secret.encode()).hexdigest(), HERE)).key_id
+        cache = cache or KeyCache(self.ports.objects, self.clock, self.log)
+        return (await cache.lookup(hashlib.sha256(secret.encode()).hexdigest(), HERE)).key_id

@@ -13,11 +13,11 @@ class TestRevoke:
     async def test_here_at_once_and_elsewhere_within_30_s(self, office: Office) -> None:
         issued = await office.issue()
         digest = hashlib.sha256(issued["key"].encode()).hexdigest()
-        await office.opens(issued["key"], office.ring)
+        await office.opens(issued["key"], office.cache)
         await office.opens(issued["key"], office.other)
         response = await office.revoke(issued["id"])
         assert (response.status, response.body) == (204, b"")
-        assert office.ring.peek(digest) is None
+        assert office.cache.peek(digest) is None
         office.clock.time += 29.9
         assert office.other.peek(digest)
         office.clock.time += 0.1
@@ -79,7 +79,7 @@ class TestRotate:
             await office.rotate(issued["id"], body)
         assert await office.opens(issued["key"]) == issued["id"]
 
-    async def test_not_of_a_key_that_has_ended(self, office: Office) -> None:
+    async def test_a_key_that_has_ended_has_no_new_secret(self, office: Office) -> None:
         revoked = await office.issue()
         expired = await office.issue(expiresAt=round(office.clock.time * 1000) + 1000)
         await office.revoke(revoked["id"])

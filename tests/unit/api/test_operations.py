@@ -1,4 +1,4 @@
-"""The operators' paths: who may purge, what may be said, and what it does."""
+"""The operators' paths: the callers that may purge, what they may say, and what it does."""
 
 import asyncio
 from typing import Any
@@ -29,7 +29,7 @@ class TestParameters:
         "query",
         ["key=abc", "model=openai/gpt-4o", "user=ann", "all=true", "all=true&key=", "key=%20"],
     )
-    async def test_one_of_them(self, house: House, query: str) -> None:
+    async def test_a_purge_names_one_thing(self, house: House, query: str) -> None:
         answer = await purge(house, query)
         assert (answer.status, answer.body) == (204, b"")
         assert "content-type" not in answer.headers
@@ -64,7 +64,7 @@ class TestParameters:
         assert house.objects.ledger == []
 
     @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
-    async def test_it_is_a_deletion(self, house: House, method: str) -> None:
+    async def test_a_purge_is_a_deletion(self, house: House, method: str) -> None:
         answer = await purge(house, "all=true", method)
         assert (answer.status, answer.headers["allow"]) == (405, "DELETE, OPTIONS")
         assert house.objects.ledger == []
@@ -180,7 +180,7 @@ class TestEffect:
         assert (await house.post()).text == "2"
 
     @in_no_time
-    async def test_nor_an_answer_to_an_earlier_request(self) -> None:
+    async def test_an_answer_to_an_earlier_request_is_not_shown_afterwards(self) -> None:
         slow = FakeReply(5.0, *whole("before").pieces)
         house = House(by_host(openai=in_turn(slow, whole("after"))), LoopClock())
         pending = asyncio.ensure_future(house.post())
@@ -203,7 +203,7 @@ class TestEffect:
 
 class TestLedger:
     @pytest.mark.parametrize("query", ["all=true", "user=anonymous"])
-    async def test_one_that_is_down_is_an_error_and_the_purge_holds_here(
+    async def test_a_ledger_that_is_down_is_an_error_and_the_purge_holds_here(
         self, house: House, query: str
     ) -> None:
         await house.post()

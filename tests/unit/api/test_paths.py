@@ -16,8 +16,8 @@ async def test_models() -> None:
     ids = [entry["id"] for entry in listed["data"]]
     assert "openai/gpt-4o" in ids
     assert not any(id_.startswith("groq/") for id_ in ids)
-    one = await send(app, request("GET", "/v1/models/openai%2Fgpt-4o"))
-    assert json.loads(one.body)["id"] == "openai/gpt-4o"
+    found = await send(app, request("GET", "/v1/models/openai%2Fgpt-4o"))
+    assert json.loads(found.body)["id"] == "openai/gpt-4o"
     missing = await send(app, request("GET", "/v1/models/groq/none"))
     assert (missing.status, json.loads(missing.body)["error"]["code"]) == (404, "model_not_found")
 

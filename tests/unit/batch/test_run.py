@@ -82,7 +82,7 @@ async def test_identical_ones_are_one_call() -> None:
     assert len(house.sent) == 2
 
 
-async def test_unless_they_want_an_answer_each() -> None:
+async def test_identical_ones_that_skip_the_cache_are_a_call_each() -> None:
     house = House(by_host(openai=counting()))
     await batch(house, *[item("a", cache={"mode": "off"})] * 3)
     assert len(house.sent) == 3
@@ -133,7 +133,7 @@ async def test_a_batch_that_is_wrong(fields: Any, param: str) -> None:
 
 
 @in_no_time
-async def test_streamed_they_come_as_they_are_done() -> None:
+async def test_streamed_results_come_as_they_are_done() -> None:
     def answer(outgoing: Outgoing) -> FakeReply:
         assert outgoing.body
         wait = 5.0 if b"slow" in outgoing.body else 0.1
@@ -171,7 +171,7 @@ class TestChunks:
     def sizes(self, house: House) -> list[int]:
         return [len(json.loads(chunk)["parts"]) for _, chunk in house.batches.calls]
 
-    async def test_it_is_run_elsewhere_part_by_part(self) -> None:
+    async def test_a_large_batch_is_run_elsewhere_part_by_part(self) -> None:
         def answer(outgoing: Outgoing) -> FakeReply:
             assert outgoing.body
             return error(400, "too odd") if b"odd" in outgoing.body else whole("fine")
@@ -189,7 +189,7 @@ class TestChunks:
         assert len(chance) == 16  # callers may choose the same id
         assert ids == [f"{id_}-{number}" for number in range(60)]
 
-    async def test_one_that_fits_is_not(self) -> None:
+    async def test_a_batch_that_fits_is_run_here(self) -> None:
         house = House(by_host(openai=counting()))
         _, body = await batch(house, *(item(f"{number}") for number in range(24)))
         assert body["summary"]["succeeded"] == 24
@@ -237,7 +237,7 @@ class TestChunks:
         assert house.events("error").count("batch runner lost") == 1
 
     @in_no_time
-    async def test_one_that_hangs_costs_its_time_once(self) -> None:
+    async def test_a_runner_that_hangs_costs_its_time_once(self) -> None:
         house = House(by_host(openai=counting()), LoopClock(), SUBREQUEST_LIMIT="50")
         house.batches.silent = True
         began = asyncio.get_running_loop().time()
@@ -246,7 +246,7 @@ class TestChunks:
         assert asyncio.get_running_loop().time() - began == START_SECONDS
         assert len(house.batches.calls) < 10
 
-    async def test_nor_does_one_that_is_lost_take_its_results_along(self) -> None:
+    async def test_a_runner_that_is_lost_leaves_its_results(self) -> None:
         house = House(by_host(openai=counting()))
         house.batches.lost_after = 20
         same = [item(f"{number % 30}") for number in range(60)]
@@ -280,7 +280,7 @@ class TestChunks:
         assert suffixes == names
 
     @in_no_time
-    async def test_they_are_sent_as_they_come_and_not_begun_for_nobody(self) -> None:
+    async def test_results_are_sent_as_they_come_and_not_begun_for_nobody(self) -> None:
         slow = by_host(openai=lambda _: FakeReply(1.0, *whole("Hi!").pieces))
         house = House(slow, LoopClock())
         requests = [item(f"{number}") for number in range(60)]

@@ -144,7 +144,7 @@ class TestSharing:
         assert asyncio.get_running_loop().time() < 0.1
 
     @in_no_time
-    async def test_nor_is_one_that_cannot_be_written(self) -> None:
+    async def test_an_answer_that_cannot_be_written_is_no_outcome(self) -> None:
         message = {"role": "assistant", "content": "x", "odd": {"n": 2**70}}
         house = House(by_host(openai=completion_of(message)), LoopClock(), **ON)
         answers = await asyncio.gather(*(house.post() for _ in range(3)))
@@ -167,7 +167,7 @@ class TestSharing:
         assert sorted(answer.status for answer in answers) == [200] * 4 + [500]
         assert len(house.sent) == 2
 
-    async def test_nor_is_its_isolates_want_of_room(self) -> None:
+    async def test_a_leaders_want_of_room_is_not_everyones(self) -> None:
         """Another isolate has room."""
         count = 0
 

@@ -45,7 +45,7 @@ class TestTerms:
         first, *rest = await self.flown(house, leader, *[follower] * 10)
         assert first.status == 502
         assert {(answer.status, answer.text) for answer in rest} == {(200, "of groq")}
-        assert house.sent.count("api.groq.com") == 1  # those who have as much fly together
+        assert house.sent.count("api.groq.com") == 1  # followers with the same means share a flight
 
     @pytest.mark.parametrize(
         ("leader", "follower"),
@@ -105,9 +105,9 @@ class TestTerms:
         keys = {"PROXY_API_KEY": "one", "ADMIN_TOKEN": "two", "CACHE_SCOPE": "shared"}
         limits = {"OPENAI_RATE_LIMIT_BURST": "1", "OPENAI_RATE_LIMIT_PER_HOUR": "1"}
         house = House(replies, LoopClock(), **ON, **GROQ, **keys, **limits)
-        one, two = ({"authorization": f"Bearer {key}"} for key in ("one", "two"))
-        await house.post(headers=one, prompt="Something else")
+        user, admin = ({"authorization": f"Bearer {key}"} for key in ("one", "two"))
+        await house.post(headers=user, prompt="Something else")
         body = {"fallback": fallback}
-        leader, follower = await self.flown(house, (one, body), (two, body))
+        leader, follower = await self.flown(house, (user, body), (admin, body))
         assert leader.status == (502 if fallback else 429)
         assert (follower.status, follower.text) == (200, "of openai")

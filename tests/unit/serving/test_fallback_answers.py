@@ -35,7 +35,7 @@ class TestFallback:
         assert (await house.post()).text == "of openai"
 
     @pytest.mark.parametrize("stream", [False, True])
-    async def test_nor_does_it_when_it_is_streamed(self, stream: bool) -> None:
+    async def test_a_streamed_answer_is_that_of_the_model_that_gave_it(self, stream: bool) -> None:
         reply = stream_of(HELLO, STOP, DONE) if stream else whole("Hello")
         house = House(by_host(openai=error(503), groq=reply), **GROQ)
         await house.post(stream=stream)

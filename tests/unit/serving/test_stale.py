@@ -44,20 +44,20 @@ class TestStale:
         answer = await house.post()
         assert answer.headers["cache-status"] == f"proxy-{tier}; hit; ttl=0; detail=stale-if-error"
 
-    async def test_not_while_a_provider_answers(self) -> None:
+    async def test_a_provider_that_answers_is_preferred(self) -> None:
         house = House(by_host(openai=counting()), CACHE_TTL="100")
         await house.post()
         house.clock.time += 100
         assert (await house.post()).text == "2"
 
     @pytest.mark.parametrize("status", [400, 422])
-    async def test_not_in_place_of_a_refusal(self, status: int) -> None:
+    async def test_a_refusal_stays_a_refusal(self, status: int) -> None:
         house = House(by_host(openai=in_turn(whole("old"), error(status))), CACHE_TTL="100")
         await house.post()
         house.clock.time += 100
         assert (await house.post()).status == status
 
-    async def test_not_after_its_grace(self) -> None:
+    async def test_nothing_is_given_after_its_grace(self) -> None:
         house = House(
             by_host(openai=in_turn(whole("old"), error(500), error(500))),
             CACHE_TTL="100",
@@ -70,12 +70,14 @@ class TestStale:
         assert (await house.post()).status == 502
 
     @pytest.mark.parametrize("headers", [{"cache_control": "no-cache"}])
-    async def test_not_for_a_caller_that_wants_nothing_from_the_cache(self, headers: Any) -> None:
+    async def test_a_caller_that_wants_nothing_from_the_cache_gets_the_error(
+        self, headers: Any
+    ) -> None:
         house = House(by_host(openai=in_turn(whole("old"), error(500))))
         await house.post()
         assert (await house.post(headers=headers)).status == 502
 
-    async def test_a_fresh_one_that_is_too_old_for_the_caller(self) -> None:
+    async def test_a_fresh_answer_that_is_too_old_for_the_caller(self) -> None:
         house = House(by_host(openai=in_turn(whole("old"), error(500))))
         await house.post()
         house.clock.time += 60
