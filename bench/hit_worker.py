@@ -14,7 +14,7 @@ from proxy.api.start import start
 from proxy.core.web import Request
 from proxy.host.worker import ports, respond
 from proxy.platform.convert import texts
-from proxy.platform.http import request_from, response_to
+from proxy.platform.http import build_response, receive_request
 
 _apps: dict[str, App | Misconfigured] = {}
 
@@ -29,7 +29,7 @@ def on_fetch(request: Any, env: Any, ctx: Any) -> Any:  # type: ignore[no-redef]
     header `x-times` repeats the request so many times; the last answer is sent."""
     if request.method == "GET":
         return js.Response.new("ok")
-    parsed = request_from(request, ctx, None)
+    parsed = receive_request(request, ctx, None)
     analytics = parsed.headers["x-analytics"]
     if analytics not in _apps:
         _apps[analytics] = start(texts(env) | {"ANALYTICS": analytics}, ports(env))
@@ -47,7 +47,7 @@ async def _repeat(app: App | Misconfigured, request: Request, times: int, ctx: A
 
     again = structs.replace(request, read=read)
     for number in range(times):
-        answer = await app.handle(again, lambda response: response_to(response, ctx))
+        answer = await app.handle(again, lambda response: build_response(response, ctx))
         if number % TOGETHER == TOGETHER - 1:
             await asyncio.sleep(PAUSE)
     return answer

@@ -12,7 +12,7 @@ from workers import DurableObject
 
 from proxy.api.batch import run_chunk
 from proxy.host.isolate import started
-from proxy.platform.streams import readable
+from proxy.platform.streams import open_stream
 
 
 class BatchRunner(DurableObject):
@@ -27,7 +27,7 @@ class BatchRunner(DurableObject):
         """core.ports.Batches.run, as a ReadableStream. What is put off goes on in the object,
         after the stream's end too."""
         services = started(self._raw).services
-        lines, writing = readable(partial(run_chunk, services, bytes(chunk), self._defer))
+        lines, writing = open_stream(partial(run_chunk, services, bytes(chunk), self._defer))
         self._defer(writing)
         return lines
 

@@ -6,7 +6,7 @@ from proxy.api.app import App
 from proxy.api.misconfigured import Misconfigured
 from proxy.api.start import start
 from proxy.host.worker import ports
-from proxy.platform.convert import texts
+from proxy.platform.convert import read_texts
 
 _app: App | Misconfigured | None = None
 
@@ -16,5 +16,5 @@ def started(env: Any) -> App | Misconfigured:
     own object, not the SDK's wrapper, which can be asked for names only."""
     global _app
     if _app is None:
-        _app = start(texts(env), ports(env))
+        _app = start(read_texts(env), ports(env))
     return _app

@@ -10,10 +10,10 @@ from proxy.objects.rpc import RpcBatches, RpcObjects
 from proxy.platform.brotli import unbrotli
 from proxy.platform.clock import SystemClock, SystemRandom
 from proxy.platform.fetch import FetchUpstream, parse_url
-from proxy.platform.http import discard, is_unread, request_from, response_to
+from proxy.platform.http import build_response, discard, is_unread, receive_request
 from proxy.platform.kv import KVStore
 from proxy.platform.log import log
-from proxy.platform.memory import heap_bytes
+from proxy.platform.memory import measure_heap
 from proxy.platform.points import EnginePoints
 from proxy.platform.r2 import R2Store
 
@@ -45,7 +45,7 @@ def ports(env: Any) -> Ports:
         r2=R2Store(env.CACHE_R2) if hasattr(env, "CACHE_R2") else None,
         points=EnginePoints(env.METRICS) if hasattr(env, "METRICS") else None,
         parse_url=parse_url,
-        heap=heap_bytes,
+        heap=measure_heap,
         unbrotli=unbrotli,
         log=log,
         bindings=frozenset({"workers-ai"} if ai else ()),
@@ -56,8 +56,8 @@ def ports(env: Any) -> Ports:
 def respond(app: App | Misconfigured, request: Any, ctx: Any) -> Any:
     """The platform's response to a request, at once where neither the app nor the caller's body
     must be waited for."""
-    given = request_from(request, ctx, app.open_hold())
-    reaction = app.handle(given, lambda response: response_to(response, ctx))
+    given = receive_request(request, ctx, app.open_hold())
+    reaction = app.handle(given, lambda response: build_response(response, ctx))
     if not iscoroutine(reaction) and not is_unread(request):
         return reaction
     return _respond_later(reaction, request)

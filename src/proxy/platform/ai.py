@@ -12,7 +12,7 @@ from pyodide.ffi import JsException
 
 from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing, Reply
-from proxy.platform.convert import js_bytes
+from proxy.platform.convert import to_js_bytes
 from proxy.platform.replies import Bounds, BytesReply, StreamReply
 
 
@@ -25,7 +25,7 @@ async def run_ai(ai: Any, request: Outgoing, idle: float) -> Reply:
         if request.method == "GET":
             result = await ai.models()
         else:
-            text = js.Response.new(js_bytes(request.body or b"{}"))  # decodes it in one crossing
+            text = js.Response.new(to_js_bytes(request.body or b"{}"))  # decodes it in one crossing
             inputs = await text.json()
             running = asyncio.ensure_future(ai.run(request.url.removeprefix("ai:"), inputs))
             try:

@@ -4,16 +4,16 @@ import js
 from pyodide.ffi import JsException, to_js
 
 from proxy.core.codings import too_large
-from proxy.platform.convert import js_object
+from proxy.platform.convert import to_js_object
 
 
 def unbrotli(data: bytes, limit: int) -> bytes:
     """See core.codings.Unbrotli."""
     decompress = js.process.getBuiltinModule("node:zlib").brotliDecompressSync
-    bound = decompress.bind(None, to_js(data), js_object({"maxOutputLength": limit}))
+    bound = decompress.bind(None, to_js(data), to_js_object({"maxOutputLength": limit}))
     try:
         # The result is a Buffer, which Pyodide can't take over: it stays in JavaScript's array.
-        made = getattr(js.Array, "from")(js_object({"length": 1}), bound)
+        made = getattr(js.Array, "from")(to_js_object({"length": 1}), bound)
     except JsException as error:
         if error.name == "RangeError":
             raise too_large(limit) from error

@@ -9,12 +9,12 @@ from pyodide.ffi import to_js
 from proxy.core.ports import Body
 
 
-def js_object(value: Mapping[str, Any]) -> Any:
+def to_js_object(value: Mapping[str, Any]) -> Any:
     """A plain JavaScript object."""
     return to_js(value, dict_converter=js.Object.fromEntries)
 
 
-def js_bytes(body: Body) -> Any:
+def to_js_bytes(body: Body) -> Any:
     """A body as a Uint8Array, copied once."""
     if isinstance(body, bytes):
         return to_js(body)
@@ -28,13 +28,13 @@ def js_bytes(body: Body) -> Any:
     return array
 
 
-def headers_of(message: Any) -> dict[str, str]:
+def read_headers(message: Any) -> dict[str, str]:
     """All headers of a request or response, names in lower case, read in one crossing."""
     headers: dict[str, str] = js.Object.fromEntries(message.headers).to_py()
     return headers
 
 
-def texts(env: Any) -> dict[str, str]:
+def read_texts(env: Any) -> dict[str, str]:
     """The vars and secrets of an environment: every binding that is a text."""
     entries: dict[str, Any] = js.Object.fromEntries(js.Object.entries(env)).to_py(depth=1)
     return {name: value for name, value in entries.items() if isinstance(value, str)}

@@ -10,7 +10,7 @@ from proxy.core.chat import Blame
 from proxy.core.errors import Fault
 from proxy.core.ports import URL, Outgoing, Reply
 from proxy.platform.ai import run_ai
-from proxy.platform.convert import headers_of, js_bytes, js_object
+from proxy.platform.convert import read_headers, to_js_bytes, to_js_object
 from proxy.platform.replies import Bounds, StreamReply
 
 
@@ -33,9 +33,9 @@ class FetchUpstream:
             "redirect": "manual",  # a redirect would carry the key elsewhere
         }
         if request.body is not None:
-            options["body"] = js_bytes(request.body)
+            options["body"] = to_js_bytes(request.body)
         try:
-            response = await js.fetch(request.url, js_object(options))
+            response = await js.fetch(request.url, to_js_object(options))
         except JsException as error:
             # The platform's bound on subrequests is no silence of the provider's.
             blame: Blame = "proxy" if "subrequest" in str(error) else "provider"
@@ -45,7 +45,7 @@ class FetchUpstream:
             raise
         stream = None if response.body is jsnull else response.body
         bounds = Bounds(idle, request.largest, request.hold)
-        headers = headers_of(response)
+        headers = read_headers(response)
         return StreamReply(response.status, headers, stream, bounds, controller.abort)
 
 

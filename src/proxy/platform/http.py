@@ -17,8 +17,8 @@ from proxy.core.codings import too_large
 from proxy.core.errors import InvalidRequest, ProxyError
 from proxy.core.web import Request, Response
 from proxy.platform.background import wait_until
-from proxy.platform.convert import headers_of, js_object
-from proxy.platform.streams import readable
+from proxy.platform.convert import read_headers, to_js_object
+from proxy.platform.streams import open_stream
 
 DISCARD_SECONDS = 1.0
 LARGE = 1024 * 1024
@@ -26,33 +26,29 @@ LARGE = 1024 * 1024
 NULL_BODY = frozenset({101, 103, 204, 205, 304})
 
 
-def request_from(request: Any, ctx: Any, hold: Hold | None) -> Request:
+def receive_request(request: Any, ctx: Any, hold: Hold | None) -> Request:
     """The platform's request as the pure rooms see it. hold: what its body may take."""
     parts = urlsplit(request.url)
-    headers = headers_of(request)
-
-    async def read(limit: int) -> bytes:
-        return await _read(request, headers.get("content-length"), limit, hold)
-
+    headers = read_headers(request)
     return Request(
         method=request.method,
         path=parts.path,
         query=dict(parse_qsl(parts.query, keep_blank_values=True)),
         headers=headers,
-        read=read,
+        read=partial(_read, request, headers.get("content-length"), hold),
         defer=partial(wait_until, ctx),
         hold=hold,
     )
 
 
-def response_to(response: Response, ctx: Any) -> Any:
+def build_response(response: Response, ctx: Any) -> Any:
     """The answer as the platform wants it. A stream is written after this returns. Raises
     JsException for one that the platform does not take."""
-    init = js_object({"status": response.status, "headers": response.headers})
+    init = to_js_object({"status": response.status, "headers": response.headers})
     if response.stream is None:
         body = None if response.status in NULL_BODY else to_js(response.body)
         return js.Response.new(body, init)
-    body, writing = readable(response.stream)
+    body, writing = open_stream(response.stream)
     try:
         built = js.Response.new(body, init)
     except JsException:
@@ -62,7 +58,7 @@ def response_to(response: Response, ctx: Any) -> Any:
     return built
 
 
-async def _read(request: Any, length: str | None, limit: int, hold: Hold | None) -> bytes:
+async def _read(request: Any, length: str | None, hold: Hold | None, limit: int) -> bytes:
     if request.body is None or request.body is jsnull:
         return b""
     try:

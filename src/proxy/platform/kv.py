@@ -4,7 +4,7 @@ from typing import Any
 
 from pyodide.ffi import jsnull, to_js
 
-from proxy.platform.convert import js_object
+from proxy.platform.convert import to_js_object
 
 
 class KVStore:
@@ -20,7 +20,7 @@ class KVStore:
 
     async def put(self, key: str, data: bytes, lifetime: int) -> None:
         """See core.ports.BlobStore."""
-        options = js_object({"expirationTtl": lifetime})
+        options = to_js_object({"expirationTtl": lifetime})
         await self._namespace.put(key, to_js(data), options)
 
     async def delete(self, key: str) -> None:

@@ -3,7 +3,7 @@
 import pyodide_js
 
 
-def heap_bytes() -> int | None:
+def measure_heap() -> int | None:
     """core.ports.Ports.heap: WebAssembly's memory, which only grows."""
     size: int = pyodide_js._module.HEAPU8.byteLength
     return size

@@ -5,7 +5,7 @@ from typing import Any
 
 from pyodide.ffi import jsnull, to_js
 
-from proxy.platform.convert import js_object
+from proxy.platform.convert import to_js_object
 
 _EXPIRES = "expires"
 PAGES = 10
@@ -30,7 +30,9 @@ class R2Store:
     async def put(self, key: str, data: bytes, lifetime: int) -> None:
         """See core.ports.BlobStore."""
         expires = str(int(time.time()) + lifetime)
-        await self._bucket.put(key, to_js(data), js_object({"customMetadata": {_EXPIRES: expires}}))
+        await self._bucket.put(
+            key, to_js(data), to_js_object({"customMetadata": {_EXPIRES: expires}})
+        )
 
     async def delete(self, key: str) -> None:
         """See core.ports.BlobStore."""
@@ -44,7 +46,7 @@ class R2Store:
             options: dict[str, Any] = {"prefix": prefix, "include": ["customMetadata"]}
             if cursor:
                 options["cursor"] = cursor
-            listed = await self._bucket.list(js_object(options))
+            listed = await self._bucket.list(to_js_object(options))
             now = time.time()
             over = [
                 found.key

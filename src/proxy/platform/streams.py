@@ -11,7 +11,7 @@ from proxy.core.ports import Write
 from proxy.platform.log import log
 
 
-def readable(stream: Callable[[Write], Awaitable[Any]]) -> tuple[Any, Any]:
+def open_stream(stream: Callable[[Write], Awaitable[Any]]) -> tuple[Any, Any]:
     """A ReadableStream that `stream` writes, and the coroutine that does the writing.
 
     An IdentityTransformStream: its write fails when the caller has gone, where a
