@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.deployments import ADMIN_TOKEN
+from tests.e2e.deployments import ADMIN_TOKEN, Deployments
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 GPT = {"model": "openai/gpt-4o", "fallback": False, "cache": {"mode": "off"}}
@@ -52,6 +52,15 @@ def show_limit(admin: httpx.Client, limit: dict[str, str], what: Callable[[Any],
             break
         time.sleep(0.1)
     return shown
+
+
+def is_logged(deployments: Deployments, name: str, text: str) -> bool:
+    """Whether a deployment logs a text within some seconds."""
+    for _ in range(100):
+        if text in deployments.log(name):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def eventually(attempt: Callable[[], httpx.Response], status: int) -> httpx.Response:
