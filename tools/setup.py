@@ -231,6 +231,7 @@ PARTS = {
             (LOCKS / "local-model.txt",),
         ),
     )
+    if part.name != "bundle" or offline.IS_ON
 }
 
 

@@ -149,53 +149,60 @@ def requests(query: Json, now: float) -> Json:
 def _request(number: int) -> Json:
     dice = Random(number)
     provider = dice.choices(list(PROVIDERS), [share for _, share, _ in PROVIDERS.values()])[0]
-    model, _, latency = PROVIDERS[provider]
     kind = dice.choices(("ok", "hit", "limited", "failed", "fallback"), (52, 34, 3, 3, 8))[0]
-    ms = 4 if kind in ("hit", "limited") else round(latency * (0.6 + dice.random() * 2))
-    ok = {"provider": provider, "model": model, "outcome": "ok", "ms": ms}
-    lost = {"provider": "openai", "model": "gpt-5-mini", "outcome": "unavailable", "ms": 85}
-    lost |= {"status": 503, "message": "The server is overloaded or not ready yet."}
-    tries = {"ok": [ok], "fallback": [lost, ok], "failed": [lost]}.get(kind, [])
-    tokens = 120 + dice.randrange(900), 20 + dice.randrange(400)
+    spread = 0.6 + dice.random() * 2
+    ms = 4 if kind in ("hit", "limited") else round(PROVIDERS[provider][2] * spread)
     row: Json = {
         "at": stamp(number * 3.7),
         "requestId": f"req_{number:024x}",
         "endpoint": dice.choice(("/v1/generate", "/v1/chat/completions", "/v1/chat/completions")),
         "method": "POST",
         "dialect": "openai",
-        "status": {"limited": 429, "failed": 502}.get(kind, 200),
         "user": dice.choice(USERS),
         "keyId": f"key_{dice.randrange(16**8):08x}",
-        "provider": provider if kind not in ("limited", "failed") else None,
-        "model": model if kind not in ("limited", "failed") else None,
-        "asked": dice.choice(("auto", "fast", f"{provider}/{model}")),
+        "asked": dice.choice(("auto", "fast", f"{provider}/{PROVIDERS[provider][0]}")),
         "strategy": "priority",
-        "attempts": tries,
-        "error": {"limited": "rate_limit_exceeded", "failed": "provider_error"}.get(kind),
-        "source": {"limited": "proxy", "failed": "provider"}.get(kind),
-        "cache": {"hit": "hit", "limited": None}.get(kind, "miss"),
-        "tier": "memory" if kind == "hit" else None,
         "stream": dice.random() < 0.5,
-        "ended": None,
         "ms": ms,
-        "firstMs": None,
-        "usage": None,
-        "cost": None,
-        "costOrigin": None,
-        "costSaved": 0.00041 if kind == "hit" else 0,
         "bytesIn": 1_204,
         "bytesOut": 2_881,
         "country": "DE",
         "colo": "FRA",
         "traceId": f"{number:032x}",
+        **_outcome(kind, provider, ms),
     }
     if row["status"] == 200:
-        used = (0, 0) if kind == "hit" else tokens
+        used = (0, 0) if kind == "hit" else (120 + dice.randrange(900), 20 + dice.randrange(400))
         row["usage"] = {"inputTokens": used[0], "outputTokens": used[1], "totalTokens": sum(used)}
         row |= {"cost": sum(used) * 6e-7, "costOrigin": "computed"}
         if row["stream"]:
             row |= {"ended": "ok", "firstMs": round(ms * 0.4)}
     return row
+
+
+def _outcome(kind: str, provider: str, ms: int) -> Json:
+    """What became of a request: the fields that hang on it."""
+    model = PROVIDERS[provider][0]
+    ok = {"provider": provider, "model": model, "outcome": "ok", "ms": ms}
+    lost = {"provider": "openai", "model": "gpt-5-mini", "outcome": "unavailable", "ms": 85}
+    lost |= {"status": 503, "message": "The server is overloaded or not ready yet."}
+    is_answered = kind not in ("limited", "failed")
+    return {
+        "status": {"limited": 429, "failed": 502}.get(kind, 200),
+        "provider": provider if is_answered else None,
+        "model": model if is_answered else None,
+        "attempts": {"ok": [ok], "fallback": [lost, ok], "failed": [lost]}.get(kind, []),
+        "error": {"limited": "rate_limit_exceeded", "failed": "provider_error"}.get(kind),
+        "source": {"limited": "proxy", "failed": "provider"}.get(kind),
+        "cache": {"hit": "hit", "limited": None}.get(kind, "miss"),
+        "tier": "memory" if kind == "hit" else None,
+        "ended": None,
+        "firstMs": None,
+        "usage": None,
+        "cost": None,
+        "costOrigin": None,
+        "costSaved": 0.00041 if kind == "hit" else 0,
+    }
 
 
 def insights(query: Json) -> Json:

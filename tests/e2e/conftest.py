@@ -115,8 +115,8 @@ def pair(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def healed(request: pytest.FixtureRequest) -> None:
     """No breaker is left open by the test before."""
     if "open_url" in request.fixturenames:
-        url = request.getfixturevalue("open_url")
-        assert httpx.delete(f"{url}/admin/breakers", timeout=60).status_code == 204
+        proxy: httpx.Client = request.getfixturevalue("proxy")
+        assert proxy.delete("/admin/breakers").status_code == 204
 
 
 Script = Callable[..., str]

@@ -1,19 +1,47 @@
-"""For all unit tests: a property's examples, and what the garbage collector leaves alone.
-
-No example is timed, whatever else the machine does. `HYPOTHESIS_PROFILE=thorough` tries many more.
-"""
+"""For all unit tests: how often a property is tried, and what would take time and prove nothing."""
 
 import gc
 import os
+import signal
+from collections.abc import Generator
 
+import pytest
+from coverage import Coverage
 from hypothesis import settings
 
 settings.register_profile("quick", deadline=None, max_examples=40)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
+COVERED_SECONDS = 0.15
+"""How long coverage watches a test. Later examples of a property and later hours of a simulation
+reach nothing new, and being watched doubles their time."""
+
 
 def pytest_collection_finish() -> None:
-    """Spare each collection the thousands of tests that live to the end."""
+    """Keep the thousands of tests, which live to the end, out of every garbage collection."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Stop coverage in the middle of a test that takes long, and start it again after the test."""
+    coverage = Coverage.current()
+    if coverage is None:
+        return (yield)
+    is_stopped = False
+
+    def stop(*_: object) -> None:
+        nonlocal is_stopped
+        is_stopped = True
+        coverage.stop()
+
+    signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, COVERED_SECONDS)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        if is_stopped:
+            coverage.start()
