@@ -13,7 +13,7 @@ from proxy.api.misconfigured import Misconfigured
 from proxy.api.start import start
 from proxy.core.web import Request
 from proxy.host.worker import ports, respond
-from proxy.platform.convert import texts
+from proxy.platform.convert import read_texts
 from proxy.platform.http import build_response, receive_request
 
 _apps: dict[str, App | Misconfigured] = {}
@@ -32,7 +32,7 @@ def on_fetch(request: Any, env: Any, ctx: Any) -> Any:  # type: ignore[no-redef]
     parsed = receive_request(request, ctx, None)
     analytics = parsed.headers["x-analytics"]
     if analytics not in _apps:
-        _apps[analytics] = start(texts(env) | {"ANALYTICS": analytics}, ports(env))
+        _apps[analytics] = start(read_texts(env) | {"ANALYTICS": analytics}, ports(env))
     if "x-times" in parsed.headers:
         return _repeat(_apps[analytics], parsed, int(parsed.headers["x-times"]), ctx)
     return respond(_apps[analytics], request, ctx)

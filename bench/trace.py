@@ -141,7 +141,6 @@ async def _run_on_stand_ins(bodies: list[bytes], args: argparse.Namespace) -> Co
         clock.time = moment
         tally[await _send(chance.choice(apps), body)] += 1
     _print_operations(kv, r2, len(bodies))
-    print("evictions from memory:", sum(app.services.cache.memory.evictions for app in apps))
     print("bytes of an entry:    ", kv.spent["bytes"] // max(1, kv.spent["writes"]), end="\n\n")
     return tally + Counter(calls=sum(sent.method == "POST" for sent in upstream.sent))
 
