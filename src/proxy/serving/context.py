@@ -94,7 +94,7 @@ class RequestContext:
             for name in TIMED_STAGES
             if name in stages
         ]
-        upstream = sum([attempt.ms for attempt in attempts]) if attempts else 0
+        upstream = sum([attempt.ms for attempt in attempts]) if attempts else 0  # noqa: C419 (faster)
         return f"{''.join(times)}upstream;dur={upstream}, total;dur={self.ms}"
 
     def release_memory(self) -> None:
