@@ -3,9 +3,8 @@
 import unicodedata
 
 from proxy.core.errors import InvalidRequest
+from proxy.core.principal import OTHER
 
-OTHER = "(other)"
-"""The user that stands for many in the figures (analytics.store.names)."""
 OWN = frozenset({"admin", "default", "anonymous", OTHER})
 """Users that the proxy itself names: those of the deployment's own keys and of an open one, and
 the one that stands for many."""

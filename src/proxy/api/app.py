@@ -81,7 +81,7 @@ class App:
         if path.public:
             return handler(self.services, context)
         address = headers.get("cf-connecting-ip", "")
-        caller = self.services.gate.authenticate(read_authorization(headers), address)
+        caller = self.services.authenticator.authenticate(read_authorization(headers), address)
         if isinstance(caller, Principal):
             self._admit(context, path, caller)
             return handler(self.services, context)

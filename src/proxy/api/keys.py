@@ -116,37 +116,37 @@ async def issue_key(services: Services, context: RequestContext) -> Response:
             raise reading.invalid(
                 "providers", f"{name!r} is no provider; there are {', '.join(providers)}"
             )
-    random, ring = services.ports.random, services.ring
+    random, cache = services.ports.random, services.key_cache
     key = _make_key(new, f"key_{random.token(6)}", round(context.clock.now() * 1000))
     secret = format_secret(services.settings.access.environment, random.token(32))
-    await ring.change(ISSUE, NewKey(key, hash_secret(secret)))
+    await cache.change(ISSUE, NewKey(key, hash_secret(secret)))
     return _respond(_view_of(key, secret), status=201)
 
 
 async def list_keys(services: Services, context: RequestContext) -> Response:
     """GET /admin/keys[?limit=…&cursor=…]: the oldest first, a page at a time. Raises
     InvalidRequest."""
-    query, ring = context.request.query, services.ring
+    query, cache = context.request.query, services.key_cache
     parameters.check_names(query, ("limit", "cursor"))
     limit = parameters.read_limit(query.get("limit", PAGE))
     cursor = query.get("cursor")
     after = 0 if cursor is None else parameters.read_cursor(cursor, 1)[0]
-    page = await ring.call(LIST_KEYS, KeyRange(after, limit))
+    page = await cache.call(LIST_KEYS, KeyRange(after, limit))
     following = None if page.next is None else parameters.encode_cursor([page.next])
     return _respond(_ViewPage(tuple(map(_view_of, page.keys)), following))
 
 
 async def show_key(services: Services, context: RequestContext) -> Response:
     """GET /admin/keys/ID. Raises NotFound."""
-    key_id, ring = _id_of(context), services.ring
-    found = await ring.call(GET_KEY, key_id)
+    key_id, cache = _id_of(context), services.key_cache
+    found = await cache.call(GET_KEY, key_id)
     return _respond(_view_of(_check_found(found.key, key_id)))
 
 
 async def revoke_key(services: Services, context: RequestContext) -> Response:
     """DELETE /admin/keys/ID. Raises NotFound."""
-    key_id, ring = _id_of(context), services.ring
-    _check_found((await ring.change(REVOKE, key_id)).key, key_id)
+    key_id, cache = _id_of(context), services.key_cache
+    _check_found((await cache.change(REVOKE, key_id)).key, key_id)
     return Response(status=204)
 
 
@@ -156,10 +156,10 @@ async def rotate_key(services: Services, context: RequestContext) -> Response:
     if body:
         reading.check(body)
         overlap = reading.decode(_ROTATION, body).overlap_seconds
-    key_id, ring = _id_of(context), services.ring
+    key_id, cache = _id_of(context), services.key_cache
     secret = format_secret(services.settings.access.environment, services.ports.random.token(32))
     rotation = KeyRotation(key_id, hash_secret(secret), overlap * 1000)
-    found = await ring.change(ROTATE, rotation)
+    found = await cache.change(ROTATE, rotation)
     return _respond(_view_of(_check_found(found.key, key_id), secret))
 
 

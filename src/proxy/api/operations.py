@@ -134,7 +134,7 @@ def _check_provider(services: Services, name: str | None) -> str:
 
 async def _find_limits(services: Services, context: RequestContext) -> tuple[_Limit, Sequence[str]]:
     """The objects that the parameters name: a user's own bucket before those of its keys."""
-    ring, query = services.ring, context.request.query
+    cache, query = services.key_cache, context.request.query
     _check_names(context, {"provider", "user", "key"})
     provider, user, key = (query.get(name) for name in ("provider", "user", "key"))
     if not (key or provider) or (key and user):
@@ -148,20 +148,20 @@ async def _find_limits(services: Services, context: RequestContext) -> tuple[_Li
         return _ACCOUNT, [key]
     provider = _check_provider(services, provider)
     if user:
-        own = [name_bucket(provider, user, k.id, k.limits) async for k in _keys_of(ring, user)]
+        own = [name_bucket(provider, user, k.id, k.limits) async for k in _keys_of(cache, user)]
         return _BUCKET, list(dict.fromkeys([name_bucket(provider, user), *own]))
     if key is None:
         return _POOL, [provider]
-    found = (await ring.call(GET_KEY, key)).key
+    found = (await cache.call(GET_KEY, key)).key
     if found is None:
         raise NotFound(f"There is no key {key[:100]}.")
     return _BUCKET, [name_bucket(provider, found.user, found.id, found.limits)]
 
 
-async def _keys_of(ring: KeyCache, user: str) -> AsyncIterator[Key]:
+async def _keys_of(cache: KeyCache, user: str) -> AsyncIterator[Key]:
     after: int | None = 0
     while after is not None:
-        page = await ring.call(LIST_KEYS, KeyRange(after, PAGE))
+        page = await cache.call(LIST_KEYS, KeyRange(after, PAGE))
         for key in page.keys:
             if key.user == user:
                 yield key

@@ -1,4 +1,4 @@
-"""The table of paths: what each takes, in whose form it answers, and whom it lets in."""
+"""The table of paths: each with its methods, its dialect, and the callers that it admits."""
 
 import re
 from collections.abc import Callable, Coroutine

@@ -56,8 +56,8 @@ class Services:
             self.recorder, ports.log, log_prompts=server.log_prompts, profile=server.profile
         )
         self.memory = BodyMemory(server.body_memory_bytes)
-        self.ring = KeyCache(ports.objects, ports.clock, ports.log)
-        self.gate = Authenticator(settings.access, self.ring)
+        self.key_cache = KeyCache(ports.objects, ports.clock, ports.log)
+        self.authenticator = Authenticator(settings.access, self.key_cache)
         self.limiter = Limiter(settings.limits, ports)
         self.selection = Selection(self.catalog, settings.routing, ports.bindings)
         self.watch = Watch(settings.routing, ports.objects, ports.clock, ports.random, ports.log)

@@ -55,7 +55,7 @@ async def answer_chunk(
     try:
         await BatchRun(services, context, runner, report).run(items)
     except* ClientGone:
-        pass  # nobody is left to whom results could be sent
+        pass  # no caller is left for the results
 
 
 async def _answer_whole(

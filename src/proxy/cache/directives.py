@@ -8,7 +8,7 @@
 | deployment | CACHE_TTL=0 | CACHE_TTL=0 | CACHE_TTL | | | | |
 
 `Cache-Control` as RFC 9111, 5.2.1 has it for requests; `no-store` also reads nothing, as
-callers who send it expect. What a provider says of caching has no part: all say no-cache.
+its senders expect. What a provider says of caching has no part: all say no-cache.
 """
 
 import re

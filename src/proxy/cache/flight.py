@@ -18,7 +18,7 @@ from proxy.core.rpc import NOTHING, Method, as_msgpack, as_text
 LEASE_SECONDS = 3.0
 """For how long a leader counts as alive after its last sign of life."""
 KEEP_SECONDS = 2.0
-"""For how long an outcome still answers those who come late: the tiers lag behind."""
+"""Seconds for which an outcome still answers late requests: the tiers lag behind."""
 
 
 class Joined(Struct, frozen=True):

@@ -2,6 +2,9 @@
 
 from msgspec import Struct
 
+OTHER = "(other)"
+"""The user, or the model, that stands for many in the figures."""
+
 
 class Limits(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """The limits of a key. None: the deployment's default holds, or there is no limit."""

@@ -12,8 +12,8 @@ _app: App | Misconfigured | None = None
 
 
 def started(env: Any) -> App | Misconfigured:
-    """The app, built by the first who asks: before, there are no settings. env: the platform's
-    own object, not the SDK's wrapper, which can be asked for names only."""
+    """The app, built by the first call: before, there are no settings. env: the platform's own
+    object, not the SDK's wrapper, which lists no names."""
     global _app
     if _app is None:
         _app = start(read_texts(env), ports(env))

@@ -49,7 +49,7 @@ class ProviderPool(Stateful):
 
     @serves(SHOW_POOL)
     def show(self, _: None) -> PoolView:
-        """What the provider is thought to bear, and who has which share."""
+        """What the provider is thought to bear, and each user's share."""
         return self._pool.show(now_ms())
 
     @serves(RESET_POOL)

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def read_limits(env: Any) -> LimitSettings:
-    """The settings of the limits. An object's environment can be asked for names only."""
+    """The settings of the limits. An object's environment gives values by name only."""
     return read_section(LimitSettings, lambda name: getattr(env, name, ""))
 
 

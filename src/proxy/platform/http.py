@@ -111,6 +111,6 @@ def is_unread(request: Any) -> bool:
 
 async def discard(request: Any) -> None:
     """Lets what is left of the body run into the void, for a second at most: an answer to a
-    caller who is still sending is lost where a server in between closes the connection on it."""
+    caller that still sends is lost where a server in between closes the connection on it."""
     draining = request.body.pipeTo(js.WritableStream.new())
     await asyncio.wait([asyncio.ensure_future(draining)], timeout=DISCARD_SECONDS)

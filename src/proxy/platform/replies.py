@@ -24,7 +24,7 @@ class Bounds(Struct, frozen=True):
     """Counts the memory of such a one."""
 
 
-class _Watch:
+class _SilenceWatch:
     """Calls `stalled` when a read has waited for `idle` seconds.
 
     One timer serves many reads: arming one for each would cost two crossings a piece.
@@ -78,7 +78,7 @@ class StreamReply:
         """The pieces as they come. Raises Fault: timeout after silence, network on a break."""
         if self._reader is None:
             return
-        watch = _Watch(self._bounds.idle, self._stall)
+        watch = _SilenceWatch(self._bounds.idle, self._stall)
         try:
             while True:
                 watch.since = watch.now()

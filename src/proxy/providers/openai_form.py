@@ -78,7 +78,7 @@ class FormReader:
         same = fields == self._completion and choice == self._choice
         if same and not (usage or names or inline):
             return None
-        if usage and choices != _NO_CHOICE:  # callers see it who want no chunk of usage
+        if usage and choices != _NO_CHOICE:  # a caller that wants no chunk of usage sees it
             fields["usage"] = usage
         self._reasoning += names
         self._inline = inline or self._inline

@@ -1,5 +1,5 @@
-"""What an answer used and cost: settled with the limits, kept in the request's record, and told
-the caller in headers."""
+"""What an answer used and cost: settled with the limits, kept in the request's record, and sent
+to the caller in headers."""
 
 from typing import Any
 
@@ -41,49 +41,49 @@ def estimate_usage(meter: Meter, characters: int, limit: int | None) -> Usage:
     return Usage(input=meter.expected(None).input, output=output)
 
 
-def settle(context: RequestContext, done: Success, usage: Usage, *, estimated: bool) -> Cost:
+def settle(context: RequestContext, success: Success, usage: Usage, *, estimated: bool) -> Cost:
     """Replaces what an attempt has reserved by what its answer used, and records that."""
-    cost = done.cost(usage, estimated=estimated)
-    done.reservation.settle(usage, cost)
+    cost = success.cost(usage, estimated=estimated)
+    success.reservation.settle(usage, cost)
     record_usage(context, usage)
     return cost
 
 
 def describe_served(
-    context: RequestContext, done: Success, cost: Cost, cache_status: CacheStatus = "bypass"
+    context: RequestContext, success: Success, cost: Cost, cache_status: CacheStatus = "bypass"
 ) -> Served:
     """Describes how an answer of a provider was served."""
     return Served(
         request_id=context.id,
-        provider=done.target.spec.name,
-        model=done.target.model.id,
-        attempts=done.attempts,
-        dropped=done.dropped,
+        provider=success.target.spec.name,
+        model=success.target.model.id,
+        attempts=success.attempts,
+        dropped=success.dropped,
         cost=cost,
         cache_status=cache_status,
         ms=context.ms,
         created=int(context.began),
-        explained=_explain(context, done),
+        explained=_explain(context, success),
     )
 
 
-def settle_chat(task: ChatTask, done: Success, reported: Usage | None, characters: int) -> Cost:
+def settle_chat(task: ChatTask, success: Success, reported: Usage | None, characters: int) -> Cost:
     """Settles a chat's answer of so many characters; reported: its usage by the provider."""
-    limit = task.meter.output_limit(done.target.offer) or task.call.chat.max_tokens
+    limit = task.meter.output_limit(success.target.offer) or task.call.chat.max_tokens
     usage = reported or estimate_usage(task.meter, characters, limit)
-    cost = settle(task.context, done, usage, estimated=reported is None)
+    cost = settle(task.context, success, usage, estimated=reported is None)
     task.meter.close()
     return cost
 
 
-def describe_chat(task: ChatTask, done: Success, cost: Cost) -> Served:
+def describe_chat(task: ChatTask, success: Success, cost: Cost) -> Served:
     """Describes how a chat's answer was served."""
-    served = describe_served(task.context, done, cost, "miss" if task.is_cached else "bypass")
+    served = describe_served(task.context, success, cost, "miss" if task.is_cached else "bypass")
     return structs.replace(served, functions=task.call.functions)
 
 
-def _explain(context: RequestContext, done: Success) -> list[dict[str, Any]] | None:
-    """Says why this provider was chosen, for an operator who wants to know."""
+def _explain(context: RequestContext, success: Success) -> list[dict[str, Any]] | None:
+    """Says why this provider was chosen, where an operator wants to know."""
     admin = context.principal is not None and context.principal.admin
     if not admin or context.request.headers.get("x-proxy-explain") != "1":
         return None
@@ -93,7 +93,7 @@ def _explain(context: RequestContext, done: Success) -> list[dict[str, Any]] | N
             "explored": order.explored,
             "candidates": [structs.asdict(scored) for scored in order.scores],
         }
-        for order in done.explain()
+        for order in success.explain()
     ]
 
 
@@ -137,7 +137,7 @@ def record_attempts(context: RequestContext, attempts: tuple[Attempt, ...]) -> N
 
 
 def record_error(context: RequestContext, error: ProxyError) -> None:
-    """Records the error that was answered, and who was tried last where nobody answered."""
+    """Records the error, and the last provider that was tried where none has answered."""
     record = context.record
     record_attempts(context, error.attempts)
     record.error, record.source = error.type, error.source

@@ -98,8 +98,8 @@ class Coalescer:
             raise
         if not self._cache.admits(task.key, entry, task.directives):
             return None
-        question = task.question
-        if not question.by_name or f"{entry.provider}/{entry.model}" == question.names[0]:
+        routing_key = task.routing_key
+        if not routing_key.by_name or f"{entry.provider}/{entry.model}" == routing_key.names[0]:
             self._cache.remember(task.key, entry, data)
         return replay_entry(task, entry, None)
 

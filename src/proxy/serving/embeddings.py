@@ -35,12 +35,12 @@ class EmbeddingService:
         meter.estimate = EmbeddingEstimate(request)
         run = RunOptions(context.began, self._tasks.retrying(options), context.hold)
         try:
-            vectors, done = await self._manager.embed(request, meter, run)
+            vectors, success = await self._manager.embed(request, meter, run)
             usage = vectors.usage or meter.expected(None)
-            cost = settle(context, done, usage, estimated=vectors.usage is None)
+            cost = settle(context, success, usage, estimated=vectors.usage is None)
         finally:
             meter.close()
-        served = describe_served(context, done, cost)
+        served = describe_served(context, success, cost)
         record_served(context, served)
         headers = JSON | served_headers(served)
         return Response(headers=headers, body=openai.embeddings(vectors, served))

@@ -27,16 +27,16 @@ class Keeper:
         self._log = log
 
     def keep(
-        self, task: ChatTask, key: str, done: Success, answer: Answer, cost: Cost
+        self, task: ChatTask, key: str, success: Success, answer: Answer, cost: Cost
     ) -> CacheEntry | None:
         """Stores a complete answer, after the response. None: it is not to be kept."""
-        if not task.directives.store or not _is_whole(task, done, answer):
+        if not task.directives.store or not _is_whole(task, success, answer):
             return None
         context = task.context
         entry = CacheEntry(
             answer=structs.replace(answer, raw=None),
-            provider=done.target.spec.name,
-            model=done.target.model.id,
+            provider=success.target.spec.name,
+            model=success.target.model.id,
             cost=cost,
             born=context.began,
             stored=context.clock.now(),
@@ -70,21 +70,21 @@ class Keeper:
             self._log("error", "flight unreachable", error=repr(error)[:500])
 
 
-def store_key(task: ChatTask, done: Success) -> str:
+def store_key(task: ChatTask, success: Success) -> str:
     """The key under which the answer of an attempt is kept: one that came by fallback is kept under
     the model that gave it. Empty where nothing is stored."""
-    question = task.question
+    routing_key = task.routing_key
     if not task.directives.store:
         return ""
-    given = RoutingKey.of_model(done.target)
-    if not question.by_name or question.names[0] == given.names[0]:
+    given = RoutingKey.of_model(success.target)
+    if not routing_key.by_name or routing_key.names[0] == given.names[0]:
         return task.key
     return task.find_key(given)
 
 
-def _is_whole(task: ChatTask, done: Success, answer: Answer) -> bool:
-    """Whether an answer is what was asked for. One that a budget's limit has cut off is not."""
-    limit = task.meter.output_limit(done.target.offer)
+def _is_whole(task: ChatTask, success: Success, answer: Answer) -> bool:
+    """Whether an answer is complete. One that a budget's limit has cut off is not."""
+    limit = task.meter.output_limit(success.target.offer)
     own_limit = limit is not None and limit != task.call.chat.max_tokens
     cut_off = own_limit and answer.finish_reason == "length"
     said = answer.text or answer.tool_calls or answer.refusal or answer.extra.get("images")

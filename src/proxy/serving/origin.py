@@ -42,12 +42,12 @@ class Origin:
 
     async def _complete(self, task: ChatTask, leader: Leader | None) -> Response:
         context = task.context
-        answer, done = await self._manager.complete(task.call, task.meter, task.run_options)
-        cost = settle_chat(task, done, answer.usage, count_characters(answer))
-        entry = self._keeper.keep(task, store_key(task, done), done, answer, cost)
+        answer, success = await self._manager.complete(task.call, task.meter, task.run_options)
+        cost = settle_chat(task, success, answer.usage, count_characters(answer))
+        entry = self._keeper.keep(task, store_key(task, success), success, answer, cost)
         if leader:
             self._keeper.publish(context, leader, entry)
-        served = describe_chat(task, done, cost)
+        served = describe_chat(task, success, cost)
         record_served(context, served)
         return Response(
             headers=JSON | served_headers(served) | _cache_headers(task),
@@ -56,13 +56,13 @@ class Origin:
 
     async def _begin(self, task: ChatTask, leader: Leader | None) -> Response:
         context = task.context
-        stream, done = await self._manager.stream(task.call, task.meter, task.run_options)
+        stream, success = await self._manager.stream(task.call, task.meter, task.run_options)
         context.record.first_ms = context.ms
-        begun = Begun(stream=stream, done=done, key=store_key(task, done), leader=leader)
+        begun = Begun(stream=stream, success=success, key=store_key(task, success), leader=leader)
         # No other provider is tried any more: the texts are not kept while the answer comes.
         task.drop_texts()
         context.release_memory()
-        served = describe_chat(task, done, Cost(None))
+        served = describe_chat(task, success, Cost(None))
         record_served(context, served)
         relay = Relay(task, begun, self._keeper, self._log, finish_gone=self._finish_gone)
         return Response(

@@ -32,7 +32,7 @@ class Begun(Struct, frozen=True, kw_only=True):
     """A stream whose first content has come."""
 
     stream: Stream
-    done: Success
+    success: Success
     key: str
     """The key under which its answer is kept."""
     leader: Leader | None
@@ -58,7 +58,7 @@ class Relay:
         self._leader = begun.leader
         self._collector = Collector()
         self._writer = task.context.dialect.writer(
-            task.call, describe_chat(task, begun.done, Cost(None))
+            task.call, describe_chat(task, begun.success, Cost(None))
         )
         self._outcome: Outcome = GIVEN_UP
         self._ended = "client_gone"
@@ -93,8 +93,8 @@ class Relay:
         await self._send(b"".join(map(self._writer.chunk, chunks)))
 
     async def _send(self, data: bytes) -> None:
-        """Sends bytes, unless the caller has left. Raises ClientGone where nobody is left for whom
-        to finish."""
+        """Sends bytes, unless the caller has left. Raises ClientGone where the stream is not to be
+        finished without it."""
         if self._is_gone:
             return
         try:
@@ -108,13 +108,15 @@ class Relay:
         """Sends the caller's last event, then keeps the answer, even if nobody has taken it."""
         answer = self._collector.answer()
         cost = self._settle()
-        served = describe_chat(self._task, self._begun.done, cost)
+        served = describe_chat(self._task, self._begun.success, cost)
         last = self._writer.done(answer, served)
         self._outcome, self._ended = OK, "ok"
         try:
             await self._send(last)
         finally:
-            entry = self._keeper.keep(self._task, self._begun.key, self._begun.done, answer, cost)
+            entry = self._keeper.keep(
+                self._task, self._begun.key, self._begun.success, answer, cost
+            )
             leader, self._leader = self._leader, None
             if leader:
                 self._keeper.publish(self._task.context, leader, entry)
@@ -131,7 +133,7 @@ class Relay:
                 await self._send(self._writer.error(refusal, context.id, context.clock.now()))
 
     def _read_error(self, error: Exception) -> ProxyError:
-        attempts = self._begun.done.attempts
+        attempts = self._begun.success.attempts
         if isinstance(error, TimeoutError):
             error = out_of_time()
         if isinstance(error, Fault):
@@ -144,13 +146,13 @@ class Relay:
 
     def _settle(self) -> Cost:
         collector = self._collector
-        return settle_chat(self._task, self._begun.done, collector.usage, collector.characters)
+        return settle_chat(self._task, self._begun.success, collector.usage, collector.characters)
 
     def _close(self) -> None:
-        context, done = self._task.context, self._begun.done
+        context, success = self._task.context, self._begun.success
         self._begun.stream.abort()
-        done.watched.end(self._outcome)
-        record_served(context, describe_chat(self._task, done, self._settle()))
+        success.watched.end(self._outcome)
+        record_served(context, describe_chat(self._task, success, self._settle()))
         context.record.ended = "client_gone" if self._is_gone else self._ended
         if self._leader:
             self._keeper.resign(context, self._leader, None)

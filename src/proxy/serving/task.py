@@ -37,7 +37,7 @@ class ChatTask(Struct):
     context: RequestContext
     call: Call
     directives: Directives
-    question: RoutingKey
+    routing_key: RoutingKey
     meter: Meter
     estimate: ChatEstimate
     retrying: RetryPolicy
@@ -58,15 +58,15 @@ class ChatTask(Struct):
         """Whether the cache has a part in the request."""
         return self.directives.read or self.directives.store
 
-    def find_key(self, question: RoutingKey) -> str:
-        """The cache's key of the request, as one for that question."""
+    def find_key(self, routing_key: RoutingKey) -> str:
+        """The cache's key of the request, as one that routes by `routing_key`."""
         wanted = self.directives
         if wanted.key:
             return named_key(wanted.key, self.scope, wanted.namespace)
         parts = KeyParts(
             chat=self.call.chat,
-            question=question.words(),
-            defaults=question.defaults,
+            question=routing_key.words(),
+            defaults=routing_key.defaults,
             scope=self.scope,
             namespace=wanted.namespace,
         )
@@ -124,7 +124,7 @@ class TaskMaker:
             context=context,
             call=call,
             directives=read_directives(controls, headers, self._cache.ttl),
-            question=self._selection.make_routing_key(
+            routing_key=self._selection.make_routing_key(
                 call.routing, Needs.of(call.chat), meter.grant
             ),
             meter=meter,
@@ -133,7 +133,7 @@ class TaskMaker:
             scope="" if shared else meter.principal.user,
         )
         if task.is_cached:
-            task.key = task.find_key(task.question)
+            task.key = task.find_key(task.routing_key)
             context.record.cache_key = task.key[:16]
         return task
 

@@ -29,7 +29,7 @@ class Office:
         assert isinstance(self.ports.objects, MemoryObjects)
         self.store = self.ports.objects.keys
         self.services = Services({"ENVIRONMENT": "staging", "ANALYTICS": "off"}, self.ports)
-        self.cache = self.services.ring
+        self.cache = self.services.key_cache
         self.other = KeyCache(self.ports.objects, self.clock, self.log)
 
     def context(self, method: str, path: str, body: bytes = b"") -> RequestContext:

@@ -16,9 +16,9 @@ from msgspec import Struct
 
 from proxy.analytics.query.exposition import Exposition, Labels, clean_label
 from proxy.analytics.store.messages import Dimension, Sums, SumsGroup
-from proxy.analytics.store.names import OTHER
 from proxy.analytics.store.sketch import Sketch, merge_into
 from proxy.analytics.store.totals import Totals
+from proxy.core.principal import OTHER
 
 GROUPED_BY: tuple[Dimension, ...] = ("provider", "model", "endpoint", "status")
 """What the rows must be grouped by;"""

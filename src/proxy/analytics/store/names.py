@@ -1,15 +1,14 @@
-"""Which users and models are told apart: callers could name more models than can be kept."""
+"""The users and models that are counted apart: callers could name more models than can be kept."""
 
 from collections.abc import Iterable
 
 from msgspec import Struct
 
-OTHER = "(other)"
-"""The user or the model of all that are not told apart."""
+from proxy.core.principal import OTHER
 
 
 class Caps(Struct, frozen=True, kw_only=True):
-    """How many are told apart."""
+    """How many are counted apart."""
 
     users: int
     models: int

@@ -29,13 +29,13 @@ from proxy.core.ports import SQL
 
 A_DAY = Caps(users=1_000, models=50, pairs=2_000)
 EVER = Caps(users=2_000, models=500, pairs=5_000)
-"""How many are told apart in a shard's rows."""
+"""How many are counted apart in a shard's rows."""
 LONGEST = 256
 """Characters of a name that are kept."""
 DAY = 86_400
 """Seconds. A record that says that it is older than a day, or of the future, has a wrong clock."""
 SPARE = 12
-"""A window's first step may begin before it: a twelfth more is kept than can be asked for."""
+"""A window's first step may begin before it: a twelfth more is kept than a query can want."""
 ROWS = 200
 """Sent in one statement: its one binding must stay below 2 MB."""
 
@@ -155,7 +155,7 @@ class Rollup:
                 del self._names[day]
 
     def _find_row(self, minute: int, place: _Place) -> _Row:
-        """Where a request is counted: under the names that are told apart."""
+        """Where a request is counted: under the names that are counted apart."""
         provider, endpoint, status, user, model = place
         user, model = user[:LONGEST], model[:LONGEST]
         return (

@@ -15,8 +15,8 @@ from proxy.analytics.query.exposition import BOUNDS
 from proxy.analytics.query.prometheus import GROUPED_BY, PAIRS, Gauges, render_metrics
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.messages import Sums, SumsGroup
-from proxy.analytics.store.names import OTHER
 from proxy.analytics.store.totals import Totals
+from proxy.core.principal import OTHER
 from tests.unit.analytics.records import HOSTILE, RECORDS, make_attempt, make_record, split_attempts
 
 GAUGES = Gauges(version="0.1.0", environment="staging")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store import rollup
 from proxy.analytics.store.messages import Dimension, Flush, GroupKey, Resolution, Sums, SumsQuery
-from proxy.analytics.store.names import OTHER
 from proxy.analytics.store.shard import Shard
 from proxy.analytics.store.totals import Totals
+from proxy.core.principal import OTHER
 from tests.unit.analytics.making import NOW, NOW_MS, make_flush, make_record, read_sums, records
 from tests.unit.analytics.records import split_attempts
 from tests.unit.analytics.shards import PlatformSQL
