@@ -29,9 +29,6 @@ CACHE_STATUS = "cf-aig-cache-status"
 """Of an answer: HIT, MISS or BYPASS."""
 MOST_ATTEMPTS = 5
 """At each provider."""
-_OPTIONS = frozenset(
-    (METADATA, TIMEOUT, ATTEMPTS, DELAY, BACKOFF, SKIP_CACHE, CACHE_TTL, CACHE_KEY)
-)
 
 OptionBackoff = Literal["constant", "linear", "exponential"]
 _Number: TypeAlias = Annotated[int, Meta(ge=-(2**53), le=2**53)] | float
@@ -43,35 +40,27 @@ _KEY = re.compile(r"[!-~][ -~]{0,255}")
 _BOOLEANS = {"true": True, "false": False}
 
 
-class Options(Struct, frozen=True, kw_only=True):
-    """What a caller's headers say. None: nothing."""
+class RetryOptions(Struct, frozen=True, kw_only=True):
+    """How often a provider is to be tried. None: the headers say nothing."""
 
-    metadata: dict[str, str] = {}
-    """The caller's labels."""
-    timeout_ms: int | None = None
     attempts: int | None = None
     """At each provider, the first one included."""
     delay_ms: int | None = None
     """Before the second attempt."""
     backoff: OptionBackoff | None = None
-    cache: CacheControl = CacheControl()
 
 
-_NONE = Options()
+def read_timeout(headers: Mapping[str, str]) -> int | None:
+    """Reads the request's time in ms. Raises InvalidRequest."""
+    return _read_number(headers, TIMEOUT, 1, 600_000, digits=6)
 
 
-def read_options(headers: Mapping[str, str]) -> Options:
-    """Reads the headers of a request, whose names are in lower case. Raises InvalidRequest, which
-    names the header."""
-    if not headers.keys() & _OPTIONS:
-        return _NONE
-    return Options(
-        metadata=_read_metadata(headers.get(METADATA)),
-        timeout_ms=_read_number(headers, TIMEOUT, 1, 600_000),
+def read_retries(headers: Mapping[str, str]) -> RetryOptions:
+    """Reads how often a provider is to be tried. Raises InvalidRequest."""
+    return RetryOptions(
         attempts=_read_number(headers, ATTEMPTS, 1, MOST_ATTEMPTS),
         delay_ms=_read_number(headers, DELAY, 0, 5_000),
         backoff=_read_backoff(headers.get(BACKOFF)),
-        cache=_read_cache(headers),
     )
 
 
@@ -80,8 +69,9 @@ def allows_log(headers: Mapping[str, str]) -> bool:
     return headers.get(COLLECT_LOG) != "false"
 
 
-def _read_metadata(text: str | None) -> dict[str, str]:
-    """Reads a JSON object of texts, numbers and booleans."""
+def read_metadata(headers: Mapping[str, str]) -> dict[str, str]:
+    """Reads the labels: a JSON object of texts, numbers and booleans. Raises InvalidRequest."""
+    text = headers.get(METADATA)
     if text is None:
         return {}
     try:
@@ -93,12 +83,14 @@ def _read_metadata(text: str | None) -> dict[str, str]:
     return {name: v if isinstance(v, str) else f"{v}".lower() for name, v in labels.items()}
 
 
-def _read_number(headers: Mapping[str, str], name: str, least: int, most: int) -> int | None:
+def _read_number(
+    headers: Mapping[str, str], name: str, least: int, most: int, digits: int = 9
+) -> int | None:
     text = headers.get(name)
     if text is None:
         return None
     text = text.strip()  # `int` takes more than blanks off
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+    if not re.fullmatch(rf"[0-9]{{1,{digits}}}", text) or not least <= int(text) <= most:
         raise _invalid(name, f"a whole number from {least} to {most}")
     return int(text)
 
@@ -113,7 +105,8 @@ def _read_backoff(text: str | None) -> OptionBackoff | None:
     raise _invalid(BACKOFF, "constant, linear or exponential")
 
 
-def _read_cache(headers: Mapping[str, str]) -> CacheControl:
+def read_cache(headers: Mapping[str, str]) -> CacheControl:
+    """Reads what the headers say of the cache. Raises InvalidRequest."""
     skip = headers.get(SKIP_CACHE, "false").lower()
     if skip not in _BOOLEANS:
         raise _invalid(SKIP_CACHE, "true or false")

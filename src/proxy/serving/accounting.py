@@ -129,6 +129,8 @@ def record_usage(context: RequestContext, usage: Usage) -> None:
 
 def record_attempts(context: RequestContext, attempts: tuple[Attempt, ...]) -> None:
     """Records what was tried, unless another request's record has it."""
+    if attempts:
+        context.upstream_ms = sum(attempt.ms for attempt in attempts)
     if attempts and not context.is_follower:
         context.record.attempts = tuple(
             structs.replace(attempt, message=(attempt.message or "")[:MESSAGE_KEPT] or None)

@@ -1,5 +1,7 @@
 """The one end of a request: its memory is given back and its record is handed on."""
 
+from msgspec import structs
+
 from proxy.analytics.record.log_line import build_line, choose_level
 from proxy.analytics.record.recorder import Recorder
 from proxy.analytics.record.request_record import without_quotes
@@ -39,8 +41,8 @@ class Closer:
             self._log("error", "event lost", request_id=context.id, error=repr(error)[:500])
 
     def _record(self, context: RequestContext, status: int, size: int) -> None:
-        record = context.record
-        record.status, record.ms, record.bytes_out = status, context.ms, size
+        # A copy: a stream that is given up after this still writes its end into the context's.
+        record = structs.replace(context.record, status=status, ms=context.ms, bytes_out=size)
         if not self._log_prompts:
             record = without_quotes(record)
         if self._recorder:

@@ -41,6 +41,8 @@ class RequestContext:
         self.trace: Trace | None = None
         self.upstream_headers: dict[str, str] = {}
         """Headers that providers are sent: the trace."""
+        self.upstream_ms = 0
+        """What the attempts took, the leader's too."""
         self.is_follower = False
         """Whether the attempts are those of another request, whose record has them."""
         self.is_counted = endpoint not in UNCOUNTED and request.method != "OPTIONS"
@@ -88,14 +90,13 @@ class RequestContext:
 
     def server_timing(self) -> str:
         """Server-Timing (W3C): the stages in milliseconds."""
-        stages, attempts = self.stages, self.record.attempts
+        stages = self.stages
         times = [
             f"{name};dur={round(stages[name] * 1000, 1)}, "
             for name in TIMED_STAGES
             if name in stages
         ]
-        upstream = sum([attempt.ms for attempt in attempts]) if attempts else 0  # noqa: C419 (faster)
-        return f"{''.join(times)}upstream;dur={upstream}, total;dur={self.ms}"
+        return f"{''.join(times)}upstream;dur={self.upstream_ms}, total;dur={self.ms}"
 
     def release_memory(self) -> None:
         """Gives back what the request holds of the isolate's memory."""
@@ -110,6 +111,8 @@ def _begin_record(request: Request, endpoint: str, dialect: Dialect, began: floa
         at=round(began * 1000),
         id="",
         endpoint=endpoint or request.path[:200],
+        status=0,
+        ms=0,
         method=request.method[:20],
         dialect="openai" if dialect is openai else "native",
         bytes_in=int(length) if _LENGTH.fullmatch(length) else 0,

@@ -5,7 +5,6 @@ from msgspec import structs
 from proxy.core.chat import EmbeddingRequest
 from proxy.core.web import JSON, Response
 from proxy.dialects import openai
-from proxy.dialects.cloudflare import read_options
 from proxy.limits.estimate import EmbeddingEstimate
 from proxy.routing.manager import Manager, RunOptions
 from proxy.serving.accounting import describe_served, record_served, served_headers, settle
@@ -22,18 +21,19 @@ class EmbeddingService:
 
     async def answer(self, context: RequestContext, request: EmbeddingRequest) -> Response:
         """Answers by a provider. Raises ProxyError."""
-        options = read_options(context.request.headers)
-        record_request(context.record, request.routing, request.metadata, options)
+        headers = context.request.headers
         request = structs.replace(
             request,
-            routing=with_timeout(request.routing, options),
+            routing=with_timeout(request.routing, headers),
             passed_on=context.upstream_headers,
             caller_key=context.caller_key,
         )
+        retrying = self._tasks.retrying(headers)
+        record_request(context.record, request.routing, request.metadata, headers)
         context.end_stage("parse")
         meter = await self._tasks.admit(context)
         meter.estimate = EmbeddingEstimate(request)
-        run = RunOptions(context.began, self._tasks.retrying(options), context.hold)
+        run = RunOptions(context.began, retrying, context.hold)
         try:
             vectors, success = await self._manager.embed(request, meter, run)
             usage = vectors.usage or meter.expected(None)

@@ -13,7 +13,13 @@ from proxy.core.chat import Call, ChatRequest, Routing
 from proxy.core.messages import Message
 from proxy.core.ports import Log
 from proxy.core.settings import CacheSettings
-from proxy.dialects.cloudflare import Options, allows_log, read_options
+from proxy.dialects.cloudflare import (
+    allows_log,
+    read_cache,
+    read_metadata,
+    read_retries,
+    read_timeout,
+)
 from proxy.limits.estimate import ChatEstimate
 from proxy.limits.limiter import Limiter
 from proxy.limits.meter import Meter
@@ -108,10 +114,10 @@ class TaskMaker:
 
     async def make_chat(self, context: RequestContext, call: Call) -> ChatTask:
         """Records what a request is for, and has the limits admit it. Raises ProxyError."""
-        options = read_options(context.request.headers)
-        record_request(context.record, call.routing, call.metadata, options)
+        headers = context.request.headers
+        record_request(context.record, call.routing, call.metadata, headers)
         context.record.stream = call.chat.stream
-        if (routing := with_timeout(call.routing, options)) is not call.routing:
+        if (routing := with_timeout(call.routing, headers)) is not call.routing:
             call = structs.replace(call, routing=routing)
         context.end_stage("parse")
         meter = await self.admit(context)
@@ -119,17 +125,18 @@ class TaskMaker:
             log_prompt(context, call.chat, self._prompts)
         meter.estimate = estimate = ChatEstimate(call.chat)
         shared = (meter.principal.cache_scope or self._cache.scope) == "shared"
-        headers, controls = context.request.headers, (options.cache, call.cache)
+        routing_key = self._selection.make_routing_key(
+            call.routing, Needs.of(call.chat), meter.grant
+        )
+        controls = (read_cache(headers), call.cache)
         task = ChatTask(
             context=context,
             call=call,
             directives=read_directives(controls, headers, self._cache.ttl),
-            routing_key=self._selection.make_routing_key(
-                call.routing, Needs.of(call.chat), meter.grant
-            ),
+            routing_key=routing_key,
             meter=meter,
             estimate=estimate,
-            retrying=self.retrying(options),
+            retrying=self.retrying(headers),
             scope="" if shared else meter.principal.user,
         )
         if task.is_cached:
@@ -147,19 +154,20 @@ class TaskMaker:
         context.end_stage("limit")
         return meter
 
-    def retrying(self, options: Options) -> RetryPolicy:
-        """How often the request wants a provider to be tried."""
+    def retrying(self, headers: Mapping[str, str]) -> RetryPolicy:
+        """How often the request wants a provider to be tried. Raises InvalidRequest."""
+        options = read_retries(headers)
         return self._retrying.overridden(options.attempts, options.delay_ms, options.backoff)
 
 
 def record_request(
-    record: RequestRecord, routing: Routing, metadata: Mapping[str, str], options: Options
+    record: RequestRecord, routing: Routing, metadata: Mapping[str, str], sent: Mapping[str, str]
 ) -> None:
     """Records the model that is wanted, and the labels, those of the body before those of the
     header, as far as there is room."""
     kept: dict[str, str] = {}
     room = LABELS_KEPT
-    headers = {name: text for name, text in options.metadata.items() if name not in metadata}
+    headers = {name: text for name, text in read_metadata(sent).items() if name not in metadata}
     for name, text in (*metadata.items(), *headers.items()):
         room -= len(name) + len(text)
         if room >= 0:
@@ -170,11 +178,11 @@ def record_request(
     record.strategy = routing.strategy or ""
 
 
-def with_timeout(routing: Routing, options: Options) -> Routing:
+def with_timeout(routing: Routing, headers: Mapping[str, str]) -> Routing:
     """The routing within the time that the headers give it, where the body gives none."""
-    if options.timeout_ms is None or routing.timeout_ms is not None:
+    if routing.timeout_ms is not None or (timeout_ms := read_timeout(headers)) is None:
         return routing
-    return structs.replace(routing, timeout_ms=options.timeout_ms)
+    return structs.replace(routing, timeout_ms=timeout_ms)
 
 
 def log_prompt(context: RequestContext, chat: ChatRequest, log: Log) -> None:

@@ -5,10 +5,11 @@ import json
 
 import pytest
 
+from proxy.core.web import Response
 from tests.unit.api.deployment import ADMIN, CALLER, Deployment
 from tests.unit.callers import JSON, request, send
 from tests.unit.doubles import FakeReply, Logbook, in_no_time
-from tests.unit.routing.making import error
+from tests.unit.routing.making import DONE, EVENTS, HELLO, ROLE, STOP, error
 
 
 @in_no_time
@@ -192,3 +193,21 @@ def test_traces_are_exported_where_there_is_a_collector(endpoint: str) -> None:
         assert (deployment.app.services.exporter is not None) == bool(endpoint)
 
     play()
+
+
+@in_no_time
+async def test_a_stream_that_is_given_up_adds_nothing_to_its_closed_request() -> None:
+    reply = FakeReply(ROLE, HELLO, STOP, DONE, headers=EVENTS)
+    deployment = Deployment(reply)
+    body = {"model": "openai/gpt-4o-mini", "prompt": "Hi", "stream": True}
+    sent = request("POST", "/v1/generate", body, authorization=f"Bearer {CALLER}", **JSON)
+
+    def build(response: Response) -> Response:
+        if response.stream:
+            raise TypeError("no such header")
+        return response
+
+    assert (await send(deployment.app, sent, build)).status == 500
+    await asyncio.sleep(2)
+    [row] = (await deployment.read("/analytics/requests"))["requests"]
+    assert (row["status"], row["ended"]) == (500, None)

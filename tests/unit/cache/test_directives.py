@@ -10,7 +10,7 @@ from msgspec import structs
 from proxy.cache.directives import Directives, read_directives
 from proxy.core.chat import LONGEST_TTL, CacheControl
 from proxy.core.errors import InvalidRequest
-from proxy.dialects.cloudflare import read_options
+from proxy.dialects.cloudflare import read_cache
 
 TTL = 3600
 USUAL = Directives(read=True, store=True, ttl=TTL)
@@ -20,7 +20,7 @@ SILENT = CacheControl()
 def decide(
     body: CacheControl = SILENT, headers: dict[str, str] | None = None, ttl: int = TTL
 ) -> Directives:
-    return read_directives((read_options(headers or {}).cache, body), headers or {}, ttl)
+    return read_directives((read_cache(headers or {}), body), headers or {}, ttl)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ def test_provider_settings() -> None:
         ("CORS_ORIGINS", "a.example", "is no origin"),
         ("OPENAI_BASE_URL", "http://api.example/v1", "must begin with https://"),
         ("OPENAI_BASE_URL", "http://127.0.0.1:1/v1", "must begin with https://"),
+        ("OPENAI_BASE_URL", "HTTP://127.0.0.1:1/v1", "must begin with https://"),
         ("OPENAI_BASE_URL", "https://user:pw@host/v1", "without user, query and fragment"),
         ("OPENAI_BASE_URL", "nonsense", "must be a URL"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.example", "must begin with https://"),
@@ -165,3 +166,9 @@ def test_a_section_alone_takes_the_default_for_nonsense() -> None:
     limits = read_section(LimitSettings, lambda name: env.get(name, ""))
     assert (limits.forget_seconds, limits.timeout_ms) == (600, 7)
     assert read_section(AccessSettings, lambda name: "").revoked_retention == 30 * 86_400
+
+
+def test_a_var_that_is_no_text_is_no_setting_of_an_object() -> None:
+    env: dict[str, object] = {"RATE_LIMIT_BURST": 7, "LIMITER_TIMEOUT_MS": "20"}
+    limits = read_section(LimitSettings, lambda name: env.get(name, ""))
+    assert (limits.burst, limits.timeout_ms) == (50, 20)

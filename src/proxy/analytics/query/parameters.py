@@ -57,6 +57,7 @@ def read_filters(
         text = params.get(name)
         if text is not None:
             filters[name] = _read_status(text) if name == "status" else _check_text(name, text)
+    for name in columns:
         if name == "user" and user is not None and filters.setdefault(name, user) != user:
             raise PermissionDenied("user: This key sees the figures of its own user only.")
     return filters

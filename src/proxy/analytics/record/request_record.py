@@ -36,9 +36,9 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True, gc=False):
     id: str
     endpoint: str
     """The path as the interface names it, e.g. `/v1/models/ID`."""
-    status: int = 0
+    status: int
     """The HTTP status that was answered; 0 until then."""
-    ms: int = 0
+    ms: int
     """Until the answer's end, in whole milliseconds."""
     method: str = "POST"
     dialect: Literal["native", "openai"] = "native"

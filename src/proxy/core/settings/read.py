@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
@@ -29,7 +30,7 @@ def name_variable(provider: str, end: str) -> str:
     return f"{provider.upper().replace('-', '_')}_{end}"
 
 
-def read_section(section: type[S], get: Callable[[str], str]) -> S:
+def read_section(section: type[S], get: Callable[[str], object]) -> S:
     """One section, for what needs no more; what makes no sense has its default."""
     return _Reading(get).section(section)
 
@@ -65,7 +66,7 @@ def read_settings(env: Mapping[str, str], providers: Iterable[str]) -> Settings:
 class _Reading:
     """Reads sections and gathers what makes no sense in them."""
 
-    def __init__(self, get: Callable[[str], str]) -> None:
+    def __init__(self, get: Callable[[str], object]) -> None:
         self._get = get
         self.faults: list[str] = []
 
@@ -74,8 +75,10 @@ class _Reading:
         values: dict[str, object] = {}
         for field, (setting, _) in list_settings(section).items():
             name = name_variable(provider, setting.name) if provider else setting.name
+            given = self._get(name)  # a var of wrangler.toml may be a number: it is no setting
+            text = given.strip() if isinstance(given, str) else ""
             try:
-                values[field] = setting.reader.read(self._get(name).strip() or setting.default)
+                values[field] = setting.reader.read(text or setting.default)
             except ValueError as error:
                 self.faults.append(f"{name} {error}")
                 values[field] = setting.reader.read(setting.default)
@@ -88,7 +91,7 @@ class _Reading:
             ("BASE_URL", access.base_url),
             ("EMBEDDINGS_BASE_URL", access.embeddings_url),
         ):
-            if url and not is_local and url.startswith("http:"):
+            if url and not is_local and urlsplit(url).scheme == "http":
                 self.faults.append(f"{name_variable(provider, end)} {HTTPS_ONLY}")
         return access
 

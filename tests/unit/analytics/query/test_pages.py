@@ -183,6 +183,8 @@ def test_a_user_sees_only_his_own() -> None:
     assert log.read("ann", user="ann") == ([mine], None)
     with pytest.raises(PermissionDenied):
         log.read("ann", user="bob")
+    with pytest.raises(InvalidRequest, match="status"):
+        log.read("ann", user="bob", status="abc")
 
 
 FULL: dict[str, Any] = {

@@ -118,6 +118,7 @@ class Isolate:
             id=f"{self.count}",
             endpoint=endpoint,
             status=200,
+            ms=0,
             logged=logged,
             trace="ab" * 16,
             span="cd" * 8,
