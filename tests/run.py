@@ -18,7 +18,7 @@ from tools.layout import ROOT
 PYTEST = (sys.executable, "-m", "pytest")
 UNIT = ("tests/unit", "--numprocesses=auto", "--dist=worksteal")
 COVERAGE = ("--cov", "--cov-report=term:skip-covered")
-APART = ("fault_matrix", "isolates", "make_dev", "routing")
+APART = ("deployment", "fault_matrix", "growth", "isolates", "make_dev", "memory", "routing")
 """Of the end-to-end tests those that start Workers of their own: half of the time."""
 HALVES = (
     [f"tests/e2e/test_{name}.py" for name in APART],

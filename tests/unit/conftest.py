@@ -13,7 +13,7 @@ settings.register_profile("quick", deadline=None, max_examples=40)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-COVERED_SECONDS = 0.15
+COVERED_SECONDS = 0.04
 """How long coverage watches a test. Later examples of a property and later hours of a simulation
 reach nothing new, and being watched doubles their time."""
 

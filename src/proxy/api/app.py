@@ -5,7 +5,7 @@ Nothing here knows the platform.
 """
 
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from proxy.access.authenticator import read_authorization, require_admin
 from proxy.analytics.record.trace import begin_trace
@@ -34,7 +34,7 @@ class App:
 
     def handle(
         self, request: Request, build: Callable[[Response], B]
-    ) -> B | Coroutine[Any, Any, B]:
+    ) -> B | Coroutine[object, None, B]:
         """Answers a request, whatever it is, with what `build` makes of the response: at once, or
         by a coroutine where it must wait. What can't be built becomes an error like any other."""
         services, path = self.services, find_path(request.path)
@@ -92,7 +92,7 @@ class App:
         context: RequestContext,
         path: Path,
         method: str,
-        caller: Coroutine[Any, Any, Principal],
+        caller: Coroutine[object, None, Principal],
     ) -> Response:
         """Has the path answer a caller whose key must be looked up."""
         self._admit(context, path, await caller)
@@ -108,7 +108,7 @@ class App:
     async def _wait(
         self,
         context: RequestContext,
-        reaction: Coroutine[Any, Any, Response],
+        reaction: Coroutine[object, None, Response],
         build: Callable[[Response], B],
     ) -> B:
         try:

@@ -17,7 +17,7 @@ from proxy.core.time import format_time
 from proxy.dialects.messages import tool_call
 from proxy.dialects.native_request import parse_chat
 
-__all__ = ["Writer", "answer", "error", "parse_chat", "writer"]
+__all__ = ["NativeWriter", "answer", "error", "parse_chat", "writer"]
 
 
 class _Usage(Struct, frozen=True, rename="camel"):
@@ -85,7 +85,7 @@ def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
     return msgspec.json.encode({"success": False, "error": fields, "metadata": metadata})
 
 
-class Writer:
+class NativeWriter:
     """Writes one stream. A chunk that holds several kinds of content becomes several events."""
 
     def chunk(self, chunk: Chunk) -> bytes:
@@ -110,9 +110,9 @@ class Writer:
         return frame(error(failure, request_id, timestamp), "error")
 
 
-def writer(call: Call, served: Served) -> Writer:
+def writer(call: Call, served: Served) -> NativeWriter:
     """A writer for one stream; this dialect needs to know nothing beforehand."""
-    return Writer()
+    return NativeWriter()
 
 
 def _delta(kind: str, value: str | dict[str, Any]) -> bytes:

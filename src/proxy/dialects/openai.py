@@ -24,7 +24,7 @@ from proxy.dialects.messages import tool_call
 from proxy.dialects.openai_request import parse_chat, parse_embeddings
 
 __all__ = [
-    "Writer",
+    "OpenAIWriter",
     "answer",
     "embeddings",
     "error",
@@ -145,7 +145,7 @@ def model(entry: ModelEntry) -> bytes:
     return msgspec.json.encode(_model(entry))
 
 
-class Writer:
+class OpenAIWriter:
     """Writes one stream.
 
     A caller that wants usage gets what OpenAI promises, whatever the provider does: `usage` is null
@@ -260,7 +260,7 @@ class Writer:
         return frame(msgspec.json.encode(head | self._constant | fields))
 
 
-writer = Writer
+writer = OpenAIWriter
 
 
 def _finish_reason(reason: str | None, functions: bool) -> str | None:

@@ -1,13 +1,12 @@
 """What an answer used and cost: settled with the limits, kept in the request's record, and sent
 to the caller in headers."""
 
-from typing import Any
-
 from msgspec import structs
 
 from proxy.analytics.record.request_record import UNSENT
 from proxy.core.chat import Answer, Attempt, CacheStatus, Cost, Served, Usage
 from proxy.core.errors import ProxyError
+from proxy.core.messages import JSONObject
 from proxy.core.web import encode_value, list_names
 from proxy.dialects import cloudflare
 from proxy.limits.meter import Meter
@@ -82,7 +81,7 @@ def describe_chat(task: ChatTask, success: Success, cost: Cost) -> Served:
     return structs.replace(served, functions=task.call.functions)
 
 
-def _explain(context: RequestContext, success: Success) -> list[dict[str, Any]] | None:
+def _explain(context: RequestContext, success: Success) -> list[JSONObject] | None:
     """Says why this provider was chosen, where an operator wants to know."""
     admin = context.principal is not None and context.principal.admin
     if not admin or context.request.headers.get("x-proxy-explain") != "1":

@@ -39,6 +39,6 @@ def delta(fields: dict[str, Any], finish: str | None = None, **more: Any) -> dic
     return {**HEAD, "choices": [choice], **more}
 
 
-def writer(include_usage: bool = False) -> openai.Writer:
+def writer(include_usage: bool = False) -> openai.OpenAIWriter:
     options = {"include_usage": include_usage}
     return openai.writer(parse(stream=True, stream_options=options), SERVED)

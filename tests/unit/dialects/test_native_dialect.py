@@ -223,7 +223,7 @@ def test_what_goes_back_and_what_is_cited_has_its_place() -> None:
     extra = {"reasoning_details": DETAILS, "annotations": CITED, "extra_content": {"google": {}}}
     served = Served(request_id="r", provider="p", model="m", ms=0)
     answer = Answer(text="Hi.", extra=extra)
-    event = native.Writer().done(answer, served).partition(b"data: ")[2]
+    event = native.NativeWriter().done(answer, served).partition(b"data: ")[2]
     for body in (answered(answer, served), json.loads(event)):
         assert body["reasoningDetails"] == DETAILS
         assert body["annotations"] == CITED
