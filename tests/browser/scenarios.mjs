@@ -202,7 +202,7 @@ export async function trouble({ open, inspect }) {
     document.querySelector("#insights").innerText.includes("Try again"),
   );
   assert.match(await page.locator("#insights").innerText(), /broken on purpose/);
-  assert.ok(await page.locator(".tile .value").first().isVisible());
+  await page.locator(".tile .value").first().waitFor();
   await inspect(page, "part-down");
   await page.route("**/analytics?*", (route) => route.abort());
   await page.click("#refresh");
