@@ -160,15 +160,12 @@ class App:
         return run
 
     def _complete(self, context: RequestContext, response: Response) -> Response:
-        """Adds the headers that all answers carry. Raises ValueError for one that can't be
-        sent."""
+        """Adds the headers of every answer. Raises ValueError for one that can't be sent."""
         headers, origins = response.headers, self.services.settings.server.cors_origins
         if context.meter:
             is_openai = context.dialect is openai
             headers |= build_limit_headers(context.meter.standings, openai=is_openai)
-        headers["x-request-id"] = context.id
-        headers["x-content-type-options"] = "nosniff"
-        headers["server-timing"] = context.server_timing()
+        headers |= context.common_headers()
         if origins:
             headers |= cors_headers(origins, context.request.headers.get("origin"))
         check_headers(headers)

@@ -29,9 +29,7 @@ class Misconfigured:
         path, ports = find_path(request.path), self._ports
         context = RequestContext(request, path.name, path.dialect, ports.clock, ports.random)
         response = render_refusal(context, self.error)
-        response.headers["x-request-id"] = context.id
-        response.headers["x-content-type-options"] = "nosniff"
-        response.headers["server-timing"] = context.server_timing()
+        response.headers |= context.common_headers()
         self._closer.close(context, response.status, len(response.body))
         return build(response)
 

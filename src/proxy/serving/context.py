@@ -98,6 +98,14 @@ class RequestContext:
         ]
         return f"{''.join(times)}upstream;dur={self.upstream_ms}, total;dur={self.ms}"
 
+    def common_headers(self) -> dict[str, str]:
+        """The headers that all answers carry."""
+        return {
+            "x-request-id": self.id,
+            "x-content-type-options": "nosniff",
+            "server-timing": self.server_timing(),
+        }
+
     def release_memory(self) -> None:
         """Gives back what the request holds of the isolate's memory."""
         if self.hold:
