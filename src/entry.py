@@ -15,6 +15,7 @@ from proxy.objects.key_account import KeyAccount
 from proxy.objects.provider_pool import ProviderPool
 from proxy.objects.provider_state import ProviderState
 from proxy.objects.rate_bucket import RateBucket
+from proxy.platform.loop import adopt_loop
 
 __all__ = [
     "AccessKeys",
@@ -36,6 +37,6 @@ def on_fetch(request: Any, env: Any, ctx: Any) -> Any:
     return respond(started(env), request, ctx)
 
 
-async def on_scheduled(controller: Any, env: Any, ctx: Any) -> None:
+def on_scheduled(controller: Any, env: Any, ctx: Any) -> Any:
     """The cron trigger: checks the providers' health, prunes the cache."""
-    await maintain(started(env).services)
+    return adopt_loop().create_task(maintain(started(env).services))

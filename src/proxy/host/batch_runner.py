@@ -8,14 +8,13 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
-from workers import DurableObject
-
 from proxy.api.batch import run_chunk
 from proxy.host.isolate import started
+from proxy.objects.edge_object import EdgeObject
 from proxy.platform.streams import open_stream
 
 
-class BatchRunner(DurableObject):
+class BatchRunner(EdgeObject):
     """The runner of one batch's chunks. See api.batch.run_chunk."""
 
     def __init__(self, ctx: Any, env: Any) -> None:

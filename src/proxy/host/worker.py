@@ -13,6 +13,7 @@ from proxy.platform.fetch import FetchUpstream, parse_url
 from proxy.platform.http import build_response, discard, is_unread, receive_request
 from proxy.platform.kv import KVStore
 from proxy.platform.log import log
+from proxy.platform.loop import adopt_loop
 from proxy.platform.memory import measure_heap
 from proxy.platform.points import EnginePoints
 from proxy.platform.r2 import R2Store
@@ -56,11 +57,12 @@ def ports(env: Any) -> Ports:
 def respond(app: App | Misconfigured, request: Any, ctx: Any) -> Any:
     """The platform's response to a request, at once where neither the app nor the caller's body
     must be waited for."""
+    loop = adopt_loop()
     given = receive_request(request, ctx, app.open_hold())
     reaction = app.handle(given, lambda response: build_response(response, ctx))
     if not iscoroutine(reaction) and not is_unread(request):
         return reaction
-    return _respond_later(reaction, request)
+    return loop.create_task(_respond_later(reaction, request), eager_start=True)
 
 
 async def _respond_later(reaction: Any, request: Any) -> Any:

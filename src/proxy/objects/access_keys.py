@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from workers import DurableObject
-
 from proxy.access.key_book import KeyBook
 from proxy.access.keys import (
     GET_KEY,
@@ -21,6 +19,7 @@ from proxy.access.keys import (
     NewKey,
 )
 from proxy.core.settings import AccessSettings, read_section
+from proxy.objects.edge_object import EdgeObject
 from proxy.objects.rpc import serves
 from proxy.platform.clock import now_ms
 from proxy.platform.sql import RawSQL
@@ -29,7 +28,7 @@ LONGEST_SLEEP_MS = 366 * 86_400_000
 """How far ahead an alarm is set at most: the platform's clock ends long before the year 9999."""
 
 
-class AccessKeys(DurableObject):
+class AccessKeys(EdgeObject):
     """All issued keys. One object for the deployment. See access.key_book.
 
     Its alarm deletes what ended KEYS_REVOKED_RETENTION seconds ago, when that is due.

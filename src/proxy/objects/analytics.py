@@ -3,16 +3,15 @@
 from functools import partial
 from typing import Any
 
-from workers import DurableObject
-
 from proxy.analytics.store.messages import Flush, LogPage, LogQuery, Sums, SumsQuery
 from proxy.analytics.store.shard import ADD, FIGURES, PRUNE, REQUESTS, Shard
+from proxy.objects.edge_object import EdgeObject
 from proxy.objects.rpc import serves
 from proxy.platform.clock import now_ms
 from proxy.platform.sql import RawSQL
 
 
-class Analytics(DurableObject):
+class Analytics(EdgeObject):
     """One shard of the roll-ups and of the request log. What a call writes is kept together, or
     nothing of it where it fails. See analytics.store.shard."""
 

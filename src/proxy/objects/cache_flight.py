@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from workers import DurableObject
-
 from proxy.cache.flight import JOIN, PUBLISH, RENEW, Flight, Joined, Published
+from proxy.objects.edge_object import EdgeObject
 from proxy.objects.rpc import serves
 from proxy.platform.clock import SystemClock
 
 
-class CacheFlight(DurableObject):
+class CacheFlight(EdgeObject):
     """See cache.flight."""
 
     def __init__(self, ctx: Any, env: Any) -> None:

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from workers import DurableObject
-
 from proxy.cache.purge import READ_PURGES, RECORD_PURGE, Purge
+from proxy.objects.edge_object import EdgeObject
 from proxy.objects.rpc import serves
 from proxy.platform.sql import RawSQL
 
@@ -12,7 +11,7 @@ KEEP_SECONDS = 2 * 366 * 86400
 """The longest that an entry may live: an older purge hides nothing any more."""
 
 
-class CachePurges(DurableObject):
+class CachePurges(EdgeObject):
     """The ledger of cache.purge. One object for the deployment."""
 
     def __init__(self, ctx: Any, env: Any) -> None:

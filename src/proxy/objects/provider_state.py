@@ -3,8 +3,8 @@
 from typing import Any
 
 import msgspec
-from workers import DurableObject
 
+from proxy.objects.edge_object import EdgeObject
 from proxy.objects.rpc import serves
 from proxy.objects.stateful import revive
 from proxy.platform.clock import now_ms
@@ -18,7 +18,7 @@ SAVE_MS = 5_000
 _CHECKS = msgspec.json.Decoder(tuple[Check, ...])
 
 
-class ProviderState(DurableObject):
+class ProviderState(EdgeObject):
     """The board of routing.board, and the last health checks. One object for the deployment."""
 
     def __init__(self, ctx: Any, env: Any) -> None:

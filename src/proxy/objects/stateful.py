@@ -6,9 +6,8 @@ The row is written before the answer leaves: the platform holds the answer back 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from workers import DurableObject
-
 from proxy.core.settings import LimitSettings, read_section
+from proxy.objects.edge_object import EdgeObject
 from proxy.platform.clock import now_ms
 from proxy.platform.log import log
 from proxy.platform.sql import BlobRow
@@ -31,7 +30,7 @@ def revive(row: BlobRow, machine: Callable[[bytes | None], T], event: str, **fie
         return machine(None)
 
 
-class Stateful(DurableObject):
+class Stateful(EdgeObject):
     """An object whose state is one row, which it drops when it has nothing to remember.
 
     Its alarm is `on_alarm`: so the platform calls it where the Worker's entry is module-level.

@@ -1,0 +1,154 @@
+"""The event loop of the isolate, in place of Pyodide's own.
+
+Pyodide's loop hands each callback to JavaScript, which comes back for it by two turns of its own
+loop and a switch of stacks. An awaited promise takes two such callbacks, a task three. This loop
+keeps what is ready to itself and runs it in the turn that made it ready: an awaited promise costs
+the one entry that brings its value.
+
+A coroutine that yields without waiting (`asyncio.sleep(0)`) gets its turn again at once.
+"""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any, TypeVar
+
+import js
+from pyodide.ffi import create_once_callable
+from pyodide.webloop import WebLoop
+
+T = TypeVar("T")
+
+LONGEST_MS = 2**31 - 1
+"""What a timer of JavaScript can wait."""
+
+
+class _Future(asyncio.Future[T]):
+    """A future that JavaScript completes: what waits for it goes on in the same turn."""
+
+    def set_result(self, result: T) -> None:
+        super().set_result(result)
+        _loop.run_ready()
+
+    def set_exception(self, exception: type[BaseException] | BaseException) -> None:
+        super().set_exception(exception)
+        _loop.run_ready()
+
+
+class _Timer(asyncio.Handle):
+    """A callback that waits for a timer of JavaScript. A cancelled one is taken back: thousands
+    would wait for their end."""
+
+    __slots__ = ("_fire", "_id")
+
+    def start(self, ms: float) -> None:
+        """Begins to wait."""
+        self._fire = create_once_callable(self._end)
+        self._id = js.setTimeout(self._fire, ms)
+
+    def cancel(self) -> None:
+        """See asyncio.Handle."""
+        if not self.cancelled() and self._fire:
+            js.clearTimeout(self._id)
+            self._fire.destroy()
+            self._fire = None
+        super().cancel()
+
+    def _end(self) -> None:
+        self._fire = None
+        _loop.run(self)
+
+
+class EdgeLoop(WebLoop):
+    """The loop of one isolate, for its requests and its objects."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ready: deque[asyncio.Handle] = deque()
+        self._is_running = False
+
+    def run(self, handle: asyncio.Handle) -> None:
+        """Runs a callback, and what that makes ready."""
+        self._ready.append(handle)
+        self.run_ready()
+
+    def run_ready(self) -> None:
+        """Runs what is ready, and what that makes ready, unless it does so already."""
+        if self._is_running:
+            return
+        self._is_running = True
+        self.enter()
+        try:
+            while self._ready:
+                handle = self._ready.popleft()
+                if not handle.cancelled():
+                    handle._run()
+        finally:
+            self._is_running = False
+
+    def enter(self) -> None:
+        """Makes it the running loop of the stack that Python runs on now."""
+        self._install_running_loop()
+        self._install_asyncgen_hooks()
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """See asyncio. Outside of a callback it runs once Python has returned to JavaScript."""
+        handle = asyncio.Handle(callback, args, self, context)
+        if not self._ready and not self._is_running:
+            js.queueMicrotask(create_once_callable(self.run_ready))
+        self._ready.append(handle)
+        return handle
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        """See asyncio."""
+        if delay == math.inf:
+            return asyncio.Handle(callback, args, self, context)
+        timer = _Timer(callback, args, self, context)
+        timer.start(min(max(delay, 0) * 1000, LONGEST_MS))
+        return timer
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """See asyncio."""
+        return _Future(loop=self)
+
+    def create_task(
+        self,
+        coro: Coroutine[Any, Any, T],
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+        eager_start: bool | None = None,
+    ) -> asyncio.Task[T]:
+        """See asyncio."""
+        if eager_start:
+            self.enter()
+        return asyncio.Task(
+            coro,
+            loop=self,
+            name=name,
+            context=context,
+            eager_start=bool(eager_start),  # type: ignore[call-arg] # new in Python 3.12
+        )
+
+
+_loop = EdgeLoop()
+
+
+def adopt_loop() -> EdgeLoop:
+    """Makes it the loop of the isolate. Each stack of Python's has a running loop of its own, and
+    a new one takes that of the first stack over, on which only a callback of JavaScript runs."""
+    if asyncio._get_running_loop() is not _loop:
+        asyncio.set_event_loop(_loop)
+        _loop.enter()
+        js.queueMicrotask(create_once_callable(_loop.enter))
+    return _loop
