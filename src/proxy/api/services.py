@@ -52,9 +52,7 @@ class Services:
         self.exporter = Exporter(traces, resource, ports) if traces.endpoint else None
         self.recorder = Recorder(settings.analytics, ports, self.exporter)
         self.reader = StatisticsReader(settings.analytics, ports, self.recorder)
-        self.closer = Closer(
-            self.recorder, ports.log, log_prompts=server.log_prompts, profile=server.profile
-        )
+        self.closer = Closer(self.recorder, ports.log, log_prompts=server.log_prompts)
         self.memory = BodyMemory(server.body_memory_bytes)
         self.key_cache = KeyCache(ports.objects, ports.clock, ports.log)
         self.authenticator = Authenticator(settings.access, self.key_cache)

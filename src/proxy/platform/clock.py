@@ -5,21 +5,27 @@ import secrets
 
 import js
 
+from proxy.platform.loop import adopt_loop
+
 
 class SystemClock:
-    """core.ports.Clock. In production the clock moves only between I/O.
+    """core.ports.Clock, read once a turn of the loop: in production it moves only between turns.
 
     JavaScript's, as Python's is made to grow here: of two calls within a millisecond the second
     says one more, so that what takes no time would seem to take as many ms as it was measured.
     """
 
     def __init__(self) -> None:
-        self._now = js.Date.now
+        self._read = js.Date.now
+        self._loop = adopt_loop()
+        self._turn = -1
+        self._moment = 0.0
 
     def now(self) -> float:
         """Seconds since 1970."""
-        ms: float = self._now()
-        return ms / 1000
+        if self._turn != self._loop.turn:
+            self._turn, self._moment = self._loop.turn, self._read() / 1000
+        return self._moment
 
 
 def now_ms() -> int:

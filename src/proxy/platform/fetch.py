@@ -26,16 +26,18 @@ class FetchUpstream:
         if request.url.startswith("ai:"):
             return await run_ai(self._ai, request, idle)
         controller = js.AbortController.new()
-        options = {
-            "method": request.method,
-            "headers": request.headers,
-            "signal": controller.signal,
-            "redirect": "manual",  # a redirect would carry the key elsewhere
-        }
+        options = to_js_object(
+            {
+                "method": request.method,
+                "headers": request.headers,
+                "redirect": "manual",  # a redirect would carry the key elsewhere
+            }
+        )
+        options.signal = controller.signal
         if request.body is not None:
-            options["body"] = to_js_bytes(request.body)
+            options.body = to_js_bytes(request.body)
         try:
-            response = await js.fetch(request.url, to_js_object(options))
+            response = await js.fetch(request.url, options)
         except JsException as error:
             # The platform's bound on subrequests is no silence of the provider's.
             blame: Blame = "proxy" if "subrequest" in str(error) else "provider"

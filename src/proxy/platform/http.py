@@ -7,7 +7,7 @@ as bytes, and an answer is built with one object for all its options.
 import asyncio
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import js
 from pyodide.ffi import JsException, jsnull, to_js
@@ -28,12 +28,13 @@ NULL_BODY = frozenset({101, 103, 204, 205, 304})
 
 def receive_request(request: Any, ctx: Any, hold: Hold | None) -> Request:
     """The platform's request as the pure rooms see it. hold: what its body may take."""
-    parts = urlsplit(request.url)
+    address, _, query = request.url.partition("?")
+    path = f"/{address.split('/', 3)[3]}"
     headers = read_headers(request)
     return Request(
         method=request.method,
-        path=parts.path,
-        query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+        path=path,
+        query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
         headers=headers,
         read=partial(_read, request, headers.get("content-length"), hold),
         defer=partial(wait_until, ctx),

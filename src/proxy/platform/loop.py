@@ -66,6 +66,8 @@ class EdgeLoop(WebLoop):
 
     def __init__(self) -> None:
         super().__init__()
+        self.turn = 0
+        """Counts the turns: entries from JavaScript, between which alone the clock moves."""
         self._ready: deque[asyncio.Handle] = deque()
         self._is_running = False
 
@@ -89,7 +91,8 @@ class EdgeLoop(WebLoop):
             self._is_running = False
 
     def enter(self) -> None:
-        """Makes it the running loop of the stack that Python runs on now."""
+        """Begins a turn: makes it the running loop of the stack that Python runs on now."""
+        self.turn += 1
         self._install_running_loop()
         self._install_asyncgen_hooks()
 
@@ -130,8 +133,6 @@ class EdgeLoop(WebLoop):
         eager_start: bool | None = None,
     ) -> asyncio.Task[T]:
         """See asyncio."""
-        if eager_start:
-            self.enter()
         return asyncio.Task(
             coro,
             loop=self,
@@ -149,6 +150,6 @@ def adopt_loop() -> EdgeLoop:
     a new one takes that of the first stack over, on which only a callback of JavaScript runs."""
     if asyncio._get_running_loop() is not _loop:
         asyncio.set_event_loop(_loop)
-        _loop.enter()
         js.queueMicrotask(create_once_callable(_loop.enter))
+    _loop.enter()
     return _loop

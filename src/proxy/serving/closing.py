@@ -12,21 +12,12 @@ from proxy.serving.context import RequestContext
 class Closer:
     """Closes the requests of an isolate."""
 
-    def __init__(
-        self,
-        recorder: Recorder | None,
-        log: Log,
-        *,
-        log_prompts: bool = False,
-        profile: bool = False,
-    ) -> None:
+    def __init__(self, recorder: Recorder | None, log: Log, *, log_prompts: bool = False) -> None:
         """recorder: None: a record becomes a line in the log only. log_prompts: whether a record
-        keeps the words of providers, which may quote the prompt. profile: whether the time of each
-        stage is logged."""
+        keeps the words of providers, which may quote the prompt."""
         self._recorder = recorder
         self._log = log
         self._log_prompts = log_prompts
-        self._profile = profile
 
     def close(self, context: RequestContext, status: int, size: int) -> None:
         """Ends a request whose answer of `size` bytes is over; only the first call counts. What
@@ -49,7 +40,3 @@ class Closer:
             self._recorder.record(record, context.request.defer, counted=context.is_counted)
         else:
             self._log(choose_level(record), "request", build_line(record))
-        if self._profile:
-            context.end_stage("answer")
-            spent = {stage: round(s * 1000, 3) for stage, s in context.stages.items()}
-            self._log("info", "profile", request_id=context.id, total_ms=record.ms, **spent)

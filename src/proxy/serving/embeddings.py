@@ -30,7 +30,6 @@ class EmbeddingService:
         )
         retrying = self._tasks.retrying(headers)
         record_request(context.record, request.routing, request.metadata, headers)
-        context.end_stage("parse")
         meter = await self._tasks.admit(context)
         meter.estimate = EmbeddingEstimate(request)
         run = RunOptions(context.began, retrying, context.hold)

@@ -119,7 +119,6 @@ class TaskMaker:
         context.record.stream = call.chat.stream
         if (routing := with_timeout(call.routing, headers)) is not call.routing:
             call = structs.replace(call, routing=routing)
-        context.end_stage("parse")
         meter = await self.admit(context)
         if self._prompts:
             log_prompt(context, call.chat, self._prompts)

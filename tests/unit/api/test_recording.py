@@ -170,21 +170,6 @@ async def test_labels_are_kept_as_far_as_there_is_room() -> None:
     await asyncio.sleep(1)
 
 
-@pytest.mark.parametrize(("environment", "profiled"), [("development", True), ("staging", False)])
-def test_a_profile_is_for_development(environment: str, profiled: bool) -> None:
-    @in_no_time
-    async def play() -> None:
-        deployment = Deployment(ANALYTICS="off", PROFILE="1", ENVIRONMENT=environment)
-        await deployment.chat()
-        assert isinstance(deployment.ports.log, Logbook)
-        stages = [fields for _, name, fields in deployment.ports.log.lines if name == "profile"]
-        assert bool(stages) == profiled
-        if profiled:
-            assert stages[0].keys() >= {"auth", "read", "parse", "limit", "cache", "answer"}
-
-    play()
-
-
 @pytest.mark.parametrize("endpoint", ["", "https://collector.example"])
 def test_traces_are_exported_where_there_is_a_collector(endpoint: str) -> None:
     @in_no_time

@@ -155,12 +155,6 @@ def test_all_that_is_secret_is_known_to_be() -> None:
     assert set(read_settings(env, PROVIDERS).routing.secrets) == set("abcd")
 
 
-def test_the_profile_is_for_development() -> None:
-    env = {"PROFILE": "1"}
-    assert not read_settings(env, PROVIDERS).server.profile
-    assert read_settings(env | {"ENVIRONMENT": "development"}, PROVIDERS).server.profile
-
-
 def test_a_section_alone_takes_the_default_for_nonsense() -> None:
     env = {"LIMITER_FORGET_SECONDS": "soon", "LIMITER_TIMEOUT_MS": " 7 "}
     limits = read_section(LimitSettings, lambda name: env.get(name, ""))

@@ -51,7 +51,7 @@ def read_settings(env: Mapping[str, str], providers: Iterable[str]) -> Settings:
     secrets = filter(None, (*(access.key for access in reached.values()), *own))
     settings = Settings(
         access=access,
-        server=structs.replace(server, profile=server.profile and is_local),
+        server=server,
         cache=reading.section(CacheSettings),
         limits=limits,
         routing=structs.replace(routing, providers=reached, secrets=tuple(secrets)),

@@ -12,7 +12,6 @@ from proxy.core.settings.limits import LimitSettings
 from proxy.core.settings.routing import RoutingSettings
 from proxy.core.settings.values import (
     BASE_URL,
-    FLAG,
     HEADERS,
     ORIGINS,
     SECRET,
@@ -100,12 +99,6 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
         "`on`: each prompt is logged, in a line of its own, up to 50,000 characters of it, and the"
         " request log keeps what providers said of failed attempts. Without it no prompt is ever"
         " logged, nor what may quote one.",
-    ]
-    profile: Annotated[
-        bool,
-        Setting("PROFILE", "0", FLAG),
-        "`1`: logs where each request's time went by stage, in development only ([how to read"
-        " it](operations.md#where-the-time-goes)).",
     ]
     subrequest_limit: Annotated[
         int,

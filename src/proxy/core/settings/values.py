@@ -159,7 +159,6 @@ def _base_url(text: str) -> str | None:
 
 
 SWITCH = _either("on", "off", on="on")
-FLAG = _either("0", "1", on="1")
 TEXT = Reader(str)
 SECRET = Reader(_secret)
 WORDS = Reader(_words)
