@@ -8,5 +8,4 @@ from proxy.serving.context import RequestContext
 
 async def answer_chat(services: Services, context: RequestContext) -> Response:
     """POST /v1/generate and POST /v1/chat/completions, in the path's dialect."""
-    call = context.dialect.parse_chat(await read_body(services, context))
-    return await services.chat.answer(context, call)
+    return await services.chat.answer_body(context, await read_body(services, context))

@@ -26,7 +26,8 @@ class Hit(Struct, frozen=True):
     """An entry and where it was found. A stale one is for when all providers fail."""
 
     entry: CacheEntry
-    tier: Tier
+    tier: Tier | None
+    """None: the leader of identical requests has published it."""
     is_fresh: bool
 
 
@@ -52,14 +53,20 @@ class AnswerCache:
             await self._read_purges()
             if not self._purges.is_usable:
                 return None
-        elif self._purges.is_due:
-            self._purges.begin_reading()
-            defer(self._read_purges())
-        data = self.memory.get(key)
-        hit = self._judge(key, decode(data), "memory", directives) if data else None
+        hit = self.find_in_memory(key, directives, defer)
         if hit and hit.is_fresh:
             return hit
         return await self._find_below(key, directives, defer, hit)
+
+    def find_in_memory(self, key: str, directives: Directives, defer: Defer) -> Hit | None:
+        """The entry that memory has, fresh or stale, where the purges are known."""
+        if not self._purges.is_usable:
+            return None
+        if self._purges.is_due:
+            self._purges.begin_reading()
+            defer(self._read_purges())
+        data = self.memory.get(key)
+        return self._judge(key, decode(data), "memory", directives) if data else None
 
     def admits(self, key: str, entry: CacheEntry, directives: Directives) -> bool:
         """Whether an entry that came another way may be shown as fresh."""

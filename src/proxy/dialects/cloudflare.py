@@ -23,6 +23,17 @@ SKIP_CACHE = "cf-aig-skip-cache"
 CACHE_TTL = "cf-aig-cache-ttl"
 CACHE_KEY = "cf-aig-cache-key"
 COLLECT_LOG = "cf-aig-collect-log"
+SENT = (
+    METADATA,
+    TIMEOUT,
+    ATTEMPTS,
+    DELAY,
+    BACKOFF,
+    SKIP_CACHE,
+    CACHE_TTL,
+    CACHE_KEY,
+)
+"""Those that say what a request means; COLLECT_LOG does not."""
 STEP = "cf-aig-step"
 """Of an answer: the place of the attempt that gave it, from 0."""
 CACHE_STATUS = "cf-aig-cache-status"

@@ -14,8 +14,9 @@ from proxy.serving.accounting import record_attempts
 from proxy.serving.coalesce import Coalescer
 from proxy.serving.context import RequestContext
 from proxy.serving.origin import Origin
-from proxy.serving.replay import replay_entry
-from proxy.serving.task import ChatTask, TaskMaker
+from proxy.serving.recall import Fingerprint, Recall, Recalled, take_fingerprint
+from proxy.serving.replay import replay
+from proxy.serving.task import KEY_RECORDED, ChatTask, TaskMaker, record_call
 
 OUTAGE = (ProviderError, ProviderTimeout, RateLimitExceeded, NoProviderAvailable)
 """The errors in whose place a stale answer is given."""
@@ -32,13 +33,28 @@ class Chat:
         self._cache = cache
         self._origin = origin
         self._coalescer = coalescer
+        self._recall = Recall()
 
-    async def answer(self, context: RequestContext, call: Call) -> Response:
-        """Answers a chat request. Raises ProxyError."""
+    async def answer_body(self, context: RequestContext, body: bytes) -> Response:
+        """Answers a chat request by its body, unread where the cache's memory has the answer to
+        one of the same bytes. Raises ProxyError."""
+        fingerprint = take_fingerprint(context, body)
+        if known := self._recall.find(fingerprint):
+            hit = self._cache.find_in_memory(known.key, known.directives, context.request.defer)
+            if hit and hit.is_fresh:
+                return await self._replay_known(context, known, hit)
+        return await self.answer(context, context.dialect.parse_chat(body), fingerprint)
+
+    async def answer(
+        self, context: RequestContext, call: Call, fingerprint: Fingerprint | None = None
+    ) -> Response:
+        """Answers a chat request. fingerprint: by which it may be recalled. Raises ProxyError."""
         task = await self._tasks.make_chat(context, call)
         hit = await self._find(task)
         if hit and hit.is_fresh:
-            return replay_entry(task, hit.entry, hit.tier)
+            if fingerprint and not self._tasks.logs_prompts:
+                self._recall.keep(fingerprint, task)
+            return replay(context, task.call, task.key, hit)
         if task.directives.only_if_cached:
             raise ProviderTimeout("The answer is not in the cache (only-if-cached).")
         try:
@@ -47,7 +63,15 @@ class Chat:
             if hit is None:
                 raise
             record_attempts(context, error.attempts)
-            return replay_entry(task, hit.entry, hit.tier, stale=True)
+            return replay(context, task.call, task.key, hit, stale=True)
+
+    async def _replay_known(self, context: RequestContext, known: Recalled, hit: Hit) -> Response:
+        """Answers with the entry of a request that is recalled, once the limits admit it."""
+        record_call(context, known.call)
+        context.record.cache_key = known.key[:KEY_RECORDED]
+        await self._tasks.admit(context)
+        context.end_stage("cache")
+        return replay(context, known.call, known.key, hit)
 
     async def _find(self, task: ChatTask) -> Hit | None:
         """Finds the cache's best entry, a fresh one or a stale one."""

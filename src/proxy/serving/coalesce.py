@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from proxy.cache.answers import AnswerCache
+from proxy.cache.answers import AnswerCache, Hit
 from proxy.cache.coalescing import FlightClient, Leader
 from proxy.cache.entry import ForeignEntry
 from proxy.cache.outcome import (
@@ -20,7 +20,7 @@ from proxy.routing.manager import Manager
 from proxy.routing.needs import Needs
 from proxy.routing.selection import Selection
 from proxy.serving.keeping import Keeper
-from proxy.serving.replay import replay_entry
+from proxy.serving.replay import replay
 from proxy.serving.task import ChatTask
 
 AnswerByProvider = Callable[[ChatTask, Leader | None], Awaitable[Response]]
@@ -101,7 +101,8 @@ class Coalescer:
         routing_key = task.routing_key
         if not routing_key.by_name or f"{entry.provider}/{entry.model}" == routing_key.names[0]:
             self._cache.remember(task.key, entry, data)
-        return replay_entry(task, entry, None)
+        hit = Hit(entry, None, is_fresh=True)
+        return replay(context, task.call, task.key, hit)
 
     def _effort_of(self, task: ChatTask) -> Effort:
         """What the request has to get an answer with."""

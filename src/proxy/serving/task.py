@@ -33,6 +33,8 @@ from proxy.serving.context import RequestContext
 
 LABELS_KEPT = 2_000
 """Characters of a request's labels that are kept."""
+KEY_RECORDED = 16
+"""Characters of a cache key that are kept."""
 PROMPT_LOGGED = 50_000
 """Characters of a prompt that are logged; the platform keeps 256 KB of an invocation's lines."""
 
@@ -86,12 +88,17 @@ class ChatTask(Struct):
             self.call, passed_on=context.upstream_headers, caller_key=context.caller_key
         )
 
+    @property
+    def textless_call(self) -> Call:
+        """The call without the caller's texts and bytes."""
+        chat = self.call.chat
+        chat = ChatRequest(messages=(), stream=chat.stream, max_tokens=chat.max_tokens)
+        return structs.replace(self.call, chat=chat)
+
     def drop_texts(self) -> None:
         """Drops the caller's texts and bytes, once no other provider is tried."""
         self.estimate.drop_texts()
-        chat = self.call.chat
-        chat = ChatRequest(messages=(), stream=chat.stream, max_tokens=chat.max_tokens)
-        self.call = structs.replace(self.call, chat=chat)
+        self.call = self.textless_call
 
 
 class TaskMaker:
@@ -112,11 +119,15 @@ class TaskMaker:
         self._cache = cache
         self._prompts = prompts
 
+    @property
+    def logs_prompts(self) -> bool:
+        """Whether each prompt is logged, and so has to be read."""
+        return self._prompts is not None
+
     async def make_chat(self, context: RequestContext, call: Call) -> ChatTask:
         """Records what a request is for, and has the limits admit it. Raises ProxyError."""
         headers = context.request.headers
-        record_request(context.record, call.routing, call.metadata, headers)
-        context.record.stream = call.chat.stream
+        record_call(context, call)
         if (routing := with_timeout(call.routing, headers)) is not call.routing:
             call = structs.replace(call, routing=routing)
         meter = await self.admit(context)
@@ -140,7 +151,7 @@ class TaskMaker:
         )
         if task.is_cached:
             task.key = task.find_key(task.routing_key)
-            context.record.cache_key = task.key[:16]
+            context.record.cache_key = task.key[:KEY_RECORDED]
         return task
 
     async def admit(self, context: RequestContext) -> Meter:
@@ -157,6 +168,12 @@ class TaskMaker:
         """How often the request wants a provider to be tried. Raises InvalidRequest."""
         options = read_retries(headers)
         return self._retrying.overridden(options.attempts, options.delay_ms, options.backoff)
+
+
+def record_call(context: RequestContext, call: Call) -> None:
+    """Records what a chat request is for."""
+    record_request(context.record, call.routing, call.metadata, context.request.headers)
+    context.record.stream = call.chat.stream
 
 
 def record_request(
