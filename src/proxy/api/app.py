@@ -162,9 +162,8 @@ class App:
     def _complete(self, context: RequestContext, response: Response) -> Response:
         """Adds the headers of every answer. Raises ValueError for one that can't be sent."""
         headers, origins = response.headers, self.services.settings.server.cors_origins
-        if context.meter:
-            is_openai = context.dialect is openai
-            headers |= build_limit_headers(context.meter.standings, openai=is_openai)
+        if context.meter and (standings := context.meter.standings):
+            headers |= build_limit_headers(standings, openai=context.dialect is openai)
         headers |= context.common_headers()
         if origins:
             headers |= cors_headers(origins, context.request.headers.get("origin"))

@@ -88,6 +88,8 @@ class PurgeView:
 
     def hides(self, key: str, entry: CacheEntry) -> bool:
         """Whether the entry was purged."""
+        if not self._at:
+            return False
         model = f"{entry.provider}/{entry.model}"
         scopes: tuple[tuple[Scope, str], ...] = (
             ("all", ""),

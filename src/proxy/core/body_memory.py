@@ -128,6 +128,8 @@ _BACKSLASH = 0x5C
 
 def _wide(body: bytes) -> int:
     """Bytes of the strings that hold a character beyond U+FFFF, rather more than less."""
+    if body.isascii() and b"\\u" not in body:
+        return 0
     size = 0
     for sign in _ESCAPED if body.isascii() else (*_BEYOND, *_ESCAPED):
         found = body.find(sign)

@@ -6,6 +6,7 @@ Header values are visible ASCII and spaces: what is made of others' text goes th
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import quote
 
@@ -55,7 +56,12 @@ _LONGEST = 16_384
 def encode_value(text: str) -> str:
     """A text as a header's value: all but ASCII letters, digits and `_.-~/:@+` is
     percent-encoded."""
-    return quote(text[:256], safe="/:@+", errors="replace")
+    return _quote(text[:256])
+
+
+@lru_cache(500)  # the same few models again and again
+def _quote(text: str) -> str:
+    return quote(text, safe="/:@+", errors="replace")
 
 
 def list_names(names: Iterable[str]) -> str:

@@ -50,8 +50,8 @@ class Meter:
     @property
     def standings(self) -> tuple[Standing, ...]:
         """How the caller stands with the limits that this request has met."""
-        standings = (find_standing() for find_standing in self._standings.values())
-        return tuple(standing for standing in standings if standing)
+        standings = [find_standing() for find_standing in self._standings.values()]
+        return tuple(filter(None, standings))
 
     async def admit(self) -> Refusal | None:
         """Charges the key's plain request limit, which the cache's answers count against too."""

@@ -1,6 +1,6 @@
 """The one end of a request: its memory is given back and its record is handed on."""
 
-from msgspec import structs
+from copy import copy
 
 from proxy.analytics.record.log_line import build_line, choose_level
 from proxy.analytics.record.recorder import Recorder
@@ -32,8 +32,10 @@ class Closer:
             self._log("error", "event lost", request_id=context.id, error=repr(error)[:500])
 
     def _record(self, context: RequestContext, status: int, size: int) -> None:
-        # A copy: a stream that is given up after this still writes its end into the context's.
-        record = structs.replace(context.record, status=status, ms=context.ms, bytes_out=size)
+        record = context.record
+        if record.stream:  # one that is given up after this still writes its end into the other
+            context.record = copy(record)
+        record.status, record.ms, record.bytes_out = status, context.ms, size
         if not self._log_prompts:
             record = without_quotes(record)
         if self._recorder:

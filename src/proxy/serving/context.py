@@ -26,6 +26,15 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 class RequestContext:
     """A request, its caller, and the record that is kept of it."""
 
+    principal: Principal | None = None
+    meter: Meter | None = None
+    trace: Trace | None = None
+    upstream_ms = 0
+    """What the attempts took, the leader's too."""
+    is_follower = False
+    """Whether the attempts are those of another request, whose record has them."""
+    is_closed = False
+
     def __init__(
         self, request: Request, endpoint: str, dialect: Dialect, clock: Clock, random: Random
     ) -> None:
@@ -36,25 +45,16 @@ class RequestContext:
         self.began = clock.now()
         self.hold = request.hold
         """What the request holds of the isolate's memory; None: it is not counted."""
-        self.principal: Principal | None = None
-        self.meter: Meter | None = None
-        self.trace: Trace | None = None
         self.upstream_headers: dict[str, str] = {}
         """Headers that providers are sent: the trace."""
-        self.upstream_ms = 0
-        """What the attempts took, the leader's too."""
-        self.is_follower = False
-        """Whether the attempts are those of another request, whose record has them."""
         self.is_counted = endpoint not in UNCOUNTED and request.method != "OPTIONS"
         """Whether the figures have the request."""
-        self.is_closed = False
         self.stages: dict[str, float] = {}
         """The seconds that each part of the way took."""
         self._stage_began = self.began
-        self.record = _begin_record(request, endpoint, dialect, self.began)
         given = request.headers.get("x-request-id", "")
         self.id = given if _REQUEST_ID.fullmatch(given) else f"req_{random.token(12)}"
-        self.record.id = self.id
+        self.record = _begin_record(self, endpoint)
 
     @property
     def caller_key(self) -> str:
@@ -91,12 +91,8 @@ class RequestContext:
     def server_timing(self) -> str:
         """Server-Timing (W3C): the stages in milliseconds."""
         stages = self.stages
-        times = [
-            f"{name};dur={round(stages[name] * 1000, 1)}, "
-            for name in TIMED_STAGES
-            if name in stages
-        ]
-        return f"{''.join(times)}upstream;dur={self.upstream_ms}, total;dur={self.ms}"
+        times = [f"{name};dur={stages[name] * 1000:.1f}" for name in TIMED_STAGES if name in stages]
+        return ", ".join((*times, f"upstream;dur={self.upstream_ms}", f"total;dur={self.ms}"))
 
     def common_headers(self) -> dict[str, str]:
         """The headers that all answers carry."""
@@ -112,17 +108,17 @@ class RequestContext:
             self.hold.release()
 
 
-def _begin_record(request: Request, endpoint: str, dialect: Dialect, began: float) -> RequestRecord:
-    headers = request.headers
+def _begin_record(context: RequestContext, endpoint: str) -> RequestRecord:
+    request, headers = context.request, context.request.headers
     length = headers.get("content-length", "")
     return RequestRecord(
-        at=round(began * 1000),
-        id="",
+        at=round(context.began * 1000),
+        id=context.id,
         endpoint=endpoint or request.path[:200],
         status=0,
         ms=0,
         method=request.method[:20],
-        dialect="openai" if dialect is openai else "native",
+        dialect="openai" if context.dialect is openai else "native",
         bytes_in=int(length) if _LENGTH.fullmatch(length) else 0,
         country=headers.get("cf-ipcountry", "")[:2],
         colo=headers.get("cf-ray", "").rpartition("-")[2][:3],
