@@ -10,7 +10,7 @@ from proxy.objects.rpc import RpcBatches, RpcObjects
 from proxy.platform.brotli import unbrotli
 from proxy.platform.clock import SystemClock, SystemRandom
 from proxy.platform.fetch import FetchUpstream, parse_url
-from proxy.platform.http import build_response, discard, is_unread, receive_request
+from proxy.platform.http import Body, build_response, receive_request
 from proxy.platform.kv import KVStore
 from proxy.platform.log import log
 from proxy.platform.loop import adopt_loop
@@ -58,15 +58,15 @@ def respond(app: App | Misconfigured, request: Any, ctx: Any) -> Any:
     """The platform's response to a request, at once where neither the app nor the caller's body
     must be waited for."""
     loop = adopt_loop()
-    given = receive_request(request, ctx, app.open_hold())
+    given, body = receive_request(request, ctx, app.open_hold())
     reaction = app.handle(given, lambda response: build_response(response, ctx))
-    if not iscoroutine(reaction) and not is_unread(request):
+    if not iscoroutine(reaction) and not body.is_left:
         return reaction
-    return loop.create_task(_respond_later(reaction, request), eager_start=True)
+    return loop.create_task(_respond_later(reaction, body), eager_start=True)
 
 
-async def _respond_later(reaction: Any, request: Any) -> Any:
+async def _respond_later(reaction: Any, body: Body) -> Any:
     response = await reaction if iscoroutine(reaction) else reaction
-    if is_unread(request):
-        await discard(request)
+    if body.is_left:
+        await body.discard()
     return response

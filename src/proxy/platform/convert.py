@@ -1,6 +1,7 @@
 """Values across the border. A Python dict handed over as it is aborts the isolate."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import js
@@ -10,9 +11,15 @@ from pyodide.ffi import to_js
 from proxy.core.ports import Body
 
 
+@cache  # what is looked up in JavaScript is looked up dearly
+def find_function(owner: str, name: str) -> Any:
+    """A function of a global object of JavaScript; `new` constructs one."""
+    return getattr(getattr(js, owner), name)
+
+
 def to_js_object(value: Mapping[str, Any]) -> Any:
     """A plain JavaScript object of JSON's values: as one text it crosses in a third of the time."""
-    return js.JSON.parse(msgspec.json.encode(value).decode())
+    return find_function("JSON", "parse")(msgspec.json.encode(value).decode())
 
 
 def to_js_bytes(body: Body) -> Any:
@@ -31,7 +38,7 @@ def to_js_bytes(body: Body) -> Any:
 
 def read_headers(message: Any) -> dict[str, str]:
     """All headers of a request or response, names in lower case, read in one crossing."""
-    headers: dict[str, str] = js.Object.fromEntries(message.headers).to_py()
+    headers: dict[str, str] = find_function("Object", "fromEntries")(message.headers).to_py()
     return headers
 
 

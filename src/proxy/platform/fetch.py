@@ -10,7 +10,7 @@ from proxy.core.chat import Blame
 from proxy.core.errors import Fault
 from proxy.core.ports import URL, Outgoing, Reply
 from proxy.platform.ai import run_ai
-from proxy.platform.convert import read_headers, to_js_bytes, to_js_object
+from proxy.platform.convert import find_function, read_headers, to_js_bytes, to_js_object
 from proxy.platform.replies import Bounds, StreamReply
 
 
@@ -25,7 +25,7 @@ class FetchUpstream:
         """See core.ports.Upstream."""
         if request.url.startswith("ai:"):
             return await run_ai(self._ai, request, idle)
-        controller = js.AbortController.new()
+        controller = find_function("AbortController", "new")()
         options = to_js_object(
             {
                 "method": request.method,
@@ -37,7 +37,7 @@ class FetchUpstream:
         if request.body is not None:
             options.body = to_js_bytes(request.body)
         try:
-            response = await js.fetch(request.url, options)
+            response = await find_function("globalThis", "fetch")(request.url, options)
         except JsException as error:
             # The platform's bound on subrequests is no silence of the provider's.
             blame: Blame = "proxy" if "subrequest" in str(error) else "provider"

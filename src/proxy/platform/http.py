@@ -17,7 +17,7 @@ from proxy.core.codings import too_large
 from proxy.core.errors import InvalidRequest, ProxyError
 from proxy.core.web import Request, Response
 from proxy.platform.background import wait_until
-from proxy.platform.convert import read_headers, to_js_object
+from proxy.platform.convert import find_function, read_headers, to_js_object
 from proxy.platform.streams import open_stream
 
 DISCARD_SECONDS = 1.0
@@ -26,20 +26,21 @@ LARGE = 1024 * 1024
 NULL_BODY = frozenset({101, 103, 204, 205, 304})
 
 
-def receive_request(request: Any, ctx: Any, hold: Hold | None) -> Request:
-    """The platform's request as the pure rooms see it. hold: what its body may take."""
+def receive_request(request: Any, ctx: Any, hold: Hold | None) -> tuple[Request, "Body"]:
+    """The platform's request as the pure rooms see it, and its body. hold: what that may take."""
     address, _, query = request.url.partition("?")
-    path = f"/{address.split('/', 3)[3]}"
     headers = read_headers(request)
-    return Request(
+    body = Body(request, headers.get("content-length"), hold)
+    received = Request(
         method=request.method,
-        path=path,
+        path=f"/{address.split('/', 3)[3]}",
         query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
         headers=headers,
-        read=partial(_read, request, headers.get("content-length"), hold),
+        read=body.read,
         defer=partial(wait_until, ctx),
         hold=hold,
     )
+    return received, body
 
 
 def build_response(response: Response, ctx: Any) -> Any:
@@ -48,10 +49,10 @@ def build_response(response: Response, ctx: Any) -> Any:
     init = to_js_object({"status": response.status, "headers": response.headers})
     if response.stream is None:
         body = None if response.status in NULL_BODY else to_js(response.body)
-        return js.Response.new(body, init)
+        return find_function("Response", "new")(body, init)
     body, writing = open_stream(response.stream)
     try:
-        built = js.Response.new(body, init)
+        built = find_function("Response", "new")(body, init)
     except JsException:
         writing.close()
         raise
@@ -59,59 +60,71 @@ def build_response(response: Response, ctx: Any) -> Any:
     return built
 
 
-async def _read(request: Any, length: str | None, hold: Hold | None, limit: int) -> bytes:
-    if request.body is None or request.body is jsnull:
-        return b""
-    try:
-        if length is not None and length.isdigit():
-            return await _read_whole(request, int(length), limit, hold)
-        return await _read_pieces(request, limit, hold)
-    except JsException as error:
-        raise InvalidRequest("The body broke off before its end.") from error
+class Body:
+    """The body of a request."""
 
+    def __init__(self, request: Any, length: str | None, hold: Hold | None) -> None:
+        """length: its Content-Length, if it has one; hold: what it may take."""
+        self._request = request
+        self._length = length
+        self._hold = hold
+        self._is_taken = False
 
-async def _read_whole(request: Any, length: int, limit: int, hold: Hold | None) -> bytes:
-    """A body of a length that is known."""
-    if length > limit:
-        await discard(request)
-        raise too_large(limit)
-    if hold:
-        hold.keep(length)
-    buffer = await request.arrayBuffer()
-    body: bytes = buffer.to_bytes()
-    if length > LARGE:
-        buffer.transfer(0)  # JavaScript's copy counts too until it is collected
-    return body
+    @property
+    def is_left(self) -> bool:
+        """Whether there is a body that nobody has begun to read."""
+        return not self._is_taken and self._is_there
 
+    @property
+    def _is_there(self) -> bool:
+        stream = self._request.body
+        return not (stream is None or stream is jsnull)
 
-async def _read_pieces(request: Any, limit: int, hold: Hold | None) -> bytes:
-    """A body whose length only its end shows."""
-    pieces: list[bytes] = []
-    size = 0
-    reader = request.body.getReader()
-    try:
-        while not (step := await reader.read()).done:
-            piece = step.value.to_bytes()
-            size += len(piece)
-            if size > limit:
-                raise too_large(limit)
-            if hold and size > STEP and size > hold.size:
-                hold.keep(size + STEP)
-            pieces.append(piece)
-    except ProxyError:
-        reader.releaseLock()
-        await discard(request)
-        raise
-    return b"".join(pieces)
+    async def read(self, limit: int) -> bytes:
+        """See core.web.Request."""
+        length = self._length
+        try:
+            if length is not None and length.isdigit():
+                return await self._read_whole(int(length), limit)
+            return await self._read_pieces(limit) if self._is_there else b""
+        except JsException as error:
+            raise InvalidRequest("The body broke off before its end.") from error
 
+    async def discard(self) -> None:
+        """Lets what is left of the body run into the void, for a second at most: an answer to a
+        caller that still sends is lost where a server in between closes the connection on it."""
+        draining = self._request.body.pipeTo(js.WritableStream.new())
+        await asyncio.wait([asyncio.ensure_future(draining)], timeout=DISCARD_SECONDS)
 
-def is_unread(request: Any) -> bool:
-    """Whether the request has a body that nobody has begun to read."""
-    return not (request.body is None or request.body is jsnull or request.bodyUsed)
+    async def _read_whole(self, length: int, limit: int) -> bytes:
+        """A body of a length that is known."""
+        if length > limit:
+            raise too_large(limit)
+        if self._hold:
+            self._hold.keep(length)
+        self._is_taken = True
+        buffer = await self._request.arrayBuffer()
+        body: bytes = buffer.to_bytes()
+        if length > LARGE:
+            buffer.transfer(0)  # JavaScript's copy counts too until it is collected
+        return body
 
-
-async def discard(request: Any) -> None:
-    """Lets what is left of the body run into the void, for a second at most: an answer to a
-    caller that still sends is lost where a server in between closes the connection on it."""
-    draining = request.body.pipeTo(js.WritableStream.new())
-    await asyncio.wait([asyncio.ensure_future(draining)], timeout=DISCARD_SECONDS)
+    async def _read_pieces(self, limit: int) -> bytes:
+        """A body whose length only its end shows."""
+        pieces: list[bytes] = []
+        size, hold = 0, self._hold
+        reader = self._request.body.getReader()
+        try:
+            while not (step := await reader.read()).done:
+                piece = step.value.to_bytes()
+                size += len(piece)
+                if size > limit:
+                    raise too_large(limit)
+                if hold and size > STEP and size > hold.size:
+                    hold.keep(size + STEP)
+                pieces.append(piece)
+        except ProxyError:
+            reader.releaseLock()
+            raise
+        self._is_taken = True
+        return b"".join(pieces)

@@ -1,12 +1,11 @@
 """Logging: one JSON line an event on the console, at its level."""
 
 import json
-from functools import cache
-from typing import Any
 
-import js
 import msgspec
 from msgspec import Struct
+
+from proxy.platform.convert import find_function
 
 _ENCODER = msgspec.json.Encoder(enc_hook=str)  # six times as fast as json.dumps
 
@@ -17,12 +16,7 @@ def log(level: str, event: str, record: Struct | None = None, /, **fields: objec
         line = _text({"level": level, "event": event, **fields})
     else:
         line = f'{{"level":"{level}","event":"{event}",{_text(record)[1:]}'
-    _console(level)(line)
-
-
-@cache  # what is looked up in JavaScript is looked up dearly
-def _console(level: str) -> Any:
-    return getattr(js.console, "warn" if level == "warning" else level)
+    find_function("console", "warn" if level == "warning" else level)(line)
 
 
 def _text(line: object) -> str:
