@@ -6,10 +6,10 @@ NODE_BIN := $(CURDIR)/node_modules/.bin
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test test-unit test-e2e check lock clean
+.PHONY: help setup dev test test-unit test-e2e check bench bench-peers lock clean
 
 help: ## list the commands
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{printf "  make %-9s  %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{printf "  make %-11s  %s\n", $$1, $$2}'
 
 setup: ## install everything pinned, each part once
 	@exec $(PYTHON) -m tools.setup
@@ -34,6 +34,12 @@ check: ## lint, types, import rules
 	$(BIN)/mypy
 	PYTHONPATH=src $(BIN)/lint-imports --no-logo
 	PATH="$(NODE_BIN):$$PATH" eslint
+
+bench: setup ## measure the proxy beside bare Workers (5 minutes)
+	@exec $(BIN)/python -m bench
+
+bench-peers: setup ## measure it beside LiteLLM, Portkey and Ferro too (10 minutes)
+	@exec $(BIN)/python -m bench --peers
 
 lock: ## pin anew after a change to locks/*.in or package.json (needs uv)
 	$(COMPILE) --python-version 3.14 locks/worker.in --output-file locks/worker.txt

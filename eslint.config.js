@@ -8,6 +8,7 @@ export default [
   { files: ["public/**"], languageOptions: { globals: globals.browser } },
   { files: ["public/dashboard/theme.js"], languageOptions: { sourceType: "script" } },
   { files: ["tools/**"], languageOptions: { globals: globals.node } },
+  { files: ["bench/**"], languageOptions: { globals: globals.serviceworker } },
   {
     files: ["tests/**"],
     languageOptions: { globals: { ...globals.node, ...globals.serviceworker } },

@@ -10,8 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bench import processes
 from tools import runtime
-from tools.layout import WRANGLER_TOML
+from tools.layout import ROOT, WRANGLER_TOML
 from tools.offline import WORKERD, snapshot
 
 _CONFIG = """\
@@ -22,6 +23,8 @@ const config :Workerd.Config = (
     ( name = "internet", network = ( allow = ["private", "public"] ) ),
     ( name = "disk", disk = ( path = "{disk}", writable = true ) ),
     ( name = "points", external = ( address = "{points}", http = () ) ),
+    ( name = "stores", worker = ( compatibilityDate = "{date}", modules = [
+      ( name = "stores.js", esModule = {stores} ) ] ) ),
   ],
   sockets = [ ( name = "http", address = "{host}:{port}", http = (), service = "main" ) ],
   extensions = [ ( modules = [ ( name = "bench:dataset", internal = true, esModule =
@@ -39,6 +42,10 @@ const worker :Workerd.Worker = (
 );
 """
 _NOWHERE = 'wrapped = ( moduleName = "bench:dataset" )'
+_STORES = {
+    "CACHE_KV": 'kvNamespace = ( name = "stores", entrypoint = "KV" )',
+    "CACHE_R2": 'r2Bucket = ( name = "stores", entrypoint = "R2" )',
+}
 _START_SECONDS = 60
 
 
@@ -54,8 +61,9 @@ class Bare:
         points: str | None = None,
     ) -> None:
         """upload: the folder of its modules; main: the module that starts; vars: bound beside the
-        data set METRICS and wrangler.toml's objects; points: the HTTP server to which workerd
-        sends the data points, None where it drops them. Raises StartError."""
+        data set METRICS and, for the proxy, wrangler.toml's objects and stores.js as KV and R2;
+        points: the HTTP server to which workerd sends the data points, None where it drops them.
+        Raises StartError."""
         self.port = runtime.free_port()
         config = upload / "bench.capnp"
         config.write_text(_configuration(upload, main, vars, self.port, points), "utf-8")
@@ -64,12 +72,11 @@ class Bare:
         self._server.wait_until_ready(
             "/health", accept=range(600), deadline=time.monotonic() + _START_SECONDS
         )
-        self._pid = _listener(self.port)
+        self.process = processes.listener(self.port)
 
     def cpu(self) -> float:
-        """Seconds of CPU that its process has used. Its threads live as long as the process."""
-        threads = Path(f"/proc/{self._pid}/task").glob("*/schedstat")
-        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+        """Seconds of CPU that its process has used."""
+        return processes.cpu_seconds(self.process)
 
     def post(
         self, path: str, body: bytes, headers: Mapping[str, str] | None = None
@@ -123,6 +130,7 @@ def _configuration(
         date=config["compatibility_date"],
         flags=snapshot.flag_list(config),
         modules=snapshot.module_list(files),
+        stores=json.dumps((ROOT / "bench" / "stores.js").read_text("utf-8")),
         namespaces=", ".join(
             f'( className = "{bound["class_name"]}", uniqueKey = "{bound["name"]}",'
             " enableSql = true )"
@@ -140,21 +148,7 @@ def _bindings(
     for bound in objects:
         namespace = f'( className = "{bound["class_name"]}" )'
         yield f'( name = "{bound["name"]}", durableObjectNamespace = {namespace} )'
+    for name, store in _STORES.items() if objects else ():
+        yield f'( name = "{name}", {store} )'
     dataset = 'analyticsEngine = "points"' if points else _NOWHERE
     yield f'( name = "METRICS", {dataset} )'
-
-
-def _listener(port: int) -> int:
-    """The id of the process that listens on a port of this machine."""
-    inode = next(
-        fields[9]
-        for fields in map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:])
-        if fields[3] == "0A" and fields[1].endswith(f":{port:04X}")
-    )
-    for process in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            if process.readlink() == Path(f"socket:[{inode}]"):
-                return int(process.parts[2])
-        except OSError:
-            continue
-    raise RuntimeError(f"No process seems to listen on port {port}.")

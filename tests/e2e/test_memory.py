@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bench.heap import requests
+from bench.studies.heap import requests
 from tests.e2e.deployments import Deployments
 from tests.upstream import Upstream
 

@@ -1,6 +1,6 @@
 """Whether one isolate's heap grows over many mixed and hostile requests.
 
-    python -m bench.heap [--requests 10000] [--connections 8]
+    python -m bench.studies.heap [--requests 10000] [--connections 8]
 
 README.md says how to read what is printed.
 """

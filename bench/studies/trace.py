@@ -1,7 +1,8 @@
 """What the cache saves on a trace in which few prompts repeat often (Zipf's law).
 
-    python -m bench.trace                   the real pipeline on stand-ins for KV and R2
-    python -m bench.trace --workerd [N]     beside it the real Worker, both for N (2,000) requests
+    python -m bench.studies.trace                the real pipeline on stand-ins for KV and R2
+    python -m bench.studies.trace --workerd [N]  beside it the real Worker, both for N (2,000)
+                                                 requests
 
 README.md says how to read what is printed. Exit status 1: the hit rate is 80 % or less; with
 --workerd: the Worker's hit rate differs from the stand-ins'.
@@ -178,7 +179,7 @@ def _run_on_workerd(bodies: list[bytes], settings: dict[str, str]) -> Counter[st
 
 
 def _read_options() -> argparse.Namespace:
-    options = argparse.ArgumentParser(prog="python -m bench.trace")
+    options = argparse.ArgumentParser(prog="python -m bench.studies.trace")
     for name, default in OPTIONS.items():
         options.add_argument(f"--{name}", type=type(default), default=default)
     options.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")

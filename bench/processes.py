@@ -1,0 +1,33 @@
+"""What a process on this machine uses, as Linux counts it."""
+
+import re
+from pathlib import Path
+
+
+def listener(port: int) -> int:
+    """The id of the process that listens on a port of this machine."""
+    inode = next(
+        fields[9]
+        for fields in map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:])
+        if fields[3] == "0A" and fields[1].endswith(f":{port:04X}")
+    )
+    for process in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if process.readlink() == Path(f"socket:[{inode}]"):
+                return int(process.parts[2])
+        except OSError:
+            continue
+    raise RuntimeError(f"No process seems to listen on port {port}.")
+
+
+def cpu_seconds(process: int) -> float:
+    """Seconds of CPU that its threads have used; those that have ended are not counted."""
+    threads = Path(f"/proc/{process}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+
+
+def peak_megabytes(process: int) -> float:
+    """The most memory that it has had."""
+    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
+    assert found
+    return int(found[1]) / 1024

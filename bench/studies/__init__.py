@@ -1,0 +1,1 @@
+"""What is tried out by hand; README.md says how each is read."""
