@@ -1,6 +1,6 @@
 """The proxy beside bare Workers that do the least that is possible, and beside its peers.
 
-    python -m bench [--peers] [--only hit,miss] [--rounds 3] [--seconds 1] [--json FILE] [--docs]
+    python -m bench [--peers] [--only hit,miss] [--rounds 3] [--seconds 0.75] [--json FILE] [--docs]
 
 README.md says how to read what is printed.
 """
@@ -8,80 +8,21 @@ README.md says how to read what is printed.
 import argparse
 import asyncio
 import json
-import shutil
+import signal
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from bench import processes, report
-from bench.bare import Bare, proxy
+from bench import report, servers
+from bench.answers import WrongAnswer
 from bench.load import Sample, Timing, measure
-from bench.rows import KEY, KINDS, PATH, Row, Server, Servers, rows
+from bench.rows import KINDS, Row, rows
 from bench.table import Seen, Table, goal_lines, lines
-from tools import runtime
-from tools.layout import PYTHON_MODULES, ROOT
+from tools.runtime import StartError
 
 _WARM_UP_CONNECTIONS = 10
-_WARM_UP = Timing(lead=1.0, counted=0.2)
-_SETTINGS = {
-    "ENVIRONMENT": "development",  # elsewhere a provider must be reached by https
-    "PROXY_API_KEY": KEY,
-    "OPENAI_API_KEY": "a-provider-key",
-    "RATE_LIMIT_BURST": "1000000",
-    "RATE_LIMIT_PER_HOUR": "10000000",
-}
-_HIT_MARK = b"proxy-memory; hit"
-
-
-def _start(stack: ExitStack) -> Servers:
-    """Starts all that is measured; the stack ends it."""
-    folder = Path(stack.enter_context(TemporaryDirectory()))
-    upstream = _start_upstream(stack, folder)
-    url = f"http://{runtime.LOOPBACK}:{upstream.port}/v1"
-    floor_modules = folder / "floor"
-    floor_modules.mkdir()
-    shutil.copy(ROOT / "bench" / "floor_worker.py", floor_modules)
-    shutil.copytree(PYTHON_MODULES, floor_modules / "python_modules")
-    floor = stack.enter_context(
-        Bare(
-            floor_modules,
-            "floor_worker.py",
-            {"UPSTREAM": url.removesuffix("/v1") + PATH},
-            folder / "floor.log",
-        )
-    )
-    modules = proxy(folder)
-    quiet_modules = folder / "quiet"
-    shutil.copytree(modules, quiet_modules)
-    settings = {**_SETTINGS, "OPENAI_BASE_URL": url}
-    off = {"ANALYTICS": "off"}
-    whole = stack.enter_context(Bare(modules, "entry.py", settings, folder / "proxy.log"))
-    quiet = stack.enter_context(
-        Bare(quiet_modules, "entry.py", settings | off, folder / "quiet.log")
-    )
-    key = {"authorization": f"Bearer {KEY}"}
-    return Servers(
-        upstream,
-        Server("floor", floor.port, floor.cpu, {}),
-        Server("proxy", whole.port, whole.cpu, key, _HIT_MARK),
-        Server("quiet", quiet.port, quiet.cpu, key, _HIT_MARK),
-        (),
-        (),
-    )
-
-
-def _start_upstream(stack: ExitStack, folder: Path) -> Server:
-    port = runtime.free_port()
-    url = f"http://{runtime.LOOPBACK}:{port}"
-    command = (sys.executable, "-m", "bench.upstream", str(port))
-    server = runtime.Server("the upstream", url, folder / "upstream.log", command, cwd=ROOT)
-    stack.callback(server.stop)
-    server.wait_until_ready("/", accept=range(200, 201), deadline=time.monotonic() + 10)
-    process = processes.listener(port)
-    return Server("upstream", port, lambda: processes.cpu_seconds(process), {})
+_WARM_UP = Timing(lead=0.8, counted=0.2)
 
 
 async def _run(cells: Sequence[Sequence[Row]], rounds: int) -> list[Seen]:
@@ -109,30 +50,42 @@ async def _measure(row: Row) -> Sample:
 
 def _read_options() -> argparse.Namespace:
     options = argparse.ArgumentParser(prog="python -m bench")
+    options.add_argument("--peers", action="store_true", help="measure other gateways too")
     options.add_argument("--only", default=",".join(KINDS), metavar=",".join(KINDS))
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--seconds", type=float, default=1.0)
-    options.add_argument("--json", type=Path)
+    options.add_argument("--seconds", type=float, default=0.75)
+    options.add_argument("--json", type=Path, help="keep every measurement")
     options.add_argument("--docs", action="store_true", help="write docs/performance.md")
     return options.parse_args()
 
 
-def main() -> int:
-    """Starts the servers, measures them in turn, prints."""
-    args = _read_options()
+def _measure_all(args: argparse.Namespace) -> tuple[list[Seen], dict[str, str]]:
+    """What was seen, and the peers' versions by name."""
     with ExitStack() as stack:
-        servers = _start(stack)
+        started, versions = servers.start(stack, args.peers)
         kinds = args.only.split(",")
-        cells = [cell for kind in kinds for cell in rows(servers, kind, args.seconds)]
-        seen = asyncio.run(_run(cells, args.rounds))
+        cells = [cell for kind in kinds for cell in rows(started, kind, args.seconds)]
+        return asyncio.run(_run(cells, args.rounds)), versions
+
+
+def main() -> int:
+    """Starts the servers, measures them in turn, prints; gives the exit status."""
+    args = _read_options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        seen, versions = _measure_all(args)
+    except (WrongAnswer, TimeoutError, StartError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
     if args.json:
-        args.json.write_text(
-            json.dumps([one._asdict() | {"sample": one.sample._asdict()} for one in seen]), "utf-8"
-        )
+        kept = [one._asdict() | {"sample": one.sample._asdict()} for one in seen]
+        args.json.write_text(json.dumps(kept), "utf-8")
     table = Table(seen)
     print("\n".join((*goal_lines(table), "", *lines(table))))
     if args.docs:
-        report.write(table, sys.argv[1:], {})
+        report.write(table, sys.argv[1:], versions)
     return 0
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 def listener(port: int) -> int:
     """The id of the process that listens on a port of this machine."""
-    inode = next(
-        fields[9]
-        for fields in map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:])
-        if fields[3] == "0A" and fields[1].endswith(f":{port:04X}")
+    rows = (
+        line.split()
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        for line in Path(table).read_text().splitlines()[1:]
     )
+    inode = next(row[9] for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}"))
     for process in Path("/proc").glob("[0-9]*/fd/*"):
         try:
             if process.readlink() == Path(f"socket:[{inode}]"):

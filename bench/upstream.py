@@ -61,17 +61,19 @@ _STREAMS = {has_usage: _stream(has_usage) for has_usage in (False, True)}
 _BURSTS = {has_usage: b"".join(stream) for has_usage, stream in _STREAMS.items()}
 
 
-class _Provider(asyncio.Protocol):
+class Provider(asyncio.Protocol):
     """One connection."""
 
     def __init__(self) -> None:
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        """Answers once the request is whole."""
         self._received += data
         head, found, body = self._received.partition(b"\r\n\r\n")
         if found and _is_whole(head.lower(), body):
@@ -110,7 +112,7 @@ def _is_whole(head: bytes, body: bytes) -> bool:
 
 
 async def _serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(_Provider, "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(Provider, "127.0.0.1", port)
     await server.serve_forever()
 
 
