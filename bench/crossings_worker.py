@@ -208,7 +208,7 @@ def on_fetch(request: Any, env: Any, ctx: Any) -> Any:  # type: ignore[no-redef]
         return respond(started(env), request, ctx)
     _counting.forget_entry()
     counts = [[*key, count] for key, count in _counting.counts.items() if count]
-    report = json.dumps({"open": _counting.open, "counts": counts})
+    report = json.dumps({"kinds": KINDS, "open": _counting.open, "counts": counts})
     if path == "_reset":
         _counting.reset()
     response = js.Response.new(report)
