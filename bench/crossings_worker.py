@@ -6,10 +6,12 @@ Python function that JavaScript calls while Python waits for it. The Durable Obj
 """
 
 import asyncio
+import dis
 import inspect
 import json
 import sys
 from collections import Counter
+from functools import cache
 from types import CodeType, FrameType
 from typing import Any
 
@@ -164,16 +166,21 @@ class Counting:
 
     def _call(self, code: CodeType, offset: int, function: Any, first: object) -> None:
         frame = sys._getframe(1)
-        if isinstance(function, JsProxy):
-            self._count(CALL, frame)
-            name = function.name  # of a method of a Durable Object it is no text
-            if isinstance(name, str) and name in _NAMED:
-                self._count(_NAMED[name], frame)
+        if type(function).__name__ == "JsMethodCallSingleton":  # object.method(...)
+            self._call_javascript(frame, _method(code, offset))
+        elif isinstance(function, JsProxy):
+            self._call_javascript(frame, function.name)
         elif isinstance(function, type):
             if issubclass(function, asyncio.Task):
                 self._count(TASK, frame)
         else:
             self._call_python(frame, function, first)
+
+    def _call_javascript(self, frame: FrameType, name: object) -> None:
+        """name: no text where it is a method of a Durable Object."""
+        self._count(CALL, frame)
+        if isinstance(name, str) and name in _NAMED:
+            self._count(_NAMED[name], frame)
 
     def _call_python(self, frame: FrameType, function: Any, first: object) -> None:
         name, module = getattr(function, "__name__", ""), getattr(function, "__module__", "")
@@ -186,6 +193,23 @@ class Counting:
             self._count(_BUILT_IN[name], frame)
             if name == "then":
                 self._count(AWAIT, frame)
+
+
+@cache
+def _method(code: CodeType, offset: int) -> str:
+    """The name of the method that a call in the code calls."""
+    found, instructions = "", list(dis.get_instructions(code))
+    begin = next(_begin(each) for each in instructions if each.offset == offset)
+    for each in instructions:
+        if each.offset < offset and each.opname == "LOAD_ATTR" and _begin(each) == begin:
+            found = each.argval
+    return found
+
+
+def _begin(instruction: dis.Instruction) -> tuple[int | None, int | None]:
+    """Where in the source the expression of an instruction begins."""
+    positions = instruction.positions
+    return (positions.lineno, positions.col_offset) if positions else (None, None)
 
 
 def _site(frame: FrameType) -> str:

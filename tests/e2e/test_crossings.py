@@ -25,7 +25,7 @@ MOST = """\
 |  | hit | miss | stream |
 | --- | --- | --- | --- |
 | entries | 7 + 8 + 13 | 25 + 20 + 13 | 25 + 158 + 13 |
-| calls of JavaScript | 18 + 10 + 16 | 70 + 20 + 16 | 70 + 122 + 16 |
+| calls of JavaScript | 20 + 12 + 21 | 80 + 25 + 21 | 81 + 173 + 21 |
 | awaits of promises | 1 + 0 + 1 | 7 + 2 + 1 | 7 + 46 + 1 |
 | tasks | 1 + 2 + 0 | 2 + 2 + 0 | 2 + 3 + 0 |
 | callbacks scheduled | 3 + 4 + 12 | 16 + 11 + 12 | 16 + 103 + 12 |
