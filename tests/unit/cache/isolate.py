@@ -48,7 +48,7 @@ class Isolate:
             await self.deferred.pop()
         return hit
 
-    async def found(self, **changes: object) -> tuple[str | None, str, bool] | None:
+    async def found(self, **changes: object) -> tuple[str | None, str | None, bool] | None:
         hit = await self.hit(**changes)
         return (hit.entry.answer.text, hit.tier, hit.is_fresh) if hit else None
 
