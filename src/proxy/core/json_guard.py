@@ -8,7 +8,7 @@ kills the isolate and can't be caught, though CPython itself would raise Recursi
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -73,15 +73,13 @@ def _number(digits: str) -> int | float:
 def find_excess(text: Text, max_values: int = MAX_VALUES) -> str | None:
     """Why `text` is not to be decoded, None if it may be. Text that is not JSON may pass: it
     is at most twice MAX_DEPTH deep wherever a decoder could get."""
-    view = memoryview(text)
     brackets = commas = 0
-    for start in range(0, len(view), _PIECE):
-        piece = bytes(view[start : start + _PIECE])
+    for piece in (text,) if isinstance(text, bytes) else _cut(memoryview(text)):
         brackets += piece.count(b"[") + piece.count(b"{")
         commas += piece.count(b",")
     if brackets <= MAX_DEPTH and commas < max_values:
         return None
-    values, left = _outside(view, max_values)
+    values, left = _outside(memoryview(text), max_values)
     if values > max_values:
         return f"it holds more than {max_values} values"
     for _ in range(MAX_DEPTH):  # each round takes the innermost level away
@@ -89,6 +87,11 @@ def find_excess(text: Text, max_values: int = MAX_VALUES) -> str | None:
     if b"[]" in left or left.count(b"[") > MAX_DEPTH:
         return f"it is nested deeper than {MAX_DEPTH} levels"
     return None
+
+
+def _cut(view: memoryview) -> Iterator[bytes]:
+    """The text of a view, which has no method to count, in pieces."""
+    return (bytes(view[start : start + _PIECE]) for start in range(0, len(view), _PIECE))
 
 
 def count_values(text: Text) -> int:

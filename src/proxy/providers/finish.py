@@ -64,4 +64,6 @@ def infer_finish(called: bool) -> FinishReason:
 def _normalize(reason: object) -> str:
     """The finish reason in lower case, with `_` between its words."""
     word = (as_text(reason) or "").strip()
+    if word in _FINISH:
+        return word
     return _WORD_BORDER.sub("_", word).lower().removeprefix("finish_reason_")

@@ -98,7 +98,7 @@ def read_answer(target: Target, body: bytes) -> Answer:
     whole = all(call.id and (call.arguments or call.type != "function") for call in message.calls)
     native = message.native and bool(choice.message) and whole
     report = read_report(target, completion)
-    form = read_form(body, message.extra, message.reasoning_fields, inline)
+    form = read_form(body, choice.message or {}, message.extra, message.reasoning_fields, inline)
     return Answer(
         text=None if message.text is None else text,
         reasoning=message.reasoning + thought or None,

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw
+from msgspec.json import Decoder
 
 from proxy.core.chat import Form
-from proxy.core.json_guard import Decoder
 from proxy.providers.garbage import UNREADABLE
 
 _READ = frozenset({"id", "object", "model", "choices", "usage", "error"})
@@ -23,6 +23,7 @@ ROOM = 256 * 1024
 """Bytes of such fields that are kept of a stream."""
 
 _Fields = dict[str, Raw]
+# What is read here is an answer that core.json_guard has let pass.
 _FIELDS = Decoder(_Fields)
 _CHOICES = Decoder(list[_Fields])
 _ANY = Decoder(object)
@@ -31,16 +32,26 @@ _NO_CHOICE = Raw(b"[]")
 _EMPTY = Form()
 
 
-def read_form(body: bytes, extra: dict[str, Any], reasoning: tuple[str, ...], inline: str) -> Form:
-    """The form of a whole answer. extra, reasoning, inline: what was read of its message."""
+def read_form(
+    body: bytes,
+    message: dict[str, Any],
+    extra: dict[str, Any],
+    reasoning: tuple[str, ...],
+    inline: str,
+) -> Form:
+    """The form of a whole answer. message: its own; extra, reasoning, inline: what was read of
+    that."""
     fields = _FIELDS.decode(body)
-    choice = _read_first(fields["choices"])
-    message = _read_values(_read_fields(choice.get("message", _NULL)), frozenset(extra))
-    calls = message.pop("tool_calls") if message.get("tool_calls") else ()
+    kept: dict[str, Any] = {
+        name: None if name in _TEXTS else value
+        for name, value in message.items()
+        if name not in extra and (name in _TEXTS or _is_writable(value))
+    }
+    calls = kept.pop("tool_calls") if kept.get("tool_calls") else ()
     return Form(
         completion=_read_values(fields, _READ),
-        choice=_read_values(choice, _CHOICE),
-        message={name: None if name in _TEXTS else value for name, value in message.items()},
+        choice=_read_values(_read_first(fields["choices"]), _CHOICE),
+        message=kept,
         calls=tuple(
             {name: value for name, value in call.items() if name not in _CALL}
             for call in calls
@@ -110,10 +121,6 @@ def _read_first(choices: Raw) -> _Fields:
     return decoded[0] if decoded else {}
 
 
-def _read_fields(raw: Raw) -> _Fields:
-    return {} if raw == _NULL else _FIELDS.decode(raw)
-
-
 def _read_values(fields: _Fields, left_out: frozenset[str]) -> dict[str, Any]:
     """The values of the fields, but those that can't be read (1e999) or written (10**40)."""
     values: dict[str, Any] = {}
@@ -121,11 +128,19 @@ def _read_values(fields: _Fields, left_out: frozenset[str]) -> dict[str, Any]:
         if name not in left_out:
             try:
                 value = _ANY.decode(raw)
-                msgspec.json.encode(value)
-            except (*UNREADABLE, OverflowError):
+            except UNREADABLE:
                 continue
-            values[name] = value
+            if _is_writable(value):
+                values[name] = value
     return values
+
+
+def _is_writable(value: object) -> bool:
+    try:
+        msgspec.json.encode(value)
+    except OverflowError:
+        return False
+    return True
 
 
 def _read_usage(raw: Raw | None) -> dict[str, Any] | None:

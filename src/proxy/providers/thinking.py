@@ -90,4 +90,6 @@ class Thinking:
 
 def split_thinking(text: str) -> tuple[str, str]:
     """The answer, which the text ends with, and the reasoning of a whole text."""
+    if not text.lstrip().startswith(_OPEN):
+        return text, ""
     return Thinking().feed(text, last=True)

@@ -8,16 +8,17 @@ usage counts as not reported and is estimated. The answer itself is never refuse
 import math
 from typing import Any
 
-from msgspec import Raw, Struct, structs
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
 
 from proxy.core.chat import Usage
-from proxy.core.json_guard import Decoder
 from proxy.core.money import NANO, to_nano
 from proxy.providers.garbage import UNREADABLE
 from proxy.providers.loose_json import as_object
 from proxy.providers.target import Target
 
 UNREPORTED = Raw(b"null")
+# A report is part of an answer that core.json_guard has let pass.
 _ANY = Decoder(object, float_hook=float)  # 1e999 is infinite, and no error
 _FIELDS = Decoder(dict[str, Raw])
 MARGIN = 2
@@ -108,48 +109,58 @@ def read_usage(target: Target, report: Raw, texts: int = 1) -> UsageReport:
     if not fields:
         return UsageReport(None, is_absent(report))
     most = _bound_tokens(target, texts)
+    given = _list_counts(fields)
+    counts = [_read_tokens(count, most) for count in given]
+    cost = _read_cost(target, fields, most)
+    is_cost_strange = cost is None and fields.get("cost") is not None
+    is_sound = counts == given and not is_cost_strange
+    if cost is None and given[:-1].count(None) == len(given) - 1:  # of a total alone no price
+        return UsageReport(None, is_sound)
+    input, output, *cached, cache_write, reasoning, total = counts
+    input, output = 0 if given[0] is None else input, 0 if given[1] is None else output
+    if input is None or output is None or (is_cost_strange and not input + output):
+        return UsageReport(None, False)
+    usage = Usage(
+        input=input,
+        output=output + _count_beside(input, output, reasoning or 0, total),
+        cached=next((count for count in cached if count is not None), None),
+        cache_write=cache_write,
+        reasoning=reasoning,
+        cost=cost,
+    )
+    return UsageReport(usage, is_sound)
+
+
+def _list_counts(fields: dict[str, Any]) -> list[Any]:
+    """The counts of a report: prompt, answer, what was cached by three names, and so on; the total
+    last."""
     prompt = as_object(fields.get("prompt_tokens_details"))
     completion = as_object(fields.get("completion_tokens_details"))
-    cached = (
+    return [
+        fields.get("prompt_tokens"),
+        fields.get("completion_tokens"),
         prompt.get("cached_tokens"),
         fields.get("prompt_cache_hit_tokens"),  # DeepSeek
         fields.get("cached_tokens"),  # Together
-    )
-    counts = Counts(
-        input=fields.get("prompt_tokens"),
-        output=fields.get("completion_tokens"),
-        cached=next((n for n in cached if _read_tokens(n, most) is not None), None),
-        cache_write=prompt.get("cache_write_tokens"),
-        reasoning=completion.get("reasoning_tokens"),
-    )
-    reported = [n for n in (*cached, *structs.astuple(counts)) if n is not None]
-    cost, total = _read_cost(target, fields, most), fields.get("total_tokens")
-    is_cost_strange = cost is None and fields.get("cost") is not None
-    is_total_whole = total is None or _is_whole(total, most)
-    is_sound = is_total_whole and all(_is_whole(n, most) for n in reported) and not is_cost_strange
-    if cost is None and not reported:  # of a total alone no price
-        return UsageReport(None, is_sound)
-    usage = believe(
-        target, counts if counts.input is not None else structs.replace(counts, input=0), texts
-    )
-    if usage is None or (is_cost_strange and not usage.total):
-        return UsageReport(None, False)
-    output = usage.output + _count_beside(usage, _read_tokens(total, most))
-    return UsageReport(structs.replace(usage, output=output, cost=cost), is_sound)
+        prompt.get("cache_write_tokens"),
+        completion.get("reasoning_tokens"),
+        fields.get("total_tokens"),
+    ]
 
 
-def _count_beside(usage: Usage, total: int | None) -> int:
+def _count_beside(input: int, output: int, reasoning: int, total: int | None) -> int:
     """The reasoning that is not counted in the output. xAI counts it beside the answer, and both in
     the total. Without a total, reasoning that is more than the answer can be no part of it."""
-    reasoning = usage.reasoning or 0
     if total is None:
-        return reasoning if reasoning > usage.output else 0
-    return max(0, total - usage.total) if reasoning else 0
+        return reasoning if reasoning > output else 0
+    return max(0, total - input - output) if reasoning else 0
 
 
 def _read_cost(target: Target, fields: dict[str, Any], most_tokens: int) -> int | None:
     """Nano-dollars. With a key of one's own at the vendor (`is_byok`) `cost` is OpenRouter's
     fee alone and the vendor bills the rest: the caller's request costs both."""
+    if fields.get("cost") is None:
+        return None
     model = target.model
     most = MOST_UNPRICED
     if model.is_priced:  # a fee for a search, say, is no matter of tokens
@@ -177,9 +188,5 @@ def _read_tokens(value: Any, most: int) -> int | None:
     return math.ceil(value) if _is_number(value) and 0 <= value <= most else None
 
 
-def _is_whole(value: Any, most: int) -> bool:
-    return bool(_read_tokens(value, most) == value)
-
-
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) in (int, float)
