@@ -54,12 +54,12 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     @property
     def wants_vision(self) -> bool:
         """Whether any message carries an image."""
-        return any(
-            part.type == "image_url"
-            for message in self.messages
-            if not isinstance(message.content, str)
-            for part in message.parts
-        )
+        for message in self.messages:
+            if not isinstance(message.content, str) and any(
+                part.type == "image_url" for part in message.parts
+            ):
+                return True
+        return False
 
 
 LONGEST_TTL = 366 * 86400

@@ -25,6 +25,8 @@ class Cooldowns:
     def find_refusal(self, provider: str, model: str) -> Refusal | None:
         """Whether the provider is to be left alone, altogether or for the model, as far as this
         isolate knows."""
+        if not self._closed_until:
+            return None
         now = self._clock.now()
         until, scope = max(
             (self._closed_until.get((provider, scope), 0.0), scope) for scope in find_scopes(model)

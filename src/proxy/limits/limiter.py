@@ -66,6 +66,13 @@ class Limiter:
         self._bucket_circuit = Circuit(ports.clock)
         self._account_circuit = Circuit(ports.clock)
         self._tidied_at = -TIDY_MS
+        self._rates = {
+            provider: Rate(
+                burst=own.burst or settings.burst,
+                per_hour=settings.per_hour if own.per_hour is None else own.per_hour,
+            )
+            for provider, own in settings.providers.items()
+        }
 
     def make_ticket(self) -> str:
         """A reservation's id: of the proxy's making, since a caller's request id may come again."""
@@ -74,12 +81,10 @@ class Limiter:
     def find_bucket(self, principal: Principal, provider: str, model: str) -> BucketLimit:
         """A caller's bucket at a provider, at the key's rate, else the provider's, else the
         deployment's."""
-        limits, settings = principal.limits, self.settings
-        own = settings.providers[provider]
-        rate = Rate(
-            burst=limits.burst or own.burst or settings.burst,
-            per_hour=_first(limits.per_hour, own.per_hour, settings.per_hour),
-        )
+        limits, rate = principal.limits, self._rates[provider]
+        if limits.burst or limits.per_hour is not None:
+            per_hour = rate.per_hour if limits.per_hour is None else limits.per_hour
+            rate = Rate(burst=limits.burst or rate.burst, per_hour=per_hour)
         name = name_bucket(provider, principal.user, principal.key_id, limits)
         return BucketLimit(LeaseKey(name, model), f"provider:{provider}", rate)
 
@@ -195,10 +200,6 @@ def name_bucket(
         user = f" {user[:40]} {hashlib.sha256(data).hexdigest()}"
     own = key_id and limits and (limits.per_hour, limits.burst) != (None, None)
     return f"{provider}:{user}\n{key_id}" if own else f"{provider}:{user}"
-
-
-def _first(*values: int | None) -> int:
-    return next(value for value in values if value is not None)
 
 
 def _token_standing(answer: ReservationAnswer, quota: int | None) -> Standing | None:

@@ -14,6 +14,8 @@ from proxy.limits.limiter import BucketLimit, Limiter
 from proxy.limits.refusals import UNREACHABLE, refuse_unpriced
 from proxy.limits.token_bucket import Rate
 
+NO_LIMITS = AccountLimits()
+NOTHING_USED = Usage()
 RESERVED_MS = 900_000
 """How long a reservation stands that nobody settles: longer than most answers take."""
 
@@ -40,6 +42,7 @@ class Meter:
             day=budget.day,
             month=budget.month,
         )
+        self._is_accounted = bool(principal.key_id) and self._limits != NO_LIMITS
         self._has_budget = bool(principal.key_id) and (budget.day, budget.month) != (None, None)
         self._standings: dict[str, Callable[[], Standing | None]] = {}
         self._open: set[AttemptReservation] = set()
@@ -125,9 +128,9 @@ class Meter:
 
     async def _reserve(self, offer: Offer) -> "AttemptReservation | Refusal":
         """Reserves for an attempt what it may use."""
-        key_id = self.principal.key_id
-        if not key_id or self._limits == AccountLimits():
-            return AttemptReservation(self, "", offer, Usage())
+        if not self._is_accounted:
+            return AttemptReservation(self, "", offer, NOTHING_USED)
+        key_id = self.principal.key_id or ""
         expected, nano_usd = self.estimate.expected(offer.max_output), 0
         output_limit = self.output_limit(offer)
         if output_limit is not None:
@@ -170,6 +173,8 @@ class AttemptReservation:
 
     def settle(self, usage: Usage, cost: Cost) -> None:
         """See core.permit.Reservation."""
+        if not self.ticket:
+            return
         nano_usd = cost.nano_usd
         if nano_usd is None:
             nano_usd = self._most(usage) if self._most else 0

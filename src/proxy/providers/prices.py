@@ -1,12 +1,14 @@
 """What tokens cost by the catalogue. Sums are exact: a price is a whole number of pico-dollars a
 token."""
 
+from functools import cached_property
+
 from msgspec import Struct
 
 from proxy.core.chat import Cost, Usage
 
 
-class Prices(Struct, frozen=True):
+class Prices(Struct, frozen=True, dict=True):
     """A model's prices in US dollars per million tokens, None where unknown."""
 
     input: float | None = None
@@ -15,6 +17,14 @@ class Prices(Struct, frozen=True):
     """Input tokens read from the provider's prompt cache; None: as `input`."""
     cache_write: float | None = None
     """Input tokens written to the provider's prompt cache; None: as `input`."""
+
+    @cached_property
+    def _picos(self) -> tuple[int, int, int, int]:
+        """Pico-dollars of a token that is fresh, cached, cache-writing and of the output."""
+        input = self.input or 0
+        cached = input if self.cached is None else self.cached
+        written = input if self.cache_write is None else self.cache_write
+        return _pico(input), _pico(cached), _pico(written), _pico(self.output or 0)
 
     @property
     def highest_input(self) -> float:
@@ -34,13 +44,14 @@ class Prices(Struct, frozen=True):
             return Cost(usage.cost, "provider")
         if self.input is None or (self.output is None and usage.output):
             return Cost(None)
+        fresh, of_cached, of_written, output = self._picos
         cached = min(usage.cached or 0, usage.input)
         written = min(usage.cache_write or 0, usage.input - cached)
         pico = (
-            (usage.input - cached - written) * _pico(self.input)
-            + cached * _pico(self.input if self.cached is None else self.cached)
-            + written * _pico(self.input if self.cache_write is None else self.cache_write)
-            + usage.output * _pico(self.output or 0)
+            (usage.input - cached - written) * fresh
+            + cached * of_cached
+            + written * of_written
+            + usage.output * output
         )
         return Cost((pico + 500) // 1000, "computed")
 

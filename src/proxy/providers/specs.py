@@ -3,6 +3,7 @@ what it costs.
 """
 
 import re
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -80,7 +81,7 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How many inputs it embeds at once; more are sent in parts. None: all that a caller may."""
 
 
-class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A model at a provider. Prices in US dollars per million tokens, None where unknown."""
 
     provider: str
@@ -116,7 +117,7 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """What the provider calls it."""
         return self.upstream or self.id
 
-    @property
+    @cached_property
     def prices(self) -> Prices:
         """Its line of the price list."""
         return Prices(self.input, self.output, self.cached, self.cache_write)

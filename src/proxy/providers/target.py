@@ -1,5 +1,7 @@
 """What a call goes to: one model at one provider."""
 
+from functools import cached_property
+
 from msgspec import Struct
 
 from proxy.core.permit import Offer
@@ -7,7 +9,7 @@ from proxy.providers.prices import Prices
 from proxy.providers.specs import Model, ProviderSpec
 
 
-class Target(Struct, frozen=True):
+class Target(Struct, frozen=True, dict=True):
     """One model at one provider, with what it takes to call it."""
 
     spec: ProviderSpec
@@ -34,7 +36,7 @@ class Target(Struct, frozen=True):
         of it to others."""
         return "provider" in self.model.send
 
-    @property
+    @cached_property
     def offer(self) -> Offer:
         """The model as limits and budgets see it."""
         model = self.model

@@ -28,8 +28,12 @@ class Memo(Generic[T]):
 
     def get(self, routing: Routing, needs: Needs, grant: ModelGrant) -> T:
         """The result, worked out the first time. Raises what `work` raises."""
-        key = structs.replace(routing, timeout_ms=None), needs, grant
-        if key not in self._results:
+        timeless = routing
+        if routing.timeout_ms is not None:
+            timeless = structs.replace(routing, timeout_ms=None)
+        key = timeless, needs, grant
+        result = self._results.get(key)
+        if result is None:
             result = self._work(routing, needs, grant)
             # A character takes up to four bytes, and a name stands in the candidates too.
             size = ENTRY_BYTES + 8 * len(msgspec.msgpack.encode((routing, needs.vendors, grant)))
@@ -38,4 +42,4 @@ class Memo(Generic[T]):
                 self._results.clear()
                 self._size = size
             self._results[key] = result
-        return self._results[key]
+        return result

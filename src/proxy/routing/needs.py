@@ -29,10 +29,10 @@ class Needs(Struct, frozen=True):
             wanted.append("tools")
         if chat.response_format and chat.response_format.type == "json_schema":
             wanted.append("json")
-        custom = (number for number, tool in enumerate(chat.tools) if tool.type == "custom")
+        kinds = [tool.type for tool in chat.tools]
         return cls(
             frozenset(wanted),
-            custom_tool=next(custom, None),
+            custom_tool=kinds.index("custom") if "custom" in kinds else None,
             streaming=chat.stream,
             reasoning=chat.reasoning_effort not in (None, "none"),
             vendors=chat.vendors,

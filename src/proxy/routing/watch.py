@@ -45,15 +45,16 @@ class WatchedAttempt:
 
     def note_first_content(self) -> None:
         """A stream's first content has come."""
-        self._first_ms = self._elapsed_ms()
+        self._first_ms = self._elapsed_ms(self._watch.now)
 
     def end(self, outcome: Outcome) -> None:
         """Reports to breakers and measures how it ended; only the first time counts."""
         admission, self._admission = self._admission, None
         if admission is None:
             return
+        now = self._watch.now
         outcome = attributed(self._target, outcome)
-        self._watch.breakers.report(admission, outcome, self._watch.now, ms=self._first_ms)
+        self._watch.breakers.report(admission, outcome, now, ms=self._first_ms)
         if judge(outcome) == ("neutral", "neutral"):
             return  # it says nothing of health
         sample = AttemptSample(
@@ -61,12 +62,12 @@ class WatchedAttempt:
             model=admission.model,
             ok=outcome == OK,
             first_ms=self._first_ms,
-            total_ms=self._elapsed_ms(),
+            total_ms=self._elapsed_ms(now),
         )
-        self._watch.measures.add(sample, self._watch.now)
+        self._watch.measures.add(sample, now)
 
-    def _elapsed_ms(self) -> int:
-        return max(0, self._watch.now - self._began)  # the platform's clock may step
+    def _elapsed_ms(self, now: int) -> int:
+        return max(0, now - self._began)  # the platform's clock may step
 
 
 class Watch:
