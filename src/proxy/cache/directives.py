@@ -13,10 +13,13 @@ its senders expect. What a provider says of caching has no part: all say no-cach
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from proxy.core.chat import CacheControl
+
+_NO_WISH = CacheControl()
 
 
 class Directives(Struct, frozen=True, kw_only=True):
@@ -42,12 +45,14 @@ def read_directives(
     for control in controls:
         given |= _read_control(control)
     on = bool(given.get("ttl") or ttl)
-    directives = structs.replace(Directives(read=on, store=on, ttl=ttl), **given)
-    return structs.replace(directives, store=directives.store and on)
+    store = on and given.get("store", True)
+    return Directives(**{"read": on, "ttl": ttl, **given, "store": store})
 
 
-def _read_control(control: CacheControl) -> dict[str, object]:
-    given: dict[str, object] = {}
+def _read_control(control: CacheControl) -> dict[str, Any]:
+    if control == _NO_WISH:
+        return {}
+    given: dict[str, Any] = {}
     if control.mode != "default":
         given["read"] = False
     if control.mode == "off" or not control.store:
@@ -59,10 +64,11 @@ def _read_control(control: CacheControl) -> dict[str, object]:
     return given
 
 
-def _read_cache_control(headers: Mapping[str, str]) -> dict[str, object]:
+def _read_cache_control(headers: Mapping[str, str]) -> dict[str, Any]:
     """A directive that is unknown or malformed is ignored, as RFC 9111, 5.2 wants it."""
-    given: dict[str, object] = {}
-    for member in headers.get("cache-control", "").lower().split(","):
+    given: dict[str, Any] = {}
+    text = headers.get("cache-control")
+    for member in text.lower().split(",") if text else ():
         name, _, value = member.strip().partition("=")
         value = value.strip('"')
         if name == "no-store":

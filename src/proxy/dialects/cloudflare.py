@@ -61,6 +61,10 @@ class RetryOptions(Struct, frozen=True, kw_only=True):
     backoff: OptionBackoff | None = None
 
 
+_NO_WISH = CacheControl()
+_NO_RETRIES = RetryOptions()
+
+
 def read_timeout(headers: Mapping[str, str]) -> int | None:
     """Reads the request's time in ms. Raises InvalidRequest."""
     return _read_number(headers, TIMEOUT, 1, 600_000, digits=6)
@@ -68,6 +72,8 @@ def read_timeout(headers: Mapping[str, str]) -> int | None:
 
 def read_retries(headers: Mapping[str, str]) -> RetryOptions:
     """Reads how often a provider is to be tried. Raises InvalidRequest."""
+    if ATTEMPTS not in headers and DELAY not in headers and BACKOFF not in headers:
+        return _NO_RETRIES
     return RetryOptions(
         attempts=_read_number(headers, ATTEMPTS, 1, MOST_ATTEMPTS),
         delay_ms=_read_number(headers, DELAY, 0, 5_000),
@@ -118,10 +124,12 @@ def _read_backoff(text: str | None) -> OptionBackoff | None:
 
 def read_cache(headers: Mapping[str, str]) -> CacheControl:
     """Reads what the headers say of the cache. Raises InvalidRequest."""
-    skip = headers.get(SKIP_CACHE, "false").lower()
+    skip, ttl, key = headers.get(SKIP_CACHE), headers.get(CACHE_TTL), headers.get(CACHE_KEY)
+    if skip is None and ttl is None and key is None:
+        return _NO_WISH
+    skip = "false" if skip is None else skip.lower()
     if skip not in _BOOLEANS:
         raise _invalid(SKIP_CACHE, "true or false")
-    ttl, key = headers.get(CACHE_TTL), headers.get(CACHE_KEY)
     if ttl is not None and not (re.fullmatch(r"\d{1,9}", ttl) and 1 <= int(ttl) <= LONGEST_TTL):
         raise _invalid(CACHE_TTL, f"seconds from 1 to {LONGEST_TTL}")
     if key is not None and not _KEY.fullmatch(key):

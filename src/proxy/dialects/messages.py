@@ -58,15 +58,18 @@ def raw_messages(messages: Raw) -> tuple[Raw, ...]:
 
 def check_messages(messages: Sequence[Message]) -> None:
     """Raises InvalidRequest for messages that no model could take."""
-    image_bytes = 0
+    image_bytes, is_empty = 0, True
     for index, message in enumerate(messages):
+        content = message.content
         if message.role == "tool" and not message.tool_call_id:
             path = f"messages[{index}].tool_call_id"
             raise invalid(path, "Missing; it says which tool call this message answers")
-        if message.content is None and message.role != "assistant":
+        if content is None and message.role != "assistant":
             raise invalid(f"messages[{index}].content", "Missing")
-        if isinstance(message.content, tuple):
-            for number, part in enumerate(message.content):
+        if content or message.tool_calls:
+            is_empty = False
+        if isinstance(content, tuple):
+            for number, part in enumerate(content):
                 if part.type == "text" and part.text is not None:
                     continue
                 path = f"messages[{index}].content[{number}]"
@@ -74,13 +77,13 @@ def check_messages(messages: Sequence[Message]) -> None:
                 if image_bytes > IMAGE_BYTES:
                     reason = f"The images are over {IMAGE_BYTES >> 20} MB together"
                     raise invalid(f"{path}.image_url.url", reason)
-    if not any(message.content or message.tool_calls for message in messages):
+    if is_empty:
         raise invalid("messages", "All are empty")
 
 
 def check_tools(tools: Sequence[Tool]) -> None:
     """Raises InvalidRequest for functions and custom tools without a proper name of their own."""
-    names = set[str]()
+    names: set[str] = set()
     for index, tool in enumerate(tools):
         if tool.type not in NAMED:
             continue

@@ -29,6 +29,7 @@ _OLD = re.compile(
     rb'"function_call"\s*:|"role"\s*:\s*"function"|"image_url"\s*:\s*"|"tool_calls"\s*:\s*\[\s*\]'
 )
 """What messages that need no look inside don't have. Within a text quotes are escaped."""
+_LOOKED_AT = frozenset({"functions", "function_call", "tools", "tool_choice", "stop"})
 _EMPTY = re.compile(rb"\[\s*\]")
 _TEXT = msgspec.json.Decoder(str)
 _LIST = msgspec.json.Decoder(list[Raw])
@@ -50,6 +51,15 @@ def uses_functions(fields: dict[str, Raw]) -> bool:
 def modernize(body: B, fields: dict[str, Raw]) -> B | bytes:
     """A body in today's form: `body` itself where it is. fields: those of the body. Raises
     InvalidRequest for what has no such form."""
+    changed = {} if _LOOKED_AT.isdisjoint(fields) else _modernize_fields(fields)
+    messages = fields.get("messages", _NOTHING)
+    if (turns := modernize_messages(messages)) is not messages:
+        changed["messages"] = turns
+    return with_changes(body, fields, changed)
+
+
+def _modernize_fields(fields: dict[str, Raw]) -> dict[str, Any]:
+    """The fields beside the messages that are in no form of today, in today's; None: left out."""
     changed = _tools_of(fields) if uses_functions(fields) else dict[str, Any]()
     changed |= {name: None for name in ("functions", "function_call") if name in fields}
     for name in ("tools", "stop"):
@@ -62,10 +72,7 @@ def modernize(body: B, fields: dict[str, Raw]) -> B | bytes:
             changed["tool_choice"] = None
     elif (today := _choice(choice)) is not choice:
         changed["tool_choice"] = today
-    messages = fields.get("messages", _NOTHING)
-    if (turns := modernize_messages(messages)) is not messages:
-        changed["messages"] = turns
-    return with_changes(body, fields, changed)
+    return changed
 
 
 def modernize_messages(messages: Raw) -> Raw | Piece:

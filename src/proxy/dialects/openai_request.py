@@ -140,6 +140,7 @@ _OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 _OWN = frozenset(_Steering.__struct_fields__) - {"model"} | {"cache", "metadata"}
 _TRUE = Raw(b"true")
+_NO_WISH = CacheControl()
 _KNOWN_IN_CHAT = frozenset(_ChatBody.__struct_fields__)
 _KNOWN_IN_EMBED = frozenset(_EmbeddingBody.__struct_fields__)
 
@@ -165,15 +166,15 @@ def _call(body: bytes, fields: dict[str, Raw], functions: bool) -> Call:
     request = reading.decode(_CHAT, body)
     _check(request, fields)
     extra = _unknown(fields, _KNOWN_IN_CHAT)
+    is_plain = _OWN.isdisjoint(fields)
     # OpenAI takes metadata only for what it stores; else it labels the request for the proxy.
-    own = _OWN
     if request.metadata and extra.get("store") == _TRUE:
         extra["metadata"] = fields["metadata"]
-        own = _OWN - {"metadata"}
+        is_plain = (_OWN - {"metadata"}).isdisjoint(fields)
     return Call(
-        chat=_chat(request, fields, extra, body if own.isdisjoint(fields) else None),
-        routing=_routing(request),
-        cache=_cache(request.cache or _OpenAICache()),
+        chat=_chat(request, fields, extra, body if is_plain else None),
+        routing=Routing(model=request.model or "auto") if is_plain else _routing(request),
+        cache=_cache(request.cache) if request.cache else _NO_WISH,
         user=request.user or None,
         metadata=reading.labels(request.metadata),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
@@ -234,15 +235,16 @@ def parse_embeddings(body: bytes) -> EmbeddingRequest:
 
 
 def _check(request: _ChatBody, fields: dict[str, Raw]) -> None:
-    if request.n not in (None, 1):
+    if request.n is not None and request.n != 1:
         raise invalid("n", "Only 1 is supported; send the request as often as you want answers")
     old_limit, limit = request.max_tokens, request.max_completion_tokens
     if old_limit is not None and limit is not None and old_limit != limit:
         raise invalid("max_tokens", "Differs from max_completion_tokens; give one of them")
     check_messages(request.messages)
     check_tools(request.tools or ())
-    check_format(request.response_format, "response_format")
-    if "response_format" in fields:  # what is not known in it goes on too
+    if "response_format" in fields:
+        check_format(request.response_format, "response_format")
+        # What is not known in it goes on too.
         reading.decode(_ANY, fields["response_format"], at="response_format")
 
 

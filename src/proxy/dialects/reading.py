@@ -54,7 +54,10 @@ def invalid(path: str, reason: str) -> InvalidRequest:
 def check(body: Text) -> None:
     """Raises InvalidRequest for a body that is empty, not UTF-8, or unsafe to decode."""
     view = memoryview(body)
-    if all(bytes(view[at : at + _STEP]).isspace() for at in range(0, len(view), _STEP)):
+    for at in range(0, len(view), _STEP):
+        if not bytes(view[at : at + _STEP]).isspace():
+            break
+    else:
         raise InvalidRequest("The body is empty; it must be a JSON object.")
     if reason := find_excess(body):
         raise InvalidRequest(f"The body is refused: {reason}.")
@@ -88,8 +91,10 @@ def decode(decoder: msgspec.json.Decoder[T], text: Text, at: str = "") -> T:
 def labels(metadata: dict[str, Any] | None) -> dict[str, str]:
     """Metadata as labels: a text stays, any other value becomes its compact JSON. Raises
     InvalidRequest for JSON that is too long."""
+    if not metadata:
+        return {}
     kept: dict[str, str] = {}
-    for name, value in (metadata or {}).items():
+    for name, value in metadata.items():
         kept[name] = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         if len(kept[name]) > LABEL_LENGTH:
             raise invalid(f"metadata.{name}", f"Expected JSON of length <= {LABEL_LENGTH}")

@@ -34,7 +34,8 @@ def read_signal(
     about the request itself, such as its size, is none of `rate_limited`, and one of a vendor that
     the caller chose limits nobody else. now: a moment (ms), for dates.
     """
-    low = next((low for names in _NAMES if (low := _read_limit(headers, names, now))), None)
+    found = (names for names in _NAMES if names[0] in headers)
+    low = next((low for names in found if (low := _read_limit(headers, names, now))), None)
     if fault is None or fault.kind != "rate_limited" or fault.blame == "caller":
         return low and replace(low, scope=model)
     signal = low or Signal()
@@ -52,8 +53,6 @@ def _read_limit(headers: Mapping[str, str], names: tuple[str, ...], now: int) ->
     A reset that is a duration with units, or Anthropic's date, says when the limit would be whole
     again: it comes back bit by bit. By any other, all of it comes back then.
     """
-    if names[0] not in headers:
-        return None
     counts = [_NUMBER.fullmatch(headers.get(name, "").strip()) for name in names[:2]]
     remaining, limit = (int(count[1]) if count else None for count in counts)
     if remaining is None or limit is None or not is_low(remaining, limit):
