@@ -80,8 +80,11 @@ _unpack = msgspec.msgpack.Decoder(CacheEntry).decode
 
 def encode(entry: CacheEntry) -> bytes:
     """The entry as bytes, less the answer's `raw`. Raises Unstorable."""
+    answer = entry.answer
+    if answer.raw is not None:
+        entry = structs.replace(entry, answer=structs.replace(answer, raw=None))
     try:
-        body = _pack(structs.replace(entry, answer=structs.replace(entry.answer, raw=None)))
+        body = _pack(entry)
     except (OverflowError, UnicodeEncodeError) as error:
         raise Unstorable(str(error)) from error
     if len(body) > LARGEST:

@@ -59,8 +59,9 @@ class PurgeView:
     @property
     def is_due(self) -> bool:
         """Whether it is time to read again."""
-        begun = self._clock.now() - self._begun_at
-        return self._age() >= RENEW_SECONDS and not 0 <= begun < RETRY_SECONDS
+        if self._age() < RENEW_SECONDS:
+            return False
+        return not 0 <= self._clock.now() - self._begun_at < RETRY_SECONDS
 
     def begin_reading(self) -> None:
         """Notes that a request reads now: no other needs to for a while."""

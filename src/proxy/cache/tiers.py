@@ -39,10 +39,11 @@ def prune_prefix(now: float) -> str:
 
 def placement(size: int, lifetime: int) -> tuple[Lower, ...]:
     """The tiers below memory for `size` bytes that live `lifetime` seconds, grace included."""
-    kv = size <= KV_LARGEST and lifetime >= KV_SHORTEST
-    r2 = size <= R2_LARGEST and (lifetime >= R2_SHORTEST or (not kv and lifetime >= KV_SHORTEST))
-    held: dict[Lower, bool] = {"kv": kv, "r2": r2}
-    return tuple(name for name, here in held.items() if here)
+    if lifetime < KV_SHORTEST or size > R2_LARGEST:
+        return ()
+    if size > KV_LARGEST:
+        return ("r2",)
+    return ("kv", "r2") if lifetime >= R2_SHORTEST else ("kv",)
 
 
 class LowerTiers:

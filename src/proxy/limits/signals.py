@@ -34,8 +34,8 @@ def read_signal(
     about the request itself, such as its size, is none of `rate_limited`, and one of a vendor that
     the caller chose limits nobody else. now: a moment (ms), for dates.
     """
-    found = (names for names in _NAMES if names[0] in headers)
-    low = next((low for names in found if (low := _read_limit(headers, names, now))), None)
+    given = [names for names in _NAMES if names[0] in headers]
+    low = next((low for names in given if (low := _read_limit(headers, names, now))), None)
     if fault is None or fault.kind != "rate_limited" or fault.blame == "caller":
         return low and replace(low, scope=model)
     signal = low or Signal()

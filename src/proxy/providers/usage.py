@@ -21,6 +21,7 @@ UNREPORTED = Raw(b"null")
 # A report is part of an answer that core.json_guard has let pass.
 _ANY = Decoder(object, float_hook=float)  # 1e999 is infinite, and no error
 _FIELDS = Decoder(dict[str, Raw])
+_NUMBERS = (int, float)
 MARGIN = 2
 """So many times its context a model's prompt or answer may be reported at: the catalogue may be
 older than the model."""
@@ -185,8 +186,10 @@ def _bound_tokens(target: Target, texts: int) -> int:
 
 def _read_tokens(value: Any, most: int) -> int | None:
     """A count of tokens; None for what is no number from 0 to `most`."""
+    if value is None:
+        return None
     return math.ceil(value) if _is_number(value) and 0 <= value <= most else None
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float)
+    return type(value) in _NUMBERS

@@ -243,9 +243,10 @@ class Breaker:
             self._trip(verdict, now)
             return True
         self._window.add(verdict, now)
+        if verdict == "ok":
+            return False
         calls, failures, slow = self._window.sums(now)
-        bad = failures + slow
-        if verdict == "ok" or calls < LEAST_CALLS or bad < BAD_SHARE * calls:
+        if calls < LEAST_CALLS or failures + slow < BAD_SHARE * calls:
             return False
         self._trip("slow" if slow > failures else "failed", now)
         return True

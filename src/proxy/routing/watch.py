@@ -55,7 +55,7 @@ class WatchedAttempt:
         now = self._watch.now
         outcome = attributed(self._target, outcome)
         self._watch.breakers.report(admission, outcome, now, ms=self._first_ms)
-        if judge(outcome) == ("neutral", "neutral"):
+        if outcome != OK and judge(outcome) == ("neutral", "neutral"):
             return  # it says nothing of health
         sample = AttemptSample(
             provider=admission.provider,

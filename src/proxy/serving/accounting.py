@@ -27,9 +27,9 @@ def bounded(number: int | None) -> int | None:
 
 def count_characters(answer: Answer) -> int:
     """Counts the characters that the model has written."""
-    texts = (answer.text, answer.reasoning, answer.refusal)
-    arguments = (call.function.arguments for call in answer.tool_calls)
-    return sum(len(text or "") for text in (*texts, *arguments))
+    arguments = [call.function.arguments for call in answer.tool_calls]
+    texts = [answer.text, answer.reasoning, answer.refusal, *arguments]
+    return sum(len(text) for text in texts if text)
 
 
 def estimate_usage(meter: Meter, characters: int, limit: int | None) -> Usage:
@@ -49,9 +49,14 @@ def settle(context: RequestContext, success: Success, usage: Usage, *, estimated
 
 
 def describe_served(
-    context: RequestContext, success: Success, cost: Cost, cache_status: CacheStatus = "bypass"
+    context: RequestContext,
+    success: Success,
+    cost: Cost,
+    cache_status: CacheStatus = "bypass",
+    *,
+    functions: bool = False,
 ) -> Served:
-    """Describes how an answer of a provider was served."""
+    """Describes how an answer of a provider was served. functions: as in Call."""
     return Served(
         request_id=context.id,
         provider=success.target.spec.name,
@@ -63,6 +68,7 @@ def describe_served(
         ms=context.ms,
         created=int(context.began),
         explained=_explain(context, success),
+        functions=functions,
     )
 
 
@@ -77,8 +83,8 @@ def settle_chat(task: ChatTask, success: Success, reported: Usage | None, charac
 
 def describe_chat(task: ChatTask, success: Success, cost: Cost) -> Served:
     """Describes how a chat's answer was served."""
-    served = describe_served(task.context, success, cost, "miss" if task.is_cached else "bypass")
-    return structs.replace(served, functions=task.call.functions)
+    status: CacheStatus = "miss" if task.is_cached else "bypass"
+    return describe_served(task.context, success, cost, status, functions=task.call.functions)
 
 
 def _explain(context: RequestContext, success: Success) -> list[JSONObject] | None:
@@ -131,10 +137,14 @@ def record_attempts(context: RequestContext, attempts: tuple[Attempt, ...]) -> N
     if attempts:
         context.upstream_ms = sum(attempt.ms for attempt in attempts)
     if attempts and not context.is_follower:
-        context.record.attempts = tuple(
-            structs.replace(attempt, message=(attempt.message or "")[:MESSAGE_KEPT] or None)
-            for attempt in attempts
-        )
+        context.record.attempts = tuple(map(_shorten, attempts))
+
+
+def _shorten(attempt: Attempt) -> Attempt:
+    """An attempt with no longer message than a record keeps."""
+    if not attempt.message:
+        return attempt
+    return structs.replace(attempt, message=attempt.message[:MESSAGE_KEPT])
 
 
 def record_error(context: RequestContext, error: ProxyError) -> None:

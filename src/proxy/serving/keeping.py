@@ -76,10 +76,10 @@ def store_key(task: ChatTask, success: Success) -> str:
     routing_key = task.routing_key
     if not task.directives.store:
         return ""
-    given = RoutingKey.of_model(success.target)
-    if not routing_key.by_name or routing_key.names[0] == given.names[0]:
+    if not routing_key.by_name:
         return task.key
-    return task.find_key(given)
+    given = RoutingKey.of_model(success.target)
+    return task.key if given.names == routing_key.names else task.find_key(given)
 
 
 def _is_whole(task: ChatTask, success: Success, answer: Answer) -> bool:
