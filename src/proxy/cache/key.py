@@ -14,6 +14,7 @@ would be memory, which an isolate has little of.
 
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
+from operator import attrgetter
 
 import msgspec
 from msgspec import Raw, Struct
@@ -38,6 +39,7 @@ _ELSEWHERE = (
 )
 _SETTINGS = tuple(name for name in ChatRequest.__struct_fields__ if name not in _ELSEWHERE)
 """All that ChatRequest has beside those: a new field is part of the key at once."""
+_read_settings = attrgetter(*_SETTINGS)
 _LABELS = ("safety_identifier", "prompt_cache_key")
 """What OpenAI has in place of `user` today: they name the caller."""
 
@@ -165,12 +167,15 @@ def _is_plain(text: memoryview) -> bool:
 
 def _fields(chat: ChatRequest, defaults: Mapping[str, object]) -> dict[str, object]:
     """The settings that say something else than what holds anyway."""
-    settings = {name: getattr(chat, name) for name in _SETTINGS}
+    settings = zip(_SETTINGS, _read_settings(chat), strict=True)
+    given = {name: value for name, value in settings if value is not None and value != ()}
     if not chat.tools:  # nothing to choose from or to call at once
-        settings |= {"tool_choice": None, "parallel_tool_calls": None}
-    given = {name: value for name, value in settings.items() if value not in (None, ())}
+        given.pop("tool_choice", None)
+        given.pop("parallel_tool_calls", None)
     if chat.response_format is not None:
         given["response_format"] = _response_format(chat)
+    if not (given or chat.extra):
+        return {}
     usual = {
         **defaults,
         "logprobs": False,

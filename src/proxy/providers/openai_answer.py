@@ -103,7 +103,7 @@ def read_answer(target: Target, body: bytes) -> Answer:
         text=None if message.text is None else text,
         reasoning=message.reasoning + thought or None,
         refusal=message.refusal or None,
-        tool_calls=tuple(make_call(c, i, completion.id) for i, c in enumerate(message.calls)),
+        tool_calls=tuple([make_call(c, i, completion.id) for i, c in enumerate(message.calls)]),
         finish_reason=finish,
         usage=report.usage,
         model=as_text(completion.model),

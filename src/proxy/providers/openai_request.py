@@ -7,7 +7,9 @@ prefix by its bytes.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from hashlib import sha256
+from operator import is_
 from typing import Any
 
 import msgspec
@@ -99,7 +101,7 @@ def fit_fields(target: Target, fields: Fields, known: frozenset[str]) -> tuple[s
     """Leaves out what the provider refuses, calls the rest by its names and returns the fields that
     are gone. known: the fields that are no caller's own invention."""
     spec, model = target.spec, target.model
-    refused = {*spec.drop, *model.drop}
+    refused: set[str] = {*spec.drop, *model.drop}
     if not spec.unknown_fields:
         refused |= fields.keys() - known - model.send.keys() - model.with_tools.keys()
     dropped = tuple(name for name in fields if name in refused)
@@ -115,8 +117,10 @@ def fit_fields(target: Target, fields: Fields, known: frozenset[str]) -> tuple[s
 
 def _set_limit(chat: ChatRequest, fields: Fields) -> None:
     """Puts the limit of the answer that its budget holds in the place of the caller's."""
+    if chat.max_tokens is None:
+        return
     given = {_COUNT.decode(fields[n]) for n in _LIMITS if fields.get(n, _NULL) != _NULL}
-    if chat.max_tokens is not None and given != {chat.max_tokens}:
+    if given != {chat.max_tokens}:
         for name in _LIMITS:
             fields.pop(name, None)
         fields["max_tokens"] = _encode(chat.max_tokens)
@@ -141,8 +145,8 @@ def _set_stream(target: Target, chat: ChatRequest, fields: Fields) -> None:
 def _set_messages(target: Target, chat: ChatRequest, fields: Fields) -> None:
     """Changes the messages that this provider would refuse as they are."""
     raws = _list_messages(chat)
-    edited = [_edit(target, raw, message) for raw, message in zip(raws, chat.messages, strict=True)]
-    changed = any(new is not old for new, old in zip(edited, raws, strict=True))
+    edited = list(map(partial(_edit, target), raws, chat.messages))
+    changed = not all(map(is_, edited, raws))
     form, takes_schema = chat.response_format, target.model.json_schema
     if takes_schema is None:
         takes_schema = target.spec.json_schema

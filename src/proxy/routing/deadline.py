@@ -12,6 +12,8 @@ class Allowance(Struct, frozen=True):
     own: float
     """What the deployment's own time-outs give it. A provider that was silent for less has not
     failed: a caller's deadline, or a long list of candidates, took its time."""
+    is_whole: bool = False
+    """Whether it is all that the attempt has, which ends with it: it needs no timer of its own."""
 
     def at_most(self, seconds: float) -> "Allowance":
         """The same within a time-out of the deployment's own."""
@@ -43,7 +45,10 @@ class Deadline(Struct, frozen=True):
         usual = min(waiting, self.providers - 1)
         first_byte = Allowance(left / (1 + waiting), max(own / (1 + usual), self.least))
         part = others / (1 + others) if others else 1.0
-        return first_byte, Allowance(left * part, max(own * part, self.least))
+        whole = Allowance(left * part, max(own * part, self.least))
+        if first_byte == whole:
+            return Allowance(whole.seconds, whole.own, is_whole=True), whole
+        return first_byte, whole
 
 
 def out_of_time(message: str = "The request's own time was up.") -> Fault:

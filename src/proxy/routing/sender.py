@@ -41,9 +41,10 @@ class Sender:
             idle = self._settings.idle_timeout_ms / 1000
         provider, refused = target.spec.name, frozenset[str]()
         outgoing = self._refused.leave_out(provider, outgoing)
+        patience = None if first_byte.is_whole else first_byte.seconds
         while True:
             try:
-                async with asyncio.timeout(first_byte.seconds):
+                async with asyncio.timeout(patience):
                     reply = await self.ports.upstream.send(outgoing, idle=idle)
             except TimeoutError:
                 raise first_byte.run_out() from None
