@@ -5,6 +5,8 @@ sent its request, nor after the lease was given back; see limits.lease_server fo
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -19,6 +21,8 @@ FORGET = 60_000
 """Milliseconds after which a bucket that nobody used is forgotten. More than any lease lives."""
 AHEAD = 1_000
 """Milliseconds before its end at which a lease is given back."""
+REMEMBERED = TERM + MARGIN
+"""Milliseconds for which a lease is known that was given back: no answer makes it last longer."""
 PATIENCE = 2_000
 """Milliseconds for which a request for more than is needed keeps the next ones from wanting more
 as well."""
@@ -49,17 +53,22 @@ class _Lease(Struct):
 
 
 class _Holding:
-    """What an isolate holds of one bucket."""
+    """What an isolate holds of one bucket. Moments are those of the client's steady clock."""
 
     def __init__(self, now: int) -> None:
         self.leases: dict[int, _Lease] = {}
+        """Those with tokens left."""
+        self.spent: dict[int, _Lease] = {}
+        """Those without, which are still to be given back."""
         self.ended: dict[int, int] = {}
-        """Leases that were given back, and until when a doubled answer would revive them."""
+        """Leases that were given back, in this order, and until when a doubled answer must not
+        revive them."""
         self.used_at = now
         self.wanted_at: int | None = None
         """When more than the need was requested, where no answer has come yet."""
         self.answer: LeaseGrant | None = None
-        self.answered_at = now
+        self.answered_at = 0
+        """By the isolate's own clock."""
         self._term_began = now
         self._spent = self._spent_before = 0
         """Tokens in this TERM and in the one before."""
@@ -72,11 +81,17 @@ class _Holding:
         """Spends `n`, which must be there, from the leases that end first."""
         self._turn_term(now)
         self._spent += n
-        for lease in sorted(self.leases.values(), key=lambda lease: lease.until):
+        for id, lease in sorted(self.leases.items(), key=lambda item: item[1].until):
             if now < lease.until:
                 spent = min(n, lease.left)
                 lease.left -= spent
                 n -= spent
+                if not lease.left:
+                    self.spent[id] = self.leases.pop(id)
+
+    def knows(self, lease: int) -> bool:
+        """Whether it came before."""
+        return lease in self.leases or lease in self.spent or lease in self.ended
 
     def demand(self, now: int) -> int:
         """Tokens that were spent within the last TERM: this one's, and those of the one before as
@@ -84,20 +99,14 @@ class _Holding:
         self._turn_term(now)
         return self._spent + self._spent_before * (self._term_began + TERM - now) // TERM
 
-    def ending(self, now: int) -> list[int]:
-        """Leases that won't be used up."""
-        leases = self.leases.items()
-        return [id for id, lease in leases if lease.left and now >= lease.until - AHEAD]
-
-    def end(self, leases: list[int], now: int) -> Returns:
+    def end(self, leases: Iterable[int], now: int) -> Returns:
         """Ends leases: what of them is to be given back, if it may still arrive in time."""
-        if not leases:
-            return ()
-        self.ended = {id: until for id, until in self.ended.items() if now < until}
+        while self.ended and next(iter(self.ended.values())) <= now:
+            del self.ended[next(iter(self.ended))]
         returns = []
         for id in leases:
-            lease = self.leases.pop(id)
-            self.ended[id] = lease.until
+            lease = self.leases.pop(id, None) or self.spent.pop(id)
+            self.ended[id] = now + REMEMBERED
             if now < lease.until + MARGIN:
                 returns.append((id, lease.left))
         return tuple(returns)
@@ -111,20 +120,33 @@ class _Holding:
         self._term_began = now if self._spent_before == 0 else self._term_began + TERM
 
 
+class _Ending(NamedTuple):
+    """When a lease is to be given back."""
+
+    at: int
+    key: LeaseKey
+    lease: int
+
+
 class LeaseClient:
     """All leases of one isolate. max_size: tokens that it requests at once at the most, unless one
     request of a caller needs more; with 1 it sends a request for each. Moments are whole
     milliseconds of the isolate's clock; where this steps back, leases end the sooner.
+
+    What a call costs grows neither with the buckets nor with the leases that were given back.
     """
 
     def __init__(self, isolate: str, max_size: int) -> None:
         self._isolate = isolate
         self._max_size = max_size
         self._holdings: OrderedDict[LeaseKey, _Holding] = OrderedDict()
-        self._now = 0
+        self._endings: list[_Ending] = []
+        """A heap: the leases in the order of their ends, and some that were given back before."""
+        self._now = self._stepped_back = 0
 
     def spend(self, key: LeaseKey, n: int, now: int) -> bool:
         """Spends `n` tokens from what it holds; False, and none is spent, if they aren't there."""
+        now = self._follow_clock(now)
         holding = self._find_holding(key, now)
         if holding.left(now) < n:
             return False
@@ -134,48 +156,66 @@ class LeaseClient:
     def build_request(self, key: LeaseKey, rate: Rate, n: int, now: int) -> LeaseRequest:
         """What to send to the object, at once, when `n` could not be spent. All that is held of
         the bucket goes back with it, so it has to be sent or is lost."""
+        now = self._follow_clock(now)
         holding = self._find_holding(key, now)
         want = n
-        if holding.wanted_at is None or not 0 <= now - holding.wanted_at < PATIENCE:
+        if holding.wanted_at is None or now - holding.wanted_at >= PATIENCE:
             want = max(n, min(holding.demand(now), self._max_size))
         if want > n:
             holding.wanted_at = now
-        returns = holding.end(list(holding.leases), now)
+        returns = holding.end(sorted((*holding.leases, *holding.spent)), now)
         return LeaseRequest(self._isolate, want, rate, n, returns, key.model)
 
     def accept(self, key: LeaseKey, grant: LeaseGrant, sent_at: int, now: int) -> None:
         """Takes in the answer to the request of `sent_at`. One that is late or doubled adds nothing
         that could be spent."""
-        holding = self._find_holding(key, now)
+        steady = self._follow_clock(now)
+        holding = self._find_holding(key, steady)
         holding.answer, holding.answered_at = grant, now
         holding.wanted_at = None
-        if grant.tokens and grant.lease not in holding.leases and grant.lease not in holding.ended:
-            until = min(sent_at, now) + grant.term
+        if grant.tokens and not holding.knows(grant.lease):
+            until = steady - max(0, now - sent_at) + grant.term
             holding.leases[grant.lease] = _Lease(grant.tokens, until)
+            self._forget_endings(steady)
+            heappush(self._endings, _Ending(until - AHEAD, key, grant.lease))
 
     def read_level(self, key: LeaseKey, now: int) -> Level | None:
         """The bucket's level, as far as is known. None: no answer has come yet."""
-        holding = self._find_holding(key, now)
+        steady = self._follow_clock(now)
+        holding = self._find_holding(key, steady)
         answer = holding.answer
         if answer is None:
             return None
         reset = answer.reset
         if reset is not None:
             reset = max(0, reset - (now - holding.answered_at))
-        return Level(holding.left(now) + answer.level, reset, answer.rate)
+        return Level(holding.left(steady) + answer.level, reset, answer.rate)
 
     def collect_returns(self, now: int) -> list[tuple[str, Returns]]:
         """What to give back, by bucket: leases that are about to end with tokens unused. To be
         called every second while there are leases. It has to be sent or is lost."""
-        self._follow_clock(now)
+        now = self._follow_clock(now)
         while self._holdings and now - next(iter(self._holdings.values())).used_at > FORGET:
             self._holdings.popitem(last=False)
-        holdings = self._holdings.items()
-        returns = ((key.bucket, each.end(each.ending(now), now)) for key, each in holdings)
+        returns = []
+        while self._endings and self._endings[0].at <= now:
+            ending = heappop(self._endings)
+            if unused := self._find_holder(ending):
+                returns.append((ending.key.bucket, unused.end((ending.lease,), now)))
         return [(bucket, unused) for bucket, unused in returns if unused]
 
+    def _find_holder(self, ending: _Ending) -> _Holding | None:
+        """The holding that has the lease, with tokens left."""
+        holding = self._holdings.get(ending.key)
+        return holding if holding and ending.lease in holding.leases else None
+
+    def _forget_endings(self, now: int) -> None:
+        """Nothing of what has ended or was used up is to be given back in time."""
+        endings = self._endings
+        while endings and (endings[0].at + AHEAD <= now or not self._find_holder(endings[0])):
+            heappop(endings)
+
     def _find_holding(self, key: LeaseKey, now: int) -> _Holding:
-        self._follow_clock(now)
         holding = self._holdings.get(key)
         if holding is None:
             holding = self._holdings[key] = _Holding(now)
@@ -185,12 +225,9 @@ class LeaseClient:
         self._holdings.move_to_end(key)
         return holding
 
-    def _follow_clock(self, now: int) -> None:
-        """A lease must not live the longer for a clock that steps back."""
-        back = self._now - now
-        if back > 0:
-            for holding in self._holdings.values():
-                holding.used_at -= back
-                for lease in holding.leases.values():
-                    lease.until -= back
+    def _follow_clock(self, now: int) -> int:
+        """The moment by a clock that never steps back: a lease must not live the longer for the
+        isolate's clock, which may."""
+        self._stepped_back += max(0, self._now - now)
         self._now = now
+        return now + self._stepped_back

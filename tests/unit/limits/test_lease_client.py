@@ -8,6 +8,7 @@ from proxy.limits.lease_messages import MARGIN, TERM, LeaseGrant
 from proxy.limits.lease_server import LeaseServer
 from proxy.limits.token_bucket import Rate
 from tests.unit.limits.making import HOUR, NOW
+from tests.unit.work import count_steps
 
 KEY, OTHER = LeaseKey("openai:me"), LeaseKey("openai:other")
 SECONDLY = Rate(burst=10, per_hour=3600)
@@ -159,3 +160,44 @@ def test_buckets_are_forgotten(client: LeaseClient, monkeypatch: pytest.MonkeyPa
     assert client._holdings
     client.collect_returns(NOW + FORGET + 1)
     assert not client._holdings
+
+
+def make_worn(leases: int) -> LeaseClient:
+    """A client that has given back so many leases of KEY, and holds one of as many others."""
+    client = LeaseClient("a", 8)
+    for number in range(1, leases + 1):
+        accept(client, 1, lease=number)
+        client.accept(LeaseKey(f"{number}"), LeaseGrant(1, 2, TERM, 0, 5, 60_000), NOW, NOW)
+        assert client.spend(KEY, 1, NOW)
+        client.build_request(KEY, SECONDLY, 1, NOW)
+    return client
+
+
+@pytest.mark.parametrize("moment", [0, -500, TERM - AHEAD - 1])
+def test_what_ended_or_is_held_elsewhere_makes_no_request_dearer(moment: int) -> None:
+    def count(leases: int) -> int:
+        client = make_worn(leases)
+
+        def request() -> None:
+            assert not client.spend(KEY, 1, NOW + moment)
+            client.build_request(KEY, SECONDLY, 1, NOW + moment)
+            accept(client, 2, lease=leases + 1, sent=NOW + moment)
+            assert client.spend(KEY, 1, NOW + moment)
+            assert client.read_level(KEY, NOW + moment)
+            assert client.build_request(KEY, SECONDLY, 2, NOW + moment).returns
+            assert client.collect_returns(NOW + moment) == []
+
+        return count_steps(request)
+
+    assert count(10_000) <= 1.2 * count(10)
+
+
+def test_what_ended_is_forgotten_in_the_end(client: LeaseClient) -> None:
+    for second in range(60):
+        for number in range(10):
+            now = NOW + 1000 * second + number
+            accept(client, 1, lease=10 * second + number + 1, sent=now)
+            assert client.spend(KEY, 1, now)
+            client.build_request(KEY, SECONDLY, 1, now)
+    assert len(client._find_holding(KEY, now).ended) <= 12 * 10
+    assert len(client._endings) <= 12 * 10
