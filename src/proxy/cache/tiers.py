@@ -9,11 +9,11 @@ Promise: a tier that fails or is slow costs a miss, never the request.
 | R2 | 25 MB | an hour or more, or too large for KV | it keeps for long, at less; reads are slower |
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import Literal
 
 from proxy.cache.entry import CacheEntry, ForeignEntry, decode
+from proxy.core.patience import Patience
 from proxy.core.ports import BlobStore, Clock, Log
 
 Lower = Literal["kv", "r2"]
@@ -65,19 +65,20 @@ class LowerTiers:
         """The entry from the uppermost tier that has it, or the uppermost below `after`, with
         its bytes."""
         names = list(self._stores)
-        for name in names[names.index(after) + 1 :] if after else names:
-            store = self._stores[name]
-            try:
-                async with asyncio.timeout(self._timeout):
-                    data = await store.get(key)
-                if data is not None:
-                    return decode(data), data, name
-            except ForeignEntry as error:
-                self._log("warning", "cache entry unreadable", tier=name, key=key, why=str(error))
-            except TimeoutError:
-                self._log("warning", "cache tier slow", tier=name, key=key)
-            except Exception as error:
-                self._log_failure(name, key, error)
+        with Patience() as patience:
+            for name in names[names.index(after) + 1 :] if after else names:
+                try:
+                    with patience.within(self._timeout):
+                        data = await self._stores[name].get(key)
+                    if data is not None:
+                        return decode(data), data, name
+                except ForeignEntry as error:
+                    why = str(error)
+                    self._log("warning", "cache entry unreadable", tier=name, key=key, why=why)
+                except TimeoutError:
+                    self._log("warning", "cache tier slow", tier=name, key=key)
+                except Exception as error:
+                    self._log_failure(name, key, error)
         return None
 
     async def put(self, key: str, data: bytes, lifetime: int) -> None:

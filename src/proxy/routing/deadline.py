@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from proxy.core.errors import Fault
+from proxy.core.patience import Patience, Wait
 
 
 class Allowance(Struct, frozen=True):
@@ -12,12 +13,17 @@ class Allowance(Struct, frozen=True):
     own: float
     """What the deployment's own time-outs give it. A provider that was silent for less has not
     failed: a caller's deadline, or a long list of candidates, took its time."""
-    is_whole: bool = False
-    """Whether it is all that the attempt has, which ends with it: it needs no timer of its own."""
+    patience: Patience | None = None
+    """What bounds the attempt already."""
 
     def at_most(self, seconds: float) -> "Allowance":
         """The same within a time-out of the deployment's own."""
-        return Allowance(min(self.seconds, seconds), min(self.own, seconds))
+        return Allowance(min(self.seconds, seconds), min(self.own, seconds), self.patience)
+
+    def bound(self) -> Wait:
+        """A context that raises TimeoutError once it has taken longer."""
+        assert self.patience  # an attempt's first byte is what is waited for
+        return self.patience.within(self.seconds)
 
     def run_out(self) -> Fault:
         """The fault of an attempt that took longer."""
@@ -45,10 +51,7 @@ class Deadline(Struct, frozen=True):
         usual = min(waiting, self.providers - 1)
         first_byte = Allowance(left / (1 + waiting), max(own / (1 + usual), self.least))
         part = others / (1 + others) if others else 1.0
-        whole = Allowance(left * part, max(own * part, self.least))
-        if first_byte == whole:
-            return Allowance(whole.seconds, whole.own, is_whole=True), whole
-        return first_byte, whole
+        return first_byte, Allowance(left * part, max(own * part, self.least))
 
 
 def out_of_time(message: str = "The request's own time was up.") -> Fault:

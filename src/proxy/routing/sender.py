@@ -1,6 +1,5 @@
 """Sends a candidate's call, and reports to the limits what the provider says of its own."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -41,10 +40,9 @@ class Sender:
             idle = self._settings.idle_timeout_ms / 1000
         provider, refused = target.spec.name, frozenset[str]()
         outgoing = self._refused.leave_out(provider, outgoing)
-        patience = None if first_byte.is_whole else first_byte.seconds
         while True:
             try:
-                async with asyncio.timeout(patience):
+                with first_byte.bound():
                     reply = await self.ports.upstream.send(outgoing, idle=idle)
             except TimeoutError:
                 raise first_byte.run_out() from None
