@@ -128,10 +128,10 @@ _BACKSLASH = 0x5C
 
 def _wide(body: bytes) -> int:
     """Bytes of the strings that hold a character beyond U+FFFF, rather more than less."""
-    if body.isascii() and b"\\u" not in body:
+    is_ascii, size = body.isascii(), 0
+    if is_ascii and b"\\u" not in body:
         return 0
-    size = 0
-    for sign in _ESCAPED if body.isascii() else (*_BEYOND, *_ESCAPED):
+    for sign in _ESCAPED if is_ascii else (*_BEYOND, *_ESCAPED):
         found = body.find(sign)
         for _ in range(STEPS):
             if found < 0:

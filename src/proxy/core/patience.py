@@ -58,7 +58,6 @@ class Patience:
             if wait.until <= now and self.task:
                 wait.is_over = True
                 self.task.cancel()
-                break
         if left := [wait.until - now for wait in self._waits if wait.until > now]:
             self._arm(now, min(left))
 

@@ -53,6 +53,7 @@ _LONGEST = 16_384
 """Characters of all values together: what the platforms on the way take."""
 
 
+@lru_cache(maxsize=256)
 def encode_value(text: str) -> str:
     """A text as a header's value: all but ASCII letters, digits and `_.-~/:@+` is
     percent-encoded."""

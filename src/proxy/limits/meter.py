@@ -14,7 +14,6 @@ from proxy.limits.limiter import BucketLimit, Limiter
 from proxy.limits.refusals import UNREACHABLE, refuse_unpriced
 from proxy.limits.token_bucket import Rate
 
-NO_LIMITS = AccountLimits()
 NOTHING_USED = Usage()
 RESERVED_MS = 900_000
 """How long a reservation stands that nobody settles: longer than most answers take."""
@@ -36,14 +35,10 @@ class Meter:
         self.estimate: Estimate
         """What the request will use; it is set before providers are."""
         self._limiter = limiter
-        budget = principal.budget
-        self._limits = AccountLimits(
-            tokens_per_minute=principal.limits.tokens_per_minute,
-            day=budget.day,
-            month=budget.month,
-        )
-        self._is_accounted = bool(principal.key_id) and self._limits != NO_LIMITS
-        self._has_budget = bool(principal.key_id) and (budget.day, budget.month) != (None, None)
+        budget, has_key = principal.budget, bool(principal.key_id)
+        self._has_budget = has_key and (budget.day is not None or budget.month is not None)
+        has_rate = has_key and principal.limits.tokens_per_minute is not None
+        self._is_accounted = self._has_budget or has_rate
         self._standings: dict[str, Callable[[], Standing | None]] = {}
         self._open: set[AttemptReservation] = set()
         self._spare_tickets: list[str] = []
@@ -130,7 +125,7 @@ class Meter:
         """Reserves for an attempt what it may use."""
         if not self._is_accounted:
             return AttemptReservation(self, "", offer, NOTHING_USED)
-        key_id = self.principal.key_id or ""
+        key_id, budget = self.principal.key_id or "", self.principal.budget
         expected, nano_usd = self.estimate.expected(offer.max_output), 0
         output_limit = self.output_limit(offer)
         if output_limit is not None:
@@ -144,7 +139,11 @@ class Meter:
             id=ticket,
             tokens=expected.total,
             nano_usd=nano_usd,
-            limits=self._limits,
+            limits=AccountLimits(
+                tokens_per_minute=self.principal.limits.tokens_per_minute,
+                day=budget.day,
+                month=budget.month,
+            ),
             lifetime=RESERVED_MS,
         )
         try:

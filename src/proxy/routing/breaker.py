@@ -115,13 +115,15 @@ class _Window:
         self._buckets: dict[int, list[int]] = {}
 
     def add(self, verdict: Verdict, now: int) -> None:
-        this = now // self.WIDTH
-        if this not in self._buckets:
-            self._buckets = dict(self._near(now))
-        bucket = self._buckets.setdefault(this, [0, 0, 0])
+        bucket = self._buckets.get(now // self.WIDTH)
+        if bucket is None:
+            bucket = [0, 0, 0]
+            self._buckets = {**dict(self._near(now)), now // self.WIDTH: bucket}
         bucket[0] += 1
-        bucket[1] += verdict == "failed"
-        bucket[2] += verdict == "slow"
+        if verdict == "failed":
+            bucket[1] += 1
+        elif verdict == "slow":
+            bucket[2] += 1
 
     def sums(self, now: int) -> tuple[int, int, int]:
         near = [bucket for _, bucket in self._near(now)]

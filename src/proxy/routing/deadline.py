@@ -43,15 +43,18 @@ class Deadline(Struct, frozen=True):
     providers: int
     """How many the deployment has: by itself it lets no more candidates share the time."""
 
-    def allow(self, now: float, waiting: int, others: int) -> tuple[Allowance, Allowance]:
-        """What an attempt may take to its first byte, and whole. Each of the `waiting` candidates
-        keeps a fair share for its first byte; the whole answer leaves one share where any of the
-        `others` could still answer."""
-        left, own = self.at - now, self.own - now
+    def allow_first_byte(self, now: float, waiting: int) -> Allowance:
+        """What an attempt may take to its first byte. Each of the `waiting` candidates keeps a fair
+        share for its own."""
         usual = min(waiting, self.providers - 1)
-        first_byte = Allowance(left / (1 + waiting), max(own / (1 + usual), self.least))
+        own = max((self.own - now) / (1 + usual), self.least)
+        return Allowance((self.at - now) / (1 + waiting), own)
+
+    def allow_whole(self, now: float, others: int) -> Allowance:
+        """What an attempt may take as a whole, which leaves one share where any of the `others`
+        could still answer."""
         part = others / (1 + others) if others else 1.0
-        return first_byte, Allowance(left * part, max(own * part, self.least))
+        return Allowance((self.at - now) * part, max((self.own - now) * part, self.least))
 
 
 def out_of_time(message: str = "The request's own time was up.") -> Fault:

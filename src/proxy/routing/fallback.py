@@ -185,7 +185,7 @@ class FallbackRun(Generic[T]):
         """The call, None where it can't be made: no word about the provider, and no charge. Raises
         ProxyError where no candidate's can."""
         try:
-            return await self._operation.prepare(target, self._allow(target, start)[1].seconds)
+            return await self._operation.prepare(target, self._allow(target, start).seconds)
         except Fault as fault:
             self._record_failure(target, fault, start)
             return None
@@ -208,8 +208,9 @@ class FallbackRun(Generic[T]):
     async def _attempt(
         self, target: Target, outgoing: Outgoing, reservation: Reservation
     ) -> Result[T] | Fault:
-        start = self._now
-        first_byte, whole = self._allow(target, start)
+        start, deadline = self._now, self._conditions.deadline
+        first_byte = deadline.allow_first_byte(start, len(self._waiting))
+        whole = self._allow(target, start)
         watched = WatchedAttempt(self._watch, target)
         self._sent = True
         try:
@@ -244,13 +245,13 @@ class FallbackRun(Generic[T]):
         if refused_key or fault.kind in PROVIDER_WIDE:
             self._waiting = [t for t in self._waiting if t.spec.name != target.spec.name]
 
-    def _allow(self, target: Target, now: float) -> tuple[Allowance, Allowance]:
-        """What an attempt may take to its first byte, and whole."""
+    def _allow(self, target: Target, now: float) -> Allowance:
+        """What an attempt may take as a whole."""
         others = sum(
             other.spec.name != target.spec.name and not self._watch.openness(other)
             for other in self._waiting
         )
-        return self._conditions.deadline.allow(now, len(self._waiting), others)
+        return self._conditions.deadline.allow_whole(now, others)
 
     def _pause(self, target: Target, fault: Fault, tries: int) -> float | None:
         """Seconds until the same provider is tried again; None: it is not."""
