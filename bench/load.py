@@ -13,10 +13,13 @@ NUMBER = "000000000000"
 """Where a body holds this, each request has a number of its own instead."""
 
 _numbers = count(1)
-_FEWEST = 10
-"""Answers; a slow server is counted longer."""
+_FEWEST = 20
+_WAVES = 2
+"""Answers that are counted at least, in all and for each connection: a slow server, whose answers
+come in waves, is counted longer."""
 _PATIENCE = 60
 """Seconds that it may take for them."""
+_GLANCE = 0.02
 
 
 class Load(NamedTuple):
@@ -61,6 +64,7 @@ class _Window:
         self.expected = load.expected
         self.is_counting = False
         self.is_over = False
+        self.answers = 0
         self.failure = asyncio.get_running_loop().create_future()
         self.taken: list[float] = []
         self.first: list[float] = []
@@ -111,6 +115,7 @@ class _Caller(asyncio.Protocol):
         self._first = self._first or now
         if not is_whole(self._received, self._start):
             return
+        self._window.answers += 1
         if self._window.is_counting:
             self._window.count(self._began, self._first, now, bytes(self._received))
         self.send()
@@ -125,9 +130,10 @@ class Timing(NamedTuple):
     """How a measurement runs, in seconds."""
 
     lead: float
-    """Before it counts. The connections begin one after another within it, so that those that
-    wait for a slow answer don't all wait for it at once."""
+    """Before it counts, at least: each connection should have had an answer. They begin one after
+    another, so that those that wait for a slow answer don't all wait for it at once."""
     counted: float
+    """At least."""
 
 
 async def measure(load: Load, connections: int, timing: Timing, cpu: Callable[[], float]) -> Sample:
@@ -143,12 +149,10 @@ async def measure(load: Load, connections: int, timing: Timing, cpu: Callable[[]
     ]
     for place, caller in enumerate(callers):
         loop.call_later(timing.lead / 2 * place / connections, caller.send)
-    await _wait(window, timing.lead)
+    await _wait(window, timing.lead, connections)
     window.is_counting, began, used = True, time.perf_counter(), cpu()
-    async with asyncio.timeout(_PATIENCE):
-        await _wait(window, timing.counted)
-        while len(window.taken) < _FEWEST:
-            await _wait(window, timing.counted)
+    fewest = window.answers + max(_FEWEST, _WAVES * connections)
+    await _wait(window, timing.counted, fewest)
     seconds, used = time.perf_counter() - began, cpu() - used
     window.is_counting, window.is_over = False, True
     async with asyncio.timeout(_PATIENCE):
@@ -156,11 +160,14 @@ async def measure(load: Load, connections: int, timing: Timing, cpu: Callable[[]
     return _sample(window, seconds, used)
 
 
-async def _wait(window: _Window, seconds: float) -> None:
-    """Raises what went wrong meanwhile."""
-    done, _ = await asyncio.wait((window.failure,), timeout=seconds)
-    for failed in done:
-        failed.result()
+async def _wait(window: _Window, seconds: float, answers: int) -> None:
+    """Waits so long, and until there are so many answers. Raises what went wrong meanwhile."""
+    began = time.perf_counter()
+    async with asyncio.timeout(_PATIENCE):
+        while time.perf_counter() < began + seconds or window.answers < answers:
+            done, _ = await asyncio.wait((window.failure,), timeout=_GLANCE)
+            for failed in done:
+                failed.result()
 
 
 def _sample(window: _Window, seconds: float, used: float) -> Sample:

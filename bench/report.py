@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench import rows
 from bench.plot import Bar, draw
-from bench.table import GOALS, Table, goal_lines, lines
+from bench.table import GOALS, OF_FLOOR, Table, goal_lines, lines
 from tools.layout import NODE_MODULES, ROOT
 
 _DOCUMENT = ROOT / "docs" / "performance.md"
@@ -69,7 +69,7 @@ def _bars(table: Table) -> Iterator[Bar]:
             (
                 goal.wanted
                 for goal in GOALS
-                if (goal.kind, goal.name, goal.figure) == (kind, name, "of its floor")
+                if (goal.kind, goal.name, goal.figure) == (kind, name, OF_FLOOR)
             ),
             None,
         )

@@ -47,6 +47,11 @@ def test_half_of_a_floor_doubles_the_ratio() -> None:
     assert BURST.ratio(("burst", 10, rows.TRANSLATED)) == 2.5
 
 
+def test_cpu_is_compared_too() -> None:
+    table = Table([seen(0, "miss", rows.READ, 1, cpu=0.5), seen(0, "miss", rows.MISS, 1, cpu=2)])
+    assert table.cpu_ratio(("miss", 10, rows.MISS)) == 0.25
+
+
 def test_a_difference_is_taken_within_a_round() -> None:
     assert MISSES.over(("miss 50 ms", 10, rows.MISS), rows.ALONE) == 9
     assert MISSES.ratio(("miss 50 ms", 10, rows.MISS)) is None  # its floor was not measured
@@ -54,17 +59,20 @@ def test_a_difference_is_taken_within_a_round() -> None:
 
 def test_goals_stand_beside_what_was_seen() -> None:
     told = list(goal_lines(BURST))
-    assert "| burst | passed through | 10 | of its floor | 0.50 | at least 0.6 |" in told
-    assert "| burst | translated | 10 | of its floor | 2.50 | at least 2.5 |" in told
+    assert "| burst | passed through | 10 | of its floor | 0.50 | 1.00 | at least 0.6 |" in told
+    assert "| burst | translated | 10 | of its floor | 2.50 | 2.00 | at least 2.5 |" in told
     told = list(goal_lines(MISSES))
-    assert told[2:] == ["| miss 50 ms | miss | 10 | ms over the upstream's | 9.00 | at most 8 |"]
+    assert told[2:] == ["| miss 50 ms | miss | 10 | ms over the upstream's | 9.00 |  | at most 8 |"]
 
 
 def test_each_row_has_a_line_with_all_columns() -> None:
     told = list(lines(BURST))
     assert len(told) == 2 + 4
-    assert {line.count("|") for line in told} == {11}
-    assert "| burst | 10 | passed through | 90.0 | 0.50 | 1.00 | 1.00 | 2.00 | 1.00 |  |" in told
+    assert {line.count("|") for line in told} == {12}
+    assert (
+        "| burst | 10 | passed through | 90.0 | 0.50 | 1.00 | 1.00 | 1.00 | 2.00 | 1.00 |  |"
+        in told
+    )
 
 
 @pytest.mark.parametrize(("ratio", "width"), [(1, "150.0"), (3, "450.0"), (7, "450.0")])
