@@ -33,8 +33,9 @@ TASK = "tasks"
 CALLBACK = "callbacks scheduled"
 """Python has JavaScript call it back at once. Each comes back as an entry."""
 TIMER = "timers"
-"""It has itself called back later. The entry is not counted, nor is one of a timer that was ended
-before: it comes when the time is over."""
+"""Python has itself called back later. The entry is not counted: it comes when the time is over,
+and in Pyodide's loop it comes for a timer that was cancelled too."""
+CANCELLED = "timers cancelled"
 PROXY = "proxies"
 """Python objects that JavaScript gets a hold of; those of an awaited promise are not seen."""
 CONVERSION = "conversions"
@@ -47,7 +48,7 @@ KV = "KV operations"
 R2 = "R2 operations"
 POINT = "data points"
 KINDS = (
-    *(ENTRY, CALL, AWAIT, TASK, CALLBACK, TIMER, PROXY, CONVERSION, CLOCK, LOG, FETCH),
+    *(ENTRY, CALL, AWAIT, TASK, CALLBACK, TIMER, CANCELLED, PROXY, CONVERSION, CLOCK, LOG, FETCH),
     *(OBJECT, KV, R2, POINT),
 )
 
@@ -132,6 +133,10 @@ class Counting:
             self._count(AWAIT, frame)
         elif code.co_filename.endswith("/platform/log.py") and name == "log":
             self._count(LOG, frame)
+        elif code is asyncio.Handle.cancel.__code__:
+            handle = frame.f_locals["self"]
+            if handle in self._timers and not handle.cancelled():
+                self._count(CANCELLED, frame)
 
     def _resume(self, code: CodeType, offset: int) -> None:
         frame = sys._getframe(1)
@@ -156,7 +161,6 @@ class Counting:
             if delay > 0:
                 self._timers[value] = delay
                 self._count(TIMER, frame)
-                self._count(CALLBACK, frame, -1)
         elif code.co_name == "build_response":
             self._phase = "after"
 
@@ -179,8 +183,9 @@ class Counting:
     def _call_javascript(self, frame: FrameType, name: object) -> None:
         """name: no text where it is a method of a Durable Object."""
         self._count(CALL, frame)
-        if isinstance(name, str) and name in _NAMED:
-            self._count(_NAMED[name], frame)
+        kind = _NAMED.get(name) if isinstance(name, str) else None
+        if kind and not (kind == CALLBACK and _is_timer(frame)):
+            self._count(kind, frame)
 
     def _call_python(self, frame: FrameType, function: Any, first: object) -> None:
         name, module = getattr(function, "__name__", ""), getattr(function, "__module__", "")
@@ -193,6 +198,13 @@ class Counting:
             self._count(_BUILT_IN[name], frame)
             if name == "then":
                 self._count(AWAIT, frame)
+
+
+def _is_timer(frame: FrameType | None) -> bool:
+    """Whether a call in the frame arms a timer."""
+    while frame and frame.f_code.co_name != "call_later":
+        frame = frame.f_back
+    return frame is not None and frame.f_locals["delay"] > 0
 
 
 @cache
