@@ -9,8 +9,9 @@ from urllib.parse import parse_qsl
 
 from proxy.api.app import App
 from proxy.api.misconfigured import Misconfigured
-from proxy.core.errors import ClientGone, PayloadTooLarge
+from proxy.core.errors import PayloadTooLarge
 from proxy.core.web import Request, Response
+from tests.unit.doubles import Caller
 
 ENV = {
     "ENVIRONMENT": "development",
@@ -63,13 +64,7 @@ def send_at_once(app: App | Misconfigured, request: Request) -> Response:
 
 async def read_stream(response: Response, gone_after: int | None = None) -> bytes:
     """What the caller receives; it hangs up after that many pieces."""
-    pieces: list[bytes] = []
-
-    async def write(data: bytes) -> None:
-        if gone_after is not None and len(pieces) >= gone_after:
-            raise ClientGone
-        pieces.append(data)
-
+    caller = Caller(gone_after)
     assert response.stream
-    await response.stream(write)
-    return b"".join(pieces)
+    await response.stream(caller)
+    return b"".join(caller.pieces)

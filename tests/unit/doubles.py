@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import selectors
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import Any, ParamSpec
 from urllib.parse import urljoin, urlsplit
 
@@ -12,8 +12,9 @@ import msgspec
 from proxy.core.chat import Cost, Usage
 from proxy.core.errors import ClientGone, Fault, FaultKind
 from proxy.core.permit import Offer, Refusal, Reservation
-from proxy.core.ports import URL, Defer, Outgoing, Ports
+from proxy.core.ports import URL, Defer, Outgoing, Ports, Sink
 from proxy.core.principal import ModelGrant
+from proxy.core.receive import forward
 from tests.unit.memory_objects import MemoryObjects
 
 
@@ -69,6 +70,23 @@ def in_no_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None
             runner.run(test(*args, **kwargs))
 
     return run
+
+
+class Caller:
+    """A sink that keeps what a caller receives; it hangs up after so many pieces."""
+
+    def __init__(self, gone_after: int | None = None) -> None:
+        self.pieces: list[bytes] = []
+        self.sent = 0
+        self.gone = False
+        self._gone_after = gone_after
+
+    async def write(self, data: bytes) -> None:
+        if self._gone_after is not None and len(self.pieces) >= self._gone_after:
+            self.gone = True
+            raise ClientGone
+        self.pieces.append(data)
+        self.sent += len(data)
 
 
 class Unlimited:
@@ -158,7 +176,7 @@ class FakeReply:
         self.pieces = pieces
         self.aborted = False
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes]:
         for piece in self.pieces:
             if isinstance(piece, Exception):
                 raise piece
@@ -169,6 +187,9 @@ class FakeReply:
 
     async def read(self) -> bytes:
         return b"".join([piece async for piece in self.chunks()])
+
+    def flow(self, sink: Sink, *, finish: bool) -> AsyncGenerator[bytes]:
+        return forward(self, sink, finish=finish)
 
     def abort(self) -> None:
         self.aborted = True

@@ -15,7 +15,7 @@ from proxy.api.routes import Path, Reaction, find_path
 from proxy.api.services import Services
 from proxy.core.body_memory import Hold
 from proxy.core.errors import ClientGone, MethodNotAllowed, NotFound
-from proxy.core.ports import Write
+from proxy.core.ports import Sink
 from proxy.core.principal import Principal
 from proxy.core.web import BodyStream, Request, Response, check_headers
 from proxy.dialects import openai
@@ -144,18 +144,11 @@ class App:
     def _closing(self, context: RequestContext, stream: BodyStream) -> BodyStream:
         """A stream whose end closes the request."""
 
-        async def run(write: Write) -> None:
-            size = 0
-
-            async def count(data: bytes) -> None:
-                nonlocal size
-                await write(data)
-                size += len(data)
-
+        async def run(sink: Sink) -> None:
             try:
-                await stream(count)
+                await stream(sink)
             finally:
-                self.services.closer.close(context, 200, size)
+                self.services.closer.close(context, 200, sink.sent)
 
         return run
 
@@ -171,10 +164,16 @@ class App:
         return response
 
 
-async def _abandon(stream: BodyStream) -> None:
-    """Ends a stream whose response could not be built, so that it frees what it holds."""
+class _NoCaller:
+    """The sink of a stream that nobody takes."""
 
-    async def write(data: bytes) -> None:
+    sent = 0
+    gone = True
+
+    async def write(self, data: bytes) -> None:
         raise ClientGone
 
-    await stream(write)
+
+async def _abandon(stream: BodyStream) -> None:
+    """Ends a stream whose response could not be built, so that it frees what it holds."""
+    await stream(_NoCaller())

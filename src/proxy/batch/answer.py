@@ -10,7 +10,7 @@ from proxy.batch.items import Item, ItemResult, read_batch, read_items, read_req
 from proxy.batch.run import BatchRun, BatchServices, ReportResults
 from proxy.core.body_memory import RETRY_SECONDS
 from proxy.core.errors import ClientGone, InternalError, Unavailable
-from proxy.core.ports import Write
+from proxy.core.ports import Sink, Write
 from proxy.core.sse import frame
 from proxy.core.web import EVENTS, JSON, Response
 from proxy.dialects import native
@@ -33,8 +33,8 @@ async def answer_batch(services: BatchServices, context: RequestContext, body: b
     if not batch.stream:
         return await _answer_whole(context, run)
 
-    async def stream(write: Write) -> None:
-        await _stream(context, run, write)
+    async def stream(sink: Sink) -> None:
+        await _stream(context, run, sink.write)
 
     return Response(headers=dict(EVENTS), stream=stream)
 

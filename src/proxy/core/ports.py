@@ -2,7 +2,6 @@
 
 from collections.abc import (
     AsyncGenerator,
-    AsyncIterator,
     Awaitable,
     Callable,
     Coroutine,
@@ -55,8 +54,15 @@ class Reply(Protocol):
         """The whole body. Raises Fault (network, timeout, garbage when over the request's
         `largest`), InternalError (503) where other requests take the memory."""
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncGenerator[bytes]:
         """The body as it comes. Raises Fault (network; timeout after too long a silence)."""
+
+    def flow(self, sink: "Sink", *, finish: bool) -> AsyncGenerator[bytes]:
+        """Has the body go to the caller as it comes, and gives what has gone by, now and then.
+
+        finish: whether the body is read to its end for a caller who has left. Raises Fault as
+        `chunks` does; ClientGone. Until it has ended or is closed, nothing else may be written.
+        """
 
     def abort(self) -> None:
         """Closes the connection; the provider sees it. Safe to call twice."""
@@ -179,6 +185,18 @@ Defer: TypeAlias = Callable[[Coroutine[object, None, object]], None]
 """Has work done after the answer, which does not wait for it."""
 Write = Callable[[bytes], Awaitable[None]]
 """Sends bytes to the caller, waiting until they are taken. Raises ClientGone."""
+
+
+class Sink(Protocol):
+    """The caller's end of a streamed answer."""
+
+    sent: int
+    """Bytes that have gone to the caller."""
+    gone: bool
+    """Whether the caller is known to have left."""
+
+    async def write(self, data: bytes) -> None:
+        """See Write."""
 
 
 class Ports(Struct, frozen=True, kw_only=True):

@@ -1,8 +1,10 @@
 """Reads what providers answer, within what an isolate can hold."""
 
+from collections.abc import AsyncGenerator
+
 from proxy.core.body_memory import STEP, Hold
-from proxy.core.errors import Fault
-from proxy.core.ports import Reply
+from proxy.core.errors import ClientGone, Fault
+from proxy.core.ports import Reply, Sink
 
 HEAD_BYTES = 64 * 1024
 """Bytes of an error that are read: what it says stands there."""
@@ -68,6 +70,18 @@ async def drain(reply: Reply) -> None:
     except BaseException:
         reply.abort()
         raise
+
+
+async def forward(reply: Reply, sink: Sink, *, finish: bool) -> AsyncGenerator[bytes]:
+    """core.ports.Reply.flow, piece by piece."""
+    async for piece in reply.chunks():
+        if not sink.gone:
+            try:
+                await sink.write(piece)
+            except ClientGone:
+                if not finish:
+                    raise
+        yield piece
 
 
 def _too_long(limit: int) -> Fault:

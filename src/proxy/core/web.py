@@ -13,7 +13,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from proxy.core.body_memory import Hold
-from proxy.core.ports import Defer, Write
+from proxy.core.ports import Defer, Sink
 
 
 class Request(Struct, frozen=True):
@@ -30,7 +30,7 @@ class Request(Struct, frozen=True):
     """What the request holds of the isolate's memory; grows while the body is read."""
 
 
-BodyStream: TypeAlias = Callable[[Write], Awaitable[None]]
+BodyStream: TypeAlias = Callable[[Sink], Awaitable[None]]
 """Writes a body piece by piece. Whatever happens to the caller, it runs to its end, or to a
 ClientGone from the write."""
 

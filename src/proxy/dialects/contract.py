@@ -9,11 +9,18 @@ from proxy.core.errors import ProxyError
 class StreamWriter(Protocol):
     """Renders one streamed answer; the bytes that each step returns go out as they are."""
 
+    takes: str
+    """The dialect of providers whose streams the caller takes as they are; empty: none's."""
+
     def chunk(self, chunk: Chunk) -> bytes:
         """A piece of the answer; empty bytes where the caller has no use for it."""
 
     def done(self, answer: Answer, served: Served) -> bytes:
         """The end of a complete answer; nothing is sent after it."""
+
+    def close(self) -> bytes:
+        """The mark that ends a stream which has gone on as it was, where its provider left that
+        out."""
 
     def error(self, error: ProxyError, request_id: str, timestamp: float) -> bytes:
         """The end of a broken one; nothing is sent after it."""

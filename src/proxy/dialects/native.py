@@ -88,6 +88,8 @@ def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
 class NativeWriter:
     """Writes one stream. A chunk that holds several kinds of content becomes several events."""
 
+    takes = ""
+
     def chunk(self, chunk: Chunk) -> bytes:
         """The events of a piece of the answer; empty where it holds no content."""
         events = b""
@@ -104,6 +106,10 @@ class NativeWriter:
     def done(self, answer: Answer, served: Served) -> bytes:
         """The end of a complete answer: the response less `data`, which has been streamed."""
         return frame(msgspec.json.encode(_response(answer, served, data=UNSET)), "done")
+
+    def close(self) -> bytes:
+        """Nothing: no provider speaks this dialect."""
+        return b""
 
     def error(self, failure: ProxyError, request_id: str, timestamp: float) -> bytes:
         """The end of a broken answer."""

@@ -156,6 +156,7 @@ class OpenAIWriter:
     def __init__(self, call: Call, served: Served) -> None:
         self._include_usage = call.include_usage
         self._functions = call.functions
+        self.takes = "openai" if call.include_usage and not call.functions else ""
         self._id = f"chatcmpl-{served.request_id}"
         self._model = served.model
         self._created = served.created
@@ -193,6 +194,10 @@ class OpenAIWriter:
         if answer.usage is None:
             return DONE
         return self._event({"choices": [], "usage": _usage(answer)}) + DONE
+
+    def close(self) -> bytes:
+        """`[DONE]`."""
+        return DONE
 
     def error(self, failure: ProxyError, request_id: str, timestamp: float) -> bytes:
         """The end of a broken answer: a chunk that OpenAI's SDKs raise on. No `[DONE]`

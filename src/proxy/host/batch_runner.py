@@ -5,10 +5,10 @@ It stores nothing: it is there for the limits of an invocation, of which each ca
 
 import asyncio
 from collections.abc import Coroutine
-from functools import partial
 from typing import Any
 
 from proxy.api.batch import run_chunk
+from proxy.core.ports import Sink
 from proxy.host.isolate import started
 from proxy.objects.edge_object import EdgeObject
 from proxy.platform.streams import open_stream
@@ -26,7 +26,11 @@ class BatchRunner(EdgeObject):
         """core.ports.Batches.run, as a ReadableStream. What is put off goes on in the object,
         after the stream's end too."""
         services = started(self._raw).services
-        lines, writing = open_stream(partial(run_chunk, services, bytes(chunk), self._defer))
+
+        async def run(sink: Sink) -> None:
+            await run_chunk(services, bytes(chunk), self._defer, sink.write)
+
+        lines, writing = open_stream(run)
         self._defer(writing)
         return lines
 

@@ -1,16 +1,18 @@
 """A provider's answer, whose body comes from a stream of the platform or is all there."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
 from pyodide.ffi import JsException
 
 from proxy.core.body_memory import Hold
-from proxy.core.errors import Fault
-from proxy.core.ports import ANSWER_BYTES
-from proxy.core.receive import read_whole
+from proxy.core.errors import ClientGone, Fault
+from proxy.core.ports import ANSWER_BYTES, Sink
+from proxy.core.receive import forward, read_whole
+from proxy.platform.flow import Flow
+from proxy.platform.streams import CallerStream
 
 
 class Bounds(Struct, frozen=True):
@@ -67,6 +69,7 @@ class StreamReply:
     ) -> None:
         """stream: a ReadableStream or None; close: ends the connection, if not by cancelling."""
         self._bounds = bounds
+        self._stream = stream
         self.status = status
         self.headers = headers
         self._reader = stream.getReader() if stream else None
@@ -74,7 +77,7 @@ class StreamReply:
         self._stalled = False
         self._cancelling: asyncio.Future[None] | None = None  # kept, or it may be collected
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes]:
         """The pieces as they come. Raises Fault: timeout after silence, network on a break."""
         if self._reader is None:
             return
@@ -89,6 +92,33 @@ class StreamReply:
                 yield step.value.to_bytes()
         finally:
             watch.stop()
+
+    async def flow(self, sink: Sink, *, finish: bool) -> AsyncGenerator[bytes]:
+        """See core.ports.Reply. `chunks` has to be closed before."""
+        if not (isinstance(sink, CallerStream) and self._reader and self._close):
+            async for piece in forward(self, sink, finish=finish):
+                yield piece
+            return
+        self._reader.releaseLock()
+        flow = Flow(self._stream, sink, self._bounds.idle)
+        try:
+            async for piece in flow.pieces():
+                yield piece
+            if flow.failed() and not finish:
+                self.abort()
+            async for piece in flow.rest():
+                yield piece
+            sink.gone = flow.failed()
+        except TimeoutError as error:
+            self._stall()
+            raise self._broken() from error
+        except JsException as error:
+            if getattr(error, "name", "") == "AbortError":
+                sink.gone = True
+                raise ClientGone from error
+            raise self._broken() from error
+        finally:
+            await flow.stop()
 
     def _stall(self) -> None:
         self._stalled = True
@@ -128,9 +158,13 @@ class BytesReply:
         self.headers = headers
         self._body = body
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes]:
         """The body in one piece."""
         yield self._body
+
+    def flow(self, sink: Sink, *, finish: bool) -> AsyncGenerator[bytes]:
+        """See core.ports.Reply."""
+        return forward(self, sink, finish=finish)
 
     async def read(self) -> bytes:
         """The body."""

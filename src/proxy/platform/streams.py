@@ -1,40 +1,67 @@
 """The caller's answer as a stream of bytes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
 from typing import Any
 
 import js
 from pyodide.ffi import JsException, to_js
 
 from proxy.core.errors import ClientGone
-from proxy.core.ports import Write
+from proxy.core.web import BodyStream
+from proxy.platform.convert import to_js_object
 from proxy.platform.log import log
 
 
-def open_stream(stream: Callable[[Write], Awaitable[Any]]) -> tuple[Any, Any]:
-    """A ReadableStream that `stream` writes, and the coroutine that does the writing.
+class CallerStream:
+    """core.ports.Sink, which a stream of the platform can also write by itself.
 
     An IdentityTransformStream: its write fails when the caller has gone, where a
     TransformStream's hangs forever (and a `finally` never runs).
     """
-    pipe = js.IdentityTransformStream.new()
-    writer = pipe.writable.getWriter()
 
-    async def write(data: bytes) -> None:
-        if data:
-            try:
-                await writer.write(to_js(data))
-            except JsException as error:
-                raise ClientGone from error
+    def __init__(self) -> None:
+        self.sent = 0
+        self.gone = False
+        pipe = js.IdentityTransformStream.new()
+        self.readable = pipe.readable
+        self._writable = pipe.writable
+        self._writer = self._writable.getWriter()
 
-    async def writing() -> None:
+    async def write(self, data: bytes) -> None:
+        """See core.ports.Write."""
+        if not data:
+            return
         try:
-            await stream(write)
-            await writer.close()
+            await self._writer.write(to_js(data))
+        except JsException as error:
+            self.gone = True
+            raise ClientGone from error
+        self.sent += len(data)
+
+    def take(self, stream: Any, signal: Any) -> Any:
+        """Has a ReadableStream write until it ends, fails, or the AbortSignal says so; the promise
+        of that. Then `take_back` has to be called."""
+        self._writer.releaseLock()
+        options = {"preventClose": True, "preventAbort": True, "signal": signal}
+        return stream.pipeTo(self._writable, to_js_object(options))
+
+    def take_back(self) -> None:
+        """Makes `write` work again."""
+        self._writer = self._writable.getWriter()
+
+    async def run(self, stream: BodyStream) -> None:
+        """Has `stream` write the answer, and ends it."""
+        try:
+            await stream(self)
+            await self._writer.close()
         except (ClientGone, JsException):
             return
         except Exception as error:
             log("error", "stream failed", error=repr(error))
-            await writer.abort(str(type(error).__name__))
+            await self._writer.abort(str(type(error).__name__))
 
-    return pipe.readable, writing()
+
+def open_stream(stream: BodyStream) -> tuple[Any, Coroutine[Any, Any, None]]:
+    """A ReadableStream that `stream` writes, and the coroutine that does the writing."""
+    caller = CallerStream()
+    return caller.readable, caller.run(stream)

@@ -57,6 +57,11 @@ class StreamDecoder:
         """Whether the provider said why it stopped. A stream that ends without is broken."""
         return self._reader.finished
 
+    @property
+    def closed(self) -> bool:
+        """Whether the provider has sent the mark that ends a stream of its dialect."""
+        return self._reader.over
+
     def feed(self, data: bytes) -> list[Chunk]:
         """The chunks that `data` completes. A fault that comes after content waits for the
         next call, so that nothing before it is lost; one that comes without is raised at once,

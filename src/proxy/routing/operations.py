@@ -47,7 +47,9 @@ async def read_answer(target: Target, reply: Reply) -> Answer:
 
 async def begin_stream(target: Target, reply: Reply) -> Stream:
     """Reads a chat's answer up to its first content."""
-    stream = Stream(reply, ADAPTERS[target.spec.dialect].make_decoder(target))
+    dialect = target.spec.dialect
+    plain = dialect if target.spec.plain_streams else ""
+    stream = Stream(reply, ADAPTERS[dialect].make_decoder(target), plain)
     await stream.begin()
     return stream
 

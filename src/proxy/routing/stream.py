@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from proxy.core.chat import Chunk
 from proxy.core.errors import Fault
-from proxy.core.ports import Reply
+from proxy.core.ports import Reply, Sink
 from proxy.core.sse import EVENT_LIMIT
 from proxy.providers.stream import StreamDecoder
 
@@ -23,11 +23,17 @@ LINGER = 0.1
 class Stream:
     """An answer whose first content has come. `chunks` gives the rest as it arrives."""
 
-    def __init__(self, reply: Reply, decoder: StreamDecoder) -> None:
+    def __init__(self, reply: Reply, decoder: StreamDecoder, plain: str = "") -> None:
+        """plain: the dialect in whose form the stream is known to be, empty where in none."""
+        self.plain = plain
+        """The same, as far as the stream has been read."""
         self._reply = reply
         self._decoder = decoder
         self._pieces = reply.chunks()
         self._head: list[Chunk] = []
+        self._bytes: list[bytes] = []
+        """What a plain stream has begun with, as it came."""
+        self._begun = False
         self._ended = False
         self._read_bytes = 0
         self._until: float | None = None
@@ -38,16 +44,17 @@ class Stream:
         """Reads up to the first real content, or to the end of an answer that has none. Raises
         Fault; the provider's connection is closed then."""
         try:
-            begun = False
-            while not begun and not self._ended:
+            while not self._begun and not self._ended:
                 chunks = await self._next()
                 self._head += chunks
-                begun = any(chunk.has_content for chunk in chunks)
-                if self._read_bytes > HEAD_LIMIT and not begun and self._head:
+                self._begun = any(chunk.has_content for chunk in chunks)
+                if self._read_bytes > HEAD_LIMIT and not self._begun and self._head:
                     why = f"The stream held no content in {HEAD_LIMIT} bytes."
                     raise Fault("garbage", why, source="proxy", blame="proxy")
             if self._ended and not self._decoder.finished:
                 raise _unfinished()
+            if any(chunk.raw is None for chunk in self._head):
+                self.plain = ""
         except BaseException:
             self.abort()
             raise
@@ -78,6 +85,24 @@ class Stream:
             if not taken:
                 raise
 
+    async def flow(self, sink: Sink, *, finish: bool) -> None:
+        """Has a plain stream go to the caller as it comes; `chunks` then gives what has gone by.
+        finish: see Reply.flow. Raises ClientGone."""
+        begun, self._bytes = b"".join(self._bytes), []
+        await self._pieces.aclose()
+        await sink.write(begun)
+        if not (self._ended or self._decoder.over):
+            self._pieces = self._reply.flow(sink, finish=finish)
+
+    async def hand_back(self) -> None:
+        """Leaves the caller's stream to whoever writes to it next."""
+        await self._pieces.aclose()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the provider has sent the mark that ends a stream of its dialect."""
+        return self._decoder.closed
+
     def abort(self) -> None:
         """Closes the connection to the provider."""
         self._reply.abort()
@@ -94,6 +119,8 @@ class Stream:
         piece = None if self._decoder.over else await self._piece()
         if piece is not None:
             self._read_bytes += len(piece)
+            if self.plain and not self._begun:
+                self._bytes.append(piece)
             chunks = self._decoder.feed(piece)
             if self._decoder.finished:
                 self._counted = self._counted or any(chunk.usage for chunk in chunks)

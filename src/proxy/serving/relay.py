@@ -17,7 +17,7 @@ from proxy.core.errors import (
     Outcome,
     ProxyError,
 )
-from proxy.core.ports import Log, Write
+from proxy.core.ports import Log, Sink
 from proxy.routing.deadline import out_of_time
 from proxy.routing.failure import as_proxy_error
 from proxy.routing.fallback import Success
@@ -62,18 +62,24 @@ class Relay:
         )
         self._outcome: Outcome = GIVEN_UP
         self._ended = "client_gone"
-        self._is_gone = False
-        self._write: Write
+        self._flows = begun.stream.plain != "" and begun.stream.plain == self._writer.takes
+        """Whether the provider's bytes go to the caller as they are."""
+        self._sink: Sink
 
-    async def run(self, write: Write) -> None:
+    async def run(self, sink: Sink) -> None:
         """Writes the stream."""
-        self._write = write
+        self._sink, stream = sink, self._begun.stream
         try:
-            await self._begun.stream.pass_on(self._pass_on, self._seconds_left())
+            if self._flows:
+                await stream.flow(sink, finish=self._finish_gone)
+            await stream.pass_on(self._pass_on, self._seconds_left())
+            if self._flows:
+                await stream.linger()
+                await stream.hand_back()
             await self._complete()
-            await self._begun.stream.linger()
+            await stream.linger()
         except ClientGone:
-            self._outcome, self._is_gone = CALLER_GONE, True
+            self._outcome = CALLER_GONE
         except Exception as error:
             await self._break_off(error)
         finally:
@@ -90,26 +96,31 @@ class Relay:
         if not self._fits():
             self._collector.overflow()
             self._task.context.release_memory()
-        await self._send(b"".join(map(self._writer.chunk, chunks)))
+        if not self._flows:
+            await self._send(b"".join(map(self._writer.chunk, chunks)))
 
     async def _send(self, data: bytes) -> None:
         """Sends bytes, unless the caller has left. Raises ClientGone where the stream is not to be
         finished without it."""
-        if self._is_gone:
+        if self._is_finished_alone:
             return
         try:
-            await self._write(data)
+            await self._sink.write(data)
         except ClientGone:
             if not self._finish_gone:
                 raise
-            self._is_gone = True
+
+    @property
+    def _is_finished_alone(self) -> bool:
+        """Whether the stream goes on without its caller."""
+        return self._finish_gone and self._sink.gone
 
     async def _complete(self) -> None:
         """Sends the caller's last event, then keeps the answer, even if nobody has taken it."""
         answer = self._collector.answer()
         cost = self._settle()
         served = describe_chat(self._task, self._begun.success, cost)
-        last = self._writer.done(answer, served)
+        last = self._end_flow() if self._flows else self._writer.done(answer, served)
         self._outcome, self._ended = OK, "ok"
         try:
             await self._send(last)
@@ -121,6 +132,11 @@ class Relay:
             if leader:
                 self._keeper.publish(self._task.context, leader, entry)
 
+    def _end_flow(self) -> bytes:
+        """What a stream lacks that has gone on as it was. The provider may have left its last line
+        open."""
+        return b"" if self._begun.stream.is_closed else b"\n\n" + self._writer.close()
+
     async def _break_off(self, error: Exception) -> None:
         """Records what ended the stream before its end, and sends the error, if the last event is
         still to come."""
@@ -129,8 +145,10 @@ class Relay:
         refusal = self._read_error(error)
         record_error(context, refusal)
         if not is_complete:
+            await self._begun.stream.hand_back()
+            last = self._writer.error(refusal, context.id, context.clock.now())
             with suppress(ClientGone):
-                await self._send(self._writer.error(refusal, context.id, context.clock.now()))
+                await self._send(b"\n\n" + last if self._flows else last)
 
     def _read_error(self, error: Exception) -> ProxyError:
         attempts = self._begun.success.attempts
@@ -151,9 +169,10 @@ class Relay:
     def _close(self) -> None:
         context, success = self._task.context, self._begun.success
         self._begun.stream.abort()
+        is_gone = self._outcome is CALLER_GONE or self._is_finished_alone
         success.watched.end(self._outcome)
         record_served(context, describe_chat(self._task, success, self._settle()))
-        context.record.ended = "client_gone" if self._is_gone else self._ended
+        context.record.ended = "client_gone" if is_gone else self._ended
         if self._leader:
             self._keeper.resign(context, self._leader, None)
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from proxy.batch.run import AT_ONCE, START_SECONDS
-from proxy.core.errors import ClientGone
 from proxy.core.ports import Outgoing
 from proxy.core.web import Response
 from tests.unit.callers import read_stream, send
@@ -155,12 +154,7 @@ async def test_when_the_caller_is_gone_nothing_more_is_begun() -> None:
     house = House(by_host(openai=lambda _: FakeReply(1.0, *whole("Hi!").pieces)), LoopClock())
     requests = [item(f"{number}") for number in range(50)]
     response = await begin_stream(house, *requests)
-
-    async def gone(_: bytes) -> None:
-        raise ClientGone
-
-    assert response.stream
-    await response.stream(gone)
+    await read_stream(response, gone_after=0)
     assert len(house.sent) <= 2 * AT_ONCE
     assert house.line["proxy.stream.ended"] == "client_gone"
 
@@ -285,15 +279,7 @@ class TestChunks:
         house = House(slow, LoopClock())
         requests = [item(f"{number}") for number in range(60)]
         response = await begin_stream(house, *requests)
-        pieces: list[bytes] = []
-
-        async def write(data: bytes) -> None:
-            if len(pieces) == 10:
-                raise ClientGone
-            pieces.append(data)
-
-        assert response.stream
-        await response.stream(write)
+        await read_stream(response, gone_after=10)
         assert asyncio.get_running_loop().time() == pytest.approx(2, abs=0.5)
         assert len(house.sent) == 18  # three sixes of the first part
         await asyncio.sleep(60)
