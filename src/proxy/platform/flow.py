@@ -51,7 +51,6 @@ class Flow:
             if reading.done():
                 heard = now()
                 if piece := self._take(reading):
-                    self._sink.sent += len(piece)
                     yield piece
             elif not self._pipe.done():
                 raise TimeoutError

@@ -103,10 +103,12 @@ class StreamReply:
         flow = Flow(self._stream, sink, self._bounds.idle)
         try:
             async for piece in flow.pieces():
+                sink.sent += len(piece)
                 yield piece
             if flow.failed() and not finish:
                 self.abort()
             async for piece in flow.rest():
+                sink.sent += 0 if flow.failed() else len(piece)
                 yield piece
             sink.gone = flow.failed()
         except TimeoutError as error:
