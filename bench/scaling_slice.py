@@ -121,7 +121,7 @@ class _Isolate:
             self._defer,
             counted=True,
         )
-        return hit.tier if hit else MISS
+        return hit.tier or MISS if hit else MISS
 
     async def _call_provider(self, principal: Principal, provider: str) -> None:
         """An attempt that succeeds, as limits.meter and routing.manager go about it."""
