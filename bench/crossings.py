@@ -1,6 +1,6 @@
 """How often a request crosses between Python and JavaScript, and what it waits for.
 
-    python -m bench.crossings [--runs 5] [--sites PATH] [--update]
+    python -m bench.crossings [--runs 5] [--update] [--sites PATH] [--stages PATH]
 
 README.md says how to read what is printed.
 """
@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from bench.crossings_server import Counted
+from bench.crossings_stages import Spent, print_stages
 from tests.e2e.deployments import ADMIN_TOKEN, CALLER_KEY, KEYS, PATHS
 from tests.upstream import Upstream
 from tools.layout import ROOT
@@ -36,6 +37,8 @@ SETTINGS = {
     "ADMIN_TOKEN": ADMIN_TOKEN,
     # Each attempt asks its bucket: when leases end would depend on the time.
     "RATE_LIMIT_LEASE": "1",
+    "RATE_LIMIT_BURST": "1000000",
+    "RATE_LIMIT_PER_HOUR": "10000000",
     # A machine that is busy changes nothing.
     "CACHE_TIMEOUT_MS": "10000",
     "LIMITER_TIMEOUT_MS": "10000",
@@ -100,6 +103,13 @@ class Session:
         self.send(Sent("GET", "/_reset"))
         self.send(sent)
         return {(phase, kind, site): n for phase, kind, site, n in self._wait()["counts"]}
+
+    def profile(self, make: Callable[[], Sent], requests: int) -> list[Spent]:
+        """Where the time of so many requests goes. Nothing can be counted afterwards."""
+        self.send(Sent("GET", "/_profile"))
+        for _ in range(requests):
+            self.send(make())
+        return [Spent(*row) for row in json.loads(self.send(Sent("GET", "/_spent")))]
 
     def _wait(self) -> Any:
         """What was counted until no coroutine of the isolate is open."""
@@ -202,25 +212,31 @@ def read_table(text: str) -> dict[str, dict[str, list[int]]]:
 
 
 def main() -> None:
-    """Counts each path and prints the table, or where one path crosses."""
+    """Counts each path and prints the table, or looks at one path."""
     options = argparse.ArgumentParser(prog="python -m bench.crossings")
     options.add_argument("--runs", type=int, default=5)
     options.add_argument("--sites", metavar="PATH", help="print where a path crosses")
+    options.add_argument("--stages", metavar="PATH", help="print where the time of a path goes")
+    options.add_argument("--requests", type=int, default=500, help="of --stages")
     options.add_argument("--update", action="store_true", help="write the table of the test")
     args = options.parse_args()
     with counted() as session:
-        runs = {}
-        for name, make in paths(session).items():
-            if name == args.sites or not args.sites:
-                session.warm_up(make)
-                runs[name] = [session.count(make()) for _ in range(args.runs)]
-        if args.sites:
-            _print_sites(runs[args.sites])
-            return
-        counts = {name: usual(runs[name]) for name in runs}
-        print(table(session.kinds, counts), end="")
-        if args.update:
-            _update(table(session.kinds, {name: counts[name] for name in GUARDED}))
+        made = paths(session)
+        if args.stages:
+            session.warm_up(made[args.stages])
+            print_stages(args.requests, session.profile(made[args.stages], args.requests))
+        elif args.sites:
+            _print_sites(_count(session, made[args.sites], args.runs))
+        else:
+            counts = {name: usual(_count(session, made[name], args.runs)) for name in made}
+            print(table(session.kinds, counts), end="")
+            if args.update:
+                _update(table(session.kinds, {name: counts[name] for name in GUARDED}))
+
+
+def _count(session: Session, make: Callable[[], Sent], runs: int) -> list[Run]:
+    session.warm_up(make)
+    return [session.count(make()) for _ in range(runs)]
 
 
 def _print_sites(runs: Sequence[Run]) -> None:

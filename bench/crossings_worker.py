@@ -6,6 +6,7 @@ Python function that JavaScript calls while Python waits for it. The Durable Obj
 """
 
 import asyncio
+import cProfile
 import dis
 import inspect
 import json
@@ -79,6 +80,8 @@ _LONG = 0.5
 """Seconds of a timer from which on it is the flush that all requests of its time share."""
 _monitoring: Any = vars(sys)["monitoring"]  # since Python 3.12; the tools run on 3.11 too
 _EVENTS = _monitoring.events
+_TOOL = 3
+"""Of Python's monitoring; the profiler is 2."""
 
 
 class Counting:
@@ -104,7 +107,7 @@ class Counting:
 
     def start(self) -> None:
         """Begins to watch Python."""
-        tool = _monitoring.PROFILER_ID
+        tool = _TOOL
         _monitoring.use_tool_id(tool, "crossings")
         handlers = {
             _EVENTS.PY_START: self._begin,
@@ -233,13 +236,33 @@ def _site(frame: FrameType) -> str:
     return f"{code.co_filename.rpartition('/')[2]} {code.co_qualname}"
 
 
+def _spent(profile: cProfile.Profile) -> list[tuple[str, str, int, float]]:
+    """File, name, calls and seconds of each function, with what it calls that is not Python."""
+    rows = []
+    for entry in profile.getstats():
+        if isinstance(entry.code, CodeType):
+            built_in = (call for call in entry.calls or () if isinstance(call.code, str))
+            own = entry.inlinetime + sum(call.inlinetime for call in built_in)
+            code = entry.code
+            rows.append((code.co_filename, code.co_qualname, entry.callcount, own))
+    return rows
+
+
 _counting = Counting()
 _counting.start()
+_profile = cProfile.Profile()
 
 
 def on_fetch(request: Any, env: Any, ctx: Any) -> Any:  # type: ignore[no-redef]
-    """Answers as the proxy, but for `/_reset` and `/_report`."""
+    """Answers as the proxy, but for what bench.crossings says to the Worker itself."""
     path = request.url.rpartition("/")[2]
+    if path == "_profile":
+        _monitoring.set_events(_TOOL, 0)
+        _profile.enable()
+        return js.Response.new("")
+    if path == "_spent":
+        _profile.disable()
+        return js.Response.new(json.dumps(_spent(_profile)))
     if path not in ("_reset", "_report"):
         return respond(started(env), request, ctx)
     _counting.forget_entry()

@@ -29,12 +29,10 @@ class _Future(asyncio.Future[T]):
     """A future that JavaScript completes: what waits for it goes on in the same turn."""
 
     def set_result(self, result: T) -> None:
-        super().set_result(result)
-        _loop.run_ready()
+        _loop.run(super().set_result, result)
 
     def set_exception(self, exception: type[BaseException] | BaseException) -> None:
-        super().set_exception(exception)
-        _loop.run_ready()
+        _loop.run(super().set_exception, exception)
 
 
 class _Timer(asyncio.Handle):
@@ -58,7 +56,7 @@ class _Timer(asyncio.Handle):
 
     def _end(self) -> None:
         self._fire = None
-        _loop.run(self)
+        _loop.run(self._run)
 
 
 class EdgeLoop(WebLoop):
@@ -71,24 +69,24 @@ class EdgeLoop(WebLoop):
         self._ready: deque[asyncio.Handle] = deque()
         self._is_running = False
 
-    def run(self, handle: asyncio.Handle) -> None:
-        """Runs a callback, and what that makes ready."""
-        self._ready.append(handle)
-        self.run_ready()
-
-    def run_ready(self) -> None:
-        """Runs what is ready, and what that makes ready, unless it does so already."""
+    def run(self, callback: Callable[..., object], *args: Any) -> None:
+        """Runs a callback, and then all that is ready, unless that runs already."""
         if self._is_running:
+            callback(*args)
             return
         self._is_running = True
         self.enter()
         try:
-            while self._ready:
-                handle = self._ready.popleft()
-                if not handle.cancelled():
-                    handle._run()
+            callback(*args)
+            self._run_ready()
         finally:
             self._is_running = False
+
+    def _run_ready(self) -> None:
+        while self._ready:
+            handle = self._ready.popleft()
+            if not handle.cancelled():
+                handle._run()
 
     def enter(self) -> None:
         """Begins a turn: makes it the running loop of the stack that Python runs on now."""
@@ -102,7 +100,7 @@ class EdgeLoop(WebLoop):
         """See asyncio. Outside of a callback it runs once Python has returned to JavaScript."""
         handle = asyncio.Handle(callback, args, self, context)
         if not self._ready and not self._is_running:
-            js.queueMicrotask(create_once_callable(self.run_ready))
+            js.queueMicrotask(create_once_callable(lambda: self.run(self._run_ready)))
         self._ready.append(handle)
         return handle
 
