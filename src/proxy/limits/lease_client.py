@@ -60,7 +60,7 @@ class _Holding:
         """Those with tokens left."""
         self.spent: dict[int, _Lease] = {}
         """Those without, which are still to be given back."""
-        self.ended: dict[int, int] = {}
+        self.ended: OrderedDict[int, int] = OrderedDict()
         """Leases that were given back, in this order, and until when a doubled answer must not
         revive them."""
         self.used_at = now
@@ -102,7 +102,7 @@ class _Holding:
     def end(self, leases: Iterable[int], now: int) -> Returns:
         """Ends leases: what of them is to be given back, if it may still arrive in time."""
         while self.ended and next(iter(self.ended.values())) <= now:
-            del self.ended[next(iter(self.ended))]
+            self.ended.popitem(last=False)
         returns = []
         for id in leases:
             lease = self.leases.pop(id, None) or self.spent.pop(id)

@@ -17,13 +17,15 @@ MARGIN is not used to the full by many isolates.
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Iterator
 from functools import reduce
 from typing import NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from proxy.limits.lapses import Lapses, Lent
 from proxy.limits.lease_messages import (
     LATELY,
     MARGIN,
@@ -46,15 +48,6 @@ SCOPES = 100
 provider alone."""
 
 
-class _Lent(Struct, array_like=True):
-    """A lease that has not ended."""
-
-    tokens: Count
-    lapse: int
-    """The moment at which it ends by itself."""
-    model: str = ""
-
-
 class _Scope(Struct, array_like=True):
     """How the bucket's user is limited in one scope."""
 
@@ -69,7 +62,7 @@ class _State(Struct):
     next_lease: Count
     scopes: dict[str, _Scope]
     """PROVIDER is always among them."""
-    leases: dict[int, _Lent] = {}
+    leases: dict[int, Lent] = {}
     rate: Rate | None = None
     """The configured one; None: no request has come yet."""
     squeezed: Rate | None = None
@@ -101,8 +94,9 @@ class LeaseServer:
             main = self._state.scopes.get(PROVIDER)
             if main is None or (main.bucket is None) != (self._state.rate is None):
                 raise ValueError("half the state of a bucket")
-        self._seen: dict[str, int] = {}
-        """When each isolate last sent a request."""
+        self._seen: OrderedDict[str, int] = OrderedDict()
+        """When each isolate last sent a request, the longest ago first."""
+        self._lapses = Lapses(self._state.leases)
         self._demands: dict[str, tuple[int, int]] = {}
         """Tokens that were granted, and that were needed and refused, by scope."""
 
@@ -140,7 +134,7 @@ class LeaseServer:
         """Ends leases. Those that it does not know have lapsed or were returned: ignored."""
         self._advance(now)
         for lease, unused in returns:
-            if lent := self._state.leases.pop(lease, None):
+            if lent := self._lapses.take(lease):
                 self._settle(lent, min(max(0, unused), lent.tokens), now)
 
     def squeeze(
@@ -173,13 +167,15 @@ class LeaseServer:
         hold may be spent beside."""
         self._advance(now)
         self._state.leases = {}
+        self._lapses = Lapses(self._state.leases)
         for scope in self._state.scopes.values():
             if scope.bucket:
                 scope.bucket = TokenBucket(scope.bucket.rate, scope.bucket.at)
 
     def encode_state(self) -> bytes:
         """What to store."""
-        return msgspec.msgpack.encode(self._state)
+        stored = structs.replace(self._state, leases=self._lapses.to_store())
+        return msgspec.msgpack.encode(stored)
 
     def is_idle(self, now: int) -> bool:
         """Whether it may be forgotten: a new one would grant the same."""
@@ -250,7 +246,7 @@ class LeaseServer:
             bucket.set_rate(rate, now)
         return bucket
 
-    def _settle(self, lent: _Lent, unused: int, at: int) -> None:
+    def _settle(self, lent: Lent, unused: int, at: int) -> None:
         for _, scope in self._find_scopes(lent.model):
             if scope.bucket:
                 scope.bucket.settle(lent.tokens, unused, at)
@@ -276,7 +272,8 @@ class LeaseServer:
         for bucket in buckets:
             bucket.lend(tokens, now)
         term = SHORT_TERM if tokens <= request.need else TERM
-        self._state.leases[lease] = _Lent(tokens, buckets[0].at + term + MARGIN, request.model)
+        lapse = buckets[0].at + term + MARGIN
+        self._lapses.add(lease, Lent(tokens, lapse, request.model))
         return lease, term
 
     def _advance(self, now: int) -> TokenBucket | None:
@@ -284,25 +281,26 @@ class LeaseServer:
 
         When the clock steps back so far that the bucket follows it, all moments follow too.
         """
-        bucket, leases = self._state.scopes[PROVIDER].bucket, self._state.leases
+        bucket = self._state.scopes[PROVIDER].bucket
         if bucket is None:
             return None
         step = bucket.at - now
         if step > STEP:
             self._step_back(step)
-        lapsed = [(lent.lapse, lease) for lease, lent in leases.items() if lent.lapse <= now]
-        for lapse, lease in sorted(lapsed):
-            self._settle(leases.pop(lease), 0, lapse)
+        for lent in self._lapses.take_lapsed(now):
+            self._settle(lent, 0, lent.lapse)
         bucket.refill(now)
-        self._seen = {id: at for id, at in self._seen.items() if at > bucket.at - LATELY}
+        while self._seen and next(iter(self._seen.values())) <= bucket.at - LATELY:
+            self._seen.popitem(last=False)
         return bucket
 
     def _step_back(self, step: int) -> None:
-        self._seen = {}
+        self._seen.clear()
         for scope in self._state.scopes.values():
             scope.closed_until -= step
         for lent in self._state.leases.values():
             lent.lapse -= step
+        self._lapses = Lapses(self._state.leases)
 
     def _find_refusals(self, scopes: dict[str, _Scope], n: int, now: int) -> Iterator[_Refusal]:
         """How long each of the scopes' limits refuses `n` tokens."""
@@ -314,9 +312,17 @@ class LeaseServer:
                 yield _Refusal(self._wait(scope.bucket, n, name, now), limit, name)
 
     def _full_in(self, now: int) -> int | None:
-        """Milliseconds until it is full. None: never."""
+        """Milliseconds until it is full, where many leases are out up to a second more. None:
+        never."""
         bucket = self._state.scopes[PROVIDER].bucket
-        return self._wait(bucket, bucket.rate.burst, PROVIDER, now) if bucket else 0
+        wait = bucket.find_wait(bucket.rate.burst, now) if bucket else 0
+        if not wait or bucket is None:
+            return wait
+        held = bucket.held
+        for second in self._lapses.by_second():
+            wait = max(wait, _find_room(bucket, second.last, min(held, bucket.rate.burst)) - now)
+            held -= second.tokens
+        return wait
 
     def _wait(self, bucket: TokenBucket, n: int, scope: str, now: int) -> int | None:
         """Milliseconds until `n` tokens are there. While a lease keeps the room that the last of
@@ -325,11 +331,16 @@ class LeaseServer:
         if not wait:
             return wait
         held = bucket.held
-        for lent in sorted(self._state.leases.values(), key=lambda lent: lent.lapse):
+        for lent in self._lapses.in_order():
             short = min(n, n + held - bucket.rate.burst)
             if short <= 0:
                 break
             if scope in find_scopes(lent.model):
-                wait = max(wait, lent.lapse - now - (-short * UNIT // bucket.rate.per_hour))
+                wait = max(wait, _find_room(bucket, lent.lapse, short) - now)
                 held -= lent.tokens
         return wait
+
+
+def _find_room(bucket: TokenBucket, lapse: int, short: int) -> int:
+    """When so many tokens have come for which there is no room before a lease lapses."""
+    return lapse - (-short * UNIT // bucket.rate.per_hour)
