@@ -222,7 +222,7 @@ class Keys(Namespace[KeyBook]):
         self.serve(ISSUE, lambda book, new, _: book.issue(new.key, new.digest))
         self.serve(LIST_KEYS, lambda book, wanted, _: book.read_page(wanted))
         self.serve(GET_KEY, lambda book, key_id, _: FoundKey(key=book.find_key(key_id)))
-        self.serve(LIST_PREFIXES, lambda book, _, __: book.list_prefixes())
+        self.serve(LIST_PREFIXES, lambda book, after, _: book.list_prefixes(after))
         self.serve(REVOKE, lambda book, key_id, now: FoundKey(key=book.revoke(key_id, now)))
         self.serve(ROTATE, lambda book, rotation, now: FoundKey(key=book.rotate(rotation, now)))
 
@@ -233,6 +233,10 @@ class Keys(Namespace[KeyBook]):
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         """What is kept in a table: `keys` or `secrets`."""
         return self._sql(f"SELECT * FROM {table}")
+
+    def secrets(self) -> list[tuple[Any, ...]]:
+        """The secrets that are kept."""
+        return self._sql("SELECT * FROM secrets WHERE digest != ''")
 
 
 def _none(_: object) -> None:

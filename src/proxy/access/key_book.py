@@ -6,12 +6,44 @@ A secret is made where it is issued and never stored: the book knows its SHA-256
 import msgspec
 from msgspec import structs
 
-from proxy.access.keys import PREFIX, FoundKey, Key, KeyPage, KeyRange, KeyRotation
+from proxy.access.keys import (
+    LISTED,
+    PREFIX,
+    FoundKey,
+    Key,
+    KeyPage,
+    KeyRange,
+    KeyRotation,
+    PrefixPage,
+)
 from proxy.access.wrong_keys import WrongKeys
 from proxy.core.ports import SQL
 
 _KEY = msgspec.json.Decoder(Key)
 _REVOKED, _EXPIRES = (f"json_extract(body, '$.{name}')" for name in ("revoked_at", "expires_at"))
+_INDICES = (
+    f"keys_revoked ON keys ({_REVOKED}) WHERE {_REVOKED} IS NOT NULL",
+    f"keys_expires ON keys ({_EXPIRES}) WHERE {_EXPIRES} IS NOT NULL",
+    "secrets_until ON secrets (until) WHERE until > 0",
+    "secrets_key_id ON secrets (key_id)",
+)
+"""So that no call passes by all keys."""
+_ENDED = (
+    f"({_REVOKED} IS NOT NULL AND {_REVOKED} <= ?1)"
+    f" OR ({_EXPIRES} IS NOT NULL AND {_EXPIRES} <= ?1)"
+)
+_NEXT_END = (
+    "SELECT min(at) FROM ("
+    + " UNION ALL ".join(
+        f"SELECT * FROM (SELECT {end} AS at FROM {table} WHERE {known} ORDER BY 1 LIMIT 1)"
+        for end, table, known in (
+            (_REVOKED, "keys", f"{_REVOKED} IS NOT NULL"),
+            (_EXPIRES, "keys", f"{_EXPIRES} IS NOT NULL"),
+            ("until", "secrets", "until > 0"),
+        )
+    )
+    + ")"
+)
 
 
 class KeyBook:
@@ -25,6 +57,8 @@ class KeyBook:
             "CREATE TABLE IF NOT EXISTS secrets"
             " (digest TEXT PRIMARY KEY, key_id TEXT, until INTEGER) STRICT"
         )
+        for index in _INDICES:
+            sql(f"CREATE INDEX IF NOT EXISTS {index}")
 
     def lookup(self, digest: str, address: str, now: int) -> FoundKey:
         """The key of a secret. A secret that never was counts against the address; that of a key
@@ -60,33 +94,38 @@ class KeyBook:
         rows = self._sql("SELECT body FROM keys WHERE id = ?", key_id)
         return _KEY.decode(rows[0][0]) if rows else None
 
-    def list_prefixes(self) -> str:
-        """The first PREFIX characters of all digests, a comma before each: what begins with none
-        of them opens nothing."""
-        [[listed]] = self._sql(
-            "SELECT coalesce(group_concat(',' || substr(digest, 1, ?), ''), '') FROM secrets",
+    def list_prefixes(self, after: int) -> PrefixPage:
+        """The first PREFIX characters of the digests that follow a position, 0 for the first ones:
+        what begins with none of them all opens nothing."""
+        rows = self._sql(
+            "SELECT rowid, substr(digest, 1, ?) FROM secrets"
+            " WHERE rowid > ? ORDER BY rowid LIMIT ?",
             PREFIX,
+            after,
+            LISTED + 1,
         )
-        return str(listed)
+        listed = rows[:LISTED]
+        last = listed[-1][0] if listed else after
+        return PrefixPage([prefix for _, prefix in listed], last, len(rows) > LISTED)
 
     def find_prune_at(self, retention: int) -> int | None:
         """When there is something to prune; None: never. retention: milliseconds for which what
         has ended is kept."""
-        [[end]] = self._sql(
-            f"SELECT min(at) FROM (SELECT {_REVOKED} AS at FROM keys UNION ALL"
-            f" SELECT {_EXPIRES} FROM keys UNION ALL SELECT until FROM secrets WHERE until > 0)"
-        )
+        [[end]] = self._sql(_NEXT_END)
         return None if end is None else int(end) + retention
 
     def prune(self, retention: int, now: int) -> None:
         """Deletes what ended `retention` milliseconds ago."""
         until = now - retention
-        self._sql(f"DELETE FROM keys WHERE {_REVOKED} <= ?1 OR {_EXPIRES} <= ?1", until)
+        # An isolate that has read the list up to a position must find what comes after it. So a
+        # row that opens nothing keeps the last position from being given again.
+        self._sql("INSERT OR REPLACE INTO secrets (digest, key_id, until) VALUES ('', '', 0)")
         self._sql(
-            "DELETE FROM secrets WHERE (until > 0 AND until <= ?)"
-            " OR key_id NOT IN (SELECT id FROM keys)",
+            "DELETE FROM secrets WHERE (until > 0 AND until <= ?1)"
+            f" OR key_id IN (SELECT id FROM keys WHERE {_ENDED})",
             until,
         )
+        self._sql(f"DELETE FROM keys WHERE {_ENDED}", until)
 
     def revoke(self, key_id: str, now: int) -> Key | None:
         """Ends a key; None: there is none."""

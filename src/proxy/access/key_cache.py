@@ -5,8 +5,9 @@ after it was revoked in this isolate. A new key is refused for at most UNKNOWN_S
 tried before it was issued, or twice LISTED_SECONDS where its address has sent too many wrong ones.
 A clock that steps back ends the worth of what is kept.
 
-The object lists the beginnings of all secrets' digests once in LISTED_SECONDS: by the list the
-wrong keys of such an address are known without a look-up each, and no right key is refused.
+For such an address the isolate reads how all secrets' digests begin: a part of the list with each
+request until it has all, then once in LISTED_SECONDS what has come since. By the list its wrong
+keys are known without a look-up each, and no right key is refused.
 """
 
 from collections import OrderedDict
@@ -88,8 +89,13 @@ class KeyCache:
         self._unknown = _Recent[bool](clock)
         self._blocked_until = _Recent[float](clock)
         """By network; seconds since 1970."""
-        self._list: str | None = None
-        self._listed_at = self._list_requested_at = 0.0
+        self._listed: set[str] = set()
+        """How secrets' digests begin, as far as they were read; some may have been deleted."""
+        self._listed_to = 0
+        """The position of the last."""
+        self._listed_at: float | None = None
+        """When none was missing; None: some are."""
+        self._list_requested_at = 0.0
         self._circuit = Circuit(clock)
         self._changes = 0
         """Counts them, so that what was looked up before a change is not kept after it."""
@@ -138,16 +144,20 @@ class KeyCache:
 
     async def _is_listed(self, digest: str) -> bool:
         """Whether a secret may open a key: it does not where the object does not list it. While
-        another request fetches the list, the one of just before is good enough."""
-        now, changes, listed = self._clock.now(), self._changes, self._list
-        is_fetching = 0 <= now - self._list_requested_at < LISTED_SECONDS
-        longest = LISTED_SECONDS * (2 if is_fetching else 1)
-        if listed is None or not 0 <= now - self._listed_at < longest:
+        another request reads on, the list of just before is good enough."""
+        now, changes, listed_at = self._clock.now(), self._changes, self._listed_at
+        is_reading = 0 <= now - self._list_requested_at < LISTED_SECONDS
+        longest = LISTED_SECONDS * (2 if is_reading else 1)
+        if listed_at is None or not 0 <= now - listed_at < longest:
             self._list_requested_at = now
-            listed = await self.call(LIST_PREFIXES, None)
+            page = await self.call(LIST_PREFIXES, self._listed_to)
+            self._listed.update(page.prefixes)
+            self._listed_to = max(self._listed_to, page.last)
+            if page.has_more:
+                return True
             if changes == self._changes:
-                self._list, self._listed_at = listed, now
-        return f",{digest[:PREFIX]}" in listed
+                self._listed_at = now
+        return digest[:PREFIX] in self._listed
 
     async def call(self, method: Method[A, R], argument: A) -> R:
         """The object's answer. Raises InternalError (503) where it gives none."""
@@ -174,7 +184,7 @@ class KeyCache:
         self._changes += 1
         self._known.clear()
         self._unknown.clear()
-        self._list = None
+        self._listed_at = None
 
 
 def _admit(known: Principal | str) -> Principal:

@@ -9,6 +9,8 @@ from proxy.core.rpc import NOTHING, Method, as_text
 
 PREFIX = 16
 """Characters of a digest by which it is listed: enough that no other shares them."""
+LISTED = 2_000
+"""Digests that are listed in one call."""
 
 
 class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -65,6 +67,15 @@ class KeyPage(Struct, frozen=True):
     """The position after which the next page begins; None: there is none."""
 
 
+class PrefixPage(Struct, frozen=True):
+    """How the digests of some secrets begin, in the order in which they came."""
+
+    prefixes: list[str]
+    last: int
+    """The position of the last."""
+    has_more: bool
+
+
 class KeyLookup(Struct, frozen=True):
     """Asks for the key of a secret, by its SHA-256, for a caller at an address."""
 
@@ -100,6 +111,6 @@ LOOKUP = Method("ACCESS_KEYS", "lookup", as_text(KeyLookup), as_text(FoundKey))
 ISSUE = Method("ACCESS_KEYS", "issue", as_text(NewKey), NOTHING)
 LIST_KEYS = Method("ACCESS_KEYS", "list_keys", as_text(KeyRange), as_text(KeyPage))
 GET_KEY = Method("ACCESS_KEYS", "get_key", as_text(str), as_text(FoundKey))
-LIST_PREFIXES = Method("ACCESS_KEYS", "list_prefixes", NOTHING, as_text(str))
+LIST_PREFIXES = Method("ACCESS_KEYS", "list_prefixes", as_text(int), as_text(PrefixPage))
 REVOKE = Method("ACCESS_KEYS", "revoke", as_text(str), as_text(FoundKey))
 ROTATE = Method("ACCESS_KEYS", "rotate", as_text(KeyRotation), as_text(FoundKey))

@@ -17,6 +17,7 @@ from proxy.access.keys import (
     KeyRange,
     KeyRotation,
     NewKey,
+    PrefixPage,
 )
 from proxy.core.settings import AccessSettings, read_section
 from proxy.objects.edge_object import EdgeObject
@@ -64,9 +65,9 @@ class AccessKeys(EdgeObject):
         return FoundKey(key=self._book.find_key(key_id))
 
     @serves(LIST_PREFIXES)
-    def list_prefixes(self, _: None) -> str:
-        """How the digest of each secret begins."""
-        return self._book.list_prefixes()
+    def list_prefixes(self, after: int) -> PrefixPage:
+        """How the digests of secrets begin."""
+        return self._book.list_prefixes(after)
 
     @serves(REVOKE)
     def revoke(self, key_id: str) -> FoundKey:

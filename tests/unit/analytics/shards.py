@@ -1,6 +1,8 @@
 """SQLite as the platform offers it."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -21,6 +23,14 @@ class PlatformSQL:
         bound = [value if isinstance(value, str) else float(value) for value in bindings]
         rows = self.connection.execute(query, bound).fetchall()
         return [tuple(self._crossed(value) for value in row) for row in rows]
+
+    @contextmanager
+    def counting(self) -> Iterator[list[None]]:
+        """A list that grows by an item with each step of SQLite's machine."""
+        steps: list[None] = []
+        self.connection.set_progress_handler(lambda: steps.append(None), 1)
+        yield steps
+        self.connection.set_progress_handler(None, 1)
 
     @staticmethod
     def _crossed(value: Any) -> Any:

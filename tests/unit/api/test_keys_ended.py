@@ -84,11 +84,11 @@ class TestRotate:
         expired = await office.issue(expiresAt=round(office.clock.time * 1000) + 1000)
         await office.revoke(revoked["id"])
         office.clock.time += 1
-        bound = len(office.store.rows("secrets"))
+        bound = len(office.store.secrets())
         for issued in (revoked, expired):
             with pytest.raises((NotFound, InvalidRequest)):
                 await office.rotate(issued["id"])
-        assert len(office.store.rows("secrets")) == bound
+        assert len(office.store.secrets()) == bound
 
 
 class TestRetention:
@@ -121,7 +121,7 @@ class TestRetention:
         assert await office.opens(kept["key"]) == kept["id"]
         with pytest.raises(AuthenticationFailed, match="not known"):
             await office.opens(gone["key"])
-        assert len(office.store.rows("secrets")) == 1
+        assert len(office.store.secrets()) == 1
         assert self.due(office) is None
 
     async def test_an_expired_key(self, office: Office) -> None:
@@ -139,5 +139,5 @@ class TestRetention:
         office.clock.time += 30 * 86_400
         self.prune(office)
         assert await office.opens(new["key"]) == old["id"]
-        assert len(office.store.rows("secrets")) == 1
+        assert len(office.store.secrets()) == 1
         assert self.due(office) is None
