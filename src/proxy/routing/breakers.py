@@ -42,8 +42,8 @@ class Breakers:
     def openness(self, provider: str, model: str, now: int) -> int:
         """0 if a call may go, otherwise greater the less there is to hope for (Breaker.openness).
         Nothing may be awaited between this and `begin`, or two calls go as the probe."""
-        both = self._providers.get(provider), self._models.get(f"{provider}/{model}")
-        return max(breaker.openness(now) if breaker else 0 for breaker in both)
+        own, its = self._providers.get(provider), self._models.get(f"{provider}/{model}")
+        return max(own.openness(now) if own else 0, its.openness(now) if its else 0)
 
     def begin(self, provider: str, model: str, now: int) -> Admission:
         """Lets a call go. It must be reported, whatever becomes of it."""

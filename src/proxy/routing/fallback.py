@@ -247,10 +247,7 @@ class FallbackRun(Generic[T]):
 
     def _allow(self, target: Target, now: float) -> Allowance:
         """What an attempt may take as a whole."""
-        others = sum(
-            other.spec.name != target.spec.name and not self._watch.openness(other)
-            for other in self._waiting
-        )
+        others = self._watch.count_closed(self._waiting, target.spec.name)
         return self._conditions.deadline.allow_whole(now, others)
 
     def _pause(self, target: Target, fault: Fault, tries: int) -> float | None:

@@ -117,10 +117,8 @@ class Manager:
         targets, explain = self._ranker.rank(plan, request.routing, request.user, permit)
         if not needs.embedding:  # of texts to embed each has the context for itself
             targets = select_roomy(targets, permit.expected(0).input, plan.excluded)
-        targets = tuple(
-            structs.replace(target, secrets=(*target.secrets, request.caller_key))
-            for target in targets
-        )
+        secrets = (*self._settings.secrets, request.caller_key)
+        targets = tuple(structs.replace(target, secrets=secrets) for target in targets)
         conditions = Conditions(
             clock=self._ports.clock,
             random=self._ports.random,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from itertools import accumulate
 from math import log
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -63,14 +64,31 @@ class Scored(Struct, frozen=True):
     """Separated by commas: explored, drawn, close to the best, no price, not measured, no share."""
 
 
-class Order(Struct, frozen=True):
-    """The choice: the targets, best first, with the score of each in the same order."""
+class _Ranked(NamedTuple):
+    """A candidate in its place."""
 
-    targets: tuple[Target, ...]
-    scores: tuple[Scored, ...]
+    candidate: Candidate
+    score: float | None
+    notes: Sequence[str]
+
+
+class Order(Struct, frozen=True):
+    """The choice: the candidates, best first."""
+
+    ranked: tuple[_Ranked, ...]
     strategy: str
     explored: bool
     """Whether the first is there to be measured and not for its score."""
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Where to try them."""
+        return tuple(ranked.candidate.target for ranked in self.ranked)
+
+    @property
+    def scores(self) -> tuple[Scored, ...]:
+        """Why each stands where it does."""
+        return tuple(_describe(*ranked, self.strategy) for ranked in self.ranked)
 
 
 class Preferences(Struct, frozen=True):
@@ -110,10 +128,7 @@ def order(
         ranked.insert(0, first)
         notes[first] = ["drawn" if strategy == "weighted" else "explored"]
     return Order(
-        targets=tuple(candidates[i].target for i in ranked),
-        scores=tuple(
-            _describe(candidates[i], strategy, scores[i], notes.get(i, ())) for i in ranked
-        ),
+        ranked=tuple(_Ranked(candidates[i], scores[i], notes.get(i, ())) for i in ranked),
         strategy=strategy,
         explored=strategy in EXPLORING and first is not None,
     )
@@ -282,7 +297,7 @@ def _pick_unmeasured(
 
 
 def _describe(
-    candidate: Candidate, strategy: str, score: float | None, notes: Iterable[str]
+    candidate: Candidate, score: float | None, notes: Iterable[str], strategy: str
 ) -> Scored:
     """The candidate's line of the explanation."""
     measure, cost = candidate.measure, to_dollars(candidate.cost_nano)

@@ -4,6 +4,7 @@ No request waits for the board but the first of an isolate, for at most START_SE
 """
 
 import asyncio
+from collections.abc import Sequence
 
 from proxy.core.errors import OK, Outcome
 from proxy.core.ports import Clock, Defer, Log, Objects, Random
@@ -97,6 +98,12 @@ class Watch:
     def openness(self, target: Target) -> int:
         """0 where an attempt may go, otherwise greater the less there is to hope for."""
         return self.breakers.openness(target.spec.name, target.model.id, self.now)
+
+    def count_closed(self, targets: Sequence[Target], but: str) -> int:
+        """To how many an attempt may go, those of one provider left out."""
+        now, openness = self.now, self.breakers.openness
+        others = ((t.spec.name, t.model.id) for t in targets if t.spec.name != but)
+        return sum(not openness(name, model, now) for name, model in others)
 
     def measure(self, target: Target) -> Measure:
         """The measure of a model."""

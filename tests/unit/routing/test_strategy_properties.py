@@ -72,16 +72,17 @@ def test_the_scores_explain_the_order(
 ) -> None:
     """Sorted by score, those without one last, but for what a note says."""
     result = order(given_candidates, preferences, lambda: chance)
-    plain = [s for s in result.scores if not (s.note or "").startswith(("explored", "drawn"))]
+    scores = result.scores
+    plain = [s for s in scores if not (s.note or "").startswith(("explored", "drawn"))]
     known = [s for s in plain if s.score is not None]
     assert known == plain[: len(known)]
     sign = -1 if preferences.strategy in ("reliable", "weighted") else 1
     best = min((sign * (s.score or 0.0) for s in known), default=0.0)
     by = [best if (s.note or "").startswith("close") else sign * (s.score or 0.0) for s in known]
     assert all(one <= other for one, other in pairwise(by))
-    assert result.explored == any((s.note or "").startswith("explored") for s in result.scores)
+    assert result.explored == any((s.note or "").startswith("explored") for s in scores)
     place = {id(made.target): i for i, made in enumerate(given_candidates)}
-    targets = dict(zip(map(id, result.scores), result.targets, strict=True))
+    targets = dict(zip(map(id, scores), result.targets, strict=True))
     for (one, s), (other, t) in pairwise(zip(by, known, strict=True)):
         if one == other:
             assert place[id(targets[id(s)])] < place[id(targets[id(t)])]
