@@ -34,6 +34,10 @@ class SumsQuery(Struct, frozen=True, kw_only=True):
     """What rows must have to be counted."""
     models_only: bool = True
     """Whether only requests for models (`/v1/…`) are counted."""
+    tried_only: bool = False
+    """Whether only those are counted for which a model was tried, or answered from the cache."""
+    counters_only: bool = False
+    """Without the sketches."""
 
 
 class SumsGroup(Struct, kw_only=True):

@@ -18,6 +18,7 @@ from proxy.analytics.store.messages import (
     KEPT_SECONDS,
     MOST_GROUPS,
     RESOLUTION_SECONDS,
+    Resolution,
     Sums,
     SumsGroup,
     SumsQuery,
@@ -34,6 +35,7 @@ LONGEST = 256
 """Characters of a name that are kept."""
 DAY = 86_400
 """Seconds. A record that says that it is older than a day, or of the future, has a wrong clock."""
+COARSER: dict[Resolution, Resolution] = {"minute": "hour", "hour": "day"}
 SPARE = 12
 """A window's first step may begin before it: a twelfth more is kept than a query can want."""
 ROWS = 200
@@ -121,16 +123,18 @@ class Rollup:
 
     def read_sums(self, query: SumsQuery) -> Sums:
         """The sums that a query asks for; of more than MOST_GROUPS only that they are too many."""
-        where, bindings = _filter_rows(query)
+        source, bindings = _choose_rows(query)
         key = f"json_array({', '.join((_begin_of_step(query), *query.group_by))})"
         counted = self._sql(
-            f"SELECT {key} AS k, {_SUMS} FROM sums WHERE {where}"
-            f" GROUP BY k LIMIT {MOST_GROUPS + 1}",
+            f"SELECT {key} AS k, {_SUMS} FROM {source} GROUP BY k LIMIT {MOST_GROUPS + 1}",
             *bindings,
         )
         if len(counted) > MOST_GROUPS:
             return Sums(groups=[], is_cut=True)
-        latency, first = (self._read_sketches(name, key, where, bindings) for name in _SKETCHES)
+        latency, first = (
+            {} if query.counters_only else self._read_sketches(name, key, source, bindings)
+            for name in _SKETCHES
+        )
         groups = []
         for text, numbers in counted:
             at, *values = _KEY.decode(text)
@@ -179,13 +183,13 @@ class Rollup:
         return names
 
     def _read_sketches(
-        self, name: str, key: str, where: str, bindings: list[str | int]
+        self, name: str, key: str, source: str, bindings: list[str | int]
     ) -> dict[str, Sketch]:
         rows = self._sql(
             "SELECT k, json_group_object(bucket, n) FROM ("
             f"SELECT {key} AS k, each.key AS bucket, sum(each.value) AS n"
-            f" FROM sums, json_each(sums.{name}) AS each WHERE {where} GROUP BY k, bucket"
-            ") GROUP BY k",
+            f" FROM (SELECT * FROM {source}) AS rows, json_each(rows.{name}) AS each"
+            " GROUP BY k, bucket) GROUP BY k",
             *bindings,
         )
         return {key: _SKETCH.decode(sketch) for key, sketch in rows}
@@ -213,12 +217,34 @@ def _begin_of_step(query: SumsQuery) -> str:
     return f"start - (start - {query.begin}) % {query.step}"
 
 
-def _filter_rows(query: SumsQuery) -> tuple[str, list[str | int]]:
-    """What rows must fulfil, and the bindings for it."""
-    terms, bindings = ["span = ?"], [query.resolution, *query.filters.values()]
-    if query.resolution != "ever":
-        terms.append(f"start >= {query.begin} AND start < {query.end}")
-    terms += [f"{name} = ?" for name in query.filters]
+def _choose_rows(query: SumsQuery) -> tuple[str, list[str | int]]:
+    """What SQL reads the rows from that a query counts, and the bindings for it."""
+    spans = ", ".join(map(str, _divide(query.resolution, query.begin, query.end)))
+    if query.resolution == "ever":
+        spans = "('ever', 0, 1)"
+    elif query.step is not None:
+        spans = str((query.resolution, query.begin, query.end))
+    terms = [f"{name} = ?" for name in query.filters]
     if query.models_only:
         terms.append("endpoint GLOB '/v1/*'")
-    return " AND ".join(terms), bindings
+    if query.tried_only:
+        terms.append("model != ''")
+    return (
+        f"(VALUES {spans}) AS part CROSS JOIN sums"
+        " ON span = part.column1 AND start >= part.column2 AND start < part.column3"
+        f" WHERE {' AND '.join(terms) or 'true'}"
+    ), [*query.filters.values()]
+
+
+def _divide(resolution: Resolution, begin: int, end: int) -> list[tuple[Resolution, int, int]]:
+    """The stretches of a window, each with the longest rows that fit: so a window of a year is read
+    from hundreds of rows of each place, whatever it begins with."""
+    coarser = COARSER.get(resolution)
+    if coarser is None:
+        return [(resolution, begin, end)]
+    seconds = RESOLUTION_SECONDS[coarser]
+    first, last = -(-begin // seconds) * seconds, end // seconds * seconds
+    if first >= last:
+        return [(resolution, begin, end)]
+    inner = _divide(coarser, first, last)
+    return [(resolution, begin, first), *inner, (resolution, last, end)]
