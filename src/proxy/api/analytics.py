@@ -40,17 +40,26 @@ async def show_insights(services: Services, context: RequestContext) -> Response
     query = read_insights_query(context.request.query, int(now), user)
     reader = services.reader
     try:
-        sums, past = await reader.read_sums(query.now), await reader.read_sums(query.past)
+        users, tried, models, past = [
+            (await reader.read_sums(sums)).groups
+            for sums in (query.users, query.tried, query.models, query.past)
+        ]
     except InvalidRequest as error:
         raise parameters.invalid(
-            "window", "It holds too many users, models and paths: take a shorter one"
+            "window", "It holds too many users or models: take a shorter one"
         ) from error
+    requests = sum(group.totals.requests for group in users)
+    sample = await reader.read_sample(round((now - query.seconds) * 1000), user, requests)
     window = Observations(
         now=round(now * 1000),
         seconds=query.seconds,
-        groups=sums.groups,
-        past=past.groups,
-        records=await reader.read_records(round((now - query.seconds) * 1000), user),
+        users=users,
+        tried=tried,
+        models=models,
+        past=past,
+        records=sample.records,
+        repeats=sample.repeats,
+        share=sample.share,
         ttl=services.settings.cache.ttl,
         market=services.market,
         openings=await services.board.read_openings(),

@@ -203,7 +203,7 @@ def test_insights_find_who_fails(admin: httpx.Client, issue: Issue, script: Any)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(ask, range(120)))
     report = user.get("/analytics/insights", params={"window": "1h"}).json()
-    assert report["sample"] == {"requests": 120, "logged": 120}
+    assert report["sample"] == {"requests": 120, "logged": 120, "share": 1.0}
     [found] = [one for one in report["insights"] if one["kind"] == "error"]
     assert "deepseek" in found["title"]
     assert found["evidence"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from proxy.analytics.insights.model import Observations, OpenedBreaker, Pair
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store.messages import GroupKey, SumsGroup
+from proxy.analytics.store.messages import Dimension, SumsGroup
 from proxy.analytics.store.totals import Totals
 from proxy.core.chat import Attempt, Usage
 
@@ -40,21 +40,26 @@ class Prices:
         return [pair for pair in (A, B, C) if pair != (provider, model)]
 
 
-def group_records(records: Sequence[RequestRecord]) -> list[SumsGroup]:
-    sums: defaultdict[tuple[str, str, str, str, int], Totals] = defaultdict(Totals)
-    for r in records:
-        sums[r.provider, r.model, r.user, r.endpoint, r.status].count([r])
-    groups = []
-    for (provider, model, user, endpoint, status), totals in sums.items():
-        key: GroupKey = {
-            "provider": provider,
-            "model": model,
-            "user": user,
-            "endpoint": endpoint,
-            "status": status,
-        }
-        groups.append(SumsGroup(key=key, totals=totals))
-    return groups
+def group_records(records: Sequence[RequestRecord], *by: Dimension) -> list[SumsGroup]:
+    sums: defaultdict[tuple[str | int, ...], Totals] = defaultdict(Totals)
+    for record in records:
+        sums[tuple(getattr(record, name) for name in by)].count([record])
+    return [
+        SumsGroup(key=dict(zip(by, values, strict=True)), totals=totals)
+        for values, totals in sums.items()
+    ]
+
+
+def observe(records: Sequence[RequestRecord], past: Sequence[RequestRecord] = ()) -> dict[str, Any]:
+    """What the shards would say of requests, and of those of the window before."""
+    return {
+        "users": group_records(records, "user"),
+        "tried": group_records([r for r in records if r.model], "user"),
+        "models": group_records(records, "provider", "model"),
+        "past": group_records(past, "user"),
+        "records": records,
+        "repeats": records,
+    }
 
 
 @dataclass
@@ -93,19 +98,13 @@ class Traffic:
         self.returned: list[RequestRecord] = []
         self.records = [self._make(number, when) for number, when in enumerate(self._moments())]
 
-    @property
-    def groups(self) -> list[SumsGroup]:
-        return group_records(self.records)
-
     def window(
         self, past: "Traffic | None" = None, openings: Sequence[OpenedBreaker] = ()
     ) -> Observations:
         return Observations(
             now=NOW,
             seconds=self.seconds,
-            groups=self.groups,
-            past=past.groups if past else (),
-            records=self.records,
+            **observe(self.records, past.records if past else ()),
             ttl=TTL,
             market=self.prices,
             openings=openings,

@@ -12,12 +12,18 @@ from msgspec import structs
 from proxy.analytics.insights import breakers, cache, cost, errors, providers, users
 from proxy.analytics.insights.model import Insight, Kind, Observations, Severity
 from proxy.analytics.insights.sampling import Timeline
+from proxy.analytics.insights.words import format_percent
 
 LEVELS = (0.95, 0.99, 0.999)
 """What is claimed holds at the first; an insight has the greatest at which it does."""
 SEVERITIES: tuple[Severity, ...] = ("warning", "notice", "info")
 KINDS: tuple[Kind, ...] = ("breaker", "error", "provider", "user", "cost", "cache")
 """Their order in a report, among those as severe."""
+FROM_LOG = (
+    *("cache.longer_ttl", "error.burst", "error.steady"),
+    *("provider.success", "provider.first_content", "provider.answer", "provider.cost"),
+)
+"""The rules whose numbers are counted in the log."""
 
 
 def find_insights(window: Observations) -> list[Insight]:
@@ -38,16 +44,29 @@ def find_insights(window: Observations) -> list[Insight]:
         breakers.review_openings(window)
         + users.find_shares(window)
         + cost.compare_prices(window)
-        + cache.suggest_ttl(window, timeline)
+        + cache.suggest_ttl(window, Timeline(window.repeats))
     )
-    return sorted([*found.values(), *counted], key=_rank)
+    both = (*found.values(), *counted)
+    return sorted((_state_share(insight, window.share) for insight in both), key=_rank)
 
 
 def render_insights(window: Observations, insights: list[Insight], text: str) -> bytes:
     """The body of the answer. text: the window as the caller wrote it."""
-    requests = sum(group.totals.requests for group in window.groups)
-    sample = {"requests": requests, "logged": len(Timeline(window.records).records)}
+    requests = sum(group.totals.requests for group in window.users)
+    logged = sum(record.endpoint.startswith("/v1/") for record in window.records)
+    sample = {"requests": requests, "logged": logged, "share": window.share}
     return msgspec.json.encode({"window": text, "sample": sample, "insights": insights})
+
+
+def _state_share(insight: Insight, share: float) -> Insight:
+    """What was counted in a sample says so."""
+    if share == 1 or insight.id.partition(":")[0] not in FROM_LOG:
+        return insight
+    return structs.replace(
+        insight,
+        title=f"{insight.title} (Counted in a sample of {format_percent(share)} of the log.)",
+        evidence=insight.evidence | {"sampleShare": share},
+    )
 
 
 def _rank(insight: Insight) -> tuple[int, int, float, str]:

@@ -55,13 +55,13 @@ def build_families(window: Observations, timeline: Timeline) -> list[Family]:
 
 def _tally_hits(window: Observations, timeline: Timeline, grouping: Grouping) -> dict[str, Tally]:
     """Hits of all answers that were looked up; only requests for a model are."""
-    groups = (group for group in window.groups if group.key["model"])
-    sums = sum_groups(groups, user_of if grouping == "user" else model_of)
+    by_user = grouping == "user"
+    sums = sum_groups(window.tried, user_of) if by_user else sum_groups(window.models, model_of)
     marks: defaultdict[str, list[Mark]] = defaultdict(list)
-    for record in timeline.records:
+    for part, record in timeline.placed:
         if record.model and record.cache_status in ("hit", "miss"):
-            name = record.user if grouping == "user" else f"{record.provider}/{record.model}"
-            marks[name].append((timeline.part(record), record.cache_status == "hit"))
+            name = record.user if by_user else f"{record.provider}/{record.model}"
+            marks[name].append((part, record.cache_status == "hit"))
     counts = {name: (totals.hits, totals.hits + totals.misses) for name, totals in sums.items()}
     return build_tallies(counts, marks, LOOKED_UP)
 

@@ -27,7 +27,7 @@ known, or the prices are others."""
 
 def compare_prices(window: Observations) -> list[Insight]:
     """The cheapest alternative for each model that answered."""
-    used = sum_groups(window.groups, model_of)
+    used = sum_groups(window.models, model_of)
     found = (_find_cheaper(name, totals, window.market) for name, totals in used.items())
     return [insight for insight in found if insight]
 

@@ -63,7 +63,8 @@ def build_families(_: Observations, timeline: Timeline) -> list[Family]:
         if kinds[kind] >= FAILED and len(records) >= EXPOSED:
             failed = [r.has_failed and _find_kind(r) == kind for r in records]
             bursts[kind] = _find_bursts(records, failed, len(records))
-            marks[kind] = [(timeline.part(r), f) for r, f in zip(records, failed, strict=True)]
+            parts = map(timeline.find_part, records)
+            marks[kind] = [*zip(parts, failed, strict=True)]
     counts = {kind: (sum(f for _, f in of), len(of)) for kind, of in marks.items()}
     steady = build_tallies(counts, marks, EXPOSED)
     return [

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.messages import SumsGroup
-from proxy.analytics.store.totals import Totals
+from proxy.analytics.store.totals import Totals, add_up
 from proxy.core.chat import Usage
 
 Kind = Literal["breaker", "error", "provider", "user", "cost", "cache"]
@@ -56,12 +56,20 @@ class Observations(Struct, frozen=True, kw_only=True):
     now: int
     """The window's end, in whole milliseconds since 1970."""
     seconds: int
-    groups: Sequence[SumsGroup]
-    """The window's sums by all five dimensions."""
+    users: Sequence[SumsGroup] = ()
+    """The window's sums by user,"""
+    tried: Sequence[SumsGroup] = ()
+    """the same of those requests for which a model was tried, or answered from the cache,"""
+    models: Sequence[SumsGroup] = ()
+    """and the sums by provider and model."""
     past: Sequence[SumsGroup] = ()
-    """The same of the window before, as long."""
+    """The sums by user of the window before, as long."""
     records: Sequence[RequestRecord] = ()
-    """The newest of the window that are in the request log."""
+    """The window's requests that are in the request log, or a sample of them;"""
+    repeats: Sequence[RequestRecord] = ()
+    """all of those prompts that were drawn into another sample."""
+    share: float = 1.0
+    """The probability with which a request, and a prompt, was drawn."""
     ttl: int = 0
     """For how many seconds the cache keeps an answer."""
     market: Market
@@ -102,12 +110,13 @@ class Family(NamedTuple):
 def sum_groups(
     groups: Iterable[SumsGroup], name_of: Callable[[SumsGroup], str]
 ) -> dict[str, Totals]:
-    """The counters of groups by their name, in the order of names; groups whose name is empty are
+    """The totals of groups by their name, in the order of names; groups whose name is empty are
     left out."""
     sums: dict[str, Totals] = {}
     for group in groups:
         if name := name_of(group):
-            sums.setdefault(name, Totals()).add_counters(group.totals)
+            known = sums.get(name)
+            sums[name] = add_up((known, group.totals)) if known else group.totals
     return dict(sorted(sums.items()))
 
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from itertools import permutations
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -32,7 +32,7 @@ from proxy.analytics.insights.sampling import (
     find_design_effect,
 )
 from proxy.analytics.insights.words import format_percent
-from proxy.analytics.record.request_record import RequestRecord, has_provider_failed
+from proxy.analytics.record.request_record import has_provider_failed
 from proxy.core.money import format_dollars, to_dollars
 
 Metric = Literal["first_content", "answer", "cost"]
@@ -52,7 +52,7 @@ ALIKE = 1.5
 """The factor within which the traffic of both must be alike, in median tokens."""
 
 
-class _Value(Struct, frozen=True):
+class _Value(NamedTuple):
     part: int
     value: int
     input: int | None
@@ -92,8 +92,9 @@ def build_families(window: Observations, timeline: Timeline) -> list[Family]:
     tries = _tally_tries(timeline)
     orders = _compare(sorted(tries), window.market)
     found = [Family(len(orders) // 2, partial(_claim_success, tries, orders))]
+    values = _measure(timeline)
     for metric in METRICS:
-        series = _measure(timeline, metric)
+        series = _order_values(values[metric])
         orders = _compare(sorted(series), window.market)
         alike = [(a, b) for a, b in orders if _is_alike(series[a], series[b], metric)]
         found.append(Family(len(alike) // 2, partial(_claim_medians, series, alike, metric)))
@@ -112,7 +113,7 @@ def _compare(models: list[Pair], market: Market) -> list[tuple[Pair, Pair]]:
 def _tally_tries(timeline: Timeline) -> dict[Pair, Tally]:
     """For how many requests each was tried, and how many of them it answered to the end."""
     marks: defaultdict[Pair, list[Mark]] = defaultdict(list)
-    for record in timeline.records:
+    for part, record in timeline.placed:
         outcomes: dict[Pair, bool] = {}
         for attempt in record.sent_attempts:
             if attempt.outcome == "ok" or has_provider_failed(attempt):
@@ -120,18 +121,28 @@ def _tally_tries(timeline: Timeline) -> dict[Pair, Tally]:
         is_cut_off = record.has_failed and record.source == "proxy"  # by the caller's own deadline
         for pair, ok in outcomes.items():
             if not (ok and is_cut_off):
-                marks[pair].append((timeline.part(record), ok and not record.has_failed))
+                marks[pair].append((part, ok and not record.has_failed))
     counts = {pair: (sum(ok for _, ok in of), len(of)) for pair, of in marks.items()}
     return build_tallies(counts, marks, TRIED)
 
 
-def _measure(timeline: Timeline, metric: Metric) -> dict[Pair, _Series]:
-    values: defaultdict[Pair, list[_Value]] = defaultdict(list)
-    for record in timeline.records:
-        value = _read_value(record, metric)
-        if value is not None:
-            measured = _Value(timeline.part(record), value, record.input, record.output)
-            values[record.provider, record.model].append(measured)
+def _measure(timeline: Timeline) -> dict[Metric, dict[Pair, list[_Value]]]:
+    """Milliseconds of the attempts that answered, and nano-dollars."""
+    found: dict[Metric, defaultdict[Pair, list[_Value]]]
+    found = {metric: defaultdict(list) for metric in METRICS}
+    for part, record in timeline.placed:
+        answered = record.attempts[-1] if record.attempts else None
+        if answered is None or answered.outcome != "ok" or record.has_failed:
+            continue
+        pair, tokens = (record.provider, record.model), (record.input, record.output)
+        times = found["first_content" if record.stream else "answer"]
+        times[pair].append(_Value(part, max(1, answered.ms), *tokens))
+        if record.cost:
+            found["cost"][pair].append(_Value(part, record.cost, *tokens))
+    return {**found}
+
+
+def _order_values(values: dict[Pair, list[_Value]]) -> dict[Pair, _Series]:
     found = {}
     for pair, of in values.items():
         ordered = sorted(v.value for v in of)
@@ -141,16 +152,6 @@ def _measure(timeline: Timeline, metric: Metric) -> dict[Pair, _Series]:
             inputs, outputs = _middle([v.input for v in of]), _middle([v.output for v in of])
             found[pair] = _Series(ordered, effect, inputs, outputs)
     return found
-
-
-def _read_value(record: RequestRecord, metric: Metric) -> int | None:
-    """Milliseconds of the attempt that answered, or nano-dollars."""
-    answered = record.attempts[-1] if record.attempts else None
-    if record.has_failed or answered is None or answered.outcome != "ok":
-        return None
-    if metric == "cost":
-        return record.cost or None
-    return max(1, answered.ms) if record.stream == (metric == "first_content") else None
 
 
 def _middle(values: list[int | None]) -> int | None:

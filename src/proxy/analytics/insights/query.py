@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from msgspec import Struct, structs
 
 from proxy.analytics.query import parameters
-from proxy.analytics.query.report import DIMENSIONS
 from proxy.analytics.store.messages import (
     KEPT_SECONDS,
     RESOLUTION_SECONDS,
@@ -20,10 +19,14 @@ class InsightsQuery(Struct, frozen=True, kw_only=True):
     window: str
     """As the caller wrote it."""
     seconds: int
-    now: SumsQuery
-    """The sums of the window, by all that tells them apart,"""
+    users: SumsQuery
+    """The sums of the window by user,"""
+    tried: SumsQuery
+    """the same of the requests for which a model was tried,"""
+    models: SumsQuery
+    """the sums by provider and model,"""
     past: SumsQuery
-    """and of the window before, as long."""
+    """and of the window before, as long, by user."""
 
 
 def read_insights_query(
@@ -42,12 +45,15 @@ def read_insights_query(
         resolution=resolution,
         begin=(now - window) // row * row,
         end=-(-now // row) * row,
-        group_by=DIMENSIONS,
+        group_by=("user",),
+        counters_only=True,
         filters={} if user is None else {"user": user},
     )
     return InsightsQuery(
         window=text,
         seconds=window,
-        now=query,
+        users=query,
+        tried=structs.replace(query, tried_only=True),
+        models=structs.replace(query, group_by=("provider", "model")),
         past=structs.replace(query, begin=2 * query.begin - query.end, end=query.begin),
     )

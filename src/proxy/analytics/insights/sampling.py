@@ -205,7 +205,9 @@ class Timeline:
         self.records = sorted(of_models, key=lambda record: (record.at, record.id))
         self.begin = self.records[0].at if self.records else 0
         self.end = self.records[-1].at if self.records else 0
+        self.placed = [(self.find_part(record), record) for record in self.records]
+        """Each with the number of its part."""
 
-    def part(self, record: RequestRecord) -> int:
+    def find_part(self, record: RequestRecord) -> int:
         """A number in [0, PARTS)."""
         return (record.at - self.begin) * PARTS // (self.end - self.begin + 1)

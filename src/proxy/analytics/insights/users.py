@@ -77,7 +77,7 @@ class _Change(Struct, frozen=True):
 
 def build_families(window: Observations, timeline: Timeline) -> list[Family]:
     """What may be chance: errors, limits, changes."""
-    users = sum_groups(window.groups, user_of)
+    users = sum_groups(window.users, user_of)
     failed = {user: (t.errors - t.limited, t.requests) for user, t in users.items()}
     limited = {user: (t.limited, t.requests) for user, t in users.items()}
     errors = build_tallies(failed, _mark(timeline, _has_failed), REQUESTS)
@@ -92,7 +92,7 @@ def build_families(window: Observations, timeline: Timeline) -> list[Family]:
 
 def find_shares(window: Observations) -> list[Insight]:
     """The users with most of the requests, or of the cost."""
-    users = sum_groups(window.groups, user_of)
+    users = sum_groups(window.users, user_of)
     requests = sum(totals.requests for totals in users.values())
     cost = sum(totals.cost for totals in users.values())
     if requests < SHARED or len(users) < SHARERS:
@@ -131,8 +131,8 @@ def _has_failed(record: RequestRecord) -> bool:
 
 def _mark(timeline: Timeline, is_marked: Callable[[RequestRecord], bool]) -> dict[str, list[Mark]]:
     marks: defaultdict[str, list[Mark]] = defaultdict(list)
-    for record in timeline.records:
-        marks[record.user].append((timeline.part(record), is_marked(record)))
+    for part, record in timeline.placed:
+        marks[record.user].append((part, is_marked(record)))
     return marks
 
 
@@ -182,10 +182,10 @@ def _describe_limits(user: str, tally: Tally, refused: Interval) -> Insight:
 def _find_changes(
     users: dict[str, Totals], past: dict[str, Totals], timeline: Timeline
 ) -> dict[str, _Change]:
-    everyone = Counter(timeline.part(record) for record in timeline.records)
+    everyone = Counter(part for part, _ in timeline.placed)
     parts: defaultdict[str, list[int]] = defaultdict(list)
-    for record in timeline.records:
-        parts[record.user].append(timeline.part(record))
+    for part, record in timeline.placed:
+        parts[record.user].append(part)
     all_now = sum(totals.requests for totals in users.values())
     all_past = sum(totals.requests for totals in past.values())
     found = {}

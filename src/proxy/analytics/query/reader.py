@@ -2,17 +2,16 @@
 reported first, so that a caller sees its last second too."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from msgspec import structs
 
 from proxy.analytics.query import prometheus
 from proxy.analytics.query.report import merge_sums
+from proxy.analytics.query.sample import Sample, choose_share, find_limit, take_sample
 from proxy.analytics.record.recorder import Recorder
-from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store.messages import LogFilters, LogPage, LogQuery, Sums, SumsQuery
-from proxy.analytics.store.request_log import KEPT
+from proxy.analytics.store.messages import LogPage, LogQuery, Sums, SumsQuery
 from proxy.analytics.store.shard import FIGURES, PRUNE, REQUESTS, shard_name
 from proxy.core.circuit import Circuit
 from proxy.core.errors import InternalError, InvalidRequest, NotFound
@@ -53,30 +52,46 @@ class StatisticsReader:
 
     async def read_pages(self, query_of_shard: Callable[[int], LogQuery]) -> list[LogPage]:
         """A page of each shard's request log, in the order of shards."""
-        return await self._call_all(REQUESTS, query_of_shard)
 
-    async def read_records(self, since: int, user: str | None) -> list[RequestRecord]:
-        """The newest requests of the log, bare, that came after a moment (ms since 1970). user:
-        whose; None: all."""
-        filters: LogFilters = {} if user is None else {"user": user}
-        limit = KEPT // self._settings.shards
-        query = LogQuery(limit=limit, filters=filters, bare=True)
+        async def read(shard: int) -> LogPage:
+            return await read_page(
+                query_of_shard(shard),
+                lambda query: self._objects.call(REQUESTS, shard_name(shard), query),
+            )
+
+        return await self._of_all(read)
+
+    async def read_sample(self, since: int, user: str | None, requests: int) -> Sample:
+        """The requests of the log that came after a moment (ms since 1970), bare, or a sample of
+        them. user: whose; None: all. requests: how many came, as far as is known."""
+        shards = self._settings.shards
+        share = choose_share(requests, shards)
+        query = LogQuery(
+            limit=find_limit(shards),
+            filters={} if user is None else {"user": user},
+            bare=True,
+            since=since,
+            share=share,
+        )
         pages = await self.read_pages(lambda _: query)
-        return [row.record for page in pages for row in page.rows if row.record.at >= since]
+        return take_sample((row for page in pages for row in page.rows), since, share)
 
     async def prune(self) -> None:
         """Drops what is older than it is kept, in all shards."""
         await self._call_all(PRUNE, lambda _: None)
 
     async def _call_all(self, method: Method[A, R], argument: Callable[[int], A]) -> list[R]:
+        call = self._objects.call
+        return await self._of_all(lambda n: call(method, shard_name(n), argument(n)))
+
+    async def _of_all(self, read_shard: Callable[[int], Awaitable[R]]) -> list[R]:
         if not self._settings.enabled:
             raise NotFound("Nothing is counted here: ANALYTICS is off.")
         shards = range(self._settings.shards)
 
         async def read() -> list[R]:
             await self._recorder.flush()
-            call = self._objects.call
-            return await asyncio.gather(*(call(method, shard_name(n), argument(n)) for n in shards))
+            return await asyncio.gather(*map(read_shard, shards))
 
         try:
             return await self._circuit.call("statistics", read(), SECONDS)
@@ -85,3 +100,16 @@ class StatisticsReader:
             raise InternalError(
                 "The figures are out of reach. Try again.", code="statistics_unreachable"
             ) from error
+
+
+async def read_page(query: LogQuery, ask: Callable[[LogQuery], Awaitable[LogPage]]) -> LogPage:
+    """A whole page of a shard's log, which answers in parts where there is much to look at. ask:
+    gives the shard's answer."""
+    first = page = await ask(structs.replace(query, limit=query.limit + 1))
+    rows = page.rows
+    while page.has_more and len(rows) <= query.limit:
+        rest = structs.replace(query, limit=query.limit + 1 - len(rows), below=page.end)
+        page = await ask(rest)
+        rows += page.rows
+    more = len(rows) > query.limit
+    return structs.replace(first, rows=rows[: query.limit], has_more=more)

@@ -87,7 +87,12 @@ class LogQuery(Struct, frozen=True, kw_only=True):
     """None: from the newest row on."""
     filters: LogFilters = {}
     bare: bool = False
-    """Without what only people read: ids, labels, messages. It may be most of a row."""
+    """Requests for models (`/v1/…`) alone, without what only people read: ids, labels, messages.
+    It may be most of a row."""
+    since: int = 0
+    """Only requests that came to the log then or later, in ms since 1970."""
+    share: float = 1.0
+    """Below 1: only rows that store.drawing draws, at that probability."""
 
 
 class LogRow(Struct, frozen=True, kw_only=True):
@@ -107,4 +112,6 @@ class LogPage(Struct, frozen=True, kw_only=True):
     top: Position
     """Above the newest row that there was."""
     has_more: bool
-    """Whether there are older rows."""
+    """Whether there are older rows, of which none was looked at yet."""
+    end: Position = 0
+    """The oldest row that was looked at."""

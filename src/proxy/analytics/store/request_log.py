@@ -1,17 +1,19 @@
 """The request log of one shard: its last requests, the newest first, a page at a time."""
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 import msgspec
 from msgspec import Raw, structs
 
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store.messages import FLUSH_MOST, LogFilters, LogPage, LogQuery, LogRow
+from proxy.analytics.store.drawing import is_drawn, is_prompt_drawn
+from proxy.analytics.store.messages import FLUSH_MOST, LogPage, LogQuery, LogRow
 from proxy.core.ports import SQL
 
 KEPT = 10_000
 """Requests that are kept."""
+READ_MOST = 3_000
+"""Requests that one call looks at, at most, so that none takes 50 ms."""
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS requests (
@@ -50,17 +52,22 @@ class RequestLog:
         self._sql(_PRUNE, self._top() - KEPT)
 
     def read_page(self, query: LogQuery) -> LogPage:
-        """The newest rows that match a query."""
+        """The newest rows that match a query, as far as one call looks."""
         top = self._top()
         below = top if query.below is None else min(query.below, top)
-        newest = self._read_newest(below, max(1, top - KEPT))
-        found = (row for row in newest if _matches(row.record, query.filters))
-        rows = list(islice(found, query.limit + 1))
-        has_more = len(rows) > query.limit
-        rows = rows[: query.limit]
-        return LogPage(
-            rows=[*map(_strip, rows)] if query.bare else rows, top=top, has_more=has_more
-        )
+        oldest = max(1, top - KEPT)
+        end = max(oldest, below - READ_MOST)
+        rows: list[LogRow] = []
+        for row in self._read_newest(below, end):
+            if row.logged_at < query.since:
+                oldest = end = row.number
+                break
+            if _matches(row, query):
+                rows.append(_strip(row) if query.bare else row)
+                if len(rows) == query.limit:
+                    end = row.number
+                    break
+        return LogPage(rows=rows, top=top, has_more=end > oldest, end=end)
 
     def _top(self) -> int:
         """The number of the next request."""
@@ -80,10 +87,15 @@ class RequestLog:
             end = found[-1][0] if found else end - FLUSH_MOST
 
 
-def _matches(record: RequestRecord, filters: LogFilters) -> bool:
+def _matches(row: LogRow, query: LogQuery) -> bool:
+    record = row.record
+    if query.bare and not record.endpoint.startswith("/v1/"):
+        return False
+    if not (is_drawn(row.number, query.share) or is_prompt_drawn(record.cache_key, query.share)):
+        return False
     return all(
         getattr(record, "cache_status" if column == "cache" else column) == value
-        for column, value in filters.items()
+        for column, value in query.filters.items()
     )
 
 

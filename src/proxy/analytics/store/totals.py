@@ -94,14 +94,10 @@ class Totals(Struct, kw_only=True, omit_defaults=True):
 
     def add(self, other: "Totals") -> None:
         """Adds another's sums."""
-        self.add_counters(other)
-        merge_into(self.latency, other.latency)
-        merge_into(self.first, other.first)
-
-    def add_counters(self, other: "Totals") -> None:
-        """Adds another's sums but its sketches."""
         for name in COUNTERS:
             self._raise(name, getattr(other, name))
+        merge_into(self.latency, other.latency)
+        merge_into(self.first, other.first)
 
     def _raise(self, name: str, more: int) -> None:
         if more:

@@ -9,9 +9,8 @@ from proxy.analytics.insights import (
 from proxy.analytics.insights.model import Market, Observations, Pair
 from proxy.analytics.insights.sampling import PARTS
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store.messages import SumsGroup
 from proxy.core.chat import Attempt
-from tests.unit.analytics.traffic import DAY, NOW, TTL, Prices, group_records
+from tests.unit.analytics.traffic import DAY, NOW, TTL, Prices, observe
 
 Make = Callable[[int], dict[str, Any]]
 
@@ -38,15 +37,15 @@ EDGES = spread_out(2, lambda n: {"id": f"edge{n}", "at": NOW - n * DAY * 1000, "
 
 
 def window_of(
-    *records: list[RequestRecord], past: Sequence[SumsGroup] = (), market: Market | None = None
+    *records: list[RequestRecord],
+    past: Sequence[RequestRecord] = (),
+    market: Market | None = None,
 ) -> Observations:
     all_ = [*EDGES, *(record for some in records for record in some)]
     return Observations(
         now=NOW,
         seconds=DAY,
-        groups=group_records(all_),
-        past=past,
-        records=all_,
+        **observe(all_, past),
         ttl=TTL,
         market=market or Prices(),
     )

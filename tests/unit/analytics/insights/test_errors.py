@@ -60,9 +60,7 @@ def minutes(*what: dict[str, Any]) -> list[RequestRecord]:
 
 
 def errors_of(records: list[RequestRecord]) -> dict[str, Any]:
-    found = find_insights(
-        Observations(now=NOW, seconds=DAY, groups=(), records=records, market=Prices())
-    )
+    found = find_insights(Observations(now=NOW, seconds=DAY, records=records, market=Prices()))
     return {
         insight.id.partition(":")[0]: insight.evidence
         for insight in found
@@ -127,7 +125,7 @@ def test_only_requests_for_models_are_traffic() -> None:
     wrong = {"status": 401, "error": "authentication_failed", "endpoint": "/analytics"}
     records = minutes(*[GOOD] * 200, *[wrong] * 40, *[GOOD] * 200)
     assert errors_of(records) == {}
-    window = Observations(now=NOW, seconds=DAY, groups=(), records=records, market=Prices())
+    window = Observations(now=NOW, seconds=DAY, records=records, market=Prices())
     assert msgspec.json.decode(render_insights(window, [], "1d"))["sample"]["logged"] == 400
     models = [structs.replace(record, endpoint="/v1/models") for record in records]
     assert errors_of(models).keys() == {"error.burst"}

@@ -34,7 +34,7 @@ def everything() -> Observations:
     )
     minutes = [structs.replace(e, at=e.at // 60_000 * 60_000) for e in traffic.records]
     window = traffic.window(Traffic(22, requests=1_000), openings("groq", 9, 5, 3))
-    return structs.replace(window, records=minutes)
+    return structs.replace(window, records=minutes, repeats=minutes)
 
 
 def test_the_most_important_comes_first() -> None:
@@ -58,7 +58,7 @@ def test_the_most_important_comes_first() -> None:
 def test_the_order_of_what_is_given_does_not_matter(seed: int) -> None:
     random, window = Random(seed), everything()
     mixed = {}
-    for name in ("groups", "past", "records", "openings"):
+    for name in ("users", "tried", "models", "past", "records", "repeats", "openings"):
         mixed[name] = list(getattr(window, name))
         random.shuffle(mixed[name])
     assert find_insights(structs.replace(window, **mixed)) == find_insights(window)
@@ -69,7 +69,10 @@ def test_the_report_is_that_of_the_interface() -> None:
     found = find_insights(window)
     report = msgspec.json.decode(render_insights(window, found, "1d"))
     assert set(report) == {"window", "sample", "insights"}
-    assert (report["window"], report["sample"]) == ("1d", {"requests": 3_000, "logged": 3_000})
+    assert (report["window"], report["sample"]) == (
+        "1d",
+        {"requests": 3_000, "logged": 3_000, "share": 1.0},
+    )
     assert len(report["insights"]) == len(found)
     for shown, insight in zip(report["insights"], found, strict=True):
         assert set(shown) == {

@@ -53,7 +53,7 @@ def test_a_longer_ttl_is_no_longer_than_the_log() -> None:
     window = Traffic(3, returns=0.4, ages=(3, 5)).window()
     late = [record for record in window.records if record.at > NOW - 5.9 * HOUR]
     assert ids(window) == {"cache.longer_ttl"}
-    assert ids(structs.replace(window, records=late)) == set()
+    assert ids(structs.replace(window, records=late, repeats=late)) == set()
 
 
 def test_a_provider_that_fails_more_often_behind_a_fallback() -> None:

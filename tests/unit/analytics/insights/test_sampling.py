@@ -169,6 +169,6 @@ def test_the_log_is_in_parts_of_one_length() -> None:
         return RequestRecord(at=at, id="", endpoint="/v1/chat", status=200, ms=1)
 
     timeline = Timeline([make_record(1_000 + n) for n in range(PARTS * 10)])
-    assert Counter(map(timeline.part, timeline.records)) == dict.fromkeys(range(PARTS), 10)
-    assert Timeline([make_record(5)]).part(make_record(5)) == 0
+    assert Counter(map(timeline.find_part, timeline.records)) == dict.fromkeys(range(PARTS), 10)
+    assert Timeline([make_record(5)]).find_part(make_record(5)) == 0
     assert Timeline([]).records == []

@@ -11,7 +11,7 @@ from proxy.analytics.insights.model import Observations
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.routing.board import BreakerOpening
 from tests.unit.analytics.insights.making import requests_of, rules, window_of
-from tests.unit.analytics.traffic import DAY, NOW, Prices, group_records
+from tests.unit.analytics.traffic import DAY, NOW, Prices
 
 
 @pytest.mark.parametrize("missing", [0, 1])
@@ -45,12 +45,12 @@ def test_limits_of_a_user(requests: int, refused: int, claimed: bool, status: in
     ],
 )
 def test_changes_of_a_user(now: int, past: int, claimed: bool) -> None:
-    found = rules(window_of(requests_of("ann", now), past=group_records(requests_of("ann", past))))
+    found = rules(window_of(requests_of("ann", now), past=requests_of("ann", past)))
     assert found == ({"user.change"} if claimed else set())
 
 
 def test_a_user_that_grew_less_than_all_others_is_no_insight() -> None:
-    past = group_records([*requests_of("ann", 200), *requests_of("bob", 100)])
+    past = [*requests_of("ann", 200), *requests_of("bob", 100)]
     found = find_insights(window_of(requests_of("ann", 600), requests_of("bob", 3000), past=past))
     assert "user.change:ann" not in {insight.id for insight in found}
 
@@ -91,5 +91,5 @@ def test_openings_of_a_breaker(count: int, first: int, claimed: bool) -> None:
         BreakerOpening(name="groq", at=first + n, open_until=first + n + 5, reason="failed")
         for n in range(count)
     ]
-    found = rules(Observations(now=NOW, seconds=DAY, groups=(), market=Prices(), openings=openings))
+    found = rules(Observations(now=NOW, seconds=DAY, market=Prices(), openings=openings))
     assert found == ({"breaker.opened"} if claimed else set())

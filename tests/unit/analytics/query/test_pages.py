@@ -15,6 +15,7 @@ from proxy.analytics.store.request_log import RequestLog
 from proxy.analytics.store.shard import Shard
 from proxy.core.chat import Attempt
 from proxy.core.errors import InvalidRequest, PermissionDenied
+from tests.unit.analytics.logs import read_whole
 from tests.unit.analytics.making import NOW_MS, make_flush, make_record
 from tests.unit.analytics.shards import PlatformSQL
 
@@ -40,7 +41,7 @@ class Log:
 
     def body(self, visible: str | None = None, **params: str) -> dict[str, Any]:
         query = read_page_query(params, len(self.shards), visible)
-        pages = [shard.read_page(query.of_shard(n)) for n, shard in enumerate(self.shards)]
+        pages = [read_whole(shard, query.of_shard(n)) for n, shard in enumerate(self.shards)]
         body: dict[str, Any] = json.loads(render_page(query, pages))
         return body
 
