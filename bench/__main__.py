@@ -71,6 +71,7 @@ def _measure_all(args: argparse.Namespace) -> tuple[list[Seen], dict[str, str]]:
 def main() -> int:
     """Starts the servers, measures them in turn, prints; gives the exit status."""
     args = _read_options()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         seen, versions = _measure_all(args)

@@ -21,7 +21,7 @@ from tools.layout import CACHE, NODE_MODULES
 _FOLDER = CACHE / "peers"
 _KEY = f"sk-{KEY}"  # LiteLLM wants its keys to begin so
 _BEARER = {"authorization": f"Bearer {_KEY}"}
-_SECONDS = 60
+_SECONDS = 120
 _PORTKEY = {
     "private": True,
     "dependencies": {"@portkey-ai/gateway": "1.15.2", "hono": "4.9.7"},
@@ -65,7 +65,8 @@ def start(stack: ExitStack, upstream: str) -> Iterator[tuple[Server, str]]:
             for caches in (False, True) if peer.hit_mark else (False,):
                 yield _start(stack, peer, upstream, caches), peer.version
         except (subprocess.CalledProcessError, runtime.StartError) as error:
-            print(f"{peer.name} {peer.version} is left out: {error}", file=sys.stderr)
+            why = str(error).splitlines()[0]
+            print(f"{peer.name} {peer.version} is left out: {why}", file=sys.stderr)
 
 
 def _install(peer: _Peer, folder: Path) -> None:
@@ -82,6 +83,17 @@ def _install(peer: _Peer, folder: Path) -> None:
 
 
 def _start(stack: ExitStack, peer: _Peer, upstream: str, caches: bool) -> Server:
+    """Tries twice: while one starts slowly, another's connection may take its port.
+
+    Raises StartError.
+    """
+    try:
+        return _try(stack, peer, upstream, caches)
+    except runtime.StartError:
+        return _try(stack, peer, upstream, caches)
+
+
+def _try(stack: ExitStack, peer: _Peer, upstream: str, caches: bool) -> Server:
     """Raises StartError."""
     port = runtime.free_port()
     how = peer.start(_FOLDER / peer.name, port, upstream, caches)
