@@ -1,6 +1,5 @@
 """What a process on this machine uses, as Linux counts it."""
 
-import re
 from pathlib import Path
 
 
@@ -25,10 +24,3 @@ def cpu_seconds(process: int) -> float:
     """Seconds of CPU that its threads have used; those that have ended are not counted."""
     threads = Path(f"/proc/{process}/task").glob("*/schedstat")
     return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
-
-
-def peak_megabytes(process: int) -> float:
-    """The most memory that it has had."""
-    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
-    assert found
-    return int(found[1]) / 1024

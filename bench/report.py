@@ -73,6 +73,6 @@ def _bars(table: Table) -> Iterator[Bar]:
             ),
             None,
         )
-        who = name if name == kind else f"{kind}: {name}"
+        who = name if name.startswith(kind) else f"{kind}: {name}"
         color = _OURS if name in ours else _OTHERS
         yield Bar(f"{who}, {connections} connections", ratio, wanted, color)
