@@ -108,7 +108,7 @@ async def on_fetch(request: Any, env: Any, ctx: Any) -> Any:  # type: ignore[no-
         assert isinstance(app, App)
         _app.append(app)
     app = _app[0]
-    parsed = receive_request(request, ctx, None)
+    parsed, _ = receive_request(request, ctx, None)
     body = await parsed.read(10_000_000)
     if fill := _DOORS.get(parsed.path):
         await fill(app.services, env, body)
