@@ -92,8 +92,7 @@ def cache_key(parts: KeyParts) -> str:
     lines = _lines(parts)
     digest = sha256(next(lines))
     for line in lines:  # one at a time: a body may hold 20 MB
-        digest.update(b"\n")
-        digest.update(line)
+        digest.update(b"\n" + line)
     return digest.hexdigest()
 
 
@@ -259,4 +258,6 @@ def _normalize_tool(tool: object) -> object:
 
 def _drop_nulls(fields: dict[str, object]) -> dict[str, object]:
     """The fields without the nulls: null is the same as a field that is not there."""
+    if None not in fields.values():
+        return fields
     return {name: value for name, value in fields.items() if value is not None}

@@ -55,8 +55,8 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     def wants_vision(self) -> bool:
         """Whether any message carries an image."""
         for message in self.messages:
-            if not isinstance(message.content, str) and any(
-                part.type == "image_url" for part in message.parts
+            if isinstance(message.content, tuple) and any(
+                part.type == "image_url" for part in message.content
             ):
                 return True
         return False

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from proxy.core.chat import ChatRequest, EmbeddingRequest, Usage
-from proxy.core.messages import ImageURL, Message, Tool
+from proxy.core.messages import ImageURL, Message, Part, Tool, ToolCall
 from proxy.limits.image_size import read_image_size
 
 # Hundredths of a token:
@@ -230,21 +230,31 @@ def _count_json(value: object) -> int:
 
 
 def _count_message(message: Message) -> int:
-    tokens = _MESSAGE * 100 + _count_text(message.name) + _count_text(message.reasoning_content)
+    tokens = _MESSAGE * 100
     if isinstance(message.content, str):
         tokens += _count_text(message.content)
-    else:
-        for part in message.content or ():
-            if part.image_url:
-                tokens += _count_image(part.image_url) * 100
-            else:
-                tokens += _count_text(part.text) if part.type == "text" else _PART * 100
-    for call in message.tool_calls or ():
-        tokens += (
-            _CALL * 100 + _count_text(call.function.name) + _count_text(call.function.arguments)
-        )
-        tokens += _count_signature(call.extra_content)
-    return tokens + _count_signature(message.extra_content)
+    elif message.content:
+        tokens += sum(map(_count_part, message.content))
+    if message.name:
+        tokens += _count_text(message.name)
+    if message.reasoning_content:
+        tokens += _count_text(message.reasoning_content)
+    if message.tool_calls:
+        tokens += sum(map(_count_call, message.tool_calls))
+    if message.extra_content:
+        tokens += _count_signature(message.extra_content)
+    return tokens
+
+
+def _count_part(part: Part) -> int:
+    if part.image_url:
+        return _count_image(part.image_url) * 100
+    return _count_text(part.text) if part.type == "text" else _PART * 100
+
+
+def _count_call(call: ToolCall) -> int:
+    texts = _count_text(call.function.name) + _count_text(call.function.arguments)
+    return _CALL * 100 + texts + _count_signature(call.extra_content)
 
 
 def _count_signature(extra: dict[str, object] | None) -> int:

@@ -88,22 +88,22 @@ def read_answer(target: Target, body: bytes) -> Answer:
     choice = completion.choices[0]
     check_finish(target, choice.finish_reason, choice.error)
     message = read_message(choice.message or {})
-    called = bool(message.calls)
+    calls = message.calls
+    called = bool(calls)
     finish = read_finish(choice.finish_reason, called) or infer_finish(called)
     if choice.message is None and finish != "content_filter":
         raise garbage(target, "Its choice has no message", body)
     content = message.text or ""
     text, thought = split_thinking(content)
     inline = content[: len(content) - len(text)]
-    whole = all(call.id and (call.arguments or call.type != "function") for call in message.calls)
-    native = message.native and bool(choice.message) and whole
+    native = message.native and bool(choice.message) and all(map(_is_whole, calls))
     report = read_report(target, completion)
     form = read_form(body, choice.message or {}, message.extra, message.reasoning_fields, inline)
     return Answer(
         text=None if message.text is None else text,
         reasoning=message.reasoning + thought or None,
         refusal=message.refusal or None,
-        tool_calls=tuple([make_call(c, i, completion.id) for i, c in enumerate(message.calls)]),
+        tool_calls=tuple([make_call(c, i, completion.id) for i, c in enumerate(calls)]),
         finish_reason=finish,
         usage=report.usage,
         model=as_text(completion.model),
@@ -114,6 +114,10 @@ def read_answer(target: Target, body: bytes) -> Answer:
         form=form if report.is_sound else structs.replace(form, usage=None),
         raw=body if native and is_native(completion, choice, finish, report) else None,
     )
+
+
+def _is_whole(call: ToolCallDelta) -> bool:
+    return bool(call.id and (call.arguments or call.type != "function"))
 
 
 def read_message(message: dict[str, Any]) -> MessagePiece:

@@ -168,11 +168,13 @@ def _edit(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields:
     """A message as this provider takes it: the very same bytes where nothing has to change."""
     spec = target.spec
     in_parts = not spec.text_parts and isinstance(message.content, tuple)
-    unlike = message.role in ("assistant", "tool") or message.role in spec.roles
-    if not (unlike or in_parts):
+    unlike = in_parts or message.role in spec.roles
+    if not unlike and message.role not in ("assistant", "tool"):
+        return raw
+    refused = {*spec.message_drop, *target.model.message_drop}
+    if not (unlike or refused or message.tool_calls or message.tool_call_id):
         return raw
     given = splice.FIELDS.decode(raw) if isinstance(raw, Raw) else raw
-    refused = {*spec.message_drop, *target.model.message_drop}
     fields = {name: value for name, value in given.items() if name not in refused}
     if message.role in spec.roles:
         fields["role"] = _encode(spec.roles[message.role])

@@ -188,7 +188,7 @@ def _read_tokens(value: Any, most: int) -> int | None:
     """A count of tokens; None for what is no number from 0 to `most`."""
     if value is None:
         return None
-    return math.ceil(value) if _is_number(value) and 0 <= value <= most else None
+    return math.ceil(value) if type(value) in _NUMBERS and 0 <= value <= most else None
 
 
 def _is_number(value: Any) -> bool:

@@ -166,8 +166,10 @@ class Breaker:
     def openness(self, now: int) -> int:
         """0 if a call may go, 1 while a probe is out, otherwise greater the longer it is open yet;
         LASTING reasons come last."""
+        if not self._open:
+            return 0
         self._settle(now)
-        if not self._open or now >= self._until:
+        if now >= self._until:
             return 0
         if self._probing:
             return 1
