@@ -110,7 +110,7 @@ class Collector:
 
     def _in_place_of(self, old: T, new: T | None) -> T:
         """The newer value, if there is any."""
-        if not new or new is old:
+        if not new or new == old:
             return old
         self.size += size_of(new) - (size_of(old) if old else 0)
         return new

@@ -8,7 +8,7 @@ kills the isolate and can't be caught, though CPython itself would raise Recursi
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -73,13 +73,17 @@ def _number(digits: str) -> int | float:
 def find_excess(text: Text, max_values: int = MAX_VALUES) -> str | None:
     """Why `text` is not to be decoded, None if it may be. Text that is not JSON may pass: it
     is at most twice MAX_DEPTH deep wherever a decoder could get."""
+    if isinstance(text, bytes) and len(text) <= max_values and _count_brackets(text) <= MAX_DEPTH:
+        return None  # as most are
+    view = memoryview(text)
     brackets = commas = 0
-    for piece in (text,) if isinstance(text, bytes) else _cut(memoryview(text)):
-        brackets += piece.count(b"[") + piece.count(b"{")
+    for start in range(0, len(view), _PIECE):
+        piece = bytes(view[start : start + _PIECE])
+        brackets += _count_brackets(piece)
         commas += piece.count(b",")
     if brackets <= MAX_DEPTH and commas < max_values:
         return None
-    values, left = _outside(memoryview(text), max_values)
+    values, left = _outside(view, max_values)
     if values > max_values:
         return f"it holds more than {max_values} values"
     for _ in range(MAX_DEPTH):  # each round takes the innermost level away
@@ -89,9 +93,8 @@ def find_excess(text: Text, max_values: int = MAX_VALUES) -> str | None:
     return None
 
 
-def _cut(view: memoryview) -> Iterator[bytes]:
-    """The text of a view, which has no method to count, in pieces."""
-    return (bytes(view[start : start + _PIECE]) for start in range(0, len(view), _PIECE))
+def _count_brackets(text: bytes) -> int:
+    return text.count(b"[") + text.count(b"{")
 
 
 def count_values(text: Text) -> int:

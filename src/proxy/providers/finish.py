@@ -41,6 +41,8 @@ _WORD_BORDER = re.compile(r"(?<=[a-z])(?=[A-Z])|[- ]")
 
 def check_finish(target: Target, reason: object, error: object = None) -> None:
     """Raises the fault of an answer that holds an error, or whose end says that it broke off."""
+    if reason is None and not error:
+        return
     word = _normalize(reason)
     if error or word in _BROKEN_OFF or word.endswith("_error"):
         error = error or {"message": f"The answer broke off: {reason}."}

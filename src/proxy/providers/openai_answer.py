@@ -30,6 +30,7 @@ _KNOWN = frozenset({
     "role", "content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call",
     "channel",  # Groq's mark on the pieces of its reasoning
 })  # fmt: skip
+NO_REPORT = UsageReport()
 REASONING_FIELDS = ("reasoning_content", "reasoning")
 
 
@@ -187,8 +188,11 @@ def make_call(call: ToolCallDelta, index: int, answer_id: Any) -> ToolCall:
 
 def read_report(target: Target, completion: Completion) -> UsageReport:
     """What a completion or a chunk reports of usage, Groq's in a place of its own."""
+    is_alone = is_absent(completion.x_groq)
+    if is_alone and is_absent(completion.usage):
+        return NO_REPORT
     report = read_usage(target, completion.usage)
-    if report.usage or is_absent(completion.x_groq):
+    if report.usage or is_alone:
         return report
     own = read_usage(target, read_member(completion.x_groq, "usage"))
     return UsageReport(own.usage, report.is_sound and own.is_sound)

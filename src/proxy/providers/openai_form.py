@@ -69,6 +69,8 @@ class FormReader:
     def __init__(self) -> None:
         self._completion: _Fields = {}
         self._choice: _Fields = {}
+        self._last: tuple[_Fields, _Fields] = {}, {}
+        """Those of the last chunk with anything new, what is never kept of them too."""
         self._reasoning: tuple[str, ...] = ()
         self._inline = ""
         self._room = ROOM
@@ -77,25 +79,24 @@ class FormReader:
         """What is new in a chunk, None where nothing is. data: the chunk; reasoning: the names
         under which it holds reasoning; inline: see Form."""
         fields = _FIELDS.decode(data)
-        usage, choices = fields.get("usage"), fields.get("choices")
-        for name in _READ_OF_CHUNK:
-            fields.pop(name, None)
+        usage, choices = fields.pop("usage", None), fields.pop("choices", None)
+        fields.pop("obfuscation", None)  # it is another in each chunk, as the delta
         choice = _read_first(choices) if choices else {}
-        for name in _CHOICE_OF_CHUNK:
-            choice.pop(name, None)
+        choice.pop("delta", None)
         usage = None if usage == _NULL else usage
         names = tuple(name for name in reasoning if name not in self._reasoning)
         inline = "" if inline == self._inline else inline
-        same = fields == self._completion and choice == self._choice
-        if same and not (usage or names or inline):
+        if (fields, choice) == self._last and not (usage or names or inline):
             return None
+        self._last = fields, choice
+        fields = _leave_out(_READ_OF_CHUNK, fields)
         if usage and choices != _NO_CHOICE:  # a caller that wants no chunk of usage sees it
             fields["usage"] = usage
         self._reasoning += names
         self._inline = inline or self._inline
         form = Form(
             completion=self._take_new(self._completion, fields),
-            choice=self._take_new(self._choice, choice),
+            choice=self._take_new(self._choice, _leave_out(_CHOICE_OF_CHUNK, choice)),
             usage=_read_usage(usage),
             reasoning=names,
             inline=inline,
@@ -113,6 +114,10 @@ class FormReader:
                     new[name] = raw.copy()
         known.update(new)
         return _read_values(new, frozenset())
+
+
+def _leave_out(names: frozenset[str], fields: _Fields) -> _Fields:
+    return {name: raw for name, raw in fields.items() if name not in names}
 
 
 def _read_first(choices: Raw) -> _Fields:
