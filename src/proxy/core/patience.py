@@ -14,7 +14,9 @@ class Patience:
 
     def __init__(self, shortest: float | None = None) -> None:
         """shortest: the seconds of the wait that ends first, where that is not the first one."""
-        self.task = asyncio.current_task()
+        task = asyncio.current_task()
+        assert task  # there must be something to cancel
+        self._task = task
         self._loop = asyncio.get_running_loop()
         self._shortest = shortest
         self._timer: asyncio.Handle | None = None
@@ -30,20 +32,12 @@ class Patience:
             self._timer.cancel()
 
     def within(self, seconds: float) -> "Wait":
-        """A context that raises TimeoutError once it has taken so long."""
-        return Wait(self, seconds)
-
-    def begin(self, wait: "Wait", seconds: float) -> None:
-        """Begins to bound a wait."""
+        """Begins a wait: a context that raises TimeoutError once it has taken so long."""
         now = self._loop.time()
-        wait.until = now + seconds
-        self._waits.append(wait)
+        wait = Wait(self._waits, self._task, now + seconds)
         if self._timer is None or wait.until < self._rings_at:
             self._arm(now, min(seconds, self._shortest or seconds))
-
-    def end(self, wait: "Wait") -> None:
-        """Bounds a wait no longer."""
-        self._waits.remove(wait)
+        return wait
 
     def _arm(self, now: float, seconds: float) -> None:
         if self._timer:
@@ -52,12 +46,12 @@ class Patience:
         self._timer = self._loop.call_later(seconds, self._ring)
 
     def _ring(self) -> None:
-        """Ends the wait whose time is over, and goes on with those whose time is not."""
+        """Ends the waits whose time is over, and goes on with those whose time is not."""
         self._timer, now = None, self._loop.time()
         for wait in self._waits:
-            if wait.until <= now and self.task:
+            if wait.until <= now:
                 wait.is_over = True
-                self.task.cancel()
+                self._task.cancel()
         if left := [wait.until - now for wait in self._waits if wait.until > now]:
             self._arm(now, min(left))
 
@@ -65,25 +59,21 @@ class Patience:
 class Wait:
     """A wait that Patience bounds."""
 
-    def __init__(self, patience: Patience, seconds: float) -> None:
-        self.until = 0.0
-        """By the loop's clock."""
+    def __init__(self, waits: "list[Wait]", task: "asyncio.Task[object]", until: float) -> None:
+        """waits: those under way; until: by the loop's clock."""
+        self.until = until
         self.is_over = False
-        self._patience = patience
-        self._seconds = seconds
-        self._cancelling = 0
+        self._waits = waits
+        self._task = task
+        self._cancelling = task.cancelling()
 
     def __enter__(self) -> None:
-        task = self._patience.task
-        self._cancelling = task.cancelling() if task else 0
-        self._patience.begin(self, self._seconds)
+        self._waits.append(self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        self._patience.end(self)
-        task = self._patience.task
-        if not self.is_over or task is None:
-            return
-        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        self._waits.remove(self)
+        is_own = self.is_over and self._task.uncancel() <= self._cancelling
+        if is_own and kind is asyncio.CancelledError:
             raise TimeoutError from error

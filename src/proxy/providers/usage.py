@@ -81,8 +81,8 @@ def believe(target: Target, counts: Counts, texts: int = 1) -> Usage | None:
     if counts.input is None and counts.output is None:
         return None
     most = _bound_tokens(target, texts)
-    whole = (0 if count is None else count for count in (counts.input, counts.output))
-    input, output = (_read_tokens(count, most) for count in whole)
+    input = 0 if counts.input is None else _read_tokens(counts.input, most)
+    output = 0 if counts.output is None else _read_tokens(counts.output, most)
     if input is None or output is None:
         return None
     return Usage(

@@ -107,9 +107,10 @@ def served_headers(served: Served) -> dict[str, str]:
     headers = {"x-proxy-provider": served.provider, "x-proxy-model": encode_value(served.model)}
     if served.attempts:
         headers[cloudflare.STEP] = str(len(served.attempts) - 1)
-    if served.cost.usd is not None and served.cost.origin:
-        headers["x-proxy-cost"] = f"{served.cost.usd:.9f}"
-        headers["x-proxy-cost-origin"] = served.cost.origin
+    cost = served.cost
+    if cost.usd is not None and cost.origin:
+        headers["x-proxy-cost"] = f"{cost.usd:.9f}"
+        headers["x-proxy-cost-origin"] = cost.origin
     if served.dropped:
         headers["x-proxy-dropped"] = list_names(served.dropped)
     return headers

@@ -20,8 +20,9 @@ REFUSED = ("bad_request", "too_large")
 def has_provider_failed(attempt: Attempt) -> bool:
     """Whether the provider failed at an attempt that went out: not where it may refuse a wrong
     request, and not by what the caller or the proxy caused."""
-    by_another = attempt.outcome in REFUSED or attempt.blame in ("caller", "proxy")
-    return attempt.outcome != "ok" and not by_another
+    if attempt.outcome == "ok":
+        return False
+    return attempt.outcome not in REFUSED and attempt.blame not in ("caller", "proxy")
 
 
 class RequestRecord(Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -107,13 +108,14 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True, gc=False):
     @property
     def sent_attempts(self) -> tuple[Attempt, ...]:
         """The attempts that went out to a provider."""
-        return tuple(attempt for attempt in self.attempts if attempt.outcome not in UNSENT)
+        return tuple([attempt for attempt in self.attempts if attempt.outcome not in UNSENT])
 
     def has_failed_at(self, attempt: Attempt) -> bool:
         """Whether the provider failed at an attempt of this request: at once, or by breaking off
         the stream that it had begun."""
-        broke_off = self.error != "" and self.source == "provider" and attempt.outcome == "ok"
-        return broke_off or has_provider_failed(attempt)
+        if attempt.outcome == "ok":
+            return self.error != "" and self.source == "provider"
+        return has_provider_failed(attempt)
 
     @property
     def has_fallen_back(self) -> bool:
