@@ -7,6 +7,7 @@ is, which was not written here. Every tier holds these same bytes.
 
 import math
 import zlib
+from functools import cached_property
 
 import msgspec
 from msgspec import Struct, structs
@@ -35,7 +36,7 @@ class Unstorable(ValueError):
     """The entry can't be written: too large, or with numbers beyond 64 bits."""
 
 
-class CacheEntry(Struct, frozen=True, kw_only=True):
+class CacheEntry(Struct, frozen=True, kw_only=True, dict=True):
     """An answer, where it came from, and how long it may be used. Times in seconds."""
 
     answer: Answer
@@ -54,6 +55,11 @@ class CacheEntry(Struct, frozen=True, kw_only=True):
     """How long it may still answer after `ttl`, when every provider fails."""
     user: str | None = None
     """The label of the user, for a purge by user."""
+
+    @cached_property
+    def data(self) -> bytes:
+        """Its bytes, less the answer's `raw`: once for all that they go to. Raises Unstorable."""
+        return _encode(self)
 
     @property
     def fresh_until(self) -> float:
@@ -79,7 +85,11 @@ _unpack = msgspec.msgpack.Decoder(CacheEntry).decode
 
 
 def encode(entry: CacheEntry) -> bytes:
-    """The entry as bytes, less the answer's `raw`. Raises Unstorable."""
+    """The entry as bytes, see CacheEntry.data. Raises Unstorable."""
+    return entry.data
+
+
+def _encode(entry: CacheEntry) -> bytes:
     answer = entry.answer
     if answer.raw is not None:
         entry = structs.replace(entry, answer=structs.replace(answer, raw=None))
