@@ -10,6 +10,7 @@ from msgspec.json import Decoder
 
 from proxy.core.chat import Form
 from proxy.providers.garbage import UNREADABLE
+from proxy.providers.loose_json import as_objects
 
 _READ = frozenset({"id", "object", "model", "choices", "usage", "error"})
 """Fields of a completion that an Answer and a Chunk hold."""
@@ -53,9 +54,10 @@ def read_form(
         choice=_read_values(_read_first(fields["choices"]), _CHOICE),
         message=kept,
         calls=tuple(
-            {name: value for name, value in call.items() if name not in _CALL}
-            for call in calls
-            if isinstance(call, dict)
+            [
+                {name: value for name, value in call.items() if name not in _CALL}
+                for call in as_objects(calls)
+            ]
         ),
         usage=_read_usage(fields.get("usage")),
         reasoning=reasoning,

@@ -104,7 +104,7 @@ def fit_fields(target: Target, fields: Fields, known: frozenset[str]) -> tuple[s
     refused: set[str] = {*spec.drop, *model.drop}
     if not spec.unknown_fields:
         refused |= fields.keys() - known - model.send.keys() - model.with_tools.keys()
-    dropped = tuple(name for name in fields if name in refused)
+    dropped = tuple(filter(refused.__contains__, fields))
     for name in dropped:
         del fields[name]
     for name, other in {**spec.rename, **model.rename}.items():

@@ -153,8 +153,7 @@ class FallbackRun(Generic[T]):
         if not self._waiting:
             return None
         target = self._waiting.pop(0)
-        now = self._now
-        if self._is_barred(target) or (outgoing := await self._prepare(target, now)) is None:
+        if self._is_barred(target) or (outgoing := await self._prepare(target)) is None:
             return None
         tries = 0
         while self._left > 0 and not (tries and self._is_barred(target)):
@@ -181,9 +180,10 @@ class FallbackRun(Generic[T]):
         self.attempts.append(record_unsent(target, "breaker_open"))
         return True
 
-    async def _prepare(self, target: Target, start: float) -> Outgoing | None:
+    async def _prepare(self, target: Target) -> Outgoing | None:
         """The call, None where it can't be made: no word about the provider, and no charge. Raises
         ProxyError where no candidate's can."""
+        start = self._now
         try:
             return await self._operation.prepare(target, self._allow(target, start).seconds)
         except Fault as fault:
