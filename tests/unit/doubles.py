@@ -175,9 +175,12 @@ class FakeReply:
         self.headers: Mapping[str, str] = headers or {"content-type": "application/json"}
         self.pieces = pieces
         self.aborted = False
+        self.gathers = False
+        self._taken = 0
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        for piece in self.pieces:
+        for taken, piece in enumerate(self.pieces, 1):
+            self._taken = taken
             if isinstance(piece, Exception):
                 raise piece
             if isinstance(piece, float):
@@ -188,8 +191,11 @@ class FakeReply:
     async def read(self) -> bytes:
         return b"".join([piece async for piece in self.chunks()])
 
+    def gather(self) -> None:
+        self.gathers = True
+
     def flow(self, sink: Sink, *, finish: bool) -> AsyncGenerator[bytes]:
-        return forward(self, sink, finish=finish)
+        return forward(FakeReply(*self.pieces[self._taken :]), sink, finish=finish)
 
     def abort(self) -> None:
         self.aborted = True

@@ -61,20 +61,40 @@ class Collector:
     def add(self, chunk: Chunk) -> None:
         """Takes in the next chunk. Usage that comes several times is counted once: providers
         repeat it, some with a closing zero, so the largest stands."""
+        if self._is_text(chunk):
+            self._append(self._text, chunk.text)
+            self.characters += len(chunk.text)
+        else:
+            self._add(chunk)
+        if self.size > self._limit:
+            self.overflow()
+
+    def _add(self, chunk: Chunk) -> None:
         form = chunk.form
         if chunk.usage and (self.usage is None or chunk.usage.total >= self.usage.total):
             self.usage = chunk.usage
         elif form and form.usage:
             form = structs.replace(form, usage=None)
-        self.finish_reason = chunk.finish_reason or self.finish_reason
+        if chunk.finish_reason:
+            self.finish_reason = chunk.finish_reason
         self.characters += len(chunk.text) + len(chunk.reasoning) + len(chunk.refusal)
         self.characters += sum(len(delta.arguments) for delta in chunk.tool_calls)
         if not self.overflowed:
             self._record(chunk)
             if form:
                 self._record_form(form)
-            if self.size > self._limit:
-                self.overflow()
+
+    def _is_text(self, chunk: Chunk) -> bool:
+        """Whether a chunk is another piece of text and nothing else; most are."""
+        return (
+            chunk.form is None
+            and chunk.usage is None
+            and chunk.finish_reason is None
+            and chunk.model is self.model
+            and chunk.id is self.id
+            and not (chunk.tool_calls or chunk.reasoning or chunk.refusal)
+            and not (chunk.extra or chunk.logprobs or self.overflowed)
+        )
 
     def overflow(self) -> None:
         """Drops what is kept, and keeps nothing any more."""

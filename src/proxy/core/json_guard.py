@@ -45,6 +45,18 @@ class Decoder(Generic[T]):
         return self._decoder.decode(text)
 
 
+_STRING = msgspec.json.Decoder(str)
+
+
+def decode_string(text: bytes) -> str | None:
+    """The value of JSON that is one string, None for any other: a string holds no values, so that
+    nothing has to be looked at before."""
+    try:
+        return _STRING.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
 def is_json(text: bytes) -> bool:
     """Whether a lenient reader takes it: lone surrogates and NaN are more than msgspec does."""
     try:

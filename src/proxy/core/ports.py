@@ -57,6 +57,9 @@ class Reply(Protocol):
     def chunks(self) -> AsyncGenerator[bytes]:
         """The body as it comes. Raises Fault (network; timeout after too long a silence)."""
 
+    def gather(self) -> None:
+        """Lets `chunks` give what has come together, where it comes faster than it is taken."""
+
     def flow(self, sink: "Sink", *, finish: bool) -> AsyncGenerator[bytes]:
         """Has the body go to the caller as it comes, and gives what has gone by, now and then.
 

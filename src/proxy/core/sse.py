@@ -48,17 +48,33 @@ class Parser:
             self._check()
             self._pending.append(chunk)
             return []
-        lines = b"".join((*self._pending, chunk)).splitlines(keepends=True)
+        text = b"".join((*self._pending, chunk))
         self._pending.clear()
+        is_between = self._begun and not self._data and not self._name
+        events = self._plain(text) if is_between and b"\r" not in text else self._lines(text)
+        self._size = sum(map(len, self._pending)) + self._data_size
+        self._check()
+        return events
+
+    def _plain(self, text: bytes) -> list[Event]:
+        """The events of a text that begins with a new one; most are one line of data."""
+        *blocks, rest = text.split(b"\n\n")
+        events: list[Event] = []
+        for block in blocks:
+            if block.startswith(b"data: ") and b"\n" not in block:
+                events.append(Event("", block[6:]))
+            else:
+                events += self._lines(block + b"\n\n")
+        return events + self._lines(rest) if rest else events
+
+    def _lines(self, text: bytes) -> list[Event]:
+        lines = text.splitlines(keepends=True)
         last = lines[-1]
         if last.endswith(b"\r"):
             self._after_cr = True
         elif not last.endswith(b"\n"):
             self._pending.append(lines.pop())
-        events = [event for line in lines if (event := self._line(line.rstrip(b"\r\n")))]
-        self._size = sum(map(len, self._pending)) + self._data_size
-        self._check()
-        return events
+        return [event for line in lines if (event := self._line(line.rstrip(b"\r\n")))]
 
     def _check(self) -> None:
         if self._size > self._limit:

@@ -13,11 +13,36 @@ import js
 from proxy.platform.convert import to_js_object
 from proxy.platform.streams import CallerStream
 
-FIRST_LOOK = 0.25
+FIRST_LOOK = 0.1
 """Seconds until the first look at what has gone by; from one to the next they double."""
-LAST_LOOK = 1.0
-_MOST = 64 * 1024
-"""Bytes of one look's read."""
+LAST_LOOK = 0.5
+_MOST = 32 * 1024
+"""Bytes of one read."""
+_BYTES = {"mode": "byob"}
+_END = 0.1
+"""Seconds for which a pipe may end by itself: a connection that is not cut can be used again."""
+
+
+class Drain:
+    """A body that gathers while nobody reads it: the platform runs one branch of it dry, and what
+    that draws waits in the other."""
+
+    def __init__(self, stream: Any) -> None:
+        """stream: a ReadableStream that nobody has locked."""
+        self._own = js.AbortController.new()
+        branch, rest = stream.tee()
+        self.reader = rest.getReader(to_js_object(_BYTES))
+        options = to_js_object({"signal": self._own.signal})
+        running = asyncio.ensure_future(branch.pipeTo(js.WritableStream.new(), options))
+        running.add_done_callback(_look_at)
+
+    def read(self) -> Any:
+        """The promise of what has gathered."""
+        return self.reader.read(js.Uint8Array.new(_MOST))
+
+    def stop(self) -> None:
+        """Has the body come as it is read again."""
+        self._own.abort()
 
 
 class Flow:
@@ -38,11 +63,11 @@ class Flow:
         silence; it is noticed a look late at the most."""
         now = asyncio.get_running_loop().time
         heard, pause = now(), FIRST_LOOK
-        while not self._pipe.done():
-            await asyncio.wait((self._pipe,), timeout=min(pause, self._idle / 4))
+        while True:
+            if pause:
+                await asyncio.wait((self._pipe,), timeout=min(pause, self._idle / 4))
             if self._pipe.done():
                 return
-            pause = min(pause * 2, LAST_LOOK)
             reading = self._read()
             left = heard + self._idle - now()
             await asyncio.wait(
@@ -50,14 +75,24 @@ class Flow:
             )
             if reading.done():
                 heard = now()
-                if piece := self._take(reading):
+                piece = self._take(reading)
+                pause = min(pause * 2 or FIRST_LOOK, LAST_LOOK) if len(piece) < _MOST else 0
+                if piece:
                     yield piece
             elif not self._pipe.done():
                 raise TimeoutError
 
     def failed(self) -> bool:
         """Whether the pipe has ended before the body: its connection broke, or the caller left."""
-        return self._pipe.exception() is not None
+        return self._pipe.done() and self._pipe.exception() is not None
+
+    async def is_left(self) -> bool:
+        """Whether the pipe has failed because the caller left: the body itself has not."""
+        if not self.failed():
+            return False
+        reading = self._read()
+        await asyncio.wait((reading,), timeout=_END)
+        return not (reading.done() and reading.exception())
 
     async def rest(self) -> AsyncGenerator[bytes]:
         """What the looks have left of a body. Raises JsException where it breaks, TimeoutError
@@ -78,6 +113,8 @@ class Flow:
     async def stop(self) -> None:
         """Ends the pipe, so that the caller can be written to."""
         if not self._pipe.done():
+            await asyncio.wait((self._pipe,), timeout=_END)
+        if not self._pipe.done():
             self._own.abort()
             await asyncio.wait((self._pipe,))
         self._pipe.exception()  # looked at, it is not logged
@@ -86,7 +123,7 @@ class Flow:
     def _read(self) -> "asyncio.Future[Any]":
         """The read that waits, or a new one."""
         if self._reader is None:
-            self._reader = self._copy.getReader(to_js_object({"mode": "byob"}))
+            self._reader = self._copy.getReader(to_js_object(_BYTES))
         if self._reading is None:
             reading = self._reader.read(js.Uint8Array.new(_MOST))
             self._reading = asyncio.ensure_future(reading)

@@ -11,7 +11,7 @@ from proxy.core.body_memory import Hold
 from proxy.core.errors import ClientGone, Fault
 from proxy.core.ports import ANSWER_BYTES, Sink
 from proxy.core.receive import forward, read_whole
-from proxy.platform.flow import Flow
+from proxy.platform.flow import Drain, Flow
 from proxy.platform.streams import CallerStream
 
 
@@ -26,18 +26,31 @@ class Bounds(Struct, frozen=True):
     """Counts the memory of such a one."""
 
 
+QUICK = 0.002
+"""Seconds within which what a read gives has been there before."""
+PAUSE = 0.005
+"""Seconds between two reads where a body comes faster than it is taken."""
+LAG = 1.0
+"""Seconds for which a body may gather that nobody takes."""
+
+
 class _SilenceWatch:
-    """Calls `stalled` when a read has waited for `idle` seconds.
+    """Calls `stalled` when a read has waited for `idle` seconds, and `lags` where none has begun
+    for LAG.
 
     One timer serves many reads: arming one for each would cost two crossings a piece.
     `since` is when the read that waits now began, None while none does.
     """
 
-    def __init__(self, idle: float, stalled: Callable[[], None]) -> None:
+    def __init__(self, idle: float, stalled: Callable[[], None], lags: Callable[[], None]) -> None:
         self.since: float | None = None
+        self.last = 0.0
+        """When the last read ended."""
         self._idle = idle
         self._stalled = stalled
-        self._timer = asyncio.get_running_loop().call_later(idle, self._look)
+        self._lags = lags
+        self._every = min(idle, LAG)
+        self._timer = asyncio.get_running_loop().call_later(self._every, self._look)
 
     def now(self) -> float:
         """Seconds of the loop's clock."""
@@ -48,11 +61,14 @@ class _SilenceWatch:
         self._timer.cancel()
 
     def _look(self) -> None:
-        left = self._idle if self.since is None else self.since + self._idle - self.now()
+        now = self.now()
+        left = self._idle if self.since is None else self.since + self._idle - now
         if left <= 0:
             self._stalled()
-        else:
-            self._timer = asyncio.get_running_loop().call_later(left, self._look)
+            return
+        if self.since is None and now - self.last >= LAG:
+            self._lags()
+        self._timer = asyncio.get_running_loop().call_later(min(left, self._every), self._look)
 
 
 class StreamReply:
@@ -72,26 +88,44 @@ class StreamReply:
         self._stream = stream
         self.status = status
         self.headers = headers
-        self._reader = stream.getReader() if stream else None
+        self._reader: Any = stream.getReader() if stream else None
         self._close = close
         self._stalled = False
+        self._may_gather = False
+        self._drain: Drain | None = None
         self._cancelling: asyncio.Future[None] | None = None  # kept, or it may be collected
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """The pieces as they come. Raises Fault: timeout after silence, network on a break."""
         if self._reader is None:
             return
-        watch = _SilenceWatch(self._bounds.idle, self._stall)
+        watch = _SilenceWatch(self._bounds.idle, self._stall, self._stop_gathering)
         try:
             while True:
-                watch.since = watch.now()
-                step = await self._read(self._reader)
-                watch.since = None
+                watch.since = began = watch.now()
+                step = await self._read()
+                watch.since, watch.last = None, watch.now()
                 if step.done:
                     return
                 yield step.value.to_bytes()
+                if self._may_gather and watch.last - began < QUICK:
+                    if self._drain is None:
+                        self._reader.releaseLock()
+                        self._drain = Drain(self._stream)
+                        self._reader = self._drain.reader
+                    await asyncio.sleep(PAUSE)
         finally:
             watch.stop()
+            self._stop_gathering()
+
+    def gather(self) -> None:
+        """See core.ports.Reply."""
+        self._may_gather = self._close is not None
+
+    def _stop_gathering(self) -> None:
+        self._may_gather = False
+        if self._drain:
+            self._drain.stop()
 
     async def flow(self, sink: Sink, *, finish: bool) -> AsyncGenerator[bytes]:
         """See core.ports.Reply. `chunks` has to be closed before."""
@@ -110,7 +144,6 @@ class StreamReply:
             async for piece in flow.rest():
                 sink.sent += 0 if flow.failed() else len(piece)
                 yield piece
-            sink.gone = flow.failed()
         except TimeoutError as error:
             self._stall()
             raise self._broken() from error
@@ -120,15 +153,16 @@ class StreamReply:
                 raise ClientGone from error
             raise self._broken() from error
         finally:
+            sink.gone = sink.gone or (finish and await flow.is_left())
             await flow.stop()
 
     def _stall(self) -> None:
         self._stalled = True
         self.abort()
 
-    async def _read(self, reader: Any) -> Any:
+    async def _read(self) -> Any:
         try:
-            step = await reader.read()
+            step = await (self._drain.read() if self._drain else self._reader.read())
         except JsException as error:
             raise self._broken() from error
         if self._stalled:
@@ -163,6 +197,9 @@ class BytesReply:
     async def chunks(self) -> AsyncGenerator[bytes]:
         """The body in one piece."""
         yield self._body
+
+    def gather(self) -> None:
+        """It has come together."""
 
     def flow(self, sink: Sink, *, finish: bool) -> AsyncGenerator[bytes]:
         """See core.ports.Reply."""

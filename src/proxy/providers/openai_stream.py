@@ -12,6 +12,7 @@ from proxy.core.chat import Chunk, Form
 from proxy.core.errors import Fault
 from proxy.core.json_guard import decode_leniently
 from proxy.core.sse import Event
+from proxy.providers.alike import Alike
 from proxy.providers.faults import read_inner_fault
 from proxy.providers.finish import check_finish, infer_finish, read_finish
 from proxy.providers.garbage import decode
@@ -59,11 +60,18 @@ class OpenAIReader:
         """Whether reasoning that stands in the text goes on there: all its bytes do so far."""
         self._answered = False
         self._counted = False
+        self._alike: Alike | None = None
+        self._alike_chunk = Chunk()
+        """The chunk of text that the next ones are like."""
 
     def read_event(self, event: Event) -> bool:
         """Reads a chunk, an error or the mark of the end."""
         if event.name == "error":
             raise self.read_error_event(event.data)
+        if self._alike and (text := self._alike.read(event.data)) is not None:
+            like, raw = self._alike_chunk, event.data if self.passes_on else None
+            self.chunks.append(Chunk(text=text, model=like.model, id=like.id, raw=raw))
+            return True
         if not is_done(event):
             return self.read_chunk(event.data)
         self.over = True
@@ -159,6 +167,15 @@ class OpenAIReader:
             extra=message.extra,
             form=self._read_form(data, report, message.reasoning_fields),
         )
+        if native and text and text == message.text and self._thinking.is_over:
+            self._learn(data, self.chunks[-1])
+
+    def _learn(self, data: bytes | None, chunk: Chunk) -> None:
+        """Learns how the next pieces of text look, from one that holds nothing else."""
+        plain = Chunk(text=chunk.text, model=chunk.model, id=chunk.id, raw=chunk.raw)
+        if data and chunk == plain and not self._halves:
+            self._alike = Alike.learn(data, chunk.text)
+            self._alike_chunk = chunk
 
     def _join(self, message: MessagePiece, halved: MessagePiece, *, last: bool) -> MessagePiece:
         """The message with the halves of its characters joined. last: the answer ends with it."""

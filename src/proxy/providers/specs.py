@@ -48,9 +48,6 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Roles that it does not know and what they become, e.g. {"developer": "system"}."""
     stream_usage: bool = True
     """Whether it takes `stream_options.include_usage`."""
-    plain_streams: bool = False
-    """Whether its streams have the form of its dialect to the letter, with the usage once and in
-    its own place: they can go to a caller of that dialect unread."""
     fetches_images: bool = True
     """Whether it takes images by URL; for others the proxy fetches them."""
     tool_id_limit: int | None = None
@@ -71,6 +68,9 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     {"minimal": "low"}."""
     custom_tools: bool = False
     """Whether it has OpenAI's tools of type `custom`; requests with one go to no other provider."""
+    plain_streams: bool = False
+    """Whether its streams have the form of its dialect to the letter, with the usage once and in
+    its own place: they can go to a caller of that dialect unread."""
     probe_path: str = "/models"
     """What a health check asks for, under the base URL: it must need the key."""
     tiers: dict[str, str] = {}

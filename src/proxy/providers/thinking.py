@@ -24,6 +24,11 @@ class Thinking:
         """The reasoning as it stood before the text, tags and white space included, once both
         are parted; empty where that is longer than SEEN."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all that comes now is the answer's text."""
+        return self._stage == "done"
+
     def feed(self, text: str, *, last: bool = False) -> tuple[str, str]:
         """The answer's text and the reasoning that `text` completes; all if it is the last."""
         answer, thought = self._feed(text)

@@ -34,6 +34,7 @@ class Stream:
         self._bytes: list[bytes] = []
         """What a plain stream has begun with, as it came."""
         self._begun = False
+        self._lingers = True
         self._ended = False
         self._read_bytes = 0
         self._until: float | None = None
@@ -94,9 +95,14 @@ class Stream:
         if not (self._ended or self._decoder.over):
             self._pieces = self._reply.flow(sink, finish=finish)
 
+    def gather(self) -> None:
+        """Has `chunks` give together what has come together."""
+        self._reply.gather()
+
     async def hand_back(self) -> None:
         """Leaves the caller's stream to whoever writes to it next."""
         await self._pieces.aclose()
+        self._lingers = False
 
     @property
     def is_closed(self) -> bool:
@@ -110,6 +116,8 @@ class Stream:
     async def linger(self) -> None:
         """Waits for a provider that has said all to end the answer by itself, LINGER seconds at
         most: a connection that is not cut can be used again."""
+        if not self._lingers:
+            return
         with suppress(Exception):  # whatever the tail is, the answer is whole
             async with asyncio.timeout(LINGER):
                 while await anext(self._pieces, None) is not None:

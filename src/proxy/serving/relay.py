@@ -72,9 +72,10 @@ class Relay:
         try:
             if self._flows:
                 await stream.flow(sink, finish=self._finish_gone)
+            else:
+                stream.gather()
             await stream.pass_on(self._pass_on, self._seconds_left())
             if self._flows:
-                await stream.linger()
                 await stream.hand_back()
             await self._complete()
             await stream.linger()

@@ -1,0 +1,56 @@
+"""Reads a stream's pieces of text at the speed of bytes: they are mostly the same chunk again, but
+for the text."""
+
+from typing import Self
+
+from proxy.core.json_guard import decode_string
+
+_CONTENT = b'"content":'
+_NOISE = b'"obfuscation":"'
+"""Hides a chunk's length: another text in each."""
+
+
+class Alike:
+    """What stands around the text of a chunk.
+
+    A chunk that begins and ends with the same bytes, and has one JSON text in between, differs in
+    that text alone: its structure is the same.
+    """
+
+    def __init__(self, before: bytes, noise_lead: bytes, after: bytes) -> None:
+        """noise_lead: what stands between the text and the noise; empty where there is none."""
+        self._before = before
+        self._noise_lead = noise_lead
+        self._after = after
+        self._least = len(before) + len(after)
+
+    @classmethod
+    def learn(cls, data: bytes, text: str) -> Self | None:
+        """What stands around the content of a chunk that has been read to be nothing but `text`.
+        None: it can't be said."""
+        if data.count(_CONTENT) != 1 or b"\n" in data:
+            return None
+        start = data.index(_CONTENT) + len(_CONTENT)
+        start = data.find(b'"', start)
+        end = start + 1
+        while (end := data.find(b'"', end)) > 0:
+            end += 1
+            if decode_string(data[start:end]) is not None:
+                break
+        lead, key, rest = data[end:].partition(_NOISE)
+        _, quote, rest = rest.partition(b'"')
+        found = cls(data[:start], lead + key, quote + rest) if key else cls(data[:start], b"", lead)
+        return found if found.read(data) == text else None
+
+    def read(self, data: bytes) -> str | None:
+        """The text of a chunk that is otherwise the same; None: it is not."""
+        if not (data.startswith(self._before) and data.endswith(self._after)):
+            return None
+        if len(data) < self._least:
+            return None
+        text = data[len(self._before) : len(data) - len(self._after)]
+        if self._noise_lead:
+            text, found, noise = text.rpartition(self._noise_lead)
+            if not (found and (noise.isalnum() or not noise)):
+                return None
+        return decode_string(text)
