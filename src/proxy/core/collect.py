@@ -126,7 +126,7 @@ class Collector:
     def _append(self, pieces: list[str], text: str) -> None:
         if text:
             pieces.append(text)
-            self.size += size_of(text)
+            self.size += PIECE + len(text) * (1 if text.isascii() else 4)
 
     def _in_place_of(self, old: T, new: T | None) -> T:
         """The newer value, if there is any."""

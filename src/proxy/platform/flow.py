@@ -55,6 +55,8 @@ class Flow:
         self._own = js.AbortController.new()
         branch, self._copy = stream.tee()
         self._pipe = asyncio.ensure_future(sink.take(branch, self._own.signal))
+        self.is_over = False
+        """Whether the copy has been read to its end."""
         self._reader: Any = None
         self._reading: asyncio.Future[Any] | None = None
 
@@ -99,6 +101,7 @@ class Flow:
         after silence."""
         if self._reader is None and not self.failed():
             data: bytes = (await js.Response.new(self._copy).arrayBuffer()).to_bytes()
+            self.is_over = True
             yield data
             return
         while True:

@@ -91,6 +91,8 @@ class StreamReply:
         self._reader: Any = stream.getReader() if stream else None
         self._close = close
         self._stalled = False
+        self._is_over = False
+        """Whether the body has been read to its end: there is nothing to close any more."""
         self._may_gather = False
         self._drain: Drain | None = None
         self._cancelling: asyncio.Future[None] | None = None  # kept, or it may be collected
@@ -106,6 +108,7 @@ class StreamReply:
                 step = await self._read()
                 watch.since, watch.last = None, watch.now()
                 if step.done:
+                    self._is_over = True
                     return
                 yield step.value.to_bytes()
                 if self._may_gather and watch.last - began < QUICK:
@@ -143,6 +146,7 @@ class StreamReply:
                 self.abort()
             async for piece in flow.rest():
                 sink.sent += 0 if flow.failed() else len(piece)
+                self._is_over = flow.is_over
                 yield piece
         except TimeoutError as error:
             self._stall()
@@ -180,6 +184,8 @@ class StreamReply:
 
     def abort(self) -> None:
         """Closes the connection."""
+        if self._is_over:
+            return
         if self._close:
             self._close()
         elif self._reader:

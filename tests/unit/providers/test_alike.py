@@ -1,0 +1,97 @@
+"""Pieces of text that are read as bytes are read as they always were."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.chat import Chunk
+from proxy.providers.alike import Alike
+from tests.unit.providers import replay
+
+HEAD = {"id": "c-1", "object": "chat.completion.chunk", "model": "m-1"}
+PARTS = [
+    "<think>",
+    "</think>",
+    '"content":"',
+    '"obfuscation":"',
+    "\\",
+    '"',
+    "\n",
+    "é🌍",
+    "\\ud83d",
+    ",",
+]
+TEXTS = st.lists(st.sampled_from(PARTS) | st.text(max_size=4), max_size=3).map("".join)
+BESIDE: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [{}, {}, {"obfuscation": "aB3"}, {"obfuscation": ""}, {"usage": None}]
+)
+CHANGES: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [{}, {}, {}, {"id": "c-2"}, {"x_new": 1}, {"model": None}]
+)
+DELTAS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [{}, {}, {}, {"role": "assistant"}, {"reasoning": "Hm"}, {"refusal": "no"}]
+)
+
+
+def encode(chunk: Any, *, ascii: bool = True) -> bytes:
+    """A chunk as OpenAI writes it."""
+    text = json.dumps(chunk, ensure_ascii=ascii, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
+
+
+@st.composite
+def events(draw: st.DrawFn) -> list[bytes]:
+    """A stream of mostly the same chunk."""
+    beside, told = draw(BESIDE), list[bytes]()
+    for text in draw(st.lists(TEXTS, min_size=1, max_size=8)):
+        delta = {**draw(DELTAS), "content": text}
+        choice = {"index": 0, "delta": delta, "finish_reason": None}
+        noise = {"obfuscation": draw(st.text("aB3", max_size=3))} if "obfuscation" in beside else {}
+        chunk = {**HEAD, **draw(CHANGES), "choices": [choice], **beside, **noise}
+        told.append(encode(chunk, ascii=draw(st.booleans())))
+    return told
+
+
+def read(told: list[bytes]) -> list[Chunk]:
+    decoder = replay.adapter("openai").make_decoder(replay.target("openai"))
+    chunks = [chunk for data in told for chunk in decoder.feed(b"data: " + data + b"\n\n")]
+    return chunks + decoder.feed(b'data: {"choices":[{"finish_reason":"stop","delta":{}}]}\n\n')
+
+
+@given(events())
+def test_chunks_are_what_a_full_reading_gives(told: list[bytes]) -> None:
+    quick = read(told)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Alike, "learn", lambda *_: None)
+        assert quick == read(told)
+
+
+def chunk(text: str, **beside: Any) -> bytes:
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+    return encode({**HEAD, "choices": [choice], **beside})
+
+
+def test_the_next_pieces_of_text_are_read_as_bytes() -> None:
+    alike = Alike.learn(chunk("one"), "one")
+    assert alike
+    assert alike.read(chunk(' two "quoted" é')) == ' two "quoted" é'
+    assert alike.read(chunk("one", usage={})) is None
+    assert alike.read(chunk("one").replace(b'"one"', b'"one","tool_calls":"x"')) is None
+    assert alike.read(chunk("one").replace(b'"one"', b"1")) is None
+    assert alike.read(chunk("one").replace(b'"one"', b'"\xff"')) is None
+
+
+def test_noise_beside_the_text_may_differ() -> None:
+    alike = Alike.learn(chunk("one", obfuscation="abc"), "one")
+    assert alike
+    assert alike.read(chunk("two", obfuscation="z")) == "two"
+    assert alike.read(chunk("two", obfuscation='z", "usage": "')) is None
+
+
+def test_what_can_not_be_said_is_not_learnt() -> None:
+    assert Alike.learn(chunk("one", other={"content": "two"}), "one") is None
+    assert Alike.learn(chunk("one"), "another") is None
+    assert Alike.learn(b'{"content":', "one") is None
