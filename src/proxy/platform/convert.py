@@ -17,9 +17,13 @@ def find_function(owner: str, name: str) -> Any:
     return getattr(getattr(js, owner), name)
 
 
-def to_js_object(value: Mapping[str, Any]) -> Any:
-    """A plain JavaScript object of JSON's values: as one text it crosses in a third of the time."""
-    return find_function("JSON", "parse")(msgspec.json.encode(value).decode())
+def to_js_object(values: Mapping[str, Any], **objects: Any) -> Any:
+    """A plain JavaScript object. values: those that JSON has, which cross as one text in a third of
+    the time; objects: JavaScript's own."""
+    made = find_function("JSON", "parse")(msgspec.json.encode(values).decode())
+    for name, value in objects.items():
+        setattr(made, name, value)
+    return made
 
 
 def to_js_bytes(body: Body) -> Any:

@@ -31,9 +31,9 @@ class FetchUpstream:
                 "method": request.method,
                 "headers": request.headers,
                 "redirect": "manual",  # a redirect would carry the key elsewhere
-            }
+            },
+            signal=controller.signal,
         )
-        options.signal = controller.signal
         if request.body is not None:
             options.body = to_js_bytes(request.body)
         try:

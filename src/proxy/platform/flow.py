@@ -32,7 +32,7 @@ class Drain:
         self._own = js.AbortController.new()
         branch, rest = stream.tee()
         self.reader = rest.getReader(to_js_object(_BYTES))
-        options = to_js_object({"signal": self._own.signal})
+        options = to_js_object({}, signal=self._own.signal)
         running = asyncio.ensure_future(branch.pipeTo(js.WritableStream.new(), options))
         running.add_done_callback(_look_at)
 

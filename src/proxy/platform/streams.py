@@ -42,8 +42,7 @@ class CallerStream:
         """Has a ReadableStream write until it ends, fails, or the AbortSignal says so; the promise
         of that. Then `take_back` has to be called."""
         self._writer.releaseLock()
-        options = to_js_object({"preventClose": True, "preventAbort": True})
-        options.signal = signal
+        options = to_js_object({"preventClose": True, "preventAbort": True}, signal=signal)
         return stream.pipeTo(self._writable, options)
 
     def take_back(self) -> None:
