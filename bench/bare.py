@@ -10,9 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from msgspec import Struct
+
 from bench import processes
+from bench.stores import Stores
 from tools import runtime
-from tools.layout import ROOT, WRANGLER_TOML
+from tools.layout import WRANGLER_TOML
 from tools.offline import WORKERD, snapshot
 
 _CONFIG = """\
@@ -23,8 +26,7 @@ const config :Workerd.Config = (
     ( name = "internet", network = ( allow = ["private", "public"] ) ),
     ( name = "disk", disk = ( path = "{disk}", writable = true ) ),
     ( name = "points", external = ( address = "{points}", http = () ) ),
-    ( name = "stores", worker = ( compatibilityDate = "{date}", modules = [
-      ( name = "stores.js", esModule = {stores} ) ] ) ),
+    {stores}
   ],
   sockets = [ ( name = "http", address = "{host}:{port}", http = (), service = "main" ) ],
   extensions = [ ( modules = [ ( name = "bench:dataset", internal = true, esModule =
@@ -42,10 +44,7 @@ const worker :Workerd.Worker = (
 );
 """
 _NOWHERE = 'wrapped = ( moduleName = "bench:dataset" )'
-_STORES = {
-    "CACHE_KV": 'kvNamespace = ( name = "stores", entrypoint = "KV" )',
-    "CACHE_R2": 'r2Bucket = ( name = "stores", entrypoint = "R2" )',
-}
+_STORES = {"CACHE_KV": "kvNamespace", "CACHE_R2": "r2Bucket"}
 _START_SECONDS = 60
 
 
@@ -65,13 +64,20 @@ class Bare:
         points: the HTTP server to which workerd sends the data points, None where it drops them.
         Raises StartError."""
         self.port = runtime.free_port()
+        is_proxy = (upload / "entry.py").exists()
+        self._stores = Stores(log.parent) if is_proxy else None
+        stores = self._stores.addresses if self._stores else {}
         config = upload / "bench.capnp"
-        config.write_text(_configuration(upload, main, vars, self.port, points), "utf-8")
+        settings = _Settings(main, vars, self.port, points, stores)
+        config.write_text(_configuration(upload, settings), "utf-8")
         command = (WORKERD, "serve", config, "--experimental")
         self._server = runtime.Server("workerd", f"http://127.0.0.1:{self.port}", log, command)
-        self._server.wait_until_ready(
-            "/health", accept=range(600), deadline=time.monotonic() + _START_SECONDS
-        )
+        deadline = time.monotonic() + _START_SECONDS
+        try:
+            self._server.wait_until_ready("/health", accept=range(600), deadline=deadline)
+        except BaseException:
+            self._stop()
+            raise
         self.process = processes.listener(self.port)
 
     def cpu(self) -> float:
@@ -97,7 +103,21 @@ class Bare:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         self._server.stop()
+        if self._stores:
+            self._stores.stop()
+
+
+class _Settings(Struct, frozen=True):
+    main: str
+    vars: Mapping[str, str]
+    port: int
+    points: str | None
+    stores: Mapping[str, str]
+    """The addresses of KV and R2 by their bindings."""
 
 
 def proxy(directory: Path) -> Path:
@@ -108,47 +128,42 @@ def proxy(directory: Path) -> Path:
     return upload
 
 
-def _configuration(
-    upload: Path,
-    main: str,
-    vars: Mapping[str, str],
-    port: int,
-    points: str | None,
-) -> str:
+def _configuration(upload: Path, settings: _Settings) -> str:
     config = runtime.load_config(WRANGLER_TOML)
-    objects = config["durable_objects"]["bindings"] if (upload / "entry.py").exists() else []
+    objects = config["durable_objects"]["bindings"] if settings.stores else []
     disk = upload.parent / f"{upload.name}-objects"
     disk.mkdir()
     files = [path.relative_to(upload) for path in sorted(upload.rglob("*")) if path.is_file()]
     files = [file for file in files if file.suffix != ".capnp"]
-    files.sort(key=lambda file: file.as_posix() != main)
+    files.sort(key=lambda file: file.as_posix() != settings.main)
     return _CONFIG.format(
         host=runtime.LOOPBACK,
-        port=port,
+        port=settings.port,
         disk=disk,
-        points=points or f"{runtime.LOOPBACK}:1",
+        points=settings.points or f"{runtime.LOOPBACK}:1",
         date=config["compatibility_date"],
         flags=snapshot.flag_list(config),
         modules=snapshot.module_list(files),
-        stores=json.dumps((ROOT / "bench" / "stores.js").read_text("utf-8")),
+        stores="\n    ".join(
+            f'( name = "{name}", external = ( address = "{address}", http = () ) ),'
+            for name, address in settings.stores.items()
+        ),
         namespaces=", ".join(
             f'( className = "{bound["class_name"]}", uniqueKey = "{bound["name"]}",'
             " enableSql = true )"
             for bound in objects
         ),
-        bindings=",\n    ".join(_bindings(objects, vars, points)),
+        bindings=",\n    ".join(_bindings(objects, settings)),
     )
 
 
-def _bindings(
-    objects: list[dict[str, str]], vars: Mapping[str, str], points: str | None
-) -> Iterator[str]:
-    for name, value in vars.items():
+def _bindings(objects: list[dict[str, str]], settings: _Settings) -> Iterator[str]:
+    for name, value in settings.vars.items():
         yield f"( name = {json.dumps(name)}, text = {json.dumps(value)} )"
     for bound in objects:
         namespace = f'( className = "{bound["class_name"]}" )'
         yield f'( name = "{bound["name"]}", durableObjectNamespace = {namespace} )'
-    for name, store in _STORES.items() if objects else ():
-        yield f'( name = "{name}", {store} )'
-    dataset = 'analyticsEngine = "points"' if points else _NOWHERE
+    for name in settings.stores:
+        yield f'( name = "{name}", {_STORES[name]} = "{name}" )'
+    dataset = 'analyticsEngine = "points"' if settings.points else _NOWHERE
     yield f'( name = "METRICS", {dataset} )'

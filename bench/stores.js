@@ -1,5 +1,5 @@
 // KV and R2 in memory, in the form in which workerd's bindings speak to them over HTTP. They answer at
-// once, from the process that is measured; Cloudflare's take milliseconds, of which a Worker uses no CPU.
+// once; Cloudflare's take milliseconds.
 
 const KEPT = 5_000; // entries; the oldest go, as no bench reads them again
 const NO_SUCH_KEY = { "cf-r2-error": '{"version":1,"v4code":10007,"message":"no such key"}' };
