@@ -111,7 +111,7 @@ def read_usage(target: Target, report: Raw, texts: int = 1) -> UsageReport:
         return UsageReport(None, is_absent(report))
     most = _bound_tokens(target, texts)
     given = _list_counts(fields)
-    counts = [_read_tokens(count, most) for count in given]
+    counts = [count if count is None else _read_tokens(count, most) for count in given]
     cost = _read_cost(target, fields, most)
     is_cost_strange = cost is None and fields.get("cost") is not None
     is_sound = counts == given and not is_cost_strange
@@ -186,8 +186,6 @@ def _bound_tokens(target: Target, texts: int) -> int:
 
 def _read_tokens(value: Any, most: int) -> int | None:
     """A count of tokens; None for what is no number from 0 to `most`."""
-    if value is None:
-        return None
     return math.ceil(value) if type(value) in _NUMBERS and 0 <= value <= most else None
 
 
