@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import js
 from pyodide.ffi import create_once_callable
-from pyodide.webloop import WebLoop
+from pyodide.webloop import PyodideFuture, WebLoop
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ LONGEST_MS = 2**31 - 1
 """What a timer of JavaScript can wait."""
 
 
-class _Future(asyncio.Future[T]):
+class _Future(PyodideFuture[T]):  # which has `then`, as what JavaScript gives has
     """A future that JavaScript completes: what waits for it goes on in the same turn."""
 
     def set_result(self, result: T) -> None:

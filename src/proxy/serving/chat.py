@@ -66,10 +66,14 @@ class Chat:
             return replay(context, task.call, task.key, hit, stale=True)
 
     async def _replay_known(self, context: RequestContext, known: Recalled, hit: Hit) -> Response:
-        """Answers with the entry of a request that is recalled, once the limits admit it."""
+        """Answers with the entry of a request that is recalled, once its key's request limit, the
+        only limit that a hit meets, admits it."""
         record_call(context, known.call)
         context.record.cache_key = known.key[:KEY_RECORDED]
-        await self._tasks.admit(context)
+        if context.principal and context.principal.limits.requests_per_minute is not None:
+            await self._tasks.admit(context)
+        else:
+            context.end_stage("limit")
         context.end_stage("cache")
         return replay(context, known.call, known.key, hit)
 

@@ -14,6 +14,7 @@ from proxy.core.messages import Message
 from proxy.core.ports import Log
 from proxy.core.settings import CacheSettings
 from proxy.dialects.cloudflare import (
+    METADATA,
     allows_log,
     read_cache,
     read_metadata,
@@ -181,17 +182,21 @@ def record_request(
 ) -> None:
     """Records the model that is wanted, and the labels, those of the body before those of the
     header, as far as there is room."""
-    kept: dict[str, str] = {}
-    room = LABELS_KEPT
-    headers = {name: text for name, text in read_metadata(sent).items() if name not in metadata}
-    for name, text in (*metadata.items(), *headers.items()):
-        room -= len(name) + len(text)
-        if room >= 0:
-            kept[name] = text
-    record.metadata = kept
+    if metadata or METADATA in sent:
+        record.metadata = _keep_labels({**metadata, **read_metadata(sent), **metadata})
     provider = f"{routing.provider}/" if routing.provider else ""
     record.requested_model = f"{provider}{routing.model}"[:200]
     record.strategy = routing.strategy or ""
+
+
+def _keep_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    kept: dict[str, str] = {}
+    room = LABELS_KEPT
+    for name, text in labels.items():
+        room -= len(name) + len(text)
+        if room >= 0:
+            kept[name] = text
+    return kept
 
 
 def with_timeout(routing: Routing, headers: Mapping[str, str]) -> Routing:
