@@ -68,7 +68,8 @@ class OpenAIReader:
         """Reads a chunk, an error or the mark of the end."""
         if event.name == "error":
             raise self.read_error_event(event.data)
-        if self._alike and (text := self._alike.read(event.data)) is not None:
+        alike = None if self._halves else self._alike
+        if alike and (text := alike.read(event.data)) is not None:
             like, raw = self._alike_chunk, event.data if self.passes_on else None
             self.chunks.append(Chunk(text=text, model=like.model, id=like.id, raw=raw))
             return True
@@ -110,6 +111,7 @@ class OpenAIReader:
         if chunk.choices:
             halved = _read_message(decode_leniently(halves)["choices"][0]) if halves else None
             self.read_choice(chunk, chunk.choices[0], report, data, halved)
+            self._learn(data)
         elif report.usage or chunk.choices is not None:
             self._add(
                 chunk,
@@ -167,13 +169,12 @@ class OpenAIReader:
             extra=message.extra,
             form=self._read_form(data, report, message.reasoning_fields),
         )
-        if native and text and text == message.text and self._thinking.is_over:
-            self._learn(data, self.chunks[-1])
 
-    def _learn(self, data: bytes | None, chunk: Chunk) -> None:
-        """Learns how the next pieces of text look, from one that holds nothing else."""
+    def _learn(self, data: bytes) -> None:
+        """Learns how the next pieces of text look, from a chunk that is nothing else."""
+        chunk = self.chunks[-1]
         plain = Chunk(text=chunk.text, model=chunk.model, id=chunk.id, raw=chunk.raw)
-        if data and chunk == plain and not self._halves:
+        if chunk.text and chunk.raw and chunk == plain and self._thinking.is_over:
             self._alike = Alike.learn(data, chunk.text)
             self._alike_chunk = chunk
 

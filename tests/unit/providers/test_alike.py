@@ -12,19 +12,9 @@ from proxy.providers.alike import Alike
 from tests.unit.providers import replay
 
 HEAD = {"id": "c-1", "object": "chat.completion.chunk", "model": "m-1"}
-PARTS = [
-    "<think>",
-    "</think>",
-    '"content":"',
-    '"obfuscation":"',
-    "\\",
-    '"',
-    "\n",
-    "é🌍",
-    "\\ud83d",
-    ",",
-]
-TEXTS = st.lists(st.sampled_from(PARTS) | st.text(max_size=4), max_size=3).map("".join)
+PARTS = ["<think>", "</think>", '"content":"', '"obfuscation":"', "\\", '"', "\n", "é🌍", ","]
+HALVES = ["\ud83d", "\ude00"]
+TEXTS = st.lists(st.sampled_from(PARTS + HALVES) | st.text(max_size=4), max_size=3).map("".join)
 BESIDE: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [{}, {}, {"obfuscation": "aB3"}, {"obfuscation": ""}, {"usage": None}]
 )
