@@ -85,3 +85,8 @@ def test_what_can_not_be_said_is_not_learnt() -> None:
     assert Alike.learn(chunk("one", other={"content": "two"}), "one") is None
     assert Alike.learn(chunk("one"), "another") is None
     assert Alike.learn(b'{"content":', "one") is None
+
+
+def test_half_a_character_is_joined_before_the_next_piece() -> None:
+    texts = [piece.text for piece in read([chunk("one"), chunk("\ud83d"), chunk("two")])]
+    assert "".join(texts) == "one\ufffdtwo"
