@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from msgspec import Struct
@@ -144,10 +145,11 @@ class StreamReply:
                 yield piece
             if flow.failed() and not finish:
                 self.abort()
-            async for piece in flow.rest():
-                sink.sent += 0 if flow.failed() else len(piece)
-                self._is_over = flow.is_over
-                yield piece
+            async with aclosing(flow.rest()) as rest:  # else its end would take a task
+                async for piece in rest:
+                    sink.sent += 0 if flow.failed() else len(piece)
+                    self._is_over = flow.is_over
+                    yield piece
         except TimeoutError as error:
             self._stall()
             raise self._broken() from error
