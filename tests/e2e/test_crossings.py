@@ -24,16 +24,16 @@ from bench.crossings import (
 MOST = """\
 |  | hit | miss | stream |
 | --- | --- | --- | --- |
-| entries | 7 + 8 + 13 | 25 + 20 + 13 | 25 + 158 + 13 |
-| calls of JavaScript | 20 + 12 + 21 | 80 + 25 + 21 | 81 + 173 + 21 |
-| awaits of promises | 1 + 0 + 1 | 7 + 2 + 1 | 7 + 46 + 1 |
+| entries | 3 + 2 + 1 | 9 + 5 + 1 | 9 + 10 + 1 |
+| calls of JavaScript | 6 + 5 + 10 | 34 + 11 + 10 | 37 + 30 + 10 |
+| awaits of promises | 1 + 0 + 1 | 7 + 2 + 1 | 7 + 6 + 1 |
 | tasks | 1 + 2 + 0 | 2 + 2 + 0 | 2 + 3 + 0 |
-| callbacks scheduled | 3 + 4 + 12 | 16 + 11 + 12 | 16 + 103 + 12 |
-| timers | 0 + 2 + 1 | 6 + 2 + 1 | 6 + 5 + 1 |
-| timers cancelled | 0 + 0 + 1 | 6 + 0 + 1 | 5 + 4 + 1 |
-| proxies | 3 + 8 + 13 | 23 + 15 + 13 | 23 + 111 + 13 |
-| conversions | 4 + 0 + 1 | 9 + 4 + 1 | 9 + 46 + 1 |
-| clock reads | 14 + 3 + 5 | 61 + 7 + 5 | 60 + 44 + 5 |
+| callbacks scheduled | 0 + 0 + 0 | 0 + 0 + 0 | 0 + 0 + 0 |
+| timers | 0 + 2 + 1 | 4 + 2 + 1 | 5 + 3 + 1 |
+| timers cancelled | 0 + 0 + 1 | 4 + 0 + 1 | 4 + 2 + 1 |
+| proxies | 0 + 4 + 1 | 5 + 4 + 1 | 6 + 6 + 1 |
+| conversions | 3 + 0 + 1 | 7 + 2 + 1 | 7 + 4 + 1 |
+| clock reads | 2 + 0 + 4 | 17 + 2 + 4 | 17 + 4 + 4 |
 | log lines | 0 + 1 + 0 | 0 + 1 + 0 | 0 + 1 + 0 |
 | fetches | 0 + 0 + 0 | 1 + 0 + 0 | 1 + 0 + 0 |
 | Durable Object calls | 0 + 0 + 1 | 1 + 0 + 1 | 1 + 0 + 1 |
