@@ -35,8 +35,9 @@ check: ## lint, types, import rules
 	PYTHONPATH=src $(BIN)/lint-imports --no-logo
 	PATH="$(NODE_BIN):$$PATH" eslint
 
-bench: setup ## measure the proxy beside bare Workers (5 minutes)
-	@exec $(BIN)/python -m bench
+bench: setup ## measure the proxy beside bare Workers, and as it fills (6 minutes)
+	@$(BIN)/python -m bench
+	@exec $(BIN)/python -m bench.growth --rounds 1
 
 bench-peers: setup ## measure it beside LiteLLM, Portkey and Ferro too (10 minutes)
 	@exec $(BIN)/python -m bench --peers

@@ -14,7 +14,8 @@ KINDS = ("hit", "miss", "miss 50 ms", "burst", "paced")
 ALONE = "upstream alone"
 ECHO, READ = "floor: echo", "floor: forward and read"
 UNTOUCHED, PIPE, PUMP = "floor: untouched", "floor: native pipe", "floor: Python pump"
-HIT, QUIET_HIT, MISS = "hit", "hit, ANALYTICS=off", "miss"
+HIT, QUIET_HIT = "hit", "hit, ANALYTICS=off"
+MISS, UNCACHED = "miss", "miss, cache off"
 PASSED, TRIMMED, TRANSLATED = "passed through", "passed, usage taken out", "translated"
 
 _MODEL = "gpt-4o-mini"
@@ -107,6 +108,8 @@ def _misses(servers: Servers, delay: int) -> Iterator[_Line]:
     body = _chat(f"Tell me joke {NUMBER}. #d{delay}c0")
     yield _Line(ALONE, servers.upstream, body, _ANSWER)
     yield _Line(READ, servers.floor, body, _ANSWER, path="/read")
+    uncached = {**body, "cache": {"mode": "off"}}
+    yield _Line(UNCACHED, servers.proxy, uncached, _ANSWER, floor=READ)
     for name, server in ((MISS, servers.proxy), *((peer.name, peer) for peer in servers.peers)):
         yield _Line(name, server, body, _ANSWER, floor=READ)
 
