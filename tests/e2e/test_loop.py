@@ -17,6 +17,7 @@ SCENES = {
     "cancelled": [True],
     "tasks": ["b", "a", "bad", "cancelled"],
     "yields": ["a0", "b0", "a1", "b1"],
+    "generators": [1, "closed"],
 }
 
 

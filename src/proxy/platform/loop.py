@@ -10,8 +10,9 @@ A coroutine that yields without waiting (`asyncio.sleep(0)`) gets its turn again
 
 import asyncio
 import math
+import sys
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -91,8 +92,10 @@ class EdgeLoop(WebLoop):
     def enter(self) -> None:
         """Begins a turn: makes it the running loop of the stack that Python runs on now."""
         self.turn += 1
-        self._install_running_loop()
-        self._install_asyncgen_hooks()
+        if asyncio._get_running_loop() is not self:
+            asyncio._set_running_loop(self)
+        if sys.get_asyncgen_hooks().finalizer != self._close_generator:
+            sys.set_asyncgen_hooks(firstiter=None, finalizer=self._close_generator)
 
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -138,6 +141,10 @@ class EdgeLoop(WebLoop):
             context=context,
             eager_start=bool(eager_start),  # type: ignore[call-arg] # new in Python 3.12
         )
+
+    def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """Closes one that nobody has read to its end."""
+        self.create_task(generator.aclose())
 
 
 _loop = EdgeLoop()

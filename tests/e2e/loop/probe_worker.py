@@ -3,7 +3,7 @@ answer is what was seen, as JSON."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -90,9 +90,25 @@ async def yields(seen: Seen) -> None:
     await asyncio.gather(count("a"), count("b"))
 
 
-SCENES: dict[str, Callable[[Seen], Awaitable[None]]] = {
-    scene.__name__: scene for scene in (order, promises, timeouts, cancelled, tasks, yields)
-}
+async def generators(seen: Seen) -> None:
+    """A generator that is left in the middle is closed, even if it has to wait for that."""
+
+    async def numbers() -> AsyncGenerator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            await asyncio.sleep(0.01)
+            seen.append("closed")
+
+    async for number in numbers():
+        seen.append(number)
+        break
+    await asyncio.sleep(0.05)
+
+
+PLAYED = (order, promises, timeouts, cancelled, tasks, yields, generators)
+SCENES: dict[str, Callable[[Seen], Awaitable[None]]] = {scene.__name__: scene for scene in PLAYED}
 
 
 def on_fetch(request: Any, env: Any, ctx: Any) -> Any:
