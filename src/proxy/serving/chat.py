@@ -69,11 +69,11 @@ class Chat:
         """Answers with the entry of a request that is recalled, once its key's request limit, the
         only limit that a hit meets, admits it."""
         record_call(context, known.call)
-        context.record.cache_key = known.key[:KEY_RECORDED]
         if context.principal and context.principal.limits.requests_per_minute is not None:
             await self._tasks.admit(context)
         else:
             context.end_stage("limit")
+        context.record.cache_key = known.key[:KEY_RECORDED]
         context.end_stage("cache")
         return replay(context, known.call, known.key, hit)
 

@@ -112,6 +112,13 @@ class TestBuckets:
         assert [answer.status for answer in answers] == [200, 200, 429]
         assert answers[2].json["error"]["limit"] == "requests_per_minute"
 
+    async def test_a_request_that_they_refuse_has_no_part_in_the_cache(self) -> None:
+        limited = house(key={"limits": Limits(requests_per_minute=3)})
+        answers = [await limited.keyed() for _ in range(4)]
+        assert [answer.cache for answer in answers[:3]] == ["MISS", "HIT", "HIT"]
+        assert answers[3].status == 429
+        assert ["proxy.cache.key" in line for line in limited.lines] == [True, True, True, False]
+
     @in_no_time
     async def test_most_requests_need_no_call(self) -> None:
         replies = by_host(openai=lambda _: whole("Hi!"))
