@@ -29,11 +29,12 @@ NULL_BODY = frozenset({101, 103, 204, 205, 304})
 def receive_request(request: Any, ctx: Any, hold: Hold | None) -> tuple[Request, "Body"]:
     """The platform's request as the pure rooms see it, and its body. hold: what that may take."""
     address, _, query = request.url.partition("?")
+    _, _, path = address.partition("://")[2].partition("/")  # none in `http://host*` (OPTIONS *)
     headers = read_headers(request)
     body = Body(request, headers.get("content-length"), hold)
     received = Request(
         method=request.method,
-        path=f"/{address.split('/', 3)[3]}",
+        path=f"/{path}",
         query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
         headers=headers,
         read=body.read,
