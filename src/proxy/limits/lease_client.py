@@ -210,9 +210,9 @@ class LeaseClient:
         return holding if holding and ending.lease in holding.leases else None
 
     def _forget_endings(self, now: int) -> None:
-        """Nothing of what has ended or was used up is to be given back in time."""
-        endings = self._endings
-        while endings and (endings[0].at + AHEAD <= now or not self._find_holder(endings[0])):
+        """Nothing of what was used up, or ended too long ago, is to be given back."""
+        endings, too_late = self._endings, now - AHEAD - MARGIN
+        while endings and (endings[0].at <= too_late or not self._find_holder(endings[0])):
             heappop(endings)
 
     def _find_holding(self, key: LeaseKey, now: int) -> _Holding:

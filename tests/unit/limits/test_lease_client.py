@@ -162,6 +162,16 @@ def test_buckets_are_forgotten(client: LeaseClient, monkeypatch: pytest.MonkeyPa
     assert not client._holdings
 
 
+@pytest.mark.parametrize(("late", "returns"), [(0, [("openai:me", ((1, 2),))]), (MARGIN, [])])
+def test_what_has_just_ended_is_given_back_after_another_lease(
+    client: LeaseClient, late: int, returns: object
+) -> None:
+    accept(client, 2)
+    now = NOW + TERM + late
+    client.accept(OTHER, LeaseGrant(1, 1, TERM, 0, 5, 60_000), now, now)
+    assert client.collect_returns(now) == returns
+
+
 def make_worn(leases: int) -> LeaseClient:
     """A client that has given back so many leases of KEY, and holds one of as many others."""
     client = LeaseClient("a", 8)
