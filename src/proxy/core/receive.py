@@ -1,6 +1,7 @@
 """Reads what providers answer, within what an isolate can hold."""
 
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 
 from proxy.core.body_memory import STEP, Hold
 from proxy.core.errors import ClientGone, Fault
@@ -74,14 +75,15 @@ async def drain(reply: Reply) -> None:
 
 async def forward(reply: Reply, sink: Sink, *, finish: bool) -> AsyncGenerator[bytes]:
     """core.ports.Reply.flow, piece by piece."""
-    async for piece in reply.chunks():
+    pieces = reply.chunks()
+    while finish or not sink.gone:
+        if (piece := await anext(pieces, None)) is None:
+            return
         if not sink.gone:
-            try:
+            with suppress(ClientGone):
                 await sink.write(piece)
-            except ClientGone:
-                if not finish:
-                    raise
-        yield piece
+        yield piece  # also where nobody has taken it: it has been used
+    raise ClientGone
 
 
 def _too_long(limit: int) -> Fault:

@@ -29,6 +29,8 @@ class CallerStream:
 
     async def write(self, data: bytes) -> None:
         """See core.ports.Write."""
+        if self.gone:
+            raise ClientGone
         if not data:
             return
         try:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 from proxy.core.chat import Chunk
-from proxy.core.errors import Fault
+from proxy.core.errors import ClientGone, Fault
 from proxy.core.ports import Reply, Sink
 from proxy.core.sse import EVENT_LIMIT
 from proxy.providers.stream import StreamDecoder
@@ -88,10 +88,11 @@ class Stream:
 
     async def flow(self, sink: Sink, *, finish: bool) -> None:
         """Has a plain stream go to the caller as it comes; `chunks` then gives what has gone by.
-        finish: see Reply.flow. Raises ClientGone."""
+        finish: see Reply.flow. A caller who has left shows in `chunks`, after what has come."""
         begun, self._bytes = b"".join(self._bytes), []
         await self._pieces.aclose()
-        await sink.write(begun)
+        with suppress(ClientGone):
+            await sink.write(begun)
         if not (self._ended or self._decoder.over):
             self._pieces = self._reply.flow(sink, finish=finish)
 

@@ -5,6 +5,7 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -104,5 +105,32 @@ async def test_a_stream_that_flows_is_finished_for_a_caller_who_has_left() -> No
     response = await house.begin(OPENAI, stream=True, **WITH_USAGE)
     await read_stream(response, gone_after=2)
     assert house.line["proxy.stream.ended"] == "client_gone"
+    await house.settle()
+    assert (await house.post(OPENAI)).cache == "HIT"
+
+
+LEFT_EARLY = {"one read": [BODY], "one read each": [*PIECES, STOP, usage_event(), DONE]}
+
+
+@pytest.mark.parametrize("how", LEFT_EARLY)
+async def test_what_was_used_is_counted_for_a_caller_who_has_left_before_the_first_content(
+    how: str,
+) -> None:
+    house = House(by_host(openai=lambda _: stream_of(*LEFT_EARLY[how])))
+    response = await house.begin(OPENAI, stream=True, **WITH_USAGE)
+    assert await read_stream(response, gone_after=0) == b""
+    assert house.line["proxy.stream.ended"] == "client_gone"
+    assert house.line["gen_ai.usage.output_tokens"] == (9 if how == "one read" else 1)
+
+
+@pytest.mark.parametrize("how", LEFT_EARLY)
+async def test_a_stream_is_finished_for_a_caller_who_has_left_before_the_first_content(
+    how: str,
+) -> None:
+    house = House(by_host(openai=lambda _: stream_of(*LEFT_EARLY[how])), ON_CLIENT_GONE="finish")
+    response = await house.begin(OPENAI, stream=True, **WITH_USAGE)
+    await read_stream(response, gone_after=0)
+    assert house.line["proxy.stream.ended"] == "client_gone"
+    assert house.line["gen_ai.usage.output_tokens"] == USAGE["completion_tokens"]
     await house.settle()
     assert (await house.post(OPENAI)).cache == "HIT"
