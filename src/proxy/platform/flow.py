@@ -16,7 +16,7 @@ from proxy.platform.streams import CallerStream
 FIRST_LOOK = 0.1
 """Seconds until the first look at what has gone by; from one to the next they double."""
 LAST_LOOK = 0.5
-_MOST = 32 * 1024
+MOST = 32 * 1024
 """Bytes of one read."""
 _BYTES = {"mode": "byob"}
 _END = 0.1
@@ -38,7 +38,7 @@ class Drain:
 
     def read(self) -> Any:
         """The promise of what has gathered."""
-        return self.reader.read(js.Uint8Array.new(_MOST))
+        return self.reader.read(js.Uint8Array.new(MOST))
 
     def stop(self) -> None:
         """Has the body come as it is read again."""
@@ -78,7 +78,7 @@ class Flow:
             if reading.done():
                 heard = now()
                 piece = self._take(reading)
-                pause = min(pause * 2 or FIRST_LOOK, LAST_LOOK) if len(piece) < _MOST else 0
+                pause = min(pause * 2 or FIRST_LOOK, LAST_LOOK) if len(piece) < MOST else 0
                 if piece:
                     yield piece
             elif not self._pipe.done():
@@ -128,7 +128,7 @@ class Flow:
         if self._reader is None:
             self._reader = self._copy.getReader(to_js_object(_BYTES))
         if self._reading is None:
-            reading = self._reader.read(js.Uint8Array.new(_MOST))
+            reading = self._reader.read(js.Uint8Array.new(MOST))
             self._reading = asyncio.ensure_future(reading)
             self._reading.add_done_callback(_look_at)
         return self._reading

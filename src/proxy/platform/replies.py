@@ -12,7 +12,7 @@ from proxy.core.body_memory import Hold
 from proxy.core.errors import ClientGone, Fault
 from proxy.core.ports import ANSWER_BYTES, Sink
 from proxy.core.receive import forward, read_whole
-from proxy.platform.flow import Drain, Flow
+from proxy.platform.flow import MOST, Drain, Flow
 from proxy.platform.streams import CallerStream
 
 
@@ -121,7 +121,10 @@ class StreamReply:
                 if step.done:
                     self._is_over = True
                     return
-                yield step.value.to_bytes()
+                piece: bytes = step.value.to_bytes()
+                if len(piece) >= MOST:  # who takes this slowly would have all the rest gather
+                    self._stop_gathering()
+                yield piece
                 if self._may_gather and (pause := _choose_pause()):
                     if self._drain is None:
                         self._reader.releaseLock()
