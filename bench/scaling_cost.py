@@ -27,8 +27,9 @@ PRICES = {
 """US dollars for a million, beyond what the paid plan includes; docs/scaling.md names the pages."""
 
 PATHS = ("memory hit", "KV hit", "miss", "stream")
-CPU_MS = {"memory hit": 2.5, "KV hit": 3.0, "miss": 6.0, "stream": 30.0}
-"""Assumed: the CPU of a request. bench.hit measures a hit on your machine."""
+CPU_MS = {"memory hit": 0.4, "KV hit": 1.0, "miss": 2.0, "stream": 3.5}
+"""The CPU of a request, about as `make bench` has it (docs/performance.md); that of a KV hit is
+assumed."""
 OBJECT_MS = 5
 """Assumed: how long a call keeps its object active, in milliseconds."""
 OBJECT_GB = 0.128

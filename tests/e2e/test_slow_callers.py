@@ -27,7 +27,7 @@ CALLERS = 6
 """At once: so many that what comes of a stream gathers."""
 MEGABYTES = 60
 MOST = 25
-"""Megabytes of each that the provider may get rid of meanwhile: what sockets hold, and some more."""
+"""Megabytes of each that the provider may get rid of: what sockets hold, and some more."""
 
 
 class Fast(BaseHTTPRequestHandler):
