@@ -80,13 +80,15 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    arguments = sys.argv[1:]
     if args.json:
+        arguments = [each for each in arguments if each not in ("--json", str(args.json))]
         kept = [one._asdict() | {"sample": one.sample._asdict()} for one in seen]
         args.json.write_text(json.dumps(kept), "utf-8")
     table = Table(seen)
     print("\n".join((*goal_lines(table), "", *lines(table))))
     if args.docs:
-        report.write(table, sys.argv[1:], versions)
+        report.write(table, arguments, versions)
     return 0
 
 

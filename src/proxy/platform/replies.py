@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
+from weakref import WeakSet
 
 from msgspec import Struct
 from pyodide.ffi import JsException
@@ -27,22 +28,28 @@ class Bounds(Struct, frozen=True):
     """Counts the memory of such a one."""
 
 
-PAUSE = 0.0005
-"""Seconds between two reads for each stream that is read by Python at once: the busier the isolate,
-the more a read brings."""
+SHARE = 0.0005
+"""Seconds between two reads for each stream that Python reads at once: the busier the isolate, the
+more a read brings."""
 LONGEST_PAUSE = 0.03
 FEW = 4
-"""Streams for which no read has to wait."""
-_gathering: set[int] = set()
-"""The streams that are read by Python now."""
+"""Streams below which a read only waits where the body comes faster than it is read."""
+QUICK = 0.002
+"""Seconds within which what a read gives has been there before."""
+PAUSE = 0.005
+"""Seconds that it waits then."""
+_gathering: "WeakSet[StreamReply]" = WeakSet()
+"""The streams that Python reads now; those of a request that was cut off leave by themselves."""
 LAG = 1.0
 """Seconds for which a body may gather that nobody takes."""
 
 
-def _choose_pause() -> float:
-    """Seconds until the next read, 0 where few streams are read."""
+def _choose_pause(took: float) -> float:
+    """Seconds until the next read, after one that took so long; 0: none."""
     streams = len(_gathering)
-    return 0.0 if streams < FEW else min(streams * PAUSE, LONGEST_PAUSE)
+    if streams < FEW:
+        return PAUSE if took < QUICK else 0.0
+    return min(streams * SHARE, LONGEST_PAUSE)
 
 
 class _SilenceWatch:
@@ -115,7 +122,7 @@ class StreamReply:
         watch = _SilenceWatch(self._bounds.idle, self._stall, self._stop_gathering)
         try:
             while True:
-                watch.since = watch.now()
+                watch.since = began = watch.now()
                 step = await self._read()
                 watch.since, watch.last = None, watch.now()
                 if step.done:
@@ -125,7 +132,7 @@ class StreamReply:
                 if len(piece) >= MOST:  # who takes this slowly would have all the rest gather
                     self._stop_gathering()
                 yield piece
-                if self._may_gather and (pause := _choose_pause()):
+                if self._may_gather and (pause := _choose_pause(watch.last - began)):
                     if self._drain is None:
                         self._reader.releaseLock()
                         self._drain = Drain(self._stream)
@@ -139,11 +146,11 @@ class StreamReply:
         """See core.ports.Reply."""
         if self._close:
             self._may_gather = True
-            _gathering.add(id(self))
+            _gathering.add(self)
 
     def _stop_gathering(self) -> None:
         self._may_gather = False
-        _gathering.discard(id(self))
+        _gathering.discard(self)
         if self._drain:
             self._drain.stop()
 
