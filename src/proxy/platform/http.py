@@ -20,7 +20,7 @@ from proxy.platform.background import wait_until
 from proxy.platform.convert import find_function, read_headers, to_js_object
 from proxy.platform.streams import open_stream
 
-DISCARD_SECONDS = 1.0
+DISCARD_SECONDS = 3.0
 LARGE = 1024 * 1024
 """Bytes from which on it is worth a crossing to give memory back at once."""
 NULL_BODY = frozenset({101, 103, 204, 205, 304})
@@ -92,7 +92,7 @@ class Body:
             raise InvalidRequest("The body broke off before its end.") from error
 
     async def discard(self) -> None:
-        """Lets what is left of the body run into the void, for a second at most: an answer to a
+        """Lets what is left of the body run into the void, for seconds at most: an answer to a
         caller that still sends is lost where a server in between closes the connection on it."""
         draining = self._request.body.pipeTo(js.WritableStream.new())
         await asyncio.wait([asyncio.ensure_future(draining)], timeout=DISCARD_SECONDS)
