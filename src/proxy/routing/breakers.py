@@ -43,6 +43,8 @@ class Breakers:
         """0 if a call may go, otherwise greater the less there is to hope for (Breaker.openness).
         Nothing may be awaited between this and `begin`, or two calls go as the probe."""
         own, its = self._providers.get(provider), self._models.get(f"{provider}/{model}")
+        if not (own or its):
+            return 0
         return max(own.openness(now) if own else 0, its.openness(now) if its else 0)
 
     def begin(self, provider: str, model: str, now: int) -> Admission:

@@ -118,7 +118,7 @@ class Manager:
         if not needs.embedding:  # of texts to embed each has the context for itself
             targets = select_roomy(targets, permit.expected(0).input, plan.excluded)
         secrets = (*self._settings.secrets, request.caller_key)
-        targets = tuple(structs.replace(target, secrets=secrets) for target in targets)
+        targets = tuple([structs.replace(target, secrets=secrets) for target in targets])
         conditions = Conditions(
             clock=self._ports.clock,
             random=self._ports.random,

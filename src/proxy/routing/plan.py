@@ -48,8 +48,8 @@ def select_roomy(
     Raises InvalidRequest where none can.
     """
     for times in (1, TOO_LONG):
-        if fitting := tuple(t for t in targets if tokens <= times * (t.model.context or tokens)):
-            return fitting
+        if fitting := [t for t in targets if tokens <= times * (t.model.context or tokens)]:
+            return tuple(fitting)
     why = [
         f"{t.spec.name}: {t.model.id} has a context of {t.model.context} tokens" for t in targets
     ]

@@ -102,8 +102,8 @@ class Watch:
     def count_closed(self, targets: Sequence[Target], but: str) -> int:
         """To how many an attempt may go, those of one provider left out."""
         now, openness = self.now, self.breakers.openness
-        others = ((t.spec.name, t.model.id) for t in targets if t.spec.name != but)
-        return sum(not openness(name, model, now) for name, model in others)
+        levels = [openness(t.spec.name, t.model.id, now) for t in targets if t.spec.name != but]
+        return levels.count(0)
 
     def measure(self, target: Target) -> Measure:
         """The measure of a model."""
