@@ -113,10 +113,6 @@ class Call(Struct, frozen=True, kw_only=True):
     """OpenAI's `stream_options.include_usage`."""
     functions: bool = False
     """Whether calls of tools are answered in OpenAI's form before `tools`: `function_call`."""
-    passed_on: dict[str, str] = {}
-    """Headers for the provider: the trace that the request belongs to."""
-    caller_key: str = ""
-    """The caller's own key, which no error may show."""
 
 
 class EmbeddingRequest(Struct, frozen=True, kw_only=True):
@@ -136,9 +132,6 @@ class EmbeddingRequest(Struct, frozen=True, kw_only=True):
     """OpenRouter's `provider` object, less its lists of providers: JSON, for OpenRouter alone."""
     extra: dict[str, Raw] = {}
     """OpenAI's fields that the proxy does not know, for a provider of that dialect."""
-    passed_on: dict[str, str] = {}
-    caller_key: str = ""
-    """Both as in Call."""
 
 
 class Usage(Struct, frozen=True, kw_only=True):

@@ -179,7 +179,8 @@ class Breaker:
     def begin(self, now: int) -> Ticket:
         """Lets a call go, as the probe if one is due. A call that goes though the breaker is open,
         for want of anything better, closes it by its success and changes nothing by its failure."""
-        self._settle(now)
+        if now < self._since:
+            self._settle(now)
         probe = self._open and now >= self._until
         if probe:
             self._era += 1
@@ -191,7 +192,8 @@ class Breaker:
         """Takes a call's verdict, once. Whether that opened or closed the breaker."""
         if ticket.era != self._era:
             return False
-        self._settle(now)
+        if now < self._since:
+            self._settle(now)
         if not self._open:
             return self._count(verdict, now)
         if verdict == "ok":

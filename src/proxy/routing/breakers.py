@@ -38,31 +38,32 @@ class Breakers:
         self._models: dict[str, Breaker] = {}
         self._changed: dict[str, None] = {}
         """The names whose last transition is this isolate's own and not taken yet."""
+        self._open: set[str] = set()
+        """The names of those that are not closed."""
 
     def openness(self, provider: str, model: str, now: int) -> int:
         """0 if a call may go, otherwise greater the less there is to hope for (Breaker.openness).
         Nothing may be awaited between this and `begin`, or two calls go as the probe."""
-        own, its = self._providers.get(provider), self._models.get(f"{provider}/{model}")
-        if not (own or its):
+        if not self._open:
             return 0
+        own, its = self._providers.get(provider), self._models.get(f"{provider}/{model}")
         return max(own.openness(now) if own else 0, its.openness(now) if its else 0)
 
     def begin(self, provider: str, model: str, now: int) -> Admission:
         """Lets a call go. It must be reported, whatever becomes of it."""
-        both = self._use(provider), self._use(f"{provider}/{model}")
-        return Admission(provider, model, (both[0].begin(now), both[1].begin(now)))
+        own = self._use(self._providers, provider)
+        its = self._use(self._models, f"{provider}/{model}")
+        return Admission(provider, model, (own.begin(now), its.begin(now)))
 
     def report(self, call: Admission, outcome: Outcome, now: int, *, ms: int | None = None) -> None:
         """Takes a call's end. ms: until a stream's first content, None for any other call."""
         slow = ms is not None and self._slow_ms is not None and ms >= self._slow_ms
-        names, verdicts = (
-            (call.provider, f"{call.provider}/{call.model}"),
-            judge(outcome, slow=slow),
-        )
-        for name, ticket, verdict in zip(names, call.tickets, verdicts, strict=True):
-            breaker = self._table(name).get(name)
+        names = call.provider, f"{call.provider}/{call.model}"
+        breakers = self._providers.get(names[0]), self._models.get(names[1])
+        reports = zip(names, breakers, call.tickets, judge(outcome, slow=slow), strict=True)
+        for name, breaker, ticket, verdict in reports:
             if breaker and breaker.report(ticket, verdict, now):
-                self._changed[name] = None
+                self._note_change(name, breaker)
 
     def take_changes(self) -> dict[str, Transition]:
         """Takes this isolate's own transitions since the last time, by name. Where one is lost on
@@ -72,11 +73,14 @@ class Breakers:
 
     def adopt(self, transitions: Mapping[str, Transition], now: int) -> None:
         """Follows other isolates' transitions where they are newer. The closing of a breaker that
-        is unknown here is passed over."""
+        is unknown here is passed over, and what has too long a name."""
         for name, transition in transitions.items():
-            if name not in self._table(name) and not transition.open_until:
+            table = self._table(name)
+            if len(name) > LONGEST or (name not in table and not transition.open_until):
                 continue
-            if self._use(name).adopt(transition, now):
+            breaker = self._use(table, name)
+            if breaker.adopt(transition, now):
+                self._note_change(name, breaker)
                 self._changed.pop(name, None)
 
     def views(self, now: int) -> dict[str, BreakerView]:
@@ -89,14 +93,21 @@ class Breakers:
         for name, breaker in (self._providers | self._models).items():
             if provider is None or name.partition("/")[0] == provider:
                 breaker.reset(now)
-                self._changed[name] = None
+                self._note_change(name, breaker)
+
+    def _note_change(self, name: str, breaker: Breaker) -> None:
+        """Notes that a breaker has opened or closed."""
+        self._changed[name] = None
+        if breaker.closed:
+            self._open.discard(name)
+        else:
+            self._open.add(name)
 
     def _table(self, name: str) -> dict[str, Breaker]:
         return self._models if "/" in name else self._providers
 
-    def _use(self, name: str) -> Breaker:
+    def _use(self, table: dict[str, Breaker], name: str) -> Breaker:
         """The breaker of that name, as the one used last; not kept where the name is too long."""
-        table = self._table(name)
         breaker = table.pop(name, None) or Breaker(self._random)
         if len(name) > LONGEST:
             return breaker
@@ -104,5 +115,6 @@ class Breakers:
             oldest = next((n for n, b in table.items() if b.closed), next(iter(table)))
             del table[oldest]
             self._changed.pop(oldest, None)
+            self._open.discard(oldest)
         table[name] = breaker
         return breaker

@@ -5,6 +5,7 @@ One deadline covers all attempts. Each attempt is recorded, whatever the end.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -90,6 +91,7 @@ class FallbackRun(Generic[T]):
         self._permit = permit
         self._watch = watch
         self._conditions = conditions
+        self._now = conditions.clock.now
         self._refusals: list[Refusal] = []
         self._fault: Fault | None = None
         """That of the last candidate that failed."""
@@ -117,12 +119,8 @@ class FallbackRun(Generic[T]):
         raise as_proxy_error(out_of_time("The request's own time was up at once."), attempts)
 
     @property
-    def _now(self) -> float:
-        return self._conditions.clock.now()
-
-    @property
     def _left(self) -> float:
-        return self._conditions.deadline.at - self._now
+        return self._conditions.deadline.at - self._now()
 
     def _admit_least_bad(self) -> None:
         """Has the least bad of those that their breakers kept out tried, where that is all there
@@ -183,9 +181,9 @@ class FallbackRun(Generic[T]):
     async def _prepare(self, target: Target) -> Outgoing | None:
         """The call, None where it can't be made: no word about the provider, and no charge. Raises
         ProxyError where no candidate's can."""
-        start = self._now
+        start = self._now()
         try:
-            return await self._operation.prepare(target, self._allow(target, start).seconds)
+            return await self._operation.prepare(target, partial(self._allow, target, start))
         except Fault as fault:
             self._record_failure(target, fault, start)
             return None
@@ -208,7 +206,7 @@ class FallbackRun(Generic[T]):
     async def _attempt(
         self, target: Target, outgoing: Outgoing, reservation: Reservation
     ) -> Result[T] | Fault:
-        start, deadline = self._now, self._conditions.deadline
+        start, deadline = self._now(), self._conditions.deadline
         first_byte = deadline.allow_first_byte(start, len(self._waiting))
         whole = self._allow(target, start)
         watched = WatchedAttempt(self._watch, target)
@@ -228,7 +226,7 @@ class FallbackRun(Generic[T]):
         else:
             if self._operation.needs.streaming:
                 watched.note_first_content()
-            self.attempts.append(record_attempt(target, None, start, self._now))
+            self.attempts.append(record_attempt(target, None, start, self._now()))
             return value, Success(target, outgoing.dropped, watched, reservation)
         fault.blame = attributed(target, fault.outcome).blame or fault.blame
         watched.end(fault.outcome)
@@ -240,7 +238,7 @@ class FallbackRun(Generic[T]):
     def _record_failure(self, target: Target, fault: Fault, start: float) -> None:
         """Records a failed candidate, and drops those that need not be tried after it."""
         self._fault = drop_frames(fault)
-        self.attempts.append(record_attempt(target, fault, start, self._now))
+        self.attempts.append(record_attempt(target, fault, start, self._now()))
         refused_key = fault.kind == "unauthorized" and fault.blame == "provider"
         if refused_key or fault.kind in PROVIDER_WIDE:
             self._waiting = [t for t in self._waiting if t.spec.name != target.spec.name]

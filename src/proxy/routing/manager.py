@@ -4,12 +4,10 @@ A stream may change its provider until its first real content is there, never af
 """
 
 from collections.abc import Awaitable, Callable
-from contextlib import closing
 from typing import TypeVar
 
-from msgspec import Struct, structs
+from msgspec import structs
 
-from proxy.core.body_memory import Hold
 from proxy.core.chat import Answer, Call, EmbeddingRequest, Embeddings, Routing
 from proxy.core.errors import OK
 from proxy.core.permit import Permit
@@ -22,6 +20,7 @@ from proxy.routing.operations import (
     ChatOperation,
     EmbeddingOperation,
     Operation,
+    RunOptions,
     begin_stream,
     read_answer,
 )
@@ -34,17 +33,6 @@ from proxy.routing.stream import Stream
 from proxy.routing.watch import Watch
 
 T = TypeVar("T")
-
-
-class RunOptions(Struct, frozen=True):
-    """What a request may set of its fallback run."""
-
-    began: float | None = None
-    """When its time began to count, if not now."""
-    retry_policy: RetryPolicy | None = None
-    """If not the deployment's."""
-    hold: Hold | None = None
-    """Counts the memory of images and of the answer."""
 
 
 DEFAULTS = RunOptions()
@@ -84,7 +72,7 @@ class Manager:
         self, request: EmbeddingRequest, permit: Permit, options: RunOptions = DEFAULTS
     ) -> tuple[Embeddings, Success]:
         """Vectors for texts."""
-        operation = EmbeddingOperation(request, permit, self._sender, options.hold)
+        operation = EmbeddingOperation(request, permit, self._sender, options)
         vectors, success = await self._run(request, operation, permit, options)
         success.watched.end(OK)
         return vectors, success
@@ -100,8 +88,11 @@ class Manager:
         options: RunOptions,
         read: Callable[[Target, Reply], Awaitable[T]],
     ) -> tuple[T, Success]:
-        with closing(ChatOperation(call, permit, self._sender, options.hold, read)) as operation:
+        operation = ChatOperation(call, permit, self._sender, options, read)
+        try:
             return await self._run(call, operation, permit, options)
+        finally:
+            operation.close()
 
     async def _run(
         self,
@@ -117,8 +108,6 @@ class Manager:
         targets, explain = self._ranker.rank(plan, request.routing, request.user, permit)
         if not needs.embedding:  # of texts to embed each has the context for itself
             targets = select_roomy(targets, permit.expected(0).input, plan.excluded)
-        secrets = (*self._settings.secrets, request.caller_key)
-        targets = tuple([structs.replace(target, secrets=secrets) for target in targets])
         conditions = Conditions(
             clock=self._ports.clock,
             random=self._ports.random,

@@ -94,9 +94,13 @@ class Figures(Struct, array_like=True):
         """Counts all that the other has counted."""
         at = max(self.at, other.at)
         mine, its = _left(at - self.at), _left(at - other.at)
-        for name in SUMS:
-            setattr(self, name, getattr(self, name) * mine + getattr(other, name) * its)
         self.at = at
+        self.count = self.count * mine + other.count * its
+        self.ok = self.ok * mine + other.ok * its
+        self.firsts = self.firsts * mine + other.firsts * its
+        self.first_ms = self.first_ms * mine + other.first_ms * its
+        self.totals = self.totals * mine + other.totals * its
+        self.total_ms = self.total_ms * mine + other.total_ms * its
 
     def read(self, now: int) -> Measure:
         """The measure at `now`; a moment before the latest sample counts as that one's."""
@@ -114,9 +118,6 @@ class Figures(Struct, array_like=True):
         """Greater for a greater weight, whenever both are read."""
         return self.at / HALF_LIFE + log2(self.count) if self.count else 0.0
 
-
-SUMS = Figures.__struct_fields__[1:]
-"""All but the moment."""
 
 Table = dict[str, Figures]
 """By `provider/model`."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from proxy.core.body_memory import Hold
 from proxy.core.chat import Answer, Call, ChatRequest, EmbeddingRequest, Embeddings, Usage
@@ -19,7 +19,8 @@ from proxy.providers.vectors import VECTOR_VALUES
 from proxy.routing.deadline import Allowance
 from proxy.routing.images import fetch_images, has_remote_images, inline_images
 from proxy.routing.needs import Needs
-from proxy.routing.sender import Sender, observing
+from proxy.routing.retry import RetryPolicy
+from proxy.routing.sender import Sender
 from proxy.routing.stream import Stream
 
 T = TypeVar("T")
@@ -27,14 +28,37 @@ T_co = TypeVar("T_co", covariant=True)
 R = TypeVar("R")
 
 
+class RunOptions(Struct, frozen=True):
+    """What a request may set of its fallback run."""
+
+    began: float | None = None
+    """When its time began to count, if not now."""
+    retry_policy: RetryPolicy | None = None
+    """If not the deployment's."""
+    hold: Hold | None = None
+    """Counts the memory of images and of the answer."""
+    needs: Needs | None = None
+    """Those of the chat, where they are known."""
+    passed_on: dict[str, str] = {}
+    """Headers for the provider: the trace that the request belongs to."""
+    caller_key: str = ""
+    """The caller's own key, which no error may show."""
+
+    def hide_key(self, target: Target) -> Target:
+        """The target, of which no error shows the caller's key either."""
+        if not self.caller_key:
+            return target
+        return structs.replace(target, secrets=(*target.secrets, self.caller_key))
+
+
 class Operation(Protocol[T_co]):
     """Makes the call of a candidate and reads its answer."""
 
     needs: Needs
 
-    async def prepare(self, target: Target, seconds: float) -> Outgoing:
-        """A candidate's call, made within `seconds`. Raises Fault where this candidate can't be
-        called so, ProxyError where none can, for a reason that is no provider's."""
+    async def prepare(self, target: Target, allow: Callable[[], Allowance]) -> Outgoing:
+        """A candidate's call, made within what `allow` gives. Raises Fault where this candidate
+        can't be called so, ProxyError where none can, for a reason that is no provider's."""
 
     async def attempt(self, target: Target, outgoing: Outgoing, first_byte: Allowance) -> T_co:
         """Sends the call and reads its answer. Raises Fault."""
@@ -62,37 +86,42 @@ class ChatOperation(Generic[T]):
         call: Call,
         permit: Permit,
         sender: Sender,
-        hold: Hold | None,
+        options: RunOptions,
         read: Callable[[Target, Reply], Awaitable[T]],
     ) -> None:
-        """hold: counts the memory of images and of the answer. read: reads that."""
-        self.needs = Needs.of(call.chat)
+        """read: reads the answer."""
+        self.needs = options.needs or Needs.of(call.chat)
         self._call = call
         self._permit = permit
         self._sender = sender
-        self._hold = hold
+        self._options = options
         self._read = read
         self._images: asyncio.Task[dict[str, str]] | None = None
 
-    async def prepare(self, target: Target, seconds: float) -> Outgoing:
+    async def prepare(self, target: Target, allow: Callable[[], Allowance]) -> Outgoing:
         """The call, with the limit of the answer by which a budget reserves. Images are fetched
         once for all candidates."""
-        chat = await self._chat_for(target, seconds)
+        chat = self._call.chat
+        if not target.spec.fetches_images and has_remote_images(chat):
+            chat = await self._inline_images(target, allow().seconds)
         limit = self._permit.output_limit(target.offer)
         if limit is not None:
             chat = structs.replace(chat, max_tokens=limit)
         build = ADAPTERS[target.spec.dialect].build_request
-        outgoing = _build(build, target, chat, self._call.passed_on)
-        return structs.replace(outgoing, hold=self._hold)
+        outgoing = _build(build, target, chat)
+        headers = self._options.passed_on | outgoing.headers
+        return structs.replace(outgoing, headers=headers, hold=self._options.hold)
 
     async def attempt(self, target: Target, outgoing: Outgoing, first_byte: Allowance) -> T:
         """See Operation."""
-        streamed = self.needs.streaming
-        reply = await self._sender.send(
-            target, outgoing, self._permit, first_byte, streamed=streamed
-        )
-        with observing(target, self._permit):
+        streamed, permit = self.needs.streaming, self._permit
+        target = self._options.hide_key(target)
+        reply = await self._sender.send(target, outgoing, permit, first_byte, streamed=streamed)
+        try:
             return await self._read(target, reply)
+        except Fault as fault:
+            permit.observe(target.spec.name, target.model.id, {}, fault)
+            raise
 
     def close(self) -> None:
         """Ends a fetch that no candidate waits for, and keeps neither images nor error."""
@@ -102,12 +131,10 @@ class ChatOperation(Generic[T]):
         if isinstance(error := images.exception(), Exception):  # looked at, it is not logged
             drop_frames(error)
 
-    async def _chat_for(self, target: Target, seconds: float) -> ChatRequest:
-        chat, ports = self._call.chat, self._sender.ports
-        if target.spec.fetches_images or not has_remote_images(chat):
-            return chat
+    async def _inline_images(self, target: Target, seconds: float) -> ChatRequest:
+        chat, ports, hold = self._call.chat, self._sender.ports, self._options.hold
         if self._images is None:
-            fetching = fetch_images(chat, ports.upstream, ports.parse_url, seconds, self._hold)
+            fetching = fetch_images(chat, ports.upstream, ports.parse_url, seconds, hold)
             self._images = asyncio.ensure_future(fetching)
         images = await asyncio.shield(self._images)
         return inline_images(chat, images, raw=target.spec.dialect == "openai")
@@ -117,15 +144,15 @@ class EmbeddingOperation:
     """Embeds texts, in parts at a provider that takes no more at once."""
 
     def __init__(
-        self, request: EmbeddingRequest, permit: Permit, sender: Sender, hold: Hold | None
+        self, request: EmbeddingRequest, permit: Permit, sender: Sender, options: RunOptions
     ) -> None:
         self.needs = Needs(embedding=True, vendors=request.vendors)
         self._request = request
         self._permit = permit
         self._sender = sender
-        self._hold = hold
+        self._options = options
 
-    async def prepare(self, target: Target, seconds: float) -> Outgoing:
+    async def prepare(self, target: Target, allow: Callable[[], Allowance]) -> Outgoing:
         """The call of the first part."""
         return self._build(target, next(_split(self._request, target.spec.embedding_inputs)))
 
@@ -133,30 +160,32 @@ class EmbeddingOperation:
         self, target: Target, outgoing: Outgoing, first_byte: Allowance
     ) -> Embeddings:
         """See Operation."""
-        adapter = ADAPTERS[target.spec.dialect]
+        adapter, permit = ADAPTERS[target.spec.dialect], self._permit
+        target = self._options.hide_key(target)
         found: list[Embeddings] = []
         for part in _split(self._request, target.spec.embedding_inputs):
             if sum(len(vector) for each in found for vector in each.vectors) > VECTOR_VALUES:
                 raise garbage(target, "It holds too many numbers", b"", blame="proxy")
             call = self._build(target, part) if found else outgoing
-            reply = await self._sender.send(target, call, self._permit, first_byte)
-            with observing(target, self._permit):
+            reply = await self._sender.send(target, call, permit, first_byte)
+            try:
                 found.append(adapter.read_embeddings(target, part, await read_body(reply)))
+            except Fault as fault:
+                permit.observe(target.spec.name, target.model.id, {}, fault)
+                raise
         return _join(found)
 
     def _build(self, target: Target, part: EmbeddingRequest) -> Outgoing:
         build = ADAPTERS[target.spec.dialect].build_embedding_request
-        outgoing = _build(build, target, part, self._request.passed_on)
-        return structs.replace(outgoing, largest=VECTORS_BYTES, hold=self._hold)
+        outgoing = _build(build, target, part)
+        headers, hold = self._options.passed_on | outgoing.headers, self._options.hold
+        return structs.replace(outgoing, headers=headers, largest=VECTORS_BYTES, hold=hold)
 
 
-def _build(
-    build: Callable[[Target, R], Outgoing], target: Target, request: R, passed_on: dict[str, str]
-) -> Outgoing:
+def _build(build: Callable[[Target, R], Outgoing], target: Target, request: R) -> Outgoing:
     """The call. What this provider's dialect can't carry is a Fault: another's may."""
     try:
-        outgoing = build(target, request)
-        return structs.replace(outgoing, headers=passed_on | outgoing.headers)
+        return build(target, request)
     except InvalidRequest as error:
         raise Fault(
             "bad_request",

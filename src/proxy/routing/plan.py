@@ -1,6 +1,7 @@
 """The models that may answer a request, and those whose context is long enough for it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -20,20 +21,25 @@ class TargetGroup(Struct, frozen=True):
     """Whether only the best of them is tried: the caller has said which models follow."""
 
 
-class Plan(Struct, frozen=True):
+class Plan(Struct, frozen=True, dict=True):
     """The models that may answer a request, group by group in their order."""
 
     groups: tuple[TargetGroup, ...]
     excluded: dict[str, str] = {}
     """Why each other provider may not."""
 
+    @cached_property
+    def targets(self) -> tuple[Target, ...]:
+        """All, each once, in the configured order."""
+        return self.in_order(tuple)
+
     def in_order(
-        self, order: Callable[[tuple[Target, ...]], tuple[Target, ...]] | None = None
+        self, order: Callable[[tuple[Target, ...]], tuple[Target, ...]]
     ) -> tuple[Target, ...]:
-        """All, each once; order: that within a group, if not the configured one."""
+        """All, each once; order: that within a group."""
         chosen: dict[tuple[str, str], Target] = {}
         for group in self.groups:
-            targets = order(group.targets) if order else group.targets
+            targets = order(group.targets)
             for target in targets[:1] if group.only_best else targets:
                 chosen.setdefault((target.spec.name, target.model.id), target)
         return tuple(chosen.values())

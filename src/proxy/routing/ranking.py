@@ -1,6 +1,7 @@
 """Ranks a request's candidates by the strategy that it names, or the deployment's."""
 
 from collections.abc import Callable
+from functools import partial
 
 from proxy.core.chat import Routing
 from proxy.core.permit import Permit
@@ -24,29 +25,32 @@ class Ranker:
         self, plan: Plan, routing: Routing, user: str | None, permit: Permit
     ) -> tuple[tuple[Target, ...], Callable[[], list[Order]]]:
         """The candidates, best first, and a function that explains their order group by group."""
-        settings, orders = self._settings, list[Order]()
-        default = "priority" if routing.order else settings.strategy
-        preferences = Preferences(
-            strategy=routing.strategy or default,
-            weights=settings.balance,
-            shares=settings.weights,
-            sticky=user or permit.user if settings.sticky else None,
-        )
-
-        def order_group(targets: tuple[Target, ...]) -> Order:
-            candidates = [self._candidate(target, permit) for target in targets]
-            return order(candidates, preferences, self._random.fraction)
+        default = "priority" if routing.order else self._settings.strategy
+        strategy = routing.strategy or default
+        order_group = partial(self._order, strategy, user or permit.user, permit)
+        if strategy == "priority":  # needs no scores, unless an operator wants them explained
+            return plan.targets, lambda: [order_group(group.targets) for group in plan.groups]
+        orders: list[Order] = []
 
         def best_first(targets: tuple[Target, ...]) -> tuple[Target, ...]:
             orders.append(order_group(targets))
             return orders[-1].targets
 
-        def explain() -> list[Order]:
-            return orders or [order_group(group.targets) for group in plan.groups]
+        return plan.in_order(best_first), lambda: orders
 
-        # The configured order needs no scores, unless an operator wants them explained.
-        by_priority = preferences.strategy == "priority"
-        return plan.in_order(None if by_priority else best_first), explain
+    def _order(
+        self, strategy: str, user: str, permit: Permit, targets: tuple[Target, ...]
+    ) -> Order:
+        """The models of a group by a strategy."""
+        settings = self._settings
+        preferences = Preferences(
+            strategy=strategy,
+            weights=settings.balance,
+            shares=settings.weights,
+            sticky=user if settings.sticky else None,
+        )
+        candidates = [self._candidate(target, permit) for target in targets]
+        return order(candidates, preferences, self._random.fraction)
 
     def _candidate(self, target: Target, permit: Permit) -> Candidate:
         cost = target.model.prices.compute_cost(permit.expected(target.model.max_output))

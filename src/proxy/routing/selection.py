@@ -79,7 +79,7 @@ class Selection:
 
     def _make_routing_key(self, routing: Routing, needs: Needs, grant: ModelGrant) -> RoutingKey:
         by_name = not (routing.models or self._is_open(routing))
-        targets = self.plan(routing, needs, grant).in_order()
+        targets = self.plan(routing, needs, grant).targets
         return RoutingKey.of_choice(targets, by_name=by_name, strategy=routing.strategy)
 
     def _plan(self, routing: Routing, needs: Needs, grant: ModelGrant) -> Plan:

@@ -1,8 +1,5 @@
 """Sends a candidate's call, and reports to the limits what the provider says of its own."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from proxy.core.errors import Fault
 from proxy.core.permit import Permit
 from proxy.core.ports import Outgoing, Ports, Reply
@@ -68,13 +65,3 @@ class Sender:
         )
         permit.observe(target.spec.name, target.model.id, reply.headers, fault)
         return fault, body
-
-
-@contextmanager
-def observing(target: Target, permit: Permit) -> Iterator[None]:
-    """Reports to the limits a refusal that comes in an answer of status 200."""
-    try:
-        yield
-    except Fault as fault:
-        permit.observe(target.spec.name, target.model.id, {}, fault)
-        raise

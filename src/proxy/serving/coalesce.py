@@ -17,7 +17,6 @@ from proxy.core.errors import ProxyError
 from proxy.core.ports import Ports
 from proxy.core.web import Response
 from proxy.routing.manager import Manager
-from proxy.routing.needs import Needs
 from proxy.routing.selection import Selection
 from proxy.serving.keeping import Keeper
 from proxy.serving.replay import replay
@@ -107,9 +106,9 @@ class Coalescer:
     def _effort_of(self, task: ChatTask) -> Effort:
         """What the request has to get an answer with."""
         routing, retrying = task.call.routing, task.retrying
-        plan = self._selection.plan(routing, Needs.of(task.call.chat), task.meter.grant)
+        plan = self._selection.plan(routing, task.needs, task.meter.grant)
         return Effort(
-            candidates=tuple(f"{t.spec.name}/{t.model.id}" for t in plan.in_order()),
+            candidates=tuple(f"{t.spec.name}/{t.model.id}" for t in plan.targets),
             order=(routing.strategy or "", *routing.order),
             timeout=self._manager.timeout(routing),
             attempts=retrying.attempts,

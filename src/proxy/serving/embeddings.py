@@ -6,7 +6,8 @@ from proxy.core.chat import EmbeddingRequest
 from proxy.core.web import JSON, Response
 from proxy.dialects import openai
 from proxy.limits.estimate import EmbeddingEstimate
-from proxy.routing.manager import Manager, RunOptions
+from proxy.routing.manager import Manager
+from proxy.routing.operations import RunOptions
 from proxy.serving.accounting import describe_served, record_served, served_headers, settle
 from proxy.serving.context import RequestContext
 from proxy.serving.task import TaskMaker, record_request, with_timeout
@@ -22,17 +23,18 @@ class EmbeddingService:
     async def answer(self, context: RequestContext, request: EmbeddingRequest) -> Response:
         """Answers by a provider. Raises ProxyError."""
         headers = context.request.headers
-        request = structs.replace(
-            request,
-            routing=with_timeout(request.routing, headers),
-            passed_on=context.upstream_headers,
-            caller_key=context.caller_key,
-        )
+        request = structs.replace(request, routing=with_timeout(request.routing, headers))
         retrying = self._tasks.retrying(headers)
         record_request(context.record, request.routing, request.metadata, headers)
         meter = await self._tasks.admit(context)
         meter.estimate = EmbeddingEstimate(request)
-        run = RunOptions(context.began, retrying, context.hold)
+        run = RunOptions(
+            began=context.began,
+            retry_policy=retrying,
+            hold=context.hold,
+            passed_on=context.upstream_headers,
+            caller_key=context.caller_key,
+        )
         try:
             vectors, success = await self._manager.embed(request, meter, run)
             usage = vectors.usage or meter.expected(None)

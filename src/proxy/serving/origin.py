@@ -31,7 +31,6 @@ class Origin:
     async def answer(self, task: ChatTask, leader: Leader | None) -> Response:
         """Answers by a provider. leader: publishes the answer to the followers. Raises
         ProxyError."""
-        task.prepare_call()
         try:
             if task.call.chat.stream:
                 return await self._begin(task, leader)

@@ -25,8 +25,8 @@ from proxy.limits.estimate import ChatEstimate
 from proxy.limits.limiter import Limiter
 from proxy.limits.meter import Meter
 from proxy.routing.failure import as_limit_error
-from proxy.routing.manager import RunOptions
 from proxy.routing.needs import Needs
+from proxy.routing.operations import RunOptions
 from proxy.routing.retry import RetryPolicy
 from proxy.routing.routing_key import RoutingKey
 from proxy.routing.selection import Selection
@@ -45,6 +45,7 @@ class ChatTask(Struct):
 
     context: RequestContext
     call: Call
+    needs: Needs
     directives: Directives
     routing_key: RoutingKey
     meter: Meter
@@ -60,7 +61,15 @@ class ChatTask(Struct):
     @property
     def run_options(self) -> RunOptions:
         """What the request sets of its fallback run."""
-        return RunOptions(self.context.began, self.retrying, self.context.hold)
+        context = self.context
+        return RunOptions(
+            began=context.began,
+            retry_policy=self.retrying,
+            hold=context.hold,
+            needs=self.needs,
+            passed_on=context.upstream_headers,
+            caller_key=context.caller_key,
+        )
 
     @property
     def is_cached(self) -> bool:
@@ -80,14 +89,6 @@ class ChatTask(Struct):
             namespace=wanted.namespace,
         )
         return cache_key(parts)
-
-    def prepare_call(self) -> None:
-        """Adds what providers are sent of the caller: its trace, and its key, so that no error
-        shows it."""
-        context = self.context
-        self.call = structs.replace(
-            self.call, passed_on=context.upstream_headers, caller_key=context.caller_key
-        )
 
     @property
     def textless_call(self) -> Call:
@@ -136,13 +137,13 @@ class TaskMaker:
             log_prompt(context, call.chat, self._prompts)
         meter.estimate = estimate = ChatEstimate(call.chat)
         shared = (meter.principal.cache_scope or self._cache.scope) == "shared"
-        routing_key = self._selection.make_routing_key(
-            call.routing, Needs.of(call.chat), meter.grant
-        )
+        needs = Needs.of(call.chat)
+        routing_key = self._selection.make_routing_key(call.routing, needs, meter.grant)
         controls = (read_cache(headers), call.cache)
         task = ChatTask(
             context=context,
             call=call,
+            needs=needs,
             directives=read_directives(controls, headers, self._cache.ttl),
             routing_key=routing_key,
             meter=meter,

@@ -14,10 +14,10 @@ REASONING = Needs(reasoning=True)
 
 
 def chosen(selection: Selection, routing: Routing, needs: Needs = TEXT) -> list[str]:
-    targets = selection.plan(routing, needs, ANY).in_order()
+    targets = selection.plan(routing, needs, ANY).targets
     return [f"{target.spec.name}/{target.model.id}" for target in targets]
 
 
 def allowed(selection: Selection, routing: Routing, **grant: tuple[str, ...]) -> list[str]:
-    targets = selection.plan(routing, TEXT, ModelGrant(**grant)).in_order()
+    targets = selection.plan(routing, TEXT, ModelGrant(**grant)).targets
     return [f"{target.spec.name}/{target.model.id}" for target in targets]

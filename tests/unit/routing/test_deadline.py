@@ -15,7 +15,7 @@ from proxy.core.errors import (
 )
 from proxy.core.messages import ImageURL, Message, Part
 from proxy.core.ports import Outgoing
-from proxy.routing.manager import RunOptions
+from proxy.routing.operations import RunOptions
 from tests.unit.doubles import (
     FakeReply,
     FakeUpstream,

@@ -11,7 +11,7 @@ from proxy.core.errors import (
 )
 from proxy.core.ports import Outgoing
 from proxy.routing.board import BOARD, EXCHANGE
-from proxy.routing.manager import RunOptions
+from proxy.routing.operations import RunOptions
 from proxy.routing.retry import RetryPolicy
 from proxy.routing.watch import SYNC_SECONDS
 from tests.unit.doubles import (

@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import pytest
 
-from proxy.core.chat import Call, EmbeddingRequest, Routing
+from proxy.core.chat import EmbeddingRequest, Routing
 from proxy.core.ports import Outgoing
+from proxy.routing.operations import RunOptions
 from tests.unit.doubles import (
     Answerer,
     FakeReply,
@@ -93,14 +94,13 @@ class TestTrace:
     async def test_of_all_sorts_of_requests(self) -> None:
         seen: list[Outgoing] = []
         isolate = isolate_of(self.answers(seen))
+        options = RunOptions(passed_on=self.PASSED)
         for streaming in (False, True):
-            chat_call = call(stream=streaming, fallback=False)
-            chat_call = Call(chat=chat_call.chat, routing=chat_call.routing, passed_on=self.PASSED)
             run = isolate.manager.stream if streaming else isolate.manager.complete
-            await run(chat_call, isolate.permit)
+            await run(call(stream=streaming, fallback=False), isolate.permit, options)
         routing = Routing(model="embed-o", fallback=False)
-        request = EmbeddingRequest(input=("hi",), routing=routing, passed_on=self.PASSED)
-        await isolate.manager.embed(request, isolate.permit)
+        request = EmbeddingRequest(input=("hi",), routing=routing)
+        await isolate.manager.embed(request, isolate.permit, options)
         assert len(seen) == 3
         for outgoing in seen:
             assert self.PASSED.items() <= outgoing.headers.items()

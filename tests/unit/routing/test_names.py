@@ -99,7 +99,7 @@ def shipped(*without: str) -> Selection:
 @pytest.mark.parametrize("name", [*AMBIGUOUS, "deepseek/deepseek-v4-flash"])
 def test_a_provider_that_is_named_is_the_one_that_is_asked(name: str) -> None:
     needs = EMBEDDING if "embedding" in name else TEXT
-    target = shipped().plan(Routing(model=name), needs, ANY).in_order()[0]
+    target = shipped().plan(Routing(model=name), needs, ANY).targets[0]
     assert target.spec.name == name.partition("/")[0]
 
 
@@ -124,7 +124,7 @@ def test_a_pattern_with_a_provider_is_about_that_provider(selection: Selection) 
 @pytest.mark.parametrize("name", ["gpt-4", "openai/gpt-4", "deepseek/deepseek-v4-flash"])
 def test_a_key_may_use_what_its_names_mean(name: str) -> None:
     target = shipped().plan(Routing(model=name, fallback=False), TEXT, ModelGrant(models=(name,)))
-    assert target.in_order()[0].spec.name in ("openai", "deepseek")
+    assert target.targets[0].spec.name in ("openai", "deepseek")
     with pytest.raises(PermissionDenied):
         allowed(shipped(), Routing(model="openai/gpt-4o"), models=(name,))
 
@@ -146,7 +146,7 @@ class TestSnapshots:
         ],
     )
     def test_is_its_model_under_its_own_name(self, name: str, expected: str) -> None:
-        target = shipped().plan(Routing(model=name, fallback=False), TEXT, ANY).in_order()[0]
+        target = shipped().plan(Routing(model=name, fallback=False), TEXT, ANY).targets[0]
         assert f"{target.spec.name}/{target.model.id}" == expected
         assert target.model.wire_id == target.model.id
         base = SHIPPED.models[target.spec.name, undated(target.model.id)]

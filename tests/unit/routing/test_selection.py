@@ -154,7 +154,7 @@ def test_keyless_providers_need_their_place_only(catalog: Catalog) -> None:
         catalog, read_settings(env, catalog.providers).routing, frozenset({"workers-ai"})
     )
     assert selection.deployment.configured == ("local", "workers-ai")
-    assert [target.base_url for target in selection.plan(Routing(), TEXT, ANY).in_order()] == [
+    assert [target.base_url for target in selection.plan(Routing(), TEXT, ANY).targets] == [
         "http://127.0.0.1:1/v1",
         "",
     ]

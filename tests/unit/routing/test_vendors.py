@@ -17,7 +17,7 @@ class TestOpenRoutersOwnFields:
 
     def sent(self, selection: Selection, routing: Routing, **fields: object) -> object:
         vendors = msgspec.json.encode(fields).decode() if fields else None
-        targets = selection.plan(routing, Needs(vendors=vendors), ANY).in_order()
+        targets = selection.plan(routing, Needs(vendors=vendors), ANY).targets
         assert {target.spec.name for target in targets} == {"openrouter"}
         return targets[0].model.send.get("provider")
 
@@ -86,7 +86,7 @@ class TestOpenRoutersOwnFields:
 
     def test_what_both_understand_is_refused_nowhere(self, selection: Selection) -> None:
         needs = Needs(vendors='{"allow_fallbacks":true,"sort":"price"}')
-        targets = selection.plan(Routing(), needs, ANY).in_order()
+        targets = selection.plan(Routing(), needs, ANY).targets
         assert len(targets) == 4
         assert not any(target.model.send for target in targets)
 
@@ -99,5 +99,5 @@ class TestOpenRoutersOwnFields:
             for wish in (None, '{"zdr":true}')
         ]
         assert len({key.words() for key in keys}) == 4
-        target = selection.plan(self.ALONE, Needs(vendors='{"zdr":true}'), ANY).in_order()[0]
+        target = selection.plan(self.ALONE, Needs(vendors='{"zdr":true}'), ANY).targets[0]
         assert RoutingKey.of_model(target).words() == keys[1].words()
