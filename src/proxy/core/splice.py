@@ -4,7 +4,7 @@ A body may be as large as an isolate's memory allows: a copy of it, and the enco
 that is half as large again, would be too much beside the body that the pieces lie in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Raw, Struct
@@ -32,6 +32,16 @@ class Piece:
 def wrap(raw: Raw) -> Raw | Piece:
     """`raw`, as it is best encoded."""
     return raw if len(memoryview(raw)) <= SMALL else Piece(raw)
+
+
+def encode_fields(fields: Mapping[str, object]) -> Body:
+    """The JSON of an object, of which what is large stays where it is."""
+    large = {
+        name: Piece(value)
+        for name, value in fields.items()
+        if isinstance(value, Raw) and len(memoryview(value)) > SMALL
+    }
+    return encode({**fields, **large})
 
 
 def encode(value: object) -> Body:

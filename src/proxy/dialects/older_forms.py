@@ -43,6 +43,11 @@ _TODAY = (
 """How paths of fields begin today, and in the form before."""
 
 
+def is_of_today(fields: dict[str, Raw]) -> bool:
+    """Whether nothing of a body can be in another form than today's."""
+    return _LOOKED_AT.isdisjoint(fields) and not _OLD.search(fields.get("messages", _NOTHING))
+
+
 def uses_functions(fields: dict[str, Raw]) -> bool:
     """Whether a body has functions in place of tools, and is to be answered so."""
     return _given(fields, "functions") or _given(fields, "function_call")
@@ -51,7 +56,7 @@ def uses_functions(fields: dict[str, Raw]) -> bool:
 def modernize(body: B, fields: dict[str, Raw]) -> B | bytes:
     """A body in today's form: `body` itself where it is. fields: those of the body. Raises
     InvalidRequest for what has no such form."""
-    changed = {} if _LOOKED_AT.isdisjoint(fields) else _modernize_fields(fields)
+    changed = _modernize_fields(fields)
     messages = fields.get("messages", _NOTHING)
     if (turns := modernize_messages(messages)) is not messages:
         changed["messages"] = turns
@@ -102,8 +107,8 @@ def with_changes(body: B, fields: dict[str, Raw], changed: dict[str, Any]) -> B 
     is changed."""
     if not changed:
         return body
-    values = {name: wrap(raw) for name, raw in fields.items()} | changed
-    data = splice.encode({name: value for name, value in values.items() if value is not None})
+    values = fields | changed
+    data = splice.encode_fields({k: value for k, value in values.items() if value is not None})
     return data if isinstance(data, bytes) else b"".join(data)
 
 

@@ -150,18 +150,20 @@ def parse_chat(body: bytes) -> Call:
     naming the field."""
     reading.check(body)
     fields = reading.decode(_FIELDS, body)
+    if older_forms.is_of_today(fields):
+        return _call(body, fields, functions=False)
     functions = older_forms.uses_functions(fields)
     given, body = body, older_forms.modernize(body, fields)
     if body is not given:
         reading.check(body)
         fields = reading.decode(_FIELDS, body)
     try:
-        return _call(body, fields, functions)
+        return _call(body, fields, functions=functions)
     except InvalidRequest as error:
         raise older_forms.as_given(error) if functions else error from None
 
 
-def _call(body: bytes, fields: dict[str, Raw], functions: bool) -> Call:
+def _call(body: bytes, fields: dict[str, Raw], *, functions: bool) -> Call:
     """The call that a body in today's form makes. functions: as in Call."""
     request = reading.decode(_CHAT, body)
     _check(request, fields)
@@ -176,7 +178,7 @@ def _call(body: bytes, fields: dict[str, Raw], functions: bool) -> Call:
         routing=Routing(model=request.model or "auto") if is_plain else _routing(request),
         cache=_cache(request.cache) if request.cache else _NO_WISH,
         user=request.user or None,
-        metadata=reading.labels(request.metadata),
+        metadata=reading.labels(request.metadata) if request.metadata else {},
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
         functions=functions,
     )
@@ -196,14 +198,14 @@ def _chat(
         max_tokens=request.max_completion_tokens or request.max_tokens,
         temperature=request.temperature,
         top_p=request.top_p,
-        stop=reading.stops(request.stop),
+        stop=reading.stops(request.stop) if request.stop else (),
         seed=request.seed,
         frequency_penalty=request.frequency_penalty,
         presence_penalty=request.presence_penalty,
         logprobs=request.logprobs,
         top_logprobs=request.top_logprobs,
         tools=tools,
-        tool_choice=check_choice(choice, tools, "tool_choice"),
+        tool_choice=check_choice(choice, tools, "tool_choice") if choice else None,
         parallel_tool_calls=request.parallel_tool_calls,
         response_format=request.response_format,
         reasoning_effort=request.reasoning_effort,
@@ -241,7 +243,8 @@ def _check(request: _ChatBody, fields: dict[str, Raw]) -> None:
     if old_limit is not None and limit is not None and old_limit != limit:
         raise invalid("max_tokens", "Differs from max_completion_tokens; give one of them")
     check_messages(request.messages)
-    check_tools(request.tools or ())
+    if request.tools:
+        check_tools(request.tools)
     if "response_format" in fields:
         check_format(request.response_format, "response_format")
         # What is not known in it goes on too.

@@ -6,7 +6,6 @@ import msgspec
 
 from proxy.core.chat import FinishReason
 from proxy.providers.faults import read_inner_fault
-from proxy.providers.loose_json import as_text
 from proxy.providers.target import Target
 
 _WORDS: dict[FinishReason, tuple[str, ...]] = {
@@ -65,7 +64,7 @@ def infer_finish(called: bool) -> FinishReason:
 
 def _normalize(reason: object) -> str:
     """The finish reason in lower case, with `_` between its words."""
-    word = (as_text(reason) or "").strip()
+    word = reason.strip() if isinstance(reason, str) else ""
     if word in _FINISH:
         return word
     return _WORD_BORDER.sub("_", word).lower().removeprefix("finish_reason_")

@@ -28,6 +28,7 @@ _Fields = dict[str, Raw]
 _FIELDS = Decoder(_Fields)
 _CHOICES = Decoder(list[_Fields])
 _ANY = Decoder(object)
+_encode = msgspec.json.Encoder().encode
 _NULL = Raw(b"null")
 _NO_CHOICE = Raw(b"[]")
 _EMPTY = Form()
@@ -46,20 +47,17 @@ def read_form(
     kept: dict[str, Any] = {
         name: None if name in _TEXTS else value
         for name, value in message.items()
-        if name not in extra and (name in _TEXTS or _is_writable(value))
+        if name not in extra and (name in _TEXTS or isinstance(value, str) or _is_writable(value))
     }
-    calls = kept.pop("tool_calls") if kept.get("tool_calls") else ()
+    calls = as_objects(kept.pop("tool_calls")) if kept.get("tool_calls") else []
     return Form(
         completion=_read_values(fields, _READ),
         choice=_read_values(_read_first(fields["choices"]), _CHOICE),
         message=kept,
         calls=tuple(
-            [
-                {name: value for name, value in call.items() if name not in _CALL}
-                for call in as_objects(calls)
-            ]
+            [{name: value for name, value in call.items() if name not in _CALL} for call in calls]
         ),
-        usage=_read_usage(fields.get("usage")),
+        usage=_read_usage(fields.get("usage", _NULL)),
         reasoning=reasoning,
         inline=inline,
     )
@@ -99,7 +97,7 @@ class FormReader:
         form = Form(
             completion=self._take_new(self._completion, fields),
             choice=self._take_new(self._choice, _leave_out(_CHOICE_OF_CHUNK, choice)),
-            usage=_read_usage(usage),
+            usage=_read_usage(usage or _NULL),
             reasoning=names,
             inline=inline,
         )
@@ -135,21 +133,21 @@ def _read_values(fields: _Fields, left_out: frozenset[str]) -> dict[str, Any]:
         if name not in left_out:
             try:
                 value = _ANY.decode(raw)
-            except UNREADABLE:
+                _encode(value)
+            except (*UNREADABLE, OverflowError):
                 continue
-            if _is_writable(value):
-                values[name] = value
+            values[name] = value
     return values
 
 
 def _is_writable(value: object) -> bool:
     try:
-        msgspec.json.encode(value)
+        _encode(value)
     except OverflowError:
         return False
     return True
 
 
-def _read_usage(raw: Raw | None) -> dict[str, Any] | None:
-    usage = _read_values({"usage": raw or _NULL}, frozenset()).get("usage")
+def _read_usage(raw: Raw) -> dict[str, Any] | None:
+    usage = _read_values({"usage": raw}, frozenset()).get("usage")
     return usage if isinstance(usage, dict) and usage else None

@@ -7,7 +7,6 @@ prefix by its bytes.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from hashlib import sha256
 from operator import is_
 from typing import Any
@@ -50,12 +49,15 @@ def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]
     fields = dict(given)
     fields["model"] = _encode(target.model.wire_id)
     _set_limit(chat, fields)
-    _set_stream(target, chat, fields)
+    if chat.stream:
+        _ask_for_usage(target, fields)
+    elif fields.get("stream") == _TRUE:
+        del fields["stream"]
     _set_messages(target, chat, fields)
     dropped = adapt_fields(target, chat, fields)
     if chat.body is not None and fields == given:
         return chat.body, ()
-    return splice.encode({k: _as_piece(value) for k, value in fields.items()}), dropped
+    return splice.encode_fields(fields), dropped
 
 
 def build_fields(chat: ChatRequest, messages: Any) -> Fields:
@@ -126,12 +128,8 @@ def _set_limit(chat: ChatRequest, fields: Fields) -> None:
         fields["max_tokens"] = _encode(chat.max_tokens)
 
 
-def _set_stream(target: Target, chat: ChatRequest, fields: Fields) -> None:
-    """Asks for the usage: the accounting needs it whether the caller does or not."""
-    if not chat.stream:
-        if fields.get("stream") == _TRUE:
-            del fields["stream"]
-        return
+def _ask_for_usage(target: Target, fields: Fields) -> None:
+    """Asks for a stream with its usage: the accounting needs it whether the caller does or not."""
     fields["stream"] = _TRUE
     if not target.spec.stream_usage:
         fields.pop("stream_options", None)
@@ -144,12 +142,18 @@ def _set_stream(target: Target, chat: ChatRequest, fields: Fields) -> None:
 
 def _set_messages(target: Target, chat: ChatRequest, fields: Fields) -> None:
     """Changes the messages that this provider would refuse as they are."""
-    raws = _list_messages(chat)
-    edited = list(map(partial(_edit, target), raws, chat.messages))
+    raws, spec = _list_messages(chat), target.spec
+    roles = {"assistant", "tool", *spec.roles}
+    edited = [
+        _edit(target, raw, message)
+        if message.role in roles or not (spec.text_parts or isinstance(message.content, str))
+        else raw
+        for raw, message in zip(raws, chat.messages, strict=True)
+    ]
     changed = not all(map(is_, edited, raws))
     form, takes_schema = chat.response_format, target.model.json_schema
     if takes_schema is None:
-        takes_schema = target.spec.json_schema
+        takes_schema = spec.json_schema
     if form and form.json_schema and not takes_schema:
         schema = msgspec.json.encode(form.json_schema.schema_ or {}).decode()
         edited.insert(0, _encode({"role": "system", "content": _SCHEMA_PROMPT + schema}))
@@ -169,8 +173,6 @@ def _edit(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields:
     spec = target.spec
     in_parts = not spec.text_parts and isinstance(message.content, tuple)
     unlike = in_parts or message.role in spec.roles
-    if not unlike and message.role not in ("assistant", "tool"):
-        return raw
     refused = {*spec.message_drop, *target.model.message_drop}
     if not (unlike or refused or message.tool_calls or message.tool_call_id):
         return raw

@@ -38,7 +38,7 @@ def is_absent(report: Raw) -> bool:
 
 def read_object(report: Raw) -> dict[str, Any]:
     """A report as a JSON object; empty where it is none or can't be read."""
-    return {} if is_absent(report) else as_object(_read(report))
+    return as_object(_read(report))
 
 
 def read_number(raw: Raw) -> float | None:
@@ -80,17 +80,16 @@ def believe(target: Target, counts: Counts, texts: int = 1) -> Usage | None:
     believed, or nothing is reported. texts: how many there are, each with a context for itself."""
     if counts.input is None and counts.output is None:
         return None
-    most = _bound_tokens(target, texts)
-    input = 0 if counts.input is None else _read_tokens(counts.input, most)
-    output = 0 if counts.output is None else _read_tokens(counts.output, most)
+    given = [counts.input, counts.output, counts.cached, counts.cache_write, counts.reasoning]
+    input, output, cached, cache_write, reasoning = _read_tokens(
+        given, _bound_tokens(target, texts)
+    )
+    input = 0 if counts.input is None else input
+    output = 0 if counts.output is None else output
     if input is None or output is None:
         return None
     return Usage(
-        input=input,
-        output=output,
-        cached=_read_tokens(counts.cached, most),
-        cache_write=_read_tokens(counts.cache_write, most),
-        reasoning=_read_tokens(counts.reasoning, most),
+        input=input, output=output, cached=cached, cache_write=cache_write, reasoning=reasoning
     )
 
 
@@ -111,9 +110,10 @@ def read_usage(target: Target, report: Raw, texts: int = 1) -> UsageReport:
         return UsageReport(None, is_absent(report))
     most = _bound_tokens(target, texts)
     given = _list_counts(fields)
-    counts = [count if count is None else _read_tokens(count, most) for count in given]
-    cost = _read_cost(target, fields, most)
-    is_cost_strange = cost is None and fields.get("cost") is not None
+    counts = _read_tokens(given, most)
+    has_cost = fields.get("cost") is not None
+    cost = _read_cost(target, fields, most) if has_cost else None
+    is_cost_strange = has_cost and cost is None
     is_sound = counts == given and not is_cost_strange
     if cost is None and given[:-1].count(None) == len(given) - 1:  # of a total alone no price
         return UsageReport(None, is_sound)
@@ -121,10 +121,11 @@ def read_usage(target: Target, report: Raw, texts: int = 1) -> UsageReport:
     input, output = 0 if given[0] is None else input, 0 if given[1] is None else output
     if input is None or output is None or (is_cost_strange and not input + output):
         return UsageReport(None, False)
+    cached = [count for count in cached if count is not None]
     usage = Usage(
         input=input,
-        output=output + _count_beside(input, output, reasoning or 0, total),
-        cached=next((count for count in cached if count is not None), None),
+        output=output + (_count_beside(input, output, reasoning, total) if reasoning else 0),
+        cached=cached[0] if cached else None,
         cache_write=cache_write,
         reasoning=reasoning,
         cost=cost,
@@ -154,14 +155,12 @@ def _count_beside(input: int, output: int, reasoning: int, total: int | None) ->
     the total. Without a total, reasoning that is more than the answer can be no part of it."""
     if total is None:
         return reasoning if reasoning > output else 0
-    return max(0, total - input - output) if reasoning else 0
+    return max(0, total - input - output)
 
 
 def _read_cost(target: Target, fields: dict[str, Any], most_tokens: int) -> int | None:
-    """Nano-dollars. With a key of one's own at the vendor (`is_byok`) `cost` is OpenRouter's
-    fee alone and the vendor bills the rest: the caller's request costs both."""
-    if fields.get("cost") is None:
-        return None
+    """Nano-dollars of the cost that is given. With a key of one's own at the vendor (`is_byok`)
+    `cost` is OpenRouter's fee alone and the vendor bills the rest: the request costs both."""
     model = target.model
     most = MOST_UNPRICED
     if model.is_priced:  # a fee for a search, say, is no matter of tokens
@@ -184,9 +183,12 @@ def _bound_tokens(target: Target, texts: int) -> int:
     return MARGIN * texts * longest or MOST_TOKENS
 
 
-def _read_tokens(value: Any, most: int) -> int | None:
-    """A count of tokens; None for what is no number from 0 to `most`."""
-    return math.ceil(value) if type(value) in _NUMBERS and 0 <= value <= most else None
+def _read_tokens(given: list[Any], most: int) -> list[int | None]:
+    """Counts of tokens; None for what is no number from 0 to `most`."""
+    return [
+        math.ceil(count) if type(count) in _NUMBERS and 0 <= count <= most else None
+        for count in given
+    ]
 
 
 def _is_number(value: Any) -> bool:

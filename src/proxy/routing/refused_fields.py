@@ -45,8 +45,8 @@ def without(request: Outgoing, names: frozenset[str]) -> Outgoing:
     if not isinstance(request.body, bytes):  # large: what is added stands in the small parts
         return structs.replace(request, body=tuple(_cut(part, names) for part in request.body))
     fields = FIELDS.decode(request.body)
-    kept = {name: splice.wrap(raw) for name, raw in fields.items() if name not in names}
-    return structs.replace(request, body=splice.encode(kept))
+    kept = {name: raw for name, raw in fields.items() if name not in names}
+    return structs.replace(request, body=splice.encode_fields(kept))
 
 
 def _added(request: Outgoing) -> frozenset[str]:
