@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from proxy.core.chat import CacheControl
 
-_NO_WISH = CacheControl()
+NO_WISH = CacheControl()
 
 
 class Directives(Struct, frozen=True, kw_only=True):
@@ -50,7 +50,7 @@ def read_directives(
 
 
 def _read_control(control: CacheControl) -> dict[str, Any]:
-    if control == _NO_WISH:
+    if control == NO_WISH:
         return {}
     given: dict[str, Any] = {}
     if control.mode != "default":

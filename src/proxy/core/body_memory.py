@@ -63,12 +63,9 @@ class Hold:
     def __init__(self, memory: BodyMemory) -> None:
         self.size = 0
         self.until = 0.0
-        self._memory = memory
-
-    @property
-    def limit(self) -> int:
+        self.limit = memory.limit
         """Bytes that a request could hold if it were alone."""
-        return self._memory.limit
+        self._memory = memory
 
     @property
     def room(self) -> int:

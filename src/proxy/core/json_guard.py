@@ -85,13 +85,17 @@ def _number(digits: str) -> int | float:
 def find_excess(text: Text, max_values: int = MAX_VALUES) -> str | None:
     """Why `text` is not to be decoded, None if it may be. Text that is not JSON may pass: it
     is at most twice MAX_DEPTH deep wherever a decoder could get."""
-    if isinstance(text, bytes) and len(text) <= max_values and _count_brackets(text) <= MAX_DEPTH:
+    if (
+        isinstance(text, bytes)
+        and len(text) <= max_values
+        and text.count(b"[") + text.count(b"{") <= MAX_DEPTH
+    ):
         return None  # as most are
     view = memoryview(text)
     brackets = commas = 0
     for start in range(0, len(view), _PIECE):
         piece = bytes(view[start : start + _PIECE])
-        brackets += _count_brackets(piece)
+        brackets += piece.count(b"[") + piece.count(b"{")
         commas += piece.count(b",")
     if brackets <= MAX_DEPTH and commas < max_values:
         return None
@@ -103,10 +107,6 @@ def find_excess(text: Text, max_values: int = MAX_VALUES) -> str | None:
     if b"[]" in left or left.count(b"[") > MAX_DEPTH:
         return f"it is nested deeper than {MAX_DEPTH} levels"
     return None
-
-
-def _count_brackets(text: bytes) -> int:
-    return text.count(b"[") + text.count(b"{")
 
 
 def count_values(text: Text) -> int:

@@ -6,6 +6,8 @@ To arm a timer and to take it back costs more than most waits do.
 import asyncio
 from types import TracebackType
 
+from msgspec import Struct
+
 
 class Patience:
     """Bounds waits of the task that makes it, one after another or one within another, each as
@@ -34,7 +36,7 @@ class Patience:
     def within(self, seconds: float) -> "Wait":
         """Begins a wait: a context that raises TimeoutError once it has taken so long."""
         now = self._loop.time()
-        wait = Wait(self._waits, self._task, now + seconds)
+        wait = Wait(self._waits, self._task, self._task.cancelling(), now + seconds)
         if self._timer is None or wait.until < self._rings_at:
             self._arm(now, min(seconds, self._shortest or seconds))
         return wait
@@ -56,24 +58,25 @@ class Patience:
             self._arm(now, min(left))
 
 
-class Wait:
+class Wait(Struct, eq=False):
     """A wait that Patience bounds."""
 
-    def __init__(self, waits: "list[Wait]", task: "asyncio.Task[object]", until: float) -> None:
-        """waits: those under way; until: by the loop's clock."""
-        self.until = until
-        self.is_over = False
-        self._waits = waits
-        self._task = task
-        self._cancelling = task.cancelling()
+    waits: "list[Wait]"
+    """Those under way."""
+    task: "asyncio.Task[object]"
+    cancelling: int
+    """How often the task was to be cancelled when the wait began."""
+    until: float
+    """By the loop's clock."""
+    is_over: bool = False
 
     def __enter__(self) -> None:
-        self._waits.append(self)
+        self.waits.append(self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        self._waits.remove(self)
-        is_own = self.is_over and self._task.uncancel() <= self._cancelling
+        self.waits.remove(self)
+        is_own = self.is_over and self.task.uncancel() <= self.cancelling
         if is_own and kind is asyncio.CancelledError:
             raise TimeoutError from error

@@ -75,7 +75,11 @@ class _Holding:
 
     def left(self, now: int) -> int:
         """Tokens that may be spent."""
-        return sum(lease.left for lease in self.leases.values() if now < lease.until)
+        left = 0
+        for lease in self.leases.values():
+            if now < lease.until:
+                left += lease.left
+        return left
 
     def spend(self, n: int, now: int) -> None:
         """Spends `n`, which must be there, from the leases that end first."""

@@ -1,6 +1,6 @@
 """The limits as one request meets them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from proxy.core.chat import Cost, Usage
 from proxy.core.errors import Fault
@@ -39,7 +39,8 @@ class Meter:
         self._has_budget = has_key and (budget.day is not None or budget.month is not None)
         has_rate = has_key and principal.limits.tokens_per_minute is not None
         self._is_accounted = self._has_budget or has_rate
-        self._standings: dict[str, Callable[[], Standing | None]] = {}
+        self._standings: dict[str, BucketLimit | Standing] = {}
+        """By the names of the limits that this request has met."""
         self._open: set[AttemptReservation] = set()
         self._spare_tickets: list[str] = []
         """Those of attempts that have cost nothing."""
@@ -48,7 +49,10 @@ class Meter:
     @property
     def standings(self) -> tuple[Standing, ...]:
         """How the caller stands with the limits that this request has met."""
-        standings = [find_standing() for find_standing in self._standings.values()]
+        standings = [
+            self._limiter.find_standing(met) if isinstance(met, BucketLimit) else met
+            for met in self._standings.values()
+        ]
         return tuple(filter(None, standings))
 
     async def admit(self) -> Refusal | None:
@@ -117,9 +121,8 @@ class Meter:
             self._spare_tickets.append(reserved.ticket)
 
     async def _take_token(self, bucket: BucketLimit) -> Refusal | None:
-        limiter = self._limiter  # a closure over `self` would keep the request until a collection
-        self._standings[bucket.limit] = lambda: limiter.find_standing(bucket)
-        return await limiter.take_token(bucket, self.defer)
+        self._standings[bucket.limit] = bucket
+        return await self._limiter.take_token(bucket, self.defer)
 
     async def _reserve(self, offer: Offer) -> "AttemptReservation | Refusal":
         """Reserves for an attempt what it may use."""
@@ -152,7 +155,7 @@ class Meter:
             reserved.release()
             raise
         if standing:
-            self._standings[standing.limit] = lambda: standing
+            self._standings[standing.limit] = standing
         if refusal and refusal.limit == UNREACHABLE:  # the object may have reserved all the same
             reserved.release()
         elif refusal:

@@ -35,6 +35,8 @@ def read_signal(
     the caller chose limits nobody else. now: a moment (ms), for dates.
     """
     given = [names for names in _NAMES if names[0] in headers]
+    if fault is None and not given:
+        return None
     low = next((low for names in given if (low := _read_limit(headers, names, now))), None)
     if fault is None or fault.kind != "rate_limited" or fault.blame == "caller":
         return low and replace(low, scope=model)

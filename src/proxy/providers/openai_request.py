@@ -48,7 +48,8 @@ def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]
         given = build_fields(chat, _list_messages(chat))
     fields = dict(given)
     fields["model"] = _encode(target.model.wire_id)
-    _set_limit(chat, fields)
+    if chat.max_tokens is not None:
+        _set_limit(chat.max_tokens, fields)
     if chat.stream:
         _ask_for_usage(target, fields)
     elif fields.get("stream") == _TRUE:
@@ -117,15 +118,13 @@ def fit_fields(target: Target, fields: Fields, known: frozenset[str]) -> tuple[s
     return dropped
 
 
-def _set_limit(chat: ChatRequest, fields: Fields) -> None:
+def _set_limit(limit: int, fields: Fields) -> None:
     """Puts the limit of the answer that its budget holds in the place of the caller's."""
-    if chat.max_tokens is None:
-        return
     given = {_COUNT.decode(fields[n]) for n in _LIMITS if fields.get(n, _NULL) != _NULL}
-    if given != {chat.max_tokens}:
+    if given != {limit}:
         for name in _LIMITS:
             fields.pop(name, None)
-        fields["max_tokens"] = _encode(chat.max_tokens)
+        fields["max_tokens"] = _encode(limit)
 
 
 def _ask_for_usage(target: Target, fields: Fields) -> None:

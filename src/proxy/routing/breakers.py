@@ -38,14 +38,12 @@ class Breakers:
         self._models: dict[str, Breaker] = {}
         self._changed: dict[str, None] = {}
         """The names whose last transition is this isolate's own and not taken yet."""
-        self._open: set[str] = set()
+        self.open: set[str] = set()
         """The names of those that are not closed."""
 
     def openness(self, provider: str, model: str, now: int) -> int:
         """0 if a call may go, otherwise greater the less there is to hope for (Breaker.openness).
         Nothing may be awaited between this and `begin`, or two calls go as the probe."""
-        if not self._open:
-            return 0
         own, its = self._providers.get(provider), self._models.get(f"{provider}/{model}")
         return max(own.openness(now) if own else 0, its.openness(now) if its else 0)
 
@@ -99,9 +97,9 @@ class Breakers:
         """Notes that a breaker has opened or closed."""
         self._changed[name] = None
         if breaker.closed:
-            self._open.discard(name)
+            self.open.discard(name)
         else:
-            self._open.add(name)
+            self.open.add(name)
 
     def _table(self, name: str) -> dict[str, Breaker]:
         return self._models if "/" in name else self._providers
@@ -115,6 +113,6 @@ class Breakers:
             oldest = next((n for n, b in table.items() if b.closed), next(iter(table)))
             del table[oldest]
             self._changed.pop(oldest, None)
-            self._open.discard(oldest)
+            self.open.discard(oldest)
         table[name] = breaker
         return breaker

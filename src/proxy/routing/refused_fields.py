@@ -25,7 +25,8 @@ class RefusedFields:
 
     def leave_out(self, provider: str, request: Outgoing) -> Outgoing:
         """The request without what the provider is known to refuse."""
-        return without(request, self._by_provider.get(provider, frozenset()))
+        names = self._by_provider.get(provider)
+        return without(request, names) if names else request
 
     def remember(self, provider: str, names: frozenset[str]) -> None:
         """Remembers what the provider refused, once it has answered without."""

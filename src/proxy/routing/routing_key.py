@@ -25,7 +25,7 @@ class RoutingKey(Struct, frozen=True):
         """The key of a request that names this model: where its answer belongs that came in the
         place of another's."""
         return cls(
-            (_name_target(target),), by_name=True, strategy=None, defaults=target.spec.defaults
+            (name_target(target),), by_name=True, strategy=None, defaults=target.spec.defaults
         )
 
     @classmethod
@@ -40,7 +40,7 @@ class RoutingKey(Struct, frozen=True):
             for name, value in targets[0].spec.defaults.items()
             if all(target.spec.defaults.get(name) == value for target in targets)
         }
-        return cls(tuple(map(_name_target, targets)), by_name, strategy, defaults)
+        return cls(tuple(map(name_target, targets)), by_name, strategy, defaults)
 
     def words(self) -> tuple[str, ...]:
         """The key as part of a cache key."""
@@ -49,7 +49,7 @@ class RoutingKey(Struct, frozen=True):
         return ("any", self.strategy or "", *self.names)
 
 
-def _name_target(target: Target) -> str:
+def name_target(target: Target) -> str:
     """`provider/model`, and the wishes for a reseller: others answer then."""
     wishes = target.model.send.get("provider")
     name = f"{target.spec.name}/{target.model.id}"

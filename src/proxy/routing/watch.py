@@ -26,6 +26,8 @@ BOARD_SECONDS = 2.0
 def attributed(target: Target, outcome: Outcome) -> Outcome:
     """An attempt's end with its true cause: the silence of a model that the catalogue doesn't list,
     or of vendors that the caller chose, says nothing of the provider."""
+    if outcome == OK:
+        return outcome
     if target.vendors_chosen and (outcome.blame == "model" or outcome.kind == "timeout"):
         return Outcome(outcome.kind, "caller")
     if outcome.kind == "timeout" and outcome.blame == "provider" and not target.listed:
@@ -97,13 +99,16 @@ class Watch:
 
     def openness(self, target: Target) -> int:
         """0 where an attempt may go, otherwise greater the less there is to hope for."""
+        if not self.breakers.open:
+            return 0
         return self.breakers.openness(target.spec.name, target.model.id, self.now)
 
     def count_closed(self, targets: Sequence[Target], but: str) -> int:
         """To how many an attempt may go, those of one provider left out."""
-        now, openness = self.now, self.breakers.openness
-        levels = [openness(t.spec.name, t.model.id, now) for t in targets if t.spec.name != but]
-        return levels.count(0)
+        others = [target for target in targets if target.spec.name != but]
+        if not self.breakers.open:
+            return len(others)
+        return [self.openness(target) for target in others].count(0)
 
     def measure(self, target: Target) -> Measure:
         """The measure of a model."""

@@ -9,7 +9,7 @@ from proxy.cache.outcome import UNSHARED, encode_answer
 from proxy.core.chat import Answer, Cost
 from proxy.core.ports import Log
 from proxy.routing.fallback import Success
-from proxy.routing.routing_key import RoutingKey
+from proxy.routing.routing_key import RoutingKey, name_target
 from proxy.serving.context import RequestContext
 from proxy.serving.task import ChatTask
 
@@ -78,8 +78,9 @@ def store_key(task: ChatTask, success: Success) -> str:
         return ""
     if not routing_key.by_name:
         return task.key
-    given = RoutingKey.of_model(success.target)
-    return task.key if given.names == routing_key.names else task.find_key(given)
+    if routing_key.names == (name_target(success.target),):
+        return task.key
+    return task.find_key(RoutingKey.of_model(success.target))
 
 
 def _is_whole(task: ChatTask, success: Success, answer: Answer) -> bool:

@@ -13,15 +13,12 @@ from msgspec import Struct
 from proxy.cache.directives import Directives
 from proxy.core.chat import Call
 from proxy.core.principal import Principal
-from proxy.dialects import cloudflare
 from proxy.dialects.contract import Dialect
 from proxy.serving.context import RequestContext
-from proxy.serving.task import ChatTask
+from proxy.serving.task import STEERING, ChatTask
 
 MOST = 500
 """Requests that are recalled; beyond, the least recently used is forgotten."""
-STEERING = frozenset({"cache-control", *cloudflare.SENT})
-"""Headers that change what a request means."""
 
 Fingerprint: TypeAlias = tuple[bytes, Dialect, Principal | None]
 """The digest of a body, and what its meaning depends on: a caller may have models of its own."""

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.cache.directives import Directives, read_directives
+from proxy.cache.directives import NO_WISH, Directives, read_directives
 from proxy.cache.key import KeyParts, cache_key, named_key
 from proxy.core.chat import Call, ChatRequest, Routing
 from proxy.core.messages import Message
@@ -15,6 +15,7 @@ from proxy.core.ports import Log
 from proxy.core.settings import CacheSettings
 from proxy.dialects.cloudflare import (
     METADATA,
+    SENT,
     allows_log,
     read_cache,
     read_metadata,
@@ -32,6 +33,8 @@ from proxy.routing.routing_key import RoutingKey
 from proxy.routing.selection import Selection
 from proxy.serving.context import RequestContext
 
+STEERING = frozenset({"cache-control", *SENT})
+"""Headers that change what a request means."""
 LABELS_KEPT = 2_000
 """Characters of a request's labels that are kept."""
 KEY_RECORDED = 16
@@ -119,6 +122,8 @@ class TaskMaker:
         self._limiter = limiter
         self._retrying = retrying
         self._cache = cache
+        self._directives = read_directives((), {}, cache.ttl)
+        """Those of a request that says nothing of the cache."""
         self._prompts = prompts
 
     @property
@@ -129,9 +134,10 @@ class TaskMaker:
     async def make_chat(self, context: RequestContext, call: Call) -> ChatTask:
         """Records what a request is for, and has the limits admit it. Raises ProxyError."""
         headers = context.request.headers
+        is_steered = not STEERING.isdisjoint(headers)
         record_call(context, call)
-        if (routing := with_timeout(call.routing, headers)) is not call.routing:
-            call = structs.replace(call, routing=routing)
+        if is_steered:
+            call = structs.replace(call, routing=with_timeout(call.routing, headers))
         meter = await self.admit(context)
         if self._prompts:
             log_prompt(context, call.chat, self._prompts)
@@ -139,16 +145,19 @@ class TaskMaker:
         shared = (meter.principal.cache_scope or self._cache.scope) == "shared"
         needs = Needs.of(call.chat)
         routing_key = self._selection.make_routing_key(call.routing, needs, meter.grant)
-        controls = (read_cache(headers), call.cache)
+        directives = self._directives
+        if is_steered or call.cache != NO_WISH:
+            controls = (read_cache(headers), call.cache)
+            directives = read_directives(controls, headers, self._cache.ttl)
         task = ChatTask(
             context=context,
             call=call,
             needs=needs,
-            directives=read_directives(controls, headers, self._cache.ttl),
+            directives=directives,
             routing_key=routing_key,
             meter=meter,
             estimate=estimate,
-            retrying=self.retrying(headers),
+            retrying=self.retrying(headers) if is_steered else self._retrying,
             scope="" if shared else meter.principal.user,
         )
         if task.is_cached:
