@@ -29,6 +29,8 @@ class Hit(Struct, frozen=True):
     tier: Tier | None
     """None: the leader of identical requests has published it."""
     is_fresh: bool
+    data: bytes = b""
+    """The entry's bytes, where memory has them."""
 
 
 class AnswerCache:
@@ -58,15 +60,22 @@ class AnswerCache:
             return hit
         return await self._find_below(key, directives, defer, hit)
 
-    def find_in_memory(self, key: str, directives: Directives, defer: Defer) -> Hit | None:
-        """The entry that memory has, fresh or stale, where the purges are known."""
-        if not self._purges.is_usable:
-            return None
-        if self._purges.is_due:
-            self._purges.begin_reading()
-            defer(self._read_purges())
+    def find_in_memory(
+        self, key: str, directives: Directives, defer: Defer, last: Hit | None = None
+    ) -> Hit | None:
+        """The entry that memory has, fresh or stale, where the purges are known. last: the one that
+        was found before, whose entry counts again where memory still has the same bytes."""
+        if not self._purges.is_recent:
+            if not self._purges.is_usable:
+                return None
+            if self._purges.is_due:
+                self._purges.begin_reading()
+                defer(self._read_purges())
         data = self.memory.get(key)
-        return self._judge(key, decode(data), "memory", directives) if data else None
+        if data is None:
+            return None
+        entry = last.entry if last and last.data is data else decode(data)
+        return self._judge(key, entry, "memory", directives, data)
 
     def admits(self, key: str, entry: CacheEntry, directives: Directives) -> bool:
         """Whether an entry that came another way may be shown as fresh."""
@@ -116,12 +125,14 @@ class AnswerCache:
             found = await self._lower.find(key, after=tier)
         return best
 
-    def _judge(self, key: str, entry: CacheEntry, tier: Tier, directives: Directives) -> Hit | None:
-        now = self._clock.now()
-        if now >= entry.gone_after or self._purges.hides(key, entry):
+    def _judge(
+        self, key: str, entry: CacheEntry, tier: Tier, directives: Directives, data: bytes = b""
+    ) -> Hit | None:
+        now, fresh_until = self._clock.now(), entry.fresh_until
+        if now >= fresh_until + entry.grace or self._purges.hides(key, entry):
             return None
         young = directives.max_age is None or entry.age(now) <= directives.max_age
-        return Hit(entry, tier, is_fresh=now < entry.fresh_until and young)
+        return Hit(entry, tier, now < fresh_until and young, data)
 
     async def _read_purges(self) -> None:
         try:

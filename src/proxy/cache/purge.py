@@ -52,6 +52,11 @@ class PurgeView:
         self._at: dict[tuple[Scope, str], float] = {}
 
     @property
+    def is_recent(self) -> bool:
+        """Whether what is known is usable, and not due to be read again."""
+        return self._age() < RENEW_SECONDS
+
+    @property
     def is_usable(self) -> bool:
         """Whether what is known is recent enough to show an entry by."""
         return self._age() < HOLD_SECONDS
@@ -59,7 +64,7 @@ class PurgeView:
     @property
     def is_due(self) -> bool:
         """Whether it is time to read again."""
-        if self._age() < RENEW_SECONDS:
+        if self.is_recent:
             return False
         return not 0 <= self._clock.now() - self._begun_at < RETRY_SECONDS
 

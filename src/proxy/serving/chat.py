@@ -15,7 +15,7 @@ from proxy.serving.coalesce import Coalescer
 from proxy.serving.context import RequestContext
 from proxy.serving.origin import Origin
 from proxy.serving.recall import Fingerprint, Recall, Recalled, take_fingerprint
-from proxy.serving.replay import replay
+from proxy.serving.replay import render, replay, show
 from proxy.serving.task import KEY_RECORDED, ChatTask, TaskMaker, record_call
 
 OUTAGE = (ProviderError, ProviderTimeout, RateLimitExceeded, NoProviderAvailable)
@@ -40,9 +40,17 @@ class Chat:
         one of the same bytes. Raises ProxyError."""
         fingerprint = take_fingerprint(context, body)
         if known := self._recall.find(fingerprint):
-            hit = self._cache.find_in_memory(known.key, known.directives, context.request.defer)
+            last = known.rendered.hit if known.rendered else None
+            defer = context.request.defer
+            hit = self._cache.find_in_memory(known.key, known.directives, defer, last)
             if hit and hit.is_fresh:
-                return await self._replay_known(context, known, hit)
+                record_call(context, known.call)
+                # The only limit that a hit meets is its key's request limit.
+                if context.principal and context.principal.limits.requests_per_minute is not None:
+                    await self._tasks.admit(context)
+                else:
+                    context.end_stage("limit")
+                return _replay_known(context, known, hit)
         return await self.answer(context, context.dialect.parse_chat(body), fingerprint)
 
     async def answer(
@@ -65,18 +73,6 @@ class Chat:
             record_attempts(context, error.attempts)
             return replay(context, task.call, task.key, hit, stale=True)
 
-    async def _replay_known(self, context: RequestContext, known: Recalled, hit: Hit) -> Response:
-        """Answers with the entry of a request that is recalled, once its key's request limit, the
-        only limit that a hit meets, admits it."""
-        record_call(context, known.call)
-        if context.principal and context.principal.limits.requests_per_minute is not None:
-            await self._tasks.admit(context)
-        else:
-            context.end_stage("limit")
-        context.record.cache_key = known.key[:KEY_RECORDED]
-        context.end_stage("cache")
-        return replay(context, known.call, known.key, hit)
-
     async def _find(self, task: ChatTask) -> Hit | None:
         """Finds the cache's best entry, a fresh one or a stale one."""
         hit = None
@@ -91,3 +87,14 @@ class Chat:
         if self._coalescer and task.directives.read and task.directives.store:
             return await self._coalescer.answer(task, self._origin.answer)
         return await self._origin.answer(task, None)
+
+
+def _replay_known(context: RequestContext, known: Recalled, hit: Hit) -> Response:
+    """Answers with the entry of a request that is recalled, rendered anew where it must be."""
+    context.record.cache_key = known.key[:KEY_RECORDED]
+    context.end_stage("cache")
+    rendered = known.rendered
+    if rendered is None or rendered.hit.entry is not hit.entry:
+        rendered = render(context, known.call, known.key, hit)
+        known.rendered = rendered.without_answer() if rendered.is_for_all else None
+    return show(context, rendered, hit)

@@ -1,7 +1,8 @@
 """Recalls what a request means: one of the same bytes means the same.
 
 Most requests that the cache answers repeat another to the byte. What a hit needs is kept by the
-SHA-256 of the body, so that nothing of it is read again; no text of a caller is kept.
+SHA-256 of the body, so that nothing of it is read again, and a short answer as it was rendered, so
+that it isn't rendered again; no text of a caller is kept.
 """
 
 from collections import OrderedDict
@@ -15,6 +16,7 @@ from proxy.core.chat import Call
 from proxy.core.principal import Principal
 from proxy.dialects.contract import Dialect
 from proxy.serving.context import RequestContext
+from proxy.serving.replay import Rendered
 from proxy.serving.task import STEERING, ChatTask
 
 MOST = 500
@@ -24,7 +26,7 @@ Fingerprint: TypeAlias = tuple[bytes, Dialect, Principal | None]
 """The digest of a body, and what its meaning depends on: a caller may have models of its own."""
 
 
-class Recalled(Struct, frozen=True):
+class Recalled(Struct):
     """What a hit needs of a request."""
 
     call: Call
@@ -32,6 +34,8 @@ class Recalled(Struct, frozen=True):
     directives: Directives
     key: str
     """The cache's key."""
+    rendered: Rendered | None = None
+    """What such a request was answered with, where the next may be answered the same."""
 
 
 class Recall:

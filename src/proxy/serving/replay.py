@@ -1,12 +1,42 @@
 """A kept answer as the response to a request."""
 
+from typing import Literal
+
+from msgspec import Struct, structs
+
 from proxy.cache.answers import Hit
 from proxy.cache.chunks import chunks_of
-from proxy.core.chat import Call, Cost, Served
+from proxy.core.chat import Answer, Call, Cost, Served
 from proxy.core.web import EVENTS, JSON, Response
 from proxy.dialects import cloudflare
 from proxy.serving.accounting import bounded, record_served, served_headers
 from proxy.serving.context import RequestContext
+
+LONGEST_KEPT = 8192
+"""Bytes of a body that is kept beside the answer that it shows."""
+
+
+class Rendered(Struct, frozen=True):
+    """A kept answer in the dialect of a caller."""
+
+    hit: Hit
+    served: Served
+    saved: int
+    """Nano-dollars that the answer had cost."""
+    headers: dict[str, str]
+    """Those that no time changes."""
+    body: bytes
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether it is worth keeping for requests of the same bytes, and true of each: what a
+        dialect says of a request beside its id goes with the id."""
+        return len(self.body) <= LONGEST_KEPT and self.served.request_id.encode() not in self.body
+
+    def without_answer(self) -> "Rendered":
+        """The same without the answer, which the body holds."""
+        entry = structs.replace(self.hit.entry, answer=Answer())
+        return structs.replace(self, hit=structs.replace(self.hit, entry=entry))
 
 
 def replay(
@@ -14,42 +44,48 @@ def replay(
 ) -> Response:
     """Answers with an entry, in the caller's dialect. key: the cache's; stale: in place of an
     answer that no provider gives."""
+    return show(context, render(context, call, key, hit, "stale" if stale else "hit"), hit)
+
+
+def render(
+    context: RequestContext, call: Call, key: str, hit: Hit, status: Literal["hit", "stale"] = "hit"
+) -> Rendered:
+    """Renders an entry in the caller's dialect. key: the cache's."""
     entry = hit.entry
     served = Served(
         request_id=context.id,
         provider=entry.provider,
         model=entry.model,
         cost=Cost(0),
-        cache_status="stale" if stale else "hit",
+        cache_status=status,
         cache_tier=hit.tier,
         ms=context.ms,
         created=int(entry.stored),
         functions=call.functions,
     )
-    record_served(context, served)
+    marks = {cloudflare.CACHE_STATUS: "HIT", "x-proxy-cache-key": key}
+    if call.chat.stream:
+        writer = context.dialect.writer(call, served)
+        chunks = b"".join(map(writer.chunk, chunks_of(entry.answer)))
+        kind, body = EVENTS, chunks + writer.done(entry.answer, served)
+    else:
+        kind, body = JSON, context.dialect.answer(entry.answer, served)
+    saved = bounded(entry.cost.nano_usd) or 0
+    return Rendered(hit, served, saved, kind | served_headers(served) | marks, body)
+
+
+def show(context: RequestContext, rendered: Rendered, hit: Hit) -> Response:
+    """Answers with an entry that is rendered. hit: the entry as it was found now."""
+    record_served(context, rendered.served)
     record = context.record
     record.input = record.output = 0
-    record.saved = bounded(entry.cost.nano_usd) or 0
-    headers = served_headers(served) | _cache_headers(context.clock.now(), key, hit, stale=stale)
-    if not call.chat.stream:
-        body = context.dialect.answer(entry.answer, served)
-        return Response(headers=JSON | headers, body=body)
-    writer = context.dialect.writer(call, served)
-    chunks = b"".join(map(writer.chunk, chunks_of(entry.answer)))
-    return Response(headers=EVENTS | headers, body=chunks + writer.done(entry.answer, served))
-
-
-def _cache_headers(now: float, key: str, hit: Hit, *, stale: bool) -> dict[str, str]:
-    """The cache's headers of a kept answer (RFC 9211; age: RFC 9111, 5.1)."""
-    entry = hit.entry
+    record.saved = rendered.saved
+    now, entry = context.clock.now(), hit.entry
     status = f"proxy-{hit.tier}; hit; ttl={entry.remaining(now)}"
     if hit.tier is None:
         status = "proxy-memory; fwd=miss; collapsed"
-    elif stale:
+    elif rendered.served.cache_status == "stale":
         status += "; detail=stale-if-error"
-    return {
-        "cache-status": status,
-        "age": str(entry.age(now)),
-        cloudflare.CACHE_STATUS: "HIT",
-        "x-proxy-cache-key": key,
-    }
+    # RFC 9211; age: RFC 9111, 5.1.
+    headers = {**rendered.headers, "cache-status": status, "age": str(entry.age(now))}
+    return Response(headers=headers, body=rendered.body)

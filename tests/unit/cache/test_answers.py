@@ -23,7 +23,7 @@ class TestMemory:
         finding = isolate.cache.find(KEY, DIRECTIVES, isolate.deferred.append)
         with pytest.raises(StopIteration) as caught:
             finding.send(None)
-        assert caught.value.value == Hit(entry, "memory", is_fresh=True)
+        assert caught.value.value == Hit(entry, "memory", is_fresh=True, data=encode(entry))
         assert isolate.deferred == []
         assert isolate.log.lines == []
 
