@@ -146,8 +146,12 @@ class PrunableStore(BlobStore, Protocol):
         """Removes what is over among the keys that begin with `prefix`; how many they were."""
 
 
-DataPoint: TypeAlias = tuple[list[str], list[float], str]
-"""Blobs, doubles, and the index."""
+class DataPoint(Struct, frozen=True, gc=False):
+    """A row of the Analytics Engine dataset, as its binding takes it."""
+
+    blobs: list[str]
+    doubles: list[float]
+    indexes: tuple[str]
 
 
 class Points(Protocol):

@@ -14,6 +14,7 @@ queries slow.
 from operator import attrgetter
 
 from proxy.analytics.record.request_record import RequestRecord
+from proxy.core.chat import Attempt
 from proxy.core.money import NANO
 from proxy.core.ports import DataPoint
 
@@ -75,42 +76,44 @@ _FIELD_OF_COLUMN = {
     "request_id": "id",
     "prompt": "cache_key",
 }
-_FIELDS = [_FIELD_OF_COLUMN.get(name, name) for name in BLOBS]
 _ATTEMPTS = BLOBS.index("attempts")
-_BLOBS_BEFORE = attrgetter(*_FIELDS[:_ATTEMPTS])
-_BLOBS_AFTER = attrgetter(*_FIELDS[_ATTEMPTS + 1 :])
+_TEXTS = attrgetter(*(_FIELD_OF_COLUMN.get(name, name) for name in BLOBS if name != "attempts"))
 _MAX_BLOB = 16 * 1024 // 20
 _MAX_INDEX = 96
 
 
 def build_data_point(record: RequestRecord) -> DataPoint:
     """A request's blobs, doubles and index. What is not known is an empty text or 0."""
-    attempts, sent = "", record.sent_attempts
+    blobs, failed, cost = [*_TEXTS(record)], record.has_failed, record.cost
+    attempts, fell_back = "", False
+    sent: tuple[Attempt, ...] = ()
     if record.attempts:
-        attempts = ", ".join(f"{a.provider}/{a.model}:{a.outcome}" for a in record.attempts)
-    blobs = [*_BLOBS_BEFORE(record), attempts, *_BLOBS_AFTER(record)]
+        attempts = ", ".join([f"{a.provider}/{a.model}:{a.outcome}" for a in record.attempts])
+        sent, fell_back = record.sent_attempts, record.has_fallen_back and not failed
+    blobs.insert(_ATTEMPTS, attempts)
     doubles: list[float] = [
         record.status,
         record.ms,
         record.first_ms or 0,
-        int(record.has_failed),
-        int(record.has_fallen_back and not record.has_failed),
+        int(failed),
+        int(fell_back),
         int(record.stream),
         len(sent),
-        sum(map(record.has_failed_at, sent)),
+        sum(map(record.has_failed_at, sent)) if sent else 0,
         record.input or 0,
         record.output or 0,
         record.cached or 0,
         record.reasoning or 0,
-        (record.cost or 0) / NANO,
-        int(record.cost is not None),
+        (cost or 0) / NANO,
+        int(cost is not None),
         record.saved / NANO,
         record.bytes_in,
         record.bytes_out,
     ]
-    if not all(map(str.isascii, blobs)) or max(map(len, blobs)) > _MAX_BLOB:
+    texts = "".join(blobs)
+    if not texts.isascii() or len(texts) > _MAX_BLOB:  # seldom: all together are shorter than a cut
         blobs = [cut(blob, _MAX_BLOB) for blob in blobs]
-    return blobs, doubles, cut(record.user, _MAX_INDEX) or NOBODY
+    return DataPoint(blobs, doubles, (cut(record.user, _MAX_INDEX) or NOBODY,))
 
 
 def cut(text: str, size: int) -> str:

@@ -11,7 +11,7 @@ from operator import attrgetter
 from msgspec import Struct, field
 
 from proxy.analytics.record.request_record import ITEM, RequestRecord
-from proxy.core.money import to_dollars
+from proxy.core.money import NANO
 
 OPERATIONS = {
     "/v1/generate": "chat",
@@ -28,8 +28,8 @@ _METHODS = frozenset(
 
 
 class LogLine(Struct, omit_defaults=True, gc=False):
-    """A struct is built and encoded faster than a dict. The first fields, up to `span`, are the
-    record's of the same names; so are the next, up to `reasoning`, where there is a model."""
+    """A struct is built and encoded faster than a dict. The first fields, up to `reasoning`, are
+    the record's of the same names; those from `dialect` on only where there is a model."""
 
     ms: int = field(name="proxy.duration_ms")
     status: int = field(name="http.response.status_code")
@@ -70,8 +70,8 @@ class LogLine(Struct, omit_defaults=True, gc=False):
 
 
 _FIELDS = LogLine.__struct_fields__
-_OF_REQUEST = attrgetter(*_FIELDS[: _FIELDS.index("dialect")])
-_OF_MODEL = attrgetter(*_FIELDS[_FIELDS.index("dialect") : _FIELDS.index("operation")])
+_OF_ANY = attrgetter(*_FIELDS[: _FIELDS.index("dialect")])
+_OF_MODEL = attrgetter(*_FIELDS[: _FIELDS.index("operation")])
 
 
 def choose_level(record: RequestRecord) -> str:
@@ -83,17 +83,17 @@ def choose_level(record: RequestRecord) -> str:
 def build_line(record: RequestRecord) -> LogLine:
     """The line of a request; it names a model only where its endpoint is for models."""
     if operation := OPERATIONS.get(record.endpoint):
-        line = LogLine(*_OF_REQUEST(record), *_OF_MODEL(record))
+        line = LogLine(*_OF_MODEL(record))
         line.operation = operation
         line.provider = name_provider(record.provider)
         line.stream = record.stream or None
         line.first_seconds = None if record.first_ms is None else record.first_ms / 1000
     else:
-        line = LogLine(*_OF_REQUEST(record))
+        line = LogLine(*_OF_ANY(record))
     if record.attempts:
         line.attempts = ", ".join(f"{a.provider}:{a.outcome}" for a in record.attempts)
-    line.cost_usd = to_dollars(record.cost)
-    line.saved_usd = to_dollars(record.saved) or None
+    line.cost_usd = None if record.cost is None else record.cost / NANO
+    line.saved_usd = record.saved / NANO or None
     line.method = record.method if record.method in _METHODS else "_OTHER"
     return line
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from proxy.analytics.record.data_point import build_data_point
 from proxy.analytics.record.request_record import BATCH, ITEM, RequestRecord
 from proxy.analytics.record.shard_reporter import FLUSH_SECONDS, LOST_SECONDS, is_recent
-from proxy.core.ports import Clock, Defer, Log, Points
+from proxy.core.ports import Defer, Log, Points
 
 POINTS = 25
 """Data points that are written together, as many as an invocation may write: a request writes them
@@ -18,21 +18,19 @@ ALONE = (BATCH, ITEM)
 class PointWriter:
     """The requests whose data points still have to be written."""
 
-    def __init__(self, points: Points, clock: Clock, log: Log) -> None:
+    def __init__(self, points: Points, log: Log) -> None:
         self._points = points
-        self._clock = clock
         self._log = log
         self._waiting: list[RequestRecord] = []
         self._carried: float | None = None
         """Since when a request is held open to write them."""
 
-    def add(self, record: RequestRecord, defer: Defer) -> None:
+    def add(self, record: RequestRecord, defer: Defer, now: float) -> None:
         """Writes a request's data point, at once or with those of others."""
         if record.endpoint in ALONE:
             self._write([record])
             return
         self._waiting.append(record)
-        now = self._clock.now()
         if len(self._waiting) >= POINTS:
             self._write_waiting()
         elif not is_recent(self._carried, FLUSH_SECONDS + LOST_SECONDS, now):

@@ -32,7 +32,7 @@ class Recorder:
     ) -> None:
         enabled, points = settings.enabled, ports.points
         self._reporter = ShardReporter(settings.shards, ports) if enabled else None
-        self._points = PointWriter(points, ports.clock, ports.log) if enabled and points else None
+        self._points = PointWriter(points, ports.log) if enabled and points else None
         self._exporter = exporter
         self._clock = ports.clock
         self._log = ports.log
@@ -51,23 +51,23 @@ class Recorder:
             self._log(choose_level(record), "request", build_line(record))
         if not counted:
             return
+        now = self._clock.now()
         if self._exporter:
             self._exporter.add(record)
         if self._reporter:
             self._reporter.add(record)
         if self._points:
-            self._points.add(record, defer)
+            self._points.add(record, defer, now)
         if self._reporter or self._exporter:
-            self._carry(defer)
+            self._carry(defer, now)
 
     async def flush(self) -> None:
         """Reports to the statistics what waits."""
         if self._reporter:
             await self._reporter.flush()
 
-    def _carry(self, defer: Defer) -> None:
+    def _carry(self, defer: Defer, now: float) -> None:
         """Sees to it that a request is held open until what waits is reported."""
-        now = self._clock.now()
         if not is_recent(self._carried, FLUSH_SECONDS + LOST_SECONDS, now):
             self._carried = now
             defer(self._deliver_later())

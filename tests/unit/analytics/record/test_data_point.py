@@ -18,7 +18,7 @@ QUERIES = re.findall(r"```sql\n(.*?)```", DOC, re.DOTALL)
 
 def row(record: RequestRecord) -> dict[str, object]:
     """The point as a query sees it: values by the columns' names."""
-    blobs, doubles, index = build_data_point(record)
+    blobs, doubles, (index,) = structs.astuple(build_data_point(record))
     sql: dict[str, object] = {f"blob{at}": blob for at, blob in enumerate(blobs, 1)}
     sql |= {f"double{at}": double for at, double in enumerate(doubles, 1)}
     sql["index1"] = index
@@ -116,7 +116,7 @@ def worst(text: str) -> RequestRecord:
 
 @given(RECORDS | st.sampled_from('a"é漢🦜\ud800').map(lambda letter: worst(letter * 5000)))
 def test_a_point_is_always_within_the_platforms_limits(record: RequestRecord) -> None:
-    blobs, doubles, index = build_data_point(record)
+    blobs, doubles, (index,) = structs.astuple(build_data_point(record))
     assert len(blobs) <= 20
     assert len(doubles) <= 20
     assert sum(len(blob.encode()) for blob in blobs) <= 16 * 1024
