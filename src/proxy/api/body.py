@@ -6,12 +6,14 @@ from proxy.core.codings import decode, find_coding
 from proxy.core.errors import PayloadTooLarge, UnsupportedMediaType
 from proxy.serving.context import RequestContext
 
+_JSON = "application/json"
+
 
 async def read_body(services: Services, context: RequestContext) -> bytes:
     """Reads and decodes a body that must be JSON. Raises UnsupportedMediaType, PayloadTooLarge,
     InvalidRequest for a coding that is none, InternalError (503) where there is no room."""
     headers, hold, unbrotli = context.request.headers, context.hold, services.ports.unbrotli
-    _check_type(headers.get("content-type", "application/json"))
+    _check_type(headers.get("content-type", _JSON))
     assert hold  # what a request holds is counted if it comes from outside
     named = headers.get("content-encoding")
     coding = find_coding(named, brotli=unbrotli is not None) if named else None
@@ -24,13 +26,15 @@ async def read_body(services: Services, context: RequestContext) -> bytes:
             hold.keep(limit)  # raises where it is others that take the room
             raise
     hold.keep(weigh(body, hold.limit // 8))
-    context.end_stage("read")
+    context.begin_stage()
     return body
 
 
 def _check_type(content_type: str) -> None:
+    if content_type == _JSON:
+        return
     kind = content_type.partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
+    if kind != _JSON and not kind.endswith("+json"):
         raise UnsupportedMediaType(
             f"The body must be JSON: send `content-type: application/json`, not {kind[:100]}."
         )

@@ -70,7 +70,7 @@ class Hold:
     @property
     def room(self) -> int:
         """Bytes that it could hold now."""
-        return self._memory.limit - self._memory.held + self.size
+        return self.limit - self._memory.held + self.size
 
     def fork(self) -> "Hold":
         """What a part of the request holds beside it: nothing yet."""

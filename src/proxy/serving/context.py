@@ -15,8 +15,6 @@ from proxy.dialects.cloudflare import allows_log
 from proxy.dialects.contract import Dialect
 from proxy.limits.meter import Meter
 
-TIMED_STAGES = ("auth", "limit", "cache")
-"""The stages that Server-Timing names beside `upstream` and `total`."""
 UNCOUNTED = ("", "/health")
 """Paths whose requests are no traffic."""
 _LENGTH = re.compile(r"[0-9]{1,10}")
@@ -49,8 +47,8 @@ class RequestContext:
         """Headers that providers are sent: the trace."""
         self.is_counted = endpoint not in UNCOUNTED and request.method != "OPTIONS"
         """Whether the figures have the request."""
-        self.stages: dict[str, float] = {}
-        """The seconds that each part of the way took."""
+        self._timing = ""
+        """The stages that have ended, as Server-Timing lists them."""
         self._stage_began = self.began
         given = request.headers.get("x-request-id", "")
         self.id = given if _REQUEST_ID.fullmatch(given) else f"req_{random.token(12)}"
@@ -82,17 +80,19 @@ class RequestContext:
         parent = trace if recorded else structs.replace(trace, span=trace.parent)
         self.upstream_headers = parent.render_headers()
 
+    def begin_stage(self) -> None:
+        """Begins a part of the way here, and not where the part before ended."""
+        self._stage_began = self.clock.now()
+
     def end_stage(self, stage: str) -> None:
-        """Ends a part of the way: it began where the part before ended."""
+        """Ends a part of the way, once a request: it began where the part before ended."""
         now = self.clock.now()
-        self.stages[stage] = max(0.0, now - self._stage_began)
+        self._timing += f"{stage};dur={max(0.0, now - self._stage_began) * 1000:.1f}, "
         self._stage_began = now
 
     def server_timing(self) -> str:
         """Server-Timing (W3C): the stages in milliseconds."""
-        stages = self.stages
-        times = [f"{name};dur={stages[name] * 1000:.1f}" for name in TIMED_STAGES if name in stages]
-        return ", ".join((*times, f"upstream;dur={self.upstream_ms}", f"total;dur={self.ms}"))
+        return f"{self._timing}upstream;dur={self.upstream_ms}, total;dur={self.ms}"
 
     def common_headers(self) -> dict[str, str]:
         """The headers that all answers carry."""
