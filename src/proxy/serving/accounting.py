@@ -22,7 +22,9 @@ MOST_COUNTED = 10**13
 
 def bounded(number: int | None) -> int | None:
     """Bounds a provider's number by what can be true: sums of it must not run over."""
-    return None if number is None else min(max(number, 0), MOST_COUNTED)
+    if number is None or 0 <= number <= MOST_COUNTED:
+        return number
+    return 0 if number < 0 else MOST_COUNTED
 
 
 def count_characters(answer: Answer) -> int:
@@ -73,7 +75,8 @@ def describe_served(
 
 
 def settle_chat(task: ChatTask, success: Success, reported: Usage | None, characters: int) -> Cost:
-    """Settles a chat's answer of so many characters; reported: its usage by the provider."""
+    """Settles a chat's answer. reported: its usage by the provider; characters: of the answer,
+    where that is None."""
     limit = task.meter.output_limit(success.target.offer) or task.call.chat.max_tokens
     usage = reported or estimate_usage(task.meter, characters, limit)
     cost = settle(task.context, success, usage, estimated=reported is None)
@@ -107,10 +110,10 @@ def served_headers(served: Served) -> dict[str, str]:
     headers = {"x-proxy-provider": served.provider, "x-proxy-model": encode_value(served.model)}
     if served.attempts:
         headers[cloudflare.STEP] = str(len(served.attempts) - 1)
-    cost = served.cost
-    if cost.usd is not None and cost.origin:
-        headers["x-proxy-cost"] = f"{cost.usd:.9f}"
-        headers["x-proxy-cost-origin"] = cost.origin
+    usd, origin = served.cost.usd, served.cost.origin
+    if usd is not None and origin:
+        headers["x-proxy-cost"] = f"{usd:.9f}"
+        headers["x-proxy-cost-origin"] = origin
     if served.dropped:
         headers["x-proxy-dropped"] = list_names(served.dropped)
     return headers

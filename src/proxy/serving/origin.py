@@ -42,7 +42,8 @@ class Origin:
     async def _complete(self, task: ChatTask, leader: Leader | None) -> Response:
         context = task.context
         answer, success = await self._manager.complete(task.call, task.meter, task.run_options)
-        cost = settle_chat(task, success, answer.usage, count_characters(answer))
+        characters = 0 if answer.usage else count_characters(answer)
+        cost = settle_chat(task, success, answer.usage, characters)
         entry = self._keeper.keep(task, store_key(task, success), success, answer, cost)
         if leader:
             self._keeper.publish(context, leader, entry)

@@ -91,7 +91,7 @@ def build_line(record: RequestRecord) -> LogLine:
     else:
         line = LogLine(*_OF_ANY(record))
     if record.attempts:
-        line.attempts = ", ".join(f"{a.provider}:{a.outcome}" for a in record.attempts)
+        line.attempts = ", ".join([f"{a.provider}:{a.outcome}" for a in record.attempts])
     line.cost_usd = None if record.cost is None else record.cost / NANO
     line.saved_usd = record.saved / NANO or None
     line.method = record.method if record.method in _METHODS else "_OTHER"
