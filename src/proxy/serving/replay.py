@@ -12,8 +12,8 @@ from proxy.dialects import cloudflare
 from proxy.serving.accounting import bounded, record_served, served_headers
 from proxy.serving.context import RequestContext
 
-LONGEST_KEPT = 8192
-"""Bytes of a body that is kept beside the answer that it shows."""
+LONGEST_KEPT = 4096
+"""Bytes of a body that is kept beside the answer that it shows: 2 MB of all that are recalled."""
 
 
 class Rendered(Struct, frozen=True):
