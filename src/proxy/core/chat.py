@@ -218,7 +218,8 @@ class Chunk(Struct, frozen=True, kw_only=True):
     extra: JSONObject = {}
     form: Form | None = None
     raw: bytes | None = None
-    """The event's data, where it already is a chunk of OpenAI's dialect."""
+    """The event's data, where it already is a chunk of OpenAI's dialect; of several events in a
+    row, from the data of the first to that of the last."""
     usage_only: bool = False
     """True for OpenAI's closing chunk without a choice: only a caller who wants it gets it."""
 

@@ -46,6 +46,7 @@ class Decoder(Generic[T]):
 
 
 _STRING = msgspec.json.Decoder(str)
+_STRINGS = msgspec.json.Decoder(list[str])
 
 
 def decode_string(text: bytes) -> str | None:
@@ -55,6 +56,16 @@ def decode_string(text: bytes) -> str | None:
         return _STRING.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def decode_strings(texts: list[bytes]) -> list[str] | None:
+    """The values of JSON texts each of which is one string, None where any is not. No string holds
+    a line break, so none reaches from one text into the next."""
+    try:
+        values = _STRINGS.decode(b"[" + b",\n".join(texts) + b"]")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return values if len(values) == len(texts) else None
 
 
 def is_json(text: bytes) -> bool:

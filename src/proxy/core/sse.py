@@ -5,6 +5,7 @@ and CRLF end lines, also across chunk borders; comments and unknown fields are i
 promises never to hold more than `limit` bytes.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from proxy.core.errors import Fault
@@ -26,8 +27,13 @@ class Event(NamedTuple):
 class Parser:
     """Cuts a byte stream into events. An event that the stream's end cuts off is dropped."""
 
-    def __init__(self, limit: int = EVENT_LIMIT) -> None:
+    def __init__(
+        self, limit: int = EVENT_LIMIT, take: Callable[[bytes], bytes] | None = None
+    ) -> None:
+        """take: gets a text that begins with an event first, and gives back what it has not read
+        of that, from the beginning of an event on."""
         self._limit = limit
+        self._take = take
         self._pending: list[bytes] = []
         self._size = 0
         self._data: list[bytes] = []
@@ -51,7 +57,10 @@ class Parser:
         text = b"".join((*self._pending, chunk))
         self._pending.clear()
         is_between = self._begun and not self._data and not self._name
-        events = self._plain(text) if is_between and b"\r" not in text else self._lines(text)
+        if is_between and b"\r" not in text:
+            events = self._plain(self._take(text) if self._take else text)
+        else:
+            events = self._lines(text)
         self._size = sum(map(len, self._pending)) + self._data_size
         self._check()
         return events

@@ -3,7 +3,7 @@ for the text."""
 
 from typing import Self
 
-from proxy.core.json_guard import decode_string
+from proxy.core.json_guard import decode_string, decode_strings
 
 _CONTENT = b'"content":'
 _NOISE = b'"obfuscation":"'
@@ -23,6 +23,8 @@ class Alike:
         self._noise_lead = noise_lead
         self._after = after
         self._least = len(before) + len(after)
+        self._lead = b"data: " + before
+        self._end = after + b"\n\n"
 
     @classmethod
     def learn(cls, data: bytes, text: str) -> Self | None:
@@ -48,9 +50,25 @@ class Alike:
             return None
         if len(data) < self._least:
             return None
-        text = data[len(self._before) : len(data) - len(self._after)]
-        if self._noise_lead:
-            text, found, noise = text.rpartition(self._noise_lead)
-            if not (found and (noise.isalnum() or not noise)):
-                return None
-        return decode_string(text)
+        return decode_string(self._quiet(data[len(self._before) : len(data) - len(self._after)]))
+
+    def read_run(self, stream: bytes) -> tuple[str, int]:
+        """The text of all such chunks with which a stream goes on, and the bytes that their events
+        take; none where they can't be read."""
+        if not stream.startswith(self._lead):
+            return "", 0
+        *texts, rest = stream[len(self._lead) :].split(self._end + self._lead)
+        size = len(stream) - len(self._lead) - len(rest)
+        last, end, rest = rest.partition(self._end)
+        if end:
+            texts.append(last)
+            size = len(stream) - len(rest)
+        read = decode_strings([self._quiet(text) for text in texts])
+        return ("".join(read), size) if read else ("", 0)
+
+    def _quiet(self, text: bytes) -> bytes:
+        """A text without its noise; empty where that may be more."""
+        if not self._noise_lead:
+            return text
+        text, found, noise = text.rpartition(self._noise_lead)
+        return text if found and (noise.isalnum() or not noise) else b""

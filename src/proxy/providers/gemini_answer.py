@@ -140,6 +140,10 @@ class GeminiReader:
         self._halves = Halves()
         self._usage: Usage | None = None
 
+    def read_run(self, stream: bytes) -> bytes:
+        """Leaves all to `read_event`."""
+        return stream
+
     def read_event(self, event: Event) -> bool:
         """Reads a response, or what a gateway adds: an error's event, a mark of the end."""
         if event.name == "error":

@@ -64,14 +64,22 @@ class OpenAIReader:
         self._alike_chunk = Chunk()
         """The chunk of text that the next ones are like."""
 
+    def read_run(self, stream: bytes) -> bytes:
+        """Reads chunks of text that are like the one before, all as one."""
+        if self._alike is None or self._halves or self.over:
+            return stream
+        text, size = self._alike.read_run(stream)
+        if size:
+            self._add_text(text, stream[len(b"data: ") : size - len(b"\n\n")])
+        return stream[size:]
+
     def read_event(self, event: Event) -> bool:
         """Reads a chunk, an error or the mark of the end."""
         if event.name == "error":
             raise self.read_error_event(event.data)
         alike = None if self._halves else self._alike
         if alike and (text := alike.read(event.data)) is not None:
-            like, raw = self._alike_chunk, event.data if self.passes_on else None
-            self.chunks.append(Chunk(text=text, model=like.model, id=like.id, raw=raw))
+            self._add_text(text, event.data)
             return True
         if not is_done(event):
             return self.read_chunk(event.data)
@@ -177,6 +185,11 @@ class OpenAIReader:
         if chunk.text and chunk.raw and chunk == plain and self._thinking.is_over:
             self._alike = Alike.learn(data, chunk.text)
             self._alike_chunk = chunk
+
+    def _add_text(self, text: str, raw: bytes) -> None:
+        """Adds a chunk that is like the one before."""
+        like, kept = self._alike_chunk, raw if self.passes_on else None
+        self.chunks.append(Chunk(text=text, model=like.model, id=like.id, raw=kept))
 
     def _join(self, message: MessagePiece, halved: MessagePiece, *, last: bool) -> MessagePiece:
         """The message with the halves of its characters joined. last: the answer ends with it."""

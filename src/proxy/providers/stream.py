@@ -20,6 +20,10 @@ class EventReader(Protocol):
     over: bool
     """Whether the provider said that this was all."""
 
+    def read_run(self, stream: bytes) -> bytes:
+        """Reads the events with which a stream goes on, as far as it can read many at once; what is
+        left of it, from an event on."""
+
     def read_event(self, event: Event) -> bool:
         """Whether it is an event of such a stream. Raises Fault for an error in the stream (with
         the kind that its status would have) and for what cannot be read (garbage)."""
@@ -38,7 +42,7 @@ class StreamDecoder:
     def __init__(self, target: Target, reader: EventReader) -> None:
         self._target = target
         self._reader = reader
-        self._parser = Parser()
+        self._parser = Parser(take=reader.read_run)
         self._head = b""
         self._plain: bytearray | None = None
         """The body so far, where it is no event stream."""

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from proxy.core.chat import Answer, Chunk, Usage
 from proxy.core.collect import Collector
 from proxy.core.errors import Fault
@@ -72,6 +74,27 @@ def decode(decoder: StreamDecoder, pieces: Iterable[bytes]) -> list[Chunk]:
     """All chunks of a stream that comes in these pieces."""
     chunks = [chunk for piece in pieces for chunk in decoder.feed(piece)]
     return chunks + decoder.end()
+
+
+def merge(chunks: Iterable[Chunk]) -> list[Chunk]:
+    """The chunks with neighbouring pieces of text as one: how many come as one is left open."""
+    merged: list[Chunk] = []
+    for chunk in chunks:
+        last = merged[-1] if merged else None
+        if last and chunk.text and _beside_text(last) == _beside_text(chunk) == _PLAIN:
+            raws = [piece.raw for piece in (last, chunk) if piece.raw is not None]
+            raw = b"\n\ndata: ".join(raws) if raws else None
+            merged[-1] = structs.replace(chunk, text=last.text + chunk.text, raw=raw)
+        else:
+            merged.append(chunk)
+    return merged
+
+
+_PLAIN = Chunk()
+
+
+def _beside_text(chunk: Chunk) -> Chunk:
+    return structs.replace(chunk, text="", raw=None, model=None, id=None)
 
 
 def decode_body(outgoing: Outgoing) -> Any:

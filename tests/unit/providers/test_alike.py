@@ -45,9 +45,13 @@ def events(draw: st.DrawFn) -> list[bytes]:
     return told
 
 
-def read(told: list[bytes]) -> list[Chunk]:
+def read(told: list[bytes], first: int | None = None) -> list[Chunk]:
+    """The chunks of a stream. first: how many events come alone, the others come as one piece."""
     decoder = replay.adapter("openai").make_decoder(replay.target("openai"))
-    chunks = [chunk for data in told for chunk in decoder.feed(b"data: " + data + b"\n\n")]
+    events = [b"data: " + data + b"\n\n" for data in told]
+    first = len(events) if first is None else first
+    pieces = [*events[:first], b"".join(events[first:])]
+    chunks = [chunk for piece in pieces for chunk in decoder.feed(piece)]
     return chunks + decoder.feed(b'data: {"choices":[{"finish_reason":"stop","delta":{}}]}\n\n')
 
 
@@ -57,6 +61,26 @@ def test_chunks_are_what_a_full_reading_gives(told: list[bytes]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Alike, "learn", lambda *_: None)
         assert quick == read(told)
+
+
+@given(events(), st.integers(0, 8))
+def test_chunks_that_come_together_are_what_they_are_alone(told: list[bytes], first: int) -> None:
+    assert replay.merge(read(told, first)) == replay.merge(read(told))
+
+
+def test_pieces_of_text_that_come_together_are_one_chunk() -> None:
+    told = [chunk(text, obfuscation="x" * len(text)) for text in ("a", "b", "cc", 'd"d')]
+    first, rest, _, _ = read([*told, chunk("e", x_new=1)], 1)
+    assert (first.text, rest.text) == ("a", 'bccd"d')
+    assert rest.raw == b"\n\ndata: ".join(told[1:])
+
+
+def test_what_is_no_text_is_not_taken_for_one() -> None:
+    alike = Alike.learn(chunk("one"), "one")
+    assert alike
+    for odd in (b'"one","x"', b"1", b'"a","b', b'c"', b"", b'"\xff"'):
+        data = chunk("two") + b"\n\ndata: " + chunk("one").replace(b'"one"', odd)
+        assert alike.read_run(b"data: " + data + b"\n\n") == ("", 0)
 
 
 def chunk(text: str, **beside: Any) -> bytes:

@@ -54,7 +54,7 @@ def test_a_stream_reads_the_same_however_it_is_cut(
     whole, cut = played(provider, [body]), played(provider, pieces)
     assert cut[1:] == whole[1:]
     if not whole[1]:  # what comes before a fault may be told or not
-        assert cut[0] == whole[0]
+        assert replay.merge(cut[0]) == replay.merge(whole[0])
 
 
 @each(STREAMS)
