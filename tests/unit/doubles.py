@@ -194,8 +194,8 @@ class FakeReply:
     def gather(self) -> None:
         self.gathers = True
 
-    def flow(self, sink: Sink, *, finish: bool) -> AsyncGenerator[bytes]:
-        return forward(FakeReply(*self.pieces[self._taken :]), sink, finish=finish)
+    def flow(self, sink: Sink, begun: bytes, *, finish: bool) -> AsyncGenerator[bytes]:
+        return forward(FakeReply(*self.pieces[self._taken :]), sink, begun, finish=finish)
 
     def abort(self) -> None:
         self.aborted = True

@@ -60,11 +60,12 @@ class Reply(Protocol):
     def gather(self) -> None:
         """Lets `chunks` give what has come together, where it comes faster than it is taken."""
 
-    def flow(self, sink: "Sink", *, finish: bool) -> AsyncGenerator[bytes]:
+    def flow(self, sink: "Sink", begun: bytes, *, finish: bool) -> AsyncGenerator[bytes]:
         """Has the body go to the caller as it comes, and gives what has gone by, now and then.
 
-        finish: whether the body is read to its end for a caller who has left. Raises Fault as
-        `chunks` does; ClientGone. Until it has ended or is closed, nothing else may be written.
+        begun: goes before it; finish: whether the body is read to its end for a caller who has
+        left. Raises Fault as `chunks` does; ClientGone. Until it has ended or is closed, nothing
+        else may be written.
         """
 
     def abort(self) -> None:

@@ -73,9 +73,11 @@ async def drain(reply: Reply) -> None:
         raise
 
 
-async def forward(reply: Reply, sink: Sink, *, finish: bool) -> AsyncGenerator[bytes]:
+async def forward(reply: Reply, sink: Sink, begun: bytes, *, finish: bool) -> AsyncGenerator[bytes]:
     """core.ports.Reply.flow, piece by piece."""
     pieces = reply.chunks()
+    with suppress(ClientGone):
+        await sink.write(begun)
     while finish or not sink.gone:
         if (piece := await anext(pieces, None)) is None:
             return

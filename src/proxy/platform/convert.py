@@ -26,6 +26,11 @@ def to_js_object(values: Mapping[str, Any], **objects: Any) -> Any:
     return made
 
 
+def ignore_failure(promise: Any) -> None:
+    """Has nobody look at whether a promise fails, which the platform would log else."""
+    promise.catch(find_function("globalThis", "Boolean"))
+
+
 def to_js_bytes(body: Body) -> Any:
     """A body as a Uint8Array, copied once."""
     if isinstance(body, bytes):

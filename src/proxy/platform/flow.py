@@ -1,16 +1,17 @@
-"""A body that goes to the caller by the platform's own pipe, while Python looks at a copy of it.
+"""A body that the platform itself moves, while Python looks at a copy of it.
 
-The pipe takes one branch of the body, the copy is the other. What has gone by gathers in the copy
-until Python looks, so that a stream costs a handful of crossings, however many chunks it has.
+The platform's pipe takes one branch of the body, the copy is the other. What has gone by gathers in
+the copy until Python looks, so that a stream costs a handful of crossings, however many chunks it
+has.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import Callable
 from typing import Any
 
 import js
 
-from proxy.platform.convert import to_js_object
+from proxy.platform.convert import find_function, ignore_failure, to_js_object
 from proxy.platform.streams import CallerStream
 
 FIRST_LOOK = 0.1
@@ -29,12 +30,15 @@ class Drain:
 
     def __init__(self, stream: Any) -> None:
         """stream: a ReadableStream that nobody has locked."""
-        self._own = js.AbortController.new()
-        branch, rest = stream.tee()
-        self.reader = rest.getReader(to_js_object(_BYTES))
+        self._own = find_function("AbortController", "new")()
+        branch, self.rest = stream.tee()
+        self.reader = self.rest.getReader(to_js_object(_BYTES))
+        # A sink of JavaScript's own would cost a turn of it for each chunk: the platform reads this
+        # pipe whole instead, so it keeps what has gone by.
+        pipe = find_function("IdentityTransformStream", "new")()
         options = to_js_object({}, signal=self._own.signal)
-        running = asyncio.ensure_future(branch.pipeTo(js.WritableStream.new(), options))
-        running.add_done_callback(_look_at)
+        ignore_failure(branch.pipeTo(pipe.writable, options))
+        ignore_failure(find_function("Response", "new")(pipe.readable).arrayBuffer())
 
     def read(self) -> Any:
         """The promise of what has gathered."""
@@ -46,43 +50,44 @@ class Drain:
 
 
 class Flow:
-    """One body on its way."""
+    """One body on its way to the caller."""
 
-    def __init__(self, stream: Any, sink: CallerStream, idle: float) -> None:
-        """stream: a ReadableStream that nobody has locked; idle: see replies.Bounds."""
+    def __init__(
+        self,
+        stream: Any,
+        sink: CallerStream,
+        begun: bytes,
+        idle: float,
+        give_up: Callable[[], None] | None,
+    ) -> None:
+        """stream: a ReadableStream that nobody has locked; begun: what goes before it; idle: see
+        replies.Bounds; give_up: called where the pipe has failed, before the rest is read."""
         self._sink = sink
         self._idle = idle
-        self._own = js.AbortController.new()
+        self._give_up = give_up
+        self._own = find_function("AbortController", "new")()
         branch, self._copy = stream.tee()
-        self._pipe = asyncio.ensure_future(sink.take(branch, self._own.signal))
-        self.is_over = False
-        """Whether the copy has been read to its end."""
+        self._pipe = asyncio.ensure_future(sink.take(begun, branch, self._own.signal))
+        self._pause = FIRST_LOOK
+        self._heard = asyncio.get_running_loop().time()
         self._reader: Any = None
         self._reading: asyncio.Future[Any] | None = None
+        self.is_over = False
+        """Whether the copy has been read to its end."""
 
-    async def pieces(self) -> AsyncGenerator[bytes]:
-        """What has gone by since the last look, as long as the pipe goes. Raises TimeoutError after
-        silence; it is noticed a look late at the most."""
-        now = asyncio.get_running_loop().time
-        heard, pause = now(), FIRST_LOOK
-        while True:
-            if pause:
-                await asyncio.wait((self._pipe,), timeout=min(pause, self._idle / 4))
-            if self._pipe.done():
-                return
-            reading = self._read()
-            left = heard + self._idle - now()
-            await asyncio.wait(
-                (self._pipe, reading), timeout=left, return_when=asyncio.FIRST_COMPLETED
-            )
-            if reading.done():
-                heard = now()
-                piece = self._take(reading)
-                pause = min(pause * 2 or FIRST_LOOK, LAST_LOOK) if len(piece) < MOST else 0
-                if piece:
-                    yield piece
-            elif not self._pipe.done():
-                raise TimeoutError
+    async def read(self) -> bytes:
+        """What has gone by since the last look, nothing at the body's end. Raises JsException where
+        that breaks; TimeoutError after silence, which is noticed a look late at the most."""
+        while not self._pipe.done():
+            if self._pause:
+                pause = min(self._pause, self._idle / 4)
+                await asyncio.wait((self._pipe,), timeout=pause)
+            if not self._pipe.done() and (piece := await self._look()):
+                return piece
+        if self._give_up and self.failed():
+            self._give_up()
+            self._give_up = None
+        return await self._read_rest()
 
     def failed(self) -> bool:
         """Whether the pipe has ended before the body: its connection broke, or the caller left."""
@@ -96,23 +101,6 @@ class Flow:
         await asyncio.wait((reading,), timeout=_END)
         return not (reading.done() and reading.exception())
 
-    async def rest(self) -> AsyncGenerator[bytes]:
-        """What the looks have left of a body. Raises JsException where it breaks, TimeoutError
-        after silence."""
-        if self._reader is None and not self.failed():
-            data: bytes = (await js.Response.new(self._copy).arrayBuffer()).to_bytes()
-            self.is_over = True
-            yield data
-            return
-        while True:
-            reading = self._read()
-            await asyncio.wait((reading,), timeout=self._idle)
-            if not reading.done():
-                raise TimeoutError
-            if not (piece := self._take(reading)):
-                return
-            yield piece
-
     async def stop(self) -> None:
         """Ends the pipe, so that the caller can be written to."""
         if not self._pipe.done():
@@ -122,6 +110,37 @@ class Flow:
             await asyncio.wait((self._pipe,))
         self._pipe.exception()  # looked at, it is not logged
         self._sink.take_back()
+
+    async def _look(self) -> bytes:
+        """What has gone by, nothing where the pipe has ended first."""
+        now = asyncio.get_running_loop().time
+        reading, left = self._read(), self._heard + self._idle - now()
+        first = asyncio.FIRST_COMPLETED
+        await asyncio.wait((self._pipe, reading), timeout=left, return_when=first)
+        if not reading.done():
+            if self._pipe.done():
+                return b""
+            raise TimeoutError
+        self._heard = now()
+        piece = self._take(reading)
+        is_small = len(piece) < MOST
+        self._pause = min(self._pause * 2 or FIRST_LOOK, LAST_LOOK) if is_small else 0
+        return piece
+
+    async def _read_rest(self) -> bytes:
+        """What the looks have left."""
+        if self.is_over:
+            return b""
+        if self._reader is None and not self.failed():
+            self.is_over = True
+            whole = find_function("Response", "new")(self._copy)
+            data: bytes = (await whole.arrayBuffer()).to_bytes()
+            return data
+        reading = self._read()
+        await asyncio.wait((reading,), timeout=self._idle)
+        if not reading.done():
+            raise TimeoutError
+        return self._take(reading)
 
     def _read(self) -> "asyncio.Future[Any]":
         """The read that waits, or a new one."""

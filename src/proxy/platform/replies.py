@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
 from typing import Any
 from weakref import WeakSet
 
@@ -40,6 +39,8 @@ PAUSE = 0.005
 """Seconds that it waits then."""
 _gathering: "WeakSet[StreamReply]" = WeakSet()
 """The streams that Python reads now; those of a request that was cut off leave by themselves."""
+ROOM = 512 * 1024
+"""Bytes that a drain may keep of what has been read."""
 LAG = 1.0
 """Seconds for which a body may gather that nobody takes."""
 
@@ -113,6 +114,8 @@ class StreamReply:
         """Whether the body has been read to its end: there is nothing to close any more."""
         self._may_gather = False
         self._drain: Drain | None = None
+        self._drained = 0
+        """Bytes that have been read since it began."""
         self._cancelling: asyncio.Future[None] | None = None  # kept, or it may be collected
 
     async def chunks(self) -> AsyncGenerator[bytes]:
@@ -133,10 +136,7 @@ class StreamReply:
                     self._stop_gathering()
                 yield piece
                 if self._may_gather and (pause := _choose_pause(watch.last - began)):
-                    if self._drain is None:
-                        self._reader.releaseLock()
-                        self._drain = Drain(self._stream)
-                        self._reader = self._drain.reader
+                    self._run_dry(len(piece))
                     await asyncio.sleep(pause)
         finally:
             watch.stop()
@@ -148,31 +148,39 @@ class StreamReply:
             self._may_gather = True
             _gathering.add(self)
 
+    def _run_dry(self, size: int) -> None:
+        """Has what comes gather, by another drain where the one has kept ROOM. size: the bytes that
+        have been read last."""
+        drain = self._drain
+        self._drained += size
+        if drain and self._drained < ROOM:
+            return
+        self._reader.releaseLock()
+        if drain:
+            drain.stop()
+        self._drain, self._drained = Drain(drain.rest if drain else self._stream), 0
+        self._reader = self._drain.reader
+
     def _stop_gathering(self) -> None:
         self._may_gather = False
         _gathering.discard(self)
         if self._drain:
             self._drain.stop()
 
-    async def flow(self, sink: Sink, *, finish: bool) -> AsyncGenerator[bytes]:
+    async def flow(self, sink: Sink, begun: bytes, *, finish: bool) -> AsyncGenerator[bytes]:
         """See core.ports.Reply. `chunks` has to be closed before."""
         if not (isinstance(sink, CallerStream) and self._reader and self._close):
-            async for piece in forward(self, sink, finish=finish):
+            async for piece in forward(self, sink, begun, finish=finish):
                 yield piece
             return
         self._reader.releaseLock()
-        flow = Flow(self._stream, sink, self._bounds.idle)
+        give_up = None if finish else self.abort
+        flow = Flow(self._stream, sink, begun, self._bounds.idle, give_up)
         try:
-            async for piece in flow.pieces():
-                sink.sent += len(piece)
+            while piece := await flow.read():
+                sink.sent += 0 if flow.failed() else len(piece)
+                self._is_over = flow.is_over
                 yield piece
-            if flow.failed() and not finish:
-                self.abort()
-            async with aclosing(flow.rest()) as rest:  # else its end would take a task
-                async for piece in rest:
-                    sink.sent += 0 if flow.failed() else len(piece)
-                    self._is_over = flow.is_over
-                    yield piece
         except TimeoutError as error:
             self._stall()
             raise self._broken() from error
@@ -232,9 +240,9 @@ class BytesReply:
     def gather(self) -> None:
         """It has come together."""
 
-    def flow(self, sink: Sink, *, finish: bool) -> AsyncGenerator[bytes]:
+    def flow(self, sink: Sink, begun: bytes, *, finish: bool) -> AsyncGenerator[bytes]:
         """See core.ports.Reply."""
-        return forward(self, sink, finish=finish)
+        return forward(self, sink, begun, finish=finish)
 
     async def read(self) -> bytes:
         """The body."""

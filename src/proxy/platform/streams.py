@@ -3,12 +3,11 @@
 from collections.abc import Coroutine
 from typing import Any
 
-import js
 from pyodide.ffi import JsException, to_js
 
 from proxy.core.errors import ClientGone
 from proxy.core.web import BodyStream
-from proxy.platform.convert import to_js_object
+from proxy.platform.convert import find_function, ignore_failure, to_js_object
 from proxy.platform.log import log
 
 
@@ -22,7 +21,7 @@ class CallerStream:
     def __init__(self) -> None:
         self.sent = 0
         self.gone = False
-        pipe = js.IdentityTransformStream.new()
+        pipe = find_function("IdentityTransformStream", "new")()
         self.readable = pipe.readable
         self._writable = pipe.writable
         self._writer = self._writable.getWriter()
@@ -40,9 +39,11 @@ class CallerStream:
             raise ClientGone from error
         self.sent += len(data)
 
-    def take(self, stream: Any, signal: Any) -> Any:
-        """Has a ReadableStream write until it ends, fails, or the AbortSignal says so; the promise
-        of that. Then `take_back` has to be called."""
+    def take(self, begun: bytes, stream: Any, signal: Any) -> Any:
+        """Writes `begun`, and has a ReadableStream write after it until it ends, fails, or the
+        AbortSignal says so; the promise of that. Then `take_back` has to be called."""
+        ignore_failure(self._writer.write(to_js(begun)))  # what follows fails too
+        self.sent += len(begun)
         self._writer.releaseLock()
         options = to_js_object({"preventClose": True, "preventAbort": True}, signal=signal)
         return stream.pipeTo(self._writable, options)
@@ -55,7 +56,7 @@ class CallerStream:
         """Has `stream` write the answer, and ends it."""
         try:
             await stream(self)
-            await self._writer.close()
+            ignore_failure(self._writer.close())  # the caller may take its time
         except (ClientGone, JsException):
             return
         except Exception as error:

@@ -91,10 +91,11 @@ class Stream:
         finish: see Reply.flow. A caller who has left shows in `chunks`, after what has come."""
         begun, self._bytes = b"".join(self._bytes), []
         await self._pieces.aclose()
+        if not (self._ended or self._decoder.over):
+            self._pieces = self._reply.flow(sink, begun, finish=finish)
+            return
         with suppress(ClientGone):
             await sink.write(begun)
-        if not (self._ended or self._decoder.over):
-            self._pieces = self._reply.flow(sink, finish=finish)
 
     def gather(self) -> None:
         """Has `chunks` give together what has come together."""

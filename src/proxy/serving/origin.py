@@ -58,11 +58,17 @@ class Origin:
         context = task.context
         stream, success = await self._manager.stream(task.call, task.meter, task.run_options)
         context.record.first_ms = context.ms
-        begun = Begun(stream=stream, success=success, key=store_key(task, success), leader=leader)
+        served = describe_chat(task, success, Cost(None))
+        begun = Begun(
+            stream=stream,
+            success=success,
+            served=served,
+            key=store_key(task, success),
+            leader=leader,
+        )
         # No other provider is tried any more: the texts are not kept while the answer comes.
         task.drop_texts()
         context.release_memory()
-        served = describe_chat(task, success, Cost(None))
         record_served(context, served)
         relay = Relay(task, begun, self._keeper, self._log, finish_gone=self._finish_gone)
         return Response(

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from proxy.cache.coalescing import Leader
 from proxy.core.body_memory import STEP
-from proxy.core.chat import Chunk, Cost
+from proxy.core.chat import Chunk, Served
 from proxy.core.collect import Collector
 from proxy.core.errors import (
     CALLER_GONE,
@@ -33,6 +33,8 @@ class Begun(Struct, frozen=True, kw_only=True):
 
     stream: Stream
     success: Success
+    served: Served
+    """How it is served, as far as that is known now."""
     key: str
     """The key under which its answer is kept."""
     leader: Leader | None
@@ -57,9 +59,8 @@ class Relay:
         self._finish_gone = finish_gone
         self._leader = begun.leader
         self._collector = Collector()
-        self._writer = task.context.dialect.writer(
-            task.call, describe_chat(task, begun.success, Cost(None))
-        )
+        self._writer = task.context.dialect.writer(task.call, begun.served)
+        self._settled: Served | None = None
         self._outcome: Outcome = GIVEN_UP
         self._ended = "client_gone"
         self._flows = begun.stream.plain != "" and begun.stream.plain == self._writer.takes
@@ -119,15 +120,14 @@ class Relay:
     async def _complete(self) -> None:
         """Sends the caller's last event, then keeps the answer, even if nobody has taken it."""
         answer = self._collector.answer()
-        cost = self._settle()
-        served = describe_chat(self._task, self._begun.success, cost)
+        served = self._settle()
         last = self._end_flow() if self._flows else self._writer.done(answer, served)
         self._outcome, self._ended = OK, "ok"
         try:
             await self._send(last)
         finally:
             entry = self._keeper.keep(
-                self._task, self._begun.key, self._begun.success, answer, cost
+                self._task, self._begun.key, self._begun.success, answer, served.cost
             )
             leader, self._leader = self._leader, None
             if leader:
@@ -163,16 +163,20 @@ class Relay:
         self._outcome, self._ended = GIVEN_UP, refusal.type
         return refusal
 
-    def _settle(self) -> Cost:
-        collector = self._collector
-        return settle_chat(self._task, self._begun.success, collector.usage, collector.characters)
+    def _settle(self) -> Served:
+        """Settles what was used, once, and describes how the answer was served."""
+        if self._settled is None:
+            task, success, collector = self._task, self._begun.success, self._collector
+            cost = settle_chat(task, success, collector.usage, collector.characters)
+            self._settled = describe_chat(task, success, cost)
+        return self._settled
 
     def _close(self) -> None:
-        context, success = self._task.context, self._begun.success
+        context = self._task.context
         self._begun.stream.abort()
         is_gone = self._outcome is CALLER_GONE or self._is_finished_alone
-        success.watched.end(self._outcome)
-        record_served(context, describe_chat(self._task, success, self._settle()))
+        self._begun.success.watched.end(self._outcome)
+        record_served(context, self._settle())
         context.record.ended = "client_gone" if is_gone else self._ended
         if self._leader:
             self._keeper.resign(context, self._leader, None)
