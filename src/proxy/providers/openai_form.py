@@ -70,7 +70,7 @@ class FormReader:
         self._completion: _Fields = {}
         self._choice: _Fields = {}
         self._last: tuple[_Fields, _Fields] = {}, {}
-        """Those of the last chunk with anything new, what is never kept of them too."""
+        """Those of the last chunk with anything new."""
         self._reasoning: tuple[str, ...] = ()
         self._inline = ""
         self._room = ROOM
@@ -80,24 +80,22 @@ class FormReader:
         under which it holds reasoning; inline: see Form."""
         fields = _FIELDS.decode(data)
         usage, choices = fields.pop("usage", None), fields.pop("choices", None)
-        fields.pop("obfuscation", None)  # it is another in each chunk, as the delta
-        choice = _read_first(choices) if choices else {}
-        choice.pop("delta", None)
+        fields = _leave_out(_READ_OF_CHUNK, fields)
+        choice = _leave_out(_CHOICE_OF_CHUNK, _read_first(choices)) if choices else {}
         usage = None if usage == _NULL else usage
         names = tuple(name for name in reasoning if name not in self._reasoning)
         inline = "" if inline == self._inline else inline
         if (fields, choice) == self._last and not (usage or names or inline):
             return None
         self._last = fields, choice
-        fields = _leave_out(_READ_OF_CHUNK, fields)
         if usage and choices != _NO_CHOICE:  # a caller that wants no chunk of usage sees it
             fields["usage"] = usage
         self._reasoning += names
         self._inline = inline or self._inline
         form = Form(
             completion=self._take_new(self._completion, fields),
-            choice=self._take_new(self._choice, _leave_out(_CHOICE_OF_CHUNK, choice)),
-            usage=_read_usage(usage or _NULL),
+            choice=self._take_new(self._choice, choice),
+            usage=_read_usage(usage),
             reasoning=names,
             inline=inline,
         )
@@ -148,6 +146,8 @@ def _is_writable(value: object) -> bool:
     return True
 
 
-def _read_usage(raw: Raw) -> dict[str, Any] | None:
+def _read_usage(raw: Raw | None) -> dict[str, Any] | None:
+    if raw is None:
+        return None
     usage = _read_values({"usage": raw}, frozenset()).get("usage")
     return usage if isinstance(usage, dict) and usage else None
