@@ -1,5 +1,6 @@
 """Values across the border. A Python dict handed over as it is aborts the isolate."""
 
+import asyncio
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -27,8 +28,14 @@ def to_js_object(values: Mapping[str, Any], **objects: Any) -> Any:
 
 
 def ignore_failure(promise: Any) -> None:
-    """Has nobody look at whether a promise fails, which the platform would log else."""
-    promise.catch(find_function("globalThis", "Boolean"))
+    """Lets a promise fail that nobody waits for: it would be logged. promise: what a function of
+    JavaScript has returned, which Pyodide makes a future of."""
+    promise.add_done_callback(_look_at)
+
+
+def _look_at(future: "asyncio.Future[Any]") -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def to_js_bytes(body: Body) -> Any:

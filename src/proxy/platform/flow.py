@@ -149,7 +149,7 @@ class Flow:
         if self._reading is None:
             reading = self._reader.read(js.Uint8Array.new(MOST))
             self._reading = asyncio.ensure_future(reading)
-            self._reading.add_done_callback(_look_at)
+            ignore_failure(self._reading)
         return self._reading
 
     def _take(self, reading: "asyncio.Future[Any]") -> bytes:
@@ -157,9 +157,3 @@ class Flow:
         self._reading = None
         step = reading.result()
         return b"" if step.done else step.value.to_bytes()
-
-
-def _look_at(reading: "asyncio.Future[Any]") -> None:
-    """Looks at the error of a read, which would be logged if nobody did."""
-    if not reading.cancelled():
-        reading.exception()
