@@ -19,8 +19,6 @@ PRICES = {
     "rows written": 1.00,
     "KV reads": 0.50,
     "KV writes": 5.00,
-    "R2 reads": 0.36,
-    "R2 writes": 4.50,
     "data points": 0.25,
     "log events": 0.60,
 }
@@ -73,8 +71,7 @@ def _count_path(path: str, tally: Tally) -> dict[str, float]:
         calls += reports + sum(tally.count_calls(method) for method in AT_MISSES) / misses
         written = sum(STATE_ROWS.get(name, 0) * n for (name, _), n in tally.calls.items())
         rows += REPORT_ROWS * reports + written / misses
-        for store, operation in (("KV", "write"), ("R2", "read"), ("R2", "write")):
-            units[f"{store} {operation}s"] = tally.operations[f"{store} {operation}"] / misses
+        units["KV writes"] = tally.operations["KV write"] / misses
     units["requests"] = units["data points"] = 1
     units["CPU ms"] = CPU_MS[path]
     units["object calls"] = calls

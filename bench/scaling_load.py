@@ -82,7 +82,7 @@ class Tally(Struct):
     paths: Counter[str] = msgspec.field(default_factory=Counter)
     """Requests by what answered them."""
     operations: Counter[str] = msgspec.field(default_factory=Counter)
-    """Operations of KV and R2."""
+    """Operations of KV."""
     records: int = 0
     groups: int = 0
     """Records that flushes brought, and how many groups their shards made of each flush's."""

@@ -51,33 +51,29 @@ TICK = 0.01
 MISS = "miss"
 
 
-class _Tier:
-    """A stand-in for KV or R2 that has held `keys` for long."""
+class _KV:
+    """A stand-in for KV that has held `keys` for long. R2 holds nothing: no answer is too large."""
 
-    def __init__(self, name: str, keys: set[str], entry: bytes, tally: Tally) -> None:
+    def __init__(self, keys: set[str], entry: bytes, tally: Tally) -> None:
         self.counts = False
-        self._name = name
         self._keys = keys
         self._entry = entry
         self._tally = tally
 
     async def get(self, key: str) -> bytes | None:
-        self._count("read")
+        self._count("KV read")
         return self._entry if key in self._keys else None
 
     async def put(self, key: str, data: bytes, lifetime: int) -> None:
-        self._count("write")
+        self._count("KV write")
         self._keys.add(key)
 
     async def delete(self, key: str) -> None:
         self._keys.discard(key)
 
-    async def prune(self, prefix: str) -> int:
-        return 0
-
     def _count(self, operation: str) -> None:
         if self.counts:
-            self._tally.operations[f"{self._name} {operation}"] += 1
+            self._tally.operations[operation] += 1
 
 
 class _Isolate:
@@ -90,8 +86,7 @@ class _Isolate:
         self._ttl = settings.cache.ttl
         self._keys = KeyCache(objects, clock, log)
         memory = MemoryCache(clock, settings.cache.memory_entries, settings.cache.memory_bytes)
-        assert outside.kv and outside.r2
-        lower = LowerTiers({"kv": outside.kv, "r2": outside.r2}, 1.0, clock, log)
+        lower = LowerTiers(outside.kv, outside.r2, 1.0, clock, log)
         self._cache = AnswerCache(memory, lower, PurgeView(objects, clock), clock, log)
         self._limiter = Limiter(settings.limits, outside)
         self._watch = Watch(settings.routing, objects, clock, outside.random, log)
@@ -152,22 +147,20 @@ async def _play(load: Load) -> Tally:
     tally, clock, chance = Tally(load), LoopClock(0.0), Random(load.seed)
     settings = _read_settings(load)
     entry = _make_entry(settings.cache.ttl, settings.cache.grace)
-    held = _draw_held(load, settings.cache.ttl, chance)
-    tiers = [_Tier(name, {*held}, encode(entry), tally) for name in ("KV", "R2")]
+    kv = _KV(_draw_held(load, settings.cache.ttl, chance), encode(entry), tally)
     outside = structs.replace(
         ports(lambda _: FakeReply(), clock=clock),
         objects=SliceObjects(clock, tally),
-        kv=tiers[0],
-        r2=tiers[1],
+        kv=kv,
+        r2=None,
         log=_raise_logged,
     )
     isolates = [_Isolate(settings, outside, entry) for _ in range(load.played)]
     for number, requests in enumerate(_draw_requests(load, chance), 1):
-        for tier in tiers:
-            tier.counts = clock.now() >= WARM
+        kv.counts = clock.now() >= WARM
         for at, digest, provider, prompt in requests:
             path = await isolates[at].serve(digest, provider, prompt)
-            tally.paths[path] += tiers[0].counts
+            tally.paths[path] += kv.counts
         await asyncio.sleep(max(0.0, number * TICK - clock.now()))
     return tally
 

@@ -75,6 +75,7 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
     "hasty": ("development", {"BREAKER_SLOW_MS": "300", "FIRST_BYTE_TIMEOUT_MS": "1000"}),
     "memory": ("development", {"CACHE_TTL": "0"}),
     "restarted": ("development", {"CACHE_SCOPE": "shared"}),
+    "kvless": ("development", {}),
     "faulty": ("development", {}),
     "hanging": (
         "development",
@@ -135,11 +136,9 @@ class Deployments:
         self._ai_config(ai)
         return self._run(name)
 
-    def restart(self, name: str, *, without: tuple[str, ...] = ()) -> runtime.Server:
-        """Stops it and starts it again on what it has stored, less some of the stores (`kv`)."""
+    def restart(self, name: str) -> runtime.Server:
+        """Stops it and starts it again on what it has stored."""
         self.get(name).stop()
-        for store in without:
-            shutil.rmtree(self._directory / name / "state" / "v3" / store)
         self._starting[name] = self._pool.submit(self._run, name)
         return self.get(name)
 
@@ -168,12 +167,14 @@ NOBODYS = ("RATE_BUCKET", "PROVIDER_POOL", "PROVIDER_STATE", "BATCH_RUNNER", "ST
 
 
 def _take_tiers(name: str, path: Path) -> None:
-    """Leaves `coalescing` without KV and R2, and gives `faulty` a KV that throws, a mute
-    R2, and a limiter, a board and a runner of batches that nobody answers for."""
-    if name not in ("coalescing", "faulty"):
+    """Leaves `coalescing` without KV and R2, `kvless` without KV, and gives `faulty` a KV that
+    throws, a mute R2, and a limiter, a board and a runner of batches that nobody answers for."""
+    if name not in ("coalescing", "kvless", "faulty"):
         return
     config = load_config(path)
-    del config["kv_namespaces"], config["r2_buckets"]
+    del config["kv_namespaces"]
+    if name != "kvless":
+        del config["r2_buckets"]
     if name == "faulty":
         for binding in config["durable_objects"]["bindings"]:
             if binding["name"] in NOBODYS:

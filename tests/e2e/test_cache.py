@@ -2,9 +2,12 @@
 
 import re
 import time
+from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from random import Random
 from typing import Any
 
 import httpx
@@ -162,37 +165,55 @@ def test_a_stale_answer_is_better_than_none(
     assert again().headers["cache-status"] == "proxy-memory; fwd=stale"
 
 
-def until_hit(client: httpx.Client, prompt: str, tier: str) -> str:
+def until_hit(client: httpx.Client, prompt: str, tier: str, **more: Any) -> str:
     """Asks until the tier answers (its write comes after the answer); the last cache status."""
     status = ""
     for _ in range(20):
-        status = ask(client, prompt).headers["cache-status"]
+        status = ask(client, prompt, **more).headers["cache-status"]
         if status.startswith(f"proxy-{tier}; hit"):
             break
         time.sleep(0.1)
     return status
 
 
-def test_memory_then_kv_then_r2(deployments: Deployments, script: Any, received: Received) -> None:
-    with httpx.Client(base_url=deployments.get("restarted").url, timeout=60) as client:
-        ask(client, script())
-        assert "proxy-memory; hit" in until_hit(client, script(), "memory")
-        time.sleep(0.5)
-    url = deployments.restart("restarted").url
-    with httpx.Client(base_url=url, timeout=60) as client:
-        first = ask(client, script(), stream=True)
+def test_another_isolate_finds_the_small_in_kv_and_the_large_in_r2(
+    deployments: Deployments, script: Any, received: Received
+) -> None:
+    text = b64encode(Random(1).randbytes(1_200_000)).decode()  # hardly deflated
+    small, large = script(), script("Say much.", openai={"text": text})
+    model = "openai/of-a-context-that-nobody-knows"
+    with _started(deployments, "restarted") as client:
+        ask(client, small)
+        assert ask(client, large, model=model).json()["data"] == text
+        assert "proxy-memory; hit" in until_hit(client, small, "memory")
+        assert "proxy-r2; hit" in until_hit(client, large, "r2", model=model)
+    with _started(deployments, "restarted") as client:
+        first = ask(client, small, stream=True)
         assert first.headers["cache-status"].startswith("proxy-kv; hit; ttl=")
         assert list(events(first))[-1][1]["metadata"]["cacheTier"] == "kv"
-        assert "proxy-memory; hit" in ask(client, script()).headers["cache-status"]
-    url = deployments.restart("restarted", without=("kv",)).url
-    with httpx.Client(base_url=url, timeout=60) as client:
-        assert ask(client, script()).headers["cache-status"].startswith("proxy-r2; hit; ttl=")
-        assert "proxy-memory; hit" in ask(client, script()).headers["cache-status"]
-        time.sleep(0.5)
-    url = deployments.restart("restarted").url
-    with httpx.Client(base_url=url, timeout=60) as client:
-        assert ask(client, script()).headers["cache-status"].startswith("proxy-kv; hit")
+        assert "proxy-memory; hit" in ask(client, small).headers["cache-status"]
+        whole = ask(client, large, model=model)
+        assert whole.headers["cache-status"].startswith("proxy-r2; hit; ttl=")
+        assert (whole.json()["data"], whole.json()["metadata"]["cacheTier"]) == (text, "r2")
+    assert len(received()) == 2
+
+
+def test_without_kv_r2_holds_everything(
+    deployments: Deployments, script: Any, received: Received
+) -> None:
+    for status in ("proxy-memory; fwd=miss", "proxy-r2; hit; ttl="):
+        with _started(deployments, "kvless") as client:
+            assert ask(client, script()).headers["cache-status"].startswith(status)
+            assert "proxy-memory; hit" in until_hit(client, script(), "memory")
+            time.sleep(0.5)
     assert len(received()) == 1
+
+
+@contextmanager
+def _started(deployments: Deployments, name: str) -> Iterator[httpx.Client]:
+    """A client of a new isolate, on what those before it have stored."""
+    with httpx.Client(base_url=deployments.restart(name).url, timeout=60) as client:
+        yield client
 
 
 def test_without_the_lower_tiers_it_still_answers(tierless: httpx.Client, script: Any) -> None:

@@ -13,9 +13,9 @@ from proxy.batch.run import BatchServices
 from proxy.cache.answers import AnswerCache
 from proxy.cache.lru import MemoryCache
 from proxy.cache.purge import PurgeView
-from proxy.cache.tiers import Lower, LowerTiers
+from proxy.cache.tiers import LowerTiers
 from proxy.core.body_memory import BodyMemory
-from proxy.core.ports import BlobStore, Ports
+from proxy.core.ports import Ports
 from proxy.core.settings import CacheSettings, read_settings
 from proxy.limits.limiter import Limiter
 from proxy.providers.catalog import Catalog
@@ -88,11 +88,6 @@ class Services:
 
 def build_cache(settings: CacheSettings, ports: Ports) -> AnswerCache:
     """Builds the cache of an isolate, with the tiers that the deployment has."""
-    stores: dict[Lower, BlobStore] = {}
-    if ports.kv:
-        stores["kv"] = ports.kv
-    if ports.r2:
-        stores["r2"] = ports.r2
     memory = MemoryCache(ports.clock, settings.memory_entries, settings.memory_bytes)
-    lower = LowerTiers(stores, settings.timeout_ms / 1000, ports.clock, ports.log)
+    lower = LowerTiers(ports.kv, ports.r2, settings.timeout_ms / 1000, ports.clock, ports.log)
     return AnswerCache(memory, lower, PurgeView(ports.objects, ports.clock), ports.clock, ports.log)

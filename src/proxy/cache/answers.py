@@ -1,4 +1,4 @@
-"""The cache of answers: memory above KV above R2, and what of it may be shown.
+"""The cache of answers: memory above KV and R2, and what of it may be shown.
 
 Promises: an entry is shown only to those who have its key, never past its grace, never once
 it was purged; a lower tier's hit fills memory; what fails costs a miss.
@@ -58,7 +58,7 @@ class AnswerCache:
         hit = self.find_in_memory(key, directives, defer)
         if hit and hit.is_fresh:
             return hit
-        return await self._find_below(key, directives, defer, hit)
+        return await self._find_below(key, directives, hit)
 
     def find_in_memory(
         self, key: str, directives: Directives, defer: Defer, last: Hit | None = None
@@ -83,7 +83,7 @@ class AnswerCache:
         return hit is not None and hit.is_fresh
 
     async def keep(self, key: str, entry: CacheEntry) -> None:
-        """Puts a new entry into memory, then into the tiers below."""
+        """Puts a new entry into memory, then into a tier below."""
         try:
             data = encode(entry)
         except Unstorable as error:
@@ -105,25 +105,19 @@ class AnswerCache:
             self.memory.delete(value)
             await self._lower.delete(value)
 
-    async def _find_below(
-        self, key: str, directives: Directives, defer: Defer, best: Hit | None
-    ) -> Hit | None:
-        """The first fresh entry below memory, else the newest of the stale ones and `best`."""
+    async def _find_below(self, key: str, directives: Directives, best: Hit | None) -> Hit | None:
+        """The entry below memory if it is fresh, else the newer of it and `best`."""
         found = await self._lower.find(key)
-        while found:
-            entry, data, tier = found
-            hit = self._judge(key, entry, tier, directives)
-            if hit and (best is None or hit.is_fresh or entry.stored > best.entry.stored):
-                if best is None or entry.stored > best.entry.stored:
-                    self.remember(key, entry, data)
-                best = hit
-            if hit and hit.is_fresh:
-                if tier == "r2":
-                    left = int(entry.gone_after - self._clock.now())
-                    defer(self._lower.promote(key, data, left))
-                break
-            found = await self._lower.find(key, after=tier)
-        return best
+        if found is None:
+            return best
+        entry, data, tier = found
+        hit = self._judge(key, entry, tier, directives)
+        if hit is None:
+            return best
+        if best is None or entry.stored > best.entry.stored:
+            self.remember(key, entry, data)
+            return hit
+        return hit if hit.is_fresh else best
 
     def _judge(
         self, key: str, entry: CacheEntry, tier: Tier, directives: Directives, data: bytes = b""

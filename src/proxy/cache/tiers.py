@@ -6,10 +6,13 @@ Promise: a tier that fails or is slow costs a miss, never the request.
 | --- | --- | --- | --- |
 | memory | an eighth of its bytes | any | an isolate has 128 MB for everything |
 | KV | 1 MB | 60 s or more | nothing expires sooner, large values are read slowly |
-| R2 | 25 MB | an hour or more, or too large for KV | it keeps for long, at less; reads are slower |
+| R2 | 25 MB | 60 s or more | it takes what KV can't: the large, all where there is no KV |
+
+Of an entry in R2, KV has a marker under the same key, for as long: a miss reads KV and nothing
+else. The marker is written after the entry. A marker whose entry R2 has lost is a miss; an entry
+whose marker a smaller one has replaced is not looked at any more, and pruned in its time.
 """
 
-from collections.abc import Mapping
 from typing import Literal
 
 from proxy.cache.entry import CacheEntry, ForeignEntry, decode
@@ -19,9 +22,11 @@ from proxy.core.ports import BlobStore, Clock, Log
 Lower = Literal["kv", "r2"]
 
 KV_LARGEST = 1024 * 1024
-KV_SHORTEST = 60
 R2_LARGEST = 25 * 1024 * 1024
-R2_SHORTEST = 3600
+SHORTEST = 60
+"""Seconds that an entry must live to be worth a place."""
+IN_R2 = b"in R2"
+"""KV's marker of an entry that R2 holds."""
 
 
 WRITE_SECONDS = 1.0
@@ -37,75 +42,81 @@ def prune_prefix(now: float) -> str:
     return f"{int(now // PRUNE_SECONDS) % 256:02x}"
 
 
-def placement(size: int, lifetime: int) -> tuple[Lower, ...]:
-    """The tiers below memory for `size` bytes that live `lifetime` seconds, grace included."""
-    if lifetime < KV_SHORTEST or size > R2_LARGEST:
-        return ()
-    if size > KV_LARGEST:
-        return ("r2",)
-    return ("kv", "r2") if lifetime >= R2_SHORTEST else ("kv",)
-
-
 class LowerTiers:
     """KV and R2, as far as the deployment has them."""
 
     def __init__(
-        self, stores: Mapping[Lower, BlobStore], timeout: float, clock: Clock, log: Log
+        self,
+        kv: BlobStore | None,
+        r2: BlobStore | None,
+        timeout: float,
+        clock: Clock,
+        log: Log,
     ) -> None:
         """timeout: seconds that a read of one tier may take."""
-        self._clock = clock
-        self._written: dict[tuple[str, str], float] = {}
-        self._stores = stores
+        self._stores: dict[Lower, BlobStore | None] = {"kv": kv, "r2": r2}
         self._timeout = timeout
+        self._clock = clock
         self._log = log
+        self._written: dict[tuple[Lower, str], float] = {}
 
-    async def find(
-        self, key: str, after: Lower | None = None
-    ) -> tuple[CacheEntry, bytes, Lower] | None:
-        """The entry from the uppermost tier that has it, or the uppermost below `after`, with
-        its bytes."""
-        names = list(self._stores)
+    async def find(self, key: str) -> tuple[CacheEntry, bytes, Lower] | None:
+        """The entry, its bytes, and the tier that has it."""
+        tier: Lower = "kv"
         with Patience() as patience:
-            for name in names[names.index(after) + 1 :] if after else names:
-                try:
-                    with patience.within(self._timeout):
-                        data = await self._stores[name].get(key)
-                    if data is not None:
-                        return decode(data), data, name
-                except ForeignEntry as error:
-                    why = str(error)
-                    self._log("warning", "cache entry unreadable", tier=name, key=key, why=why)
-                except TimeoutError:
-                    self._log("warning", "cache tier slow", tier=name, key=key)
-                except Exception as error:
-                    self._log_failure(name, key, error)
-        return None
+            data = await self._read(tier, key, patience)
+            if data == IN_R2:
+                tier = "r2"
+                data = await self._read(tier, key, patience)
+        try:
+            return None if data is None else (decode(data), data, tier)
+        except ForeignEntry as error:
+            why = str(error)
+            self._log("warning", "cache entry unreadable", tier=tier, key=key, why=why)
+            return None
 
     async def put(self, key: str, data: bytes, lifetime: int) -> None:
-        """Writes an entry to the tiers that it belongs to, `lifetime` seconds from now on."""
-        for name in placement(len(data), lifetime):
-            await self._write(name, key, data, lifetime)
-
-    async def promote(self, key: str, data: bytes, lifetime: int) -> None:
-        """Writes an entry that was found in R2 to KV, if it belongs there."""
-        if "kv" in placement(len(data), lifetime):
+        """Writes an entry to the tier that it belongs to, `lifetime` seconds from now on."""
+        if lifetime < SHORTEST or len(data) > R2_LARGEST:
+            return
+        if self._stores["kv"] and len(data) <= KV_LARGEST:
             await self._write("kv", key, data, lifetime)
+        elif await self._write("r2", key, data, lifetime):
+            await self._write("kv", key, IN_R2, lifetime)
 
     async def delete(self, key: str) -> None:
         """Removes the entry wherever it is."""
         for name, store in self._stores.items():
             try:
-                await store.delete(key)
+                if store:
+                    await store.delete(key)
             except Exception as error:
                 self._log_failure(name, key, error)
 
-    async def _write(self, name: Lower, key: str, data: bytes, lifetime: int) -> None:
-        store = self._stores.get(name)
-        if store and self._may_write(name, key):
-            try:
-                await store.put(key, data, lifetime)
-            except Exception as error:
-                self._log_failure(name, key, error)
+    async def _read(self, name: Lower, key: str, patience: Patience) -> bytes | None:
+        """What a tier has. A KV that is not there, or does not answer, could have a marker."""
+        store = self._stores[name]
+        try:
+            if store:
+                with patience.within(self._timeout):
+                    return await store.get(key)
+        except TimeoutError:
+            self._log("warning", "cache tier slow", tier=name, key=key)
+        except Exception as error:
+            self._log_failure(name, key, error)
+        return IN_R2 if name == "kv" else None
+
+    async def _write(self, name: Lower, key: str, data: bytes, lifetime: int) -> bool:
+        """Writes to a tier; whether it has it now."""
+        store = self._stores[name]
+        if store is None or not self._may_write(name, key):
+            return False
+        try:
+            await store.put(key, data, lifetime)
+        except Exception as error:
+            self._log_failure(name, key, error)
+            return False
+        return True
 
     def _may_write(self, name: Lower, key: str) -> bool:
         """KV and R2 take one write a second of a key: a second one is left out."""

@@ -10,7 +10,7 @@ from proxy.cache.directives import Directives
 from proxy.cache.entry import CacheEntry, encode
 from proxy.cache.lru import MemoryCache
 from proxy.cache.purge import PurgeView
-from proxy.cache.tiers import LowerTiers
+from proxy.cache.tiers import IN_R2, LowerTiers
 from tests.unit.cache.making import KEY, NOW, make_entry
 from tests.unit.doubles import Logbook, ManualClock, MemoryStore
 from tests.unit.memory_objects import MemoryObjects
@@ -35,7 +35,7 @@ class Isolate:
         self.purges = self.objects.purges
         self.log = Logbook()
         self.memory = MemoryCache(self.clock)
-        lower = LowerTiers({"kv": self.kv, "r2": self.r2}, 0.05, self.clock, self.log)
+        lower = LowerTiers(self.kv, self.r2, 0.05, self.clock, self.log)
         view = PurgeView(self.objects, self.clock)
         self.cache = AnswerCache(self.memory, lower, view, self.clock, self.log)
         self.deferred: list[Coroutine[Any, Any, object]] = []
@@ -55,3 +55,5 @@ class Isolate:
     def put(self, store: MemoryStore, entry: CacheEntry) -> None:
         """Puts an entry where it lies, as another isolate would have."""
         store.held[KEY] = (encode(entry), 10**9)
+        if store is self.r2:
+            self.kv.held[KEY] = (IN_R2, 10**9)

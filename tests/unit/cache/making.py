@@ -10,6 +10,8 @@ from tests.unit.doubles import LoopClock
 
 NOW = 1_700_000_000.0
 KEY = "ab" * 32
+LARGE = "".join(chr(0x4E00 + number * 7919 % 20000) for number in range(600_000))
+"""A text whose entry is too large for KV, though it is deflated."""
 SOON = 1e-3
 """What a moment of the clock, far from 1970, may be off."""
 

@@ -10,7 +10,7 @@ from proxy.cache.entry import CacheEntry, encode
 from proxy.cache.purge import READ_PURGES, RENEW_SECONDS
 from proxy.core.chat import Answer
 from tests.unit.cache.isolate import DIRECTIVES, Isolate, make_lasting
-from tests.unit.cache.making import KEY, NOW
+from tests.unit.cache.making import KEY, LARGE, NOW
 from tests.unit.doubles import LoopClock, in_no_time
 
 
@@ -86,17 +86,6 @@ class TestBelow:
         assert await isolate.found() == ("Paris.", "kv", True)
         assert isolate.log.lines == []
 
-    async def test_a_hit_in_r2_fills_kv_with_the_life_that_is_left(self, isolate: Isolate) -> None:
-        entry = make_lasting(stored=NOW - 50.5)
-        isolate.put(isolate.r2, entry)
-        assert await isolate.found() == ("Paris.", "r2", True)
-        assert isolate.kv.held == {KEY: (encode(entry), 109)}
-
-    async def test_a_hit_in_r2_that_is_over_soon_does_not(self, isolate: Isolate) -> None:
-        isolate.put(isolate.r2, make_lasting(stored=NOW - 50, grace=49))
-        assert await isolate.found() == ("Paris.", "r2", True)
-        assert isolate.kv.held == {}
-
     async def test_a_stale_entry_is_found_for_outages(self, isolate: Isolate) -> None:
         isolate.put(isolate.kv, make_lasting(stored=NOW - 61))
         assert await isolate.found() == ("Paris.", "kv", False)
@@ -121,14 +110,19 @@ class TestBelow:
         assert await isolate.found() is None
         assert isolate.memory.entries == 0
 
-    @pytest.mark.parametrize("fault", ["raises", "garbage"])
-    async def test_tiers_that_fail_cost_a_miss(self, isolate: Isolate, fault: str) -> None:
+    @pytest.mark.parametrize(
+        ("fault", "logged"),
+        [("raises", "cache tier failed"), ("garbage", "cache entry unreadable")],
+    )
+    async def test_tiers_that_fail_cost_a_miss(
+        self, isolate: Isolate, fault: str, logged: str
+    ) -> None:
         if fault == "raises":
             isolate.kv.fault = isolate.r2.fault = RuntimeError("down")
         else:
-            isolate.kv.held[KEY] = isolate.r2.held[KEY] = (b"APC\x01garbage", 1)
+            isolate.kv.held[KEY] = (b"APC\x01garbage", 1)
         assert await isolate.found() is None
-        assert len(isolate.log.lines) == 2
+        assert {line[1] for line in isolate.log.lines} == {logged}
 
     async def test_tiers_that_fail_leave_a_stale_entry_in_memory(self, isolate: Isolate) -> None:
         await isolate.cache.keep(KEY, make_lasting())
@@ -153,15 +147,22 @@ class TestBelow:
         assert await isolate.found(max_age=10) == ("new", "memory", False)
         assert await isolate.found() == ("new", "memory", True)
 
-    @pytest.mark.parametrize(
-        "kv", [make_lasting("old", stored=NOW - 70), make_lasting(stored=NOW - 1000)]
-    )
-    async def test_a_fresh_one_in_r2_comes_before_a_stale_one_in_kv(
-        self, isolate: Isolate, kv: CacheEntry
+    @pytest.mark.parametrize("max_age", [None, 10])
+    async def test_what_is_too_old_in_kv_is_not_looked_for_in_r2(
+        self, isolate: Isolate, max_age: int | None
     ) -> None:
-        isolate.put(isolate.kv, kv)
-        isolate.put(isolate.r2, make_lasting("new"))
-        assert await isolate.found() == ("new", "r2", True)
+        isolate.put(isolate.kv, make_lasting("old", stored=NOW - (11 if max_age else 61)))
+        isolate.r2.fault = AssertionError("not to be read")
+        assert await isolate.found(max_age=max_age) == ("old", "kv", False)
+        assert isolate.log.lines == []
+
+    async def test_what_is_over_below_leaves_a_stale_entry_in_memory(
+        self, isolate: Isolate
+    ) -> None:
+        await isolate.cache.keep(KEY, make_lasting())
+        isolate.clock.time = NOW + 60
+        isolate.put(isolate.kv, make_lasting("old", stored=NOW - 100))
+        assert await isolate.found() == ("Paris.", "memory", False)
 
     async def test_an_older_one_that_outlives_the_newer_answers_and_is_not_remembered(
         self, isolate: Isolate
@@ -172,13 +173,16 @@ class TestBelow:
         assert await isolate.found() == ("old", "kv", True)
         assert await isolate.found() == ("old", "kv", True)
 
-    async def test_of_two_stale_ones_the_newer_is_for_outages(self, isolate: Isolate) -> None:
-        isolate.put(isolate.kv, make_lasting("old", stored=NOW - 70))
-        isolate.put(isolate.r2, make_lasting("new", stored=NOW - 65))
-        assert await isolate.found() == ("new", "r2", False)
-        isolate.put(isolate.kv, make_lasting("new", stored=NOW - 65))
-        isolate.put(isolate.r2, make_lasting("old", stored=NOW - 70))
-        assert await Isolate(isolate).found() == ("new", "kv", False)
+    @pytest.mark.parametrize("tier", ["kv", "r2"])
+    async def test_of_two_stale_ones_the_newer_is_for_outages(
+        self, isolate: Isolate, tier: str
+    ) -> None:
+        await isolate.cache.keep(KEY, make_lasting("old"))
+        isolate.clock.time = NOW + 90
+        isolate.put(getattr(isolate, tier), make_lasting("new", stored=NOW + 10))
+        assert await isolate.found() == ("new", tier, False)
+        isolate.put(getattr(isolate, tier), make_lasting("old", stored=NOW))
+        assert await isolate.found() == ("new", "memory", False)
 
 
 class TestMaxAge:
@@ -208,11 +212,14 @@ class TestMaxAge:
 
 
 class TestKeep:
-    async def test_it_is_in_every_tier_that_it_belongs_to(self, isolate: Isolate) -> None:
+    async def test_it_is_in_memory_and_in_the_tier_that_it_belongs_to(
+        self, isolate: Isolate
+    ) -> None:
         entry = make_lasting(ttl=3000, grace=600)
         await isolate.cache.keep(KEY, entry)
         assert isolate.memory.get(KEY) == encode(entry)
-        assert isolate.kv.held == isolate.r2.held == {KEY: (encode(entry), 3600)}
+        assert isolate.kv.held == {KEY: (encode(entry), 3600)}
+        assert isolate.r2.held == {}
 
     async def test_memory_has_it_before_the_tiers_are_waited_for(self, isolate: Isolate) -> None:
         isolate.kv.silent = True
@@ -222,14 +229,12 @@ class TestKeep:
         keeping.cancel()
 
     async def test_what_is_too_large_for_memory_is_below(self, isolate: Isolate) -> None:
-        text = "".join(chr(0x4E00 + number * 7919 % 20000) for number in range(400_000))
-        entry = make_lasting(text)
-        assert len(encode(entry)) > 512 * 1024  # an eighth of what memory holds
+        entry = make_lasting(LARGE)
         await isolate.cache.keep(KEY, entry)
         assert isolate.memory.entries == 0
         hit = await isolate.hit()
         assert hit
-        assert hit.entry == entry
+        assert (hit.entry, hit.tier) == (entry, "r2")
 
     @pytest.mark.parametrize("answer", [Answer(text="x", extra={"n": 2**70})])
     async def test_what_cannot_be_written_is_left_out_and_logged(
@@ -243,7 +248,6 @@ class TestKeep:
         isolate.kv.fault = RuntimeError("full")
         await isolate.cache.keep(KEY, make_lasting(ttl=3600))
         assert await isolate.found() == ("Paris.", "memory", True)
-        assert KEY in isolate.r2.held
         assert [line[1] for line in isolate.log.lines] == ["cache tier failed"]
 
 

@@ -1,47 +1,16 @@
 """KV and R2: which of them holds what, and that neither can fail a request."""
 
 import asyncio
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from proxy.cache.entry import encode
-from proxy.cache.tiers import WRITES_KNOWN, LowerTiers, placement, prune_prefix
-from tests.unit.cache.making import KEY, make_entry
+from proxy.cache.tiers import IN_R2, WRITES_KNOWN, LowerTiers, prune_prefix
+from tests.unit.cache.making import KEY, LARGE, make_entry
 from tests.unit.doubles import Logbook, ManualClock, MemoryStore, in_no_time
 
 MB = 1024 * 1024
 HOUR = 3600
-
-
-@pytest.mark.parametrize(
-    ("size", "lifetime", "held"),
-    [
-        (0, 60, ("kv",)),
-        (MB, 60, ("kv",)),
-        (MB, HOUR - 1, ("kv",)),
-        (MB, HOUR, ("kv", "r2")),
-        (0, 10**8, ("kv", "r2")),
-        (MB, 59, ()),
-        (0, 0, ()),
-        (MB + 1, 59, ()),
-        (MB + 1, 60, ("r2",)),
-        (MB + 1, HOUR, ("r2",)),
-        (25 * MB, 60, ("r2",)),
-        (25 * MB, HOUR, ("r2",)),
-        (25 * MB + 1, HOUR, ()),
-        (25 * MB + 1, 10**8, ()),
-    ],
-)
-def test_placement(size: int, lifetime: int, held: tuple[str, ...]) -> None:
-    assert placement(size, lifetime) == held
-
-
-@given(st.integers(0, 30 * MB) | st.sampled_from([MB, MB + 1, 25 * MB]), st.integers(0, 2 * HOUR))
-def test_what_lives_long_enough_and_fits_is_held_somewhere(size: int, lifetime: int) -> None:
-    assert bool(placement(size, lifetime)) == (lifetime >= 60 and size <= 25 * MB)
 
 
 def test_pruning_comes_to_every_key_in_256_steps() -> None:
@@ -54,26 +23,34 @@ def test_pruning_comes_to_every_key_in_256_steps() -> None:
 
 
 class Watched(MemoryStore):
-    """Writes down what is read."""
+    """Writes down what is read and written."""
 
-    def __init__(self, name: str, reads: list[tuple[str, str, str]]) -> None:
+    def __init__(self, name: str, calls: list[tuple[str, str]]) -> None:
         super().__init__()
-        self.name, self.reads = name, reads
+        self.name, self.calls = name, calls
 
     async def get(self, key: str) -> bytes | None:
-        self.reads.append((self.name, "get", key))
+        self.calls.append((self.name, "get"))
         return await super().get(key)
+
+    async def put(self, key: str, data: bytes, lifetime: int) -> None:
+        self.calls.append((self.name, "put"))
+        await super().put(key, data, lifetime)
 
 
 class Below:
-    """The tiers with their stores at hand."""
+    """The tiers of an isolate with their stores at hand."""
 
     def __init__(self) -> None:
-        self.reads: list[tuple[str, str, str]] = []
+        self.calls: list[tuple[str, str]] = []
         self.log = Logbook()
-        self.kv, self.r2 = Watched("kv", self.reads), Watched("r2", self.reads)
+        self.kv, self.r2 = Watched("kv", self.calls), Watched("r2", self.calls)
         self.clock = ManualClock()
-        self.tiers = LowerTiers({"kv": self.kv, "r2": self.r2}, 0.05, self.clock, self.log)
+        self.tiers = self.isolate()
+
+    def isolate(self) -> LowerTiers:
+        """Another isolate's tiers, on the same stores."""
+        return LowerTiers(self.kv, self.r2, 0.05, self.clock, self.log)
 
     async def found(self) -> tuple[str | None, str] | None:
         """The text and the tier of what is found."""
@@ -89,6 +66,9 @@ def data(text: str) -> tuple[bytes, int]:
     return encode(make_entry(text)), 60
 
 
+MARKER = (IN_R2, 60)
+
+
 @pytest.fixture
 def below() -> Below:
     return Below()
@@ -99,29 +79,28 @@ class TestFind:
         below.kv.held[KEY] = data("kv")
         below.r2.held[KEY] = data("r2")
         assert await below.found() == ("kv", "kv")
-        assert below.reads == [("kv", "get", KEY)]
+        assert below.calls == [("kv", "get")]
 
-    async def test_then_r2(self, below: Below) -> None:
+    async def test_r2_answers_where_kv_has_the_marker(self, below: Below) -> None:
+        below.kv.held[KEY] = MARKER
         below.r2.held[KEY] = data("r2")
         assert await below.found() == ("r2", "r2")
-        assert below.reads == [("kv", "get", KEY), ("r2", "get", KEY)]
+        assert below.calls == [("kv", "get"), ("r2", "get")]
         assert below.log.lines == []
 
-    async def test_a_miss(self, below: Below) -> None:
+    async def test_a_miss_reads_kv_alone(self, below: Below) -> None:
         below.kv.held["another"] = data("x")
+        below.r2.held[KEY] = data("r2")
+        assert await below.found() is None
+        assert below.calls == [("kv", "get")]
+        assert below.log.lines == []
+
+    async def test_a_marker_of_nothing_is_a_miss(self, below: Below) -> None:
+        below.kv.held[KEY] = MARKER
         assert await below.found() is None
         assert below.log.lines == []
 
-    async def test_what_lies_below_another_tier(self, below: Below) -> None:
-        below.kv.held[KEY], below.r2.held[KEY] = data("kv"), data("r2")
-        found = await below.tiers.find(KEY, after="kv")
-        assert found
-        assert (found[0].answer.text, found[2]) == ("r2", "r2")
-        assert below.reads == [("r2", "get", KEY)]
-        assert await below.tiers.find(KEY, after="r2") is None
-        assert len(below.reads) == 1
-
-    async def test_a_store_that_raises_is_passed_by(self, below: Below) -> None:
+    async def test_r2_is_looked_at_where_kv_raises(self, below: Below) -> None:
         below.kv.fault = RuntimeError("KV GET failed: 500")
         below.r2.held[KEY] = data("r2")
         assert await below.found() == ("r2", "r2")
@@ -131,10 +110,11 @@ class TestFind:
         assert "KV GET failed" in str(fields["error"])
         below.r2.fault = ValueError("x" * 5000)
         assert await below.found() is None
+        assert [fields["tier"] for *_, fields in below.log.lines] == ["kv", "kv", "r2"]
         assert max(len(str(fields["error"])) for *_, fields in below.log.lines) <= 500
 
     @in_no_time
-    async def test_a_store_that_hangs_is_passed_by_after_50_ms(self, below: Below) -> None:
+    async def test_r2_is_looked_at_where_kv_hangs_for_50_ms(self, below: Below) -> None:
         below.kv.silent = True
         below.r2.held[KEY] = data("r2")
         assert await below.found() == ("r2", "r2")
@@ -154,20 +134,20 @@ class TestFind:
         below.kv._ready = ready  # type: ignore[method-assign]
         assert await below.found() == ("kv", "kv")
 
-    async def test_foreign_bytes_are_a_miss(self, below: Below) -> None:
-        whole = data("r2")[0]
+    @pytest.mark.parametrize("tier", ["kv", "r2"])
+    async def test_foreign_bytes_are_a_miss(self, below: Below, tier: str) -> None:
+        whole = data("x")[0]
         foreign = [b"", b"null", whole[:-1], whole + b"x", bytes(100), b"APC\x02" + whole[4:]]
         foreign += [whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in (0, 4, 7, 20)]
-        below.r2.held[KEY] = data("r2")
+        store = {"kv": below.kv, "r2": below.r2}[tier]
+        below.kv.held[KEY] = MARKER
         for number, bytes_ in enumerate(foreign, 1):
-            below.kv.held[KEY] = (bytes_, 60)
-            assert await below.found() == ("r2", "r2")
+            store.held[KEY] = (bytes_, 60)
+            assert await below.found() is None
             assert len(below.log.lines) == number
             level, event, fields = below.log.lines[-1]
             assert (level, event) == ("warning", "cache entry unreadable")
-            assert (fields["tier"], fields["key"]) == ("kv", KEY)
-        below.r2.held[KEY] = (b"no", 60)
-        assert await below.found() is None
+            assert (fields["tier"], fields["key"]) == (tier, KEY)
 
     async def test_a_caller_that_is_gone_is_not_taken_for_a_slow_store(self, below: Below) -> None:
         below.kv.silent = True
@@ -181,41 +161,80 @@ class TestFind:
 
 class TestPut:
     @pytest.mark.parametrize(
-        ("size", "lifetime", "kv", "r2"),
+        ("size", "lifetime", "held"),
         [
-            (10, 60, True, False),
-            (10, HOUR, True, True),
-            (MB + 1, 60, False, True),
-            (10, 59, False, False),
+            (0, 60, "kv"),
+            (10, HOUR, "kv"),
+            (MB, 10**8, "kv"),
+            (MB + 1, 60, "r2"),
+            (25 * MB, HOUR, "r2"),
+            (25 * MB + 1, HOUR, None),
+            (10, 59, None),
+            (MB + 1, 59, None),
         ],
     )
     async def test_where_it_belongs(
-        self, below: Below, size: int, lifetime: int, kv: bool, r2: bool
+        self, below: Below, size: int, lifetime: int, held: str | None
     ) -> None:
         await below.tiers.put(KEY, bytes(size), lifetime)
-        here = {KEY: (bytes(size), lifetime)}
-        assert below.kv.held == (here if kv else {})
-        assert below.r2.held == (here if r2 else {})
+        whole, marker = {KEY: (bytes(size), lifetime)}, {KEY: (IN_R2, lifetime)}
+        assert below.kv.held == {"kv": whole, "r2": marker, None: {}}[held]
+        assert below.r2.held == (whole if held == "r2" else {})
 
-    async def test_one_that_fails_does_not_keep_it_from_the_other(self, below: Below) -> None:
+    async def test_no_marker_is_written_before_the_entry_is_there(self, below: Below) -> None:
+        below.r2.silent = True
+        writing = asyncio.ensure_future(below.tiers.put(KEY, bytes(MB + 1), HOUR))
+        await asyncio.sleep(0)
+        assert below.calls == [("r2", "put")]
+        assert below.kv.held == {}
+        writing.cancel()
+
+    async def test_without_the_entry_there_is_no_marker(self, below: Below) -> None:
+        below.r2.fault = RuntimeError("full")
+        await below.tiers.put(KEY, bytes(MB + 1), HOUR)
+        assert below.kv.held == {}
+        assert [line[2]["tier"] for line in below.log.lines] == ["r2"]
+
+    async def test_what_kv_does_not_take_is_a_miss(self, below: Below) -> None:
         below.kv.fault = RuntimeError("full")
-        await below.tiers.put(KEY, b"x", HOUR)
-        assert below.r2.held == {KEY: (b"x", HOUR)}
+        await below.tiers.put(KEY, data("x")[0], HOUR)
         assert [line[2]["tier"] for line in below.log.lines] == ["kv"]
-        below.kv.fault, below.r2.fault = None, RuntimeError("full")
-        below.clock.time += 1
-        await below.tiers.put(KEY, b"y", HOUR)
-        assert below.kv.held == {KEY: (b"y", HOUR)}
+        below.kv.fault = None
+        assert await below.found() is None
+
+    @pytest.mark.parametrize("order", [("a", LARGE), (LARGE, "a"), (LARGE, LARGE[::-1])])
+    async def test_two_isolates_in_turn_leave_the_later_answer(
+        self, below: Below, order: tuple[str, str]
+    ) -> None:
+        for text in order:
+            await below.isolate().put(KEY, encode(make_entry(text)), HOUR)
+            tier = "kv" if text == "a" else "r2"
+            assert await below.found() == (text, tier)
+
+    async def test_a_small_answer_between_the_two_writes_of_a_large_one(self, below: Below) -> None:
+        """Whichever of the two KV has at the end, it leads to a whole answer."""
+        let_go = asyncio.Event()
+        below.r2._ready = let_go.wait  # type: ignore[method-assign, assignment]
+        large = asyncio.ensure_future(below.tiers.put(KEY, encode(make_entry(LARGE)), HOUR))
+        await asyncio.sleep(0)
+        await below.isolate().put(KEY, encode(make_entry("a")), HOUR)
+        assert await below.found() == ("a", "kv")
+        let_go.set()
+        await large
+        assert await below.found() == (LARGE, "r2")
 
     async def test_a_key_is_written_once_a_second(self, below: Below) -> None:
         await below.tiers.put(KEY, b"1", HOUR)
         below.clock.time += 0.9
         await below.tiers.put(KEY, b"2", HOUR)
         await below.tiers.put("another", b"2", HOUR)
-        assert below.kv.held == {KEY: (b"1", HOUR), "another": (b"2", HOUR)} == below.r2.held
+        await below.tiers.put(KEY, bytes(MB + 1), HOUR)
+        await below.tiers.put(KEY, bytes(MB + 2), HOUR)
+        assert below.kv.held == {KEY: (b"1", HOUR), "another": (b"2", HOUR)}
+        assert below.r2.held == {KEY: (bytes(MB + 1), HOUR)}
         below.clock.time += 0.1
         await below.tiers.put(KEY, b"3", HOUR)
-        assert below.kv.held[KEY] == (b"3", HOUR) == below.r2.held[KEY]
+        assert below.kv.held[KEY] == (b"3", HOUR)
         below.clock.time -= 100
         await below.tiers.put(KEY, b"4", HOUR)
         assert below.kv.held[KEY] == (b"4", HOUR)
@@ -225,24 +244,6 @@ class TestPut:
             await below.tiers.put(str(number), b"x", 60)
             assert len(below.tiers._written) <= WRITES_KNOWN
         assert len(below.kv.held) == 3 * WRITES_KNOWN
-
-
-class TestPromote:
-    @pytest.mark.parametrize(
-        ("size", "lifetime", "promoted"),
-        [(10, 60, True), (MB, HOUR, True), (10, 59, False), (10, -5, False), (MB + 1, HOUR, False)],
-    )
-    async def test_to_kv_if_it_belongs_there(
-        self, below: Below, size: int, lifetime: int, promoted: bool
-    ) -> None:
-        await below.tiers.promote(KEY, bytes(size), lifetime)
-        assert below.kv.held == ({KEY: (bytes(size), lifetime)} if promoted else {})
-        assert below.r2.held == {}
-
-    async def test_a_kv_that_fails_is_logged(self, below: Below) -> None:
-        below.kv.fault = RuntimeError("full")
-        await below.tiers.promote(KEY, b"x", HOUR)
-        assert [line[1] for line in below.log.lines] == ["cache tier failed"]
 
 
 async def test_delete_is_everywhere(below: Below) -> None:
@@ -256,16 +257,25 @@ async def test_delete_is_everywhere(below: Below) -> None:
     assert [line[1] for line in below.log.lines] == ["cache tier failed"]
 
 
-@pytest.mark.parametrize("name", [None, "kv", "r2"])
-async def test_a_deployment_without_a_tier_does_without(name: Any) -> None:
-    log = Logbook()
-    store = MemoryStore()
-    tiers = LowerTiers({name: store} if name else {}, 0.05, ManualClock(), log)
-    whole = data("x")[0]
+@pytest.mark.parametrize("text", ["small", LARGE])
+@pytest.mark.parametrize("names", [(), ("kv",), ("r2",)])
+async def test_a_deployment_without_a_tier_does_without(names: tuple[str, ...], text: str) -> None:
+    log, store = Logbook(), MemoryStore()
+    kv, r2 = (store if name in names else None for name in ("kv", "r2"))
+    tiers = LowerTiers(kv, r2, 0.05, ManualClock(), log)
+    whole = encode(make_entry(text))
     await tiers.put(KEY, whole, HOUR)
-    assert store.held == ({KEY: (whole, HOUR)} if name else {})
+    holder = None if text == LARGE and names == ("kv",) else next(iter(names), None)
+    assert store.held == ({KEY: (whole, HOUR)} if holder else {})
     found = await tiers.find(KEY)
-    assert (found and found[2]) == name
+    assert (found and found[2]) == holder
     await tiers.delete(KEY)
     assert await tiers.find(KEY) is None
+    assert log.lines == []
+
+
+async def test_a_marker_outlives_the_binding_of_r2() -> None:
+    kv, log = MemoryStore(), Logbook()
+    kv.held[KEY] = MARKER
+    assert await LowerTiers(kv, None, 0.05, ManualClock(), log).find(KEY) is None
     assert log.lines == []

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from proxy.core.errors import Fault
+from tests.unit.cache.making import LARGE
 from tests.unit.doubles import FakeReply
 from tests.unit.routing.making import HELLO, error, whole
 from tests.unit.serving.making import FORMS, NATIVE, House, by_host, counting, in_turn, stream_of
@@ -34,11 +35,10 @@ class TestStale:
         assert house.line["proxy.cache.status"] == "stale"
         assert house.line["proxy.attempts"]
 
-    @pytest.mark.parametrize("tier", ["kv", "r2"])
-    async def test_from_below(self, tier: str) -> None:
-        house = House(by_host(openai=in_turn(whole("old"), error(500))))
+    @pytest.mark.parametrize(("text", "tier"), [("old", "kv"), (LARGE, "r2")])
+    async def test_from_below(self, text: str, tier: str) -> None:
+        house = House(by_host(openai=in_turn(whole(text), error(500))))
         await house.post()
-        (house.r2 if tier == "kv" else house.kv).held.clear()
         house.leave()
         house.clock.time += 3600
         answer = await house.post()
