@@ -223,6 +223,15 @@ def test_without_the_lower_tiers_it_still_answers(tierless: httpx.Client, script
     assert "proxy-memory; hit" in until_hit(tierless, script(), "memory")
 
 
+def test_work_after_the_answer_that_waits_for_nothing_is_no_error(
+    deployments: Deployments, coalescing: str, script: Any
+) -> None:
+    with httpx.Client(base_url=coalescing, timeout=60) as client:
+        assert ask(client, script()).status_code == 200  # kept in memory alone
+    time.sleep(0.5)
+    assert "Uncaught" not in deployments.log("coalescing")
+
+
 def test_tenants_are_kept_apart(keyed: httpx.Client, script: Any, received: Received) -> None:
     users = [{"authorization": f"Bearer {key}"} for key in (CALLER_KEY, ADMIN_TOKEN)]
     for _ in range(2):

@@ -24,10 +24,8 @@ SCENES = {
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     modules = tmp_path_factory.mktemp("loop") / "probe"
-    platform = modules / "proxy" / "platform"
-    platform.mkdir(parents=True)
+    shutil.copytree(ROOT / "src/proxy", modules / "proxy", ignore=shutil.ignore_patterns("__*__"))
     shutil.copy(ROOT / "tests/e2e/loop/probe_worker.py", modules)
-    shutil.copy(ROOT / "src/proxy/platform/loop.py", platform)
     shutil.copytree(PYTHON_MODULES, modules / "python_modules")
     with Bare(modules, "probe_worker.py", {}, modules.parent / "probe.log") as worker:
         yield f"http://127.0.0.1:{worker.port}"

@@ -4,15 +4,21 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from pyodide.ffi import create_proxy
+from proxy.platform.convert import find_function
 
 
 def wait_until(ctx: Any, work: Coroutine[Any, Any, object]) -> None:
     """Keeps the request alive until `work` has ended (at most 30 s after the answer's end).
 
-    The raw context takes no bare coroutine: its proxy would be destroyed at once.
+    The platform waits for a promise of its own: for a task it would enter Python to wait for it.
     """
-    task = asyncio.ensure_future(work)
-    proxy = create_proxy(task)
-    ctx.waitUntil(proxy)
-    task.add_done_callback(lambda _: proxy.destroy())  # nobody else would
+    end = find_function("Promise", "withResolvers")()
+    ctx.waitUntil(end.promise)
+
+    def settle(task: asyncio.Future[object]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            end.reject(find_function("Error", "new")(repr(error)))  # the platform logs it
+        else:
+            end.resolve()
+
+    asyncio.ensure_future(work).add_done_callback(settle)

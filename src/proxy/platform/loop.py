@@ -20,6 +20,8 @@ import js
 from pyodide.ffi import create_once_callable
 from pyodide.webloop import PyodideFuture, WebLoop
 
+from proxy.platform.convert import find_function
+
 T = TypeVar("T")
 
 LONGEST_MS = 2**31 - 1
@@ -45,12 +47,12 @@ class _Timer(asyncio.Handle):
     def start(self, ms: float) -> None:
         """Begins to wait."""
         self._fire = create_once_callable(self._end)
-        self._id = js.setTimeout(self._fire, ms)
+        self._id = find_function("globalThis", "setTimeout")(self._fire, ms)
 
     def cancel(self) -> None:
         """See asyncio.Handle."""
         if not self.cancelled() and self._fire:
-            js.clearTimeout(self._id)
+            find_function("globalThis", "clearTimeout")(self._id)
             self._fire.destroy()
             self._fire = None
         super().cancel()
