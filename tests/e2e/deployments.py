@@ -36,6 +36,9 @@ ROOMY = {
 }
 """For tests of other things, which share their users and their providers."""
 
+PATIENT = {"CACHE_TIMEOUT_MS": "10000"}
+"""A machine that is busy makes no miss."""
+
 DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
     "open": ("development", {"IDLE_TIMEOUT_MS": "1500", "CORS_ORIGINS": "https://app.example"}),
     "keyed": ("development", {"PROXY_API_KEY": CALLER_KEY, "ADMIN_TOKEN": ADMIN_TOKEN}),
@@ -74,8 +77,8 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "hasty": ("development", {"BREAKER_SLOW_MS": "300", "FIRST_BYTE_TIMEOUT_MS": "1000"}),
     "memory": ("development", {"CACHE_TTL": "0"}),
-    "restarted": ("development", {"CACHE_SCOPE": "shared"}),
-    "kvless": ("development", {}),
+    "restarted": ("development", {"CACHE_SCOPE": "shared"} | PATIENT),
+    "kvless": ("development", PATIENT),
     "faulty": ("development", {}),
     "hanging": (
         "development",

@@ -6,7 +6,7 @@ Promise: a tier that fails or is slow costs a miss, never the request.
 | --- | --- | --- | --- |
 | memory | an eighth of its bytes | any | an isolate has 128 MB for everything |
 | KV | 1 MB | 60 s or more | nothing expires sooner, large values are read slowly |
-| R2 | 25 MB | 60 s or more | it takes what KV can't: the large, all where there is no KV |
+| R2 | 25 MB | 60 s or more | it takes what KV does not: the large, all where there is no KV |
 
 Of an entry in R2, KV has a marker under the same key, for as long: a miss reads KV and nothing
 else. The marker is written after the entry. A marker whose entry R2 has lost is a miss; an entry
