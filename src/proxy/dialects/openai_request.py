@@ -209,7 +209,7 @@ def _chat(
         parallel_tool_calls=request.parallel_tool_calls,
         response_format=request.response_format,
         reasoning_effort=request.reasoning_effort,
-        vendors=_vendors(request, fields),
+        vendors=_vendors(request, fields) if request.provider else None,
         extra=extra,
         raw_messages=raw_messages(fields["messages"]),
         raw_tools=fields["tools"] if tools else None,

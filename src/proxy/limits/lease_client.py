@@ -57,7 +57,7 @@ class _Holding:
 
     def __init__(self, now: int) -> None:
         self.leases: dict[int, _Lease] = {}
-        """Those with tokens left."""
+        """Those with tokens left, in the order of their ends."""
         self.spent: dict[int, _Lease] = {}
         """Those without, which are still to be given back."""
         self.ended: OrderedDict[int, int] = OrderedDict()
@@ -85,13 +85,18 @@ class _Holding:
         """Spends `n`, which must be there, from the leases that end first."""
         self._turn_term(now)
         self._spent += n
-        for id, lease in sorted(self.leases.items(), key=lambda item: item[1].until):
+        for id, lease in tuple(self.leases.items()):
             if now < lease.until:
                 spent = min(n, lease.left)
                 lease.left -= spent
                 n -= spent
                 if not lease.left:
                     self.spent[id] = self.leases.pop(id)
+
+    def add(self, id: int, lease: _Lease) -> None:
+        """Takes in a lease."""
+        self.leases[id] = lease
+        self.leases = dict(sorted(self.leases.items(), key=lambda item: item[1].until))
 
     def knows(self, lease: int) -> bool:
         """Whether it came before."""
@@ -179,7 +184,7 @@ class LeaseClient:
         holding.wanted_at = None
         if grant.tokens and not holding.knows(grant.lease):
             until = steady - max(0, now - sent_at) + grant.term
-            holding.leases[grant.lease] = _Lease(grant.tokens, until)
+            holding.add(grant.lease, _Lease(grant.tokens, until))
             self._forget_endings(steady)
             heappush(self._endings, _Ending(until - AHEAD, key, grant.lease))
 

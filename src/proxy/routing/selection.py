@@ -75,7 +75,8 @@ class Selection:
     def make_routing_key(self, routing: Routing, needs: Needs, grant: ModelGrant) -> RoutingKey:
         """What the cache files the answer under, streamed or not. Worked out once, for a hit must
         not wait for it. Raises like `plan`."""
-        return self._keys.get(routing, structs.replace(needs, streaming=False), grant)
+        needs = structs.replace(needs, streaming=False) if needs.streaming else needs
+        return self._keys.get(routing, needs, grant)
 
     def _make_routing_key(self, routing: Routing, needs: Needs, grant: ModelGrant) -> RoutingKey:
         by_name = not (routing.models or self._is_open(routing))
