@@ -1,15 +1,24 @@
 """All breakers of an isolate: what an outcome opens, bounds, and what isolates pass on."""
 
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.core.chat import Blame
 from proxy.core.errors import BLAMED, CALLER_GONE, GIVEN_UP, OK, Fault, FaultKind, Outcome
 from proxy.routing.breaker import Reason, Transition
 from proxy.routing.breakers import LONGEST, MODELS, Breakers
-from tests.unit.routing.making_breakers import NETWORK, NOW, TIMEOUT, UNAUTHORIZED, lets_go
+from tests.unit.routing.making_breakers import (
+    NETWORK,
+    NOW,
+    TIMEOUT,
+    UNAUTHORIZED,
+    lets_go,
+    transitions,
+)
 
 
 def some_breakers() -> Breakers:
@@ -149,6 +158,7 @@ def test_where_all_are_open_the_oldest_gives_way() -> None:
     assert "p/m4" not in views
     assert "p/m5" in views
     assert len(breakers.take_changes()) == MODELS
+    assert breakers.open == views.keys() - {"p"}
 
 
 def test_a_flood_that_is_adopted_is_bounded_too() -> None:
@@ -221,3 +231,25 @@ def test_a_view_is_shown_in_the_proxys_own_spelling() -> None:
         "openUntil": NOW + 10_000,
         "opened": 1,
     }
+
+
+changes = st.one_of(
+    st.tuples(st.just("call"), st.sampled_from(OUTCOMES), st.sampled_from("pq")),
+    st.tuples(st.just("adopt"), transitions(NOW), st.sampled_from(["p", "q", "p/m", "x" * 201])),
+    st.tuples(st.just("reset"), st.none(), st.sampled_from(["p", None])),
+)
+
+
+@given(st.lists(changes, max_size=12))
+def test_those_that_are_not_closed_are_known_by_name(steps: list[tuple[str, Any, Any]]) -> None:
+    breakers = some_breakers()
+    for kind, change, name in steps:
+        match kind:
+            case "call":
+                run(breakers, change, provider=name)
+            case "adopt":
+                breakers.adopt({name: change}, NOW)
+            case _:
+                breakers.reset(NOW, name)
+        views = breakers.views(NOW)
+        assert breakers.open == {name for name, view in views.items() if view.phase != "closed"}
