@@ -280,6 +280,21 @@ def test_an_answer_beyond_what_is_kept_goes_on_flowing(
 
 
 @modes
+def test_long_streams_side_by_side_are_whole(
+    proxy: httpx.Client, script: Script, mode: str
+) -> None:
+    words = "x" * 3000 + " "
+    prompts = [script(f"{mode} {n} {words * 250}", openai={"event_delay_ms": 5}) for n in range(5)]
+    with ThreadPoolExecutor(5) as pool:
+        large = {"model": "openai/unheard-of"}  # a listed one has no room for so long a prompt
+        answers = list(pool.map(lambda prompt: ask(proxy, mode, prompt, **large), prompts))
+    for n, answer in enumerate(answers):
+        told = list(events(answer))
+        assert is_whole(mode, told)
+        assert text(told) == f"echo: {mode} {n} {words * 250}".strip()
+
+
+@modes
 def test_followers_get_the_leaders_answer(
     client_of: Clients, script: Script, received: Any, mode: str
 ) -> None:
