@@ -11,6 +11,8 @@ from pyodide.ffi import to_js
 
 from proxy.core.ports import Body
 
+_HEADERS = msgspec.json.Decoder(dict[str, str])
+
 
 @cache  # what is looked up in JavaScript is looked up dearly
 def find_function(owner: str, name: str) -> Any:
@@ -53,9 +55,9 @@ def to_js_bytes(body: Body) -> Any:
 
 
 def read_headers(message: Any) -> dict[str, str]:
-    """All headers of a request or response, names in lower case, read in one crossing."""
-    headers: dict[str, str] = find_function("Object", "fromEntries")(message.headers).to_py()
-    return headers
+    """All headers of a request or response, names in lower case. They cross as one text."""
+    entries = find_function("Object", "fromEntries")(message.headers)
+    return _HEADERS.decode(find_function("JSON", "stringify")(entries))
 
 
 def read_texts(env: Any) -> dict[str, str]:
