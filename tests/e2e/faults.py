@@ -200,6 +200,14 @@ FAULTS = (
         openai=True,
     ),
     Fault(
+        "drip for seconds",
+        {"split": 8, "drip_ms": 30},
+        ANSWER,
+        timeout=4 * DEADLINE_MS,
+        at=("gemini",),
+        openai=True,
+    ),
+    Fault(
         "drip past the deadline",
         {"split": 8, "drip_ms": 150},
         (

@@ -12,6 +12,7 @@ from proxy.core.body_memory import Hold
 from proxy.core.errors import ClientGone, Fault
 from proxy.core.ports import ANSWER_BYTES, Sink
 from proxy.core.receive import forward, read_whole
+from proxy.platform.convert import find_function, to_js_object
 from proxy.platform.flow import MOST, Drain, Flow
 from proxy.platform.streams import CallerStream
 
@@ -41,6 +42,8 @@ _gathering: "WeakSet[StreamReply]" = WeakSet()
 """The streams that Python reads now; those of a request that was cut off leave by themselves."""
 ROOM = 512 * 1024
 """Bytes that a drain may keep of what has been read."""
+SHORT = 16 * 1024
+"""Bytes below which a whole body comes by one read."""
 LAG = 1.0
 """Seconds for which a body may gather that nobody takes."""
 
@@ -107,7 +110,7 @@ class StreamReply:
         self._stream = stream
         self.status = status
         self.headers = headers
-        self._reader: Any = stream.getReader() if stream else None
+        self._reader: Any = None
         self._close = close
         self._stalled = False
         self._is_over = False
@@ -120,8 +123,9 @@ class StreamReply:
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """The pieces as they come. Raises Fault: timeout after silence, network on a break."""
-        if self._reader is None:
+        if not self._stream:
             return
+        self._reader = self._reader or self._stream.getReader()
         watch = _SilenceWatch(self._bounds.idle, self._stall, self._stop_gathering)
         try:
             while True:
@@ -213,7 +217,33 @@ class StreamReply:
 
     async def read(self) -> bytes:
         """See core.ports.Reply."""
-        return await read_whole(self, self._bounds.largest, self._bounds.hold)
+        body = await self._read_short() if self._close and self._stream else None
+        if body is None:
+            body = await read_whole(self, self._bounds.largest, self._bounds.hold)
+        return body
+
+    async def _read_short(self) -> bytes | None:
+        """The whole body by one read, which ends where the body does. None where it is longer or
+        takes long: then the other branch has all of it, and `chunks` watches how it comes."""
+        branch, self._stream = self._stream.tee()
+        reader = branch.getReader(to_js_object({"mode": "byob"}))
+        wait = min(self._bounds.idle / 4, LAG)
+        timer = asyncio.get_running_loop().call_later(wait, reader.cancel)
+        try:
+            step = await reader.readAtLeast(SHORT, find_function("Uint8Array", "new")(SHORT))
+            body: bytes = step.value.to_bytes()
+        except JsException:
+            return None
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        finally:
+            timer.cancel()
+        if len(body) == SHORT:
+            reader.cancel()  # or all that comes would gather in this branch
+            return None
+        self._is_over = True
+        return body
 
     def abort(self) -> None:
         """Closes the connection."""
@@ -221,8 +251,8 @@ class StreamReply:
             return
         if self._close:
             self._close()
-        elif self._reader:
-            self._cancelling = asyncio.ensure_future(_cancel(self._reader))
+        elif self._stream:
+            self._cancelling = asyncio.ensure_future(_cancel(self._reader or self._stream))
 
 
 class BytesReply:
@@ -252,8 +282,8 @@ class BytesReply:
         """There is no connection to close."""
 
 
-async def _cancel(reader: Any) -> None:
+async def _cancel(stream: Any) -> None:
     try:
-        await reader.cancel()
+        await stream.cancel()
     except JsException:
         return  # the stream had failed by itself
