@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import js
-from pyodide.ffi import JsException, jsnull
+from pyodide.ffi import JsException
 
 from proxy.core.chat import Blame
 from proxy.core.errors import Fault
@@ -45,10 +45,9 @@ class FetchUpstream:
         except asyncio.CancelledError:
             controller.abort()
             raise
-        stream = None if response.body is jsnull else response.body
         bounds = Bounds(idle, request.largest, request.hold)
         headers = read_headers(response)
-        return StreamReply(response.status, headers, stream, bounds, controller.abort)
+        return StreamReply(response.status, headers, response.body, bounds, controller.abort)
 
 
 def parse_url(text: str, base: str | None) -> URL | None:

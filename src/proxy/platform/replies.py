@@ -105,7 +105,7 @@ class StreamReply:
         bounds: Bounds,
         close: Callable[[], object] | None = None,
     ) -> None:
-        """stream: a ReadableStream or None; close: ends the connection, if not by cancelling."""
+        """stream: a ReadableStream or null; close: ends the connection, if not by cancelling."""
         self._bounds = bounds
         self._stream = stream
         self.status = status
