@@ -1,6 +1,6 @@
 """The limits as one request meets them."""
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 
 from proxy.core.chat import Cost, Usage
 from proxy.core.errors import Fault
@@ -120,9 +120,9 @@ class Meter:
         else:
             self._spare_tickets.append(reserved.ticket)
 
-    async def _take_token(self, bucket: BucketLimit) -> Refusal | None:
+    def _take_token(self, bucket: BucketLimit) -> Coroutine[object, None, Refusal | None]:
         self._standings[bucket.limit] = bucket
-        return await self._limiter.take_token(bucket, self.defer)
+        return self._limiter.take_token(bucket, self.defer)
 
     async def _reserve(self, offer: Offer) -> "AttemptReservation | Refusal":
         """Reserves for an attempt what it may use."""

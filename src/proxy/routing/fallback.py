@@ -4,7 +4,7 @@ One deadline covers all attempts. Each attempt is recorded, whatever the end.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
@@ -131,12 +131,12 @@ class FallbackRun(Generic[T]):
             self.attempts.remove(record_unsent(self._least_bad, "breaker_open"))
             self._waiting.append(self._least_bad)
 
-    async def _try_next(self) -> Result[T] | None:
+    def _try_next(self) -> Coroutine[object, None, Result[T] | None]:
         """Tries the next candidate, and the one after it where the first takes long."""
         first, after = self._try_candidate(), self._conditions.hedge_after
         if not after or len(self._waiting) < 2:
-            return await first
-        return await race(first, self._try_candidate, after, self._abandon)
+            return first
+        return race(first, self._try_candidate, after, self._abandon)
 
     def _abandon(self, result: Result[T]) -> None:
         """Ends an attempt whose result came too late: what it may cost is counted."""

@@ -1,6 +1,8 @@
 """Answers chat requests of every dialect, in SPEC.md's order: the cache, the flight of identical
 requests, the providers, and when every provider fails a stale answer rather than none."""
 
+from collections.abc import Coroutine
+
 from proxy.cache.answers import AnswerCache, Hit
 from proxy.core.chat import Call
 from proxy.core.errors import (
@@ -82,11 +84,11 @@ class Chat:
         task.context.end_stage("cache")
         return hit
 
-    async def _answer_anew(self, task: ChatTask) -> Response:
+    def _answer_anew(self, task: ChatTask) -> Coroutine[object, None, Response]:
         """Answers by a provider that this request or an identical one has reached."""
         if self._coalescer and task.directives.read and task.directives.store:
-            return await self._coalescer.answer(task, self._origin.answer)
-        return await self._origin.answer(task, None)
+            return self._coalescer.answer(task, self._origin.answer)
+        return self._origin.answer(task, None)
 
 
 def _replay_known(context: RequestContext, known: Recalled, hit: Hit) -> Response:
