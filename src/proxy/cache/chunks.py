@@ -45,6 +45,7 @@ def chunks_of(answer: Answer) -> Iterator[Chunk]:
         finish_reason=answer.finish_reason,
         usage=answer.usage,
         form=form and structs.replace(form, inline=""),
+        native=answer.native,
     )
 
 

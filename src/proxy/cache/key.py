@@ -35,7 +35,12 @@ _ELSEWHERE = (
     "extra",
     "raw_messages",
     "raw_tools",
+    "dialect",
     "body",
+    "native_only",
+    "cache_control",
+    "reasoning_summary",
+    "bridges_custom",
 )
 _SETTINGS = tuple(name for name in ChatRequest.__struct_fields__ if name not in _ELSEWHERE)
 """All that ChatRequest has beside those: a new field is part of the key at once."""

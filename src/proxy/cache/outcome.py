@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from proxy.cache.entry import CacheEntry, ForeignEntry, decode, encode
-from proxy.core.chat import Attempt
+from proxy.core.chat import Attempt, Wire
 from proxy.core.errors import Cause, InternalError, MethodNotAllowed, ProxyError, Source
 
 
@@ -52,6 +52,7 @@ class _Failure(Struct, frozen=True):
     code: str | None = None
     retry_after: float | None = None
     attempts: tuple[Attempt, ...] = ()
+    native: tuple[Wire, bytes] | None = None
 
 
 LEAST = Effort()
@@ -81,6 +82,7 @@ def encode_failure(error: ProxyError, effort: Effort = LEAST) -> bytes:
             code=error.code,
             retry_after=error.retry_after,
             attempts=error.attempts,
+            native=error.native,
         )
     )
 
@@ -108,5 +110,10 @@ def read_outcome(outcome: bytes, effort: Effort = LEAST) -> tuple[CacheEntry, by
         param=failure.param,
         code=failure.code,
         retry_after=failure.retry_after,
-        cause=Cause(source=failure.source, status=failure.status, attempts=failure.attempts),
+        cause=Cause(
+            source=failure.source,
+            status=failure.status,
+            attempts=failure.attempts,
+            native=failure.native,
+        ),
     )

@@ -6,7 +6,7 @@ unchanged (`raw`), which no other room looks into.
 
 from typing import Literal
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from proxy.core.messages import JSONObject, Message, ResponseFormat, Tool, ToolCall, ToolCallDelta
 from proxy.core.money import to_dollars
@@ -15,6 +15,9 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 Strategy = Literal["priority", "cheapest", "fastest", "reliable", "balanced"]
 CacheMode = Literal["default", "refresh", "off"]
 CacheStatus = Literal["hit", "miss", "bypass", "stale"]
+Wire = Literal["chat", "messages", "responses", "gemini", "workers-ai"]
+"""What is spoken with providers: OpenAI's chat completions, Anthropic's Messages, OpenAI's
+Responses, and two that only one provider has. The first three are callers' dialects too."""
 
 TIERS = ("auto", "fast", "smart", "vision", "reasoning")
 
@@ -48,8 +51,31 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     """The bytes of each message: a re-serialised prefix would miss the provider's prompt cache, and
     fields unknown here survive."""
     raw_tools: Raw | None = None
+    dialect: Wire = "chat"
+    """The dialect of `body`, and of the fields that only such a provider can take."""
     body: bytes | None = None
-    """The caller's whole body, where it is OpenAI's dialect and may go on unchanged."""
+    """The caller's whole body, where it may go on unchanged to a provider of `dialect`."""
+    native_only: str = ""
+    """A message that names a field which a provider of another dialect can in no way take; empty:
+    there is none."""
+    cache_control: JSONObject | None = None
+    """Anthropic's mark on the whole prompt."""
+    reasoning_summary: str | None = None
+    """Whether the reasoning is to be shown: OpenAI's `auto`, `concise` or `detailed`."""
+    bridges_custom: bool = False
+    """Whether custom tools may be functions for a provider that has no others: the caller's dialect
+    turns their calls back."""
+
+    def with_functions_only(self) -> "ChatRequest":
+        """The request for a provider without custom tools, see `Tool.as_function`."""
+        if all(tool.type != "custom" for tool in self.tools):
+            return self
+        return structs.replace(
+            self,
+            tools=tuple(tool.as_function() for tool in self.tools),
+            raw_tools=None,
+            tool_choice=self.tool_choice and self.tool_choice.replace("custom:", "function:", 1),
+        )
 
     @property
     def wants_vision(self) -> bool:
@@ -101,6 +127,15 @@ class Routing(Struct, frozen=True, kw_only=True):
     """Providers that may not answer."""
 
 
+class BridgedTool(Struct, frozen=True):
+    """A tool of the caller's that providers know by another name or as another kind."""
+
+    name: str
+    namespace: str | None = None
+    custom: bool = False
+    """Whether it takes any text, which stands in the argument `input` of the function's calls."""
+
+
 class Call(Struct, frozen=True, kw_only=True):
     """A chat request with what its caller says to the proxy itself."""
 
@@ -113,6 +148,14 @@ class Call(Struct, frozen=True, kw_only=True):
     """OpenAI's `stream_options.include_usage`."""
     functions: bool = False
     """Whether calls of tools are answered in OpenAI's form before `tools`: `function_call`."""
+    session: str = ""
+    """The conversation that the request belongs to, as its body names it."""
+    bridged: dict[str, BridgedTool] = {}
+    """By the name that providers know."""
+    echo: JSONObject = {}
+    """What the answer repeats of the request (Responses)."""
+    dropped: tuple[str, ...] = ()
+    """Fields that a provider of another dialect can't take, and that change no answer."""
 
 
 class EmbeddingRequest(Struct, frozen=True, kw_only=True):
@@ -179,6 +222,14 @@ class Form(Struct, frozen=True, kw_only=True, omit_defaults=True):
         }
 
 
+class Native(Struct, frozen=True):
+    """A whole answer as its provider gave it, or as its events add up to it."""
+
+    wire: Wire
+    body: bytes
+    """JSON: a `message` of Messages, a `response` of Responses."""
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """A complete answer of a model."""
 
@@ -198,6 +249,9 @@ class Answer(Struct, frozen=True, kw_only=True):
     extra: JSONObject = {}
     """Fields of the message that the proxy does not know (annotations, reasoning_details)."""
     form: Form | None = None
+    native: Native | None = None
+    """Where it came by Messages or Responses: a caller of that dialect gets it in every field, from
+    the cache too."""
     raw: bytes | None = None
     """The provider's body, where it already is in OpenAI's dialect."""
 
@@ -217,9 +271,12 @@ class Chunk(Struct, frozen=True, kw_only=True):
     logprobs: object = None
     extra: JSONObject = {}
     form: Form | None = None
+    native: Native | None = None
+    """As in Answer: with the last chunk."""
     raw: bytes | None = None
-    """The event's data, where it already is a chunk of OpenAI's dialect; of several events in a
-    row, from the data of the first to that of the last."""
+    """The event's data, where it already is an event of its provider's dialect (of OpenAI's: a
+    chunk), which goes on as it is to a caller of that dialect; of several chunks in a row, from
+    the data of the first to that of the last."""
     usage_only: bool = False
     """True for OpenAI's closing chunk without a choice: only a caller who wants it gets it."""
 
@@ -290,8 +347,8 @@ class Served(Struct, frozen=True, kw_only=True):
     """When the answer was made, in whole seconds since 1970."""
     explained: list[JSONObject] | None = None
     """How the candidates were ordered, where an operator wants to know."""
-    functions: bool = False
-    """As in Call."""
+    wire: Wire = "chat"
+    """What was spoken with the provider."""
 
 
 class ModelEntry(Struct, frozen=True):

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
-from proxy.core.chat import Answer, Chunk, Form, Usage
+from proxy.core.chat import Answer, Chunk, Form, Native, Usage
 from proxy.core.messages import FunctionCall, JSONObject, ToolCall, ToolCallDelta
 
 T = TypeVar("T")
@@ -53,6 +53,7 @@ class Collector:
         self._logprobs: JSONObject = {}
         self._extra: JSONObject = {}
         self._form: Form | None = None
+        self._native: Native | None = None
         self.finish_reason: str | None = None
         self.usage: Usage | None = None
         self.model: str | None = None
@@ -104,7 +105,7 @@ class Collector:
             pieces.clear()
         for fields in (self._calls, self._logprobs, self._extra):
             fields.clear()
-        self._form = None
+        self._form = self._native = None
 
     def _record_form(self, form: Form) -> None:
         self.size += size_of([form.completion, form.choice, form.usage, form.inline])
@@ -122,6 +123,9 @@ class Collector:
             self._extend(self._logprobs, chunk.logprobs)
         if chunk.extra:
             self._extend(self._extra, chunk.extra)
+        if chunk.native:
+            self._native = chunk.native
+            self.size += len(chunk.native.body)
 
     def _append(self, pieces: list[str], text: str) -> None:
         if text:
@@ -180,6 +184,7 @@ class Collector:
             logprobs=_copy(self._logprobs) or None,
             extra=_copy(self._extra),
             form=self._form,
+            native=self._native,
         )
 
 

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, TypeVar
 
 from msgspec import Struct
 
-from proxy.core.chat import Attempt, Blame
+from proxy.core.chat import Attempt, Blame, Wire
 
 E = TypeVar("E", bound=Exception)
 Source = Literal["proxy", "provider"]
@@ -71,6 +71,8 @@ class Cause(Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...] = ()
     limit: str | None = None
     """The proxy's own limit that was hit (core.permit.Refusal)."""
+    native: tuple[Wire, bytes] | None = None
+    """The provider's error as it came, for a caller of that dialect; it holds no secret."""
 
 
 _NO_CAUSE = Cause()
@@ -106,6 +108,7 @@ class ProxyError(Exception):
         self.source = cause.source
         self.attempts = cause.attempts
         self.limit = cause.limit
+        self.native = cause.native
         if cause.status is not None:
             self.status = cause.status
 
@@ -184,6 +187,8 @@ class FaultDetails(Struct, frozen=True, kw_only=True):
     it."""
     quota: Quota = "model"
     """What is used up, of a rate_limited one."""
+    native: tuple[Wire, bytes] | None = None
+    """As in Cause."""
 
 
 _NO_DETAILS = FaultDetails()
@@ -216,6 +221,7 @@ class Fault(Exception):
         self.retry_after = details.retry_after
         self.lacks = details.lacks
         self.quota: Quota = details.quota
+        self.native = details.native
 
     @property
     def outcome(self) -> Outcome:

@@ -24,13 +24,16 @@ class ImageURL(Struct, frozen=True, omit_defaults=True):
 class Part(Struct, frozen=True, omit_defaults=True):
     """One part of a message. `type` is `text`, `image_url`, `input_audio` or `file`; another type
     is a part that only a provider of OpenAI's dialect can take (its fields live in the raw
-    message). Audio and files stay the caller's bytes: they may be large."""
+    message). Audio and files stay the caller's bytes: they may be large. A file is OpenAI's object
+    (`file_data` as a data URL, `filename`, `file_id`) or holds a `file_url`."""
 
     type: str
     text: str | None = None
     image_url: ImageURL | None = None
     input_audio: Raw = NOTHING
     file: Raw = NOTHING
+    cache_control: JSONObject | None = None
+    """Anthropic's mark: the provider is to cache the prompt up to here."""
 
 
 class FunctionCall(Struct, frozen=True):
@@ -112,7 +115,12 @@ class ToolCall(Struct, frozen=True, omit_defaults=True):
 
 
 class Message(Struct, frozen=True, omit_defaults=True):
-    """A turn of a conversation."""
+    """A turn of a conversation.
+
+    `extra_content` carries what a provider wants back of its own turn, by the provider's name
+    (Gemini's by `google`): `{"anthropic": {"thinking_blocks": [...]}}`, `{"openai": {"reasoning":
+    [items]}}`. It goes back to that provider only.
+    """
 
     role: Role
     content: str | tuple[Part, ...] | None = None
@@ -121,6 +129,8 @@ class Message(Struct, frozen=True, omit_defaults=True):
     tool_call_id: str | None = None
     reasoning_content: str | None = None
     extra_content: JSONObject | None = None
+    is_error: bool = False
+    """Whether the result of a tool is its failure, where the caller's dialect says so."""
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -130,6 +140,14 @@ class Message(Struct, frozen=True, omit_defaults=True):
         if isinstance(self.content, str):
             return (Part(type="text", text=self.content),) if self.content else ()
         return self.content
+
+
+_ONE_INPUT: JSONObject = {
+    "type": "object",
+    "properties": {"input": {"type": "string"}},
+    "required": ["input"],
+    "additionalProperties": False,
+}
 
 
 class Function(Struct, frozen=True, omit_defaults=True):
@@ -156,11 +174,24 @@ class Tool(Struct, frozen=True, omit_defaults=True):
     type: str = "function"
     function: Function | None = None
     custom: CustomTool | None = None
+    cache_control: JSONObject | None = None
+    """As in Part."""
 
     @property
     def named(self) -> Function | CustomTool | None:
         """What its type says it is."""
         return self.custom if self.type == "custom" else self.function
+
+    def as_function(self) -> "Tool":
+        """The tool for a provider without custom tools: what it takes is the argument `input`."""
+        tool = self.custom
+        if self.type != "custom" or tool is None:
+            return self
+        grammar = (tool.format or {}).get("definition")
+        form = f"The input keeps to this grammar:\n{grammar}" if grammar else ""
+        described = "\n\n".join(filter(None, (tool.description, form)))
+        function = Function(tool.name, described or None, _ONE_INPUT)
+        return structs.replace(self, type="function", function=function, custom=None)
 
 
 class JSONSchema(Struct, frozen=True, omit_defaults=True, rename={"schema_": "schema"}):

@@ -1,22 +1,29 @@
 """What every caller's dialect offers for chat; a module is the dialect, this is its shape."""
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from proxy.core.chat import Answer, Call, Chunk, Served
 from proxy.core.errors import ProxyError
+
+DialectName = Literal["native", "openai", "messages", "responses"]
+"""The dialects as records name them."""
 
 
 class StreamWriter(Protocol):
     """Renders one streamed answer; the bytes that each step returns go out as they are."""
 
     takes: str
-    """The dialect of providers whose streams the caller takes as they are; empty: none's."""
+    """The wire (core.chat.Wire) of providers whose streams the caller takes as they are; empty:
+    none's."""
 
     def chunk(self, chunk: Chunk) -> bytes:
         """A piece of the answer; empty bytes where the caller has no use for it."""
 
     def done(self, answer: Answer, served: Served) -> bytes:
         """The end of a complete answer; nothing is sent after it."""
+
+    def ping(self) -> bytes:
+        """A sign of life while the provider is silent; empty where the dialect has none."""
 
     def close(self) -> bytes:
         """The mark that ends a stream which has gone on as it was, where its provider left that
@@ -29,10 +36,12 @@ class StreamWriter(Protocol):
 class Dialect(Protocol):
     """A caller's dialect."""
 
+    NAME: DialectName
+
     def parse_chat(self, body: bytes, /) -> Call:
         """Reads and validates a body. Raises InvalidRequest, its message naming the field."""
 
-    def answer(self, answer: Answer, served: Served, /) -> bytes:
+    def answer(self, answer: Answer, call: Call, served: Served, /) -> bytes:
         """The body of a complete answer."""
 
     def writer(self, call: Call, served: Served, /) -> StreamWriter:
@@ -40,3 +49,9 @@ class Dialect(Protocol):
 
     def error(self, error: ProxyError, request_id: str, timestamp: float, /) -> bytes:
         """The body of an error; timestamp in seconds since 1970."""
+
+    def status(self, error: ProxyError, /) -> int:
+        """The HTTP status of an error."""
+
+    def headers(self, request_id: str, error: ProxyError | None, /) -> dict[str, str]:
+        """Headers that its clients look for in every answer. error: the answer, if it is one."""

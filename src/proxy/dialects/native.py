@@ -14,10 +14,13 @@ from proxy.core.errors import ProxyError
 from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import frame
 from proxy.core.time import format_time
+from proxy.dialects.contract import DialectName
 from proxy.dialects.messages import tool_call
 from proxy.dialects.native_request import parse_chat
 
-__all__ = ["NativeWriter", "answer", "error", "parse_chat", "writer"]
+__all__ = ["NAME", "NativeWriter", "answer", "error", "headers", "parse_chat", "status", "writer"]
+
+NAME: DialectName = "native"
 
 
 class _Usage(Struct, frozen=True, rename="camel"):
@@ -57,7 +60,7 @@ class _Response(Struct, frozen=True, kw_only=True, rename="camel"):
     metadata: _Metadata
 
 
-def answer(answer: Answer, served: Served) -> bytes:
+def answer(answer: Answer, call: Call, served: Served) -> bytes:
     """The body of a complete answer. `data` is its text, "" where it has none; tool calls,
     reasoning with what goes back of it (`reasoningDetails`), annotations, a refusal and `extra`,
     the provider's other fields of the message, stand beside."""
@@ -85,6 +88,16 @@ def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
     return msgspec.json.encode({"success": False, "error": fields, "metadata": metadata})
 
 
+def status(error: ProxyError) -> int:
+    """SPEC.md's status."""
+    return error.status
+
+
+def headers(request_id: str, error: ProxyError | None) -> dict[str, str]:
+    """None beside those of every answer."""
+    return {}
+
+
 class NativeWriter:
     """Writes one stream. A chunk that holds several kinds of content becomes several events."""
 
@@ -106,6 +119,10 @@ class NativeWriter:
     def done(self, answer: Answer, served: Served) -> bytes:
         """The end of a complete answer: the response less `data`, which has been streamed."""
         return frame(msgspec.json.encode(_response(answer, served, data=UNSET)), "done")
+
+    def ping(self) -> bytes:
+        """Nothing: the dialect has no event for it."""
+        return b""
 
     def close(self) -> bytes:
         """Nothing: no provider speaks this dialect."""

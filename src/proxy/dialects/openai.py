@@ -20,20 +20,26 @@ from proxy.core.errors import ProxyError
 from proxy.core.json_guard import Decoder
 from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import DONE, frame
+from proxy.dialects.contract import DialectName
 from proxy.dialects.messages import tool_call
 from proxy.dialects.openai_request import parse_chat, parse_embeddings
 
 __all__ = [
+    "NAME",
     "OpenAIWriter",
     "answer",
     "embeddings",
     "error",
+    "headers",
     "model",
     "models",
     "parse_chat",
     "parse_embeddings",
+    "status",
     "writer",
 ]
+
+NAME: DialectName = "openai"
 
 _FIELDS = Decoder(dict[str, Raw])
 _NULL = Raw(b"null")
@@ -57,16 +63,16 @@ _CODES = {
 }
 
 
-def answer(answer: Answer, served: Served) -> bytes:
+def answer(answer: Answer, call: Call, served: Served) -> bytes:
     """The body of a complete answer: the provider's own bytes where they are in this dialect."""
-    if answer.raw is not None and not served.functions:
+    if answer.raw is not None and not call.functions:
         return answer.raw
     form = answer.form or Form(choice={"logprobs": None})
     choice = {
         **form.choice,
         "index": 0,
-        "message": _message(answer, form, served.functions),
-        "finish_reason": _finish_reason(answer.finish_reason, served.functions),
+        "message": _message(answer, form, call.functions),
+        "finish_reason": _finish_reason(answer.finish_reason, call.functions),
     }
     completion = {
         "created": served.created if answer.created is None else answer.created,
@@ -119,6 +125,16 @@ def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
     return msgspec.json.encode({"error": _error(error, request_id)})
 
 
+def status(error: ProxyError) -> int:
+    """SPEC.md's status."""
+    return error.status
+
+
+def headers(request_id: str, error: ProxyError | None) -> dict[str, str]:
+    """None beside those of every answer."""
+    return {}
+
+
 def embeddings(embeddings: Embeddings, served: Served) -> bytes:
     """The body of an answer with vectors. OpenAI's form has no place for unknown usage: 0."""
     used = embeddings.usage.input if embeddings.usage else 0
@@ -156,7 +172,8 @@ class OpenAIWriter:
     def __init__(self, call: Call, served: Served) -> None:
         self._include_usage = call.include_usage
         self._functions = call.functions
-        self.takes = "openai" if call.include_usage and not call.functions else ""
+        self._passes_on = served.wire == "chat" and not call.functions
+        self.takes = "chat" if call.include_usage and not call.functions else ""
         self._id = f"chatcmpl-{served.request_id}"
         self._model = served.model
         self._created = served.created
@@ -173,7 +190,7 @@ class OpenAIWriter:
         form = chunk.form or _NO_FORM
         if chunk.form:
             self._take(form)
-        if chunk.raw is not None and not self._functions:
+        if chunk.raw is not None and self._passes_on:
             self._begun = True
             return self._passed_on(chunk, chunk.raw)
         delta = self._delta(chunk, form)
@@ -194,6 +211,10 @@ class OpenAIWriter:
         if answer.usage is None:
             return DONE
         return self._event({"choices": [], "usage": _usage(answer)}) + DONE
+
+    def ping(self) -> bytes:
+        """None: not every client of this dialect reads past a comment."""
+        return b""
 
     def close(self) -> bytes:
         """`[DONE]`."""

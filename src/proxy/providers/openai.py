@@ -98,8 +98,7 @@ def build_probe(target: Target) -> Outgoing:
 
 
 def _build_headers(target: Target, accept: str = "application/json") -> dict[str, str]:
-    key = {"authorization": f"Bearer {target.key}"} if target.key else {}
-    return {"accept": accept, **key, **target.spec.headers}
+    return {"accept": accept, **target.auth_headers}
 
 
 def _build_url(base: str, path: str) -> str:

@@ -1,11 +1,11 @@
-"""The adapters by the dialect that a provider speaks."""
+"""The adapters by the dialect that is spoken with a provider."""
 
+from proxy.core.chat import Wire
 from proxy.providers import gemini, openai, workers_ai
 from proxy.providers.adapter import Adapter
-from proxy.providers.specs import Dialect
 
-ADAPTERS: dict[Dialect, Adapter] = {
-    "openai": openai,
+ADAPTERS: dict[Wire, Adapter] = {
+    "chat": openai,
     "gemini": gemini,
     "workers-ai": workers_ai,
 }

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from proxy.core.chat import Wire
 from proxy.providers.prices import Prices
 
-Dialect = Literal["openai", "gemini", "workers-ai"]
 Ability = Literal["vision", "tools", "json", "reasoning"]
 """`json` means an answer that keeps to a JSON schema, not just any JSON."""
 Mode = Literal["chat", "embedding"]
@@ -25,11 +25,26 @@ Google -001, -preview-05-20, -preview-09-2025. A bare month and day (-0528) is n
 are models of their own, at another price."""
 
 
+class Endpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a provider speaks one dialect."""
+
+    base_url: str | None = None
+    """If not under the provider's; where the deployment has set that, everything is under it."""
+    key_header: Literal["authorization", "x-api-key"] = "authorization"
+    """How the key is sent; `authorization`: as a bearer's."""
+    headers: dict[str, str] = {}
+    """Sent with every request, beside the provider's."""
+    plain_streams: bool = False
+    """Whether its streams have the form of the dialect to the letter, with the usage once and in
+    its own place: they can go to a caller of that dialect unread."""
+
+
 class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a provider is spoken to, and its model for each tier."""
 
     name: str = ""
-    dialect: Dialect
+    endpoints: Annotated[dict[Wire, Endpoint], Meta(min_length=1)]
+    """By the dialect; the first serves callers of another."""
     base_url: str | None = None
     keyless: bool = False
     """Whether it is called without a key (a local server, a binding)."""
@@ -68,9 +83,6 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     {"minimal": "low"}."""
     custom_tools: bool = False
     """Whether it has OpenAI's tools of type `custom`; requests with one go to no other provider."""
-    plain_streams: bool = False
-    """Whether its streams have the form of its dialect to the letter, with the usage once and in
-    its own place: they can go to a caller of that dialect unread."""
     probe_path: str = "/models"
     """What a health check asks for, under the base URL: it must need the key."""
     tiers: dict[str, str] = {}
@@ -82,6 +94,11 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     chooses among them."""
     embedding_inputs: Annotated[int, Meta(gt=0)] | None = None
     """How many inputs it embeds at once; more are sent in parts. None: all that a caller may."""
+
+    @property
+    def main(self) -> Wire:
+        """The dialect that it is spoken to in where nothing else is said."""
+        return next(iter(self.endpoints))
 
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
@@ -108,6 +125,10 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=
     """Fields of the body that it is sent where the caller does not give them."""
     with_tools: dict[str, Any] = {}
     """Fields that a request with tools must have there, whatever the caller says of them."""
+    endpoints: tuple[Wire, ...] = ()
+    """Those of its provider's endpoints that have it, the preferred one first; empty: all."""
+    tools_endpoint: Wire | None = None
+    """The only one that a request with tools goes to; None: any."""
     rename: dict[str, str] = {}
     drop: tuple[str, ...] = ()
     message_drop: tuple[str, ...] = ()

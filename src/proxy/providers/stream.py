@@ -165,4 +165,5 @@ def to_chunk(answer: Answer) -> Chunk:
         logprobs=answer.logprobs,
         extra=answer.extra,
         form=answer.form,
+        native=answer.native,
     )

@@ -1,12 +1,13 @@
-"""What a call goes to: one model at one provider."""
+"""What a call goes to: one model at one provider, in one dialect."""
 
 from functools import cached_property
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from proxy.core.chat import ChatRequest, Wire
 from proxy.core.permit import Offer
 from proxy.providers.prices import Prices
-from proxy.providers.specs import Model, ProviderSpec
+from proxy.providers.specs import Endpoint, Model, ProviderSpec
 
 
 class Target(Struct, frozen=True, dict=True):
@@ -15,6 +16,10 @@ class Target(Struct, frozen=True, dict=True):
     spec: ProviderSpec
     model: Model
     base_url: str
+    """Where `wire` is spoken."""
+    wire: Wire
+    own_base: str | None = None
+    """Where the deployment wants the provider to be called, if it says so."""
     key: str | None = None
     embeddings_url: str | None = None
     """Where embeddings are served, if not under base_url."""
@@ -24,6 +29,34 @@ class Target(Struct, frozen=True, dict=True):
     """What no error may show, beside `key`."""
     stand_in: Prices | None = None
     """The prices by which a budget counts a model that has none of its own."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where and how `wire` is spoken."""
+        return self.spec.endpoints[self.wire]
+
+    @property
+    def auth_headers(self) -> dict[str, str]:
+        """The headers that every call has: the key, and what the catalogue adds."""
+        endpoint, headers = self.endpoint, dict[str, str]()
+        if self.key:
+            is_bearer = endpoint.key_header == "authorization"
+            headers[endpoint.key_header] = f"Bearer {self.key}" if is_bearer else self.key
+        return headers | self.spec.headers | endpoint.headers
+
+    def choose_wire(self, chat: ChatRequest) -> Wire:
+        """The dialect for a request: its caller's, where the model has it there, else the first."""
+        wires = self.model.endpoints or tuple(self.spec.endpoints)
+        if chat.tools and self.model.tools_endpoint:
+            wires = (self.model.tools_endpoint,)
+        return chat.dialect if chat.dialect in wires else wires[0]
+
+    def speaking(self, wire: Wire) -> "Target":
+        """The same, spoken to in another dialect."""
+        if wire == self.wire:
+            return self
+        base = self.own_base or self.spec.endpoints[wire].base_url or self.spec.base_url or ""
+        return structs.replace(self, wire=wire, base_url=base)
 
     @property
     def all_secrets(self) -> tuple[str, ...]:

@@ -53,7 +53,9 @@ class Deployment:
         return Target(
             spec=spec,
             model=model,
-            base_url=access.base_url or spec.base_url or "",
+            base_url=access.base_url or spec.endpoints[spec.main].base_url or spec.base_url or "",
+            wire=spec.main,
+            own_base=access.base_url,
             key=access.key,
             embeddings_url=access.embeddings_url,
             listed=(model.provider, model.id) in self.catalog.models,
@@ -90,13 +92,13 @@ class Deployment:
         spec, access = self.catalog.providers[name], settings.providers[name]
         if name in settings.disabled_providers:
             return "switched off by DISABLED_PROVIDERS"
-        if spec.dialect == "workers-ai":
+        if spec.main == "workers-ai":
             if name not in self._bindings:
                 return "the Worker has no AI binding"
             return None if settings.ai_binding else "the AI binding can't answer here (AI_BINDING)"
         if not spec.keyless and not access.key:
             return f"{name_variable(name, 'API_KEY')} is not set"
-        if not (access.base_url or spec.base_url):
+        if not (access.base_url or spec.base_url or spec.endpoints[spec.main].base_url):
             return f"{name_variable(name, 'BASE_URL')} is not set"
         return None
 

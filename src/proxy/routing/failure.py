@@ -74,6 +74,7 @@ def as_proxy_error(
             source=fault.source,
             status=422 if fault.kind == "bad_request" and fault.status == 422 else None,
             attempts=attempts,
+            native=None if begun or kind in (ProviderError, ProviderTimeout) else fault.native,
         ),
     )
 

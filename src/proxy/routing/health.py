@@ -45,7 +45,7 @@ async def record_checks(checks: tuple[Check, ...], objects: Objects) -> None:
 
 
 async def _check(target: Target, upstream: Upstream, clock: Clock) -> Check:
-    adapter = ADAPTERS[target.spec.dialect]
+    adapter = ADAPTERS[target.wire]
     began = clock.now()
     status: int | None = None
     reason: str | None = None

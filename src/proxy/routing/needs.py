@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from proxy.core.chat import ChatRequest
+from proxy.core.chat import ChatRequest, Wire
 from proxy.providers.specs import Ability, Model
 
 
@@ -16,6 +16,10 @@ class Needs(Struct, frozen=True):
     """A wish and no demand: a model that can't answers without."""
     custom_tool: int | None = None
     """Which of the tools is the first custom one, which not every provider has."""
+    wire: Wire | None = None
+    """The only dialect in which a provider can take the request; None: any will do."""
+    native_only: str = ""
+    """Why, as a message that names the field."""
     vendors: str | None = None
     """What is for OpenRouter alone: fields of its `provider` object, as JSON."""
 
@@ -29,10 +33,12 @@ class Needs(Struct, frozen=True):
             wanted.append("tools")
         if chat.response_format and chat.response_format.type == "json_schema":
             wanted.append("json")
-        kinds = [tool.type for tool in chat.tools]
+        kinds, bridged = [tool.type for tool in chat.tools], chat.bridges_custom
         return cls(
             frozenset(wanted),
-            custom_tool=kinds.index("custom") if "custom" in kinds else None,
+            custom_tool=None if bridged or "custom" not in kinds else kinds.index("custom"),
+            wire=chat.dialect if chat.native_only else None,
+            native_only=chat.native_only,
             streaming=chat.stream,
             reasoning=chat.reasoning_effort not in (None, "none"),
             vendors=chat.vendors,

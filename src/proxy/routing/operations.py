@@ -56,6 +56,9 @@ class Operation(Protocol[T_co]):
 
     needs: Needs
 
+    def aim(self, target: Target) -> Target:
+        """A candidate, spoken to in the dialect that the request is best put in."""
+
     async def prepare(self, target: Target, allow: Callable[[], Allowance]) -> Outgoing:
         """A candidate's call, made within what `allow` gives. Raises Fault where this candidate
         can't be called so, ProxyError where none can, for a reason that is no provider's."""
@@ -66,14 +69,13 @@ class Operation(Protocol[T_co]):
 
 async def read_answer(target: Target, reply: Reply) -> Answer:
     """Reads a chat's whole answer."""
-    return ADAPTERS[target.spec.dialect].read_answer(target, await read_body(reply))
+    return ADAPTERS[target.wire].read_answer(target, await read_body(reply))
 
 
 async def begin_stream(target: Target, reply: Reply) -> Stream:
     """Reads a chat's answer up to its first content."""
-    dialect = target.spec.dialect
-    plain = dialect if target.spec.plain_streams else ""
-    stream = Stream(reply, ADAPTERS[dialect].make_decoder(target), plain)
+    plain = target.wire if target.endpoint.plain_streams else ""
+    stream = Stream(reply, ADAPTERS[target.wire].make_decoder(target), plain)
     await stream.begin()
     return stream
 
@@ -98,16 +100,22 @@ class ChatOperation(Generic[T]):
         self._read = read
         self._images: asyncio.Task[dict[str, str]] | None = None
 
+    def aim(self, target: Target) -> Target:
+        """See Operation."""
+        return target.speaking(target.choose_wire(self._call.chat))
+
     async def prepare(self, target: Target, allow: Callable[[], Allowance]) -> Outgoing:
         """The call, with the limit of the answer by which a budget reserves. Images are fetched
         once for all candidates."""
         chat = self._call.chat
+        if chat.tools and not target.spec.custom_tools:
+            chat = chat.with_functions_only()
         if not target.spec.fetches_images and has_remote_images(chat):
-            chat = await self._inline_images(target, allow().seconds)
+            chat = await self._inline_images(target, chat, allow().seconds)
         limit = self._permit.output_limit(target.offer)
         if limit is not None:
             chat = structs.replace(chat, max_tokens=limit)
-        build = ADAPTERS[target.spec.dialect].build_request
+        build = ADAPTERS[target.wire].build_request
         outgoing = _build(build, target, chat)
         headers = self._options.passed_on | outgoing.headers
         return structs.replace(outgoing, headers=headers, hold=self._options.hold)
@@ -131,13 +139,15 @@ class ChatOperation(Generic[T]):
         if isinstance(error := images.exception(), Exception):  # looked at, it is not logged
             drop_frames(error)
 
-    async def _inline_images(self, target: Target, seconds: float) -> ChatRequest:
-        chat, ports, hold = self._call.chat, self._sender.ports, self._options.hold
+    async def _inline_images(
+        self, target: Target, chat: ChatRequest, seconds: float
+    ) -> ChatRequest:
+        ports, hold = self._sender.ports, self._options.hold
         if self._images is None:
             fetching = fetch_images(chat, ports.upstream, ports.parse_url, seconds, hold)
             self._images = asyncio.ensure_future(fetching)
         images = await asyncio.shield(self._images)
-        return inline_images(chat, images, raw=target.spec.dialect == "openai")
+        return inline_images(chat, images, raw=target.wire == "chat")
 
 
 class EmbeddingOperation:
@@ -152,6 +162,10 @@ class EmbeddingOperation:
         self._sender = sender
         self._options = options
 
+    def aim(self, target: Target) -> Target:
+        """See Operation."""
+        return target
+
     async def prepare(self, target: Target, allow: Callable[[], Allowance]) -> Outgoing:
         """The call of the first part."""
         return self._build(target, next(_split(self._request, target.spec.embedding_inputs)))
@@ -160,7 +174,7 @@ class EmbeddingOperation:
         self, target: Target, outgoing: Outgoing, first_byte: Allowance
     ) -> Embeddings:
         """See Operation."""
-        adapter, permit = ADAPTERS[target.spec.dialect], self._permit
+        adapter, permit = ADAPTERS[target.wire], self._permit
         target = self._options.hide_key(target)
         found: list[Embeddings] = []
         for part in _split(self._request, target.spec.embedding_inputs):
@@ -176,7 +190,7 @@ class EmbeddingOperation:
         return _join(found)
 
     def _build(self, target: Target, part: EmbeddingRequest) -> Outgoing:
-        build = ADAPTERS[target.spec.dialect].build_embedding_request
+        build = ADAPTERS[target.wire].build_embedding_request
         outgoing = _build(build, target, part)
         headers, hold = self._options.passed_on | outgoing.headers, self._options.hold
         return structs.replace(outgoing, headers=headers, largest=VECTORS_BYTES, hold=hold)

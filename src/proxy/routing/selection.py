@@ -25,6 +25,7 @@ from proxy.routing.routing_key import RoutingKey
 from proxy.routing.vendors import Wishes, divide, refuse_wishes
 
 NO_CUSTOM_TOOLS = "it has no custom tools"
+OTHER_WIRE = "it does not speak the dialect of the request"
 
 
 class Selection:
@@ -169,6 +170,8 @@ class Selection:
                 f" function with one string parameter, or ask {' or '.join(able)}.",
                 param=param,
             )
+        if OTHER_WIRE in excluded.values():
+            raise InvalidRequest(needs.native_only)
         why = "; ".join(f"{name}: {reason}" for name, reason in excluded.items())
         raise NoProviderAvailable(f"No provider can answer this ({why or 'none is offered'}).")
 
@@ -179,7 +182,10 @@ class Selection:
             return "not among provider.only"
         if reason := self.deployment.reasons.get(model.provider) or needs.lacking(model):
             return reason
-        takes_custom = self._catalog.providers[model.provider].custom_tools
+        spec = self._catalog.providers[model.provider]
+        if needs.wire and needs.wire not in (model.endpoints or spec.endpoints):
+            return OTHER_WIRE
+        takes_custom = spec.custom_tools
         return None if takes_custom or needs.custom_tool is None else NO_CUSTOM_TOOLS
 
     def _find_named(self, routing: Routing, needs: Needs) -> "Iterator[_NamedModels]":

@@ -60,8 +60,10 @@ class Sender:
         self, target: Target, reply: Reply, permit: Permit
     ) -> tuple[Fault, bytes]:
         body = await read_head(reply)
-        fault = ADAPTERS[target.spec.dialect].read_fault(
+        fault = ADAPTERS[target.wire].read_fault(
             target, reply.status, reply.headers, body, self.ports.clock.now()
         )
         permit.observe(target.spec.name, target.model.id, reply.headers, fault)
+        if not any(secret and secret.encode() in body for secret in target.all_secrets):
+            fault.native = (target.wire, body)
         return fault, body

@@ -55,10 +55,8 @@ def describe_served(
     success: Success,
     cost: Cost,
     cache_status: CacheStatus = "bypass",
-    *,
-    functions: bool = False,
 ) -> Served:
-    """Describes how an answer of a provider was served. functions: as in Call."""
+    """Describes how an answer of a provider was served."""
     return Served(
         request_id=context.id,
         provider=success.target.spec.name,
@@ -70,7 +68,7 @@ def describe_served(
         ms=context.ms,
         created=int(context.began),
         explained=_explain(context, success),
-        functions=functions,
+        wire=success.target.wire,
     )
 
 
@@ -87,7 +85,7 @@ def settle_chat(task: ChatTask, success: Success, reported: Usage | None, charac
 def describe_chat(task: ChatTask, success: Success, cost: Cost) -> Served:
     """Describes how a chat's answer was served."""
     status: CacheStatus = "miss" if task.is_cached else "bypass"
-    return describe_served(task.context, success, cost, status, functions=task.call.functions)
+    return describe_served(task.context, success, cost, status)
 
 
 def _explain(context: RequestContext, success: Success) -> list[JSONObject] | None:

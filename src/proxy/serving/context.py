@@ -10,7 +10,6 @@ from proxy.analytics.record.trace import Trace
 from proxy.core.ports import Clock, Random
 from proxy.core.principal import Principal
 from proxy.core.web import Request
-from proxy.dialects import openai
 from proxy.dialects.cloudflare import allows_log
 from proxy.dialects.contract import Dialect
 from proxy.limits.meter import Meter
@@ -118,7 +117,7 @@ def _begin_record(context: RequestContext, endpoint: str) -> RequestRecord:
         status=0,
         ms=0,
         method=request.method[:20],
-        dialect="openai" if context.dialect is openai else "native",
+        dialect=context.dialect.NAME,
         bytes_in=int(length) if _LENGTH.fullmatch(length) else 0,
         country=headers.get("cf-ipcountry", "")[:2],
         colo=headers.get("cf-ray", "").rpartition("-")[2][:3],

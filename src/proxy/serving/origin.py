@@ -51,7 +51,7 @@ class Origin:
         record_served(context, served)
         return Response(
             headers=JSON | served_headers(served) | _cache_headers(task),
-            body=context.dialect.answer(answer, served),
+            body=context.dialect.answer(answer, task.call, served),
         )
 
     async def _begin(self, task: ChatTask, leader: Leader | None) -> Response:

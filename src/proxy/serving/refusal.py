@@ -30,13 +30,15 @@ def report_bug(context: RequestContext, error: Exception, log: Log) -> InternalE
 
 def render_refusal(context: RequestContext, error: ProxyError) -> Response:
     """Renders and records an error."""
-    headers = dict(JSON)
+    dialect = context.dialect
+    headers = JSON | dialect.headers(context.id, error)
     if error.retry_after is not None:
         headers["retry-after"] = str(max(0, math.ceil(error.retry_after)))
     if isinstance(error, MethodNotAllowed):
         headers["allow"] = ", ".join(error.allow)
-    if error.status == 401:
+    status = dialect.status(error)
+    if status == 401:
         headers["www-authenticate"] = "Bearer"
     record_error(context, error)
-    body = context.dialect.error(error, context.id, context.clock.now())
-    return Response(status=error.status, headers=headers, body=body)
+    body = dialect.error(error, context.id, context.clock.now())
+    return Response(status=status, headers=headers, body=body)

@@ -61,7 +61,6 @@ def render(
         cache_tier=hit.tier,
         ms=context.ms,
         created=int(entry.stored),
-        functions=call.functions,
     )
     marks = {cloudflare.CACHE_STATUS: "HIT", "x-proxy-cache-key": key}
     if call.chat.stream:
@@ -69,7 +68,7 @@ def render(
         chunks = b"".join(map(writer.chunk, chunks_of(entry.answer)))
         kind, body = EVENTS, chunks + writer.done(entry.answer, served)
     else:
-        kind, body = JSON, context.dialect.answer(entry.answer, served)
+        kind, body = JSON, context.dialect.answer(entry.answer, call, served)
     saved = bounded(entry.cost.nano_usd) or 0
     return Rendered(hit, served, saved, kind | served_headers(served) | marks, body)
 

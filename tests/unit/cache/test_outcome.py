@@ -86,7 +86,17 @@ def test_every_field_of_an_error_is_published() -> None:
     """A new field must be passed on too; an error of the leader's own limits never is."""
     names = vars(RateLimitExceeded("m", cause=Cause(status=429))).keys()
     assert names == {
-        *("message", "param", "code", "retry_after", "source", "status", "attempts", "limit"),
+        *(
+            "message",
+            "param",
+            "code",
+            "retry_after",
+            "source",
+            "status",
+            "attempts",
+            "limit",
+            "native",
+        ),
     }
 
 

@@ -27,7 +27,7 @@ def parse(**body: Any) -> Call:
 
 
 def answered(answer: Answer, served: Served = SERVED) -> Any:
-    return json.loads(openai.answer(answer, served))
+    return json.loads(openai.answer(answer, parse(), served))
 
 
 def events(data: bytes) -> list[Any]:

@@ -62,7 +62,7 @@ def parse(**body: Any) -> Call:
 
 
 def answered(answer: Answer, served: Served = SERVED) -> Any:
-    return json.loads(native.answer(answer, served))
+    return json.loads(native.answer(answer, parse(prompt="Hi"), served))
 
 
 def events(data: bytes) -> list[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from proxy.core.errors import InvalidRequest
 from proxy.core.messages import FunctionCall, ToolCall, ToolCallDelta
 from proxy.dialects import native, openai
 
-SERVED = Served(request_id="req_1", provider="openai", model="gpt-4o", functions=True)
+SERVED = Served(request_id="req_1", provider="openai", model="gpt-4o")
 F = {"name": "f", "parameters": {"type": "object"}}
 TOOL = {"type": "function", "function": F}
 HELLO = {"role": "user", "content": "Hello"}
@@ -67,11 +67,13 @@ def test_the_history_in_the_older_form() -> None:
 def test_the_answer_in_the_older_form() -> None:
     call = ToolCall(id="c", function=FunctionCall("f", '{"a": 1}'))
     answer = Answer(tool_calls=(call,), finish_reason="tool_calls", raw=b"not this")
-    choice = json.loads(openai.answer(answer, SERVED))["choices"][0]
+    choice = json.loads(openai.answer(answer, parse(functions=[F]), SERVED))["choices"][0]
     assert choice["finish_reason"] == "function_call"
     assert choice["message"]["function_call"] == {"name": "f", "arguments": '{"a": 1}'}
     assert "tool_calls" not in choice["message"]
-    text = json.loads(openai.answer(Answer(text="Hi", raw=b"not this"), SERVED))["choices"][0]
+    text = json.loads(
+        openai.answer(Answer(text="Hi", raw=b"not this"), parse(functions=[F]), SERVED)
+    )["choices"][0]
     assert (text["message"]["content"], text["finish_reason"]) == ("Hi", "stop")
 
 

@@ -24,12 +24,12 @@ from proxy.core.errors import (
 )
 from proxy.core.messages import FunctionCall, ToolCall
 from proxy.dialects import openai
-from tests.unit.dialects.making_openai import SERVED, answered
+from tests.unit.dialects.making_openai import SERVED, answered, parse
 
 
 def test_a_providers_own_bytes_go_on() -> None:
     body = b'{"odd": 1}'
-    assert openai.answer(Answer(text="x", raw=body), SERVED) is body
+    assert openai.answer(Answer(text="x", raw=body), parse(), SERVED) is body
 
 
 def test_an_answer() -> None:

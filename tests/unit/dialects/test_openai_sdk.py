@@ -94,7 +94,7 @@ def async_client(body: bytes) -> sdk.AsyncOpenAI:
 
 
 def test_a_whole_answer_is_a_chat_completion() -> None:
-    body = openai.answer(collected().answer(), SERVED)
+    body = openai.answer(collected().answer(), call(), SERVED)
     completion = ChatCompletion.model_validate_json(body, strict=True)
     (choice,) = completion.choices
     assert choice.message.content == "It is sunny."
@@ -115,7 +115,7 @@ def test_a_whole_answer_is_a_chat_completion() -> None:
 
 
 def test_its_message_can_go_back() -> None:
-    with client(openai.answer(collected().answer(), SERVED)) as caller:
+    with client(openai.answer(collected().answer(), call(), SERVED)) as caller:
         completion = caller.chat.completions.create(model="flash", messages=MESSAGES)
     message = completion.choices[0].message.model_dump(exclude_none=True)
     again = openai.parse_chat(json.dumps({"messages": [*MESSAGES, message]}).encode())

@@ -5,7 +5,7 @@ from typing import Any
 from proxy.core.chat import ChatRequest
 from proxy.core.messages import Message
 from proxy.providers import gemini
-from proxy.providers.specs import Model, ProviderSpec
+from proxy.providers.specs import Endpoint, Model, ProviderSpec
 from proxy.providers.target import Target
 from tests.unit.providers import replay
 
@@ -14,9 +14,10 @@ HELLO = Message(role="user", content="Hello")
 
 def target(id_: str = "gemini-3-flash", model: dict[str, Any] | None = None, **spec: Any) -> Target:
     return Target(
-        spec=ProviderSpec(name="gemini", dialect="gemini", **spec),
+        spec=ProviderSpec(name="gemini", endpoints={"gemini": Endpoint()}, **spec),
         model=Model(provider="gemini", id=id_, **(model or {})),
         base_url="https://gemini.test/v1beta",
+        wire="gemini",
         key="secret",
     )
 

@@ -9,16 +9,17 @@ from msgspec import Raw
 from proxy.core.chat import ChatRequest
 from proxy.core.messages import Message, ResponseFormat, Tool
 from proxy.providers import openai
-from proxy.providers.specs import Model, ProviderSpec
+from proxy.providers.specs import Endpoint, Model, ProviderSpec
 from proxy.providers.target import Target
 from tests.unit.providers import replay
 
 
 def target(model: dict[str, Any] | None = None, **spec: Any) -> Target:
     return Target(
-        spec=ProviderSpec(name="acme", dialect="openai", **spec),
+        spec=ProviderSpec(name="acme", endpoints={"chat": Endpoint()}, **spec),
         model=Model(provider="acme", id="model-1", **(model or {})),
         base_url="https://acme.test/v1/",
+        wire="chat",
         key="secret",
     )
 

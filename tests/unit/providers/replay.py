@@ -38,12 +38,14 @@ def target(provider: str, model: str | None = None, key: str | None = KEY) -> Ta
     """A provider of the catalogue; without a model, one that the catalogue does not list."""
     spec = CATALOG.providers[provider]
     listed = CATALOG.resolve(provider, model) if model else Model(provider=provider, id="model-1")
-    return Target(spec=spec, model=listed, base_url="https://upstream.test/v1", key=key)
+    return Target(
+        spec=spec, model=listed, base_url="https://upstream.test/v1", wire=spec.main, key=key
+    )
 
 
 def adapter(provider: str) -> Adapter:
     """The adapter of a provider's dialect."""
-    return ADAPTERS[CATALOG.providers[provider].dialect]
+    return ADAPTERS[CATALOG.providers[provider].main]
 
 
 def load(provider: str, case: str) -> Fixture:

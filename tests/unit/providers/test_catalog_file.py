@@ -12,7 +12,7 @@ from proxy.providers.catalog import Catalog
 def small() -> dict[str, Any]:
     """A file with one provider, a chat model and an embedding model."""
     return {
-        "providers": {"acme": {"dialect": "openai", "tiers": {"auto": "a"}}},
+        "providers": {"acme": {"endpoints": {"chat": {}}, "tiers": {"auto": "a"}}},
         "models": [
             {"provider": "acme", "id": "a", "input": 1, "can": ["tools"]},
             {"provider": "acme", "id": "e", "mode": "embedding"},

@@ -23,7 +23,7 @@ CHOICE = b'{"custom":{"name":"sh"}, "type":"custom"}'
 
 def sent(provider: str, chat: ChatRequest) -> bytes:
     target = replay.target(provider)
-    body = ADAPTERS[target.spec.dialect].build_request(target, chat).body or b""
+    body = ADAPTERS[target.wire].build_request(target, chat).body or b""
     return body if isinstance(body, bytes) else b"".join(body)
 
 

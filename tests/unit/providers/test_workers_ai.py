@@ -20,7 +20,7 @@ from proxy.core.messages import (
     ToolCall,
 )
 from proxy.providers import workers_ai
-from proxy.providers.specs import Model, ProviderSpec
+from proxy.providers.specs import Endpoint, Model, ProviderSpec
 from proxy.providers.target import Target
 from tests.unit.providers import replay
 
@@ -30,9 +30,12 @@ PNG = Part(type="image_url", image_url=ImageURL("data:image/png;base64,iVBO"))
 
 def target(model: dict[str, Any] | None = None, **spec: Any) -> Target:
     return Target(
-        spec=ProviderSpec(name="workers-ai", dialect="workers-ai", keyless=True, **spec),
+        spec=ProviderSpec(
+            name="workers-ai", endpoints={"workers-ai": Endpoint()}, keyless=True, **spec
+        ),
         model=Model(provider="workers-ai", id="@cf/acme/m-1", **(model or {})),
         base_url="",
+        wire="workers-ai",
     )
 
 

@@ -20,7 +20,7 @@ def make_catalog(count: int) -> Catalog:
     names = list_names(count)
     tiers = {"auto": "m", "fast": "m"}
     providers = {
-        name: {"dialect": "openai", "base_url": f"https://{name}.test/v1", "tiers": tiers}
+        name: {"endpoints": {"chat": {}}, "base_url": f"https://{name}.test/v1", "tiers": tiers}
         for name in names
     }
     models = [

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import sqrt
 from typing import Any
 
-from proxy.providers.specs import Model, ProviderSpec
+from proxy.providers.specs import Endpoint, Model, ProviderSpec
 from proxy.providers.target import Target
 from proxy.routing.measures import Measure
 from proxy.routing.strategy import (
@@ -36,8 +36,8 @@ def candidate(name: str, cost: int | None = None, **measure: Any) -> Candidate:
         "weight": samples,
         "first_weight": samples if "first_ms" in measure else 0.0,
     } | measure
-    spec = ProviderSpec(name=provider, dialect="openai")
-    target = Target(spec, Model(provider=provider, id=model or "m"), "https://p.test")
+    spec = ProviderSpec(name=provider, endpoints={"chat": Endpoint()})
+    target = Target(spec, Model(provider=provider, id=model or "m"), "https://p.test", "chat")
     return Candidate(target, Measure(**measure), cost)
 
 

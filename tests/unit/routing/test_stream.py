@@ -42,7 +42,7 @@ ERROR = b'data: {"error":{"message":"Token limit reached","code":400},"choices":
 
 def stream_of(*pieces: bytes | Exception | float) -> Stream:
     reply = FakeReply(*pieces, headers=EVENTS)
-    return Stream(reply, ADAPTERS["openai"].make_decoder(replay.target("openai")))
+    return Stream(reply, ADAPTERS["chat"].make_decoder(replay.target("openai")))
 
 
 async def read(*pieces: bytes | Exception | float) -> tuple[str, float]:

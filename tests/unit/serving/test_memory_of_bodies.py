@@ -37,7 +37,7 @@ PROVIDERS = ("openai", "gemini", "workers-ai", "deepseek")
 
 def sent(provider: str, call: Call) -> Any:
     target = replay.target(provider)
-    body = ADAPTERS[target.spec.dialect].build_request(target, call.chat).body
+    body = ADAPTERS[target.wire].build_request(target, call.chat).body
     assert body
     return body if isinstance(body, bytes) else b"".join(body)
 
@@ -69,7 +69,7 @@ def test_a_body_takes_three_times_its_size_at_the_most(
     del body
     cache_key(KeyParts(chat=call.chat))
     count_input_tokens(call.chat)
-    outgoing = ADAPTERS[target.spec.dialect].build_request(target, call.chat)
+    outgoing = ADAPTERS[target.wire].build_request(target, call.chat)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert outgoing.body
