@@ -8,7 +8,15 @@ from typing import Literal
 
 from msgspec import Raw, Struct, structs
 
-from proxy.core.messages import JSONObject, Message, ResponseFormat, Tool, ToolCall, ToolCallDelta
+from proxy.core.messages import (
+    BridgedTool,
+    JSONObject,
+    Message,
+    ResponseFormat,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+)
 from proxy.core.money import to_dollars
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
@@ -127,15 +135,6 @@ class Routing(Struct, frozen=True, kw_only=True):
     """Providers that may not answer."""
 
 
-class BridgedTool(Struct, frozen=True):
-    """A tool of the caller's that providers know by another name or as another kind."""
-
-    name: str
-    namespace: str | None = None
-    custom: bool = False
-    """Whether it takes any text, which stands in the argument `input` of the function's calls."""
-
-
 class Call(Struct, frozen=True, kw_only=True):
     """A chat request with what its caller says to the proxy itself."""
 
@@ -156,25 +155,6 @@ class Call(Struct, frozen=True, kw_only=True):
     """What the answer repeats of the request (Responses)."""
     dropped: tuple[str, ...] = ()
     """Fields that a provider of another dialect can't take, and that change no answer."""
-
-
-class EmbeddingRequest(Struct, frozen=True, kw_only=True):
-    """Texts (or token lists) to embed."""
-
-    input: tuple[str, ...] | tuple[tuple[int, ...], ...]
-    routing: Routing
-    dimensions: int | None = None
-    listed: bool = False
-    """Whether a single input came in a list: it goes on as it came."""
-    base64: bool = False
-    """Vectors as base64 of little-endian float32 (OpenAI's `encoding_format`)."""
-    user: str | None = None
-    metadata: dict[str, str] = {}
-    """Labels."""
-    vendors: str | None = None
-    """OpenRouter's `provider` object, less its lists of providers: JSON, for OpenRouter alone."""
-    extra: dict[str, Raw] = {}
-    """OpenAI's fields that the proxy does not know, for a provider of that dialect."""
 
 
 class Usage(Struct, frozen=True, kw_only=True):
@@ -285,14 +265,6 @@ class Chunk(Struct, frozen=True, kw_only=True):
         """Whether this is the answer itself, after which no other provider may take over."""
         written = self.text or self.reasoning or self.refusal
         return bool(written or self.tool_calls or self.extra.get("images"))
-
-
-class Embeddings(Struct, frozen=True, kw_only=True):
-    """Vectors in the order of the inputs: floats, or base64 text where the request wants that."""
-
-    vectors: tuple[tuple[float, ...] | str, ...]
-    model: str | None = None
-    usage: Usage | None = None
 
 
 Blame = Literal["provider", "model", "caller", "proxy"]

@@ -32,7 +32,7 @@ class Part(Struct, frozen=True, omit_defaults=True):
     image_url: ImageURL | None = None
     input_audio: Raw = NOTHING
     file: Raw = NOTHING
-    cache_control: JSONObject | None = None
+    cache_control: Any = None
     """Anthropic's mark: the provider is to cache the prompt up to here."""
 
 
@@ -174,7 +174,7 @@ class Tool(Struct, frozen=True, omit_defaults=True):
     type: str = "function"
     function: Function | None = None
     custom: CustomTool | None = None
-    cache_control: JSONObject | None = None
+    cache_control: Any = None
     """As in Part."""
 
     @property
@@ -192,6 +192,15 @@ class Tool(Struct, frozen=True, omit_defaults=True):
         described = "\n\n".join(filter(None, (tool.description, form)))
         function = Function(tool.name, described or None, _ONE_INPUT)
         return structs.replace(self, type="function", function=function, custom=None)
+
+
+class BridgedTool(Struct, frozen=True):
+    """A tool of the caller's that providers know by another name or as another kind."""
+
+    name: str
+    namespace: str | None = None
+    custom: bool = False
+    """Whether it takes any text, which stands in the argument `input` of the function's calls."""
 
 
 class JSONSchema(Struct, frozen=True, omit_defaults=True, rename={"schema_": "schema"}):

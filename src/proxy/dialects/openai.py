@@ -2,11 +2,6 @@
 
 What a provider has sent in this dialect goes on as the same bytes; the rest is
 rendered in OpenAI's form, so that its SDKs read it. Requests are read in openai_request.
-
-Errors come in OpenAI's envelope. The SDKs choose their exception by the HTTP status; what
-users test beside it is `code`: `invalid_api_key`, `model_not_found`, `insufficient_quota`,
-`rate_limit_exceeded`, else SPEC.md's name of the error. `type` is one of OpenAI's few;
-`error_type` is always SPEC.md's. `source`, `request_id` and `attempts` stand beside them.
 """
 
 from collections.abc import Iterable
@@ -15,13 +10,15 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from proxy.core.chat import Answer, Call, Chunk, Embeddings, Form, ModelEntry, Served, Usage
+from proxy.core.chat import Answer, Call, Chunk, Form, ModelEntry, Served, Usage
+from proxy.core.embedding import Embeddings
 from proxy.core.errors import ProxyError
 from proxy.core.json_guard import Decoder
 from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import DONE, frame
 from proxy.dialects.contract import DialectName
 from proxy.dialects.messages import tool_call
+from proxy.dialects.openai_error import describe_error
 from proxy.dialects.openai_request import parse_chat, parse_embeddings
 
 __all__ = [
@@ -43,24 +40,9 @@ NAME: DialectName = "openai"
 
 _FIELDS = Decoder(dict[str, Raw])
 _NULL = Raw(b"null")
-_TYPES = {
-    "budget_exceeded": "insufficient_quota",
-    "permission_denied": "permission_error",
-    "rate_limit_exceeded": "rate_limit_error",
-    "internal_error": "server_error",
-    "provider_error": "server_error",
-    "no_provider_available": "server_error",
-    "provider_timeout": "server_error",
-}
-"""OpenAI's types; what is not listed is an `invalid_request_error`, a bad key too."""
 _NO_FORM = Form()
 _FUNCTION_CALL = "function_call"
 """The call and the finish reason of an answer in the form that OpenAI had before `tools`."""
-_CODES = {
-    "invalid_request": None,
-    "authentication_failed": "invalid_api_key",
-    "budget_exceeded": "insufficient_quota",
-}
 
 
 def answer(answer: Answer, call: Call, served: Served) -> bytes:
@@ -122,7 +104,7 @@ def _reasoning_fields(form: Form) -> tuple[str, ...]:
 
 def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
     """The body of an error. The time has no place in OpenAI's form."""
-    return msgspec.json.encode({"error": _error(error, request_id)})
+    return msgspec.json.encode({"error": describe_error(error, request_id)})
 
 
 def status(error: ProxyError) -> int:
@@ -223,7 +205,7 @@ class OpenAIWriter:
     def error(self, failure: ProxyError, request_id: str, timestamp: float) -> bytes:
         """The end of a broken answer: a chunk that OpenAI's SDKs raise on. No `[DONE]`
         follows, which some clients take for success."""
-        form = Form(completion={"error": _error(failure, request_id)})
+        form = Form(completion={"error": describe_error(failure, request_id)})
         return self._choice({}, "error", None, form)
 
     def _passed_on(self, chunk: Chunk, raw: bytes) -> bytes:
@@ -322,31 +304,6 @@ def _usage(answer: Answer) -> dict[str, Any]:
     if usage.reasoning is not None:
         fields["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
     return fields
-
-
-def _error(error: ProxyError, request_id: str) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "message": error.message,
-        "type": _TYPES.get(error.type, "invalid_request_error"),
-        "param": error.param,
-        "code": error.code or _code(error),
-        "error_type": error.type,
-        "source": error.source,
-        "request_id": request_id,
-    }
-    if error.limit is not None:
-        fields["limit"] = error.limit
-    if error.attempts:
-        fields["attempts"] = error.attempts
-    return fields
-
-
-def _code(error: ProxyError) -> str | None:
-    """The code of an error that has none of its own. A provider's 404 is about the model: the proxy
-    chose the path."""
-    if error.type == "not_found" and (error.param == "model" or error.source == "provider"):
-        return "model_not_found"
-    return _CODES.get(error.type, error.type)
 
 
 def _model(entry: ModelEntry) -> dict[str, Any]:

@@ -11,15 +11,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from proxy.core.chat import (
-    CacheControl,
-    CacheMode,
-    Call,
-    ChatRequest,
-    EmbeddingRequest,
-    Routing,
-    Strategy,
-)
+from proxy.core.chat import CacheControl, CacheMode, Call, ChatRequest, Routing, Strategy
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import InvalidRequest
 from proxy.core.messages import ResponseFormat
 from proxy.dialects import older_forms, reading

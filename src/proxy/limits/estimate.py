@@ -13,7 +13,8 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Raw
 
-from proxy.core.chat import ChatRequest, EmbeddingRequest, Usage
+from proxy.core.chat import ChatRequest, Usage
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.messages import ImageURL, Message, Part, Tool, ToolCall
 from proxy.limits.image_size import read_image_size
 

@@ -4,7 +4,8 @@ provider's wire format and back. A module is the adapter; `Adapter` is its shape
 from collections.abc import Mapping
 from typing import Protocol
 
-from proxy.core.chat import Answer, ChatRequest, EmbeddingRequest, Embeddings
+from proxy.core.chat import Answer, ChatRequest
+from proxy.core.embedding import EmbeddingRequest, Embeddings
 from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing
 from proxy.providers.stream import StreamDecoder

@@ -8,7 +8,8 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy.core.chat import ChatRequest, EmbeddingRequest, Embeddings
+from proxy.core.chat import ChatRequest
+from proxy.core.embedding import EmbeddingRequest, Embeddings
 from proxy.core.errors import InvalidRequest
 from proxy.core.json_guard import Decoder
 from proxy.core.ports import Outgoing

@@ -5,7 +5,8 @@ Hugging Face's router, llama.cpp, Ollama, vLLM. What sets them apart is data in 
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy.core.chat import ChatRequest, EmbeddingRequest, Embeddings
+from proxy.core.chat import ChatRequest
+from proxy.core.embedding import EmbeddingRequest, Embeddings
 from proxy.core.json_guard import Decoder
 from proxy.core.ports import Outgoing
 from proxy.providers.faults import read_fault as read_fault

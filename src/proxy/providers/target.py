@@ -46,6 +46,8 @@ class Target(Struct, frozen=True, dict=True):
 
     def choose_wire(self, chat: ChatRequest) -> Wire:
         """The dialect for a request: its caller's, where the model has it there, else the first."""
+        if self.wire == chat.dialect and not (chat.tools or self.model.endpoints):
+            return self.wire  # most requests
         wires = self.model.endpoints or tuple(self.spec.endpoints)
         if chat.tools and self.model.tools_endpoint:
             wires = (self.model.tools_endpoint,)

@@ -4,7 +4,7 @@ import base64
 import struct
 from collections.abc import Sequence
 
-from proxy.core.chat import EmbeddingRequest
+from proxy.core.embedding import EmbeddingRequest
 from proxy.providers.garbage import garbage
 from proxy.providers.target import Target
 

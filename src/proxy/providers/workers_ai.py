@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from proxy.core import json_guard, splice
-from proxy.core.chat import Answer, ChatRequest, EmbeddingRequest, Embeddings
+from proxy.core.chat import Answer, ChatRequest
+from proxy.core.embedding import EmbeddingRequest, Embeddings
 from proxy.core.errors import Fault, InvalidRequest
 from proxy.core.messages import Message, Part, ResponseFormat
 from proxy.core.ports import Outgoing

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from msgspec import structs
 
-from proxy.core.chat import Answer, Call, EmbeddingRequest, Embeddings, Routing
+from proxy.core.chat import Answer, Call, Routing
+from proxy.core.embedding import EmbeddingRequest, Embeddings
 from proxy.core.errors import OK
 from proxy.core.permit import Permit
 from proxy.core.ports import Ports, Reply

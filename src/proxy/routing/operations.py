@@ -7,7 +7,8 @@ from typing import Generic, Protocol, TypeVar
 from msgspec import Struct, structs
 
 from proxy.core.body_memory import Hold
-from proxy.core.chat import Answer, Call, ChatRequest, EmbeddingRequest, Embeddings, Usage
+from proxy.core.chat import Answer, Call, ChatRequest, Usage
+from proxy.core.embedding import EmbeddingRequest, Embeddings
 from proxy.core.errors import Fault, FaultDetails, InvalidRequest, drop_frames
 from proxy.core.permit import Permit
 from proxy.core.ports import VECTORS_BYTES, Outgoing, Reply

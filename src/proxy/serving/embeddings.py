@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from proxy.core.chat import EmbeddingRequest
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.web import JSON, Response
 from proxy.dialects import openai
 from proxy.limits.estimate import EmbeddingEstimate

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from proxy.core.chat import Call, EmbeddingRequest
+from proxy.core.chat import Call
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import InvalidRequest
 from proxy.dialects import native, openai
 

@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from proxy.core.chat import Call, EmbeddingRequest
+from proxy.core.chat import Call
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import InvalidRequest
 from tests.unit.dialects.making_invalid import CHAT, EMBED, NATIVE, PNG, USER
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from proxy.core.chat import Answer, Attempt, Embeddings, ModelEntry, Usage
+from proxy.core.chat import Answer, Attempt, ModelEntry, Usage
+from proxy.core.embedding import Embeddings
 from proxy.core.errors import (
     AuthenticationFailed,
     BudgetExceeded,

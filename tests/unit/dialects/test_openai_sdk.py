@@ -9,8 +9,9 @@ import pytest
 from openai.types import CreateEmbeddingResponse, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from proxy.core.chat import Call, Chunk, Embeddings, ModelEntry, Served, Usage
+from proxy.core.chat import Call, Chunk, ModelEntry, Served, Usage
 from proxy.core.collect import Collector
+from proxy.core.embedding import Embeddings
 from proxy.core.errors import (
     AuthenticationFailed,
     Cause,

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw, structs
 
-from proxy.core.chat import ChatRequest, EmbeddingRequest, Routing, Usage
+from proxy.core.chat import ChatRequest, Routing, Usage
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.messages import ImageURL, Message, Part
 from proxy.limits.estimate import (
     ChatEstimate,

@@ -54,7 +54,7 @@ def alias(**names: str) -> Callable[[dict[str, Any]], None]:
         (model(can=["visoin"]), ["model a: ", "'visoin'", "$.can"]),
         (model(mode="image"), ["model a: ", "'image'", "$.mode"]),
         (model(provider="nobody"), ["model a: there is no provider nobody"]),
-        (provider(dialect="klingon"), ["provider acme: ", "'klingon'", "$.dialect"]),
+        (provider(endpoints={"klingon": {}}), ["provider acme: ", "'klingon'", "$.endpoints"]),
         (provider(base_ulr="x"), ["provider acme: ", "unknown field `base_ulr`"]),
         (provider(tiers={"auto": "b"}), ["provider acme: tier auto names b, which is not among"]),
         (provider(tiers={"best": "a"}), ["provider acme: no tier is called best", "auto, fast"]),
@@ -109,7 +109,7 @@ def test_all_wrong_names_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        (json.dumps(small(), indent=1).replace('"id": "e",', '"id": "e"'), "line 22 column"),
+        (json.dumps(small(), indent=1).replace('"id": "e",', '"id": "e"'), "line 24 column"),
         ("", "line 1 column 1"),
         ("[]", "Expected `object`"),
         (json.dumps(small()).replace('"input": 1', '"input": NaN'), "model a: "),

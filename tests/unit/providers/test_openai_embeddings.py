@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from proxy.core.chat import EmbeddingRequest, Routing
+from proxy.core.chat import Routing
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import Fault
 from proxy.providers import openai
 from tests.unit.providers import replay

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from proxy.core.chat import EmbeddingRequest, Routing, Served, Usage
+from proxy.core.chat import Routing, Served, Usage
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.money import NANO
 from proxy.dialects import openai as dialect
 from proxy.providers.usage import MARGIN, MOST_TOKENS, MOST_UNPRICED, read_usage

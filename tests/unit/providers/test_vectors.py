@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.chat import EmbeddingRequest, Routing
+from proxy.core.chat import Routing
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import Fault
 from proxy.providers.vectors import convert_vectors
 from tests.unit.providers import replay

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from msgspec import Raw, structs
 
-from proxy.core.chat import ChatRequest, EmbeddingRequest, Routing
+from proxy.core.chat import ChatRequest, Routing
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import Fault, InvalidRequest
 from proxy.core.messages import (
     Function,

@@ -29,7 +29,7 @@ from tests.unit.doubles import (
 CATALOG = {
     "providers": {
         "gemini": {
-            "dialect": "gemini",
+            "endpoints": {"gemini": {}},
             "base_url": "https://gemini.test/v1beta",
             "fetches_images": False,
             "tiers": {"auto": "flash", "vision": "flash", "smart": "pro"},
@@ -55,7 +55,11 @@ CATALOG = {
             "embedding_inputs": 3,
         },
         "local": {"endpoints": {"chat": {}}, "keyless": True, "tiers": {"auto": "small"}},
-        "workers-ai": {"dialect": "workers-ai", "keyless": True, "tiers": {"auto": "@cf/m"}},
+        "workers-ai": {
+            "endpoints": {"workers-ai": {}},
+            "keyless": True,
+            "tiers": {"auto": "@cf/m"},
+        },
     },
     "models": [
         {"provider": "gemini", "id": "flash", "can": ["vision", "tools", "json"]},

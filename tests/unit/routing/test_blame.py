@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from proxy.core.chat import EmbeddingRequest, Routing
+from proxy.core.chat import Routing
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.ports import Outgoing
 from tests.unit.doubles import (
     FakeReply,

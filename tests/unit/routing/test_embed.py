@@ -2,11 +2,8 @@
 
 import json
 
-from proxy.core.chat import (
-    EmbeddingRequest,
-    Routing,
-    Usage,
-)
+from proxy.core.chat import Routing, Usage
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.ports import Outgoing
 from tests.unit.doubles import FakeReply, Unlimited
 from tests.unit.routing.making import (

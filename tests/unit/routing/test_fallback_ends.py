@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import pytest
 
-from proxy.core.chat import EmbeddingRequest, Routing
+from proxy.core.chat import Routing
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.ports import Outgoing
 from proxy.routing.operations import RunOptions
 from tests.unit.doubles import (

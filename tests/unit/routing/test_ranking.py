@@ -3,7 +3,8 @@
 import pytest
 from msgspec import structs
 
-from proxy.core.chat import EmbeddingRequest, Routing
+from proxy.core.chat import Routing
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import (
     InvalidRequest,
 )

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from msgspec import Raw, structs
 
-from proxy.core.chat import EmbeddingRequest, Routing
+from proxy.core.chat import Routing
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import InvalidRequest, ProviderError
 from proxy.core.ports import Outgoing
 from proxy.routing.refused_fields import find_named, without

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from proxy.core.chat import Chunk, EmbeddingRequest, Routing
+from proxy.core.chat import Chunk, Routing
+from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import Fault, ProviderTimeout
 from proxy.providers.registry import ADAPTERS
 from proxy.routing import health
