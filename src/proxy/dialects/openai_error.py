@@ -1,8 +1,9 @@
 """Errors in OpenAI's form.
 
 The SDKs choose their exception by the HTTP status; what users test beside it is `code`:
-`invalid_api_key`, `model_not_found`, `insufficient_quota`, `rate_limit_exceeded`, else SPEC.md's name of the error. `type` is one of OpenAI's few;
-`error_type` is always SPEC.md's. `source`, `request_id` and `attempts` stand beside them.
+`invalid_api_key`, `model_not_found`, `insufficient_quota`, `rate_limit_exceeded`, else SPEC.md's
+name of the error. `type` is one of OpenAI's few; `error_type` is always SPEC.md's. `source`,
+`request_id` and `attempts` stand beside them.
 """
 
 from typing import Any

@@ -150,7 +150,7 @@ class FallbackRun(Generic[T]):
         """Tries the first of those that wait, again where that may help."""
         if not self._waiting:
             return None
-        target = self._waiting.pop(0)
+        target = self._take_next()
         if self._is_barred(target) or (outgoing := await self._prepare(target)) is None:
             return None
         tries = 0
@@ -169,6 +169,14 @@ class FallbackRun(Generic[T]):
                 break
             await asyncio.sleep(pause)
         return None
+
+    def _take_next(self) -> Target:
+        """The next candidate, in the dialect that suits the request."""
+        candidate = self._waiting.pop(0)
+        target = self._operation.aim(candidate)
+        if candidate is self._least_bad:
+            self._least_bad = target
+        return target
 
     def _is_barred(self, target: Target) -> bool:
         """Whether the breaker keeps it out. Nothing is awaited between this and the attempt."""
