@@ -7,10 +7,10 @@ an address has sent, a right one is let in.
 import hashlib
 import hmac
 import re
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 
 from proxy.access.key_cache import KeyCache
-from proxy.core.errors import AuthenticationFailed, PermissionDenied
+from proxy.core.errors import AuthenticationFailed, PermissionDenied, RateLimitExceeded
 from proxy.core.principal import Principal
 from proxy.core.settings import AccessSettings
 
@@ -38,10 +38,30 @@ class Authenticator:
             if key
         ]
 
+    def admit(
+        self, headers: Mapping[str, str], address: str
+    ) -> Principal | Coroutine[object, None, Principal]:
+        """As `authenticate`, by whichever key of the request is right: clients of Anthropic's
+        dialect may send two."""
+        first, *others = read_authorizations(headers) or (headers.get("authorization"),)
+        if not others:
+            return self.authenticate(first, address)
+        return self._try_each((first, *others), address)
+
+    async def _try_each(self, given: Sequence[str | None], address: str) -> Principal:
+        refused: Exception | None = None
+        for authorization in given:
+            try:
+                found = self.authenticate(authorization, address)
+                return found if isinstance(found, Principal) else await found
+            except (AuthenticationFailed, RateLimitExceeded) as error:
+                refused = refused or error
+        raise refused or AuthenticationFailed(_NO_KEY_YET)
+
     def authenticate(
         self, authorization: str | None, address: str
     ) -> Principal | Coroutine[object, None, Principal]:
-        """The caller that the header names (see `read_authorization`), or the coroutine that looks
+        """The caller that the header names (see `read_authorizations`), or the coroutine that looks
         it up; address: where the request comes from. Both raise AuthenticationFailed,
         RateLimitExceeded for a wrong key after too many, and InternalError (503) where the keys
         can't be looked up."""
@@ -69,18 +89,13 @@ class Authenticator:
         return self._issued.lookup(digest, address)
 
 
-def read_authorization(headers: Mapping[str, str]) -> str | None:
-    """The Authorization header of a request, whose key may also come as `x-api-key` or `api-key`.
-    Of several keys the first counts, in this order. headers: names in lower case."""
-    given = headers.get("authorization")
-    if given:
-        scheme, _, key = given.partition(" ")
-        if scheme.lower() == "bearer" and key.strip():
-            return given
-    for name in ("x-api-key", "api-key"):
-        if key := headers.get(name, "").strip():
-            return f"Bearer {key}"
-    return given
+def read_authorizations(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys of a request, each as `Bearer KEY`: of the Authorization header, `x-api-key` and
+    `api-key`, in this order. headers: names in lower case."""
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    keys = [bearer.strip()] if scheme.lower() == "bearer" else []
+    keys += [headers[name].strip() for name in ("x-api-key", "api-key") if name in headers]
+    return tuple([f"Bearer {key}" for key in dict.fromkeys(keys) if key])
 
 
 def require_admin(principal: Principal) -> None:

@@ -7,7 +7,7 @@ Nothing here knows the platform.
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
-from proxy.access.authenticator import read_authorization, require_admin
+from proxy.access.authenticator import require_admin
 from proxy.analytics.record.trace import begin_trace
 from proxy.api import absent
 from proxy.api.cors import answer_preflight, cors_headers
@@ -81,7 +81,7 @@ class App:
         if path.public:
             return handler(self.services, context)
         address = headers.get("cf-connecting-ip", "")
-        caller = self.services.authenticator.authenticate(read_authorization(headers), address)
+        caller = self.services.authenticator.admit(headers, address)
         if isinstance(caller, Principal):
             self._admit(context, path, caller)
             return handler(self.services, context)

@@ -42,14 +42,14 @@ class RunOptions(Struct, frozen=True):
     """Those of the chat, where they are known."""
     passed_on: dict[str, str] = {}
     """Headers for the provider: the trace that the request belongs to."""
-    caller_key: str = ""
-    """The caller's own key, which no error may show."""
+    caller_keys: tuple[str, ...] = ()
+    """The caller's own keys, which no error may show."""
 
-    def hide_key(self, target: Target) -> Target:
-        """The target, of which no error shows the caller's key either."""
-        if not self.caller_key:
+    def hide_keys(self, target: Target) -> Target:
+        """The target, of which no error shows the caller's keys either."""
+        if not self.caller_keys:
             return target
-        return structs.replace(target, secrets=(*target.secrets, self.caller_key))
+        return structs.replace(target, secrets=(*target.secrets, *self.caller_keys))
 
 
 class Operation(Protocol[T_co]):
@@ -124,7 +124,7 @@ class ChatOperation(Generic[T]):
     async def attempt(self, target: Target, outgoing: Outgoing, first_byte: Allowance) -> T:
         """See Operation."""
         streamed, permit = self.needs.streaming, self._permit
-        target = self._options.hide_key(target)
+        target = self._options.hide_keys(target)
         reply = await self._sender.send(target, outgoing, permit, first_byte, streamed=streamed)
         try:
             return await self._read(target, reply)
@@ -176,7 +176,7 @@ class EmbeddingOperation:
     ) -> Embeddings:
         """See Operation."""
         adapter, permit = ADAPTERS[target.wire], self._permit
-        target = self._options.hide_key(target)
+        target = self._options.hide_keys(target)
         found: list[Embeddings] = []
         for part in _split(self._request, target.spec.embedding_inputs):
             if sum(len(vector) for each in found for vector in each.vectors) > VECTOR_VALUES:

@@ -4,7 +4,7 @@ import re
 
 from msgspec import structs
 
-from proxy.access.authenticator import read_authorization
+from proxy.access.authenticator import read_authorizations
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.record.trace import Trace
 from proxy.core.ports import Clock, Random
@@ -54,9 +54,9 @@ class RequestContext:
         self.record = _begin_record(self, endpoint)
 
     @property
-    def caller_key(self) -> str:
-        """The key that the caller sent, in whichever header."""
-        return (read_authorization(self.request.headers) or "").partition(" ")[2].strip()
+    def caller_keys(self) -> tuple[str, ...]:
+        """The keys that the caller sent, in whichever header."""
+        return tuple([g.partition(" ")[2] for g in read_authorizations(self.request.headers)])
 
     @property
     def ms(self) -> int:

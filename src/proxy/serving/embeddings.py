@@ -33,7 +33,7 @@ class EmbeddingService:
             retry_policy=retrying,
             hold=context.hold,
             passed_on=context.upstream_headers,
-            caller_key=context.caller_key,
+            caller_keys=context.caller_keys,
         )
         try:
             vectors, success = await self._manager.embed(request, meter, run)

@@ -71,7 +71,7 @@ class ChatTask(Struct):
             hold=context.hold,
             needs=self.needs,
             passed_on=context.upstream_headers,
-            caller_key=context.caller_key,
+            caller_keys=context.caller_keys,
         )
 
     @property

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.access.authenticator import hash_secret, read_authorization, require_admin
+from proxy.access.authenticator import hash_secret, read_authorizations, require_admin
 from proxy.access.keys import LOOKUP
 from proxy.core.errors import AuthenticationFailed, PermissionDenied
 from proxy.core.principal import Principal
@@ -91,25 +91,46 @@ def test_a_known_key_needs_no_waiting(isolate: Isolate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "key"),
+    ("headers", "keys"),
     [
-        ({"x-api-key": "k"}, "k"),
-        ({"api-key": " k "}, "k"),
-        ({"authorization": "Bearer k", "x-api-key": "other", "api-key": "third"}, "k"),
-        ({"x-api-key": "k", "api-key": "other"}, "k"),
-        ({"authorization": "Bearer", "x-api-key": "k"}, "k"),
-        ({"authorization": "Bearer  ", "api-key": "k"}, "k"),
-        ({"authorization": "", "x-api-key": "", "api-key": "k"}, "k"),
-        ({"authorization": "Basic dXNlcg==", "x-api-key": "k"}, "k"),
+        ({"x-api-key": "k"}, ["k"]),
+        ({"api-key": " k "}, ["k"]),
+        ({"authorization": "Bearer k", "x-api-key": "b", "api-key": "c"}, ["k", "b", "c"]),
+        ({"authorization": "bearer  k", "x-api-key": "k"}, ["k"]),
+        ({"authorization": "Bearer", "x-api-key": "k"}, ["k"]),
+        ({"authorization": "", "x-api-key": "", "api-key": "k"}, ["k"]),
+        ({"authorization": "Basic dXNlcg==", "x-api-key": "k"}, ["k"]),
+        ({}, []),
+        ({"authorization": "Basic x"}, []),
+        ({"x-api-key": " "}, []),
     ],
 )
-def test_where_a_key_may_stand(headers: dict[str, str], key: str) -> None:
-    given = read_authorization(headers)
-    assert given is not None
-    scheme, _, found = given.partition(" ")
-    assert (scheme.lower(), found.strip()) == ("bearer", key)
+def test_where_keys_may_stand(headers: dict[str, str], keys: list[str]) -> None:
+    assert read_authorizations(headers) == tuple(f"Bearer {key}" for key in keys)
+
+
+@pytest.mark.parametrize("right", ["authorization", "x-api-key"])
+@pytest.mark.parametrize("key", ["user-key", SECRET])
+async def test_of_two_keys_it_takes_that_which_is_right(
+    isolate: Isolate, right: str, key: str
+) -> None:
+    headers = {"authorization": "Bearer wrong", "x-api-key": "wrong"}
+    headers[right] = f"Bearer {key}" if right == "authorization" else key
+    caller = isolate.authenticator.admit(headers, HERE)
+    assert not isinstance(caller, Principal)
+    assert await caller == await isolate.authenticate(key)
+
+
+async def test_two_wrong_keys_are_refused(isolate: Isolate) -> None:
+    caller = isolate.authenticator.admit({"authorization": "Bearer a", "x-api-key": "b"}, HERE)
+    assert not isinstance(caller, Principal)
+    with pytest.raises(AuthenticationFailed, match="not known"):
+        await caller
 
 
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Basic x"}, {"x-api-key": " "}])
-def test_what_is_no_key_is_told_as_before(headers: dict[str, str]) -> None:
-    assert read_authorization(headers) == headers.get("authorization")
+def test_what_is_no_key_is_refused_with_what_to_send(
+    isolate: Isolate, headers: dict[str, str]
+) -> None:
+    with pytest.raises(AuthenticationFailed, match="Bearer"):
+        isolate.authenticator.admit(headers, HERE)
