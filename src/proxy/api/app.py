@@ -18,7 +18,6 @@ from proxy.core.errors import ClientGone, MethodNotAllowed, NotFound
 from proxy.core.ports import Sink
 from proxy.core.principal import Principal
 from proxy.core.web import BodyStream, Request, Response, check_headers
-from proxy.dialects import openai
 from proxy.limits.headers import build_limit_headers
 from proxy.serving.context import RequestContext
 from proxy.serving.refusal import refuse
@@ -156,8 +155,8 @@ class App:
         """Adds the headers of every answer. Raises ValueError for one that can't be sent."""
         headers, origins = response.headers, self.services.settings.server.cors_origins
         if context.meter and (standings := context.meter.standings):
-            headers |= build_limit_headers(standings, openai=context.dialect is openai)
-        headers |= context.common_headers()
+            headers |= build_limit_headers(standings, context.dialect.LIMIT_HEADERS, context.began)
+        headers |= context.common_headers() | context.dialect.headers(context.id, None)
         if origins:
             headers |= cors_headers(origins, context.request.headers.get("origin"))
         check_headers(headers)

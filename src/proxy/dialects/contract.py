@@ -7,6 +7,7 @@ from proxy.core.errors import ProxyError
 
 DialectName = Literal["native", "openai", "messages", "responses"]
 """The dialects as records name them."""
+LimitHeaders = Literal["openai", "anthropic"] | None
 
 
 class StreamWriter(Protocol):
@@ -37,6 +38,8 @@ class Dialect(Protocol):
     """A caller's dialect."""
 
     NAME: DialectName
+    LIMIT_HEADERS: LimitHeaders
+    """Whose SDKs look for limits in headers of their own."""
 
     def parse_chat(self, body: bytes, /) -> Call:
         """Reads and validates a body. Raises InvalidRequest, its message naming the field."""
@@ -54,4 +57,4 @@ class Dialect(Protocol):
         """The HTTP status of an error."""
 
     def headers(self, request_id: str, error: ProxyError | None, /) -> dict[str, str]:
-        """Headers that its clients look for in every answer. error: the answer, if it is one."""
+        """Headers that its clients look for: in every answer, and beside those in an `error`."""

@@ -14,13 +14,24 @@ from proxy.core.errors import ProxyError
 from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import frame
 from proxy.core.time import format_time
-from proxy.dialects.contract import DialectName
+from proxy.dialects.contract import DialectName, LimitHeaders
 from proxy.dialects.messages import tool_call
 from proxy.dialects.native_request import parse_chat
 
-__all__ = ["NAME", "NativeWriter", "answer", "error", "headers", "parse_chat", "status", "writer"]
+__all__ = [
+    "LIMIT_HEADERS",
+    "NAME",
+    "NativeWriter",
+    "answer",
+    "error",
+    "headers",
+    "parse_chat",
+    "status",
+    "writer",
+]
 
 NAME: DialectName = "native"
+LIMIT_HEADERS: LimitHeaders = None
 
 
 class _Usage(Struct, frozen=True, rename="camel"):

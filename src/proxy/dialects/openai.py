@@ -16,12 +16,13 @@ from proxy.core.errors import ProxyError
 from proxy.core.json_guard import Decoder
 from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import DONE, frame
-from proxy.dialects.contract import DialectName
+from proxy.dialects.contract import DialectName, LimitHeaders
 from proxy.dialects.messages import tool_call
 from proxy.dialects.openai_error import describe_error
 from proxy.dialects.openai_request import parse_chat, parse_embeddings
 
 __all__ = [
+    "LIMIT_HEADERS",
     "NAME",
     "OpenAIWriter",
     "answer",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 NAME: DialectName = "openai"
+LIMIT_HEADERS: LimitHeaders = "openai"
 
 _FIELDS = Decoder(dict[str, Raw])
 _NULL = Raw(b"null")

@@ -1,6 +1,8 @@
 """A stream on its way from its provider to its caller."""
 
-from contextlib import suppress
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from msgspec import Struct
 
@@ -26,6 +28,9 @@ from proxy.serving.accounting import describe_chat, record_error, record_served,
 from proxy.serving.keeping import Keeper
 from proxy.serving.refusal import report_bug
 from proxy.serving.task import ChatTask
+
+PING_SECONDS = 15.0
+"""Seconds of silence after which a caller gets a sign of life."""
 
 
 class Begun(Struct, frozen=True, kw_only=True):
@@ -75,7 +80,8 @@ class Relay:
                 await stream.flow(sink, finish=self._finish_gone)
             else:
                 stream.gather()
-            await stream.pass_on(self._pass_on, self._seconds_left())
+            with self._signs_of_life():
+                await stream.pass_on(self._pass_on, self._seconds_left())
             if self._flows:
                 await stream.hand_back()
             await self._complete()
@@ -86,6 +92,25 @@ class Relay:
             await self._break_off(error)
         finally:
             self._close()
+
+    @contextmanager
+    def _signs_of_life(self) -> Iterator[None]:
+        """Sends the dialect's sign of life, if it has one, while the provider is silent."""
+        ping = b"" if self._flows else self._writer.ping()
+        task = asyncio.create_task(self._send_pings(ping)) if ping else None
+        try:
+            yield
+        finally:
+            if task:
+                task.cancel()
+
+    async def _send_pings(self, ping: bytes) -> None:
+        while not self._sink.gone:
+            sent = self._sink.sent
+            await asyncio.sleep(PING_SECONDS)
+            if self._sink.sent == sent:
+                with suppress(ClientGone):  # the next piece finds it too
+                    await self._sink.write(ping)
 
     def _seconds_left(self) -> float | None:
         """The seconds that are left for the stream; None: the request sets no time."""
