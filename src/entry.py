@@ -15,6 +15,7 @@ from proxy.objects.key_account import KeyAccount
 from proxy.objects.provider_pool import ProviderPool
 from proxy.objects.provider_state import ProviderState
 from proxy.objects.rate_bucket import RateBucket
+from proxy.objects.responses import Responses
 from proxy.platform.loop import adopt_loop
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ProviderPool",
     "ProviderState",
     "RateBucket",
+    "Responses",
     "on_fetch",
     "on_scheduled",
 ]

@@ -28,6 +28,7 @@ OBJECTS = (
     "KEY_ACCOUNT",
     "STATISTICS",
     "BATCH_RUNNER",
+    "RESPONSES",
 )
 """The bindings of Durable Objects, all of which the Worker needs."""
 

@@ -108,6 +108,23 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
     ]
 
 
+class ResponseSettings(Struct, frozen=True, kw_only=True):
+    """Responses that are kept, for `previous_response_id` and `GET /v1/responses/ID`."""
+
+    is_kept: Annotated[
+        bool,
+        Setting("RESPONSES_STORE", "on", SWITCH),
+        "`on`: a response is kept unless its request says `store: false`. `off`: none is, and"
+        " what refers to one is refused.",
+    ]
+    ttl: Annotated[
+        int,
+        Setting("RESPONSES_TTL", "2592000", whole(60, _YEAR)),
+        "Seconds for which a response is kept. The default is 30 days. Of each key the newest"
+        " 10,000 are kept, and 512 MB.",
+    ]
+
+
 class CacheSettings(Struct, frozen=True, kw_only=True):
     """The cache."""
 
@@ -195,6 +212,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     access: AccessSettings
     server: ServerSettings
     cache: CacheSettings
+    responses: ResponseSettings
     limits: LimitSettings
     routing: RoutingSettings
     analytics: AnalyticsSettings

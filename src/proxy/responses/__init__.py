@@ -1,0 +1,1 @@
+"""The responses that are kept for the key that made them."""
