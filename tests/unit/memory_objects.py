@@ -28,6 +28,8 @@ from proxy.limits.lease_messages import GIVE_BACK, RESET_BUCKET, SHOW_BUCKET, TA
 from proxy.limits.lease_server import LeaseServer
 from proxy.limits.pool_messages import REPORT, RESET_POOL, SHOW_POOL, SIGNAL
 from proxy.limits.rate_limit_pool import RateLimitPool
+from proxy.responses.book import ResponseBook
+from proxy.responses.messages import DELETE, FIND, KEEP, LIST_INPUT, READ_CONTEXT
 from proxy.routing.board import EXCHANGE, READ_OPENINGS, Board
 from proxy.routing.health import READ_CHECKS, RECORD_CHECKS, Check
 from tests.unit.analytics.shards import PlatformSQL
@@ -117,6 +119,7 @@ class MemoryObjects:
         self.purges = _purges(clock)
         self.board = _board(clock)
         self.statistics = _statistics(clock)
+        self.responses = _responses(clock)
         self._bindings: dict[str, Namespace[Any]] = {
             TAKE.binding: self.buckets,
             RESERVE.binding: self.accounts,
@@ -126,6 +129,7 @@ class MemoryObjects:
             READ_PURGES.binding: self.purges,
             EXCHANGE.binding: self.board,
             ADD.binding: self.statistics,
+            KEEP.binding: self.responses,
         }
 
     async def call(self, method: Method[A, R], name: str, argument: A) -> R:
@@ -208,6 +212,16 @@ def _statistics(clock: Clock) -> Namespace[Shard]:
     statistics.serve(REQUESTS, lambda shard, query, _: shard.read_page(query))
     statistics.serve(PRUNE, lambda shard, _, now: shard.prune(now))
     return statistics
+
+
+def _responses(clock: Clock) -> Namespace[ResponseBook]:
+    responses = Namespace(clock, lambda _: ResponseBook(PlatformSQL(), 1_000_000))
+    responses.serve(KEEP, ResponseBook.keep)
+    responses.serve(READ_CONTEXT, ResponseBook.read_context)
+    responses.serve(FIND, ResponseBook.find)
+    responses.serve(DELETE, lambda book, id_, _: book.delete(id_))
+    responses.serve(LIST_INPUT, ResponseBook.list_input)
+    return responses
 
 
 class Keys(Namespace[KeyBook]):

@@ -47,7 +47,7 @@ class Response(Struct, kw_only=True):
 JSON = {"content-type": "application/json"}
 FRESH_JSON = {**JSON, "cache-control": "no-store"}
 EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store"}
-_LISTABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_LISTABLE = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 _LISTED = 32
 _LONGEST = 16_384
 """Characters of all values together: what the platforms on the way take."""
@@ -66,7 +66,7 @@ def _quote(text: str) -> str:
 
 
 def list_names(names: Iterable[str]) -> str:
-    """Names as a header's value: up to 32 of up to 64 letters, digits and `_.-`, and how many
+    """Names as a header's value: up to 32 of up to 64 letters, digits and `_.-[]`, and how many
     others there are (`a, b, +3`)."""
     known = list(names)
     shown = [name for name in known if _LISTABLE.fullmatch(name)][:_LISTED]

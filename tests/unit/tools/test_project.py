@@ -55,10 +55,12 @@ def test_only_production_shares_its_data_set_with_the_top_level() -> None:
     assert len(set(datasets.values())) == len(datasets)
 
 
-def test_one_migration_makes_every_bound_class() -> None:
-    (migration,) = WRANGLER["migrations"]
+def test_the_migrations_make_every_bound_class() -> None:
+    """One by one: a deployment has those of its own version, and gets the rest."""
+    migrations = WRANGLER["migrations"]
     bound = [binding["class_name"] for binding in WRANGLER["durable_objects"]["bindings"]]
-    assert migration == {"tag": "v1", "new_sqlite_classes": bound}
+    assert [migration["tag"] for migration in migrations] == ["v1", "v2"]
+    assert [c for migration in migrations for c in migration["new_sqlite_classes"]] == bound
 
 
 def test_the_worker_has_every_bound_class_and_needs_every_binding() -> None:
