@@ -328,3 +328,11 @@ class ModelEntry(Struct, frozen=True):
 
     id: str
     owned_by: str
+    context: int | None = None
+    """Tokens; None: not known."""
+    max_output: int | None = None
+    """Tokens of its longest answer; None: not known."""
+    can: frozenset[str] | None = None
+    """Its abilities; None: not known."""
+    chats: bool = True
+    """False: it makes embeddings."""

@@ -48,7 +48,7 @@ class Selection:
         granted = License(grant, self.names, self._catalog.providers)
         tiers = [ModelEntry(id=tier, owned_by="proxy") for tier in TIERS]
         return tiers + [
-            ModelEntry(id=f"{model.provider}/{model.id}", owned_by=model.provider)
+            _describe(f"{model.provider}/{model.id}", model)
             for model in self._catalog.models.values()
             if model.provider in self.deployment.configured and not granted.forbids(model)
         ]
@@ -61,7 +61,7 @@ class Selection:
         granted = License(grant, self.names, self._catalog.providers)
         for model in self.names.find_listed(name):
             if model.provider in self.deployment.configured and not granted.forbids(model):
-                return ModelEntry(id=name, owned_by=model.provider)
+                return _describe(name, model)
         return None
 
     def plan(self, routing: Routing, needs: Needs, grant: ModelGrant) -> Plan:
@@ -226,3 +226,14 @@ class _NamedModels(Struct, frozen=True):
     """Whether only the best of them is tried."""
     left_open: bool
     """Whether the caller named neither model nor provider."""
+
+
+def _describe(name: str, model: Model) -> ModelEntry:
+    return ModelEntry(
+        id=name,
+        owned_by=model.provider,
+        context=model.context,
+        max_output=model.max_output,
+        can=model.can,
+        chats=model.mode == "chat",
+    )
