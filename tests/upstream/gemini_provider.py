@@ -34,7 +34,7 @@ class Gemini:
             text = "API key not valid. Please pass a valid API key."
             raise RejectedError(400, text, "API_KEY_INVALID")
 
-    def unknown(self, body: Json) -> list[str]:
+    def unknown(self, request: Request, body: Json) -> list[str]:
         return unknown_fields(body) if "contents" in body else []
 
     def answer(self, request: Request, body: Any, behaviour: Behaviour) -> Reply:

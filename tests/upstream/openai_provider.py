@@ -17,6 +17,7 @@ from .model import CALL_INPUT, Answer, Question, arguments, embed, split_words, 
 from .openai_checks import Rules, check_chat, check_embeddings, texts, unknown_fields
 from .reply import RejectedError, Reply, data, json_reply, sse_reply
 from .request import Json, Request
+from .responses_provider import FIELDS, respond
 
 DONE = "data: [DONE]\n\n"
 
@@ -51,6 +52,8 @@ class OpenAi:
         "x-request-id": "req_0123456789abcdef",
     }
     embeds: ClassVar[bool] = True
+    responds: ClassVar[bool] = True
+    """Whether it has /responses."""
     reasoning_key: ClassVar[str | None] = None
     """Where the reasoning's text stands in a message or delta; OpenAI does not tell it."""
     null_usage: ClassVar[Literal["never", "asked", "always"]] = "asked"
@@ -65,8 +68,10 @@ class OpenAi:
         if self.key and request.headers.get("authorization") != f"Bearer {self.key}":
             raise RejectedError(401, "Incorrect API key provided.", "invalid_api_key")
 
-    def unknown(self, body: Json) -> list[str]:
+    def unknown(self, request: Request, body: Json) -> list[str]:
         """Fields that the provider does not know, whether it refuses them or not."""
+        if request.path.endswith("/responses"):
+            return sorted(body.keys() - FIELDS)
         return unknown_fields(body, self.rules)
 
     def answer(self, request: Request, body: Any, behaviour: Behaviour) -> Reply:
@@ -78,6 +83,8 @@ class OpenAi:
                 check_chat(body, self.rules)
                 self.check(body)
                 return self._chat(body, behaviour)
+            case "POST", "/responses" if self.responds:
+                return respond(body, behaviour, self.headers)
             case "POST", "/embeddings" if self.embeds:
                 check_embeddings(body)
                 return self._embeddings(body, behaviour)

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from . import fixtures
+from .anthropic_provider import Anthropic
 from .behaviour import BadDirectiveError, Behaviour, behaviour_for, extract
 from .gemini_provider import Gemini
 from .journal import Ending, Entry, Journal
@@ -32,7 +33,7 @@ class Provider(Protocol):
     @property
     def prefix(self) -> str: ...
     def authorise(self, request: Request) -> None: ...
-    def unknown(self, body: Json) -> list[str]: ...
+    def unknown(self, request: Request, body: Json) -> list[str]: ...
     def answer(self, request: Request, body: Any, behaviour: Behaviour) -> Reply: ...
     def error(self, rejected: RejectedError) -> Reply: ...
     def stream_error(self) -> list[str]: ...
@@ -46,6 +47,7 @@ PROVIDERS: tuple[Callable[[], Provider], ...] = (
     HuggingFace,
     Local,
     Gemini,
+    Anthropic,
     WorkersAi,
 )
 
@@ -192,7 +194,7 @@ def _reply(provider: Provider, request: Request, entry: Entry, behaviour: Behavi
     provider.authorise(request)
     if request.method == "POST":
         _check_framing(request)
-        entry.unknown = provider.unknown(entry.body)
+        entry.unknown = provider.unknown(request, entry.body)
     try:
         healthy = provider.answer(request, entry.body, behaviour)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

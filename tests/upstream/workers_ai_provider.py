@@ -49,7 +49,7 @@ class WorkersAi:
     def authorise(self, request: Request) -> None:
         """Nothing to check: a binding needs no key."""
 
-    def unknown(self, body: Json) -> list[str]:
+    def unknown(self, request: Request, body: Json) -> list[str]:
         return sorted(body.keys() - KNOWN)
 
     def answer(self, request: Request, body: Any, behaviour: Behaviour) -> Reply:
