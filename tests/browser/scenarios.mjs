@@ -378,3 +378,25 @@ export async function realLog({ open, inspect, options }) {
   await inspect(page, "real-requests");
   return { asked: (await evil.locator(".asked").textContent()).trim() };
 }
+
+/** The blocks for clients name the address of the page, in every look, and can be copied. */
+export async function setup({ open, inspect }) {
+  for (const [shot, settings] of Object.entries({
+    "setup-light": {},
+    "setup-dark": { colorScheme: "dark" },
+    "setup-phone": PHONE,
+  })) {
+    const page = await open("/setup", settings);
+    await page.getByRole("button", { name: "Copy" }).first().waitFor();
+    await inspect(page, shot);
+  }
+  const page = await open("/setup", { permissions: ["clipboard-read", "clipboard-write"] });
+  const { origin } = new URL(page.url());
+  const blocks = await page.locator("pre code").allTextContents();
+  assert.ok(blocks.length >= 8);
+  assert.ok(!blocks.join("").includes("YOUR-PROXY"));
+  assert.ok(blocks[0].includes(`ANTHROPIC_BASE_URL=${origin}\n`));
+  await page.getByRole("button", { name: "Copy" }).first().click();
+  await page.getByRole("button", { name: "Copied" }).waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), blocks[0]);
+}

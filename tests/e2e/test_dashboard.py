@@ -52,6 +52,14 @@ def test_its_other_methods_and_its_neighbours(proxy: httpx.Client) -> None:
     assert proxy.get("/_headers").status_code == 404
 
 
+def test_the_setup_page_is_filled_in_for_its_address(keyed_url: str) -> None:
+    """Also where the proxy is closed: it says nothing that is secret."""
+    page = httpx.get(f"{keyed_url}/setup")
+    assert page.status_code == 200
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    browse("setup", keyed_url)
+
+
 @pytest.mark.usefixtures("traffic")
 def test_it_shows_real_figures(open_url: str) -> None:
     told = browse("overview", open_url, shot="real")

@@ -1,9 +1,11 @@
 """The dashboard's files are put together whole, and nothing old stays."""
 
+import re
+from html import unescape
 from pathlib import Path
 
 from tools.assets import VENDORED, assemble
-from tools.layout import PUBLIC
+from tools.layout import PUBLIC, ROOT
 
 
 def test_the_page_and_its_library_are_there(tmp_path: Path) -> None:
@@ -41,3 +43,11 @@ def test_every_module_is_loaded_at_once() -> None:
     page = (PUBLIC / "dashboard.html").read_text("utf-8")
     for path in (PUBLIC / "dashboard").glob("*.js"):
         assert f'"/dashboard/{path.name}"' in page
+
+
+def test_the_setup_page_shows_the_blocks_of_the_documentation() -> None:
+    guide = (ROOT / "docs/agents.md").read_text("utf-8")
+    page = unescape((PUBLIC / "setup.html").read_text("utf-8"))
+    blocks = re.findall(r"```\w+\n(.*?)\n```", guide, re.DOTALL)
+    assert re.findall(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL) == blocks
+    assert re.findall(r"<h2.*?>(.*?)</h2>", page) == re.findall(r"^## (.*)$", guide, re.MULTILINE)
