@@ -32,7 +32,7 @@ def asked(prompt: str, model: str, **more: Any) -> dict[str, Any]:
         ("openrouter/openai/gpt-4o", "openrouter", "openai/gpt-4o"),
         ("groq/openai/gpt-oss-20b", "groq", "openai/gpt-oss-20b"),
         ("openai/gpt-oss-20b", "openai", "gpt-oss-20b"),
-        ("anthropic/claude-sonnet-4.5", "openrouter", "anthropic/claude-sonnet-4.5"),
+        ("openrouter/anthropic/claude-sonnet-4.5", "openrouter", "anthropic/claude-sonnet-4.5"),
     ],
 )
 def test_the_provider_that_is_named_is_asked(
@@ -111,13 +111,13 @@ def test_an_endpoint_that_the_proxy_lacks_is_named_to_the_sdk(litellm: OpenAI) -
         litellm.moderations.create(input="hi")
 
 
-def test_an_unknown_claude_is_met_with_the_one_that_is_there(litellm: OpenAI) -> None:
+def test_an_unknown_model_is_met_with_the_one_that_is_there(litellm: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         litellm.chat.completions.create(
-            model="claude-sonnet-4-5-20250929", messages=[{"role": "user", "content": "hi"}]
+            model="mistral-medium-3-1-20250929", messages=[{"role": "user", "content": "hi"}]
         )
-    assert "openrouter/anthropic/claude-sonnet-4.5" in caught.value.message
-    assert "openai/claude" not in caught.value.message
+    assert "openrouter/mistralai/mistral-medium-3.1" in caught.value.message
+    assert "openai/mistral" not in caught.value.message
 
 
 @pytest.mark.parametrize("form", ["red", ["red"], ["red", "green"], [1, 2], [[1, 2], [3]]], ids=str)
@@ -150,7 +150,7 @@ def test_openrouters_own_fields_reach_it_alone(
     proxy: httpx.Client, script: Any, received: Any
 ) -> None:
     wish = {"order": ["anthropic", "groq"], "data_collection": "deny", "allow_fallbacks": False}
-    body = asked(script(), "anthropic/claude-sonnet-4.5", provider=wish)
+    body = asked(script(), "openrouter/anthropic/claude-sonnet-4.5", provider=wish)
     answer = proxy.post(CHAT, json=body)
     assert answer.status_code == 200, answer.text
     assert received()[0]["body"]["provider"] == wish

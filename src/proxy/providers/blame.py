@@ -40,6 +40,9 @@ _KEY_SENTENCE = re.compile(
     r" (not valid|invalid|expired|revoked|missing|not found))"
     r"|((invalid|incorrect|expired|wrong|missing|no)( or (missing|invalid|expired))?"
     r" (api[ -]?key|credentials|access token)( provided| supplied)?)"
+    r"|(your credit balance is too low( to access the [\w ]{1,40})?)"
+    r"|(you have reached your (specified )?(workspace )?api usage limits)"
+    r"|(this organization has been disabled)"
     # The place that the proxy calls from, not the caller's: nothing the caller could mend.
     r"|(((the|your|user) )?(country|location|region)(,? (or )?(country|region|territory)){0,3}"
     r"( is)? not supported( for (the )?api use( without a billing account linked)?)?)"

@@ -30,6 +30,8 @@ _KINDS: dict[int, FaultKind] = {
 _STATUSES = tuple(
     (re.compile(words, re.IGNORECASE), status)
     for words, status in (
+        (r"request_too_large", 413),
+        (r"billing_error", 402),
         (r"context_length|invalid_request|validation|tool_use_failed|invalid_argument", 400),
         (r"authentication|api_key|unauthorized", 401),
         (r"permission|forbidden", 403),
@@ -62,7 +64,7 @@ def _meaning(
 _FLAGGED = r"flagged|moderation|content.?(policy|filter)|guardrail"
 """The request was stopped by a filter of its content."""
 _TOO_LONG = (
-    r"context.(length|window|size)|token count.{0,80}exceeds|prompt is too long"
+    r"context.(length|window|size|limit)|token count.{0,80}exceeds|prompt is too long"
     r"|reduce the length|`max_new_tokens` must be"
 )
 """The prompt is longer than the model's context."""
@@ -88,7 +90,8 @@ _INCAPABLE = (
     r"tool_use_failed|json_validate_failed|unsupported|not support|unknown (variant|name)"
     r"|unknown parameter|unrecognized request argument|unavailable now|not enabled for"
     r"|not used by the model|supports at most|template not found"
-    r"|thought_signature|reasoning_content"
+    r"|thought_signature|reasoning_content|\bthinking[`'\"]? blocks?\b"
+    r"|bound to a different conversation|deprecated for this model"
 )
 """The model can't do what the request wants."""
 

@@ -18,6 +18,7 @@ from proxy.core.json_guard import Decoder
 from proxy.core.messages import NOTHING, ImageURL, Message, Part, Tool, ToolCall
 from proxy.core.ports import Body
 from proxy.core.splice import Piece, find_large_texts
+from proxy.providers.data_urls import read_data_url
 from proxy.providers.garbage import UNREADABLE
 from proxy.providers.gemini_schema import SchemaError, keep_known_words
 from proxy.providers.target import Target
@@ -231,10 +232,6 @@ class _InputFile(Struct):
 
 _INPUT_AUDIO = Decoder(_InputAudio)
 _FILE = Decoder(_InputFile)
-_DATA_URL = re.compile(
-    rb'"data:([\w.+/\\-]{1,200})(?:;[\w-]{1,100}=[^;,"\\]{0,200}){0,9};base64,', re.IGNORECASE
-)
-"""As JSON, where `/` may be `\\/`, with what parameters the type has."""
 
 
 def _inline_audio(raw: Raw, place: str) -> dict[str, Any]:
@@ -254,9 +251,8 @@ def _inline_file(raw: Raw, place: str) -> dict[str, Any]:
         url = memoryview(_FILE.decode(raw).file_data)
     except UNREADABLE as error:
         raise InvalidRequest(f"{place}: {reason}.", param=place) from error
-    if head := _DATA_URL.match(url):
-        kind = head[1].replace(b"\\", b"").decode()
-        return {"mimeType": kind, "data": Piece(b'"', url[head.end() :])}
+    if data := read_data_url(url):
+        return {"mimeType": data.media_type, "data": Piece(b'"', data.digits)}
     place = f"{place}.file_data"
     raise InvalidRequest(f"{place}: {reason}.", param=place)
 

@@ -135,6 +135,9 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=
     efforts: dict[str, str] = {}
     json_schema: bool | None = None
     """None: as its provider."""
+    late_system: bool = False
+    """Whether it takes system messages within the conversation, after a turn of the user's. It
+    matters in Messages alone."""
 
     @property
     def wire_id(self) -> str:

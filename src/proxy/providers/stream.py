@@ -143,10 +143,14 @@ def is_done(event: Event) -> bool:
     return event.data.strip().startswith(b"[DONE]")
 
 
+_ANSWERS = ("message", "content_block", "response", "error")
+"""How the names of the events begin that an answer consists of."""
+
+
 def _is_strange(event: Event) -> bool:
     """Whether an event that can't be read may be passed over: it has a name of its own, or is
     JSON that is no object."""
-    if event.name not in ("", "message", "error"):
+    if event.name and not event.name.startswith(_ANSWERS):
         return True
     return not event.data.lstrip().startswith(b"{") and is_readable(event.data)
 

@@ -112,7 +112,7 @@ def read_usage(target: Target, report: Raw, texts: int = 1) -> UsageReport:
     given = _list_counts(fields)
     counts = _read_tokens(given, most)
     has_cost = fields.get("cost") is not None
-    cost = _read_cost(target, fields, most) if has_cost else None
+    cost = read_cost(target, fields, texts) if has_cost else None
     is_cost_strange = has_cost and cost is None
     is_sound = counts == given and not is_cost_strange
     if cost is None and given[:-1].count(None) == len(given) - 1:  # of a total alone no price
@@ -158,13 +158,17 @@ def _count_beside(input: int, output: int, reasoning: int, total: int | None) ->
     return max(0, total - input - output)
 
 
-def _read_cost(target: Target, fields: dict[str, Any], most_tokens: int) -> int | None:
-    """Nano-dollars of the cost that is given. With a key of one's own at the vendor (`is_byok`)
-    `cost` is OpenRouter's fee alone and the vendor bills the rest: the request costs both."""
+def read_cost(target: Target, fields: dict[str, Any], texts: int = 1) -> int | None:
+    """What a report says that its answer cost, in nano-dollars; texts: as in `believe`. With a key
+    of one's own at the vendor (`is_byok`) `cost` is OpenRouter's fee alone and the vendor bills the
+    rest: the caller's request costs both."""
+    if fields.get("cost") is None:
+        return None
     model = target.model
     most = MOST_UNPRICED
     if model.is_priced:  # a fee for a search, say, is no matter of tokens
-        most = max(NANO, model.prices.bound_cost(Usage(input=most_tokens, output=most_tokens)))
+        tokens = _bound_tokens(target, texts)
+        most = max(NANO, model.prices.bound_cost(Usage(input=tokens, output=tokens)))
     cost = _read_nano(fields.get("cost"), most)
     if cost is None or not fields.get("is_byok"):
         return cost

@@ -34,7 +34,7 @@ each_provider = pytest.mark.parametrize("spec", PROVIDERS, ids=_id)
 
 
 def test_providers_stand_in_their_order() -> None:
-    order = "gemini deepseek groq openai openrouter huggingface local workers-ai"
+    order = "gemini deepseek groq openai anthropic openrouter huggingface local workers-ai"
     assert " ".join(CATALOG.providers) == order
 
 
@@ -44,6 +44,7 @@ def test_base_urls_are_those_of_the_providers_own_sdks() -> None:
         "deepseek": "https://api.deepseek.com",
         "groq": "https://api.groq.com/openai/v1",
         "openai": "https://api.openai.com/v1",
+        "anthropic": "https://api.anthropic.com/v1",
         "openrouter": "https://openrouter.ai/api/v1",
         "huggingface": "https://router.huggingface.co/v1",
         "local": None,
@@ -196,6 +197,8 @@ def test_the_provider_in_the_explanation_works() -> None:
         ("openai", "gpt-6-luna", (0.1, 0.5, 0.01, 0.125)),
         ("openai", "gpt-5.6-sol", (4, 20, 0.4, 5)),
         ("openai", "text-embedding-3-small", (0.02, 0, None, None)),
+        ("anthropic", "claude-opus-5-5", (4, 20, 0.2, 5)),
+        ("anthropic", "claude-haiku-4-5", (1, 5, 0.1, 1.25)),
         ("openrouter", "anthropic/claude-sonnet-5", (2, 10, 0.2, None)),
         ("openrouter", "openrouter/auto", (None, None, None, None)),
         ("huggingface", "openai/gpt-oss-120b:novita", (0.05, 0.25, None, None)),

@@ -141,7 +141,8 @@ class TestSnapshots:
                 "openrouter/anthropic/claude-sonnet-4.5-20250929",
                 "openrouter/anthropic/claude-sonnet-4.5-20250929",
             ),
-            ("anthropic/claude-opus-5-20260801", "openrouter/anthropic/claude-opus-5-20260801"),
+            ("anthropic/claude-opus-5-20260801", "anthropic/claude-opus-5-20260801"),
+            ("claude-opus-5-20260801", "anthropic/claude-opus-5-20260801"),
         ],
     )
     def test_is_its_model_under_its_own_name(self, name: str, expected: str) -> None:
@@ -220,11 +221,11 @@ class TestEntries:
 
 
 def test_an_unknown_model_is_met_with_the_one_that_may_be_meant() -> None:
-    for name in ("claude-sonnet-4-5-20250929", "anthropic/claude-sonnet-4-5"):
+    for name in ("mistral-medium-3-1-20250929", "mistral/mistral-medium-3-1"):
         with pytest.raises(NotFound) as caught:
             shipped().plan(Routing(model=name), TEXT, ANY)
-        assert "Do you mean openrouter/anthropic/claude-sonnet-4.5?" in caught.value.message
-        assert "openai/claude" not in caught.value.message
+        assert "Do you mean openrouter/mistralai/mistral-medium-3.1?" in caught.value.message
+        assert "openai/mistral" not in caught.value.message
 
 
 def test_unknown_model_says_what_to_do(selection: Selection) -> None:

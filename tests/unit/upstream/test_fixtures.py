@@ -65,8 +65,7 @@ def test_form(path: Path) -> None:
 def test_usage_adds_up(path: Path) -> None:
     for payload in payloads(read(path)):
         for usage in usages(payload):
-            check = check_gemini if path.parent.name == "gemini" else check_openai
-            check(usage)
+            CHECKS.get(path.parent.name, check_openai)(usage)
 
 
 def check_gemini(usage: Json) -> None:
@@ -92,6 +91,16 @@ def check_openai(usage: Json) -> None:
     if cost := usage.get("cost_details"):
         parts = cost["upstream_inference_prompt_cost"], cost["upstream_inference_completions_cost"]
         assert cost["upstream_inference_cost"] == pytest.approx(sum(parts))
+
+
+def check_anthropic(usage: Json) -> None:
+    written = usage["cache_creation_input_tokens"]
+    assert sum(usage.get("cache_creation", {"5m": written}).values()) == written
+    details = usage.get("output_tokens_details", {})
+    assert details.get("thinking_tokens", 0) <= usage["output_tokens"]
+
+
+CHECKS = {"gemini": check_gemini, "anthropic": check_anthropic}
 
 
 def test_readme_lists_each_fixture_once() -> None:

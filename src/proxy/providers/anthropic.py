@@ -1,0 +1,56 @@
+"""Anthropic's Messages, as Anthropic and those who follow it speak it. What sets their models apart
+is data in the catalogue.
+"""
+
+from proxy.core.chat import ChatRequest
+from proxy.core.embedding import EmbeddingRequest, Embeddings
+from proxy.core.errors import InvalidRequest
+from proxy.core.ports import Outgoing
+from proxy.providers.anthropic_answer import read_answer as read_answer
+from proxy.providers.anthropic_fault import read_fault as read_fault
+from proxy.providers.anthropic_request import build_body
+from proxy.providers.anthropic_stream import MessagesReader
+from proxy.providers.garbage import garbage
+from proxy.providers.stream import StreamDecoder
+from proxy.providers.target import Target
+
+
+def build_request(target: Target, chat: ChatRequest) -> Outgoing:
+    """The call for an answer."""
+    body, dropped = build_body(target, chat)
+    accept = "text/event-stream" if chat.stream else "application/json"
+    return Outgoing(
+        url=_build_url(target, "/messages"),
+        headers=_build_headers(target, accept) | {"content-type": "application/json"},
+        body=body,
+        dropped=dropped,
+    )
+
+
+def make_decoder(target: Target) -> StreamDecoder:
+    """A decoder for one streamed answer."""
+    return StreamDecoder(target, MessagesReader(target))
+
+
+def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
+    """Raises InvalidRequest: there are no embeddings in this dialect."""
+    raise InvalidRequest(f"model: {target.spec.name} has no embeddings.", param="model")
+
+
+def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
+    """Raises Fault, as for every answer that holds no vectors."""
+    raise garbage(target, "It holds no vectors", body)
+
+
+def build_probe(target: Target) -> Outgoing:
+    """The call that a health check makes."""
+    url = _build_url(target, target.spec.probe_path)
+    return Outgoing(method="GET", url=url, headers=_build_headers(target))
+
+
+def _build_headers(target: Target, accept: str = "application/json") -> dict[str, str]:
+    return {"accept": accept, **target.auth_headers}
+
+
+def _build_url(target: Target, path: str) -> str:
+    return target.base_url.rstrip("/") + path

@@ -1,0 +1,36 @@
+"""Exchanges fields of a caller's JSON body and leaves every other byte of it where it is: a
+provider that the body is meant for gets it as its caller wrote it."""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Raw
+
+from proxy.core import splice
+from proxy.core.ports import Body
+
+_LEAD = re.compile(rb'\s*[{,]\s*"(?:[^"\\]|\\.)*+"\s*:\s*', re.DOTALL)
+"""What stands before a field's value."""
+
+
+def exchange_fields(body: bytes, given: Mapping[str, Raw], changes: Mapping[str, Raw]) -> Body:
+    """The body with other values of some fields, and fields that it lacks at its end. given: its
+    fields, as they were read."""
+    new = {name: raw for name, raw in changes.items() if given.get(name) != raw}
+    if not new:
+        return body
+    view, parts = memoryview(body), list[bytes | memoryview | Raw]()
+    copied = at = 0
+    for name, raw in given.items():
+        lead = _LEAD.match(body, at)
+        at = lead.end() + len(memoryview(raw)) if lead else 0
+        if lead and name in new:
+            parts += (view[copied : lead.end()], new.pop(name))
+            copied = at
+    end = body.rfind(b"}")
+    if not given or body[at:end].strip():  # a field stands twice
+        fields = {**given, **changes}
+        return splice.encode({name: splice.wrap(raw) for name, raw in fields.items()})
+    added = (b"," + msgspec.json.encode(name) + b":" + bytes(raw) for name, raw in new.items())
+    return (*parts, view[copied:at], *added, view[at:])
