@@ -28,7 +28,8 @@ def read_inner_fault(target: Target, body: bytes) -> Fault:
 
 def _keep_native(target: Target, fault: Fault, body: bytes) -> Fault:
     """The fault with the error itself, where that is one of Messages and holds no secret."""
-    if len(body) > LOOKED_AT or b'"error"' not in body or not is_readable(body):
+    is_error = body.lstrip().startswith(b"{") and b'"error"' in body
+    if not is_error or len(body) > LOOKED_AT or not is_readable(body):
         return fault
     text = body.decode("utf-8", "replace")
     if redact(text, target.all_secrets) == text:

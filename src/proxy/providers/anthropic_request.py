@@ -66,7 +66,8 @@ def _pass_on(target: Target, chat: ChatRequest, body: bytes) -> Body:
 def _build(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]:
     model = target.model
     refused = {*target.spec.drop, *model.drop}
-    dropped = [name for name in _UNKNOWN if getattr(chat, name) not in (None, False)]
+    given = ((name, getattr(chat, name)) for name in _UNKNOWN)
+    dropped = [name for name, value in given if value is not None and value is not False]
     system, messages = build_conversation(target, chat)
     fields: Fields = {"model": model.wire_id, "max_tokens": _limit_output(target, chat)}
     fields |= _build_tools(chat, refused, dropped)
