@@ -53,4 +53,6 @@ def _build_headers(target: Target, accept: str = "application/json") -> dict[str
 
 
 def _build_url(target: Target, path: str) -> str:
-    return target.base_url.rstrip("/") + path
+    """The address of a path. Anthropic's own SDK takes a base URL without the version."""
+    base = target.base_url.rstrip("/")
+    return f"{base if base.endswith('/v1') else f'{base}/v1'}{path}"

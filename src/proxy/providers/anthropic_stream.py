@@ -192,7 +192,6 @@ class MessagesReader:
         """What the end of a block adds: the arguments of a call that came without pieces, and what
         goes back of all the thinking so far."""
         block = self._blocks.get(_read_index(fields))
-        self._lead = b""
         if block is None:
             return {}
         if block.call is not None and not block.called_with:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from proxy.core.chat import ChatRequest, Routing
 from proxy.core.embedding import EmbeddingRequest
@@ -48,6 +48,16 @@ def test_a_stream_is_asked_for() -> None:
     outgoing = anthropic.build_request(TO, chat)
     assert outgoing.headers["accept"] == "text/event-stream"
     assert json.loads(join(outgoing.body))["stream"] is True
+
+
+@pytest.mark.parametrize(
+    "base", ["https://gw.test/x", "https://gw.test/x/", "https://gw.test/x/v1"]
+)
+def test_a_base_url_may_lack_the_version(base: str) -> None:
+    outgoing = anthropic.build_request(
+        structs.replace(TO, base_url=base), ChatRequest(messages=(HELLO,))
+    )
+    assert outgoing.url == "https://gw.test/x/v1/messages"
 
 
 def test_the_probe_lists_models_with_the_key() -> None:

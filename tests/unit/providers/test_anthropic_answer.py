@@ -197,6 +197,28 @@ def test_an_event_that_cannot_be_read_breaks_the_answer() -> None:
     assert caught.value.kind == "garbage"
 
 
+def test_counts_may_come_after_the_reason_to_stop() -> None:
+    data = stream(message(text("Hi"))).removesuffix(event("message_stop"))
+    late = event("message_delta", delta={}, usage={"output_tokens": 9})
+    answer = play(data + late)
+    assert answer.usage is not None and answer.usage.output == 9
+    assert native(answer)["usage"]["output_tokens"] == 9
+    assert native(answer)["stop_reason"] == "end_turn"
+
+
+def test_counts_of_the_beginning_are_none_of_the_whole() -> None:
+    end = event("message_delta", delta={"stop_reason": "end_turn"}, usage=USAGE)
+    uncounted = event("message_delta", delta={"stop_reason": "end_turn"})
+    assert play(stream(message(text("Hi"))).replace(end, uncounted)).usage is None
+
+
+def test_blocks_that_all_have_one_index_keep_their_own_text() -> None:
+    data = stream(message(text("a"), text("bc")), [1]).replace(b'"index":1', b'"index":0')
+    answer = play(data)
+    assert answer.text == "abc"
+    assert native(answer)["content"] == [text("bc")]
+
+
 @pytest.mark.parametrize("cut", range(0, 900, 30))
 def test_a_stream_that_breaks_off_is_not_finished(cut: int) -> None:
     data = stream(message(text("Hello there")), [4])

@@ -194,6 +194,14 @@ def test_its_own_thinking_stands_in_front_as_it_came(extra: Any, expected: list[
     assert [block["type"] for block in content[-2:]] == ["text", "tool_use"]
 
 
+def test_another_providers_thinking_is_not_taken_for_its_own() -> None:
+    turn = says("assistant", "Hi", extra_content={"anthropic": {"thinking_blocks": THOUGHTS}})
+    to = target(name="deepseek")
+    assert turns(HELLO, turn, HELLO, to=to)[1] == ("assistant", ["Hi"])
+    own = says("assistant", "Hi", extra_content={"deepseek": {"thinking_blocks": THOUGHTS}})
+    assert turns(HELLO, own, HELLO, to=to)[1] == ("assistant", [*THOUGHTS, "Hi"])
+
+
 # Parts
 
 

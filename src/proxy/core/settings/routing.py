@@ -35,8 +35,9 @@ class ProviderAccess(Struct, frozen=True, kw_only=True):
         Setting("BASE_URL", "", BASE_URL),
         "What the provider's own SDK takes for a base URL, if not the provider's own."
         " `/chat/completions`, `/embeddings`, `/models` or, for gemini,"
-        " `/models/{model}:generateContent` is appended. It must be https; plain http is taken to"
-        " loopback only, in development. `local` is configured by it.",
+        " `/models/{model}:generateContent`, for anthropic `/v1/messages` is appended. It must be"
+        " https; plain http is taken to loopback only, in development. `local` is configured by"
+        " it.",
     ]
     embeddings_url: Annotated[
         str | None,
