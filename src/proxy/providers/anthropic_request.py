@@ -124,10 +124,11 @@ def _declare(tool: Tool, place: str) -> Fields:
     if function is None:
         reason = f"The Messages API takes functions only, not a tool of type {tool.type!r}"
         raise InvalidRequest(f"{place}: {reason}.", param=place)
+    schema = {"type": "object", **(function.parameters or {"properties": {}})}
     fields = {
         "name": function.name,
         "description": function.description,
-        "input_schema": {"type": "object", **(function.parameters or {"properties": {}})},
+        "input_schema": close_objects(schema) if function.strict else schema,
         "strict": function.strict or None,
         "cache_control": tool.cache_control,
     }

@@ -1,5 +1,5 @@
-"""JSON Schema as Messages takes it for the form of an answer: no object may have other fields than
-those that the schema names."""
+"""JSON Schema as Messages takes it for the form of an answer and of a strict tool's input: no
+object may have other fields than those that the schema names."""
 
 from typing import Any
 

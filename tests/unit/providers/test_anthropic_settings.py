@@ -46,7 +46,7 @@ def test_tools() -> None:
         },
         {
             "name": "now",
-            "input_schema": {"type": "object", "properties": {}},
+            "input_schema": {"type": "object", "properties": {}, "additionalProperties": False},
             "strict": True,
             "cache_control": MARK,
         },
