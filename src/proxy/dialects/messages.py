@@ -153,11 +153,14 @@ def _check_part(part: Part, path: str) -> int:
         return 0
     if part.image_url is None:
         raise invalid(f"{path}.image_url", "Missing")
-    url = part.image_url.url
+    return check_image(part.image_url.url, f"{path}.image_url.url")
+
+
+def check_image(url: str, path: str) -> int:
+    """The bytes of an image, 0 where it is only pointed to. Raises InvalidRequest for any other
+    URL than one of https or of data."""
     if data := _DATA_URL.match(url):
         return (len(url) - data.end()) * 3 // 4
     if not _HTTPS_URL.fullmatch(url):
-        raise invalid(
-            f"{path}.image_url.url", "Expected an https:// URL or data:image/…;base64,… with data"
-        )
+        raise invalid(path, "Expected an https:// URL or data:image/…;base64,… with data")
     return 0

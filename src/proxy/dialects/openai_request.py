@@ -6,12 +6,12 @@ that are not known here are kept for a provider of this dialect; a body without 
 proxy's fields is kept whole, so that it can go on unchanged.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from proxy.core.chat import CacheControl, CacheMode, Call, ChatRequest, Routing, Strategy
+from proxy.core.chat import Call, ChatRequest, Routing
 from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import InvalidRequest
 from proxy.core.messages import ResponseFormat
@@ -28,64 +28,24 @@ from proxy.dialects.messages import (
     raw_messages,
 )
 from proxy.dialects.reading import invalid
+from proxy.dialects.steering import (
+    OWN,
+    CacheWish,
+    Steering,
+    read_cache,
+    read_routing,
+    read_vendors,
+)
 
 EMBEDDING_INPUTS = 2048
 """Texts in one request for embeddings: OpenAI's own limit."""
-
-VENDOR_FIELDS = 4000
-"""Characters of JSON that may be meant for OpenRouter in a `provider` object."""
-_LISTS = ("order", "only", "ignore")
-
-_SORTS: dict[str, Strategy] = {
-    "price": "cheapest",
-    "throughput": "fastest",
-    "latency": "fastest",
-}
-
-
-class _Provider(Struct, frozen=True):
-    """OpenRouter's `provider` object, as far as it chooses providers. Its other fields
-    (`data_collection`, `zdr`, …) are promises that OpenRouter alone can keep: see `_vendors`."""
-
-    order: reading.Names | None = None
-    only: reading.Names | None = None
-    ignore: reading.Names | None = None
-    sort: Literal["price", "throughput", "latency"] | dict[str, Any] | None = None
-    allow_fallbacks: bool | None = None
-
-
-class _Steering(Struct, frozen=True, kw_only=True):
-    """The choice of providers. All but `model` are the proxy's own fields."""
-
-    model: reading.Name | None = None
-    models: reading.Names | None = None
-    provider: reading.Name | _Provider | None = None
-    fallback: bool | reading.Names | None = None
-    strategy: Strategy | None = None
-    timeout: reading.Milliseconds | None = None
-
-
-class _OpenAICache(
-    Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    rename={"s_maxage": "s-maxage", "no_cache": "no-cache", "no_store": "no-store"},
-):
-    """The native `cache` object and LiteLLM's in one."""
-
-    ttl: reading.Seconds | None = None
-    mode: CacheMode | None = None
-    s_maxage: reading.Seconds | None = None
-    no_cache: bool | None = None
-    no_store: bool | None = None
-    namespace: reading.Name | None = None
 
 
 class _StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class _ChatBody(_Steering, frozen=True, kw_only=True):
+class _ChatBody(Steering, frozen=True, kw_only=True):
     """The body of a chat completion. null is the same as a field that is not there."""
 
     messages: Messages
@@ -109,13 +69,13 @@ class _ChatBody(_Steering, frozen=True, kw_only=True):
     reasoning_effort: reading.Name | None = None
     user: reading.Label | None = None
     metadata: reading.Metadata | None = None
-    cache: _OpenAICache | None = None
+    cache: CacheWish | None = None
 
 
 _Tokens = list[Annotated[int, Meta(ge=0)]]
 
 
-class _EmbeddingBody(_Steering, frozen=True, kw_only=True):
+class _EmbeddingBody(Steering, frozen=True, kw_only=True):
     """The body of a request for embeddings."""
 
     input: str | list[str | Annotated[int, Meta(ge=0)] | _Tokens]
@@ -129,11 +89,9 @@ _CHAT = msgspec.json.Decoder(_ChatBody)
 _EMBED = msgspec.json.Decoder(_EmbeddingBody)
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _ANY = msgspec.json.Decoder()
-_OBJECT = msgspec.json.Decoder(dict[str, Any])
 
-_OWN = frozenset(_Steering.__struct_fields__) - {"model"} | {"cache", "metadata"}
+_OWN = OWN | {"metadata"}
 _TRUE = Raw(b"true")
-_NO_WISH = CacheControl()
 _KNOWN_IN_CHAT = frozenset(_ChatBody.__struct_fields__)
 _KNOWN_IN_EMBED = frozenset(_EmbeddingBody.__struct_fields__)
 
@@ -168,8 +126,8 @@ def _call(body: bytes, fields: dict[str, Raw], *, functions: bool) -> Call:
         is_plain = (_OWN - {"metadata"}).isdisjoint(fields)
     return Call(
         chat=_chat(request, fields, extra, body if is_plain else None),
-        routing=Routing(model=request.model or "auto") if is_plain else _routing(request),
-        cache=_cache(request.cache) if request.cache else _NO_WISH,
+        routing=Routing(model=request.model or "auto") if is_plain else read_routing(request),
+        cache=read_cache(request.cache),
         user=request.user or None,
         metadata=reading.labels(request.metadata) if request.metadata else {},
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
@@ -202,7 +160,7 @@ def _chat(
         parallel_tool_calls=request.parallel_tool_calls,
         response_format=request.response_format,
         reasoning_effort=request.reasoning_effort,
-        vendors=_vendors(request, fields) if request.provider else None,
+        vendors=read_vendors(request, fields) if request.provider else None,
         extra=extra,
         raw_messages=raw_messages(fields["messages"]),
         raw_tools=fields["tools"] if tools else None,
@@ -219,8 +177,8 @@ def parse_embeddings(body: bytes) -> EmbeddingRequest:
     return EmbeddingRequest(
         input=_inputs(request.input),
         listed=isinstance(request.input, list) and not isinstance(request.input[0], int),
-        vendors=_vendors(request, fields),
-        routing=_routing(request),
+        vendors=read_vendors(request, fields),
+        routing=read_routing(request),
         dimensions=request.dimensions,
         base64=request.encoding_format == "base64",
         user=request.user or None,
@@ -251,49 +209,6 @@ def _unknown(fields: dict[str, Raw], known: frozenset[str]) -> dict[str, Raw]:
     for name, value in unknown.items():
         reading.decode(_ANY, value, at=name)
     return unknown
-
-
-def _routing(request: _Steering) -> Routing:
-    wish = request.provider if isinstance(request.provider, _Provider) else _Provider()
-    sort = wish.sort if isinstance(wish.sort, str) else None
-    names = (request.model, *(request.models or ()))
-    model, *others = dict.fromkeys(name for name in names if name) or ("auto",)
-    fallback = True if request.fallback is None else request.fallback
-    return Routing(
-        model=model,
-        models=tuple(others),
-        provider=request.provider if isinstance(request.provider, str) else None,
-        strategy=request.strategy or (_SORTS[sort] if sort else None),
-        fallback=False if wish.allow_fallbacks is False else fallback,
-        timeout_ms=request.timeout,
-        order=wish.order or (),
-        only=wish.only or (),
-        ignore=wish.ignore or (),
-    )
-
-
-def _vendors(request: _Steering, fields: dict[str, Raw]) -> str | None:
-    """What OpenRouter's `provider` object holds beside its lists, the keys in order; None where
-    it holds nothing else."""
-    if not isinstance(request.provider, _Provider):
-        return None
-    given = reading.decode(_OBJECT, fields["provider"], at="provider")
-    rest = {k: v for k, v in given.items() if k not in _LISTS and v is not None}
-    text = msgspec.json.encode(rest, order="sorted").decode() if rest else None
-    if text and len(text) > VENDOR_FIELDS:
-        raise invalid("provider", f"Expected fields of at most {VENDOR_FIELDS} characters")
-    return text
-
-
-def _cache(wanted: _OpenAICache) -> CacheControl:
-    mode = wanted.mode or "default"
-    return CacheControl(
-        ttl=wanted.ttl,
-        mode="refresh" if wanted.no_cache and mode == "default" else mode,
-        store=not wanted.no_store,
-        max_age=wanted.s_maxage,
-        namespace=wanted.namespace,
-    )
 
 
 def _inputs(
