@@ -25,12 +25,13 @@ def chunks_of(answer: Answer) -> Iterator[Chunk]:
     """The chunks by which the answer is streamed again; a Collector makes the same of them.
 
     Texts come in up to PIECES pieces, each call of a tool whole and in a chunk of its own, and
-    with logprobs the text is one piece, so that they stand beside what they are about.
+    with logprobs the text is one piece, so that they stand beside what they are about. A message
+    as its provider gave it comes first: who can show that needs none of the rest.
     """
     chunk = partial(Chunk, id=answer.id, model=answer.model)
     text, logprobs, form = answer.text or "", answer.logprobs, answer.form
-    if form:
-        yield chunk(form=_head(form))
+    if form or answer.native:
+        yield chunk(form=form and _head(form), native=answer.native)
     for piece in _pieces(answer.reasoning or ""):
         yield chunk(reasoning=piece)
     for piece in _pieces(text) if logprobs is None else filter(None, [text]):
@@ -45,7 +46,6 @@ def chunks_of(answer: Answer) -> Iterator[Chunk]:
         finish_reason=answer.finish_reason,
         usage=answer.usage,
         form=form and structs.replace(form, inline=""),
-        native=answer.native,
     )
 
 
