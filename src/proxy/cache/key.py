@@ -17,7 +17,7 @@ from hashlib import sha256
 from operator import attrgetter
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from proxy.core import splice
 from proxy.core.chat import ChatRequest
@@ -139,11 +139,10 @@ def _read(raw: Raw | bytes) -> object:
 
 def _read_message(message: Message) -> dict[str, object]:
     """What `_read` would make of a message's bytes, where there are none."""
-    fields = msgspec.to_builtins(message)
-    return {
-        name: _digest(value) if isinstance(value, str) else _read(_encode(value))
-        for name, value in fields.items()
-    }
+    if isinstance(message.content, str):  # which may be long
+        rest = _read_message(structs.replace(message, content=None))
+        return {**rest, "content": _digest(message.content)}
+    return {name: _read(value) for name, value in splice.FIELDS.decode(_encode(message)).items()}
 
 
 def _digest(text: str) -> str | Raw:
@@ -200,7 +199,7 @@ def _fields(chat: ChatRequest, defaults: Mapping[str, object]) -> dict[str, obje
 
 def _response_format(chat: ChatRequest) -> object:
     encoded = msgspec.json.encode(chat.response_format)
-    if chat.body is not None:
+    if chat.body is not None and chat.dialect == "chat":
         encoded = bytes(_BODY.decode(chat.body).response_format)
     form = _drop_nulls(_JSON.decode(encoded))
     if isinstance(schema := form.get("json_schema"), dict):

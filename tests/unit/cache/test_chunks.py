@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from msgspec import structs
 
 from proxy.cache.chunks import PIECES, chunks_of
-from proxy.core.chat import Answer, Chunk, Usage
+from proxy.core.chat import Answer, Chunk, Native, Usage
 from proxy.core.collect import Collector
 from proxy.core.messages import FunctionCall, ToolCall
 from tests.unit.cache.answers import ANSWERS, FAMILY, TEXT
@@ -105,3 +105,9 @@ class TestChunks:
         assert [(c.text, c.logprobs) for c in chunks] == [(text, logprobs), ("", None)]
         refused = list(chunks_of(Answer(refusal="no", logprobs=logprobs)))
         assert [c.logprobs for c in refused] == [None, logprobs]
+
+    def test_a_message_as_its_provider_gave_it_comes_first(self) -> None:
+        native = Native("messages", b"{}")
+        first, *rest = chunks_of(Answer(text="x", native=native))
+        assert (first.native, first.text) == (native, "")
+        assert all(chunk.native is None for chunk in rest)
