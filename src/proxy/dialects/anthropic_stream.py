@@ -94,9 +94,8 @@ class AnthropicWriter:
     """Writes one stream. What a provider of this dialect sends goes on as it is; a kept message of
     such a provider comes as its events."""
 
-    takes = "messages"
-
     def __init__(self, call: Call, served: Served) -> None:
+        self.takes = "" if call.bridged else "messages"
         self._bridged = call.bridged
         self._passes_on = served.wire == "messages"
         self._request_id = served.request_id

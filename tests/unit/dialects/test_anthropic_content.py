@@ -212,6 +212,11 @@ def test_other_blocks_are_kept_for_those_who_know_them(role: str, block: Any, pl
     assert call.chat.body == raw(messages=messages)
 
 
+def test_the_first_of_several_is_named() -> None:
+    call = parse(mcp_servers=[1], messages=[{"role": "user", "content": [{"type": "odd"}]}])
+    assert call.chat.native_only.startswith("mcp_servers: ")
+
+
 def test_a_block_within_a_result_is_kept_too() -> None:
     reference = {"type": "tool_reference", "tool_name": "x"}
     result = {"type": "tool_result", "tool_use_id": "t1", "content": [TEXT, reference]}

@@ -118,6 +118,20 @@ def test_interleaved_calls_come_one_after_another() -> None:
     ]
 
 
+def test_a_call_is_not_whole_where_an_object_in_it_is() -> None:
+    chunks = [
+        piece(0, '{"a":{}', id="t1", name="a"), piece(1, "{}", id="t2", name="b"),
+        piece(0, "}"), END,
+    ]  # fmt: skip
+    first, second = assemble(streamed(chunks))["content"]
+    assert (first["input"], second["input"]) == ({"a": {}}, {})
+
+
+def test_a_message_that_comes_last_is_not_shown_again() -> None:
+    chunks = [Chunk(text="It is."), Chunk(finish_reason="stop", usage=USAGE, native=KEPT.native)]
+    assert assemble(streamed(chunks))["content"] == [{"type": "text", "text": "It is."}]
+
+
 def test_a_call_without_arguments_or_an_id() -> None:
     message = assemble(streamed([piece(0, name="a"), piece(1, name="b", id="t2"), END]))
     first, second = message["content"]
@@ -172,7 +186,9 @@ def test_a_long_name_is_restored() -> None:
     chunks = [piece(0, "{}", id="t1", name=short)]
     assert assemble(streamed(chunks, call))["content"][0]["name"] == "x" * 100
     raw = b'{"type":"content_block_start","content_block":{"name":"%b"}}' % short.encode()
-    data = anthropic.writer(call, NATIVE).chunk(Chunk(raw=raw))
+    writer = anthropic.writer(call, NATIVE)
+    assert writer.takes == ""
+    data = writer.chunk(Chunk(raw=raw))
     assert events(data)[0]["content_block"]["name"] == "x" * 100
 
 
@@ -227,6 +243,9 @@ def test_a_kept_message_comes_with_all_that_it_had() -> None:
     assert message == {**MESSAGE, "content": BLOCKS[:5] + BLOCKS[6:]}
     assert kinds(data).count("signature_delta") == 1
     assert kinds(data).count("citations_delta") == 2
+    assert kinds(data).count("text_delta") == 1  # none for an empty text
+    starts = [event["content_block"] for event in events(data) if "content_block" in event]
+    assert [start["input"] for start in starts if "input" in start] == [{}, {}, {}]
     assert writer.ping() == b""
 
 
@@ -256,7 +275,8 @@ def test_events_of_its_own_dialect_go_on_as_they_are() -> None:
 
 
 def test_the_end_that_a_provider_left_out_is_added() -> None:
-    data = streamed([*(Chunk(raw=raw) for raw in RAW[:-1]), Chunk(usage=USAGE)], served=NATIVE)
+    late = Chunk(usage=USAGE, text="x")  # which no event is of
+    data = streamed([*(Chunk(raw=raw) for raw in RAW[:-1]), late], served=NATIVE)
     assert kinds(data)[-2:] == ["message_delta", "message_stop"]
     writer = anthropic.writer(parse(), NATIVE)
     assert (writer.takes, events(writer.close())) == ("messages", [{"type": "message_stop"}])
