@@ -13,7 +13,7 @@ import msgspec
 from proxy.core.chat import ModelEntry
 from proxy.dialects.anthropic_answer import answer
 from proxy.dialects.anthropic_error import error, headers, status
-from proxy.dialects.anthropic_request import parse_chat
+from proxy.dialects.anthropic_request import parse_chat, parse_count
 from proxy.dialects.anthropic_stream import AnthropicWriter, writer
 from proxy.dialects.contract import DialectName
 
@@ -27,6 +27,7 @@ __all__ = [
     "model",
     "models",
     "parse_chat",
+    "parse_count",
     "status",
     "writer",
 ]

@@ -130,7 +130,8 @@ class Body(Steering, frozen=True, kw_only=True):
     """A request. null is the same as a field that is not there."""
 
     model: reading.Name
-    max_tokens: Limit
+    max_tokens: Limit | None = None
+    """A count of a prompt's tokens needs none."""
     messages: Annotated[tuple[Turn, ...], Meta(min_length=1, max_length=100_000)]
     system: Content | None = None
     tools: tuple[Offer, ...] | None = None

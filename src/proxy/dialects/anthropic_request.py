@@ -61,6 +61,15 @@ _USER = Decoder(_User)
 
 def parse_chat(body: bytes) -> Call:
     """Reads and validates a request. Raises InvalidRequest, its message naming the field."""
+    call = parse_count(body)
+    if call.chat.max_tokens is None:
+        raise invalid("max_tokens", "Field required")
+    return call
+
+
+def parse_count(body: bytes) -> Call:
+    """Reads and validates a request whose tokens are to be counted: `max_tokens` may be missing.
+    Raises InvalidRequest."""
     reading.check(body)
     fields = decode(FIELDS, body)
     request = decode(BODY, body)

@@ -288,6 +288,14 @@ def test_a_wrong_body_is_refused_in_anthropics_words(given: Any, message: str) -
     assert caught.value.status == 400
 
 
+def test_a_count_needs_no_limit() -> None:
+    body = raw(max_tokens=..., system="Be brief.", tools=[TOOL])
+    call = anthropic.parse_count(body)
+    assert (call.chat.max_tokens, len(call.chat.messages), len(call.chat.tools)) == (None, 2, 1)
+    with pytest.raises(InvalidRequest, match="max_tokens: Field required"):
+        anthropic.parse_chat(body)
+
+
 def test_a_body_that_is_no_object_is_refused() -> None:
     for body in (b"", b"[]", b"{", b"\xff"):
         with pytest.raises(InvalidRequest):
