@@ -11,6 +11,7 @@ from proxy.core.splice import ITEMS
 from proxy.dialects.anthropic_body import (
     CITATIONS,
     CONTENT,
+    FIELDS,
     SOURCE,
     STRING,
     Block,
@@ -143,8 +144,8 @@ class BlockReader:
             yield Part(type="text", text=content, cache_control=block.cache_control)
             return
         path = f"{self.path}.{index}.source.content"
-        raw = Raw(b"")
-        inner = BlockReader(path, lambda: raw, self._findings)
+        source = block.source
+        inner = BlockReader(path, lambda: FIELDS.decode(source)["content"], self._findings)
         for place, item in enumerate(content):
             if item.type not in ("text", "image"):
                 raise invalid(f"{path}.{place}.type", "Input should be 'text' or 'image'")

@@ -226,6 +226,20 @@ def test_a_block_within_a_result_is_kept_too() -> None:
     assert (kept.type, json.loads(bytes(kept.file))) == ("tool_reference", reference)
 
 
+def test_a_file_within_a_document_is_kept_too() -> None:
+    image = {"type": "image", "source": {"type": "file", "file_id": "f"}}
+    block = {"type": "document", "source": {"type": "content", "content": [TEXT, image]}}
+    call = parse(messages=[{"role": "user", "content": [block]}])
+    assert call.chat.native_only.startswith("messages.0.content.0.source.content.1.source: Files")
+    assert json.loads(bytes(call.chat.messages[0].parts[1].file)) == image
+
+
+def test_documents_hold_texts_and_images_only() -> None:
+    block = {"type": "document", "source": {"type": "content", "content": [USE]}}
+    with pytest.raises(InvalidRequest, match=r"content\.0\.source\.content\.0\.type: Input should"):
+        said(block)
+
+
 def test_a_file_of_anthropics_is_for_anthropic() -> None:
     block = {"type": "document", "source": {"type": "file", "file_id": "f_1"}, "title": "A"}
     call = parse(messages=[{"role": "user", "content": [block]}])
@@ -263,6 +277,8 @@ def test_citations_of_a_text_are_dropped() -> None:
             "source.data: Input should be a valid string",
         ),
         ({"type": "document", "source": {"type": "url"}}, "source.url: Field required"),
+        ({"type": "document", "source": {"type": "file"}}, "source.file_id: Field required"),
+        ({"type": "document", "source": {"type": "text"}}, "source.data: Field required"),
         ({"type": "tool_result"}, "tool_use_id: Field required"),
         (
             {"type": "tool_result", "tool_use_id": "t", "content": 5},
