@@ -41,6 +41,7 @@ _ELSEWHERE = (
     "cache_control",
     "reasoning_summary",
     "bridges_custom",
+    "beside",
 )
 _SETTINGS = tuple(name for name in ChatRequest.__struct_fields__ if name not in _ELSEWHERE)
 """All that ChatRequest has beside those: a new field is part of the key at once."""
@@ -114,6 +115,8 @@ def _lines(parts: KeyParts) -> Iterator[bytes]:
         yield _encode(_normalize_message(_read(raw)))
     for message in () if chat.raw_messages else chat.messages:
         yield _encode(_normalize_message(_read_message(message)))
+    for raw in chat.beside:
+        yield _encode([_read(raw)])  # a list: no message
 
 
 def _read(raw: Raw | bytes) -> object:

@@ -73,6 +73,9 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     bridges_custom: bool = False
     """Whether custom tools may be functions for a provider that has no others: the caller's dialect
     turns their calls back."""
+    beside: tuple[Raw, ...] = ()
+    """What `body` holds beside the fields here that may change the answer of a provider of
+    `dialect`: it makes the request another one to the cache."""
 
     def with_functions_only(self) -> "ChatRequest":
         """The request for a provider without custom tools, see `Tool.as_function`."""
@@ -151,6 +154,9 @@ class Call(Struct, frozen=True, kw_only=True):
     """The conversation that the request belongs to, as its body names it."""
     bridged: dict[str, BridgedTool] = {}
     """By the name that providers know."""
+    rebuilt: bool = False
+    """Whether a provider of the caller's own dialect gets a body built anew, so that it knows
+    tools by the names of `bridged` too."""
     echo: JSONObject = {}
     """What the answer repeats of the request (Responses)."""
     dropped: tuple[str, ...] = ()
