@@ -1,0 +1,272 @@
+"""An answer as a `response` object of OpenAI's Responses and as its output items."""
+
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from proxy.core.chat import Answer, Call, Served, Usage
+from proxy.core.json_guard import decode_leniently
+from proxy.core.messages import BridgedTool, JSONObject, ToolCall
+from proxy.dialects.responses_request import LOGPROBS, SEALED
+from proxy.dialects.seal import ProviderState, seal
+
+_TAIL = re.compile(r"[A-Za-z0-9_-]{1,48}")
+_DATA_URL = re.compile(r"data:image/[^;,]{1,64};base64,")
+_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
+"""Why an answer is cut short, by the finish reason."""
+
+
+class Style(Struct, frozen=True):
+    """What of a request says how its answer is written."""
+
+    tail: str
+    """What the ids of the response and of its items have in common."""
+    summary: bool
+    """Whether reasoning is shown as a summary."""
+    sealed: bool
+    """Whether reasoning is to have encrypted content."""
+    logprobs: bool
+    bridged: dict[str, BridgedTool]
+
+    @classmethod
+    def of(cls, call: Call, served: Served) -> "Style":
+        """The style that a call wants."""
+        include = call.echo.get("include", ())
+        return cls(
+            tail=_id_tail(served.request_id),
+            summary=bool((call.echo.get("reasoning") or {}).get("summary")),
+            sealed=SEALED in include,
+            logprobs=LOGPROBS in include,
+            bridged=call.bridged,
+        )
+
+    def item_id(self, kind: str, index: int) -> str:
+        """The id of the item at `index`. kind: `rs`, `msg`, `fc`, `ctc` or `ig`."""
+        return f"{kind}_{self.tail}_{index}"
+
+    def seal(self, state: ProviderState) -> str | None:
+        """What a reasoning item holds for the provider; None: nothing."""
+        return seal(state) if self.sealed or not state.is_empty else None
+
+
+def _id_tail(request_id: str) -> str:
+    tail = request_id.removeprefix("req_")
+    return tail if _TAIL.fullmatch(tail) else sha256(tail.encode()).hexdigest()[:48]
+
+
+def build_response(
+    call: Call, served: Served, output: list[JSONObject], answer: Answer | None
+) -> JSONObject:
+    """The whole object, its fields in OpenAI's order. answer: None where it is still to come."""
+    echo = call.echo
+    reason = _REASONS.get(answer.finish_reason) if answer else None
+    status = "incomplete" if reason else "completed"
+    tier = answer.form.completion.get("service_tier") if answer and answer.form else None
+    return {
+        "id": f"resp_{_id_tail(served.request_id)}",
+        "object": "response",
+        "created_at": served.created,
+        "status": status if answer else "in_progress",
+        "background": False,
+        "completed_at": served.created + served.ms // 1000 if answer and not reason else None,
+        "error": None,
+        "frequency_penalty": 0.0,
+        "incomplete_details": {"reason": reason} if reason else None,
+        "instructions": echo.get("instructions"),
+        "max_output_tokens": echo.get("max_output_tokens"),
+        "max_tool_calls": echo.get("max_tool_calls"),
+        "model": (answer and answer.model) or served.model,
+        "moderation": None,
+        "output": output,
+        "parallel_tool_calls": echo.get("parallel_tool_calls", True),
+        "presence_penalty": 0.0,
+        "previous_response_id": echo.get("previous_response_id"),
+        "prompt_cache_key": echo.get("prompt_cache_key"),
+        "prompt_cache_retention": None,
+        "reasoning": echo.get("reasoning"),
+        "safety_identifier": echo.get("safety_identifier"),
+        "service_tier": tier or echo.get("service_tier", "default"),
+        "store": echo.get("store", True),
+        "temperature": echo.get("temperature", 1.0),
+        "text": echo.get("text"),
+        "tool_choice": echo.get("tool_choice", "auto"),
+        "tools": echo.get("tools", []),
+        "top_logprobs": echo.get("top_logprobs", 0),
+        "top_p": echo.get("top_p", 1.0),
+        "truncation": echo.get("truncation", "disabled"),
+        "usage": _usage(answer.usage) if answer else None,
+        "user": echo.get("user"),
+        "metadata": echo.get("metadata", {}),
+    }
+
+
+def build_output(answer: Answer, style: Style) -> list[JSONObject]:
+    """The items of a whole answer. The last of one that was cut short is incomplete."""
+    items: list[JSONObject] = []
+    state = ProviderState.of(answer.extra.get("extra_content"), answer.tool_calls)
+    if answer.reasoning or not state.is_empty:
+        sealed = style.seal(state)
+        items.append(reasoning_item(style, 0, answer.reasoning or "", sealed))
+    parts = []
+    if answer.text:
+        annotations = list(flatten_annotations(answer.extra))
+        logprobs = read_logprobs(answer.logprobs) if style.logprobs else []
+        parts.append(text_part(answer.text, annotations, logprobs))
+    if answer.refusal:
+        parts.append(refusal_part(answer.refusal))
+    images = find_images(answer.extra)
+    if not (parts or images or items or answer.tool_calls):
+        parts.append(text_part("", [], []))
+    if parts:
+        items.append(message_item(style, len(items), parts))
+    items += (image_item(style, len(items) + n, data) for n, data in enumerate(images))
+    for call in answer.tool_calls:
+        items.append(call_item(style, len(items), call))
+    if answer.finish_reason in _REASONS and items:
+        items[-1]["status"] = "incomplete"
+    return items
+
+
+def is_cut_short(finish_reason: str | None) -> bool:
+    """Whether an answer with this finish reason is incomplete."""
+    return finish_reason in _REASONS
+
+
+def reasoning_item(style: Style, index: int, text: str, sealed: str | None) -> JSONObject:
+    """A reasoning item. sealed: its encrypted content."""
+    item: JSONObject = {
+        "id": style.item_id("rs", index),
+        "type": "reasoning",
+        "status": "completed",
+        "summary": [],
+    }
+    if sealed is not None:
+        item["encrypted_content"] = sealed
+    if text and style.summary:
+        item["summary"] = [{"type": "summary_text", "text": text}]
+    elif text:
+        item["content"] = [{"type": "reasoning_text", "text": text}]
+    return item
+
+
+def message_item(style: Style, index: int, parts: list[JSONObject]) -> JSONObject:
+    """A message item of text and refusals."""
+    return {
+        "id": style.item_id("msg", index),
+        "type": "message",
+        "status": "completed",
+        "content": parts,
+        "role": "assistant",
+    }
+
+
+def text_part(text: str, annotations: list[Any], logprobs: list[Any]) -> JSONObject:
+    """A part of text."""
+    return {
+        "type": "output_text",
+        "annotations": annotations,
+        "logprobs": logprobs,
+        "text": text,
+    }
+
+
+def refusal_part(text: str) -> JSONObject:
+    """A part in which the model refuses."""
+    return {"type": "refusal", "refusal": text}
+
+
+def image_item(style: Style, index: int, data: str) -> JSONObject:
+    """An image that the model made. data: base64."""
+    return {
+        "id": style.item_id("ig", index),
+        "type": "image_generation_call",
+        "status": "completed",
+        "result": data,
+    }
+
+
+def call_item(style: Style, index: int, call: ToolCall) -> JSONObject:
+    """The call of a tool as its caller knows it."""
+    name, text = call.function.name, call.function.arguments or ""
+    tool = style.bridged.get(name) or BridgedTool(name)
+    is_custom = tool.custom or call.type == "custom"
+    item: JSONObject = {
+        "id": style.item_id("ctc" if is_custom else "fc", index),
+        "type": "custom_tool_call" if is_custom else "function_call",
+        "status": "completed",
+    }
+    if is_custom:
+        item["input"] = text if call.type == "custom" else read_input(text)
+    else:
+        item["arguments"] = text
+    item |= {"call_id": call.id, "name": tool.name}
+    if tool.namespace is not None:
+        item["namespace"] = tool.namespace
+    return item
+
+
+def read_input(arguments: str) -> str:
+    """The input of a custom tool that was called as a function; the arguments themselves where
+    they are no object with an input."""
+    try:
+        value = decode_leniently(arguments.encode())
+    except (ValueError, RecursionError):
+        return arguments
+    given = value.get("input") if isinstance(value, dict) else None
+    return given if isinstance(given, str) else arguments
+
+
+def flatten_annotations(extra: JSONObject) -> Iterator[JSONObject]:
+    """Annotations of a chat completion, whose fields stand under their type's name."""
+    found = extra.get("annotations")
+    for annotation in found if isinstance(found, list) else ():
+        if not isinstance(annotation, dict):
+            continue
+        inner = annotation.get(annotation.get("type", ""))
+        yield {"type": annotation["type"], **inner} if isinstance(inner, dict) else annotation
+
+
+def find_images(extra: JSONObject) -> list[str]:
+    """The images among the fields of a message, in base64."""
+    found = extra.get("images")
+    urls = [
+        image["image_url"].get("url")
+        for image in (found if isinstance(found, list) else ())
+        if isinstance(image, dict) and isinstance(image.get("image_url"), dict)
+    ]
+    heads = [(url, _DATA_URL.match(url)) for url in urls if isinstance(url, str)]
+    return [url[head.end() :] for url, head in heads if head]
+
+
+def read_logprobs(logprobs: object) -> list[Any]:
+    """The probabilities of the text's tokens."""
+    content = logprobs.get("content") if isinstance(logprobs, dict) else None
+    return content if isinstance(content, list) else []
+
+
+def _usage(usage: Usage | None) -> JSONObject | None:
+    if usage is None:
+        return None
+    return {
+        "input_tokens": usage.input,
+        "input_tokens_details": {
+            "cached_tokens": usage.cached or 0,
+            "cache_write_tokens": usage.cache_write or 0,
+        },
+        "output_tokens": usage.output,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning or 0},
+        "total_tokens": usage.total,
+    }
+
+
+def render(call: Call, served: Served, answer: Answer) -> bytes:
+    """A whole answer: the provider's own object where it is one of Responses."""
+    native = answer.native
+    if native and native.wire == "responses" and not (call.rebuilt and call.bridged):
+        return native.body
+    output = build_output(answer, Style.of(call, served))
+    return msgspec.json.encode(build_response(call, served, output, answer))
