@@ -232,7 +232,8 @@ def _read_call(item: Item, path: str) -> ToolCall:
     given = item.input if kind == "custom" else item.arguments
     text = reading.decode(_STRING, _given(given, b'""'), f"{path}.{field}")
     name = flat_name(item.name, item.namespace)
-    return ToolCall(item.call_id, FunctionCall(name, text or None), kind)
+    called = FunctionCall(name, text if kind == "custom" else text or None)
+    return ToolCall(item.call_id, called, kind)
 
 
 def _read_thoughts(item: Item, path: str) -> str:

@@ -303,7 +303,7 @@ def _dropped(
 def _echo(request: _Body, fields: dict[str, Raw]) -> JSONObject:
     """What the answer repeats of the request, by the names of the response, and `include`. It
     holds no view of the body, which would keep all of it in memory."""
-    choice = fields.get("tool_choice", _NULL)
+    choice = reading.decode(_ANY, fields.get("tool_choice", _NULL), "tool_choice")
     text, reasoning = request.text or _NO_TEXT, request.reasoning or _NO_REASONING
     return {
         "instructions": request.instructions,
@@ -317,8 +317,8 @@ def _echo(request: _Body, fields: dict[str, Raw]) -> JSONObject:
         "store": request.store is not False,
         "temperature": 1.0 if request.temperature is None else request.temperature,
         "text": {"format": _echo_format(text.format), "verbosity": text.verbosity or "medium"},
-        "tool_choice": "auto" if choice == _NULL else msgspec.json.decode(choice),
-        "tools": describe_tools(fields.get("tools")),
+        "tool_choice": "auto" if choice is None else choice,
+        "tools": describe_tools(fields.get("tools", _NULL)),
         "top_logprobs": request.top_logprobs or 0,
         "top_p": 1.0 if request.top_p is None else request.top_p,
         "truncation": request.truncation or "disabled",

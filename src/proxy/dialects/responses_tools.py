@@ -21,6 +21,7 @@ from proxy.core.messages import (
     JSONObject,
     Tool,
 )
+from proxy.dialects import reading
 from proxy.dialects.reading import invalid
 
 MAX_TOOLS = 512
@@ -203,16 +204,15 @@ def _can_be_strict(schema: Any) -> bool:
     return all(map(_can_be_strict, schema.values()))
 
 
-_TOOLS = msgspec.json.Decoder(list[dict[str, Any]])
+_TOOLS = msgspec.json.Decoder(list[dict[str, Any]] | None)
 
 
-def describe_tools(raw: Raw | None) -> list[dict[str, Any]]:
-    """The tools as an answer repeats them: with the fields that OpenAI fills in."""
-    if raw is None:
-        return []
+def describe_tools(raw: Raw) -> list[dict[str, Any]]:
+    """The tools as an answer repeats them: with the fields that OpenAI fills in. Raises
+    InvalidRequest for what can't be read."""
     return [
         {"description": None, "parameters": None, "strict": True, **tool}
         if tool.get("type") == "function"
         else tool
-        for tool in _TOOLS.decode(raw)
+        for tool in reading.decode(_TOOLS, raw, "tools") or ()
     ]
