@@ -21,6 +21,7 @@ from proxy.core.messages import (
     Role,
     ToolCall,
 )
+from proxy.core.splice import ITEMS
 from proxy.dialects import reading
 from proxy.dialects.reading import invalid
 from proxy.dialects.responses_parts import PartReader
@@ -70,7 +71,6 @@ class _Thought(Struct, frozen=True):
     text: str = ""
 
 
-_ITEM = msgspec.json.Decoder(Item)
 _ROLE = msgspec.json.Decoder(Role)
 _STRING = msgspec.json.Decoder(str)
 _THOUGHTS = msgspec.json.Decoder(tuple[_Thought, ...])
@@ -110,13 +110,14 @@ class Turn:
         is_text = alone is not None and alone.type == "text"
         if self._own_reasoning:
             self._state["openai"] = {"reasoning": self._own_reasoning}
-        message = Message(
+        said = Message(
             role="assistant",
             content=alone.text if alone and is_text else tuple(self.parts) or None,
             tool_calls=tuple(self.calls) or None,
             reasoning_content="\n\n".join(self._thoughts) or None,
         )
-        return ProviderState(self._state, self._call_states).restore(message)
+        state = ProviderState(self._state, self._call_states)
+        return said if state.is_empty else state.restore(said)
 
 
 class Conversation:
@@ -137,44 +138,51 @@ class Conversation:
         self.foreign: set[int] = set()
         """Where reasoning stands that no provider of Responses can take: another's, or such as
         OpenAI has under its id only, if at all."""
-        self._turn = Turn()
+        self._turn: Turn | None = None
         self._parts = PartReader()
+        self._given = NOTHING
+        self._raws: tuple[Raw, ...] = ()
 
     def say(self, role: Role, text: str) -> None:
         """Adds a message of text."""
         self.messages.append(Message(role, text))
 
-    def read(self, raws: Sequence[Raw]) -> None:
-        """Reads the items. Raises InvalidRequest, NotFound for a reference to an item."""
-        for index, raw in enumerate(raws):
-            path = f"input[{index}]"
-            item = reading.decode(_ITEM, raw, path)
-            self._read(item, raw, path)
-            if item.is_foreign:
-                self.foreign.add(index)
+    def read(self, items: Sequence[Item], given: Raw) -> None:
+        """Reads the items. given: their bytes. Raises InvalidRequest, NotFound for a reference to
+        an item."""
+        self._given = given
+        for index, item in enumerate(items):
+            self._read(item, index, f"input[{index}]")
         self._end_turn()
         self.native_only = self.native_only or self._parts.native_only
 
-    def _read(self, item: Item, raw: Raw, path: str) -> None:
+    def _read(self, item: Item, index: int, path: str) -> None:
         kind = item.type
         if item.is_reference:
             raise item_not_found(item.id or "")
         if kind is None or kind == "message":
             self._read_message(item, path)
         elif kind in _CALLS:
-            self._turn.calls.append(_read_call(item, path))
+            self._open_turn().calls.append(_read_call(item, path))
         elif kind in _OUTPUTS:
             self._read_output(item, path)
         elif kind == "reasoning":
-            self._turn.think(item, raw, path)
+            self._open_turn().think(item, self._raw(index), path)
+            if item.is_foreign:
+                self.foreign.add(index)
         elif kind in _TOOL_LISTS:
             tools = reading.decode(_OFFERED, _given(item.tools, b"[]"), f"{path}.tools")
             self.offered.append((tools, f"{path}.tools"))
-            self.unread.append(raw)
+            self.unread.append(self._raw(index))
         elif kind == "configuration_update":
             self.settings.append(item)
         else:
-            self._leave_out(kind, raw, path)
+            self._leave_out(kind, self._raw(index), path)
+
+    def _raw(self, index: int) -> Raw:
+        """The bytes of an item."""
+        self._raws = self._raws or ITEMS.decode(self._given)
+        return self._raws[index]
 
     def _leave_out(self, kind: str, raw: Raw, path: str) -> None:
         self.unread.append(raw)
@@ -196,7 +204,7 @@ class Conversation:
         content = self._parts.read(item.content, f"{path}.content")
         if role == "assistant":
             turn_parts = (Part("text", content),) if isinstance(content, str) else content
-            self._turn.parts += [part for part in turn_parts if part.text != ""]
+            self._open_turn().parts += [part for part in turn_parts if part.text != ""]
             return
         self._end_turn()
         self.messages.append(Message(role, content))
@@ -209,11 +217,14 @@ class Conversation:
         content = self._parts.read(_given(item.output, b'""'), f"{path}.output")
         self.messages.append(Message("tool", content, tool_call_id=item.call_id))
 
+    def _open_turn(self) -> Turn:
+        self._turn = self._turn or Turn()
+        return self._turn
+
     def _end_turn(self) -> None:
-        message = self._turn.message()
-        if message is not None:
+        turn, self._turn = self._turn, None
+        if turn and (message := turn.message()):
             self.messages.append(message)
-        self._turn = Turn()
 
 
 def check_conversation(messages: Sequence[Message]) -> None:

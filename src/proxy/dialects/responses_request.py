@@ -41,7 +41,7 @@ SEALED = "reasoning.encrypted_content"
 LOGPROBS = "message.output_text.logprobs"
 """The two of `include` that mean something to a provider of another dialect."""
 
-_Items = Annotated[tuple[Raw, ...], Meta(max_length=MAX_ITEMS)]
+_Items = Annotated[tuple[Item, ...], Meta(max_length=MAX_ITEMS)]
 _Word = reading.Label
 
 
@@ -129,7 +129,7 @@ def parse_chat(body: bytes) -> Call:
     fields = reading.decode(_FIELDS, body)
     request = reading.decode(_BODY, body)
     _refuse(request)
-    talk = _read_input(request)
+    talk = _read_input(request, fields)
     request = _with_changes_of_settings(request, talk.settings)
     toolbox, choice = _read_tools(request, talk)
     beside = _beside(fields, talk, toolbox)
@@ -204,7 +204,7 @@ def _refuse(request: _Body) -> None:
         raise response_not_found(request.previous_response_id)
 
 
-def _read_input(request: _Body) -> Conversation:
+def _read_input(request: _Body, fields: dict[str, Raw]) -> Conversation:
     talk = Conversation()
     if request.instructions:
         talk.say("system", request.instructions)
@@ -213,7 +213,7 @@ def _read_input(request: _Body) -> Conversation:
     if isinstance(request.input, str):
         talk.say("user", request.input)
     else:
-        talk.read(request.input)
+        talk.read(request.input, fields["input"])
     if not talk.native_only:
         check_conversation(talk.messages)
     return talk
