@@ -57,6 +57,8 @@ class Events:
             begun[_PIECES[kind][0]] = ""
         if kind == "reasoning":
             begun.pop("encrypted_content", None)
+        if kind == "image_generation_call":
+            begun["result"] = None
         self.add("response.output_item.added", {"item": begun, "output_index": index})
         if kind in _PIECES:
             field, event = _PIECES[kind]

@@ -118,7 +118,7 @@ class OpenMessage:
         text = "".join(self._texts)
         if self._kind == "refusal":
             return refusal_part(text)
-        return text_part(text, self._annotations.copy(), self._logprobs)
+        return text_part(text, self._annotations, self._logprobs)
 
     def _end_part(self) -> None:
         if not self._kind:

@@ -105,15 +105,14 @@ class Toolbox:
             self.bridged[name] = BridgedTool(offered.name, namespace, is_custom)
 
     def find(self, chosen: ChosenTool) -> list[str]:
-        """The names of the tools that are meant: a namespace means all of its own, and a name that
-        stands in none of them goes before the same within one."""
+        """The names of the tools that are meant: a namespace means all of its own, and a name is
+        first that which providers know."""
         callers = {name: self.bridged.get(name) or BridgedTool(name) for name in self.tools}
         if chosen.type == "namespace":
             return [name for name, tool in callers.items() if tool.namespace == chosen.name]
         of_kind = {n: t for n, t in callers.items() if self.tools[n].type == chosen.type}
         within = [name for name, tool in of_kind.items() if tool.name == chosen.name]
-        plain = [name for name in within if of_kind[name].namespace is None]
-        return plain or [name for name in of_kind if name == chosen.name] or within
+        return [name for name in of_kind if name == chosen.name] or within
 
 
 class Choice(Struct, frozen=True):

@@ -4,8 +4,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from proxy.core.chat import Answer, Call, Chunk, Served
+import httpx2
+import openai as sdk
+
+from proxy.core.chat import Answer, Call, Chunk, Served, Usage
 from proxy.core.collect import Collector
+from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import Parser
 from proxy.dialects import responses
 
@@ -14,6 +18,27 @@ SERVED = Served(
 )
 USER = {"role": "user", "content": "hi"}
 SEALED = ["reasoning.encrypted_content"]
+MESSAGE = [
+    "output_item.added", "content_part.added", "output_text.delta", "output_text.done",
+    "content_part.done", "output_item.done",
+]  # fmt: skip
+REASONING = [
+    "output_item.added", "content_part.added", "reasoning_text.delta", "reasoning_text.done",
+    "content_part.done", "output_item.done",
+]  # fmt: skip
+SUMMARY = [
+    "output_item.added", "reasoning_summary_part.added", "reasoning_summary_text.delta",
+    "reasoning_summary_text.done", "reasoning_summary_part.done", "output_item.done",
+]  # fmt: skip
+FUNCTION = [
+    "output_item.added", "function_call_arguments.delta", "function_call_arguments.done",
+    "output_item.done",
+]  # fmt: skip
+CUSTOM = [
+    "output_item.added", "custom_tool_call_input.delta", "custom_tool_call_input.done",
+    "output_item.done",
+]  # fmt: skip
+STOP = Chunk(finish_reason="stop", usage=Usage(input=5, output=7))
 
 
 def raw(**body: Any) -> bytes:
@@ -70,3 +95,26 @@ def outline(data: bytes) -> list[str]:
 def last(data: bytes) -> Any:
     """The response that a stream ends with."""
     return events(data)[-1]["response"]
+
+
+def calls(*deltas: ToolCallDelta) -> Chunk:
+    return Chunk(tool_calls=deltas)
+
+
+def piece(index: int, arguments: str) -> ToolCallDelta:
+    return ToolCallDelta(index=index, arguments=arguments)
+
+
+def begin(index: int, name: str = "f", arguments: str = "", kind: str = "function") -> Any:
+    return ToolCallDelta(index=index, id=f"c{index}", name=name, arguments=arguments, type=kind)
+
+
+def client(body: bytes, status: int = 200) -> sdk.OpenAI:
+    """The official SDK, which gets this answer."""
+    kind = "application/json" if body.startswith(b"{") else "text/event-stream"
+    headers = {"content-type": kind}
+    transport = httpx2.MockTransport(
+        lambda request: httpx2.Response(status, headers=headers, content=body)
+    )
+    http = httpx2.Client(transport=transport)
+    return sdk.OpenAI(api_key="k", base_url="http://proxy.test/v1", http_client=http, max_retries=0)

@@ -188,7 +188,7 @@ def test_calls_have_their_callers_names() -> None:
     calls = (
         ToolCall("c1", FunctionCall("x__f", "{}")),
         ToolCall("c2", FunctionCall("x__patch", '{"input":"*** x\\n"}')),
-        ToolCall("c3", FunctionCall("x__patch", "*** y"), "custom"),
+        ToolCall("c3", FunctionCall("x__patch", '{"input":"y"}'), "custom"),
         ToolCall("c4", FunctionCall("x__patch", "not json")),
         ToolCall("c5", FunctionCall("x__patch", '{"patch":"z"}')),
         ToolCall("c6", FunctionCall("other", "")),
@@ -207,7 +207,7 @@ def test_calls_have_their_callers_names() -> None:
     }
     assert (found[0]["name"], found[0]["namespace"]) == ("f", "x")
     assert found[1] == {"id": "ctc_1_1", **custom}
-    assert [item["input"] for item in found[2:5]] == ["*** y", "not json", '{"patch":"z"}']
+    assert [item["input"] for item in found[2:5]] == ['{"input":"y"}', "not json", '{"patch":"z"}']
     assert found[5]["name"] == "other"
     assert "namespace" not in found[5]
 

@@ -43,6 +43,11 @@ def test_messages_keep_their_roles(role: str, typed: dict[str, str]) -> None:
     assert (message.role, message.content) == (role, "x")
 
 
+def test_a_message_may_have_an_id_and_no_type() -> None:
+    (message,) = turns({"id": "msg_1", "role": "user", "content": "x"})
+    assert message.content == "x"
+
+
 def test_a_text_alone_is_no_list() -> None:
     (message,) = turns({"role": "user", "content": [{"type": "input_text", "text": "x"}]})
     assert message.content == "x"

@@ -15,6 +15,7 @@ from tests.unit.dialects.making_responses import (
     SEALED,
     USER,
     answered,
+    client,
     collect,
     events,
     last,
@@ -144,6 +145,21 @@ def test_the_events_add_up_to_the_response(given: tuple[Answer, list[Chunk]]) ->
             assert texts.get(place, "") == event[field]
     assert not open_
     assert done == found[-1]["response"]["output"]
+
+
+@settings(max_examples=50, deadline=None)
+@given(streams())
+def test_the_sdks_helper_takes_every_stream(given: tuple[Answer, list[Chunk]]) -> None:
+    data = stream(given[1], CALL)
+    kinds: list[str] = []
+    with client(data) as caller, caller.responses.stream(model="m", input="hi") as read:
+        kinds += (event.type for event in read)
+        if kinds[-1] == "response.completed":
+            items = read.get_final_response().output
+            assert [getattr(item, "id", None) for item in items] == [
+                item["id"] for item in last(data)["output"]
+            ]
+    assert kinds == [event["type"] for event in events(data)]
 
 
 @settings(max_examples=200, deadline=None)

@@ -38,6 +38,7 @@ def expanded(body: bytes, *earlier: dict[str, Any], **known: dict[str, Any]) -> 
         ({"store": False}, References(store=False)),
         ({"previous_response_id": "resp_1"}, References("resp_1")),
         ({"previous_response_id": None, "input": [USER]}, References()),
+        ({"input": [{"id": "msg_1", "role": "user", "content": "hi"}]}, References()),
         (
             {"input": [{"type": "item_reference", "id": "a"}, USER, {"id": "b"}, THOUGHT]},
             References(items=("a", "b")),

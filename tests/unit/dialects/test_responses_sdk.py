@@ -4,7 +4,6 @@ broken."""
 import json
 from typing import Any
 
-import httpx2
 import openai as sdk
 import pytest
 from openai.types.responses import (
@@ -31,6 +30,7 @@ from tests.unit.dialects.making_responses import (
     SEALED,
     SERVED,
     USER,
+    client,
     collect,
     events,
     parse,
@@ -73,16 +73,6 @@ class Weather(BaseModel):
 
 def call(**body: Any) -> Call:
     return parse(tools=[WEATHER, PATCH], include=SEALED, **body)
-
-
-def client(body: bytes, status: int = 200) -> sdk.OpenAI:
-    kind = "application/json" if body.startswith(b"{") else "text/event-stream"
-    headers = {"content-type": kind}
-    transport = httpx2.MockTransport(
-        lambda request: httpx2.Response(status, headers=headers, content=body)
-    )
-    http = httpx2.Client(transport=transport)
-    return sdk.OpenAI(api_key="k", base_url="http://proxy.test/v1", http_client=http, max_retries=0)
 
 
 def check(response: Response) -> None:
