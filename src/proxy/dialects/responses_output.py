@@ -19,6 +19,44 @@ _DATA_URL = re.compile(r"data:image/[^;,]{1,64};base64,")
 _REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Why an answer is cut short, by the finish reason."""
 
+_BLANK: JSONObject = {
+    "id": "",
+    "object": "response",
+    "created_at": 0,
+    "status": "in_progress",
+    "background": False,
+    "completed_at": None,
+    "error": None,
+    "frequency_penalty": 0.0,
+    "incomplete_details": None,
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "model": "",
+    "moderation": None,
+    "output": [],
+    "parallel_tool_calls": True,
+    "presence_penalty": 0.0,
+    "previous_response_id": None,
+    "prompt_cache_key": None,
+    "prompt_cache_retention": None,
+    "reasoning": None,
+    "safety_identifier": None,
+    "service_tier": "default",
+    "store": True,
+    "temperature": 1.0,
+    "text": None,
+    "tool_choice": "auto",
+    "tools": [],
+    "top_logprobs": 0,
+    "top_p": 1.0,
+    "truncation": "disabled",
+    "usage": None,
+    "user": None,
+    "metadata": {},
+}
+"""Every field of a response, in OpenAI's order."""
+
 
 class Style(Struct, frozen=True):
     """What of a request says how its answer is written."""
@@ -61,46 +99,30 @@ def _id_tail(request_id: str) -> str:
 def build_response(
     call: Call, served: Served, output: list[JSONObject], answer: Answer | None
 ) -> JSONObject:
-    """The whole object, its fields in OpenAI's order. answer: None where it is still to come."""
-    echo = call.echo
-    reason = _REASONS.get(answer.finish_reason) if answer else None
-    status = "incomplete" if reason else "completed"
-    tier = answer.form.completion.get("service_tier") if answer and answer.form else None
-    return {
+    """The whole object. answer: None where it is still to come."""
+    repeated = {name: value for name, value in call.echo.items() if name in _BLANK}
+    begun = {
+        **_BLANK,
+        **repeated,
         "id": f"resp_{_id_tail(served.request_id)}",
-        "object": "response",
         "created_at": served.created,
-        "status": status if answer else "in_progress",
-        "background": False,
-        "completed_at": served.created + served.ms // 1000 if answer and not reason else None,
-        "error": None,
-        "frequency_penalty": 0.0,
-        "incomplete_details": {"reason": reason} if reason else None,
-        "instructions": echo.get("instructions"),
-        "max_output_tokens": echo.get("max_output_tokens"),
-        "max_tool_calls": echo.get("max_tool_calls"),
-        "model": (answer and answer.model) or served.model,
-        "moderation": None,
+        "model": served.model,
         "output": output,
-        "parallel_tool_calls": echo.get("parallel_tool_calls", True),
-        "presence_penalty": 0.0,
-        "previous_response_id": echo.get("previous_response_id"),
-        "prompt_cache_key": echo.get("prompt_cache_key"),
-        "prompt_cache_retention": None,
-        "reasoning": echo.get("reasoning"),
-        "safety_identifier": echo.get("safety_identifier"),
-        "service_tier": tier or echo.get("service_tier", "default"),
-        "store": echo.get("store", True),
-        "temperature": echo.get("temperature", 1.0),
-        "text": echo.get("text"),
-        "tool_choice": echo.get("tool_choice", "auto"),
-        "tools": echo.get("tools", []),
-        "top_logprobs": echo.get("top_logprobs", 0),
-        "top_p": echo.get("top_p", 1.0),
-        "truncation": echo.get("truncation", "disabled"),
-        "usage": _usage(answer.usage) if answer else None,
-        "user": echo.get("user"),
-        "metadata": echo.get("metadata", {}),
+    }
+    return begun | _build_end(answer, served) if answer else begun
+
+
+def _build_end(answer: Answer, served: Served) -> JSONObject:
+    """The fields that are known at the end only."""
+    reason = _REASONS.get(answer.finish_reason)
+    tier = answer.form and answer.form.completion.get("service_tier")
+    return {
+        "status": "incomplete" if reason else "completed",
+        "completed_at": None if reason else served.created + served.ms // 1000,
+        "incomplete_details": {"reason": reason} if reason else None,
+        "model": answer.model or served.model,
+        "usage": _usage(answer.usage),
+        **({"service_tier": tier} if tier else {}),
     }
 
 

@@ -20,71 +20,67 @@ PATCH = {"type": "custom", "name": "patch"}
 SPACE = {"type": "namespace", "name": "x", "tools": [{"type": "function", "name": "f"}, PATCH]}
 
 
+WHOLE = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1_700_000_000,
+    "status": "completed",
+    "background": False,
+    "completed_at": 1_700_000_002,
+    "error": None,
+    "frequency_penalty": 0.0,
+    "incomplete_details": None,
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "model": "flash-001",
+    "moderation": None,
+    "output": [
+        {
+            "id": "msg_1_0",
+            "type": "message",
+            "status": "completed",
+            "content": [TEXT],
+            "role": "assistant",
+        }
+    ],
+    "parallel_tool_calls": True,
+    "presence_penalty": 0.0,
+    "previous_response_id": None,
+    "prompt_cache_key": None,
+    "prompt_cache_retention": None,
+    "reasoning": {"effort": None, "summary": None},
+    "safety_identifier": None,
+    "service_tier": "default",
+    "store": True,
+    "temperature": 1.0,
+    "text": {"format": {"type": "text"}, "verbosity": "medium"},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_logprobs": 0,
+    "top_p": 1.0,
+    "truncation": "disabled",
+    "usage": {
+        "input_tokens": 5,
+        "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 1},
+        "output_tokens": 7,
+        "output_tokens_details": {"reasoning_tokens": 3},
+        "total_tokens": 12,
+    },
+    "user": None,
+    "metadata": {},
+}
+
+
 def output(answer: Answer, **body: Any) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = answered(answer, parse(**body))["output"]
     return found
 
 
 def test_every_field_in_openais_order() -> None:
-    body = answered(
-        Answer(
-            text="Hi",
-            model="flash-001",
-            usage=Usage(input=5, output=7, cached=2, cache_write=1, reasoning=3),
-        )
-    )
-    assert json.dumps(body) == json.dumps(
-        {
-            "id": "resp_1",
-            "object": "response",
-            "created_at": 1_700_000_000,
-            "status": "completed",
-            "background": False,
-            "completed_at": 1_700_000_002,
-            "error": None,
-            "frequency_penalty": 0.0,
-            "incomplete_details": None,
-            "instructions": None,
-            "max_output_tokens": None,
-            "max_tool_calls": None,
-            "model": "flash-001",
-            "moderation": None,
-            "output": [
-                {
-                    "id": "msg_1_0",
-                    "type": "message",
-                    "status": "completed",
-                    "content": [TEXT],
-                    "role": "assistant",
-                }
-            ],
-            "parallel_tool_calls": True,
-            "presence_penalty": 0.0,
-            "previous_response_id": None,
-            "prompt_cache_key": None,
-            "prompt_cache_retention": None,
-            "reasoning": {"effort": None, "summary": None},
-            "safety_identifier": None,
-            "service_tier": "default",
-            "store": True,
-            "temperature": 1.0,
-            "text": {"format": {"type": "text"}, "verbosity": "medium"},
-            "tool_choice": "auto",
-            "tools": [],
-            "top_logprobs": 0,
-            "top_p": 1.0,
-            "truncation": "disabled",
-            "usage": {
-                "input_tokens": 5,
-                "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 1},
-                "output_tokens": 7,
-                "output_tokens_details": {"reasoning_tokens": 3},
-                "total_tokens": 12,
-            },
-            "user": None,
-            "metadata": {},
-        }
-    )
+    usage = Usage(input=5, output=7, cached=2, cache_write=1, reasoning=3)
+    body = answered(Answer(text="Hi", model="flash-001", usage=usage))
+    assert json.dumps(body) == json.dumps(WHOLE)
 
 
 def test_the_request_is_repeated() -> None:
