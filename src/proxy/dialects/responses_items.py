@@ -59,9 +59,7 @@ class Item(ItemHead, frozen=True):
 
     @property
     def is_foreign(self) -> bool:
-        """As in `Conversation.foreign`."""
-        if self.type != "reasoning":
-            return False
+        """Of reasoning: as in `Conversation.foreign`."""
         if self.encrypted_content:
             return self.encrypted_content.startswith(MARK)
         return (self.id or "").startswith("rs_")

@@ -188,13 +188,15 @@ class ResponsesWriter:
     """
 
     def __init__(self, call: Call, served: Served) -> None:
-        is_own = not (call.rebuilt and call.bridged)
-        self.takes = "responses" if is_own else ""
+        self._is_own = not (call.rebuilt and call.bridged)
+        """Whether a provider of Responses knows tools by the caller's names."""
+        self.takes = "responses" if self._is_own else ""
         self.response: bytes | None = None
         """The whole response, once it has been written."""
         self._call, self._served = call, served
-        self._passes_on = is_own and served.wire == "responses"
+        self._passes_on = self._is_own and served.wire == "responses"
         self._replays = served.cache_status in ("hit", "stale")
+        """Whether the stream is written at its end, from the whole answer."""
         self._events = Events()
         self._output = _Output(self._events, Style.of(call, served))
         self._model: str | None = None
@@ -206,6 +208,8 @@ class ResponsesWriter:
 
     def chunk(self, chunk: Chunk) -> bytes:
         """A piece of the answer."""
+        if chunk.native and self._is_own and not (self._begun or self._passed):
+            self._replays = chunk.native.wire == "responses" or self._replays
         if self._replays:
             return b""
         if chunk.raw is not None and self._passes_on:

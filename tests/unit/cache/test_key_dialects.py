@@ -74,6 +74,14 @@ def test_the_same_meaning_has_the_same_key(name: str) -> None:
     assert responses_key(**given) == chat_key(messages, **as_chat)
 
 
+def test_a_file_is_part_of_the_key() -> None:
+    def key(data: str) -> str:
+        part = {"type": "input_file", "file_data": f"data:text/plain;base64,{data}"}
+        return responses_key(input=[{"role": "user", "content": [part]}])
+
+    assert key("AAAA") == key("AAAA") != key("AAAB")
+
+
 def test_what_only_the_body_holds_is_part_of_the_key() -> None:
     keys = [responses_key(), *(responses_key(**fields) for fields in DIFFERENT.values())]
     assert len({*keys}) == len(keys)

@@ -280,6 +280,10 @@ def test_a_previous_response_that_nobody_resolved() -> None:
             {"role": "user", "content": [{"type": "input_file", "file_id": 7}]},
             "input[1].content[0].file_id",
         ),
+        (
+            {"role": "user", "content": [{"type": "input_file", "file_id": None}]},
+            "input[1].content[0].file_data",
+        ),
         ({"type": "function_call", "name": "f", "arguments": "{}"}, "input[1].call_id"),
         ({"type": "function_call", "call_id": "c", "arguments": "{}"}, "input[1].name"),
         ({**CALL, "arguments": {"a": 1}}, "input[1].arguments"),

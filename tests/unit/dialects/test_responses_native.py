@@ -164,6 +164,18 @@ def test_a_kept_answer_has_every_field() -> None:
     }
 
 
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_the_whole_may_come_with_the_first_chunk_or_the_last(place: str) -> None:
+    answer = native()
+    whole, text = Chunk(native=answer.native, finish_reason="stop"), Chunk(text="Hi")
+    if place == "before":
+        assert last(stream([whole, text])) == WHOLE
+        assert last(stream([whole, text], served=HIT)) == WHOLE
+    else:  # what was written cannot be taken back
+        assert last(stream([text, whole], served=HIT)) == WHOLE
+        assert last(stream([text, whole]))["id"] == "resp_1"
+
+
 @pytest.mark.parametrize("status", ["completed", "incomplete", "failed"])
 def test_a_kept_answer_ends_as_it_ended(status: str) -> None:
     data = stream(chunks_of(native({**WHOLE, "status": status})), served=HIT)
