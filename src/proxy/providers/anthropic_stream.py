@@ -96,6 +96,10 @@ class MessagesReader:
         self._text: list[str] = []
         """The pieces of the block that it belongs to."""
 
+    def read_run(self, stream: bytes) -> bytes:
+        """Leaves all to `read_event`."""
+        return stream
+
     def read_event(self, event: Event) -> bool:
         """Reads an event. Raises Fault for an error."""
         data = event.data
