@@ -7,5 +7,5 @@ from proxy.serving.context import RequestContext
 
 
 async def answer_chat(services: Services, context: RequestContext) -> Response:
-    """POST /v1/generate and POST /v1/chat/completions, in the path's dialect."""
+    """POST /v1/generate, /v1/chat/completions and /v1/messages, in the path's dialect."""
     return await services.chat.answer_body(context, await read_body(services, context))

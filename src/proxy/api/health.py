@@ -9,8 +9,15 @@ from proxy.serving.context import RequestContext
 
 
 def redirect_home(services: Services, context: RequestContext) -> Response:
-    """GET /: the web page is at /dashboard."""
+    """GET /: the web page is at /dashboard. HEAD: a client looks whether anybody is there."""
+    if context.request.method == "HEAD":
+        return say_hello(services, context)
     return Response(status=302, headers={"location": "/dashboard", "cache-control": "no-store"})
+
+
+def say_hello(services: Services, context: RequestContext) -> Response:
+    """GET /api/hello: Claude Code looks whether anybody is there."""
+    return Response(headers=dict(FRESH_JSON), body=b"{}")
 
 
 def show_health(services: Services, context: RequestContext) -> Response:

@@ -7,10 +7,23 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from proxy.analytics.record.request_record import BATCH
-from proxy.api import absent, analytics, batch, chat, embeddings, health, keys, models, operations
+from proxy.api import (
+    absent,
+    analytics,
+    batch,
+    chat,
+    embeddings,
+    health,
+    keys,
+    messages,
+    models,
+    operations,
+    responses,
+)
 from proxy.api.services import Services
 from proxy.core.web import Response
-from proxy.dialects import native, openai
+from proxy.dialects import anthropic, native, openai
+from proxy.dialects import responses as responses_dialect
 from proxy.dialects.contract import Dialect
 from proxy.serving.context import RequestContext
 
@@ -49,9 +62,20 @@ ALL_PATHS = (
     Path("/v1/generate", {"POST": chat.answer_chat}),
     Path(BATCH, {"POST": batch.run_batch}),
     Path("/v1/chat/completions", {"POST": chat.answer_chat}, openai),
+    Path("/v1/messages", {"POST": chat.answer_chat}, anthropic),
+    Path("/v1/messages/count_tokens", {"POST": messages.count_tokens}, anthropic),
+    Path("/v1/responses", {"POST": responses.create_response}, responses_dialect),
+    Path("/v1/responses/input_tokens", {"POST": responses.count_input}, responses_dialect),
+    Path(
+        "/v1/responses/ID",
+        {"GET": responses.show_response, "DELETE": responses.delete_response},
+        responses_dialect,
+    ),
+    Path("/v1/responses/ID/input_items", {"GET": responses.list_input}, responses_dialect),
     Path("/v1/embeddings", {"POST": embeddings.answer_embeddings}, openai),
     Path("/v1/models", {"GET": models.list_models}, openai),
     Path("/v1/models/ID", {"GET": models.show_model}, openai),
+    Path("/api/hello", {"GET": health.say_hello}, public=True),
     Path("/health", {"GET": health.show_health}, public=True),
     Path("/health/providers", {"GET": health.show_providers}),
     Path("/analytics", {"GET": analytics.show_figures}),
@@ -75,12 +99,17 @@ ALL_PATHS = (
 )
 PATHS = {path.name: path for path in ALL_PATHS}
 PATTERNS = (
+    (re.compile(r"/v1/responses/[^/]+"), PATHS["/v1/responses/ID"]),
+    (re.compile(r"/v1/responses/[^/]+/input_items"), PATHS["/v1/responses/ID/input_items"]),
+    (re.compile(r"/v1/messages/.*"), Path("", {}, anthropic)),
     (re.compile(r"/v1/models/.+"), PATHS["/v1/models/ID"]),
     (re.compile(r"/admin/keys/[^/]+"), PATHS["/admin/keys/ID"]),
     (re.compile(r"/admin/keys/[^/]+/rotate"), PATHS["/admin/keys/ID/rotate"]),
 )
 """Paths that name something."""
-WITHOUT_V1 = re.compile(r"/(?:chat/completions|embeddings|models(?:/.+)?)")
+WITHOUT_V1 = re.compile(
+    r"/(?:chat/completions|embeddings|messages(?:/count_tokens)?|(?:models|responses)(?:/.+)?)"
+)
 """Paths that clients of LiteLLM's proxy call without /v1; they mean the same."""
 
 

@@ -19,6 +19,7 @@ from proxy.core.ports import Ports
 from proxy.core.settings import CacheSettings, read_settings
 from proxy.limits.limiter import Limiter
 from proxy.providers.catalog import Catalog
+from proxy.responses.store import ResponseStore
 from proxy.routing.board_reader import BoardReader
 from proxy.routing.manager import Manager
 from proxy.routing.market import CatalogMarket
@@ -60,6 +61,8 @@ class Services:
         self.selection = Selection(self.catalog, settings.routing, ports.bindings)
         self.watch = Watch(settings.routing, ports.objects, ports.clock, ports.random, ports.log)
         self.manager = Manager(settings.routing, self.selection, self.watch, ports)
+        kept = ResponseStore(ports.objects, ports.clock, ports.log)
+        self.responses = kept if settings.responses.is_kept else None
         self.cache = build_cache(settings.cache, ports)
         self.market = CatalogMarket(self.catalog, self.selection.deployment.configured)
         self.board = BoardReader(ports.objects, ports.clock, ports.log)

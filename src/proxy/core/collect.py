@@ -94,7 +94,7 @@ class Collector:
             and chunk.model is self.model
             and chunk.id is self.id
             and not (chunk.tool_calls or chunk.reasoning or chunk.refusal)
-            and not (chunk.extra or chunk.logprobs or self.overflowed)
+            and not (chunk.extra or chunk.logprobs or chunk.native or self.overflowed)
         )
 
     def overflow(self) -> None:

@@ -15,9 +15,10 @@ from proxy.dialects.anthropic_answer import answer
 from proxy.dialects.anthropic_error import error, headers, status
 from proxy.dialects.anthropic_request import parse_chat, parse_count
 from proxy.dialects.anthropic_stream import AnthropicWriter, writer
-from proxy.dialects.contract import DialectName
+from proxy.dialects.contract import DialectName, LimitHeaders
 
 __all__ = [
+    "LIMIT_HEADERS",
     "NAME",
     "AnthropicWriter",
     "answer",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 NAME: DialectName = "messages"
+LIMIT_HEADERS: LimitHeaders = "anthropic"
 _UNKNOWN_DATE = "1970-01-01T00:00:00Z"
 """What Anthropic's form has for a time of release that is not known."""
 

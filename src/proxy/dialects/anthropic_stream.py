@@ -94,6 +94,8 @@ class AnthropicWriter:
     """Writes one stream. What a provider of this dialect sends goes on as it is; a kept message of
     such a provider comes as its events."""
 
+    response: bytes | None = None
+
     def __init__(self, call: Call, served: Served) -> None:
         self.takes = "" if call.bridged else "messages"
         self._bridged = call.bridged

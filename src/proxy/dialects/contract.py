@@ -13,6 +13,8 @@ LimitHeaders = Literal["openai", "anthropic"] | None
 class StreamWriter(Protocol):
     """Renders one streamed answer; the bytes that each step returns go out as they are."""
 
+    response: bytes | None
+    """The whole answer as a body, once all is written, in a dialect whose answers are kept."""
     takes: str
     """The wire (core.chat.Wire) of providers whose streams the caller takes as they are; empty:
     none's."""

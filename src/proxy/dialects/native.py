@@ -113,6 +113,7 @@ class NativeWriter:
     """Writes one stream. A chunk that holds several kinds of content becomes several events."""
 
     takes = ""
+    response: bytes | None = None
 
     def chunk(self, chunk: Chunk) -> bytes:
         """The events of a piece of the answer; empty where it holds no content."""

@@ -153,6 +153,8 @@ class OpenAIWriter:
     there is no such chunk.
     """
 
+    response: bytes | None = None
+
     def __init__(self, call: Call, served: Served) -> None:
         self._include_usage = call.include_usage
         self._functions = call.functions

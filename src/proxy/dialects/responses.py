@@ -9,13 +9,14 @@ import msgspec
 
 from proxy.core.chat import Answer, Call, Served
 from proxy.core.errors import ProxyError
-from proxy.dialects.contract import DialectName
+from proxy.dialects.contract import DialectName, LimitHeaders
 from proxy.dialects.responses_error import choose_status, render_error
 from proxy.dialects.responses_output import render
 from proxy.dialects.responses_request import parse_chat
 from proxy.dialects.responses_stream import ResponsesWriter
 
 __all__ = [
+    "LIMIT_HEADERS",
     "NAME",
     "ResponsesWriter",
     "answer",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 NAME: DialectName = "responses"
+LIMIT_HEADERS: LimitHeaders = "openai"
 
 writer = ResponsesWriter
 

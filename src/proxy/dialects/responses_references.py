@@ -48,17 +48,6 @@ class _Body(Struct, frozen=True):
     store: bool | None = None
 
 
-class Exchange(Struct, frozen=True):
-    """The items of a request and of its answer."""
-
-    input: tuple[Raw, ...]
-    output: tuple[Raw, ...]
-
-
-class _Answer(Struct, frozen=True):
-    output: tuple[Raw, ...] = ()
-
-
 class _Input(Struct, frozen=True):
     input: Raw = Raw(b"[]")
 
@@ -66,7 +55,6 @@ class _Input(Struct, frozen=True):
 _BODY = msgspec.json.Decoder(_Body)
 _HEAD = msgspec.json.Decoder(ItemHead)
 _INPUT = msgspec.json.Decoder(_Input)
-_ANSWER = msgspec.json.Decoder(_Answer)
 
 
 def read_reference(body: bytes) -> References:
@@ -90,11 +78,9 @@ def expand(body: bytes, earlier: Sequence[Raw], items: Mapping[str, Raw]) -> byt
     return older_forms.with_changes(body, fields, changed)
 
 
-def stored_items(body: bytes, answer: bytes) -> Exchange:
-    """What is to be kept of an exchange: the items of an expanded body and those of the response,
-    as views of the two."""
-    given = _INPUT.decode(body).input
-    return Exchange(tuple(_own_items(given)), _ANSWER.decode(answer).output)
+def read_items(body: bytes) -> tuple[Raw, ...]:
+    """The items of a body's `input`, as views of it."""
+    return tuple(_own_items(_INPUT.decode(body).input))
 
 
 def response_not_found(id_: str) -> InvalidRequest:

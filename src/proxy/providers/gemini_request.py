@@ -74,7 +74,8 @@ def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]
         body |= _build_tool_config(chat) | model.with_tools
     if config := _build_config(target, chat, kept):
         body["generationConfig"] = {**body.get("generationConfig", {}), **config}
-    unknown = [name for name in chat.extra if not (name == "tool_choice" and _read_allowed(chat))]
+    extra = () if chat.dialect == "messages" else chat.extra  # there the dialect names them
+    unknown = [name for name in extra if not (name == "tool_choice" and _read_allowed(chat))]
     return splice.encode(body), (*dropped, *unknown)
 
 

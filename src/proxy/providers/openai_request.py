@@ -17,8 +17,9 @@ from msgspec import Raw
 from proxy.core import splice
 from proxy.core.chat import ChatRequest
 from proxy.core.json_guard import Decoder
-from proxy.core.messages import Message, ResponseFormat, ToolCall
+from proxy.core.messages import Message, ResponseFormat
 from proxy.core.ports import Body
+from proxy.providers.openai_message import build_message, build_tool
 from proxy.providers.specs import ProviderSpec
 from proxy.providers.target import Target
 
@@ -42,10 +43,12 @@ _SCHEMA_PROMPT = "Answer with JSON only, and let it follow this JSON Schema: "
 
 def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]:
     """The body, and the caller's fields that were left out."""
-    if chat.body is not None:
-        given = dict[str, Any](splice.FIELDS.decode(chat.body))
+    own = chat.body if chat.dialect == "chat" else None
+    messages = _list_messages(target, chat)
+    if own is not None:
+        given = dict[str, Any](splice.FIELDS.decode(own))
     else:
-        given = build_fields(chat, _list_messages(chat))
+        given = build_fields(chat, messages)
     fields = dict(given)
     fields["model"] = _encode(target.model.wire_id)
     if chat.max_tokens is not None:
@@ -54,10 +57,10 @@ def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]
         _ask_for_usage(target, fields)
     elif fields.get("stream") == _TRUE:
         del fields["stream"]
-    _set_messages(target, chat, fields)
+    _set_messages(target, chat, messages, fields)
     dropped = adapt_fields(target, chat, fields)
-    if chat.body is not None and fields == given:
-        return chat.body, ()
+    if own is not None and fields == given:
+        return own, ()
     return splice.encode_fields(fields), dropped
 
 
@@ -68,9 +71,7 @@ def build_fields(chat: ChatRequest, messages: Any) -> Fields:
         "messages": messages,
         "stream": chat.stream or None,
         "stop": chat.stop or None,
-        "tools": chat.raw_tools
-        or [{"type": tool.type, "function": tool.function} for tool in chat.tools]
-        or None,
+        "tools": chat.raw_tools or list(map(build_tool, chat.tools)) or None,
         "tool_choice": _build_tool_choice(chat.tool_choice),
         "response_format": _build_response_format(chat.response_format),
         **{name: getattr(chat, name) for name in _PLAIN},
@@ -80,7 +81,7 @@ def build_fields(chat: ChatRequest, messages: Any) -> Fields:
         for name, value in values.items()
         if value is not None
     }
-    return fields | chat.extra
+    return fields if chat.dialect == "messages" else fields | chat.extra
 
 
 def adapt_fields(target: Target, chat: ChatRequest, fields: Fields) -> tuple[str, ...]:
@@ -139,9 +140,11 @@ def _ask_for_usage(target: Target, fields: Fields) -> None:
         fields["stream_options"] = _encode({**options, "include_usage": True})
 
 
-def _set_messages(target: Target, chat: ChatRequest, fields: Fields) -> None:
+def _set_messages(
+    target: Target, chat: ChatRequest, raws: Sequence[Raw | Fields], fields: Fields
+) -> None:
     """Changes the messages that this provider would refuse as they are."""
-    raws, spec = _list_messages(chat), target.spec
+    spec = target.spec
     roles = {"assistant", "tool", *spec.roles}
     edited = [
         _edit(target, raw, message)
@@ -158,13 +161,15 @@ def _set_messages(target: Target, chat: ChatRequest, fields: Fields) -> None:
         edited.insert(0, _encode({"role": "system", "content": _SCHEMA_PROMPT + schema}))
         fields["response_format"] = _encode({"type": "json_object"})
         changed = True
-    if changed or chat.body is None:
+    if changed or chat.body is None or chat.dialect != "chat":
         fields["messages"] = [_as_piece(message) for message in edited]
 
 
-def _list_messages(chat: ChatRequest) -> Sequence[Raw | Fields]:
+def _list_messages(target: Target, chat: ChatRequest) -> Sequence[Raw | Fields]:
     """The messages' own bytes, or the messages where the caller's dialect was another."""
-    return chat.raw_messages or tuple(map(_build_message, chat.messages))
+    if chat.raw_messages:
+        return chat.raw_messages
+    return [build_message(target, chat, place) for place in range(len(chat.messages))]
 
 
 def _edit(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields:
@@ -215,25 +220,6 @@ def _shorten(id_: str, limit: int | None) -> str:
     if limit is None or len(id_) <= limit:
         return id_
     return f"call_{sha256(id_.encode()).hexdigest()}"[:limit]
-
-
-def _build_message(message: Message) -> dict[str, Any]:
-    """A message in OpenAI's form, where the caller's dialect was another."""
-    fields = {
-        "role": message.role,
-        "content": message.content,
-        "name": message.name,
-        "tool_calls": [_build_call(call) for call in message.tool_calls or ()] or None,
-        "tool_call_id": message.tool_call_id,
-        "reasoning_content": message.reasoning_content,
-        "extra_content": message.extra_content,
-    }
-    return {k: v for k, v in fields.items() if v is not None or k == "content"}
-
-
-def _build_call(call: ToolCall) -> dict[str, Any]:
-    fields = {"id": call.id, "type": call.type, "function": call.function}
-    return fields | ({"extra_content": call.extra_content} if call.extra_content else {})
 
 
 def _build_tool_choice(choice: str | None) -> Any:

@@ -81,6 +81,8 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     efforts: dict[str, str] = {}
     """Values of reasoning_effort that it refuses and what they become, e.g.
     {"minimal": "low"}."""
+    cache_marks: bool = False
+    """Whether it takes Anthropic's `cache_control` on parts of messages, in chat completions."""
     custom_tools: bool = False
     """Whether it has OpenAI's tools of type `custom`; requests with one go to no other provider."""
     probe_path: str = "/models"

@@ -57,6 +57,7 @@ class _Body(Struct):
 
 
 _ITEM, _OUTPUT = msgspec.json.Decoder(_Item), msgspec.json.Decoder(_Body)
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
 
 
 class ResponseBook:
@@ -120,7 +121,8 @@ class ResponseBook:
         """The input items of a response."""
         if not self._is_kept(query.id, now):
             return InputPage(is_kept=False)
-        items = self._read_input(query.id)
+        given = self._read_input(query.id)
+        items = [_name(item, f"in_{place}") for place, item in enumerate(given)]
         if query.newest_first:
             items.reverse()
         ids = [_ITEM.decode(item).id for item in items]
@@ -195,3 +197,10 @@ class ResponseBook:
         response, kind, place = rows[0]
         items = self._read_input(response) if kind == _INPUT else self._read_output(response)
         return items[int(place)]
+
+
+def _name(item: Raw, id_: str) -> Raw:
+    """An item with an id: its own, or this one where its caller gave none."""
+    if _ITEM.decode(item).id:
+        return item
+    return Raw(msgspec.json.encode({"id": id_, **_FIELDS.decode(item)}))

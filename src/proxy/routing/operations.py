@@ -42,6 +42,8 @@ class RunOptions(Struct, frozen=True):
     """Those of the chat, where they are known."""
     passed_on: dict[str, str] = {}
     """Headers for the provider: the trace that the request belongs to."""
+    native_headers: dict[str, str] = {}
+    """Headers for a provider of the caller's own dialect, in the place of the catalogue's."""
     caller_keys: tuple[str, ...] = ()
     """The caller's own keys, which no error may show."""
 
@@ -119,6 +121,8 @@ class ChatOperation(Generic[T]):
         build = ADAPTERS[target.wire].build_request
         outgoing = _build(build, target, chat)
         headers = self._options.passed_on | outgoing.headers
+        if self._options.native_headers and target.wire == chat.dialect:
+            headers |= self._options.native_headers
         return structs.replace(outgoing, headers=headers, hold=self._options.hold)
 
     async def attempt(self, target: Target, outgoing: Outgoing, first_byte: Allowance) -> T:
@@ -148,7 +152,7 @@ class ChatOperation(Generic[T]):
             fetching = fetch_images(chat, ports.upstream, ports.parse_url, seconds, hold)
             self._images = asyncio.ensure_future(fetching)
         images = await asyncio.shield(self._images)
-        return inline_images(chat, images, raw=target.wire == "chat")
+        return inline_images(chat, images, raw=target.wire == "chat" and bool(chat.raw_messages))
 
 
 class EmbeddingOperation:

@@ -1,6 +1,7 @@
 """One request on its way through the rooms, with what is known of it so far."""
 
 import re
+from collections.abc import Callable
 
 from msgspec import structs
 
@@ -14,8 +15,9 @@ from proxy.dialects.cloudflare import allows_log
 from proxy.dialects.contract import Dialect
 from proxy.limits.meter import Meter
 
-UNCOUNTED = ("", "/health")
+UNCOUNTED = ("", "/api/hello", "/health")
 """Paths whose requests are no traffic."""
+NATIVE_HEADERS = ("anthropic-version", "anthropic-beta")
 _LENGTH = re.compile(r"[0-9]{1,10}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
@@ -31,6 +33,8 @@ class RequestContext:
     is_follower = False
     """Whether the attempts are those of another request, whose record has them."""
     is_closed = False
+    keep_response: Callable[[bytes], None] | None = None
+    """Takes the whole answer, in its caller's dialect, where that is to be kept."""
 
     def __init__(
         self, request: Request, endpoint: str, dialect: Dialect, clock: Clock, random: Random
@@ -57,6 +61,16 @@ class RequestContext:
     def caller_keys(self) -> tuple[str, ...]:
         """The keys that the caller sent, in whichever header."""
         return tuple([g.partition(" ")[2] for g in read_authorizations(self.request.headers)])
+
+    @property
+    def native_headers(self) -> dict[str, str]:
+        """Headers for a provider of the caller's own dialect: versions and betas of the request,
+        and what Claude Code says of its session."""
+        if self.dialect.NAME != "messages":
+            return {}
+        sent = self.request.headers
+        named = {name: sent[name] for name in sent if name.startswith("x-claude-code-")}
+        return named | {name: sent[name] for name in NATIVE_HEADERS if name in sent}
 
     @property
     def ms(self) -> int:

@@ -49,10 +49,10 @@ class Origin:
             self._keeper.publish(context, leader, entry)
         served = describe_chat(task, success, cost)
         record_served(context, served)
-        return Response(
-            headers=JSON | served_headers(served) | _cache_headers(task),
-            body=context.dialect.answer(answer, task.call, served),
-        )
+        body = context.dialect.answer(answer, task.call, served)
+        if context.keep_response:
+            context.keep_response(body)
+        return Response(headers=JSON | served_headers(served) | _cache_headers(task), body=body)
 
     async def _begin(self, task: ChatTask, leader: Leader | None) -> Response:
         context = task.context
@@ -68,7 +68,8 @@ class Origin:
         )
         # No other provider is tried any more: the texts are not kept while the answer comes.
         task.drop_texts()
-        context.release_memory()
+        if not context.keep_response:
+            context.release_memory()
         record_served(context, served)
         relay = Relay(task, begun, self._keeper, self._log, finish_gone=self._finish_gone)
         return Response(

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from proxy.cache.coalescing import Leader
 from proxy.core.body_memory import STEP
-from proxy.core.chat import Chunk, Served
+from proxy.core.chat import Answer, Chunk, Served
 from proxy.core.collect import Collector
 from proxy.core.errors import (
     CALLER_GONE,
@@ -154,9 +154,16 @@ class Relay:
             entry = self._keeper.keep(
                 self._task, self._begun.key, self._begun.success, answer, served.cost
             )
+            self._keep_response(answer)
             leader, self._leader = self._leader, None
             if leader:
                 self._keeper.publish(self._task.context, leader, entry)
+
+    def _keep_response(self, answer: Answer) -> None:
+        """Hands on the whole answer, as it was written or has gone by."""
+        response = self._writer.response or (answer.native and answer.native.body)
+        if response and self._task.context.keep_response:
+            self._task.context.keep_response(response)
 
     def _end_flow(self) -> bytes:
         """What a stream lacks that has gone on as it was. The provider may have left its last line

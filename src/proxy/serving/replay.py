@@ -67,8 +67,12 @@ def render(
         writer = context.dialect.writer(call, served)
         chunks = b"".join(map(writer.chunk, chunks_of(entry.answer)))
         kind, body = EVENTS, chunks + writer.done(entry.answer, served)
+        response = writer.response
     else:
         kind, body = JSON, context.dialect.answer(entry.answer, call, served)
+        response = body
+    if response and context.keep_response:
+        context.keep_response(response)
     saved = bounded(entry.cost.nano_usd) or 0
     return Rendered(hit, served, saved, kind | served_headers(served) | marks, body)
 

@@ -72,6 +72,7 @@ class ChatTask(Struct):
             needs=self.needs,
             passed_on=context.upstream_headers,
             caller_keys=context.caller_keys,
+            native_headers=context.native_headers,
         )
 
     @property

@@ -12,8 +12,8 @@ from proxy.dialects import responses
 from proxy.dialects.responses_references import (
     References,
     expand,
+    read_items,
     read_reference,
-    stored_items,
 )
 from tests.unit.dialects.making_responses import USER, raw
 
@@ -103,9 +103,8 @@ def test_large_items_keep_their_bytes() -> None:
     assert json.loads(data)["input"] == [large, large]
 
 
-def test_what_is_kept_of_an_exchange_continues_it() -> None:
-    kept = stored_items(raw(), b'{"id": "resp_1", "output": [%b]}' % json.dumps(SAID).encode())
-    earlier = [*kept.input, *kept.output]
+def test_a_conversation_goes_on_with_the_items_of_a_request_and_its_answer() -> None:
+    earlier = [*read_items(raw()), *raws(SAID)]
     body = raw(input="and?", previous_response_id="resp_1")
     call = responses.parse_chat(expand(body, earlier, {}))
     assert call.chat.messages == (
@@ -115,7 +114,6 @@ def test_what_is_kept_of_an_exchange_continues_it() -> None:
     )
 
 
-def test_what_is_kept_of_items() -> None:
-    kept = stored_items(raw(input=[USER, SAID]), b'{"output": []}')
-    assert [json.loads(bytes(item)) for item in kept.input] == [USER, SAID]
-    assert kept.output == ()
+def test_the_items_of_a_request() -> None:
+    items = read_items(raw(input=[USER, SAID]))
+    assert [json.loads(bytes(item)) for item in items] == [USER, SAID]
