@@ -14,13 +14,22 @@ from tools.runtime import load_config
 
 KEYS = {
     f"{name}_API_KEY": f"test-{name.lower()}-key"
-    for name in ("GEMINI", "DEEPSEEK", "GROQ", "OPENAI", "OPENROUTER", "HUGGINGFACE")
+    for name in (
+        "GEMINI",
+        "DEEPSEEK",
+        "GROQ",
+        "OPENAI",
+        "ANTHROPIC",
+        "OPENROUTER",
+        "HUGGINGFACE",
+    )
 }
 PATHS = {
     "GEMINI": "/gemini/v1beta",
     "DEEPSEEK": "/deepseek",
     "GROQ": "/groq/openai/v1",
     "OPENAI": "/openai/v1",
+    "ANTHROPIC": "/anthropic/v1",
     "OPENROUTER": "/openrouter/api/v1",
     "HUGGINGFACE": "/huggingface/v1",
     "LOCAL": "/local/v1",
@@ -67,7 +76,7 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
         {
             "ADMIN_TOKEN": ADMIN_TOKEN,
             "FALLBACK_CHAIN": "openai,groq,deepseek",
-            "DISABLED_PROVIDERS": "gemini,openrouter,huggingface,local,workers-ai",
+            "DISABLED_PROVIDERS": "gemini,anthropic,openrouter,huggingface,local,workers-ai",
             "ROUTING_STRATEGY": "weighted",
             "ROUTING_WEIGHTS": "openai=80, groq=20",
             "ROUTING_STICKY": "on",

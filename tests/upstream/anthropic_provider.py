@@ -22,10 +22,11 @@ TYPES = {
     429: "rate_limit_error",
     529: "overloaded_error",
 }
+_ids = count(1)
 
 
 class Anthropic:
-    """One provider; an instance lives as long as the upstream and numbers its answers."""
+    """Anthropic itself."""
 
     name: ClassVar[str] = "anthropic"
     prefix: ClassVar[str] = "/anthropic/v1"
@@ -37,9 +38,6 @@ class Anthropic:
         "anthropic-ratelimit-requests-remaining": "3999",
         "anthropic-ratelimit-requests-reset": "2099-01-01T00:00:00Z",
     }
-
-    def __init__(self) -> None:
-        self._ids = count(1)
 
     def authorise(self, request: Request) -> None:
         if request.headers.get("x-api-key") != self.key:
@@ -56,41 +54,8 @@ class Anthropic:
                 listed = [{"type": "model", "id": "claude-opus-5", "display_name": "Claude Opus 5"}]
                 return json_reply({"data": listed, "has_more": False}, self.headers)
             case "POST", "/messages":
-                check_messages(body, request.headers["anthropic-version"])
-                return self._message(body, behaviour)
+                return answer_message(request, body, behaviour, self.headers)
         raise RejectedError(404, f"Not found: {request.method} {request.path}")
-
-    def _message(self, body: Json, behaviour: Behaviour) -> Reply:
-        answer = think(question(body), behaviour)
-        is_thinking = (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
-        message = {
-            "model": body["model"],
-            "id": f"msg_upstream{next(self._ids):06d}",
-            "type": "message",
-            "role": "assistant",
-            "content": self._content(answer, is_thinking=is_thinking),
-            "stop_reason": STOPS.get(answer.finish, answer.finish),
-            "stop_sequence": None,
-            "stop_details": None,
-            "usage": usage(answer, body, is_thinking=is_thinking),
-        }
-        if body.get("stream"):
-            return sse_reply(list(stream(message, answer)), self.headers)
-        return json_reply(message, self.headers)
-
-    def _content(self, answer: Answer, *, is_thinking: bool) -> list[Json]:
-        content: list[Json] = []
-        if is_thinking and answer.reasoning:
-            signed = signature(answer.reasoning)
-            content.append({"type": "thinking", "thinking": answer.reasoning, "signature": signed})
-        if answer.text:
-            content.append({"type": "text", "text": answer.text})
-        for name in answer.calls:
-            call_id = f"toolu_{next(self._ids):012d}"
-            content.append(
-                {"type": "tool_use", "id": call_id, "name": name, "input": CALL_ARGUMENTS}
-            )
-        return content
 
     def error(self, rejected: RejectedError) -> Reply:
         return json_reply(self.error_body(rejected), self.headers, rejected.status)
@@ -102,6 +67,40 @@ class Anthropic:
 
     def stream_error(self) -> list[str]:
         return [event(self.error_body(RejectedError(529, "Overloaded")))]
+
+
+def answer_message(
+    request: Request, body: Json, behaviour: Behaviour, headers: dict[str, str]
+) -> Reply:
+    """The reply to a request for a message, of Anthropic or of another who speaks its dialect."""
+    check_messages(body, request.headers.get("anthropic-version", ""))
+    answer = think(question(body), behaviour)
+    is_thinking = (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
+    message = {
+        "model": body["model"],
+        "id": f"msg_upstream{next(_ids):06d}",
+        "type": "message",
+        "role": "assistant",
+        "content": list(_content(answer, is_thinking=is_thinking)),
+        "stop_reason": STOPS.get(answer.finish, answer.finish),
+        "stop_sequence": None,
+        "stop_details": None,
+        "usage": usage(answer, body, is_thinking=is_thinking),
+    }
+    if body.get("stream"):
+        return sse_reply(list(stream(message, answer)), headers)
+    return json_reply(message, headers)
+
+
+def _content(answer: Answer, *, is_thinking: bool) -> Iterator[Json]:
+    if is_thinking and answer.reasoning:
+        signed = signature(answer.reasoning)
+        yield {"type": "thinking", "thinking": answer.reasoning, "signature": signed}
+    if answer.text:
+        yield {"type": "text", "text": answer.text}
+    for name in answer.calls:
+        call_id = f"toolu_{next(_ids):012d}"
+        yield {"type": "tool_use", "id": call_id, "name": name, "input": CALL_ARGUMENTS}
 
 
 def event(body: Json) -> str:

@@ -23,6 +23,7 @@ class DeepSeek(OpenAi):
         parts="text",
         json_word=True,
     )
+    speaks_messages: ClassVar[bool] = True
     headers: ClassVar[dict[str, str]] = {"server": "elb", "x-ds-trace-id": "0123456789abcdef"}
     embeds: ClassVar[bool] = False
     reasoning_key: ClassVar[str | None] = "reasoning_content"
@@ -173,6 +174,7 @@ class OpenRouter(OpenAi):
         ),
         custom_tools=True,
     )
+    speaks_messages: ClassVar[bool] = True
     headers: ClassVar[dict[str, str]] = {
         "access-control-allow-origin": "*",
         "x-generation-id": "gen-1790000000-upstream",

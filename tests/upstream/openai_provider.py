@@ -12,6 +12,8 @@ from itertools import count
 from typing import Any, ClassVar, Literal
 
 from . import fixtures
+from .anthropic_checks import FIELDS as MESSAGE_FIELDS
+from .anthropic_provider import answer_message
 from .behaviour import Behaviour
 from .model import CALL_INPUT, Answer, Question, arguments, embed, split_words, think, words
 from .openai_checks import Rules, check_chat, check_embeddings, texts, unknown_fields
@@ -52,6 +54,8 @@ class OpenAi:
         "x-request-id": "req_0123456789abcdef",
     }
     embeds: ClassVar[bool] = True
+    speaks_messages: ClassVar[bool] = False
+    """Whether it has Anthropic's /messages."""
     responds: ClassVar[bool] = True
     """Whether it has /responses."""
     reasoning_key: ClassVar[str | None] = None
@@ -65,13 +69,16 @@ class OpenAi:
     # What comes in.
 
     def authorise(self, request: Request) -> None:
-        if self.key and request.headers.get("authorization") != f"Bearer {self.key}":
+        sent = (request.headers.get("authorization"), request.headers.get("x-api-key"))
+        if self.key and f"Bearer {self.key}" not in sent and self.key != sent[1]:
             raise RejectedError(401, "Incorrect API key provided.", "invalid_api_key")
 
     def unknown(self, request: Request, body: Json) -> list[str]:
         """Fields that the provider does not know, whether it refuses them or not."""
         if request.path.endswith("/responses"):
             return sorted(body.keys() - FIELDS)
+        if request.path.endswith("/messages"):
+            return sorted(body.keys() - MESSAGE_FIELDS)
         return unknown_fields(body, self.rules)
 
     def answer(self, request: Request, body: Any, behaviour: Behaviour) -> Reply:
@@ -83,6 +90,8 @@ class OpenAi:
                 check_chat(body, self.rules)
                 self.check(body)
                 return self._chat(body, behaviour)
+            case "POST", "/messages" | "/v1/messages" if self.speaks_messages:
+                return answer_message(request, body, behaviour, self.headers)
             case "POST", "/responses" if self.responds:
                 return respond(body, behaviour, self.headers)
             case "POST", "/embeddings" if self.embeds:

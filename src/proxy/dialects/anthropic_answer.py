@@ -1,5 +1,6 @@
 """Answers in the form of Messages: the whole message, and what its streams are made of."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ Fields = dict[str, Any]
 
 EXTRA_CONTENT = "extra_content"
 """The field of a message that holds what its provider wants back."""
+_STRANGE = re.compile(r"[^A-Za-z0-9_-]")
 _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 _INPUT = Decoder(dict[str, Raw])
 
@@ -23,7 +25,7 @@ def answer(answer: Answer, call: Call, served: Served) -> bytes:
     if answer.native is not None and answer.native.wire == "messages":
         return restore_names(answer.native.body, call.bridged)
     message = {
-        **begin_message(served.request_id, answer.model or served.model),
+        **begin_message(answer.id or served.request_id, answer.model or served.model),
         "content": _list_blocks(answer, call, served),
         **end_message(answer.finish_reason, answer.refusal, bool(answer.tool_calls)),
         "usage": describe_usage(answer.usage),
@@ -31,10 +33,10 @@ def answer(answer: Answer, call: Call, served: Served) -> bytes:
     return msgspec.json.encode(message)
 
 
-def begin_message(request_id: str, model: str) -> Fields:
-    """What of a message is known when it begins."""
+def begin_message(id_: str, model: str) -> Fields:
+    """What of a message is known when it begins. id_: the provider's, or the request's."""
     return {
-        "id": f"msg_{request_id.removeprefix('req_')}",
+        "id": f"msg_{_STRANGE.sub('', id_.removeprefix('req_'))[:64]}",
         "type": "message",
         "role": "assistant",
         "model": model,

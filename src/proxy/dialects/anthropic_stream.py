@@ -95,6 +95,7 @@ class AnthropicWriter:
     such a provider comes as its events."""
 
     response: bytes | None = None
+    pings = True
 
     def __init__(self, call: Call, served: Served) -> None:
         self.takes = "" if call.bridged else "messages"
@@ -125,7 +126,7 @@ class AnthropicWriter:
             self._is_begun = self._is_over = True
             return restore_names(replay(native.body), self._bridged)
         self._model = chunk.model or self._model
-        begin = b"" if self._is_begun else self._begin(chunk.usage)
+        begin = b"" if self._is_begun else self._begin(chunk.usage, chunk.id)
         self._take(chunk)
         return begin + self._send()
 
@@ -135,7 +136,7 @@ class AnthropicWriter:
             return b""
         if self._has_passed:
             return STOP  # which its provider left out
-        begin = b"" if self._is_begun else self._begin(answer.usage)
+        begin = b"" if self._is_begun else self._begin(answer.usage, answer.id)
         self._take_state(answer.extra.get(EXTRA_CONTENT))
         rest = self._send(is_last=True) + self._send_state()
         ending = end_message(answer.finish_reason, answer.refusal, bool(self._calls))
@@ -166,9 +167,9 @@ class AnthropicWriter:
             raw = restore_names(raw, self._bridged)
         return frame(raw, kind)
 
-    def _begin(self, usage: Usage | None) -> bytes:
+    def _begin(self, usage: Usage | None, id_: str | None) -> bytes:
         self._is_begun = True
-        message = begin_message(self._request_id, self._model)
+        message = begin_message(id_ or self._request_id, self._model)
         return start_message(message, {**describe_usage(usage), "output_tokens": 0})
 
     def _take(self, chunk: Chunk) -> None:

@@ -25,8 +25,11 @@ class StreamWriter(Protocol):
     def done(self, answer: Answer, served: Served) -> bytes:
         """The end of a complete answer; nothing is sent after it."""
 
+    pings: bool
+    """Whether the dialect has a sign of life."""
+
     def ping(self) -> bytes:
-        """A sign of life while the provider is silent; empty where the dialect has none."""
+        """A sign of life while the provider is silent; empty where there can be none now."""
 
     def close(self) -> bytes:
         """The mark that ends a stream which has gone on as it was, where its provider left that

@@ -114,6 +114,7 @@ class NativeWriter:
 
     takes = ""
     response: bytes | None = None
+    pings = False
 
     def chunk(self, chunk: Chunk) -> bytes:
         """The events of a piece of the answer; empty where it holds no content."""

@@ -154,6 +154,7 @@ class OpenAIWriter:
     """
 
     response: bytes | None = None
+    pings = False
 
     def __init__(self, call: Call, served: Served) -> None:
         self._include_usage = call.include_usage

@@ -187,6 +187,8 @@ class ResponsesWriter:
     that its events say the same as the answer does.
     """
 
+    pings = True
+
     def __init__(self, call: Call, served: Served) -> None:
         self._is_own = not (call.rebuilt and call.bridged)
         """Whether a provider of Responses knows tools by the caller's names."""

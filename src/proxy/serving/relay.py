@@ -96,21 +96,22 @@ class Relay:
     @contextmanager
     def _signs_of_life(self) -> Iterator[None]:
         """Sends the dialect's sign of life, if it has one, while the provider is silent."""
-        ping = b"" if self._flows else self._writer.ping()
-        task = asyncio.create_task(self._send_pings(ping)) if ping else None
+        task = None
+        if self._writer.pings and not self._flows:
+            task = asyncio.create_task(self._send_pings())
         try:
             yield
         finally:
             if task:
                 task.cancel()
 
-    async def _send_pings(self, ping: bytes) -> None:
+    async def _send_pings(self) -> None:
         while not self._sink.gone:
             sent = self._sink.sent
             await asyncio.sleep(PING_SECONDS)
             if self._sink.sent == sent:
                 with suppress(ClientGone):  # the next piece finds it too
-                    await self._sink.write(ping)
+                    await self._sink.write(self._writer.ping())
 
     def _seconds_left(self) -> float | None:
         """The seconds that are left for the stream; None: the request sets no time."""

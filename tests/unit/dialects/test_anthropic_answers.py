@@ -40,7 +40,7 @@ def test_a_message() -> None:
     usage = Usage(input=100, output=20, cached=60, cache_write=10, reasoning=5)
     answer = Answer(text="Hello.", usage=usage, model="gpt-x", id="chatcmpl-9")
     assert answered(answer) == {
-        "id": "msg_1", "type": "message", "role": "assistant", "model": "gpt-x",
+        "id": "msg_chatcmpl-9", "type": "message", "role": "assistant", "model": "gpt-x",
         "content": [{"type": "text", "text": "Hello."}],
         "stop_reason": "end_turn", "stop_sequence": None, "stop_details": None,
         "usage": {

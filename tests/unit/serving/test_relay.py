@@ -91,3 +91,13 @@ async def test_an_event_in_several_lines_reaches_the_caller_as_one() -> None:
     house = House(by_host(openai=stream_of(folded, STOP, DONE)))
     answer = await house.post(OPENAI, stream=True)
     assert (answer.text, answer.events[-1]) == ("Hello", "[DONE]")
+
+
+@in_no_time
+async def test_a_silent_provider_is_no_silence_for_a_caller_of_messages() -> None:
+    env = {"IDLE_TIMEOUT_MS": "60000"}
+    house = House(by_host(openai=stream_of(HELLO, 40.0, STOP, DONE)), LoopClock(), **env)
+    answer = await house.post("/v1/messages", stream=True, max_tokens=5)
+    assert answer.body.count(b"event: ping\n") == 2
+    assert answer.body.index(b"text_delta") < answer.body.index(b"event: ping\n")
+    assert answer.body.endswith(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
