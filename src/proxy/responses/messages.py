@@ -65,9 +65,14 @@ class InputPage(Struct, frozen=True, kw_only=True):
 
 
 class FoundResponse(Struct, frozen=True):
-    """A response; None: it is not kept."""
+    """A response; null: it is not kept."""
 
-    body: Raw | None = None
+    body: Raw = Raw(b"null")
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is one."""
+        return self.body != Raw(b"null")
 
 
 KEEP = Method(BINDING, "keep", as_bytes(Exchange), as_bytes(NoneType))

@@ -57,7 +57,8 @@ class ResponseStore:
 
     async def find(self, owner: Principal, id_: str) -> Raw | None:
         """A response. Raises Unavailable."""
-        return (await self._call(FIND, owner, id_)).body
+        found = await self._call(FIND, owner, id_)
+        return found.body if found.is_kept else None
 
     async def delete(self, owner: Principal, id_: str) -> bool:
         """Forgets a response; whether it was kept. Raises Unavailable."""
