@@ -87,6 +87,7 @@ _NO_SUCH_MODEL = (
 )
 """There is no such model, or no longer."""
 _INCAPABLE = (
+    r"encrypted_content|without its required|"
     r"tool_use_failed|json_validate_failed|unsupported|not support|unknown (variant|name)"
     r"|unknown parameter|unrecognized request argument|unavailable now|not enabled for"
     r"|not used by the model|supports at most|template not found"

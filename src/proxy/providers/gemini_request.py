@@ -71,7 +71,7 @@ def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]
     if chat.tools:
         declared = [_declare(tool, f"tools[{n}]") for n, tool in enumerate(chat.tools)]
         body |= {"tools": [{"functionDeclarations": declared}]}
-        body |= _build_tool_config(chat) | model.with_tools
+        body |= _build_tool_config(chat)
     if config := _build_config(target, chat, kept):
         body["generationConfig"] = {**body.get("generationConfig", {}), **config}
     extra = () if chat.dialect == "messages" else chat.extra  # there the dialect names them

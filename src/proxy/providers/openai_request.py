@@ -93,12 +93,7 @@ def adapt_fields(target: Target, chat: ChatRequest, fields: Fields) -> tuple[str
         fields["reasoning_effort"] = _encode(efforts.get(effort, effort))
     for name, value in target.model.send.items():
         fields.setdefault(name, _encode(value))
-    overruled: tuple[str, ...] = ()
-    if chat.tools:
-        forced = {name: _encode(value) for name, value in target.model.with_tools.items()}
-        overruled = tuple(n for n, value in forced.items() if fields.get(n, value) != value)
-        fields |= forced
-    return overruled + fit_fields(target, fields, _KNOWN)
+    return fit_fields(target, fields, _KNOWN)
 
 
 def fit_fields(target: Target, fields: Fields, known: frozenset[str]) -> tuple[str, ...]:
@@ -107,16 +102,21 @@ def fit_fields(target: Target, fields: Fields, known: frozenset[str]) -> tuple[s
     spec, model = target.spec, target.model
     refused: set[str] = {*spec.drop, *model.drop}
     if not spec.unknown_fields:
-        refused |= fields.keys() - known - model.send.keys() - model.with_tools.keys()
+        refused |= fields.keys() - known - model.send.keys()
     dropped = tuple(filter(refused.__contains__, fields))
     for name in dropped:
         del fields[name]
-    for name, other in {**spec.rename, **model.rename}.items():
+    rename_fields(target, fields)
+    return dropped
+
+
+def rename_fields(target: Target, fields: Fields) -> None:
+    """Calls fields by the names that provider and model have for them."""
+    for name, other in {**target.spec.rename, **target.model.rename}.items():
         if name in fields:
             value = fields.pop(name)
             if fields.get(other, _NULL) == _NULL:
                 fields[other] = value
-    return dropped
 
 
 def _set_limit(limit: int, fields: Fields) -> None:
@@ -192,7 +192,7 @@ def _edit(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields:
         for name, value in spec.tool_turn.items():
             fields.setdefault(name, _encode(value))
     if message.tool_call_id:
-        fields["tool_call_id"] = _encode(_shorten(message.tool_call_id, spec.tool_id_limit))
+        fields["tool_call_id"] = _encode(shorten_id(message.tool_call_id, spec.tool_id_limit))
     if fields == given:
         return raw
     return {name: _as_piece(value) for name, value in fields.items()}
@@ -203,7 +203,7 @@ def _edit_calls(spec: ProviderSpec, refused: set[str], raw: Any, message: Messag
     given = _CALLS.decode(raw if isinstance(raw, Raw) else msgspec.json.encode(raw))
     calls = [{name: value for name, value in call.items() if name not in refused} for call in given]
     for call, read in zip(calls, message.tool_calls or (), strict=True):
-        call["id"] = _encode(_shorten(read.id, spec.tool_id_limit))
+        call["id"] = _encode(shorten_id(read.id, spec.tool_id_limit))
         if "custom" in call and not spec.custom_tools:
             del call["custom"]
             call["type"] = _encode("function")
@@ -214,7 +214,7 @@ def _edit_calls(spec: ProviderSpec, refused: set[str], raw: Any, message: Messag
     return raw if calls == given else _encode(calls)
 
 
-def _shorten(id_: str, limit: int | None) -> str:
+def shorten_id(id_: str, limit: int | None) -> str:
     """A call's id within the limit: one that is too long becomes its hash, so that the call
     and its result, and the same call in the next request, get the same one."""
     if limit is None or len(id_) <= limit:

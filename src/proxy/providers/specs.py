@@ -125,8 +125,6 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=
     """What the provider calls it, where `id` is not that (one of its models, in one mode)."""
     send: dict[str, Any] = {}
     """Fields of the body that it is sent where the caller does not give them."""
-    with_tools: dict[str, Any] = {}
-    """Fields that a request with tools must have there, whatever the caller says of them."""
     endpoints: tuple[Wire, ...] = ()
     """Those of its provider's endpoints that have it, the preferred one first; empty: all."""
     tools_endpoint: Wire | None = None

@@ -5,9 +5,21 @@ from functools import cached_property
 from msgspec import Struct, structs
 
 from proxy.core.chat import ChatRequest, Wire
+from proxy.core.json_guard import Decoder
 from proxy.core.permit import Offer
 from proxy.providers.prices import Prices
 from proxy.providers.specs import Endpoint, Model, ProviderSpec
+
+
+class _Offered(Struct):
+    type: str
+
+
+class _Offer(Struct):
+    tools: list[_Offered] | None = None
+
+
+_OFFER = Decoder(_Offer)
 
 
 class Target(Struct, frozen=True, dict=True):
@@ -51,7 +63,15 @@ class Target(Struct, frozen=True, dict=True):
         wires = self.model.endpoints or tuple(self.spec.endpoints)
         if chat.tools and self.model.tools_endpoint:
             wires = (self.model.tools_endpoint,)
-        return chat.dialect if chat.dialect in wires else wires[0]
+        return chat.dialect if chat.dialect in wires and self._takes_tools(chat) else wires[0]
+
+    def _takes_tools(self, chat: ChatRequest) -> bool:
+        """Whether the provider has the tools of a caller of Responses, of which most have functions
+        alone: others are turned into such where the request is translated."""
+        if chat.dialect != "responses" or self.spec.custom_tools or chat.native_only:
+            return True
+        tools = chat.tools if chat.body is None else _OFFER.decode(chat.body).tools or ()
+        return all(tool.type == "function" for tool in tools)
 
     def speaking(self, wire: Wire) -> "Target":
         """The same, spoken to in another dialect."""

@@ -217,13 +217,6 @@ def test_a_model_has_a_name_of_its_own_and_fields_of_its_own() -> None:
     assert (outgoing["model"], outgoing["thinking"], outgoing["n"]) == ("wire-1", thinking, 1)
 
 
-@pytest.mark.parametrize(("tools", "effort"), [((), "high"), ((Tool(),), "none")])
-def test_fields_that_a_model_needs_with_tools(tools: tuple[Tool, ...], effort: str) -> None:
-    to = target({"with_tools": {"reasoning_effort": "none"}})
-    chat = ChatRequest(messages=HELLO, reasoning_effort="high", tools=tools, raw_tools=Raw(TOOLS))
-    assert sent(to, chat)["reasoning_effort"] == effort
-
-
 @pytest.mark.parametrize(
     ("requested", "expected"), [("minimal", "low"), ("max", "high"), ("medium", "medium")]
 )

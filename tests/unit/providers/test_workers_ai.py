@@ -128,7 +128,7 @@ def test_parts_that_it_cannot_carry(part: Part) -> None:
 
 def test_settings() -> None:
     to = target(
-        {"send": {"top_k": 4}, "with_tools": {"a": 1}, "drop": ("seed",)},
+        {"send": {"top_k": 4}, "drop": ("seed",)},
         drop=("stop",),
         rename={"frequency_penalty": "repetition_penalty"},
         efforts={"minimal": "low"},
@@ -156,7 +156,6 @@ def test_settings() -> None:
         "temperature": 0,
         "reasoning_effort": "low",
         "top_k": 4,
-        "a": 1,
         "repetition_penalty": 0.5,
     }
 

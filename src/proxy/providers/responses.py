@@ -1,0 +1,30 @@
+"""OpenAI's Responses, as OpenAI and those who follow it speak them beside chat completions."""
+
+from proxy.core.chat import ChatRequest
+from proxy.core.ports import Outgoing
+from proxy.providers.faults import read_fault as read_fault
+from proxy.providers.openai import build_embedding_request as build_embedding_request
+from proxy.providers.openai import build_probe as build_probe
+from proxy.providers.openai import read_embeddings as read_embeddings
+from proxy.providers.responses_answer import read_answer as read_answer
+from proxy.providers.responses_request import build_body
+from proxy.providers.responses_stream import ResponsesReader
+from proxy.providers.stream import StreamDecoder
+from proxy.providers.target import Target
+
+
+def build_request(target: Target, chat: ChatRequest) -> Outgoing:
+    """The call for an answer."""
+    body, dropped = build_body(target, chat)
+    accept = "text/event-stream" if chat.stream else "application/json"
+    return Outgoing(
+        url=target.base_url.rstrip("/") + "/responses",
+        headers={"accept": accept, "content-type": "application/json", **target.auth_headers},
+        body=body,
+        dropped=dropped,
+    )
+
+
+def make_decoder(target: Target) -> StreamDecoder:
+    """A decoder for one streamed answer."""
+    return StreamDecoder(target, ResponsesReader(target))
