@@ -43,6 +43,9 @@ LIMIT_HEADERS: LimitHeaders = "openai"
 _FIELDS = Decoder(dict[str, Raw])
 _NULL = Raw(b"null")
 _NO_FORM = Form()
+_STATE = "extra_content"
+"""The field of a message that holds what its provider wants back. It comes whole each time, but
+OpenAI's SDK would join what comes in several chunks: it goes out with the last."""
 _FUNCTION_CALL = "function_call"
 """The call and the finish reason of an answer in the form that OpenAI had before `tools`."""
 
@@ -166,6 +169,7 @@ class OpenAIWriter:
         self._created = served.created
         self._constant: dict[str, Any] = {}
         self._reasoning: tuple[str, ...] = ("reasoning_content",)
+        self._state: dict[str, Any] | None = None
         self._begun = False
         self._closing: bytes | None = None
         self._closing_total = 0
@@ -236,6 +240,9 @@ class OpenAIWriter:
     def _delta(self, chunk: Chunk, form: Form) -> dict[str, Any]:
         """What a chunk adds to the message."""
         delta = dict(chunk.extra)
+        self._state = delta.pop(_STATE, self._state)
+        if chunk.finish_reason and self._state:
+            delta[_STATE] = self._state
         if chunk.text or form.inline:
             delta["content"] = form.inline + chunk.text
         if chunk.reasoning:

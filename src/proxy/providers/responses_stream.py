@@ -82,6 +82,8 @@ class ResponsesReader:
         self._calls = 0
         self._places: dict[str, object] = {}
         """To what the last piece of text belongs, and the last of reasoning."""
+        self._annotations: list[JSONObject] = []
+        """They go out together, at the end: OpenAI's SDK joins no lists of objects."""
         self._reasoning: list[JSONObject] = []
         self._room = LIMIT
         """Characters of sealed reasoning that may still be kept."""
@@ -148,9 +150,8 @@ class ResponsesReader:
 
     def _read_annotation(self, event: _Event) -> Fields:
         self._find(event).annotated = True
-        return {
-            "extra": {"annotations": list(map(nest_annotation, as_objects([event.annotation])))}
-        }
+        self._annotations += map(nest_annotation, as_objects([event.annotation]))
+        return {}
 
     def _close_item(self, event: _Event) -> Fields:
         """What the end of an item adds: what its pieces have not said, and what goes back of all
@@ -168,8 +169,8 @@ class ResponsesReader:
     def _catch_up(self, event: _Event, known: _Item, said: Said) -> Fields:
         """What a whole item says and its pieces have not said."""
         fields: Fields = {}
-        if said.annotations and not known.annotated:
-            fields["extra"] = {"annotations": said.annotations}
+        if not known.annotated:
+            self._annotations += said.annotations
         if said.call:
             fields["tool_calls"] = self._complete_call(known, said.call)
         elif not known.said:
@@ -213,6 +214,7 @@ class ResponsesReader:
         return {
             "finish_reason": read_end(response, bool(self._calls)),
             "usage": usage,
+            "extra": {"annotations": self._annotations} if self._annotations else {},
             "native": Native(WIRE, data),
         }
 

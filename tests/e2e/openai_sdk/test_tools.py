@@ -30,6 +30,30 @@ def test_tools_streamed_and_sent_back(sdk: OpenAI, script: Any, provider: str) -
     assert "sunny" in (again.choices[0].message.content or "")
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_model_of_openais_reasons_on_with_what_its_tool_says(
+    sdk: OpenAI, script: Any, received: Any, streamed: bool
+) -> None:
+    asked: Any = {"model": "openai/auto", "tools": [WEATHER], "reasoning_effort": "high"}
+    messages = user(script("think and call the tool"))
+    if streamed:
+        with sdk.chat.completions.stream(messages=messages, **asked) as stream:
+            message = stream.get_final_completion().choices[0].message
+    else:
+        message = sdk.chat.completions.create(messages=messages, **asked).choices[0].message
+    assert message.tool_calls
+    result = {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": "sunny"}
+    messages += [message, result]
+    again = sdk.chat.completions.create(messages=messages, **asked)
+    assert "sunny" in (again.choices[0].message.content or "")
+    first, second = received()
+    assert [first["path"], second["path"]] == ["/openai/v1/responses"] * 2
+    assert first["body"]["reasoning"] == {"effort": "high"}
+    _, reasoning, call, output = second["body"]["input"]
+    assert reasoning["encrypted_content"].startswith("gAAAA")
+    assert call["call_id"] == output["call_id"] == message.tool_calls[0].id
+
+
 def test_a_named_tool_and_no_parallel_calls(sdk: OpenAI, script: Any, received: Any) -> None:
     answer = sdk.chat.completions.create(
         model="gpt-4o-mini",
@@ -113,16 +137,25 @@ def test_custom_tools(
             finish = choices[-1].finish_reason or choices[-2].finish_reason
         assert call["custom"] == {"name": "shell", "input": 'weather --city "Paris"\n'}
         assert (call["type"], finish) == ("custom", "tool_calls")
-    assert len(received()) == 1
-    assert received()[0]["body"]["tools"] == [SHELL]
-    assert received()[0]["body"]["tool_choice"] == ONLY_SHELL
+    [first] = received()
+    if provider == "openai":  # over Responses, where all is flat
+        assert first["body"]["tools"] == [{"type": "custom", **SHELL["custom"]}]
+        assert first["body"]["tool_choice"] == {"type": "custom", **ONLY_SHELL["custom"]}
+    else:
+        assert first["body"]["tools"] == [SHELL]
+        assert first["body"]["tool_choice"] == ONLY_SHELL
     messages += [
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": call["id"], "content": "sunny"},
     ]
     again = sdk.chat.completions.create(model=model, messages=messages, tools=[SHELL])
     assert "sunny" in (again.choices[0].message.content or "")
-    assert received()[-1]["body"]["messages"][1]["tool_calls"] == [call]
+    last = received()[-1]["body"]
+    if provider == "openai":
+        said = {"type": "custom_tool_call", "call_id": call["id"], **call["custom"]}
+        assert said in last["input"]
+    else:
+        assert last["messages"][1]["tool_calls"] == [call]
 
 
 @pytest.mark.parametrize("provider", ["gemini", "deepseek", "workers-ai"])

@@ -51,6 +51,16 @@ def test_tool_calls_are_streamed_in_openais_form() -> None:
     }
 
 
+def test_what_a_provider_wants_back_goes_out_once_at_the_end() -> None:
+    out = writer()
+    assert out.chunk(Chunk(extra={"extra_content": {"openai": {"reasoning": [1]}}})) == b""
+    state = {"openai": {"reasoning": [1, 2]}}
+    said = Chunk(text="Hi", extra={"extra_content": state, "audio": {}})
+    assert events(out.chunk(said)) == [delta({"role": "assistant", "content": "Hi", "audio": {}})]
+    end = out.chunk(Chunk(finish_reason="stop"))
+    assert events(end) == [delta({"extra_content": state}, "stop")]
+
+
 def test_usage_is_rendered_once_where_wanted() -> None:
     out = writer(include_usage=True)
     (event,) = events(out.chunk(Chunk(text="Hi", usage=Usage(input=1))))

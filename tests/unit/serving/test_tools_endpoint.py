@@ -4,6 +4,9 @@ that the model reasons."""
 import json
 from typing import Any
 
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
+
 from proxy.core.ports import Outgoing
 from tests.unit.doubles import FakeReply
 from tests.unit.providers.making_responses import CALL, SEALED, events, response, says
@@ -80,13 +83,30 @@ async def test_the_same_streamed() -> None:
     assert end == "[DONE]"
     assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
     deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
-    assert deltas[0]["role"] == "assistant" and deltas[0]["extra_content"] == STATE
+    assert deltas[0]["role"] == "assistant"
+    assert [d["extra_content"] for d in deltas if "extra_content" in d] == [STATE]
     calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
     assert (calls[0]["id"], calls[0]["function"]["name"]) == ("call_1", "weather")
     assert "".join(call["function"]["arguments"] for call in calls) == '{"city":"Oslo"}'
     finishes = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
     assert finishes[-1] == "tool_calls" and set(finishes[:-1]) == {None}
     assert chunks[-1]["usage"]["total_tokens"] == 179
+
+
+async def test_a_stream_of_several_thoughts_and_sources_is_read_by_the_sdk() -> None:
+    cited = [{"type": "url_citation", "url": f"https://{n}.test"} for n in "ab"]
+    second = SEALED | {"id": "rs_2"}
+    frames = events(SEALED, says("See.", annotations=cited), second, CALL)
+    it = House(by_host(openai=lambda _: stream_of(*frames)))
+    got = await it.post(OPENAI, stream=True, **ASKED)
+    state = ChatCompletionStreamState()
+    for event in got.events[:-1]:
+        state.handle_chunk(ChatCompletionChunk.model_validate(event))
+    message: Any = state.get_final_completion().choices[0].message.to_dict()
+    assert message["extra_content"] == {"openai": {"reasoning": [SEALED, second]}}
+    urls = [found["url_citation"]["url"] for found in message["annotations"]]
+    assert urls == ["https://a.test", "https://b.test"]
+    assert message["tool_calls"][0]["id"] == "call_1"
 
 
 async def test_the_next_turn_gives_the_reasoning_back() -> None:
