@@ -17,7 +17,7 @@ from proxy.core.messages import JSONObject, ToolCallDelta
 from proxy.providers.error_body import read_error
 from proxy.providers.faults import make_fault
 from proxy.providers.finish import infer_finish, read_finish
-from proxy.providers.garbage import decode, garbage
+from proxy.providers.garbage import UNREADABLE, decode, garbage
 from proxy.providers.loose_json import as_object, as_objects, as_text
 from proxy.providers.openai_answer import make_call
 from proxy.providers.surrogates import mend
@@ -132,7 +132,10 @@ def read_report(target: Target, report: Raw) -> UsageReport:
     """Reads the usage by the names that it has in chat completions."""
     if is_absent(report):
         return UsageReport()
-    fields = decode(target, _FIELDS, bytes(report))
+    try:
+        fields = _FIELDS.decode(report)
+    except UNREADABLE:
+        return UsageReport(None, is_sound=False)
     renamed = {_REPORT.get(name, name): raw for name, raw in fields.items()}
     return read_usage(target, Raw(msgspec.json.encode(renamed)))
 

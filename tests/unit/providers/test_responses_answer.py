@@ -100,6 +100,8 @@ def test_log_probabilities_take_the_form_of_chat_completions() -> None:
     [
         (None, None),
         ({}, None),
+        (5, None),
+        ([USAGE], None),
         ({"input_tokens": 3, "output_tokens": 4}, Usage(input=3, output=4)),
         (USAGE | {"input_tokens": -1}, None),
         (USAGE | {"output_tokens": "many"}, None),

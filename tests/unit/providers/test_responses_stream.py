@@ -107,6 +107,53 @@ def test_the_chunks_of_a_call() -> None:
     ]
 
 
+OPEN_MODEL = """\
+event: response.created
+data: {"type":"response.created","response":{"id":"7c","object":"response","created_at":1790000000,\
+"status":"in_progress","completed_at":null,"content_filters":null,"error":null,"model":"deepseek-flash",\
+"output":[],"usage":null},"sequence_number":0}
+
+event: response.output_item.added
+data: {"type":"response.output_item.added","item":{"type":"reasoning","id":"2c",\
+"status":"in_progress","content":[],"summary":[]},"output_index":0,"sequence_number":1}
+
+event: response.content_part.added
+data: {"type":"response.content_part.added","content_index":0,"item_id":"2c","output_index":0,\
+"part":{"type":"reasoning_text","text":""},"sequence_number":2}
+
+event: response.reasoning_text.delta
+data: {"type":"response.reasoning_text.delta","content_index":0,"delta":"Just ","item_id":"2c",\
+"output_index":0,"sequence_number":3}
+
+event: response.reasoning_text.delta
+data: {"type":"response.reasoning_text.delta","content_index":0,"delta":"add.","item_id":"2c",\
+"output_index":0,"sequence_number":4}
+
+event: response.output_item.done
+data: {"type":"response.output_item.done","item":{"type":"reasoning","id":"2c",\
+"status":"completed","content":[{"type":"reasoning_text","text":"Just add."}],"summary":[]},\
+"output_index":0,"sequence_number":5}
+
+event: response.output_text.delta
+data: {"type":"response.output_text.delta","content_index":0,"delta":"4","item_id":"a8",\
+"logprobs":[],"obfuscation":"mZhSFj","output_index":1,"sequence_number":6}
+
+event: response.incomplete
+data: {"type":"response.incomplete","sequence_number":7,"response":{"id":"7c",\
+"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"model":"deepseek-flash","output":[],"usage":\
+{"input_tokens":9,"input_tokens_details":{"cached_tokens":0},"output_tokens":5,\
+"output_tokens_details":{"reasoning_tokens":4},"total_tokens":14}}}
+
+"""
+
+
+def test_the_form_in_which_an_open_model_answers() -> None:
+    answer = replay.collect(chunks(OPEN_MODEL.encode()))
+    described = "'4' length thought='Just add.' tokens=9+5 cached=0 reasoning=4"
+    assert replay.describe(answer) == described
+    assert (answer.id, answer.model, answer.extra) == ("7c", "deepseek-flash", {})
+
+
 def test_calls_whose_pieces_come_in_turn() -> None:
     other = CALL | {"id": "fc_2", "call_id": "call_9", "arguments": '{"city":"Rome"}'}
     frames = events(CALL, other)
