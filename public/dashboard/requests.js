@@ -209,6 +209,7 @@ function details(told) {
     ["Saved", told.costSaved ? usd(told.costSaved) : null],
     ["Bytes", `${bytes(told.bytesIn)} in, ${bytes(told.bytesOut)} out`],
     ["Place", [told.country, told.colo].filter(Boolean).join(" ")],
+    ["Session", told.session],
     ["Trace", told.traceId],
   ].filter(([, value]) => value);
   const list = h(

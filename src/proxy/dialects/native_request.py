@@ -62,6 +62,7 @@ class _NativeBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     user: reading.Label | None = None
     metadata: reading.Metadata | None = None
     timeout: reading.Milliseconds | None = None
+    session_id: reading.Label | None = None
 
 
 class _Raws(Struct, frozen=True):
@@ -98,6 +99,7 @@ def parse_chat(body: Text) -> Call:
         cache=CacheControl(ttl=cache.ttl, mode=cache.mode),
         user=request.user or None,
         metadata=reading.labels(request.metadata),
+        session=request.session_id or "",
     )
 
 

@@ -1,9 +1,9 @@
 """What callers of OpenAI's dialect request: chat completions and embeddings.
 
 Beside OpenAI's fields stand the proxy's own (`provider`, `fallback`, `strategy`, `cache`,
-`timeout`), LiteLLM's `cache` object and OpenRouter's `models` and `provider` object. Fields
-that are not known here are kept for a provider of this dialect; a body without any of the
-proxy's fields is kept whole, so that it can go on unchanged.
+`timeout`, `session_id`), LiteLLM's `cache` object and OpenRouter's `models` and `provider`
+object. Fields that are not known here are kept for a provider of this dialect; a body without
+any of the proxy's fields is kept whole, so that it can go on unchanged.
 """
 
 from typing import Annotated, Literal
@@ -70,6 +70,7 @@ class _ChatBody(Steering, frozen=True, kw_only=True):
     user: reading.Label | None = None
     metadata: reading.Metadata | None = None
     cache: CacheWish | None = None
+    session_id: reading.Label | None = None
 
 
 _Tokens = list[Annotated[int, Meta(ge=0)]]
@@ -90,7 +91,7 @@ _EMBED = msgspec.json.Decoder(_EmbeddingBody)
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _ANY = msgspec.json.Decoder()
 
-_OWN = OWN | {"metadata"}
+_OWN = OWN | {"metadata", "session_id"}
 _TRUE = Raw(b"true")
 _KNOWN_IN_CHAT = frozenset(_ChatBody.__struct_fields__)
 _KNOWN_IN_EMBED = frozenset(_EmbeddingBody.__struct_fields__)
@@ -132,6 +133,7 @@ def _call(body: bytes, fields: dict[str, Raw], *, functions: bool) -> Call:
         metadata=reading.labels(request.metadata) if request.metadata else {},
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
         functions=functions,
+        session=request.session_id or "",
     )
 
 

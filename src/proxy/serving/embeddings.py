@@ -5,6 +5,7 @@ from msgspec import structs
 from proxy.core.embedding import EmbeddingRequest
 from proxy.core.web import JSON, Response
 from proxy.dialects import openai
+from proxy.dialects.session import find_session
 from proxy.limits.estimate import EmbeddingEstimate
 from proxy.routing.manager import Manager
 from proxy.routing.operations import RunOptions
@@ -26,6 +27,7 @@ class EmbeddingService:
         request = structs.replace(request, routing=with_timeout(request.routing, headers))
         retrying = self._tasks.retrying(headers)
         record_request(context.record, request.routing, request.metadata, headers)
+        context.record.session = find_session(headers)
         meter = await self._tasks.admit(context)
         meter.estimate = EmbeddingEstimate(request)
         run = RunOptions(

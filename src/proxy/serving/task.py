@@ -22,6 +22,7 @@ from proxy.dialects.cloudflare import (
     read_retries,
     read_timeout,
 )
+from proxy.dialects.session import find_session, keep_name
 from proxy.limits.estimate import ChatEstimate
 from proxy.limits.limiter import Limiter
 from proxy.limits.meter import Meter
@@ -96,9 +97,15 @@ class ChatTask(Struct):
 
     @property
     def textless_call(self) -> Call:
-        """The call without the caller's texts and bytes."""
+        """The call without the caller's texts and bytes, but for the conversation's name."""
         chat = self.call.chat
-        chat = ChatRequest(messages=(), stream=chat.stream, max_tokens=chat.max_tokens)
+        chat = ChatRequest(
+            messages=(),
+            stream=chat.stream,
+            max_tokens=chat.max_tokens,
+            dialect=chat.dialect,
+            extra=keep_name(chat.extra),
+        )
         return structs.replace(self.call, chat=chat)
 
     def drop_texts(self) -> None:
@@ -183,7 +190,8 @@ class TaskMaker:
 
 
 def record_call(context: RequestContext, call: Call) -> None:
-    """Records what a chat request is for."""
+    """Records what a chat request is for, and which conversation it belongs to."""
+    context.record.session = find_session(context.request.headers, call)
     record_request(context.record, call.routing, call.metadata, context.request.headers)
     context.record.stream = call.chat.stream
 

@@ -103,6 +103,7 @@ RECORDS = st.builds(
     country=HOSTILE,
     colo=HOSTILE,
     cache_key=HOSTILE,
+    session=HOSTILE,
     trace=st.sampled_from(["", "4bf92f3577b34da6a3ce929d0e0e4736"]),
     span=st.sampled_from(["", "00f067aa0ba902b7"]),
     parent=st.sampled_from(["", "b7ad6b7169203331"]),

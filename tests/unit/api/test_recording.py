@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from proxy.core.web import Response
 from tests.unit.api.deployment import ADMIN, CALLER, Deployment
 from tests.unit.callers import JSON, request, send
 from tests.unit.doubles import FakeReply, Logbook, in_no_time
-from tests.unit.routing.making import DONE, EVENTS, HELLO, ROLE, STOP, error
+from tests.unit.routing.making import DONE, EVENTS, HELLO, ROLE, STOP, error, whole
 
 
 @in_no_time
@@ -22,6 +23,40 @@ async def test_labels_of_the_header_and_of_the_body_are_kept() -> None:
     [row] = (await deployment.read("/analytics/requests"))["requests"]
     assert row["metadata"] == {"team": "red", "paid": "true", "n": "3"}
     await asyncio.sleep(1)
+
+
+OPENAI = "/v1/chat/completions"
+NAMED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
+    ("/v1/generate", {"prompt": "Hi", "sessionId": "s-1"}, {}),
+    ("/v1/generate", {"prompt": "Hi"}, {"x_session_id": "s-1"}),
+    (OPENAI, {"messages": [{"role": "user", "content": "Hi"}], "session_id": "s-1"}, {}),
+    (OPENAI, {"messages": [{"role": "user", "content": "Hi"}], "prompt_cache_key": "s-1"}, {}),
+    ("/v1/embeddings", {"input": "Hi"}, {"x_session_id": "s-1"}),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "names"), NAMED)
+def test_a_request_is_recorded_under_its_conversation(
+    path: str, body: dict[str, Any], names: dict[str, str]
+) -> None:
+    @in_no_time
+    async def play() -> None:
+        vectors = b'{"data": [{"index": 0, "embedding": [0.5]}]}'
+        reply = FakeReply(vectors) if path == "/v1/embeddings" else whole("Hi!")
+        deployment = Deployment(reply)
+        headers = JSON | {"authorization": f"Bearer {CALLER}"}
+        for _ in range(3):  # the cache's answers too, of the same bytes as well
+            sent = request("POST", path, body, **headers | names)
+            assert (await send(deployment.app, sent)).status == 200
+            await asyncio.sleep(0.01)
+        await send(deployment.app, request("POST", path, body, **headers, x_session_id="s-2"))
+        rows = (await deployment.read("/analytics/requests?session=s-1"))["requests"]
+        assert [row["session"] for row in rows] == ["s-1"] * 3
+        served = ["bypass"] * 3 if path == "/v1/embeddings" else ["hit", "hit", "miss"]
+        assert [row["cache"] for row in rows] == served
+        await asyncio.sleep(1)
+
+    play()
 
 
 @pytest.mark.parametrize("labels", ["{", "[]", '{"a": {}}', f'{{"a": "{"x" * 513}"}}'])

@@ -95,6 +95,7 @@ def show_record(record: RequestRecord) -> dict[str, object]:
         "bytesOut": record.bytes_out,
         "country": record.country or None,
         "colo": record.colo or None,
+        "session": record.session or None,
         "metadata": record.metadata,
         "traceId": record.trace or None,
     }

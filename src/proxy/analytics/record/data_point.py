@@ -38,6 +38,7 @@ BLOBS = (
     "request_id",
     "trace",
     "prompt",
+    "session",
 )
 DOUBLES = (
     "status",

@@ -28,7 +28,7 @@ _METHODS = frozenset(
 
 
 class LogLine(Struct, omit_defaults=True, gc=False):
-    """A struct is built and encoded faster than a dict. The first fields, up to `reasoning`, are
+    """A struct is built and encoded faster than a dict. The first fields, up to `session`, are
     the record's of the same names; those from `dialect` on only where there is a model."""
 
     ms: int = field(name="proxy.duration_ms")
@@ -59,6 +59,7 @@ class LogLine(Struct, omit_defaults=True, gc=False):
     output: int | None = field(default=None, name="gen_ai.usage.output_tokens")
     cached: int | None = field(default=None, name="gen_ai.usage.cache_read.input_tokens")
     reasoning: int | None = field(default=None, name="gen_ai.usage.reasoning.output_tokens")
+    session: str = field(default="", name="gen_ai.conversation.id")
     operation: str = field(default="", name="gen_ai.operation.name")
     provider: str = field(default="", name="gen_ai.provider.name")
     stream: bool | None = field(default=None, name="gen_ai.request.stream")

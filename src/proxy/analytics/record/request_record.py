@@ -81,6 +81,8 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True, gc=False):
     bytes_out: int = 0
     country: str = ""
     colo: str = ""
+    session: str = ""
+    """The conversation, as the caller names it: up to 128 characters without a space."""
     metadata: dict[str, str] = {}
     """The caller's labels."""
     logged: bool = True

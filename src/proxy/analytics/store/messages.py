@@ -72,7 +72,7 @@ class Flush(Struct, frozen=True, kw_only=True):
     """Records that the isolate had to drop since the last flush that was accepted."""
 
 
-LogColumn = Literal["provider", "model", "user", "endpoint", "status", "error", "cache"]
+LogColumn = Literal["provider", "model", "user", "endpoint", "status", "error", "cache", "session"]
 LogFilters: TypeAlias = dict[LogColumn, str | int]
 """What rows must have; `status` is a number."""
 Position = Annotated[int, Meta(ge=0, lt=2**53)]

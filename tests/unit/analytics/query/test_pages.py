@@ -157,7 +157,9 @@ def test_reading_the_figures_leaves_no_trace() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["provider", "model", "user", "endpoint", "error", "cache"])
+@pytest.mark.parametrize(
+    "name", ["provider", "model", "user", "endpoint", "error", "cache", "session"]
+)
 def test_rows_are_filtered(name: str) -> None:
     log = Log(2)
     wanted = "hit" if name == "cache" else "wänted"
@@ -215,6 +217,7 @@ FULL: dict[str, Any] = {
     "country": "DE",
     "colo": "FRA",
     "cache_key": "0123456789abcdef",
+    "session": "s-1",
     "metadata": {"team": "red"},
     "trace": "ab" * 16,
 }
@@ -253,6 +256,7 @@ FULL_ROW = {
     "bytesOut": 2,
     "country": "DE",
     "colo": "FRA",
+    "session": "s-1",
     "metadata": {"team": "red"},
     "traceId": "ab" * 16,
 }  # fmt: skip

@@ -33,6 +33,7 @@ FULL = make_record(
     country="DE",
     colo="FRA",
     cache_key="0123456789abcdef",
+    session="s-1",
     trace="4bf92f3577b34da6a3ce929d0e0e4736",
     span="00f067aa0ba902b7",
 )
@@ -56,6 +57,7 @@ FULL_LINE = {
     "http.response.body.size": 900,
     "enduser.id": "ann",
     "geo.country.iso_code": "DE",
+    "gen_ai.conversation.id": "s-1",
     "gen_ai.operation.name": "chat",
     "gen_ai.provider.name": "gcp.gemini",
     "gen_ai.request.model": "fast",
