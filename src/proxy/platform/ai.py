@@ -12,8 +12,11 @@ from pyodide.ffi import JsException
 
 from proxy.core.errors import Fault
 from proxy.core.ports import Outgoing, Reply
-from proxy.platform.convert import to_js_bytes
+from proxy.platform.convert import to_js_bytes, to_js_object
 from proxy.platform.replies import Bounds, BytesReply, StreamReply
+
+AFFINITY = "x-session-affinity"
+"""The header by which Workers AI finds a conversation's prompts in its cache."""
 
 
 async def run_ai(ai: Any, request: Outgoing, idle: float) -> Reply:
@@ -27,7 +30,10 @@ async def run_ai(ai: Any, request: Outgoing, idle: float) -> Reply:
         else:
             text = js.Response.new(to_js_bytes(request.body or b"{}"))  # decodes it in one crossing
             inputs = await text.json()
-            running = asyncio.ensure_future(ai.run(request.url.removeprefix("ai:"), inputs))
+            named = {AFFINITY: request.headers[AFFINITY]} if AFFINITY in request.headers else {}
+            options = [to_js_object({"extraHeaders": named})] if named else []
+            model = request.url.removeprefix("ai:")
+            running = asyncio.ensure_future(ai.run(model, inputs, *options))
             try:
                 result = await asyncio.shield(running)
             except asyncio.CancelledError:

@@ -85,6 +85,10 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Whether it takes Anthropic's `cache_control` on parts of messages, in chat completions."""
     custom_tools: bool = False
     """Whether it has OpenAI's tools of type `custom`; requests with one go to no other provider."""
+    session_field: str | None = None
+    """The field of the body in which it takes the name of a conversation."""
+    session_header: str | None = None
+    """The header in which it does."""
     probe_path: str = "/models"
     """What a health check asks for, under the base URL: it must need the key."""
     tiers: dict[str, str] = {}

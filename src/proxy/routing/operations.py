@@ -15,6 +15,7 @@ from proxy.core.ports import VECTORS_BYTES, Outgoing, Reply
 from proxy.core.receive import read_body
 from proxy.providers.garbage import garbage
 from proxy.providers.registry import ADAPTERS
+from proxy.providers.session import name_session
 from proxy.providers.target import Target
 from proxy.providers.vectors import VECTOR_VALUES
 from proxy.routing.deadline import Allowance
@@ -46,6 +47,8 @@ class RunOptions(Struct, frozen=True):
     """Headers for a provider of the caller's own dialect, in the place of the catalogue's."""
     caller_keys: tuple[str, ...] = ()
     """The caller's own keys, which no error may show."""
+    session: str = ""
+    """The conversation that the request belongs to, as the request names it."""
 
     def hide_keys(self, target: Target) -> Target:
         """The target, of which no error shows the caller's keys either."""
@@ -119,7 +122,7 @@ class ChatOperation(Generic[T]):
         if limit is not None:
             chat = structs.replace(chat, max_tokens=limit)
         build = ADAPTERS[target.wire].build_request
-        outgoing = _build(build, target, chat)
+        outgoing = name_session(_build(build, target, chat), target, self._options.session)
         headers = self._options.passed_on | outgoing.headers
         if self._options.native_headers and target.wire == chat.dialect:
             headers |= self._options.native_headers

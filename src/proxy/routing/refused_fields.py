@@ -12,9 +12,11 @@ from proxy.core.splice import FIELDS, SMALL
 ADDED = {
     "stream_options": rb'\{\s*"include_usage"\s*:\s*true\s*\}',
     "encoding_format": rb'"\w+"',
+    "prompt_cache_key": rb'"[^"\\]{1,64}"',
 }
 """What no answer needs, with the values that count as the proxy's own: a caller's own options are
-refused to the caller. The first is for the accounting; the form of vectors the proxy can make."""
+refused to the caller. The first is for the accounting; the form of vectors the proxy can make; the
+last one says which conversation it is."""
 
 
 class RefusedFields:

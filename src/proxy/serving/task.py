@@ -74,6 +74,7 @@ class ChatTask(Struct):
             passed_on=context.upstream_headers,
             caller_keys=context.caller_keys,
             native_headers=context.native_headers,
+            session=context.record.session,
         )
 
     @property

@@ -10,6 +10,7 @@ from proxy.core.chat import Routing
 from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import InvalidRequest, ProviderError
 from proxy.core.ports import Outgoing
+from proxy.routing.operations import RunOptions
 from proxy.routing.refused_fields import find_named, without
 from tests.unit.doubles import FakeReply, Unlimited, ports
 from tests.unit.routing.making import (
@@ -84,6 +85,21 @@ async def test_vectors_are_made_base64_here(form: dict[str, Any]) -> None:
         assert vectors.vectors == ("AAAAPw==",)
         assert [attempt.outcome for attempt in success.attempts] == ["ok"]
     assert ["encoding_format" in body for body in strict.bodies] == [True, False, False]
+
+
+@pytest.mark.parametrize("form", REFUSALS.values(), ids=REFUSALS)
+async def test_a_conversations_name_is_left_out_too(form: dict[str, Any]) -> None:
+    strict = Strict("prompt_cache_key", form)
+    catalog = made_catalog()
+    openai = catalog.providers["openai"]
+    catalog.providers["openai"] = structs.replace(openai, session_field=strict.name)
+    isolate = Isolate(catalog, ports(strict))
+    for _ in range(2):
+        options = RunOptions(session="s-1")
+        made = call(stream=True, fallback=False)
+        stream, _ = await isolate.manager.stream(made, Unlimited(), options)
+        stream.abort()
+    assert [body.get(strict.name) for body in strict.bodies] == ["s-1", None, None]
 
 
 async def test_it_is_tried_once_and_only_an_answer_is_remembered() -> None:
