@@ -106,7 +106,10 @@ class Manager:
         needs = operation.needs
         plan = self._selection.plan(request.routing, needs, permit.grant)
         await self._watch.start(permit.defer)
-        targets, explain = self._ranker.rank(plan, request.routing, request.user, permit)
+        ranking = self._ranker.rank(
+            plan, request.routing, request.user, permit, operation.conversation
+        )
+        targets = ranking.targets
         if not needs.embedding:  # of texts to embed each has the context for itself
             targets = select_roomy(targets, permit.expected(0).input, plan.excluded)
         conditions = Conditions(
@@ -118,7 +121,9 @@ class Manager:
         )
         run = FallbackRun(operation, targets, permit, self._watch, conditions)
         result, success = await run.run()
-        return result, structs.replace(success, attempts=tuple(run.attempts), explain=explain)
+        self._ranker.settle(ranking, request.routing, success.target.spec.name)
+        attempts = tuple(run.attempts)
+        return result, structs.replace(success, attempts=attempts, explain=ranking.explain)
 
     def _deadline(self, routing: Routing, options: RunOptions, candidates: int) -> Deadline:
         began = self._ports.clock.now() if options.began is None else options.began

@@ -18,6 +18,7 @@ from proxy.providers.registry import ADAPTERS
 from proxy.providers.session import name_session
 from proxy.providers.target import Target
 from proxy.providers.vectors import VECTOR_VALUES
+from proxy.routing.affinity import Conversation
 from proxy.routing.deadline import Allowance
 from proxy.routing.images import fetch_images, has_remote_images, inline_images
 from proxy.routing.needs import Needs
@@ -28,6 +29,9 @@ from proxy.routing.stream import Stream
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 R = TypeVar("R")
+
+THINKING = "thinking"
+"""What is dropped of a turn that carries the sealed state of another provider."""
 
 
 class RunOptions(Struct, frozen=True):
@@ -61,6 +65,10 @@ class Operation(Protocol[T_co]):
     """Makes the call of a candidate and reads its answer."""
 
     needs: Needs
+
+    @property
+    def conversation(self) -> Conversation | None:
+        """What its request is a turn of; None: of nothing."""
 
     def aim(self, target: Target) -> Target:
         """A candidate, spoken to in the dialect that the request is best put in."""
@@ -99,6 +107,8 @@ class ChatOperation(Generic[T]):
     ) -> None:
         """read: reads the answer."""
         self.needs = options.needs or Needs.of(call.chat)
+        user = call.user or permit.user
+        self.conversation = Conversation(call.chat, options.session, user)
         self._call = call
         self._permit = permit
         self._sender = sender
@@ -126,7 +136,8 @@ class ChatOperation(Generic[T]):
         headers = self._options.passed_on | outgoing.headers
         if self._options.native_headers and target.wire == chat.dialect:
             headers |= self._options.native_headers
-        return structs.replace(outgoing, headers=headers, hold=self._options.hold)
+        dropped = tuple(dict.fromkeys((*outgoing.dropped, *self._list_dropped(target))))
+        return structs.replace(outgoing, headers=headers, hold=self._options.hold, dropped=dropped)
 
     async def attempt(self, target: Target, outgoing: Outgoing, first_byte: Allowance) -> T:
         """See Operation."""
@@ -147,6 +158,17 @@ class ChatOperation(Generic[T]):
         if isinstance(error := images.exception(), Exception):  # looked at, it is not logged
             drop_frames(error)
 
+    def _list_dropped(self, target: Target) -> tuple[str, ...]:
+        """What the call says beside its parameters and this provider is not sent: what another
+        dialect can't take, and the thinking of other providers."""
+        chat, wire, name = self._call.chat, target.wire, target.spec.name
+        dropped = self._call.dropped if chat.dialect != wire else ()
+        if chat.body is not None and chat.dialect == wire and wire != "chat":
+            return dropped  # it goes on as it is
+        if any(state != name for state in self.conversation.states):
+            dropped += (THINKING,)
+        return dropped
+
     async def _inline_images(
         self, target: Target, chat: ChatRequest, seconds: float
     ) -> ChatRequest:
@@ -165,6 +187,7 @@ class EmbeddingOperation:
         self, request: EmbeddingRequest, permit: Permit, sender: Sender, options: RunOptions
     ) -> None:
         self.needs = Needs(embedding=True, vendors=request.vendors)
+        self.conversation: Conversation | None = None
         self._request = request
         self._permit = permit
         self._sender = sender

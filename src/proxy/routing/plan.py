@@ -33,6 +33,16 @@ class Plan(Struct, frozen=True, dict=True):
         """All, each once, in the configured order."""
         return self.in_order(tuple)
 
+    @cached_property
+    def has_choice(self) -> bool:
+        """Whether any of several models may be tried first that mean the same to the caller."""
+        return any(len(group.targets) > 1 for group in self.groups)
+
+    def models_at(self, provider: str) -> list[Target]:
+        """Those of a provider, in whichever groups."""
+        targets = (target for group in self.groups for target in group.targets)
+        return [target for target in targets if target.spec.name == provider]
+
     def in_order(
         self, order: Callable[[tuple[Target, ...]], tuple[Target, ...]]
     ) -> tuple[Target, ...]:

@@ -3,13 +3,12 @@
 priority: as given (the chain). cheapest: by the expected cost of this very request. fastest: by
 the time to the first token. reliable: by the probability of success. balanced: by a weighted sum
 of all three. weighted: by shares, as for a canary. Ties keep the given order, and so do measured
-differences too small to mean anything: a provider's prompt cache is worth more than they are.
+differences too small to mean anything: a provider's prompt cache is worth more than they are. For
+the same reason a conversation, where there is one, decides among those, and draws by the shares.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from hashlib import sha256
 from itertools import accumulate
-from math import log
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -17,6 +16,7 @@ from msgspec import Struct
 from proxy.core.money import to_dollars
 from proxy.providers.target import Target
 from proxy.routing.measures import Measure
+from proxy.routing.rendezvous import draw, place
 
 EXPLORE = 0.02
 """The probability that a candidate that is hardly measured is tried first."""
@@ -30,6 +30,9 @@ fall behind the best and still be as good."""
 CLOSE_SUCCESS = 0.02
 """The same for reliable, as a difference of probabilities: 5 % would take failing six times in a
 hundred for failing once."""
+HOME_TIMES = 4
+"""So many times as far may the home of a conversation fall behind: measures waver more than a
+prompt cache is worth."""
 
 EXPLORING = ("fastest", "reliable", "balanced")
 HIGHER_FIRST = ("reliable", "weighted")
@@ -61,7 +64,8 @@ class Scored(Struct, frozen=True):
     parts: dict[str, float | None]
     """What is known of it: `cost_usd`, `first_ms` as measured, `success`."""
     note: str | None = None
-    """Separated by commas: explored, drawn, close to the best, no price, not measured, no share."""
+    """Separated by commas: explored, drawn, home, close to the best, no price, not measured, no
+    share."""
 
 
 class _Ranked(NamedTuple):
@@ -102,7 +106,15 @@ class Preferences(Struct, frozen=True):
     """For weighted, by provider or `provider/model`; that of a provider goes to its first candidate
     without a share of its own."""
     sticky: str | None = None
-    """The user whose requests shall meet the same candidate (weighted); None: a draw each time."""
+    """The user or conversation whose requests shall meet the same candidate (weighted); None: a
+    draw each time."""
+    conversation: str | None = None
+    """What decides among those that are no worse than the best; None: the given order does."""
+    home: str = ""
+    """The provider where the conversation was last, which goes first of those; empty: none is
+    known."""
+    first: str = ""
+    """The provider that goes first whatever it scores; empty: none does."""
 
 
 def order(
@@ -110,28 +122,45 @@ def order(
 ) -> Order:
     """Orders the candidates; all of them stay. random: evenly from [0, 1). Raises ValueError for a
     strategy that there is not."""
-    strategy, shares = preferences.strategy, preferences.shares
+    strategy = preferences.strategy
     scores = _score(candidates, preferences)
     best = _find_best(scores, strategy)
-    close = _find_close(scores, best, strategy)
+    close = _find_close(candidates, scores, best, preferences)
     ranked = sorted(
-        range(len(candidates)), key=lambda i: _sort_key(scores[i], i in close, strategy)
+        range(len(candidates)), key=lambda i: _sort_key(scores[i], close.get(i), strategy)
     )
-    first: int | None = None
-    if strategy == "weighted":
-        first = _draw(candidates, shares, preferences.sticky, random)
-    elif strategy in EXPLORING:
-        first = _pick_unmeasured(candidates, ranked, random)
     notes = {i: ["close to the best"] for i in close if scores[i] != best}
+    first, why = _choose_first(candidates, ranked, preferences, random)
     if first is not None:
         ranked.remove(first)
         ranked.insert(0, first)
-        notes[first] = ["drawn" if strategy == "weighted" else "explored"]
+        notes[first] = [why]
     return Order(
         ranked=tuple(_Ranked(candidates[i], scores[i], notes.get(i, ())) for i in ranked),
         strategy=strategy,
-        explored=strategy in EXPLORING and first is not None,
+        explored=why == "explored",
     )
+
+
+def _choose_first(
+    candidates: Sequence[Candidate],
+    ranked: Sequence[int],
+    preferences: Preferences,
+    random: Callable[[], float],
+) -> tuple[int | None, str]:
+    """The candidate that goes first whatever its score, if any does, and why."""
+    if preferences.first:
+        for i in ranked:
+            if candidates[i].target.spec.name == preferences.first:
+                return i, "home"
+    if preferences.strategy == "weighted":
+        stakes = _find_stakes(candidates, preferences.shares)
+        drawn = draw(stakes, preferences.sticky, random)
+        return drawn, "" if drawn is None else "drawn"
+    if preferences.strategy in EXPLORING and not preferences.home:
+        unmeasured = _pick_unmeasured(candidates, ranked, random)
+        return unmeasured, "" if unmeasured is None else "explored"
+    return None, ""
 
 
 def _score(candidates: Sequence[Candidate], preferences: Preferences) -> list[float | None]:
@@ -153,12 +182,12 @@ def _score(candidates: Sequence[Candidate], preferences: Preferences) -> list[fl
             raise ValueError(f"there is no strategy {unknown!r}")
 
 
-def _sort_key(score: float | None, close: bool, strategy: str) -> tuple[int, float]:
-    """What the candidates are sorted by."""
+def _sort_key(score: float | None, favour: float | None, strategy: str) -> tuple[int, float]:
+    """What the candidates are sorted by. favour: of those that count as the best, None: of none."""
     if score is None:
         return 2, 0.0
-    if close:
-        return 0, 0.0
+    if favour is not None:
+        return 0, favour
     return 1, -score if strategy in HIGHER_FIRST else score
 
 
@@ -167,12 +196,31 @@ def _find_best(scores: Sequence[float | None], strategy: str) -> float | None:
     return (max if strategy in HIGHER_FIRST else min)(known, default=None)
 
 
-def _find_close(scores: Sequence[float | None], best: float | None, strategy: str) -> set[int]:
-    """Those that count as no worse than the best, where scores come from measuring."""
-    if best is None or strategy not in EXPLORING:
-        return set()
-    margin = {"fastest": CLOSE * best, "reliable": CLOSE_SUCCESS}.get(strategy, CLOSE)
-    return {i for i, s in enumerate(scores) if s is not None and abs(s - best) < margin}
+def _find_close(
+    candidates: Sequence[Candidate],
+    scores: Sequence[float | None],
+    best: float | None,
+    preferences: Preferences,
+) -> dict[int, float]:
+    """Those that count as no worse than the best, the least first: by the conversation where there
+    is one. Scores that come from measuring may differ."""
+    strategy, conversation = preferences.strategy, preferences.conversation
+    if best is None or strategy not in (*EXPLORING, "cheapest"):
+        return {}
+    margin = {"fastest": CLOSE * best, "reliable": CLOSE_SUCCESS, "cheapest": 0.0}.get(
+        strategy, CLOSE
+    )
+    close: dict[int, float] = {}
+    for i, (candidate, score) in enumerate(zip(candidates, scores, strict=True)):
+        name = candidate.target.spec.name
+        is_home = preferences.home == name
+        reach = HOME_TIMES * margin if is_home else margin
+        if score is None or not (score == best or abs(score - best) < reach):
+            continue
+        close[i] = 0.0
+        if conversation is not None:
+            close[i] = -1.0 if is_home else place(name, conversation)
+    return close
 
 
 def _estimate_first_ms(candidates: Sequence[Candidate]) -> list[float] | list[None]:
@@ -256,34 +304,6 @@ def _score_shares(
     stakes = _find_stakes(candidates, shares)
     total = sum(stake[1] for stake in stakes if stake)
     return [stake[1] / total if stake else None for stake in stakes]
-
-
-def _draw(
-    candidates: Sequence[Candidate],
-    shares: Mapping[str, float],
-    sticky: str | None,
-    random: Callable[[], float],
-) -> int | None:
-    """The candidate that is drawn by the shares; None where there are none.
-
-    Each has an arrival time, exponentially distributed at the rate of its share, and the first to
-    arrive wins, which is each with the probability of its share (rendezvous hashing, where the user
-    decides the times). When a share changes, only users who come to it or leave it move,
-    whatever the other candidates are and their order.
-    """
-    arrivals: list[tuple[float, int]] = []
-    for i, stake in enumerate(_find_stakes(candidates, shares)):
-        if stake:
-            name, share = stake
-            chance = random() if sticky is None else _hash(name, sticky)
-            arrivals.append((-log(1.0 - chance) / share, i))
-    return min(arrivals)[1] if arrivals else None
-
-
-def _hash(name: str, user: str) -> float:
-    """A number in [0, 1) that is the user's with that name, in every process."""
-    digest = sha256(f"{name}\0{user}".encode(errors="surrogatepass")).digest()
-    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
 
 
 def _pick_unmeasured(

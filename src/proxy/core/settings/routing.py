@@ -104,6 +104,12 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
         Setting("ROUTING_STICKY", "off", SWITCH),
         "`on`: `weighted` keeps each user (the request's `user`, else the key's) on one side.",
     ]
+    session_affinity: Annotated[
+        bool,
+        Setting("SESSION_AFFINITY", "on", SWITCH),
+        "`on`: the turns of a conversation go to [the same"
+        " provider](providers.md#conversations), as far as routing, limits and breakers allow.",
+    ]
     retry_attempts: Annotated[
         int,
         Setting("RETRY_ATTEMPTS", "2", whole(1, 5)),
