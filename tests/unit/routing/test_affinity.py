@@ -262,6 +262,16 @@ async def test_thinking_goes_back_to_who_thought() -> None:
 
 
 @in_no_time
+async def test_thinking_does_not_go_before_a_strategy_of_the_request() -> None:
+    catalog = priced(groq=1.0, openai=2.0)
+    out = ports(by_host(groq=whole("g"), openai=whole("o")))
+    for strategy, provider in ((None, "openai"), ("cheapest", "groq")):
+        isolate = Isolate(catalog, out, ROUTING_STRATEGY="cheapest")
+        success = await run(isolate, "a", sealed("openai"), strategy=strategy)
+        assert success.target.spec.name == provider
+
+
+@in_no_time
 async def test_what_another_dialect_cannot_take_is_named() -> None:
     isolate = Failing().isolate()
     for dialect, dropped in (("chat", ()), ("messages", ("betas",))):
