@@ -82,7 +82,11 @@ def test_a_provider_that_fails_is_tried_again(
 
 
 def test_a_breaker_opens_is_shown_and_reset(routing: httpx.Client, script: Script) -> None:
-    body = {"prompt": script(openai={"status": 401}), "cache": {"mode": "off"}}
+    body = {
+        "prompt": script(openai={"status": 401}),
+        "cache": {"mode": "off"},
+        "strategy": "priority",  # else the conversation stays where it was answered
+    }
     first = routing.post("/v1/generate", json=body).json()
     assert [a["outcome"] for a in first["metadata"]["attempts"]] == ["unauthorized", "ok"]
     second = routing.post("/v1/generate", json=body).json()

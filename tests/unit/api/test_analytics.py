@@ -62,6 +62,54 @@ async def test_a_key_sees_what_its_user_did() -> None:
 
 
 @in_no_time
+async def test_what_a_conversation_has_cost() -> None:
+    deployment = Deployment(ANALYTICS_SHARDS="2")
+    for number, session in enumerate(("a", "b", "a", "a")):
+        await deployment.chat(f"Turn {number}", sessionId=session)
+    await deployment.chat("Turn 0", sessionId="b")  # which the cache knows
+    await deployment.chat("Alone")
+    await deployment.chat(key=ADMIN, sessionId="a")
+    shown = await deployment.read("/analytics?group_by=session,user&step=1m")
+    figures = {tuple(g["key"].values()): g for g in shown["groups"]}
+    mine = next(user for name, user in figures if name is None)
+    assert {name: g["requests"] for (name, user), g in figures.items() if user == mine} == {
+        "a": 3,
+        "b": 2,
+        None: 1,
+    }
+    alone = figures[None, mine]
+    assert figures["a", mine]["cost"] == pytest.approx(3 * alone["cost"])
+    assert figures["a", mine]["attempts"] == 3
+    assert figures["b", mine]["costSaved"] == figures["b", mine]["cost"] == alone["cost"] > 0
+    assert sum(step["requests"] for step in figures["a", mine]["series"]) == 3
+    named = await deployment.read("/analytics?session=a", CALLER)
+    assert (named["total"]["requests"], named["groups"][0]["key"]) == (3, {})
+    assert (await deployment.read("/analytics?session=a"))["total"]["requests"] == 4
+    assert (await deployment.read("/analytics?session=c"))["total"]["requests"] == 0
+    whole, summed = [
+        (await deployment.read(f"/analytics?group_by={names}"))["total"]
+        for names in ("provider", "provider,session")
+    ]
+    assert summed == whole
+    await asyncio.sleep(1)
+
+
+@in_no_time
+async def test_more_requests_than_are_looked_at_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("proxy.analytics.query.log_sums.MOST_SUMMED", 2)
+    deployment = Deployment()
+    for number, session in enumerate("aab"):
+        await deployment.chat(f"Turn {number}", sessionId=session)
+    refused = await deployment.get("/analytics?group_by=session")
+    assert refused.status == 400
+    assert json.loads(refused.body)["error"]["param"] == "window"
+    assert (await deployment.read("/analytics?session=a"))["total"]["requests"] == 2
+    await asyncio.sleep(1)
+
+
+@in_no_time
 async def test_metrics() -> None:
     deployment = Deployment()
     await deployment.chat()

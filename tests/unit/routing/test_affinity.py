@@ -8,11 +8,11 @@ from msgspec import structs
 
 from proxy.core.chat import Call, ChatRequest, Routing
 from proxy.core.errors import Fault
-from proxy.core.messages import Message, Part
+from proxy.core.messages import Message
 from proxy.core.permit import Refusal
 from proxy.core.ports import Outgoing, Ports
 from proxy.core.settings import read_settings
-from proxy.routing.affinity import FORGET_MS, MOST_HOMES, Conversation, Homes
+from proxy.routing.affinity import FORGET_MS, Conversation
 from proxy.routing.fallback import Success
 from proxy.routing.needs import Needs
 from proxy.routing.operations import RunOptions
@@ -304,48 +304,3 @@ async def test_where_there_is_no_choice_it_has_no_say() -> None:
 async def test_for_a_chain_no_text_is_read() -> None:
     assert "key" not in vars((await rank("", {})).conversation)
     assert "key" in vars((await rank("", EVEN)).conversation)
-
-
-# The key and the homes
-
-
-def key(*messages: Message, session: str = "", whose: str = "ann") -> str:
-    return Conversation(ChatRequest(messages=messages), session, whose).key
-
-
-def test_what_makes_a_conversation_another() -> None:
-    system = Message("system", "Be brief.")
-    keys = [
-        key(user("a")),
-        key(user("b")),
-        key(system, user("a")),
-        key(user("a"), whose="bob"),
-        key(user("a"), session="s"),
-        key(user("a"), session="t"),
-        key(user("a"), session="s", whose="bob"),
-        key(Message("developer", "Be brief."), user("a")),
-        key(),
-    ]
-    assert len(set(keys)) == len(keys)
-
-
-def test_what_makes_it_no_other() -> None:
-    assert key(user("a")) == key(user("a"), Message("assistant", "b"), user("c"))
-    assert key(user("a")) == key(Message("user", (Part("text", text="a"),)))
-    assert key(user("a"), session="s") == key(user("b"), session="s")
-    long = "x" * 1_000_000
-    assert key(user(long)) == key(user(long + "y"))
-    assert key(user("\ud800"))
-
-
-def test_homes_are_bounded_and_the_oldest_goes() -> None:
-    homes = Homes()
-    talks = [Conversation(ChatRequest(messages=()), f"{n}", "") for n in range(MOST_HOMES + 1)]
-    for talk in talks[:-1]:
-        homes.keep(talk, "auto", "groq", 0)
-    homes.keep(talks[0], "auto", "openai", 1)
-    homes.keep(talks[-1], "auto", "groq", 2)
-    assert len(homes) == MOST_HOMES
-    assert homes.find(talks[0], "auto", 3) == "openai"
-    assert homes.find(talks[1], "auto", 3) == ""
-    assert homes.find(talks[-1], "smart", 3) == ""

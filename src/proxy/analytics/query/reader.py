@@ -8,6 +8,7 @@ from typing import TypeVar
 from msgspec import structs
 
 from proxy.analytics.query import prometheus
+from proxy.analytics.query.log_sums import choose_page, sum_pages, wants_log
 from proxy.analytics.query.report import merge_sums
 from proxy.analytics.query.sample import Sample, choose_share, find_limit, take_sample
 from proxy.analytics.record.recorder import Recorder
@@ -38,7 +39,11 @@ class StatisticsReader:
         self._recorder = recorder
 
     async def read_sums(self, query: SumsQuery) -> Sums:
-        """The sums of all shards. Raises InvalidRequest where there are too many groups."""
+        """The sums of all shards. Raises InvalidRequest where there are too many groups, or
+        requests to look at."""
+        if wants_log(query):
+            pages = await self.read_pages(lambda _: choose_page(query))
+            return sum_pages(query, pages)
         return merge_sums(query, await self._call_all(FIGURES, lambda _: query))
 
     async def read_counters(self) -> Sums:

@@ -7,7 +7,9 @@ from msgspec import Meta, Raw, Struct, field
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.totals import Totals
 
-Dimension = Literal["provider", "model", "user", "endpoint", "status"]
+Dimension = Literal["provider", "model", "user", "endpoint", "status", "session"]
+"""`session` is none of the roll-ups, as callers could name more than can be kept: sums by it are of
+the request log (query.log_sums)."""
 GroupKey: TypeAlias = dict[Dimension, str | int]
 """What the requests of a group have in common; `status` is a number."""
 Resolution = Literal["minute", "hour", "day", "ever"]
