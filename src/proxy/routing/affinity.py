@@ -45,14 +45,10 @@ class Conversation:
         text = "".join(f"{len(part)}:{part}" for part in parts)
         return sha256(text.encode(errors="surrogatepass")).hexdigest()
 
-    @cached_property
-    def states(self) -> tuple[str, ...]:
+    @property
+    def owners(self) -> tuple[str, ...]:
         """The providers whose sealed state the turn carries, the latest first."""
-        turns = self._chat.messages[::-1]
-        found: list[JSONObject] = [*filter(None, map(_extra_content, turns))]
-        for calls in filter(None, map(_tool_calls, turns)):
-            found += filter(None, map(_extra_content, calls))
-        return tuple(dict.fromkeys(_OWNERS.get(name, name) for each in found for name in each))
+        return list_owners(self._chat.messages)
 
 
 class Homes:
@@ -85,6 +81,17 @@ class Homes:
     def forget(self, conversation: Conversation, model: str) -> None:
         """Leaves a conversation without a home."""
         self._homes.pop((conversation.key, model), None)
+
+
+def list_owners(messages: tuple[Message, ...]) -> tuple[str, ...]:
+    """The providers whose sealed state the messages carry, the latest first."""
+    if not (any(map(_extra_content, messages)) or any(map(_tool_calls, messages))):
+        return ()  # most requests
+    turns = messages[::-1]
+    found: list[JSONObject] = [*filter(None, map(_extra_content, turns))]
+    for calls in filter(None, map(_tool_calls, turns)):
+        found += filter(None, map(_extra_content, calls))
+    return tuple(dict.fromkeys(_OWNERS.get(name, name) for each in found for name in each))
 
 
 def _read_beginning(messages: tuple[Message, ...]) -> list[str]:

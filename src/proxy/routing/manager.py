@@ -106,9 +106,7 @@ class Manager:
         needs = operation.needs
         plan = self._selection.plan(request.routing, needs, permit.grant)
         await self._watch.start(permit.defer)
-        ranking = self._ranker.rank(
-            plan, request.routing, request.user, permit, operation.conversation
-        )
+        ranking = self._ranker.rank(plan, request.routing, request.user, permit, operation.converse)
         targets = ranking.targets
         if not needs.embedding:  # of texts to embed each has the context for itself
             targets = select_roomy(targets, permit.expected(0).input, plan.excluded)
@@ -121,7 +119,8 @@ class Manager:
         )
         run = FallbackRun(operation, targets, permit, self._watch, conditions)
         result, success = await run.run()
-        self._ranker.settle(ranking, request.routing, success.target.spec.name)
+        if ranking.conversation:
+            self._ranker.settle(ranking, request.routing, success.target.spec.name)
         attempts = tuple(run.attempts)
         return result, structs.replace(success, attempts=attempts, explain=ranking.explain)
 

@@ -18,7 +18,7 @@ from proxy.providers.registry import ADAPTERS
 from proxy.providers.session import name_session
 from proxy.providers.target import Target
 from proxy.providers.vectors import VECTOR_VALUES
-from proxy.routing.affinity import Conversation
+from proxy.routing.affinity import Conversation, list_owners
 from proxy.routing.deadline import Allowance
 from proxy.routing.images import fetch_images, has_remote_images, inline_images
 from proxy.routing.needs import Needs
@@ -66,8 +66,7 @@ class Operation(Protocol[T_co]):
 
     needs: Needs
 
-    @property
-    def conversation(self) -> Conversation | None:
+    def converse(self) -> Conversation | None:
         """What its request is a turn of; None: of nothing."""
 
     def aim(self, target: Target) -> Target:
@@ -107,14 +106,17 @@ class ChatOperation(Generic[T]):
     ) -> None:
         """read: reads the answer."""
         self.needs = options.needs or Needs.of(call.chat)
-        user = call.user or permit.user
-        self.conversation = Conversation(call.chat, options.session, user)
         self._call = call
         self._permit = permit
         self._sender = sender
         self._options = options
         self._read = read
         self._images: asyncio.Task[dict[str, str]] | None = None
+
+    def converse(self) -> Conversation:
+        """See Operation."""
+        call, user = self._call, self._call.user or self._permit.user
+        return Conversation(call.chat, self._options.session, user)
 
     def aim(self, target: Target) -> Target:
         """See Operation."""
@@ -132,11 +134,15 @@ class ChatOperation(Generic[T]):
         if limit is not None:
             chat = structs.replace(chat, max_tokens=limit)
         build = ADAPTERS[target.wire].build_request
-        outgoing = name_session(_build(build, target, chat), target, self._options.session)
+        outgoing = _build(build, target, chat)
+        if self._options.session:
+            outgoing = name_session(outgoing, target, self._options.session)
         headers = self._options.passed_on | outgoing.headers
         if self._options.native_headers and target.wire == chat.dialect:
             headers |= self._options.native_headers
-        dropped = tuple(dict.fromkeys((*outgoing.dropped, *self._list_dropped(target))))
+        dropped = outgoing.dropped
+        if lost := self._list_dropped(target):
+            dropped = tuple(dict.fromkeys((*dropped, *lost)))
         return structs.replace(outgoing, headers=headers, hold=self._options.hold, dropped=dropped)
 
     async def attempt(self, target: Target, outgoing: Outgoing, first_byte: Allowance) -> T:
@@ -165,7 +171,8 @@ class ChatOperation(Generic[T]):
         dropped = self._call.dropped if chat.dialect != wire else ()
         if chat.body is not None and chat.dialect == wire and wire != "chat":
             return dropped  # it goes on as it is
-        if any(state != name for state in self.conversation.states):
+        owners = list_owners(chat.messages)
+        if owners and owners != (name,):
             dropped += (THINKING,)
         return dropped
 
@@ -187,11 +194,13 @@ class EmbeddingOperation:
         self, request: EmbeddingRequest, permit: Permit, sender: Sender, options: RunOptions
     ) -> None:
         self.needs = Needs(embedding=True, vendors=request.vendors)
-        self.conversation: Conversation | None = None
         self._request = request
         self._permit = permit
         self._sender = sender
         self._options = options
+
+    def converse(self) -> None:
+        """See Operation."""
 
     def aim(self, target: Target) -> Target:
         """See Operation."""

@@ -8,7 +8,7 @@ the models that mean the same to the caller.
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proxy.core.chat import Routing
 from proxy.core.permit import Permit
@@ -47,26 +47,29 @@ class Ranker:
         routing: Routing,
         user: str | None,
         permit: Permit,
-        conversation: Conversation | None = None,
+        converse: Callable[[], Conversation | None] = lambda: None,
     ) -> Ranking:
-        """The candidates, best first. conversation: None: the request belongs to none."""
+        """The candidates, best first. converse: gives the conversation that the request belongs to,
+        where there is a choice."""
         default = "priority" if routing.order else self._settings.strategy
         strategy = routing.strategy or default
-        if not self._may_steer(plan, routing):
-            conversation = None
-        preferences = self._prefer(plan, routing, strategy, user or permit.user, conversation)
-        order_group = partial(self._order, preferences, permit)
+        conversation = converse() if self._may_steer(plan, routing) else None
         if strategy == "priority":  # needs no scores, unless an operator wants them explained
-            first, targets = preferences.first, plan.targets
-            if first:
-                targets = plan.in_order(partial(_put_first, first))
+            first = self._find_first(plan, routing, strategy, conversation) if conversation else ""
+            targets = plan.in_order(partial(_put_first, first)) if first else plan.targets
             return Ranking(
                 targets,
-                lambda: [order_group(group.targets) for group in plan.groups],
+                lambda: [
+                    self._order(Preferences(strategy, first=first), permit, group.targets)
+                    for group in plan.groups
+                ],
                 strategy,
                 conversation,
             )
         orders: list[Order] = []
+        whose = user or permit.user
+        preferences = self._prefer(plan, routing, strategy, whose, conversation)
+        order_group = partial(self._order, preferences, permit)
 
         def best_first(targets: tuple[Target, ...]) -> tuple[Target, ...]:
             orders.append(order_group(targets))
@@ -88,8 +91,8 @@ class Ranker:
     def _may_steer(self, plan: Plan, routing: Routing) -> bool:
         """Whether a conversation may have a say in the order."""
         return (
-            self._settings.session_affinity
-            and plan.has_choice
+            plan.has_choice
+            and self._settings.session_affinity
             and not routing.order
             and routing.strategy != "priority"
         )
@@ -102,28 +105,36 @@ class Ranker:
         user: str,
         conversation: Conversation | None,
     ) -> Preferences:
-        """What the candidates are ordered by."""
-        settings, key, home, first = self._settings, None, "", ""
-        sticky = user if settings.sticky else None
-        if conversation:
-            home = self._find_home(plan, routing, conversation)
-            if not routing.strategy:
-                first = next((name for name in conversation.states if self._can(plan, name)), "")
-            if strategy in ("priority", "weighted"):
-                first = first or home
-            if strategy != "priority":
-                key = conversation.key
-            if conversation.is_named or not settings.sticky:
-                sticky = key
-        return Preferences(
+        """What the candidates are ordered by, where they have scores."""
+        settings = self._settings
+        preferences = Preferences(
             strategy=strategy,
             weights=settings.balance,
             shares=settings.weights,
-            sticky=sticky,
-            conversation=key,
-            home=home,
-            first=first,
+            sticky=user if settings.sticky else None,
         )
+        if conversation is None:
+            return preferences
+        draws = conversation.is_named or not settings.sticky
+        return structs.replace(
+            preferences,
+            sticky=conversation.key if draws else user,
+            conversation=conversation.key,
+            home=self._find_home(plan, routing, conversation),
+            first=self._find_first(plan, routing, strategy, conversation),
+        )
+
+    def _find_first(
+        self, plan: Plan, routing: Routing, strategy: str, conversation: Conversation
+    ) -> str:
+        """The provider that goes first whatever its score; empty: none does."""
+        if not routing.strategy:
+            for name in conversation.owners:
+                if self._can(plan, name):
+                    return name
+        if strategy in ("priority", "weighted"):
+            return self._find_home(plan, routing, conversation)
+        return ""
 
     def _find_home(self, plan: Plan, routing: Routing, conversation: Conversation) -> str:
         """The home of a conversation, where it may be tried: it is none any more once a breaker of

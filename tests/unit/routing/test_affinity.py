@@ -291,7 +291,7 @@ async def rank(session: str, env: dict[str, str], **routing: Any) -> Ranking:
     settings = read_settings(ENV | env, made_catalog().providers).routing
     ranker = Ranker(settings, isolate.watch, CountingRandom())
     conversation = Conversation(chat, session, "ann")
-    return ranker.rank(plan, made, None, isolate.permit, conversation)
+    return ranker.rank(plan, made, None, isolate.permit, lambda: conversation)
 
 
 @in_no_time
