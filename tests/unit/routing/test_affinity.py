@@ -262,6 +262,16 @@ async def test_thinking_goes_back_to_who_thought() -> None:
 
 
 @in_no_time
+async def test_thinking_passes_no_open_breaker() -> None:
+    world = Failing()
+    isolate = world.isolate()
+    world.down = {"openai"}
+    await turn(isolate, model="openai/auto")
+    success = await run(isolate, "a", sealed("openai"))
+    assert [attempt.provider for attempt in success.attempts] == ["groq"]
+
+
+@in_no_time
 async def test_thinking_does_not_go_before_a_strategy_of_the_request() -> None:
     catalog = priced(groq=1.0, openai=2.0)
     out = ports(by_host(groq=whole("g"), openai=whole("o")))
@@ -298,6 +308,30 @@ async def rank(session: str, env: dict[str, str], **routing: Any) -> Ranking:
 async def test_where_there_is_no_choice_it_has_no_say() -> None:
     assert (await rank("a", EVEN)).conversation
     assert not (await rank("a", EVEN, model="groq/auto", fallback=False)).conversation
+
+
+class Lucky(CountingRandom):
+    def fraction(self) -> float:
+        return 0.0
+
+
+@in_no_time
+async def test_where_it_was_answered_it_explores_nothing() -> None:
+    isolate = Isolate(made_catalog(), Failing().ports)
+    made, chat = Routing(**SEVERAL, strategy="reliable"), ChatRequest(messages=(user("hi"),))
+    plan = isolate.selection.plan(made, Needs.of(chat), isolate.permit.grant)
+    settings = read_settings(ENV, made_catalog().providers).routing
+    ranker = Ranker(settings, isolate.watch, Lucky())
+
+    def ranking() -> Ranking:
+        return ranker.rank(plan, made, None, isolate.permit, lambda: Conversation(chat, "a", "ann"))
+
+    first = ranking()
+    assert first.explain()[0].explored
+    ranker.settle(first, made, first.targets[0].spec.name)
+    then = ranking()
+    assert not then.explain()[0].explored
+    assert then.targets[0] == first.targets[0]
 
 
 @in_no_time

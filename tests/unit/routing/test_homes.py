@@ -1,8 +1,8 @@
 """What tells conversations apart, and how many homes are known."""
 
 from proxy.core.chat import ChatRequest
-from proxy.core.messages import Message, Part
-from proxy.routing.affinity import MOST_HOMES, Conversation, Homes
+from proxy.core.messages import FunctionCall, Message, Part, ToolCall
+from proxy.routing.affinity import MOST_HOMES, Conversation, Homes, list_owners
 
 
 def user(text: str) -> Message:
@@ -49,3 +49,18 @@ def test_homes_are_bounded_and_the_oldest_goes() -> None:
     assert homes.find(talks[0], "auto", 3) == "openai"
     assert homes.find(talks[1], "auto", 3) == ""
     assert homes.find(talks[-1], "smart", 3) == ""
+
+
+def test_whose_state_a_turn_carries() -> None:
+    def said(**state: object) -> Message:
+        return Message("assistant", "Hm.", extra_content=state)
+
+    signed = ToolCall("c1", FunctionCall("f"), extra_content={"google": {"thought_signature": "x"}})
+    called = Message("assistant", tool_calls=(signed,))
+    plain = Message("assistant", tool_calls=(ToolCall("c2", FunctionCall("f")),))
+    assert list_owners((user("a"), said(openai={}), user("b"), said(anthropic={}))) == (
+        "anthropic",
+        "openai",
+    )
+    assert list_owners((user("a"), called, plain)) == ("gemini",)
+    assert list_owners((user("a"), plain)) == list_owners((user("a"),)) == ()
