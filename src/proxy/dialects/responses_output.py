@@ -58,6 +58,20 @@ _BLANK: JSONObject = {
 """Every field of a response, in OpenAI's order."""
 
 
+_NO_PREVIOUS = re.compile(rb'"previous_response_id"\s*:\s*null')
+"""No text holds this, since a quote within one is escaped."""
+
+
+def name_previous(data: bytes, call: Call) -> bytes:
+    """A provider's response, or an event that holds it, with the response that it follows: the
+    provider has not heard of that, since what it said stands in the input."""
+    previous = call.echo.get("previous_response_id")
+    if not previous or b"previous_response_id" not in data:
+        return data
+    named = b'"previous_response_id":%b' % msgspec.json.encode(previous)
+    return _NO_PREVIOUS.sub(lambda _: named, data, count=1)
+
+
 class Style(Struct, frozen=True):
     """What of a request says how its answer is written."""
 
@@ -289,6 +303,6 @@ def render(call: Call, served: Served, answer: Answer) -> bytes:
     """A whole answer: the provider's own object where it is one of Responses."""
     native = answer.native
     if native and native.wire == "responses" and not (call.rebuilt and call.bridged):
-        return native.body
+        return name_previous(native.body, call)
     output = build_output(answer, Style.of(call, served))
     return msgspec.json.encode(build_response(call, served, output, answer))

@@ -24,6 +24,7 @@ from proxy.dialects.responses_output import (
     flatten_annotations,
     image_item,
     is_cut_short,
+    name_previous,
     read_logprobs,
     reasoning_item,
     render,
@@ -192,7 +193,8 @@ class ResponsesWriter:
     def __init__(self, call: Call, served: Served) -> None:
         self._is_own = not (call.rebuilt and call.bridged)
         """Whether a provider of Responses knows tools by the caller's names."""
-        self.takes = "responses" if self._is_own else ""
+        follows = call.echo.get("previous_response_id")
+        self.takes = "responses" if self._is_own and not follows else ""
         self.response: bytes | None = None
         """The whole response, once it has been written."""
         self._call, self._served = call, served
@@ -265,6 +267,7 @@ class ResponsesWriter:
         return self._events.take()
 
     def _pass_on(self, data: bytes) -> bytes:
+        data = name_previous(data, self._call)
         self._passed = event = _EVENT.decode(data)
         if event.type == "response.created":
             self._head = bytes(event.response)

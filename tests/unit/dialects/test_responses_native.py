@@ -192,3 +192,23 @@ def test_a_kept_answer_of_another_dialect_is_the_answer_that_is_not_streamed() -
     )
     data = stream(chunks_of(answer), call, HIT)
     assert last(data) == json.loads(responses.answer(answer, call, HIT))
+
+
+@pytest.mark.parametrize("space", ["", " "])
+def test_a_providers_response_names_the_one_that_it_follows(space: str) -> None:
+    """Its provider has the conversation in the input and knows of no response before."""
+    said = '{"previous_response_id\\": null}'
+    whole = {**WHOLE, "previous_response_id": None, "metadata": {"said": said}}
+    body = json.dumps(whole, separators=(",", f":{space}")).encode()
+    call = structs.replace(parse(input="and?"), echo={"previous_response_id": "resp_8"})
+    answer = Answer(native=Native("responses", body))
+    named = json.loads(responses.answer(answer, call, OWN))
+    assert named == {**whole, "previous_response_id": "resp_8"}
+    writer = responses.writer(call, OWN)
+    assert writer.takes == ""
+    raw = b'{"type":"response.completed","response":%b,"sequence_number":9}' % body
+    told = writer.chunk(Chunk(raw=raw))
+    assert b'"previous_response_id":"resp_8"' in told
+    assert writer.response is not None
+    assert json.loads(writer.response)["previous_response_id"] == "resp_8"
+    assert responses.writer(parse(input="Hi"), OWN).takes == "responses"
