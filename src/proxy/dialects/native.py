@@ -39,6 +39,7 @@ class _Usage(Struct, frozen=True, rename="camel"):
     output_tokens: int
     total_tokens: int
     cached_tokens: int | UnsetType = UNSET
+    cache_write_tokens: int | UnsetType = UNSET
     reasoning_tokens: int | UnsetType = UNSET
 
 
@@ -190,6 +191,7 @@ def _usage(usage: Usage) -> _Usage:
         output_tokens=usage.output,
         total_tokens=usage.total,
         cached_tokens=UNSET if usage.cached is None else usage.cached,
+        cache_write_tokens=UNSET if usage.cache_write is None else usage.cache_write,
         reasoning_tokens=UNSET if usage.reasoning is None else usage.reasoning,
     )
 

@@ -311,8 +311,9 @@ def _usage(answer: Answer) -> dict[str, Any]:
         "completion_tokens": usage.output,
         "total_tokens": usage.total,
     }
-    if usage.cached is not None:
-        fields["prompt_tokens_details"] = {"cached_tokens": usage.cached}
+    prompt = {"cached_tokens": usage.cached, "cache_write_tokens": usage.cache_write}
+    if details := {name: count for name, count in prompt.items() if count is not None}:
+        fields["prompt_tokens_details"] = details
     if usage.reasoning is not None:
         fields["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
     return fields

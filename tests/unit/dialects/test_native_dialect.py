@@ -187,7 +187,7 @@ def test_an_answer_with_all_there_is() -> None:
             refusal="I can't.",
             tool_calls=(call,),
             finish_reason="tool_calls",
-            usage=Usage(input=2, output=3, cached=0, reasoning=1),
+            usage=Usage(input=2, output=3, cached=0, cache_write=1, reasoning=1),
         ),
         Served(request_id="r", provider="p", model="m", dropped=("seed",), cost=Cost(None), ms=0),
     )
@@ -207,6 +207,7 @@ def test_an_answer_with_all_there_is() -> None:
         "outputTokens": 3,
         "totalTokens": 5,
         "cachedTokens": 0,
+        "cacheWriteTokens": 1,
         "reasoningTokens": 1,
     }
     assert body["metadata"]["cost"] is None

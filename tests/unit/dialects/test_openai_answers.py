@@ -34,7 +34,7 @@ def test_a_providers_own_bytes_go_on() -> None:
 
 
 def test_an_answer() -> None:
-    usage = Usage(input=3, output=4, cached=0, reasoning=2)
+    usage = Usage(input=3, output=4, cached=0, cache_write=1, reasoning=2)
     assert answered(Answer(text="Hi", usage=usage, logprobs={"content": []})) == {
         "id": "chatcmpl-req_1",
         "object": "chat.completion",
@@ -52,7 +52,7 @@ def test_an_answer() -> None:
             "prompt_tokens": 3,
             "completion_tokens": 4,
             "total_tokens": 7,
-            "prompt_tokens_details": {"cached_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 1},
             "completion_tokens_details": {"reasoning_tokens": 2},
         },
     }
