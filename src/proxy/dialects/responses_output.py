@@ -16,8 +16,12 @@ from proxy.dialects.seal import ProviderState, seal
 
 _TAIL = re.compile(r"[A-Za-z0-9_-]{1,48}")
 _DATA_URL = re.compile(r"data:image/[^;,]{1,64};base64,")
-_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
-"""Why an answer is cut short, by the finish reason."""
+_REASONS = {
+    "length": "max_output_tokens",
+    "content_filter": "content_filter",
+    "pause_turn": "pause_turn",
+}
+"""Why an answer is cut short, by the finish reason; Anthropic's word for a pause has no other."""
 
 _BLANK: JSONObject = {
     "id": "",

@@ -209,7 +209,12 @@ def test_calls_have_their_callers_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("finish", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
+    ("finish", "reason"),
+    [
+        ("length", "max_output_tokens"),
+        ("content_filter", "content_filter"),
+        ("pause_turn", "pause_turn"),
+    ],
 )
 def test_an_answer_that_was_cut_short(finish: str, reason: str) -> None:
     body = answered(Answer(text="Hi", reasoning="Hm", finish_reason=finish))
