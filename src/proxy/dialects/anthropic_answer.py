@@ -8,7 +8,7 @@ from msgspec import Raw, structs
 
 from proxy.core.chat import Answer, Call, Served, Usage
 from proxy.core.json_guard import Decoder
-from proxy.core.messages import BridgedTool, ToolCall
+from proxy.core.messages import BridgedTool, JSONObject, ToolCall
 from proxy.dialects.seal import ProviderState, seal
 
 Fields = dict[str, Any]
@@ -104,17 +104,50 @@ def _list_blocks(answer: Answer, call: Call, served: Served) -> list[Fields]:
         blocks.append({"type": "thinking", **thinking})
     elif not state.is_empty:
         blocks.append(make_redacted(state))
-    blocks += ({"type": "text", "text": t} for t in (answer.text, answer.refusal) if t)
-    for made in calls:
-        blocks.append(
-            {
-                "type": "tool_use",
-                "id": made.id,
-                "name": restore_name(made.function.name, call.bridged),
-                "input": _read_input(made),
-            }
-        )
-    return blocks
+    if answer.text:
+        citations = list_citations(answer.extra, answer.text)
+        cited = {"citations": citations} if citations else {}
+        blocks.append({"type": "text", "text": answer.text, **cited})
+    if answer.refusal:
+        blocks.append({"type": "text", "text": answer.refusal})
+    return blocks + [
+        {
+            "type": "tool_use",
+            "id": made.id,
+            "name": restore_name(made.function.name, call.bridged),
+            "input": _read_input(made),
+        }
+        for made in calls
+    ]
+
+
+def list_citations(extra: JSONObject, text: str) -> list[Fields]:
+    """The sources that a text names, as citations of Messages. extra: the fields of a message.
+
+    A citation is to hold what its provider wants back. Nothing is wanted back of these: the mark of
+    what is sealed here has them taken out again where they come back.
+    """
+    found = extra.get("annotations")
+    noted = [note for note in found if isinstance(note, dict)] if isinstance(found, list) else []
+    sources = [note["url_citation"] for note in noted if isinstance(note.get("url_citation"), dict)]
+    return [
+        {
+            "type": "web_search_result_location",
+            "url": source["url"],
+            "title": source.get("title") or None,
+            "cited_text": _cut(text, source.get("start_index"), source.get("end_index")),
+            "encrypted_index": seal(ProviderState()),
+        }
+        for source in sources
+        if isinstance(source.get("url"), str)
+    ]
+
+
+def _cut(text: str, begin: object, end: object) -> str:
+    """What stands between two places of a text; empty where these are none."""
+    if isinstance(begin, int) and isinstance(end, int) and 0 <= begin < end:
+        return text[begin:end]
+    return ""
 
 
 def make_redacted(state: ProviderState) -> Fields:

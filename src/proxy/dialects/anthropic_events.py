@@ -54,6 +54,12 @@ def add_delta(index: int, kind: str, field: str, text: bytes) -> bytes:
     )
 
 
+def cite(index: int, citation: Any) -> bytes:
+    """A citation of a block of text."""
+    delta = {"type": "citations_delta", "citation": citation}
+    return event("content_block_delta", index=index, delta=delta)
+
+
 def stop_block(index: int) -> bytes:
     """The end of a block."""
     return event("content_block_stop", index=index)
@@ -89,9 +95,8 @@ def _replay_block(index: int, block: dict[str, Raw]) -> list[bytes]:
     bare = {**block, **dict.fromkeys((field for field, _ in pieces), _NO_TEXT)}
     citations = bare.pop("citations", _NONE) if kind == "text" else _NONE
     events = [start_block(index, bare)]
-    for citation in () if citations == _NONE else _ITEMS.decode(citations):
-        delta = {"type": "citations_delta", "citation": citation}
-        events.append(event("content_block_delta", index=index, delta=delta))
+    if citations != _NONE:
+        events += (cite(index, citation) for citation in _ITEMS.decode(citations))
     for field, delta_type in pieces:
         if block.get(field, _NO_TEXT) != _NO_TEXT:
             events.append(add_delta(index, delta_type, field, bytes(block[field])))

@@ -22,6 +22,7 @@ from proxy.dialects.anthropic_body import (
     invalid,
 )
 from proxy.dialects.messages import IMAGE_BYTES, check_image
+from proxy.dialects.seal import MARK
 
 ONLY_HERE = "only a provider of Anthropic's Messages can take it"
 
@@ -89,6 +90,8 @@ class BlockReader:
             raise invalid(f"{self.path}.{index}.text", "Field required")
         if block.citations not in (NOTHING, Raw(b"null"), Raw(b"[]")):
             self._findings.drop("citations", block.citations)
+            if MARK.encode() in bytes(block.citations):  # no provider's own
+                self._findings.is_sealed = True
         if block.text:
             yield Part(type="text", text=block.text, cache_control=block.cache_control)
 

@@ -21,6 +21,7 @@ from proxy.dialects.anthropic_answer import (
     begin_message,
     describe_usage,
     end_message,
+    list_citations,
     make_redacted,
     name_call,
     restore_name,
@@ -30,6 +31,7 @@ from proxy.dialects.anthropic_events import (
     PING,
     STOP,
     add_delta,
+    cite,
     replay,
     start_block,
     start_message,
@@ -78,6 +80,7 @@ class _Block:
         """Pieces of a call that have."""
         self.state: JSONObject | None = None
         """What the provider wants back of a call."""
+        self.citations: list[Fields] = []
 
     def is_whole(self) -> bool:
         """Whether nothing more can come, now that another block has begun: to a call's arguments
@@ -138,6 +141,7 @@ class AnthropicWriter:
             return STOP  # which its provider left out
         begin = b"" if self._is_begun else self._begin(answer.usage, answer.id)
         self._take_state(answer.extra.get(EXTRA_CONTENT))
+        self._take_sources(answer)
         rest = self._send(is_last=True) + self._send_state()
         ending = end_message(answer.finish_reason, answer.refusal, bool(self._calls))
         return begin + rest + stop_message(ending, describe_usage(answer.usage))
@@ -204,6 +208,13 @@ class AnthropicWriter:
         if state:
             self._message_state = state
 
+    def _take_sources(self, answer: Answer) -> None:
+        """Notes what the answer cites for its text, if that has not ended yet."""
+        for block in self._line:
+            if block.kind == "text":
+                block.citations = list_citations(answer.extra, answer.text or "")
+                break
+
     def _send(self, is_last: bool = False) -> bytes:
         """What of the line can go out. is_last: nothing more comes."""
         events: list[bytes] = []
@@ -238,13 +249,15 @@ class AnthropicWriter:
         return before + start_block(self._index, start)
 
     def _stop(self, block: _Block) -> bytes:
-        """The end of a block; thinking is signed before."""
+        """The end of a block; before it, thinking is signed and a text's sources are named."""
         signed = b""
         if block.kind == "thinking":
             self._sealed = seal(self._state)
             signed = add_delta(self._index, "signature_delta", "signature", _encode(self._sealed))
         elif block.kind == _TOOL and not block.sent:
             signed = add_delta(self._index, "input_json_delta", "partial_json", b'"{}"')
+        for citation in block.citations:
+            signed += cite(self._index, citation)
         self._index += 1
         return signed + stop_block(self._index - 1)
 

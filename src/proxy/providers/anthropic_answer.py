@@ -24,6 +24,7 @@ from proxy.providers.usage import UNREPORTED, Counts, believe, is_absent, read_c
 
 WIRE: Wire = "messages"
 _NUMBERS = (int, float)
+_CITATIONS = b'"citations"'
 
 
 class _Block(Struct):
@@ -66,9 +67,10 @@ def read_answer(target: Target, body: bytes) -> Answer:
     texts = [block.text for block in blocks if block.type == "text" and block.text is not None]
     thought = "".join(block.thinking or "" for block in blocks if block.type == "thinking")
     extra: JSONObject = {}
-    if any(block.type in THINKING for block in blocks):
+    if any(block.type in THINKING for block in blocks) or _CITATIONS in bytes(message.content):
         whole = as_objects(decode(target, _ANY_BLOCKS, bytes(message.content)))
         extra = wrap_thinking(target, [block for block in whole if block.get("type") in THINKING])
+        extra |= list_sources(whole)
     called = bool(calls)
     return Answer(
         text="".join(texts) if texts or not called else None,
@@ -87,6 +89,23 @@ def read_answer(target: Target, body: bytes) -> Answer:
 def wrap_thinking(target: Target, blocks: list[JSONObject]) -> JSONObject:
     """The field of an answer's message that holds what the provider wants back of its thinking."""
     return {"extra_content": {target.spec.name: {"thinking_blocks": blocks}}} if blocks else {}
+
+
+def list_sources(blocks: list[JSONObject]) -> JSONObject:
+    """The field of an answer's message that holds what its texts cite by an address, in the form
+    of chat completions. A citation is about the whole of its block."""
+    annotations: list[JSONObject] = []
+    end = 0
+    for block in blocks:
+        if block.get("type") != "text":
+            continue
+        begin, end = end, end + len(as_text(block.get("text")) or "")
+        for citation in as_objects(block.get("citations")):
+            if url := as_text(citation.get("url")):
+                source = {"url": url, "title": as_text(citation.get("title")) or ""}
+                place = {"start_index": begin, "end_index": end}
+                annotations.append({"type": "url_citation", "url_citation": {**source, **place}})
+    return {"annotations": annotations} if annotations else {}
 
 
 def read_refusal(reason: object, details: object) -> str | None:

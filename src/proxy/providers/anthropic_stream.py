@@ -14,6 +14,7 @@ from proxy.core.messages import JSONObject, ToolCallDelta
 from proxy.core.sse import Event
 from proxy.providers.anthropic_answer import (
     WIRE,
+    list_sources,
     read_answer,
     read_input,
     read_refusal,
@@ -217,8 +218,8 @@ class MessagesReader:
         reason = delta.get("stop_reason")
         check_finish(self._target, reason)
         if not reason:
-            renewed = {"native": self._join()} if self.finished else {}
-            return {"usage": self._read_usage(), **renewed}
+            native = self._join().get("native") if self.finished else None
+            return {"usage": self._read_usage(), "native": native}
         return self._finish(read_finish(reason, bool(self._calls)))
 
     def _end_message(self) -> dict[str, Any]:
@@ -234,19 +235,21 @@ class MessagesReader:
             "finish_reason": finish,
             "usage": self._read_usage(),
             "refusal": read_refusal(reason, details) or "",
-            "native": self._join(),
+            **self._join(),
         }
 
     def _read_usage(self) -> Usage | None:
         return read_usage(self._target, self._usage) if self._counted else None
 
-    def _join(self) -> Native | None:
-        """The whole message; None where it is too long to be kept."""
+    def _join(self) -> JSONObject:
+        """The whole message, and the field that holds what it cites; nothing where it is too long
+        to be kept. The sources go out at once: OpenAI's SDK joins no lists."""
         if self._room < 0:
-            return None
+            return {}
         content = [block.join() for _, block in sorted(self._blocks.items())]
         message = {**self._message, "content": content, "usage": self._usage}
-        return Native(WIRE, msgspec.json.encode(message))
+        native = Native(WIRE, msgspec.json.encode(message))
+        return {"native": native, "extra": list_sources(content)}
 
     def _take_room(self, *texts: str) -> None:
         self._room -= sum(map(len, texts))

@@ -86,6 +86,41 @@ def test_a_refusal() -> None:
     assert message["stop_details"] == details
 
 
+URL = "https://a.test/1"
+CITED = {
+    "type": "web_search_result_location",
+    "url": URL,
+    "title": "A",
+    "cited_text": "is 5",
+    "encrypted_index": seal(ProviderState()),
+}
+
+
+def cite(**fields: Any) -> dict[str, Any]:
+    """The field of a message by which a chat completion names a source."""
+    source = {"url": URL, "title": "A", "start_index": 3, "end_index": 7, **fields}
+    return {"annotations": [{"type": "url_citation", "url_citation": source}]}
+
+
+def test_what_a_text_cites() -> None:
+    message = answered(Answer(text="It is 5.", refusal="No.", extra=cite()))
+    text, refusal = message["content"]
+    assert text == {"type": "text", "text": "It is 5.", "citations": [CITED]}
+    assert "citations" not in refusal
+
+
+@pytest.mark.parametrize("place", [{"start_index": None}, {"end_index": "7"}, {"start_index": -1}])
+def test_a_source_without_a_place_cites_nothing(place: dict[str, Any]) -> None:
+    (text,) = answered(Answer(text="It is 5.", extra=cite(**place)))["content"]
+    assert text["citations"] == [{**CITED, "cited_text": ""}]
+
+
+@pytest.mark.parametrize("found", [None, "x", ["x"], [{"type": "x"}], [{"url_citation": {}}]])
+def test_annotations_that_name_no_source(found: Any) -> None:
+    (text,) = answered(Answer(text="x", extra={"annotations": found}))["content"]
+    assert text == {"type": "text", "text": "x"}
+
+
 def test_thinking_text_and_calls_in_order() -> None:
     calls = (made("a", '{"n": 1.50}'), made("b", "", "", extra_content=GOOGLE))
     message = answered(Answer(text="Well.", reasoning="Hm.", tool_calls=calls))

@@ -313,3 +313,14 @@ def test_images_have_a_limit_together() -> None:
     with pytest.raises(InvalidRequest, match="over 20 MB together") as caught:
         said(block, block)
     assert caught.value.param == "messages.1.content.1.source.data"
+
+
+def test_citations_of_this_proxy_go_back_to_nobody() -> None:
+    """A provider of Messages would refuse them: they hold nothing of its own."""
+    answer = {"type": "text", "text": "It is 5.", "citations": [{"encrypted_index": "own"}]}
+    turns = [USER, {"role": "assistant", "content": [answer]}, USER]
+    assert parse(messages=turns).chat.body is not None
+    answer["citations"] = [{"encrypted_index": seal(ProviderState())}]
+    chat = parse(messages=turns).chat
+    assert chat.body is None
+    assert chat.messages[1].content == "It is 5."

@@ -318,3 +318,13 @@ def test_pieces_cut_anyhow_give_the_same_message(
     chunks.append(Chunk(finish_reason="stop", usage=USAGE))
     message, whole = assemble(streamed(chunks)), answered(collect(chunks))
     assert message == whole
+
+
+def test_a_text_cites_its_sources_at_its_end() -> None:
+    source = {"url": "https://a.test", "start_index": 0, "end_index": 2}
+    extra = {"annotations": [{"type": "url_citation", "url_citation": source}]}
+    chunks = [Chunk(text="It"), Chunk(text=" is."), Chunk(extra=extra, finish_reason="stop")]
+    (text,) = assemble(streamed(chunks))["content"]
+    assert text["text"] == "It is."
+    (citation,) = text["citations"]
+    assert (citation["url"], citation["cited_text"]) == ("https://a.test", "It")

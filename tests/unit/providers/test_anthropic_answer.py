@@ -262,3 +262,15 @@ def test_errors_in_a_stream_mean_what_their_status_would(
     assert (fault.kind, fault.blame) == (status_kind, blame)
     assert fault.native and fault.native[0] == "messages"
     assert json.loads(fault.native[1])["request_id"] == "req_1"
+
+
+def test_what_texts_cite_by_an_address() -> None:
+    """The places are those of the blocks in the whole text."""
+    cited = {"type": "web_search_result_location", "url": "https://a.test", "title": "A"}
+    quoted = {"type": "char_location", "cited_text": "x", "document_index": 0}
+    blocks = [text("It is "), {**text("5."), "citations": [quoted, cited]}]
+    source = {"url": "https://a.test", "title": "A", "start_index": 6, "end_index": 8}
+    expected = {"annotations": [{"type": "url_citation", "url_citation": source}]}
+    assert read(message(*blocks)).extra == expected
+    data = stream(message(*blocks))
+    assert play(data).extra == play(data, *range(0, len(data), 3)).extra == expected
