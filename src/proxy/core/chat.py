@@ -164,12 +164,15 @@ class Call(Struct, frozen=True, kw_only=True):
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """Tokens of an exchange. `cached` is part of `input`, `reasoning` part of `output`."""
+    """Tokens of an exchange. `cached` and `cache_write` are parts of `input`, `reasoning` is one
+    of `output`."""
 
     input: int = 0
     output: int = 0
     cached: int | None = None
     cache_write: int | None = None
+    cache_write_1h: int | None = None
+    """The part of `cache_write` that is kept for an hour, at another price."""
     reasoning: int | None = None
     cost: int | None = None
     """Nano-dollars, where the provider itself reports the cost."""

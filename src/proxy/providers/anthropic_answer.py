@@ -126,6 +126,7 @@ def read_usage(target: Target, fields: JSONObject) -> Usage | None:
         output=fields.get("output_tokens"),
         cached=cached,
         cache_write=written,
+        cache_write_1h=as_object(fields.get("cache_creation")).get("ephemeral_1h_input_tokens"),
         reasoning=as_object(fields.get("output_tokens_details")).get("thinking_tokens"),
     )
     usage = believe(target, counts)

@@ -17,19 +17,24 @@ class Prices(Struct, frozen=True, dict=True):
     """Input tokens read from the provider's prompt cache; None: as `input`."""
     cache_write: float | None = None
     """Input tokens written to the provider's prompt cache; None: as `input`."""
+    cache_write_1h: float | None = None
+    """Those that are kept there for an hour; None: as `cache_write`."""
 
     @cached_property
-    def _picos(self) -> tuple[int, int, int, int]:
-        """Pico-dollars of a token that is fresh, cached, cache-writing and of the output."""
+    def _picos(self) -> tuple[int, int, int, int, int]:
+        """Pico-dollars of a token that is fresh, cached, written to the cache, written for an hour,
+        and of the output."""
         input = self.input or 0
         cached = input if self.cached is None else self.cached
         written = input if self.cache_write is None else self.cache_write
-        return _pico(input), _pico(cached), _pico(written), _pico(self.output or 0)
+        hourly = written if self.cache_write_1h is None else self.cache_write_1h
+        return _pico(input), _pico(cached), _pico(written), _pico(hourly), _pico(self.output or 0)
 
     @property
     def highest_input(self) -> float:
         """The most that an input token may cost."""
-        return max(self.input or 0, self.cached or 0, self.cache_write or 0)
+        written = max(self.cache_write or 0, self.cache_write_1h or 0)
+        return max(self.input or 0, self.cached or 0, written)
 
     def compute_cost(self, usage: Usage | None) -> Cost:
         """What `usage` costs: the provider's own word where it gave one, else by the price.
@@ -44,13 +49,15 @@ class Prices(Struct, frozen=True, dict=True):
             return Cost(usage.cost, "provider")
         if self.input is None or (self.output is None and usage.output):
             return Cost(None)
-        fresh, of_cached, of_written, output = self._picos
+        fresh, of_cached, of_written, of_hourly, output = self._picos
         cached = min(usage.cached or 0, usage.input)
         written = min(usage.cache_write or 0, usage.input - cached)
+        hourly = min(usage.cache_write_1h or 0, written)
         pico = (
             (usage.input - cached - written) * fresh
             + cached * of_cached
-            + written * of_written
+            + (written - hourly) * of_written
+            + hourly * of_hourly
             + usage.output * output
         )
         return Cost((pico + 500) // 1000, "computed")

@@ -119,6 +119,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=
     """Input tokens read from the provider's prompt cache; None: as `input`."""
     cache_write: Price | None = None
     """Input tokens written to the provider's prompt cache; None: as `input`."""
+    cache_write_1h: Price | None = None
+    """Those that are kept there for an hour; None: as `cache_write`."""
     context: Tokens | None = None
     max_output: Tokens | None = None
     can: frozenset[Ability] | None = None
@@ -151,7 +153,7 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=
     @cached_property
     def prices(self) -> Prices:
         """Its line of the price list."""
-        return Prices(self.input, self.output, self.cached, self.cache_write)
+        return Prices(self.input, self.output, self.cached, self.cache_write, self.cache_write_1h)
 
     @property
     def is_priced(self) -> bool:

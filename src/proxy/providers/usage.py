@@ -8,7 +8,7 @@ usage counts as not reported and is estimated. The answer itself is never refuse
 import math
 from typing import Any
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 from msgspec.json import Decoder
 
 from proxy.core.chat import Usage
@@ -72,6 +72,7 @@ class Counts(Struct, frozen=True, kw_only=True):
     output: Any = None
     cached: Any = None
     cache_write: Any = None
+    cache_write_1h: Any = None
     reasoning: Any = None
 
 
@@ -80,16 +81,20 @@ def believe(target: Target, counts: Counts, texts: int = 1) -> Usage | None:
     believed, or nothing is reported. texts: how many there are, each with a context for itself."""
     if counts.input is None and counts.output is None:
         return None
-    given = [counts.input, counts.output, counts.cached, counts.cache_write, counts.reasoning]
-    input, output, cached, cache_write, reasoning = _read_tokens(
-        given, _bound_tokens(target, texts)
-    )
+    given = list(structs.astuple(counts))
+    input, output, *parts = _read_tokens(given, _bound_tokens(target, texts))
     input = 0 if counts.input is None else input
     output = 0 if counts.output is None else output
     if input is None or output is None:
         return None
+    cached, cache_write, cache_write_1h, reasoning = parts
     return Usage(
-        input=input, output=output, cached=cached, cache_write=cache_write, reasoning=reasoning
+        input=input,
+        output=output,
+        cached=cached,
+        cache_write=cache_write,
+        cache_write_1h=cache_write_1h,
+        reasoning=reasoning,
     )
 
 

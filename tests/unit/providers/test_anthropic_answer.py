@@ -82,6 +82,17 @@ def test_the_parts_of_the_prompt_count_as_the_prompt() -> None:
     assert prices.compute_cost(usage) == Cost(10_000 + 130_000 + 250_000 + 35_000, "computed")
 
 
+def test_what_the_cache_keeps_for_an_hour_has_its_own_price() -> None:
+    split = {"ephemeral_5m_input_tokens": 50, "ephemeral_1h_input_tokens": 150}
+    whole = message(text("Hi"), usage={**USAGE, "cache_creation": split})
+    usage = read(whole).usage
+    assert usage == play(stream(whole)).usage
+    assert usage and (usage.cache_write, usage.cache_write_1h) == (200, 150)
+    prices = shipped("claude-haiku-4-5").model.prices
+    cost = 10_000 + 130_000 + 50 * 1250 + 150 * 2000 + 35_000
+    assert prices.compute_cost(usage) == Cost(cost, "computed")
+
+
 @pytest.mark.parametrize(
     "report",
     [

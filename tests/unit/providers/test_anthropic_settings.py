@@ -272,4 +272,5 @@ def test_what_the_shipped_models_refuse_is_data() -> None:
     assert len(models) > 10
     for model in models:
         assert model.cache_write == pytest.approx(1.25 * (model.input or 0))
+        assert model.cache_write_1h == pytest.approx(2 * (model.input or 0))
         assert model.max_output and model.context

@@ -23,6 +23,13 @@ from tests.unit.providers.replay import CATALOG
             Usage(input=2000, cached=500, cache_write=1000, output=300),
             330_000,
         ),
+        # 100 plain at 3, 300 for 5 minutes at 3.75, 600 for an hour at 6
+        (
+            "anthropic",
+            "claude-sonnet-4-6",
+            Usage(input=1000, cache_write=900, cache_write_1h=600),
+            5_025_000,
+        ),
         # reasoning tokens are among the output tokens
         ("gemini", "gemini-3.5-flash-lite", Usage(input=100, output=500, reasoning=400), 1_280_000),
         ("gemini", "gemini-3.5-flash-lite", Usage(input=100, output=500), 1_280_000),
@@ -36,6 +43,7 @@ from tests.unit.providers.replay import CATALOG
         # a part that is reported as more than the whole is cut to it
         ("openai", "gpt-5.4-mini", Usage(input=100, cached=150, cache_write=9), 7_500),
         ("openai", "gpt-6-luna", Usage(input=100, cached=60, cache_write=90), 5_600),
+        ("openai", "gpt-6-luna", Usage(input=100, cache_write=40, cache_write_1h=90), 11_000),
         ("openai", "text-embedding-3-small", Usage(input=1_000_000), 20_000_000),
         # 37.5 and 11.8 nano-dollars, rounded half up
         ("groq", "openai/gpt-oss-20b", Usage(input=1, cached=1), 38),
@@ -94,7 +102,9 @@ tokens = st.integers(0, 10_000_000)
 part = st.none() | tokens
 
 
-usages = st.builds(Usage, input=tokens, output=tokens, cached=part, cache_write=part)
+usages = st.builds(
+    Usage, input=tokens, output=tokens, cached=part, cache_write=part, cache_write_1h=part
+)
 
 
 def priced(step: float) -> st.SearchStrategy[Model]:
@@ -108,6 +118,7 @@ def priced(step: float) -> st.SearchStrategy[Model]:
         output=price,
         cached=st.none() | price,
         cache_write=st.none() | price,
+        cache_write_1h=st.none() | price,
     )
 
 
@@ -119,7 +130,7 @@ def nano(model: Model, usage: Usage) -> int:
 
 @given(priced(0.000001), usages)
 def test_each_token_costs_once(model: Model, usage: Usage) -> None:
-    prices = [model.input, model.cached, model.cache_write]
+    prices = [model.input, model.cached, model.cache_write, model.cache_write_1h]
     known = [price for price in prices if price is not None]
     # Millionths of a dollar per million tokens are pico-dollars a token.
     low, high = (round(extreme(known) * 1_000_000) for extreme in (min, max))
