@@ -32,7 +32,7 @@ def build_message(target: Target, chat: ChatRequest, place: int) -> dict[str, An
         "role": message.role,
         "content": content,
         "name": message.name,
-        "tool_calls": [_build_call(call) for call in message.tool_calls or ()] or None,
+        "tool_calls": [_build_call(target, call) for call in message.tool_calls or ()] or None,
         "tool_call_id": message.tool_call_id,
         "reasoning_content": message.reasoning_content,
         "extra_content": extra or None,
@@ -67,6 +67,11 @@ def _has_address(part: Part) -> bool:
         return False
 
 
-def _build_call(call: ToolCall) -> dict[str, Any]:
-    fields = {"id": call.id, "type": call.type, "function": call.function}
+def _build_call(target: Target, call: ToolCall) -> dict[str, Any]:
+    if not target.spec.custom_tools:
+        call = call.as_function_call()
+    called: Any = call.function
+    if call.type == "custom":
+        called = {"name": called.name, "input": called.arguments}
+    fields = {"id": call.id, "type": call.type, call.type: called}
     return fields | ({"extra_content": call.extra_content} if call.extra_content else {})

@@ -40,7 +40,8 @@ def build_items(target: Target, chat: ChatRequest) -> list[Item]:
     """The items. Raises InvalidRequest for a part that this dialect lacks."""
     items: list[Item] = []
     raws: Sequence[Raw] = chat.raw_messages if chat.dialect == "chat" else ()
-    kinds = {call.id: call.type for m in chat.messages for call in m.tool_calls or ()}
+    calls = [call for message in chat.messages for call in message.tool_calls or ()]
+    kinds = {call.id: call.type for call in calls if target.spec.custom_tools}
     for number, (message, raw) in enumerate(zip_longest(chat.messages, raws)):
         content = _Content(message, raw, chat.dialect == "responses", f"messages[{number}].content")
         if message.role == "assistant":
@@ -76,6 +77,8 @@ def _list_reasoning(target: Target, message: Message) -> list[Item]:
 
 
 def _build_call(target: Target, call: ToolCall) -> Item:
+    if not target.spec.custom_tools:
+        call = call.as_function_call()
     kind, field = _FORMS.get(call.type, _FORMS["function"])
     text = call.function.arguments or ("" if call.type == "custom" else "{}")
     id_ = _fit_id(target, call.id)

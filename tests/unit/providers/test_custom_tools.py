@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.core.chat import ChatRequest
-from proxy.dialects import native, openai
+from proxy.dialects import native, openai, responses
 from proxy.providers.registry import ADAPTERS
 from tests.unit.providers import replay
 
@@ -63,3 +63,33 @@ def test_a_call_of_the_history_is_a_functions_where_there_are_none() -> None:
     gemini = json.loads(sent("gemini", chat))["contents"]
     assert gemini[1]["parts"][0]["functionCall"] == called
     assert gemini[2]["parts"][0]["functionResponse"]["name"] == "sh"
+
+
+ITEMS = [
+    {"role": "user", "content": "x"},
+    {"type": "custom_tool_call", "call_id": "c1", "name": "sh", "input": INPUT},
+    {"type": "custom_tool_call_output", "call_id": "c1", "output": "out"},
+]
+
+
+def of_agent() -> ChatRequest:
+    """The second turn of an agent that speaks Responses."""
+    body = {"model": "m", "input": ITEMS, "tools": [{"type": "custom", "name": "sh"}]}
+    return responses.parse_chat(json.dumps(body).encode()).chat
+
+
+def test_a_call_of_another_dialects_history_is_a_functions_where_there_are_none() -> None:
+    for provider in ("deepseek", "groq", "huggingface", "local"):
+        [_, message, result] = json.loads(sent(provider, of_agent()))["messages"]
+        [call] = message["tool_calls"]
+        assert call.keys() == {"id", "type", "function"}
+        assert (call["id"], call["type"], call["function"]["name"]) == ("c1", "function", "sh")
+        assert json.loads(call["function"]["arguments"]) == {"input": INPUT}
+        assert (result["tool_call_id"], result["content"]) == ("c1", "out")
+
+
+def test_a_call_of_another_dialects_history_is_a_custom_tools_where_there_are_some() -> None:
+    for provider in ("openai", "openrouter"):
+        [_, message, _] = json.loads(sent(provider, of_agent()))["messages"]
+        custom = {"name": "sh", "input": INPUT}
+        assert message["tool_calls"] == [{"id": "c1", "type": "custom", "custom": custom}]

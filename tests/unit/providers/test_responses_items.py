@@ -196,3 +196,17 @@ def test_a_large_file_stays_where_it_is() -> None:
     assert isinstance(responses.build_request(target(), chat).body, tuple)
     [item] = sent(target(), chat)["input"]
     assert item["content"] == [{"type": "input_file", **json.loads(bytes(file))}]
+
+
+def test_a_custom_tools_call_is_a_functions_where_there_are_none() -> None:
+    result = Message(role="tool", tool_call_id="call_2", content="Done")
+    called = Message(role="assistant", tool_calls=(PATCHED,))
+    assert items(called, result, to=target(custom_tools=False)) == [
+        {
+            "type": "function_call",
+            "call_id": "call_2",
+            "name": "apply_patch",
+            "arguments": '{"input":"*** Begin"}',
+        },
+        {"type": "function_call_output", "call_id": "call_2", "output": "Done"},
+    ]
