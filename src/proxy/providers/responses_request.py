@@ -123,7 +123,8 @@ def _list_settings(chat: ChatRequest) -> Fields:
         for name in (*_PLAIN, *_OTHER, *_ABSENT)
         if (value := getattr(chat, name)) not in (None, ())
     }
-    settings |= {name: raw for name, raw in chat.extra.items() if name != "tool_choice"}
+    if chat.dialect != "messages":  # whose names mean other things
+        settings |= {name: raw for name, raw in chat.extra.items() if name != "tool_choice"}
     if chat.body is not None and chat.dialect == "chat":
         user = splice.FIELDS.decode(chat.body).get("user", _NULL)
         settings |= {} if user == _NULL else {"user": user}

@@ -14,6 +14,7 @@ from proxy.core.messages import (
     ResponseFormat,
     Tool,
 )
+from proxy.dialects import anthropic
 from proxy.providers import responses
 from tests.unit.providers import replay
 from tests.unit.providers.making_responses import (
@@ -266,3 +267,15 @@ def test_the_user_of_a_chat_completion_goes_on() -> None:
     body = b'{"model":"fast","messages":[],"user":"ann"}'
     assert settings(body=body)["user"] == "ann"
     assert "user" not in settings(body=b'{"user":null}')
+
+
+def test_fields_of_messages_are_none_of_this_dialects() -> None:
+    """A service tier has other names there, and what is thought is translated."""
+    thinking = {"type": "enabled", "budget_tokens": 2048}
+    body = {"model": "m", "max_tokens": 4096, "messages": [{"role": "user", "content": "Hello"}]}
+    body |= {"service_tier": "standard_only", "thinking": thinking}
+    chat = anthropic.parse_chat(json.dumps(body).encode()).chat
+    found = sent(target(), chat)
+    assert "service_tier" not in found
+    assert found["reasoning"] == {"effort": "medium", "summary": "auto"}
+    assert dropped(target(), chat) == ()
