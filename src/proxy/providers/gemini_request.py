@@ -300,7 +300,7 @@ def _find_signature(extra: dict[str, Any] | None) -> str | None:
 
 
 def _build_results(message: Message, names: dict[str, str], place: str) -> list[dict[str, Any]]:
-    """A tool's result; images in it follow as parts of their own."""
+    """A tool's result or failure; images in it follow as parts of their own."""
     id_ = message.tool_call_id or ""
     name = names.get(id_) or message.name
     if not name:
@@ -312,6 +312,8 @@ def _build_results(message: Message, names: dict[str, str], place: str) -> list[
     if _has_reference(result):  # Gemini would look for a part of that name
         result = text
     response = result if isinstance(result, dict) else {"result": result}
+    if message.is_error:  # Gemini's own word for it
+        response = {"error": result}
     others = (part for part in parts if "text" not in part)
     return [{"functionResponse": {"id": id_, "name": name, "response": response}}, *others]
 

@@ -256,6 +256,14 @@ def test_a_result_in_parts() -> None:
     ]
 
 
+@pytest.mark.parametrize(("content", "error"), [("No disk.", "No disk."), ('{"a":1}', {"a": 1})])
+def test_a_failure_is_called_so(content: str, error: Any) -> None:
+    request = Message(role="assistant", tool_calls=(call("c", "f"),))
+    failed = Message(role="tool", tool_call_id="c", content=content, is_error=True)
+    (part,) = turns(request, failed)[1]["parts"]
+    assert part["functionResponse"]["response"] == {"error": error}
+
+
 def test_a_result_of_no_call_is_refused() -> None:
     with pytest.raises(InvalidRequest) as raised:
         turns(HELLO, Message(role="tool", tool_call_id="c", content="x"))
