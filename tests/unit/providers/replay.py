@@ -83,7 +83,7 @@ def merge(chunks: Iterable[Chunk]) -> list[Chunk]:
     merged: list[Chunk] = []
     for chunk in chunks:
         last = merged[-1] if merged else None
-        if last and chunk.text and _beside_text(last) == _beside_text(chunk) == _PLAIN:
+        if last and _beside_text(last) == _beside_text(chunk) == _PLAIN:
             raws = [piece.raw for piece in (last, chunk) if piece.raw is not None]
             raw = b"\n\ndata: ".join(raws) if raws else None
             merged[-1] = structs.replace(chunk, text=last.text + chunk.text, raw=raw)
