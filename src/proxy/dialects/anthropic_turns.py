@@ -81,16 +81,14 @@ class Conversation:
         parts: list[Part] = []
         for index, block in enumerate(blocks):
             if block.type == "tool_result":
-                parts += self._add_result(block, f"{path}.{index}")
-        for index, block in enumerate(blocks):
-            if block.type != "tool_result":
+                self._add_result(block, f"{path}.{index}")
+            else:
                 parts += reader.read(block, index)
         if parts:
             self._messages.append(Message("user", _join(parts)))
 
-    def _add_result(self, block: Block, path: str) -> list[Part]:
-        """Adds a tool's result. What of it is no text is for the user's message that follows, with
-        a word about where it is from: a tool's message holds texts only."""
+    def _add_result(self, block: Block, path: str) -> None:
+        """Adds a tool's result."""
         id_ = block.tool_use_id
         if not id_:
             raise invalid(f"{path}.tool_use_id", "Field required")
@@ -101,18 +99,12 @@ class Conversation:
         else:
             raw = block.content
             parts = BlockReader(f"{path}.content", lambda: raw, self._findings).read_all(content)
-        texts = [part for part in parts if part.type == "text"]
-        others = [part for part in parts if part.type != "text"]
-        if others:
-            parts = [Part(type="text", text=f"This belongs to the result of {id_}:"), *others]
-            texts = texts or [Part(type="text", text="The result follows in the next message.")]
-        if block.cache_control is not None and texts:
-            marked = msgspec.structs.replace(texts[-1], cache_control=block.cache_control)
-            texts = [*texts[:-1], marked]
+        if block.cache_control is not None and parts:
+            marked = msgspec.structs.replace(parts[-1], cache_control=block.cache_control)
+            parts = [*parts[:-1], marked]
         self._messages.append(
-            Message("tool", _join(texts), tool_call_id=id_, is_error=bool(block.is_error))
+            Message("tool", _join(parts), tool_call_id=id_, is_error=bool(block.is_error))
         )
-        return parts if others else []
 
     def _read_answer(self, blocks: Blocks, path: str, find: Callable[[], Raw]) -> Message:
         reader = BlockReader(path, find, self._findings)

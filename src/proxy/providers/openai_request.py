@@ -22,6 +22,7 @@ from proxy.core.ports import Body
 from proxy.providers.openai_message import build_message, build_tool
 from proxy.providers.specs import ProviderSpec
 from proxy.providers.target import Target
+from proxy.providers.tool_results import move_images
 
 Fields = dict[str, Any]
 """Values as they are encoded: Raw, a Piece, or an object."""
@@ -44,6 +45,7 @@ _SCHEMA_PROMPT = "Answer with JSON only, and let it follow this JSON Schema: "
 def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]:
     """The body, and the caller's fields that were left out."""
     own = chat.body if chat.dialect == "chat" else None
+    chat = move_images(chat)
     messages = _list_messages(target, chat)
     if own is not None:
         given = dict[str, Any](splice.FIELDS.decode(own))

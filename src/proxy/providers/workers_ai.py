@@ -35,6 +35,7 @@ from proxy.providers.stream import StreamDecoder, to_chunk
 from proxy.providers.surrogates import has_halves, mend
 from proxy.providers.target import Target
 from proxy.providers.thinking import split_thinking
+from proxy.providers.tool_results import move_images
 from proxy.providers.usage import UNREPORTED, read_usage
 from proxy.providers.vectors import convert_vectors
 
@@ -78,6 +79,7 @@ _EMBEDDINGS = json_guard.Decoder(_NativeEmbeddings)
 
 def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer: the inputs of the model."""
+    chat = move_images(chat)
     names = {c.id: c.function.name for m in chat.messages for c in m.tool_calls or ()}
     messages = [
         _build_message(target, message, raw, names, f"messages[{number}]")

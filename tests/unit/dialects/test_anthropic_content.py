@@ -106,18 +106,17 @@ def test_results_of_tools_come_first_and_each_alone() -> None:
     )
 
 
-def test_images_of_a_result_follow_it() -> None:
+def test_a_result_keeps_its_images() -> None:
     result = {
-        "type": "tool_result", "tool_use_id": "t1", "content": [TEXT, IMAGE],
+        "type": "tool_result", "tool_use_id": "t1", "content": [IMAGE, TEXT],
         "cache_control": MARK,
     }  # fmt: skip
     bare = {"type": "tool_result", "tool_use_id": "t2", "content": [IMAGE]}
-    first, second, rest = said(result, bare, {"type": "text", "text": "Well?"})
-    assert first == Message("tool", (text("Look.", MARK),), tool_call_id="t1")
-    assert second == Message("tool", "The result follows in the next message.", tool_call_id="t2")
-    assert rest.role == "user"
-    about = [text(f"This belongs to the result of {id_}:") for id_ in ("t1", "t2")]
-    assert rest.parts == (about[0], PICTURE, about[1], PICTURE, text("Well?"))
+    assert said(result, bare, {"type": "text", "text": "Well?"}) == (
+        Message("tool", (PICTURE, text("Look.", MARK)), tool_call_id="t1"),
+        Message("tool", (PICTURE,), tool_call_id="t2"),
+        Message("user", "Well?"),
+    )
 
 
 def test_an_answer_with_a_call() -> None:
@@ -222,7 +221,7 @@ def test_a_block_within_a_result_is_kept_too() -> None:
     result = {"type": "tool_result", "tool_use_id": "t1", "content": [TEXT, reference]}
     call = parse(messages=[USER, {"role": "user", "content": [TEXT, result]}])
     assert call.chat.native_only.startswith("messages.1.content.1.content.1: Input tag")
-    kept = call.chat.messages[2].parts[1]
+    kept = call.chat.messages[1].parts[1]
     assert (kept.type, json.loads(bytes(kept.file))) == ("tool_reference", reference)
 
 

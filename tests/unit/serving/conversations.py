@@ -29,6 +29,8 @@ class Made(Struct, frozen=True):
     arguments: Fields
     result: str
     failed: bool
+    shows: bool
+    """Whether an image belongs to the result, where the dialect has a place for it there."""
 
 
 class Round(Struct, frozen=True):
@@ -88,6 +90,7 @@ def _rounds(draw: st.DrawFn) -> tuple[Round, ...]:
                 draw(_arguments),
                 draw(_texts),
                 draw(st.booleans()),
+                draw(st.booleans()),
             )
             for place in range(draw(st.integers(0, 3)))
         ]
@@ -98,6 +101,11 @@ def _rounds(draw: st.DrawFn) -> tuple[Round, ...]:
 
 
 conversations = st.builds(Conversation, st.just("") | _texts, _rounds(), _said, _settings)
+
+
+def list_result(call: Made) -> list[Part]:
+    """The parts of a call's result."""
+    return [Part("text", call.result), *([Part("image", PNG)] if call.shows else [])]
 
 
 def write_chat(held: Conversation) -> Fields:
@@ -186,7 +194,7 @@ def write_messages(held: Conversation) -> Fields:
             {
                 "type": "tool_result",
                 "tool_use_id": call.id,
-                "content": [{"type": "text", "text": call.result}],
+                "content": [_block(part) for part in list_result(call)],
                 "is_error": call.failed,
             }
             for call in turn.calls
@@ -258,7 +266,11 @@ def write_responses(held: Conversation) -> Fields:
             for call in turn.calls
         )
         items += (
-            {"type": "function_call_output", "call_id": call.id, "output": call.result}
+            {
+                "type": "function_call_output",
+                "call_id": call.id,
+                "output": [_item_part(part) for part in list_result(call)],
+            }
             for call in turn.calls
         )
     items.append({"role": "user", "content": [_item_part(part) for part in held.last]})

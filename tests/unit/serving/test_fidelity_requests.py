@@ -21,6 +21,7 @@ from tests.unit.serving.conversations import (
     Conversation,
     conversations,
     find_address,
+    list_result,
     write_chat,
     write_messages,
     write_responses,
@@ -127,6 +128,19 @@ def expect(meant: Meant, wire: Wire) -> Meant:
     return structs.replace(meant, settings=settings, failures=failures, thoughts=thoughts)
 
 
+def fit(held: Conversation, *dialects: Wire) -> Conversation:
+    """The conversation without images in results, for which chat completions have no place."""
+    if "chat" not in dialects:
+        return held
+    rounds = [
+        structs.replace(
+            turn, calls=tuple(structs.replace(call, shows=False) for call in turn.calls)
+        )
+        for turn in held.rounds
+    ]
+    return structs.replace(held, rounds=tuple(rounds))
+
+
 def pass_on(chat: ChatRequest, wire: Wire) -> ChatRequest:
     """What a provider reads of a request that is built anew for it."""
     return PARSE[wire](build(wire, structs.replace(chat, body=None))).chat
@@ -138,6 +152,7 @@ PAIRS = [(caller, wire) for caller in WRITE for wire in WRITE]
 @pytest.mark.parametrize(("caller", "wire"), PAIRS)
 @given(held=conversations)
 def test_nothing_is_lost_on_the_way(caller: Wire, wire: Wire, held: Conversation) -> None:
+    held = fit(held, caller, wire)
     asked = PARSE[caller](json.dumps(WRITE[caller](held)).encode()).chat
     got = pass_on(asked, wire)
     name = make_target(wire).spec.name
@@ -157,7 +172,9 @@ def tell(held: Conversation) -> list[Turn]:
         said = (("text", turn.answer),) if turn.answer else ()
         calls = tuple(("call", call.id, call.name, call.arguments) for call in turn.calls)
         turns.append(("assistant", said + calls))
-        turns += ((f"tool {call.id}", (("text", call.result),)) for call in turn.calls)
+        turns += (
+            (f"tool {call.id}", tuple(map(_tell_part, list_result(call)))) for call in turn.calls
+        )
     return [*turns, ("user", tuple(map(_tell_part, held.last)))]
 
 
@@ -171,6 +188,7 @@ def _tell_part(part: Said) -> Any:
 @pytest.mark.parametrize("caller", WRITE)
 @given(held=conversations)
 def test_a_request_is_read_as_it_was_written(caller: Wire, held: Conversation) -> None:
+    held = fit(held, caller)
     chat = PARSE[caller](json.dumps(WRITE[caller](held)).encode()).chat
     meant = understand(chat, "")
     assert list(meant.turns) == tell(held)
