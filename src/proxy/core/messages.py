@@ -131,15 +131,16 @@ class Message(Struct, frozen=True, omit_defaults=True):
     extra_content: JSONObject | None = None
     is_error: bool = False
     """Whether the result of a tool is its failure, where the caller's dialect says so."""
+    refusal: str | None = None
+    """What the model has said in place of an answer."""
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The content as parts, whichever form it came in."""
-        if self.content is None:
-            return ()
-        if isinstance(self.content, str):
-            return (Part(type="text", text=self.content),) if self.content else ()
-        return self.content
+        """The content as parts, whichever form it came in; a refusal where there is none."""
+        if isinstance(self.content, tuple):
+            return self.content
+        said = self.content or self.refusal
+        return (Part(type="text", text=said),) if said else ()
 
 
 _ONE_INPUT: JSONObject = {

@@ -85,7 +85,7 @@ def find_large_texts(message: Message, raw: Raw | None) -> Sequence[memoryview |
     """For each part of a message the JSON string of its text or of its image's URL, where it is
     large and, of a URL, spelled without an escape. raw: the message's own bytes."""
     parts = message.parts
-    if not parts or raw is None or len(memoryview(raw)) <= SMALL:
+    if not (parts and message.content) or raw is None or len(memoryview(raw)) <= SMALL:
         return [None] * len(parts)
     content = _CONTENT.decode(raw).content
     if isinstance(message.content, str):

@@ -35,6 +35,7 @@ def build_message(target: Target, chat: ChatRequest, place: int) -> dict[str, An
         "tool_calls": [_build_call(target, call) for call in message.tool_calls or ()] or None,
         "tool_call_id": message.tool_call_id,
         "reasoning_content": message.reasoning_content,
+        "refusal": message.refusal,
         "extra_content": extra or None,
     }
     return {k: v for k, v in fields.items() if v is not None or k == "content"}

@@ -202,3 +202,20 @@ def test_a_request_is_read_as_it_was_written(caller: Wire, held: Conversation) -
         written["choice"] = f"function:{written['choice']}"
     expected = expect(structs.replace(meant, settings={**meant.settings, **written}), caller)
     assert settings == {name: value for name, value in expected.settings.items() if value}
+
+
+REFUSED = "I won't. " * 1000
+"""Larger than what is copied."""
+
+
+@pytest.mark.parametrize(("wire", "kind"), [("messages", "text"), ("responses", "output_text")])
+def test_a_refusal_is_what_the_model_has_said(wire: Wire, kind: str) -> None:
+    turns = [
+        {"role": "user", "content": "Do it."},
+        {"role": "assistant", "content": None, "refusal": REFUSED},
+        {"role": "user", "content": "Please."},
+    ]
+    chat = openai.parse_chat(json.dumps({"model": "m", "messages": turns}).encode()).chat
+    body = json.loads(build(wire, chat))
+    _, answer, _ = body.get("messages") or body["input"]
+    assert answer == {"role": "assistant", "content": [{"type": kind, "text": REFUSED}]}
