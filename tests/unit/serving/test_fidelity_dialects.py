@@ -16,8 +16,10 @@ from msgspec import Struct, structs
 from proxy.cache.chunks import chunks_of
 from proxy.cache.entry import CacheEntry, decode, encode
 from proxy.core.chat import Answer, Call, Chunk, Served, Usage, Wire
+from proxy.core.messages import FunctionCall, ToolCall
 from proxy.dialects import anthropic, native, openai, responses
 from proxy.providers.registry import ADAPTERS
+from proxy.providers.specs import Endpoint
 from proxy.providers.target import Target
 from tests.unit.providers import making_responses as making
 from tests.unit.providers import replay
@@ -212,3 +214,87 @@ def test_where_a_stream_is_cut_says_nothing(dialect: str, name: str, cuts: list[
     chunks = play(recorded, *cuts)
     heard = stream(dialect, chunks, replay.collect(chunks), serve(recorded))
     assert heard == expect(recorded, dialect)
+
+
+some = st.integers(0, 10**6)
+texts = st.text(min_size=1, max_size=20)
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> Answer:
+    """Any answer that is whole and counted."""
+    made = [
+        ToolCall(id=f"call_{n}", function=FunctionCall(draw(st.sampled_from("ab")), arguments))
+        for n, arguments in enumerate(draw(st.lists(st.sampled_from(['{"a":1.5}', "{}"]))))
+    ]
+    cached, written, fresh = draw(some), draw(some), draw(some)
+    reasoning, plain = draw(some), draw(some)
+    return Answer(
+        text=draw(texts) if not made else draw(st.none() | texts),
+        reasoning=draw(st.none() | texts),
+        tool_calls=tuple(made),
+        finish_reason="tool_calls" if made else draw(st.sampled_from(["stop", "length"])),
+        usage=Usage(
+            input=cached + written + fresh,
+            output=reasoning + plain,
+            cached=cached,
+            cache_write=written,
+            reasoning=reasoning,
+        ),
+        id="x",
+        model="m",
+    )
+
+
+def tell(answer: Answer) -> Understood:
+    """What an answer says."""
+    used = answer.usage or Usage()
+    return Understood(
+        text=answer.text or "",
+        reasoning=answer.reasoning or "",
+        refusal="",
+        calls=tuple(
+            (call.id, call.function.name, json.loads(call.function.arguments or ""))
+            for call in answer.tool_calls
+        ),
+        finish=answer.finish_reason,
+        counts=Counts(
+            used.input, used.output, used.cached or 0, used.cache_write or 0, used.reasoning or 0
+        ),
+        sources=(),
+    )
+
+
+FOREIGN = Served(request_id="req_1", provider="gemini", model="m", wire="gemini")
+
+
+@each_dialect
+@given(answer=answers())
+def test_any_answer_is_understood(dialect: str, answer: Answer) -> None:
+    assert show(dialect, answer, FOREIGN) == tell(answer)
+    assert stream(dialect, chunks_of(answer), answer, FOREIGN) == tell(answer)
+
+
+WIRES: tuple[Wire, ...] = ("chat", "messages", "responses")
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@given(answer=answers(), cuts=st.lists(st.integers(0), max_size=5), streams=st.booleans())
+def test_an_answer_of_this_proxy_may_be_its_providers(
+    wire: Wire, answer: Answer, cuts: list[int], streams: bool
+) -> None:
+    """A deployment may stand before another one."""
+    module, _ = DIALECTS[wire]
+    if streams:
+        writer = module.writer(parse(wire, True), FOREIGN)
+        body = b"".join(map(writer.chunk, chunks_of(answer))) + writer.done(answer, FOREIGN)
+    else:
+        body = module.answer(answer, parse(wire, False), FOREIGN)
+    base = replay.target("local")
+    spec = structs.replace(base.spec, endpoints={wire: Endpoint()})
+    recorded = Recorded(wire, structs.replace(base, spec=spec, wire=wire), body, streams)
+    for dialect in DIALECTS:
+        chunks = play(recorded, *cuts)
+        heard = replay.collect(chunks)
+        assert show(dialect, heard, serve(recorded)) == tell(answer)
+        assert stream(dialect, chunks, heard, serve(recorded)) == tell(answer)
