@@ -7,10 +7,10 @@ from proxy.core.embedding import EmbeddingRequest, Embeddings
 from proxy.core.errors import InvalidRequest
 from proxy.core.ports import Outgoing
 from proxy.providers.anthropic_answer import read_answer as read_answer
-from proxy.providers.anthropic_fault import read_fault as read_fault
 from proxy.providers.anthropic_request import build_body
 from proxy.providers.anthropic_stream import MessagesReader
 from proxy.providers.garbage import garbage
+from proxy.providers.native_fault import read_fault as read_fault
 from proxy.providers.stream import StreamDecoder
 from proxy.providers.target import Target
 

@@ -12,11 +12,11 @@ from msgspec import Raw, Struct, structs
 from proxy.core.chat import Answer, Native, Usage, Wire
 from proxy.core.json_guard import Decoder
 from proxy.core.messages import FunctionCall, JSONObject, ToolCall
-from proxy.providers.anthropic_fault import read_inner_fault
 from proxy.providers.anthropic_turns import THINKING
 from proxy.providers.finish import check_finish, infer_finish, read_finish
 from proxy.providers.garbage import decode, garbage
 from proxy.providers.loose_json import as_object, as_objects, as_text
+from proxy.providers.native_fault import read_inner_fault
 from proxy.providers.surrogates import mend
 from proxy.providers.target import Target
 from proxy.providers.tool_calls import make_call_id

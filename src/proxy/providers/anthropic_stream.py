@@ -21,11 +21,11 @@ from proxy.providers.anthropic_answer import (
     read_usage,
     wrap_thinking,
 )
-from proxy.providers.anthropic_fault import read_inner_fault
 from proxy.providers.anthropic_turns import THINKING
 from proxy.providers.finish import check_finish, infer_finish, read_finish
 from proxy.providers.garbage import decode, is_readable
 from proxy.providers.loose_json import as_object, as_text
+from proxy.providers.native_fault import read_inner_fault
 from proxy.providers.stream import to_chunk
 from proxy.providers.surrogates import mend
 from proxy.providers.target import Target

@@ -2,7 +2,7 @@
 
 from proxy.core.chat import ChatRequest
 from proxy.core.ports import Outgoing
-from proxy.providers.faults import read_fault as read_fault
+from proxy.providers.native_fault import read_fault as read_fault
 from proxy.providers.openai import build_embedding_request as build_embedding_request
 from proxy.providers.openai import build_probe as build_probe
 from proxy.providers.openai import read_embeddings as read_embeddings

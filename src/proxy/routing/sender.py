@@ -64,6 +64,4 @@ class Sender:
             target, reply.status, reply.headers, body, self.ports.clock.now()
         )
         permit.observe(target.spec.name, target.model.id, reply.headers, fault)
-        if not any(secret and secret.encode() in body for secret in target.all_secrets):
-            fault.native = (target.wire, body)
         return fault, body

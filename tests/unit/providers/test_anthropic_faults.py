@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.core.errors import Fault
-from proxy.providers import anthropic
+from proxy.providers import anthropic, responses
 from tests.unit.providers import replay
 from tests.unit.providers.making_anthropic import TO, shipped
 
@@ -79,3 +79,9 @@ def test_unless_it_holds_a_secret(secret: str) -> None:
 )
 def test_what_is_none_of_its_errors_stays_here(body: bytes) -> None:
     assert anthropic.read_fault(TO, 503, {}, body).native is None
+
+
+@pytest.mark.parametrize("adapter", [anthropic, responses])
+def test_a_long_error_is_worded_anew(adapter: Any) -> None:
+    body = b'{"error":{"message":"No"},"echo":"' + b"x" * 5000 + b'"}'
+    assert adapter.read_fault(TO, 400, {}, body).native is None

@@ -1,5 +1,5 @@
-"""The faults of providers of Messages: those of all providers, with the error as it came for
-callers of the same dialect, who read its words."""
+"""The faults of providers whose dialect callers speak too: those of all providers, with the error
+as it came for callers of the same dialect, who read its words."""
 
 from collections.abc import Mapping
 
@@ -27,11 +27,11 @@ def read_inner_fault(target: Target, body: bytes) -> Fault:
 
 
 def _keep_native(target: Target, fault: Fault, body: bytes) -> Fault:
-    """The fault with the error itself, where that is one of Messages and holds no secret."""
+    """The fault with the error itself, where that is a short one in JSON and holds no secret."""
     is_error = body.lstrip().startswith(b"{") and b'"error"' in body
     if not is_error or len(body) > LOOKED_AT or not is_readable(body):
         return fault
     text = body.decode("utf-8", "replace")
     if redact(text, target.all_secrets) == text:
-        fault.native = ("messages", body)
+        fault.native = (target.wire, body)
     return fault

@@ -1,0 +1,54 @@
+"""What a caller gets of a provider's own bytes is its own, and none of the deployment's secrets."""
+
+import json
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from tests.unit.doubles import FakeReply
+from tests.unit.providers.making_responses import response, says
+from tests.unit.serving.making import House, by_host
+
+MESSAGES, RESPONSES = "/v1/messages", "/v1/responses"
+KEY = "secret-of-the-deployment"
+ASKED: dict[str, Any] = {
+    "model": "anthropic/claude-haiku-4-5",
+    "max_tokens": 9,
+    "fallback": False,
+    "messages": [{"role": "user", "content": "Hi"}],
+}
+
+
+def refusing(body: bytes, status: int = 404) -> House:
+    return House(by_host(anthropic=FakeReply(body, status=status)), ANTHROPIC_API_KEY=KEY)
+
+
+async def test_a_page_of_another_server_is_no_error_of_messages() -> None:
+    got = await refusing(b"<html><title>Not here</title></html>").post(MESSAGES, **ASKED)
+    assert got.json["type"] == "error"
+    assert "Not here" in got.json["error"]["message"]
+
+
+@pytest.mark.parametrize("shown", [b64encode(KEY.encode()).decode(), "sk-ant-" + "a1" * 20])
+async def test_no_spelling_of_a_key_reaches_a_caller(shown: str) -> None:
+    error = {"type": "invalid_request_error", "message": f"Bad header {shown}"}
+    body = json.dumps({"type": "error", "error": error}).encode()
+    got = await refusing(body, 400).post(MESSAGES, **ASKED)
+    assert got.status == 400 and shown not in json.dumps(got.json)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_kept_response_has_the_labels_of_its_caller(stream: bool) -> None:
+    labels = {"metadata": {"team": "a"}, "user": "ann", "safety_identifier": "s-ann"}
+    body = json.dumps(response(says("Hi")) | labels | {"prompt_cache_key": "k-ann"}).encode()
+    it = House(by_host(openai=FakeReply(body)))
+    asked = {"model": "openai/gpt-5.4-mini", "input": "Hi"}
+    first = await it.post(RESPONSES, **asked, **labels, prompt_cache_key="k-ann")
+    second = await it.post(RESPONSES, **asked, metadata={"team": "b"}, stream=stream)
+    assert (first.cache, second.cache) == ("MISS", "HIT")
+    assert first.json["user"] == "ann"
+    assert 'ann"' not in second.body.decode()
+    kept = second.events[-1]["response"] if stream else second.json
+    assert kept["metadata"] == {"team": "b"}
+    assert kept["output"] == first.json["output"]
