@@ -11,6 +11,7 @@ from msgspec import Struct
 from proxy.core.chat import Answer, Call, Served, Usage
 from proxy.core.json_guard import decode_leniently
 from proxy.core.messages import BridgedTool, JSONObject, ToolCall
+from proxy.core.splice import FIELDS
 from proxy.dialects.responses_request import LOGPROBS, SEALED
 from proxy.dialects.seal import ProviderState, seal
 
@@ -60,6 +61,10 @@ _BLANK: JSONObject = {
     "metadata": {},
 }
 """Every field of a response, in OpenAI's order."""
+_LABELS = (
+    "metadata", "previous_response_id", "prompt_cache_key", "safety_identifier", "store", "user",
+)  # fmt: skip
+"""Those that say something of the caller, and nothing of the answer."""
 
 
 _NO_PREVIOUS = re.compile(rb'"previous_response_id"\s*:\s*null')
@@ -307,6 +312,15 @@ def render(call: Call, served: Served, answer: Answer) -> bytes:
     """A whole answer: the provider's own object where it is one of Responses."""
     native = answer.native
     if native and native.wire == "responses" and not (call.rebuilt and call.bridged):
-        return name_previous(native.body, call)
+        is_kept = served.cache_status in ("hit", "stale")
+        return _relabel(native.body, call) if is_kept else name_previous(native.body, call)
     output = build_output(answer, Style.of(call, served))
     return msgspec.json.encode(build_response(call, served, output, answer))
+
+
+def _relabel(response: bytes, call: Call) -> bytes:
+    """A kept response with its caller's labels in the place of those of the request that it was
+    made for: the cache takes requests of other labels, and of other callers, for the same."""
+    fields = FIELDS.decode(response)
+    own = {name: call.echo[name] for name in _LABELS if name in fields and name in call.echo}
+    return msgspec.json.encode({**fields, **own})
