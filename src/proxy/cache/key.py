@@ -110,7 +110,10 @@ def named_key(name: str, scope: str, namespace: str | None) -> str:
 def _lines(parts: KeyParts) -> Iterator[bytes]:
     chat = parts.chat
     fields, tools = _fields(chat, parts.defaults), _tools(chat)
-    yield _encode([FORM, "chat", parts.scope, parts.namespace, parts.question, fields, tools])
+    # Fields of Messages mean nothing to those who get them in another dialect's body.
+    is_bound = chat.native_only or (chat.extra and chat.dialect == "messages")
+    line = [FORM, "chat", parts.scope, parts.namespace, parts.question, fields, tools]
+    yield _encode([*line, chat.dialect] if is_bound else line)
     for raw in chat.raw_messages:
         yield _encode(_normalize_message(_read(raw)))
     for message in () if chat.raw_messages else chat.messages:

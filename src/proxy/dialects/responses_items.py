@@ -131,6 +131,8 @@ class Conversation:
         """The types of the items that were left out."""
         self.unread: list[Raw] = []
         """What has no place in the messages, but an effect at a provider of Responses."""
+        self.unread_at: list[int] = []
+        """Where it stands among the items."""
         self.native_only = ""
         """As in ChatRequest."""
         self.foreign: set[int] = set()
@@ -171,19 +173,23 @@ class Conversation:
         elif kind in _TOOL_LISTS:
             tools = reading.decode(_OFFERED, _given(item.tools, b"[]"), f"{path}.tools")
             self.offered.append((tools, f"{path}.tools"))
-            self.unread.append(self._raw(index))
+            self._keep_unread(index)
         elif kind == "configuration_update":
             self.settings.append(item)
         else:
-            self._leave_out(kind, self._raw(index), path)
+            self._keep_unread(index)
+            self._leave_out(kind, path)
 
     def _raw(self, index: int) -> Raw:
         """The bytes of an item."""
         self._raws = self._raws or ITEMS.decode(self._given)
         return self._raws[index]
 
-    def _leave_out(self, kind: str, raw: Raw, path: str) -> None:
-        self.unread.append(raw)
+    def _keep_unread(self, index: int) -> None:
+        self.unread.append(self._raw(index))
+        self.unread_at.append(index)
+
+    def _leave_out(self, kind: str, path: str) -> None:
         if kind in HOSTED:
             self.dropped.append(kind)
         elif not self.native_only:

@@ -269,7 +269,9 @@ def _unknown(fields: dict[str, Raw]) -> dict[str, Raw]:
 
 def _beside(fields: dict[str, Raw], talk: Conversation, toolbox: Toolbox) -> tuple[Raw, ...]:
     """What may change the answer of a provider of Responses, and stands nowhere else."""
-    given = _unknown(fields)
+    given: dict[str, Any] = {**_unknown(fields)}
+    if talk.unread:
+        given["input"] = talk.unread_at
     names = ["include", "max_tool_calls", "truncation"]
     if toolbox.hosted:
         names += ["tools", "tool_choice"]

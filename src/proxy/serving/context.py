@@ -73,6 +73,12 @@ class RequestContext:
         return named | {name: sent[name] for name in NATIVE_HEADERS if name in sent}
 
     @property
+    def betas(self) -> str:
+        """The betas of Anthropic's that the request asks for, which its body does not show."""
+        is_messages = self.dialect.NAME == "messages"
+        return self.request.headers.get("anthropic-beta", "") if is_messages else ""
+
+    @property
     def ms(self) -> int:
         """Milliseconds since the request came."""
         return max(0, round((self.clock.now() - self.began) * 1000))

@@ -22,8 +22,9 @@ from proxy.serving.task import STEERING, ChatTask
 MOST = 500
 """Requests that are recalled; beyond, the least recently used is forgotten."""
 
-Fingerprint: TypeAlias = tuple[bytes, Dialect, Principal | None]
-"""The digest of a body, and what its meaning depends on: a caller may have models of its own."""
+Fingerprint: TypeAlias = tuple[bytes, Dialect, Principal | None, str]
+"""The digest of a body, and what its meaning depends on: a caller may have models of its own, and
+ask for betas."""
 
 
 class Recalled(Struct):
@@ -62,4 +63,4 @@ def take_fingerprint(context: RequestContext, body: bytes) -> Fingerprint | None
     """The fingerprint of a request; None where its headers say something of its meaning too."""
     if not STEERING.isdisjoint(context.request.headers):
         return None
-    return sha256(body).digest(), context.dialect, context.principal
+    return sha256(body).digest(), context.dialect, context.principal, context.betas

@@ -89,12 +89,18 @@ class ChatTask(Struct):
             return named_key(wanted.key, self.scope, wanted.namespace)
         parts = KeyParts(
             chat=self.call.chat,
-            question=routing_key.words(),
+            question=routing_key.words() + self._asked_betas,
             defaults=routing_key.defaults,
             scope=self.scope,
             namespace=wanted.namespace,
         )
         return cache_key(parts)
+
+    @property
+    def _asked_betas(self) -> tuple[str, ...]:
+        """The betas as part of a cache key; no model is called so."""
+        betas = self.context.betas
+        return (f"anthropic-beta: {betas}",) if betas else ()
 
     @property
     def textless_call(self) -> Call:

@@ -46,6 +46,12 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "an unknown field": {"top_k": 3},
     "a summary": {"reasoning": {"effort": "low", "summary": "auto"}},
     "what is included": {"include": ["reasoning.encrypted_content"]},
+    "what a hosted tool found before": {
+        "input": [
+            {"type": "web_search_call", "id": "ws_1", "status": "completed"},
+            {"role": "user", "content": "hi"},
+        ]
+    },
     "what a hosted tool found": {
         "input": [
             {"role": "user", "content": "hi"},

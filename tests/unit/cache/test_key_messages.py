@@ -86,6 +86,11 @@ def test_what_only_anthropic_knows_counts(first: Any, second: Any) -> None:
     assert key(**first) == key(**first) != key(**second) != key()
 
 
+@pytest.mark.parametrize("fields", [{"mcp_servers": [{"url": "a"}]}, {"top_k": 5}])
+def test_its_fields_are_none_of_another_dialect(fields: Any) -> None:
+    assert key(**fields) != chat_key(**fields)
+
+
 def test_a_result_that_failed_is_another() -> None:
     result = {"type": "tool_result", "tool_use_id": "t", "content": "x"}
     assert key(**shown(result)) != key(**shown({**result, "is_error": True}))

@@ -52,3 +52,21 @@ async def test_a_kept_response_has_the_labels_of_its_caller(stream: bool) -> Non
     kept = second.events[-1]["response"] if stream else second.json
     assert kept["metadata"] == {"team": "b"}
     assert kept["output"] == first.json["output"]
+
+
+async def test_a_beta_makes_another_request() -> None:
+    body = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-haiku-4-5",
+        "content": [{"type": "text", "text": "Hi"}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    }
+    it = House(
+        by_host(anthropic=lambda _: FakeReply(json.dumps(body).encode())), ANTHROPIC_API_KEY=KEY
+    )
+    sent = [{}, {"anthropic-beta": "a"}, {"anthropic-beta": "a"}, {"anthropic-beta": "a"}, {}]
+    got = [await it.post(MESSAGES, headers, **ASKED) for headers in sent]
+    assert [each.cache for each in got] == ["MISS", "MISS", "HIT", "HIT", "HIT"]
