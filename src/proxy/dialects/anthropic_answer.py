@@ -88,7 +88,7 @@ def restore_names(data: bytes, bridged: dict[str, BridgedTool]) -> bytes:
     """JSON of a provider of this dialect with the names that the caller gave its tools. It got the
     short ones where the body could not go on as it was."""
     for short, tool in bridged.items():
-        data = data.replace(f'"{short}"'.encode(), f'"{tool.name}"'.encode())
+        data = data.replace(msgspec.json.encode(short), msgspec.json.encode(tool.name))
     return data
 
 

@@ -10,6 +10,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 import msgspec
 from msgspec import Struct
 
+from proxy.core.json_guard import Decoder
 from proxy.core.messages import JSONObject, Message, ToolCall
 
 MARK = "aep1."
@@ -45,7 +46,7 @@ class ProviderState(Struct, frozen=True, omit_defaults=True):
         return msgspec.structs.replace(message, extra_content=extra, tool_calls=calls)
 
 
-_DECODER = msgspec.json.Decoder(ProviderState)
+_STATE = Decoder(ProviderState)
 
 
 def seal(state: ProviderState) -> str:
@@ -54,10 +55,11 @@ def seal(state: ProviderState) -> str:
 
 
 def unseal(text: str) -> ProviderState | None:
-    """The state; None for a text that was not sealed here, or is damaged."""
+    """The state; None for a text that was not sealed here, is damaged, or is not
+    safe to decode."""
     if not text.startswith(MARK):
         return None
     try:
-        return _DECODER.decode(urlsafe_b64decode(text[len(MARK) :]))
-    except (ValueError, msgspec.DecodeError):
+        return _STATE.decode(urlsafe_b64decode(text[len(MARK) :]))
+    except (ValueError, msgspec.DecodeError, RecursionError):  # a caller may send what it likes
         return None

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from proxy.core.chat import Answer, Attempt, ModelEntry, Native, Usage
@@ -23,8 +24,9 @@ from proxy.core.errors import (
     RateLimitExceeded,
     Unavailable,
 )
-from proxy.core.messages import FunctionCall, ToolCall
+from proxy.core.messages import BridgedTool, FunctionCall, ToolCall
 from proxy.dialects import anthropic
+from proxy.dialects.anthropic_answer import restore_names
 from proxy.dialects.seal import ProviderState, seal, unseal
 from tests.unit.dialects.making_anthropic import NATIVE, SERVED, TOOL, USER, answered, parse
 
@@ -293,3 +295,11 @@ def test_models() -> None:
     )  # fmt: skip
     empty = {"data": [], "has_more": False, "first_id": None, "last_id": None}
     assert json.loads(anthropic.models([])) == empty
+
+
+def test_a_name_of_the_history_breaks_no_answer() -> None:
+    name = 'a"\\' * 30
+    short = 'a"\\_1'
+    body = msgspec.json.encode({"name": short, "text": short + "x"})
+    restored = restore_names(body, {short: BridgedTool(name)})
+    assert msgspec.json.decode(restored) == {"name": name, "text": short + "x"}
