@@ -45,6 +45,8 @@ _TOOL = 25
 _SCHEMA = 10
 _PART = 1000
 """A part that is neither text nor image: a recording, a file."""
+_LONGEST_BESIDE = 100_000
+"""Bytes of what only the caller's own body holds; a longer one is mostly a tool's picture."""
 
 _THUMBNAIL = 85
 _TILE = 170
@@ -157,12 +159,14 @@ Estimate: TypeAlias = ChatEstimate | EmbeddingEstimate
 
 
 def count_input_tokens(chat: ChatRequest) -> int:
-    """Tokens of the prompt: messages, tools, the answer's schema and images. At least 1."""
+    """Tokens of the prompt: messages, tools, the answer's schema and images, and what only
+    the caller's own body holds. At least 1."""
     tokens = _REQUEST * 100 + sum(map(_count_message, chat.messages))
     if chat.tools:
         tokens += _TOOLS * 100 + sum(map(_count_tool, chat.tools))
     if chat.response_format and chat.response_format.json_schema:
         tokens += _SCHEMA * 100 + _count_json(chat.response_format.json_schema)
+    tokens += sum(min(len(raw), _LONGEST_BESIDE) for raw in chat.beside) * _ASCII
     return -(-tokens // 100)
 
 
@@ -178,6 +182,7 @@ def count_most_input_tokens(chat: ChatRequest) -> int:
     if chat.response_format:
         tokens += _MOST_SCHEMA + len(msgspec.json.encode(chat.response_format))
     tokens += sum(len(name) + len(value) for name, value in chat.extra.items())
+    tokens += sum(map(len, chat.beside))
     return max(_LEAST_PROMPT, tokens)
 
 

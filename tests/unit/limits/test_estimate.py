@@ -290,3 +290,12 @@ class TestEmbeddings:
     def test_tokens_are_counted(self) -> None:
         ask = EmbeddingRequest(input=((1, 2, 3), (4,)), routing=Routing())
         assert EmbeddingEstimate(ask).expected(None).input == 4
+
+
+def test_what_only_the_callers_body_holds_counts() -> None:
+    chat = ChatRequest(messages=(Message("user", "Hi"),))
+    held = structs.replace(chat, beside=(Raw(b'"' + b"x" * 40_000 + b'"'),))
+    assert count_input_tokens(held) - count_input_tokens(chat) > 9_000
+    assert count_most_input_tokens(held) > 40_000 > count_most_input_tokens(chat)
+    picture = structs.replace(chat, beside=(Raw(b'"' + b"x" * 4_000_000 + b'"'),))
+    assert count_input_tokens(picture) < 30_000
