@@ -29,7 +29,6 @@ from proxy.dialects.responses_references import ItemHead, item_not_found
 from proxy.dialects.responses_tools import OfferedTools, flat_name
 from proxy.dialects.seal import MARK, ProviderState, unseal
 
-MAX_ITEMS = 8192
 HOSTED = frozenset({
     "web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call",
     "mcp_call", "mcp_list_tools", "mcp_approval_request", "tool_search_call", "program",

@@ -2,9 +2,10 @@
 that it repeats by their ids. Whoever keeps those puts them in place before the request is read."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from proxy.core import splice
 from proxy.core.errors import InvalidRequest, NotFound
@@ -13,6 +14,7 @@ from proxy.core.splice import wrap
 from proxy.dialects import older_forms, reading
 
 PREVIOUS = "previous_response_id"
+MAX_ITEMS = 8192
 
 
 class References(Struct, frozen=True):
@@ -43,7 +45,7 @@ class ItemHead(Struct, frozen=True):
 
 
 class _Body(Struct, frozen=True):
-    input: str | tuple[ItemHead, ...] | None = None
+    input: str | Annotated[tuple[ItemHead, ...], Meta(max_length=MAX_ITEMS)] | None = None
     previous_response_id: str | None = None
     store: bool | None = None
 

@@ -18,8 +18,8 @@ from proxy.dialects import reading
 from proxy.dialects.messages import check_format
 from proxy.dialects.older_forms import with_changes
 from proxy.dialects.reading import invalid
-from proxy.dialects.responses_items import MAX_ITEMS, Conversation, Item, check_conversation
-from proxy.dialects.responses_references import response_not_found
+from proxy.dialects.responses_items import Conversation, Item, check_conversation
+from proxy.dialects.responses_references import MAX_ITEMS, response_not_found
 from proxy.dialects.responses_tools import (
     Choice,
     OfferedTools,

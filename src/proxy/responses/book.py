@@ -73,13 +73,14 @@ class ResponseBook:
     def keep(self, exchange: Exchange, now: int) -> None:
         """Keeps a response, in the place of another of its id."""
         self.delete(exchange.id)
-        texts = [bytes(item).decode() for item in (*exchange.input, exchange.body)]
+        given = (*exchange.input, exchange.body)
+        texts = [bytes(item).decode() for item in given]
         self._sql(
             "INSERT INTO responses (id, previous, until, size) VALUES (?, ?, ?, ?)",
             exchange.id,
             exchange.previous or "",
             now + self._ttl,
-            sum(map(len, texts)),
+            sum(len(memoryview(item)) for item in given),
         )
         body = texts.pop()
         for place, text in enumerate(texts):
@@ -107,9 +108,14 @@ class ResponseBook:
         for id_, _, _ in reversed(turns):
             earlier += self._read_input(id_)
             earlier += self._read_output(id_)
-        items = {id_: item for id_ in query.items if (item := self._find_item(id_, now))}
-        is_too_large = sum(len(memoryview(item)) for item in items.values()) > room
-        return Context(earlier=tuple(earlier), items=items, is_too_large=is_too_large)
+        items = dict[str, Raw]()
+        for id_ in query.items:
+            if id_ not in items and (item := self._find_item(id_, now)):
+                items[id_] = item
+                room -= len(memoryview(item))
+            if room < 0:
+                return Context(is_too_large=True)
+        return Context(earlier=tuple(earlier), items=items)
 
     def find(self, id_: str, now: int) -> FoundResponse:
         """A response."""
@@ -195,8 +201,13 @@ class ResponseBook:
         if not rows:
             return None
         response, kind, place = rows[0]
-        items = self._read_input(response) if kind == _INPUT else self._read_output(response)
-        return items[int(place)]
+        if kind == _BODY:
+            return self._read_output(response)[int(place)]
+        pieces = self._sql(
+            "SELECT text FROM texts WHERE response = ? AND kind = ? AND place = ? ORDER BY piece",
+            *(response, kind, place),
+        )
+        return Raw("".join(text for (text,) in pieces).encode())
 
 
 def _name(item: Raw, id_: str) -> Raw:

@@ -117,3 +117,10 @@ def test_a_conversation_goes_on_with_the_items_of_a_request_and_its_answer() -> 
 def test_the_items_of_a_request() -> None:
     items = read_items(raw(input=[USER, SAID]))
     assert [json.loads(bytes(item)) for item in items] == [USER, SAID]
+
+
+def test_more_items_than_a_request_may_have_are_looked_up_by_nobody() -> None:
+    items = [{"type": "item_reference", "id": f"i{n}"} for n in range(8193)]
+    with pytest.raises(InvalidRequest) as error:
+        read_reference(json.dumps({"model": "m", "input": items}).encode())
+    assert error.value.param == "input"

@@ -133,6 +133,32 @@ def test_more_than_a_request_may_hold_is_not_read() -> None:
     assert not book.read_context(ContextQuery(previous="r1", limit=3000), 0).is_too_large
 
 
+def test_the_size_is_of_bytes() -> None:
+    book = make_book()
+    said = Raw(json.dumps(item("a", "\U0001f600" * 1000), ensure_ascii=False).encode())
+    book.keep(Exchange(id="r1", input=(said,), body=raw({"id": "r1", "output": []})), 0)
+    assert book.read_context(ContextQuery(previous="r1", limit=3000), 0).is_too_large
+
+
+def test_reading_ends_where_there_is_no_room() -> None:
+    sql = PlatformSQL()
+    book = ResponseBook(sql, TTL)
+    book.keep(exchange("r1", *(item(f"i{n}", "x" * 1000) for n in range(9))), 0)
+    texts: list[str] = []
+
+    def counting(query: str, *values: Any) -> Any:
+        rows = sql(query, *values)
+        texts.extend(text for row in rows for text in row if len(str(text)) > 1000)
+        return rows
+
+    book = ResponseBook(counting, TTL)
+    assert book.read_context(ContextQuery(items=("i0",) * 9, limit=2000), 0).items
+    assert len(texts) == 1
+    asked = tuple(f"i{n}" for n in range(9))
+    assert book.read_context(ContextQuery(items=asked, limit=2000), 0).is_too_large
+    assert len(texts) == 3
+
+
 def test_the_oldest_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(book_module, "RESPONSES", 3)
     book = make_book()
