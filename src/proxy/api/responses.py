@@ -1,5 +1,6 @@
 """The paths of OpenAI's Responses: what is answered, and what is kept of it for its key."""
 
+import re
 from collections.abc import Callable, Sequence
 from urllib.parse import unquote
 
@@ -28,6 +29,7 @@ from proxy.serving.context import RequestContext
 
 MOST_ITEMS = 100
 """Input items that one page may hold."""
+_LIMIT = re.compile(r"[0-9]{1,4}")
 
 
 async def create_response(services: Services, context: RequestContext) -> Response:
@@ -79,7 +81,7 @@ async def list_input(services: Services, context: RequestContext) -> Response:
     store, owner, id_ = _find_store(services, context)
     query = context.request.query
     limit = query.get("limit", "20")
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:4]) <= MOST_ITEMS):
+    if not (_LIMIT.fullmatch(limit) and 1 <= int(limit) <= MOST_ITEMS):
         raise InvalidRequest(f"limit: Expected 1 to {MOST_ITEMS}", param="limit")
     if query.get("order", "desc") not in ("asc", "desc"):
         raise InvalidRequest("order: Expected asc or desc", param="order")

@@ -18,6 +18,9 @@ from proxy.limits.meter import Meter
 UNCOUNTED = ("", "/api/hello", "/health")
 """Paths whose requests are no traffic."""
 NATIVE_HEADERS = ("anthropic-version", "anthropic-beta")
+_MOST_NAMED = 16
+_PASSABLE = re.compile(r"[ -~]{1,1024}")
+"""What any provider takes as a header's value: one that refuses it would seem broken to all."""
 _LENGTH = re.compile(r"[0-9]{1,10}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
@@ -69,8 +72,10 @@ class RequestContext:
         if self.dialect.NAME != "messages":
             return {}
         sent = self.request.headers
-        named = {name: sent[name] for name in sent if name.startswith("x-claude-code-")}
-        return named | {name: sent[name] for name in NATIVE_HEADERS if name in sent}
+        named = [name for name in sent if name.startswith("x-claude-code-")][:_MOST_NAMED]
+        return {
+            n: sent[n] for n in (*NATIVE_HEADERS, *named) if _PASSABLE.fullmatch(sent.get(n, ""))
+        }
 
     @property
     def betas(self) -> str:

@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -70,3 +71,21 @@ async def test_a_beta_makes_another_request() -> None:
     sent = [{}, {"anthropic-beta": "a"}, {"anthropic-beta": "a"}, {"anthropic-beta": "a"}, {}]
     got = [await it.post(MESSAGES, headers, **ASKED) for headers in sent]
     assert [each.cache for each in got] == ["MISS", "MISS", "HIT", "HIT", "HIT"]
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "0001" + "0" * 5000, "000199", "٣"])
+async def test_a_page_has_a_limit(limit: str) -> None:
+    it = House(by_host())
+    got = await it.fetch("GET", f"{RESPONSES}/resp_1/input_items?limit={quote(limit)}")
+    assert (got.status, got.json["error"]["param"]) == (400, "limit")
+
+
+async def test_headers_of_a_client_have_a_bound() -> None:
+    body = {"id": "m", "type": "message", "content": [{"type": "text", "text": "Hi"}]}
+    it = House(by_host(anthropic=FakeReply(json.dumps(body).encode())), ANTHROPIC_API_KEY=KEY)
+    many = {f"x-claude-code-{n}": "v" for n in range(99)}
+    odd = {"anthropic-version": "2023\x7f", "anthropic-beta": "b" * 2000}
+    await it.post(MESSAGES, {**many, **odd}, **ASKED)
+    sent = it.upstream.sent[0].headers
+    assert len([name for name in sent if name.startswith("x-claude-code-")]) == 16
+    assert sent["anthropic-version"] == "2023-06-01" and "anthropic-beta" not in sent
