@@ -61,12 +61,17 @@ def _check_form(data: bytes) -> Iterator[str]:
 
 
 def _check_models(file: CatalogFile) -> Iterator[str]:
-    """Models of no provider, and models that stand twice."""
+    """Models of no provider, models that stand twice, and endpoints that a provider lacks."""
     for (provider, id_), count in Counter((m.provider, m.id) for m in file.models).items():
         if provider not in file.providers:
             yield f"model {id_}: there is no provider {provider}"
         if count > 1:
             yield f"model {id_} of {provider} stands {count} times"
+    for model in file.models:
+        spec = file.providers.get(model.provider)
+        for wire in dict.fromkeys((*model.endpoints, model.tools_endpoint)):
+            if spec and wire and wire not in spec.endpoints:
+                yield f"model {model.id}: {model.provider} has no endpoint {wire}"
 
 
 def _check_providers(file: CatalogFile) -> Iterator[str]:

@@ -74,6 +74,15 @@ def alias(**names: str) -> Callable[[dict[str, Any]], None]:
         (lambda file: file["models"].append(7), ["model number 3: ", "got `int`"]),
         (lambda file: file["models"].append({"provider": "acme"}), ["model number 3: ", "`id`"]),
         (lambda file: file["models"].append(file["models"][0]), ["model a of acme stands 2 times"]),
+        (
+            lambda file: file["models"][0].update(
+                endpoints=["messages", "chat"], tools_endpoint="responses"
+            ),
+            [
+                "model a: acme has no endpoint messages",
+                "model a: acme has no endpoint responses",
+            ],
+        ),
     ],
 )
 def test_a_wrong_edit_is_told_with_its_place(
