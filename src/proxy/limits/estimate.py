@@ -166,7 +166,8 @@ def count_input_tokens(chat: ChatRequest) -> int:
         tokens += _TOOLS * 100 + sum(map(_count_tool, chat.tools))
     if chat.response_format and chat.response_format.json_schema:
         tokens += _SCHEMA * 100 + _count_json(chat.response_format.json_schema)
-    tokens += sum(min(len(raw), _LONGEST_BESIDE) for raw in chat.beside) * _ASCII
+    if chat.beside:
+        tokens += sum(min(len(raw), _LONGEST_BESIDE) for raw in chat.beside) * _ASCII
     return -(-tokens // 100)
 
 

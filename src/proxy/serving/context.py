@@ -36,6 +36,8 @@ class RequestContext:
     is_follower = False
     """Whether the attempts are those of another request, whose record has them."""
     is_closed = False
+    betas = ""
+    """The betas of Anthropic's that the request asks for, which its body does not show."""
     keep_response: Callable[[bytes], None] | None = None
     """Takes the whole answer, in its caller's dialect, where that is to be kept."""
 
@@ -58,6 +60,8 @@ class RequestContext:
         self._stage_began = self.began
         given = request.headers.get("x-request-id", "")
         self.id = given if _REQUEST_ID.fullmatch(given) else f"req_{random.token(12)}"
+        if dialect.NAME == "messages":
+            self.betas = request.headers.get("anthropic-beta", "")
         self.record = _begin_record(self, endpoint)
 
     @property
@@ -76,12 +80,6 @@ class RequestContext:
         return {
             n: sent[n] for n in (*NATIVE_HEADERS, *named) if _PASSABLE.fullmatch(sent.get(n, ""))
         }
-
-    @property
-    def betas(self) -> str:
-        """The betas of Anthropic's that the request asks for, which its body does not show."""
-        is_messages = self.dialect.NAME == "messages"
-        return self.request.headers.get("anthropic-beta", "") if is_messages else ""
 
     @property
     def ms(self) -> int:

@@ -1,8 +1,7 @@
 """A stream on its way from its provider to its caller."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -80,8 +79,7 @@ class Relay:
                 await stream.flow(sink, finish=self._finish_gone)
             else:
                 stream.gather()
-            with self._signs_of_life():
-                await stream.pass_on(self._pass_on, self._seconds_left())
+            await self._take_all()
             if self._flows:
                 await stream.hand_back()
             await self._complete()
@@ -93,19 +91,19 @@ class Relay:
         finally:
             self._close()
 
-    @contextmanager
-    def _signs_of_life(self) -> Iterator[None]:
-        """Sends the dialect's sign of life, if it has one, while the provider is silent."""
-        task = None
+    async def _take_all(self) -> None:
+        """Passes the answer on to its end. Raises what breaks it off."""
+        pinging = None
         if self._writer.pings and not self._flows:
-            task = asyncio.create_task(self._send_pings())
+            pinging = asyncio.create_task(self._send_pings())
         try:
-            yield
+            await self._begun.stream.pass_on(self._pass_on, self._seconds_left())
         finally:
-            if task:
-                task.cancel()
+            if pinging:
+                pinging.cancel()
 
     async def _send_pings(self) -> None:
+        """Sends the dialect's sign of life while the provider is silent."""
         while not self._sink.gone:
             sent = self._sink.sent
             await asyncio.sleep(PING_SECONDS)

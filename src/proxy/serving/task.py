@@ -87,20 +87,17 @@ class ChatTask(Struct):
         wanted = self.directives
         if wanted.key:
             return named_key(wanted.key, self.scope, wanted.namespace)
+        question = routing_key.words()
+        if betas := self.context.betas:
+            question += (f"anthropic-beta: {betas}",)  # no model is called so
         parts = KeyParts(
             chat=self.call.chat,
-            question=routing_key.words() + self._asked_betas,
+            question=question,
             defaults=routing_key.defaults,
             scope=self.scope,
             namespace=wanted.namespace,
         )
         return cache_key(parts)
-
-    @property
-    def _asked_betas(self) -> tuple[str, ...]:
-        """The betas as part of a cache key; no model is called so."""
-        betas = self.context.betas
-        return (f"anthropic-beta: {betas}",) if betas else ()
 
     @property
     def textless_call(self) -> Call:
