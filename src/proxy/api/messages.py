@@ -12,7 +12,9 @@ ESTIMATED = {"x-proxy-estimate": "true"}
 
 
 async def count_tokens(services: Services, context: RequestContext) -> Response:
-    """POST /v1/messages/count_tokens: an estimate, which costs nothing."""
-    call = anthropic.parse_count(await read_body(services, context))
+    """POST /v1/messages/count_tokens: an estimate, which costs nothing, but counts as a request."""
+    given = await read_body(services, context)
+    await services.tasks.admit(context)
+    call = anthropic.parse_count(given)
     body = anthropic.count_tokens(count_input_tokens(call.chat))
     return Response(headers=FRESH_JSON | ESTIMATED, body=body)

@@ -50,8 +50,10 @@ async def create_response(services: Services, context: RequestContext) -> Respon
 
 
 async def count_input(services: Services, context: RequestContext) -> Response:
-    """POST /v1/responses/input_tokens: an estimate, which costs nothing. Raises ProxyError."""
+    """POST /v1/responses/input_tokens: an estimate, which costs nothing, but counts as a request.
+    Raises ProxyError."""
     body = await read_body(services, context)
+    await services.tasks.admit(context)
     if references := read_reference(body):
         body, _ = await _put_in_place(services, context, body, references)
     count = count_input_tokens(responses.parse_chat(body).chat)

@@ -66,7 +66,7 @@ class Services:
         self.cache = build_cache(settings.cache, ports)
         self.market = CatalogMarket(self.catalog, self.selection.deployment.configured)
         self.board = BoardReader(ports.objects, ports.clock, ports.log)
-        tasks = TaskMaker(
+        self.tasks = tasks = TaskMaker(
             self.selection,
             self.limiter,
             self.manager.retry_policy,

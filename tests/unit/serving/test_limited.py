@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -111,6 +112,18 @@ class TestBuckets:
         answers = [await limited.keyed() for _ in range(3)]
         assert [answer.status for answer in answers] == [200, 200, 429]
         assert answers[2].json["error"]["limit"] == "requests_per_minute"
+
+    @pytest.mark.parametrize(
+        ("path", "body"),
+        [
+            ("/v1/messages/count_tokens", {"messages": [{"role": "user", "content": "Hi"}]}),
+            ("/v1/responses/input_tokens", {"input": "Hi"}),
+        ],
+    )
+    async def test_so_do_counts_of_tokens(self, path: str, body: dict[str, Any]) -> None:
+        limited = house(key={"limits": Limits(requests_per_minute=2)})
+        answers = [await limited.keyed(path, model="auto", **body) for _ in range(3)]
+        assert [answer.status for answer in answers] == [200, 200, 429]
 
     async def test_a_request_that_they_refuse_has_no_part_in_the_cache(self) -> None:
         limited = house(key={"limits": Limits(requests_per_minute=3)})
