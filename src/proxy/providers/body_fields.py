@@ -10,8 +10,8 @@ from msgspec import Raw
 from proxy.core import splice
 from proxy.core.ports import Body
 
-_LEAD = re.compile(rb'\s*[{,]\s*"(?:[^"\\]|\\.)*+"\s*:\s*', re.DOTALL)
-"""What stands before a field's value."""
+_LEAD = re.compile(rb'\s*[{,]\s*("(?:[^"\\]|\\.)*+")\s*:\s*', re.DOTALL)
+"""What stands before a field's value, and its name."""
 
 
 def exchange_fields(body: bytes, given: Mapping[str, Raw], changes: Mapping[str, Raw]) -> Body:
@@ -24,13 +24,20 @@ def exchange_fields(body: bytes, given: Mapping[str, Raw], changes: Mapping[str,
     copied = at = 0
     for name, raw in given.items():
         lead = _LEAD.match(body, at)
-        at = lead.end() + len(memoryview(raw)) if lead else 0
-        if lead and name in new:
+        if lead is None or lead[1] != msgspec.json.encode(name):
+            return _encode_all(given, changes)  # a field stands twice, a name has an escape
+        at = lead.end() + len(memoryview(raw))
+        if name in new:
             parts += (view[copied : lead.end()], new.pop(name))
             copied = at
     end = body.rfind(b"}")
     if not given or body[at:end].strip():  # a field stands twice
-        fields = {**given, **changes}
-        return splice.encode({name: splice.wrap(raw) for name, raw in fields.items()})
+        return _encode_all(given, changes)
     added = (b"," + msgspec.json.encode(name) + b":" + bytes(raw) for name, raw in new.items())
     return (*parts, view[copied:at], *added, view[at:])
+
+
+def _encode_all(given: Mapping[str, Raw], changes: Mapping[str, Raw]) -> Body:
+    """The fields anew, each once."""
+    fields = {**given, **changes}
+    return splice.encode({name: splice.wrap(raw) for name, raw in fields.items()})

@@ -59,3 +59,14 @@ def test_a_large_field_is_not_copied() -> None:
 def test_whatever_the_body_is(fields: Any, new: Any, indent: int, ascii_only: bool) -> None:
     body = json.dumps({**fields, "a": 1}, indent=indent or None, ensure_ascii=ascii_only).encode()
     assert json.loads(exchange(body, a=new, b=new)) == {**fields, "a": new, "b": new}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"b":[],":":{"{":{"b":1,"m":"x"},"b":{"a":"","}":1234567},"m":[]},"m":1234567,"b":[{},12]}',
+        b'{":":{},"m":[{"{\\"m\\":1":"xxxxxx","a":"x",",":12},[]],":":"xxxxxx","a":{},"}":"xxxxxx"}',
+    ],
+)
+def test_a_field_that_stands_twice_hides_no_other(body: bytes) -> None:
+    assert json.loads(exchange(body, m=77)) == {**json.loads(body), "m": 77}
