@@ -36,8 +36,9 @@ _MOST_OUTPUT = 32_000
 """The limit of an answer where neither the caller nor the catalogue knows one: Messages wants one,
 and every model of today can have it."""
 _MARK = b'"cache_control"'
-_TRUE, _FALSE = Raw(b"true"), Raw(b"false")
+_TRUE, _FALSE, _NULL = Raw(b"true"), Raw(b"false"), Raw(b"null")
 _WORD, _NUMBER = Decoder(str), Decoder(float)
+_FIELDS = msgspec.json.Decoder(dict[str, Raw] | None)
 _JSON = "Answer with one JSON object only, without a word before or after it."
 _SCHEMA = "Answer with JSON only, and let it follow this JSON Schema: "
 
@@ -57,10 +58,20 @@ def _pass_on(target: Target, chat: ChatRequest, body: bytes) -> Body:
         if name not in given and not (name == "cache_control" and _MARK in body):
             changes[name] = _encode(value)
     if chat.max_tokens is not None and _read_number(given.get("max_tokens")) != chat.max_tokens:
-        changes["max_tokens"] = _encode(chat.max_tokens)
+        changes |= _set_limit(given, chat.max_tokens)
     if chat.stream != (given.get("stream") == _TRUE):
         changes["stream"] = _TRUE if chat.stream else _FALSE
     return exchange_fields(body, given, changes)
+
+
+def _set_limit(given: dict[str, Raw], limit: int) -> dict[str, Raw]:
+    """The limit of the answer, and thinking that has room below it: what has none is refused."""
+    changes = {"max_tokens": _encode(limit)}
+    thinking = _FIELDS.decode(given.get("thinking", _NULL)) or {}
+    budget = _read_number(thinking.get("budget_tokens"))
+    if budget is not None and budget >= limit > _LEAST_THINKING:
+        changes["thinking"] = _encode({**thinking, "budget_tokens": limit - 1})
+    return changes
 
 
 def _build(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]:

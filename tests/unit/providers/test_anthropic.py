@@ -94,6 +94,26 @@ def test_a_budget_lowers_the_limit() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("thinking", "limit", "expected"),
+    [
+        ({"type": "enabled", "budget_tokens": 9000}, 8000, 7999),
+        ({"type": "enabled", "budget_tokens": 8000}, 8000, 7999),
+        ({"type": "enabled", "budget_tokens": 5000}, 8000, 5000),
+        ({"type": "enabled", "budget_tokens": 9000}, 1024, 9000),  # there is no room for any
+        ({"type": "adaptive"}, 8000, None),
+        (None, 8000, None),
+    ],
+)
+def test_thinking_has_room_below_a_lowered_limit(thinking: Any, limit: int, expected: Any) -> None:
+    given = {"model": "smart", "max_tokens": 9999, "messages": [], "thinking": thinking}
+    body = json.loads(passed_on(json.dumps(given).encode(), max_tokens=limit))
+    assert body["max_tokens"] == limit
+    assert body["thinking"] == (
+        thinking and {**thinking, "budget_tokens": expected} if expected else thinking
+    )
+
+
 @pytest.mark.parametrize("streamed", [True, False])
 def test_it_streams_as_the_proxy_needs_it(streamed: bool) -> None:
     assert json.loads(passed_on(BODY, stream=streamed))["stream"] is streamed
