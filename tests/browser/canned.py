@@ -16,6 +16,13 @@ PROVIDERS = {
     "workers-ai": ("@cf/meta/llama-3.1-8b-instruct-fp8", 0.05, 840),
 }
 """Each with a model, its share of the requests and its usual latency in ms."""
+ENDPOINTS = (
+    ("/v1/generate", "native"),
+    ("/v1/chat/completions", "openai"),
+    ("/v1/messages", "messages"),
+    ("/v1/responses", "responses"),
+)
+"""With the dialect that is spoken there."""
 USERS = ("billing-service", "ann", "support-bot", "ben", "nightly-eval", "carol")
 UNITS = {"m": 60, "h": 3_600, "d": 86_400}
 COUNTS = (
@@ -152,12 +159,13 @@ def _request(number: int) -> Json:
     kind = dice.choices(("ok", "hit", "limited", "failed", "fallback"), (52, 34, 3, 3, 8))[0]
     spread = 0.6 + dice.random() * 2
     ms = 4 if kind in ("hit", "limited") else round(PROVIDERS[provider][2] * spread)
+    endpoint, dialect = dice.choice(ENDPOINTS)
     row: Json = {
         "at": stamp(number * 3.7),
         "requestId": f"req_{number:024x}",
-        "endpoint": dice.choice(("/v1/generate", "/v1/chat/completions", "/v1/chat/completions")),
+        "endpoint": endpoint,
         "method": "POST",
-        "dialect": "openai",
+        "dialect": dialect,
         "user": dice.choice(USERS),
         "keyId": f"key_{dice.randrange(16**8):08x}",
         "asked": dice.choice(("auto", "fast", f"{provider}/{PROVIDERS[provider][0]}")),

@@ -17,6 +17,8 @@ OPERATIONS = {
     "/v1/generate": "chat",
     ITEM: "chat",
     "/v1/chat/completions": "chat",
+    "/v1/messages": "chat",
+    "/v1/responses": "chat",
     "/v1/embeddings": "embeddings",
 }
 """What a model does at an endpoint."""

@@ -110,6 +110,11 @@ def test_a_path_that_asks_no_model_says_nothing_of_one() -> None:
     [
         ("/v1/generate", "chat"),
         (ITEM, "chat"),
+        ("/v1/chat/completions", "chat"),
+        ("/v1/messages", "chat"),
+        ("/v1/messages/count_tokens", None),
+        ("/v1/responses", "chat"),
+        ("/v1/responses/ID", None),
         ("/v1/embeddings", "embeddings"),
         ("/v1/batch", None),
         ("/v1/models", None),
