@@ -15,9 +15,10 @@ from random import Random
 
 from msgspec import Struct
 
-from bench.scaling_cost import PATHS, PRICES, count_units, price
+from bench.scaling_cost import PATHS, PRICES, count_kept_units, count_units, price
 from bench.scaling_load import (
     COUNTED,
+    KEY_SKEW,
     PROMPT_SKEW,
     PROMPTS,
     PROVIDERS,
@@ -42,6 +43,9 @@ SHARD_RECORDS = 500
 """Assumed: records a second that a shard counts ("some hundreds": docs/configuration.md)."""
 SHARDS = (1, 8, 32)
 """ANALYTICS_SHARDS: the default, and up to the most."""
+KEPT = "key-1, each request continues a kept response"
+KEPT_CALLS = 2
+"""Calls of a key's responses by such a request: what it continues is read, its own is kept."""
 COST_RATE = 10_000
 """Requests a second at which the cost is counted."""
 
@@ -75,6 +79,8 @@ def list_loads(tally: Tally) -> list[ObjectLoad]:
         ObjectLoad("CACHE_FLIGHT", "prompt 1 in flight, `CACHE_COALESCE=on`", hottest),
         ObjectLoad("STATISTICS", "1 shard, calls", tally.busiest(ADD)[1]),
     ]
+    first_key = load.rate * shares_of_zipf(load.keys, KEY_SKEW)[0]
+    rows.append(ObjectLoad("RESPONSES", KEPT, first_key * KEPT_CALLS))
     records = tally.records * load.scale / COUNTED
     for shards in SHARDS:
         share = find_busiest_shard(load, shards)
@@ -145,6 +151,21 @@ def _print_costs(tally: Tally) -> None:
         print(f"| {item} | {dollars:.2f} |", " | ".join(cells), "|")
     sums = (f"**{sum(prices[path].values()):.2f}**" for path in PATHS)
     print("| **sum** | |", " | ".join(sums), "|")
+    _print_kept()
+
+
+def _print_kept() -> None:
+    """What a response costs that is kept."""
+    units = count_kept_units()
+    items = (
+        f"{item} {dollars:.2f} ({units[item]:.3g})"
+        for item, dollars in price(units).items()
+        if dollars
+    )
+    print(
+        f"\nA million kept responses, beside their requests: {sum(price(units).values()):.2f}:",
+        ", ".join(items),
+    )
 
 
 if __name__ == "__main__":

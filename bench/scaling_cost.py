@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 
+import msgspec
+from msgspec import Raw
+
 from bench.scaling_load import COUNTED, Tally, count_pool_reports
 from proxy.access.keys import LOOKUP
 from proxy.analytics.store.messages import RESOLUTION_SECONDS
@@ -9,7 +12,10 @@ from proxy.analytics.store.shard import ADD
 from proxy.cache.purge import READ_PURGES
 from proxy.limits.account_messages import RESERVE, SETTLE
 from proxy.limits.lease_messages import GIVE_BACK, TAKE
+from proxy.responses.book import ResponseBook
+from proxy.responses.messages import Exchange
 from proxy.routing.board import EXCHANGE
+from tests.unit.analytics.shards import PlatformSQL
 
 PRICES = {
     "requests": 0.30,
@@ -43,6 +49,8 @@ FLUSH_ROWS = 3
 """Rows of a flush beside its groups': its number, its row of the log, and that row's deletion."""
 GROUP_ROWS = len(RESOLUTION_SECONDS) + 1
 """Rows of each group in a flush: one a resolution, and one since ever."""
+KEPT_INPUTS, KEPT_OUTPUTS = 1, 1
+"""Items of a response that is kept: those that its request sent, which have no ids, and its own."""
 
 ALWAYS = (LOOKUP, READ_PURGES, ADD)
 AT_MISSES = (RESERVE, SETTLE, TAKE, GIVE_BACK, EXCHANGE)
@@ -56,6 +64,30 @@ def count_units(tally: Tally) -> dict[str, dict[str, float]]:
 def price(units: Mapping[str, float]) -> dict[str, float]:
     """What a million requests cost, in dollars, by the item."""
     return {item: units[item] * dollars for item, dollars in PRICES.items()}
+
+
+def count_kept_units() -> dict[str, float]:
+    """What a response takes that is kept, beside its request, in the units of PRICES. Its deletion
+    writes as many rows again."""
+    units = dict.fromkeys(PRICES, 0.0)
+    units["object calls"] = units["log events"] = 1
+    units["object GB-s"] = OBJECT_MS / 1000 * OBJECT_GB
+    units["rows written"] = count_kept_rows()
+    return units
+
+
+def count_kept_rows() -> float:
+    """Rows that the book of responses writes for one. Each index that has a row is another."""
+    sql = PlatformSQL()
+    output = [{"id": f"msg_{n}", "type": "message"} for n in range(KEPT_OUTPUTS)]
+    body = Raw(msgspec.json.encode({"id": "resp_1", "output": output}))
+    given = (Raw(b'{"role":"user","content":"Hi"}'),) * KEPT_INPUTS
+    ResponseBook(sql, 1000).keep(Exchange(id="resp_1", input=given, body=body), 0)
+    rows = 0
+    for (table,) in sql("SELECT name FROM sqlite_master WHERE type = 'table'"):
+        [(count,)] = sql(f"SELECT count(*) FROM {table}")
+        rows += count * (1 + len(sql(f"PRAGMA index_list({table})")))
+    return rows * ROW
 
 
 def _count_path(path: str, tally: Tally) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.scaling import find_busiest_shard, list_loads
-from bench.scaling_cost import CPU_MS, PRICES, count_units, price
+from bench.scaling_cost import CPU_MS, PRICES, count_kept_units, count_units, price
 from bench.scaling_load import COUNTED, Load, Tally, count_pool_reports, shares_of_zipf
 from bench.scaling_slice import play
 from proxy.access.keys import LOOKUP
@@ -88,6 +88,15 @@ def test_saturation_is_read_from_the_loads(tally: Tally) -> None:
     assert keys.share == keys.load / keys.capacity
     shard = loads["STATISTICS", "1 shard, records"]
     assert shard.load == tally.records / COUNTED
+    responses = next(each for each in list_loads(tally) if each.namespace == "RESPONSES")
+    assert responses.load == 2 * LOAD.rate * shares_of_zipf(LOAD.keys, 1.0)[0]
+
+
+def test_a_kept_response_is_a_call_and_its_rows() -> None:
+    units = count_kept_units()
+    assert units["object calls"] == 1
+    response, text, named_item = 3, 2, 3  # each with the indexes that have it
+    assert units["rows written"] == response + 2 * text + named_item
 
 
 def test_a_path_costs_its_operations(tally: Tally) -> None:
