@@ -1,20 +1,22 @@
 #!/bin/sh
-# Checks a running proxy from outside: ./validate-deployment.sh URL [--key KEY] [--admin TOKEN]
+# Checks a running proxy from outside: ./validate-deployment.sh URL [--key KEY] [--admin TOKEN] [--no-store]
 #
 # Needs curl and a POSIX shell only. Prints a line for each check and a summary. The exit status is the
-# number of the first check that failed (0: all passed, 255: wrong usage).
+# number of the first check that failed (0: all passed, 255: wrong usage). --no-store: the deployment has
+# RESPONSES_STORE=off.
 set -u
 
 usage() {
-  echo "usage: $0 URL [--key KEY] [--admin TOKEN]" >&2
+  echo "usage: $0 URL [--key KEY] [--admin TOKEN] [--no-store]" >&2
   exit 255
 }
 
-URL= KEY= ADMIN=
+URL= KEY= ADMIN= STORE=on
 while [ $# -gt 0 ]; do
   case $1 in
     --key) [ $# -ge 2 ] || usage; KEY=$2; shift 2 ;;
     --admin) [ $# -ge 2 ] || usage; ADMIN=$2; shift 2 ;;
+    --no-store) STORE=off; shift ;;
     -*) usage ;;
     *) [ -z "$URL" ] || usage; URL=${1%/}; shift ;;
   esac
@@ -78,6 +80,8 @@ has_header() {
 question='What is the capital of France? Answer in one short sentence.'
 native='{"prompt":"'$question'","maxTokens":24}'
 openai='{"model":"auto","max_tokens":24,"messages":[{"role":"user","content":"'$question'"}]}'
+messages=$openai  # both dialects have these fields
+responses='{"model":"auto","max_output_tokens":24,"input":"'$question'"}'
 
 send no_key GET /health
 check 'GET /health' 200 '"status":"ok"' '"version"'
@@ -99,6 +103,10 @@ if [ "$open" = no ]; then
   check 'a wrong key is refused' 401 '"authentication_failed"'
   post wrong /v1/chat/completions "$openai"
   check 'a wrong key is refused in OpenAI'\''s form' 401 '"invalid_api_key"'
+  post wrong /v1/messages "$messages"
+  check 'a wrong key is refused in Anthropic'\''s form' 401 '"type":"error"' '"authentication_error"'
+  post wrong /v1/responses "$responses"
+  check 'a wrong key is refused by Responses' 401 '"invalid_api_key"'
   send wrong GET /v1/models
   check 'the list of models needs a key' 401 '"error"'
   send wrong GET /health/providers
@@ -107,6 +115,10 @@ fi
 
 send caller GET /v1/models
 check 'GET /v1/models' 200 '"object":"list"' '"id":"auto"'
+send caller GET /v1/models -H 'anthropic-version: 2023-06-01'
+check 'GET /v1/models in Anthropic'\''s form' 200 '"type":"model"' '"id":"auto"' '"has_more":false'
+send caller GET '/v1/models?client_version=1'
+check 'GET /v1/models in Codex'\''s form' 200 '"models":[' '"slug":"auto"'
 send caller GET /v1/models/auto
 check 'GET /v1/models/auto' 200 '"id":"auto"'
 send caller GET /v1/models/no-such-model
@@ -122,6 +134,40 @@ post caller /v1/chat/completions "$openai"
 check 'POST /v1/chat/completions' 200 '"choices"' '"finish_reason"'
 post caller /v1/chat/completions "${openai%?},\"stream\":true}" -N
 check 'POST /v1/chat/completions, streaming' 200 'data: {' 'data: [DONE]'
+
+send no_key HEAD / -I
+check 'HEAD / says that the proxy is there' 200
+post caller /v1/messages "$messages"
+has_header request-id . || status="$status without request-id"
+check 'POST /v1/messages' 200 '"type":"message"' '"stop_reason"' '"input_tokens"'
+post caller /v1/messages "${messages%?},\"stream\":true}" -N
+check 'POST /v1/messages, streaming' 200 'event: message_start' 'event: message_stop'
+post caller /v1/messages/count_tokens "$messages"
+check 'POST /v1/messages/count_tokens' 200 '"input_tokens":'
+post caller /v1/messages '{"model":"auto","messages":[]}'
+check 'an error in Anthropic'\''s form' 400 '"type":"error"' '"invalid_request_error"'
+
+post caller /v1/responses "${responses%?},\"stream\":true}" -N
+check 'POST /v1/responses, streaming' 200 'event: response.created' 'response.output_item.added'
+post caller /v1/responses/input_tokens "$responses"
+check 'POST /v1/responses/input_tokens' 200 '"input_tokens":'
+post caller /v1/responses "$responses"
+check 'POST /v1/responses' 200 '"response"' '"output"' '"usage"'
+# A provider's own answer may have a space after the colon.
+response=$(printf '%s' "$body" | grep -o '"id": *"[^"]*"' | head -n 1 | cut -d '"' -f 4)
+sleep 1
+send caller GET "/v1/responses/$response"
+if [ "$STORE" = off ]; then
+  check 'no response is kept' 404 '"error"'
+else
+  check 'the response is kept' 200 "$response"
+  send caller GET "/v1/responses/$response/input_items"
+  check 'so is its input' 200 '"object":"list"' "$question"
+  send caller DELETE "/v1/responses/$response"
+  check 'a kept response is deleted' 200 '"deleted":true'
+  send caller GET "/v1/responses/$response"
+  check 'it is gone then' 404 '"error"'
+fi
 
 kept='{"prompt":"'$question'","maxTokens":24,"cache":{"ttl":60}}'
 post caller /v1/generate "$kept"
@@ -183,6 +229,8 @@ send caller GET '/analytics/requests?limit=1'
 check 'the request log' 200 '"requests"' '"requestId"' '"next"'
 send caller GET /analytics/insights
 check 'insights' 200 '"insights"' '"sample"'
+send no_key GET /setup
+check 'the page that says how agents are pointed here' 200 '<html' 'ANTHROPIC_BASE_URL'
 send no_key GET /dashboard
 check 'the dashboard' 200 '<html'
 has_header content-security-policy ".*default-src 'none'" || { status="200 without a policy"; check 'its Content-Security-Policy' 200; }

@@ -36,6 +36,13 @@ def test_the_keyed_deployment_is_valid(keyed_url: str) -> None:
     assert CALLER_KEY not in result.stdout
 
 
+def test_a_deployment_that_keeps_no_response_must_keep_none(open_url: str) -> None:
+    result = validate(open_url, "--no-store")
+    assert "no response is kept: status 200 instead of 404" in result.stdout
+    assert result.stdout.count("FAIL") == 1
+    assert result.returncode
+
+
 def test_what_is_wrong_is_the_exit_status(keyed_url: str) -> None:
     result = validate(keyed_url, "--key", "wrong")
     failed = next(line for line in result.stdout.splitlines() if line.startswith("FAIL"))
