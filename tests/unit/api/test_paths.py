@@ -144,3 +144,12 @@ def test_cross_origin() -> None:
     everyone, _ = make_app(CORS_ORIGINS="*")
     seen = send_at_once(everyone, request("GET", "/health", origin="https://b.example"))
     assert seen.headers["access-control-allow-origin"] == "https://b.example"
+
+
+def test_a_page_may_read_what_anthropics_sdk_reads() -> None:
+    app, _ = make_app(CORS_ORIGINS="*")
+    response = send_at_once(
+        app, request("POST", "/v1/messages/none", {}, origin="https://a.example", **JSON)
+    )
+    exposed = response.headers["access-control-expose-headers"].split(", ")
+    assert {"request-id", "x-should-retry"} <= response.headers.keys() & set(exposed)
