@@ -1,12 +1,24 @@
 """The faults of a provider, how each request ends that meets one, and the matrix of all of them."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-SECOND = "openai"
+from tests.e2e.forms import PATHS, body_of
+
+ALL = tuple(product((False, True), (False, True)))
+"""Without and with a second provider, each whole and streamed."""
+SOME = ((False, True), (True, False))
+SECOND = "workers-ai"
 """The healthy provider: no fault befalls it."""
+AT = {
+    "openai": {"local": ALL},
+    "messages": {"anthropic": ALL, "groq": SOME},
+    "responses": {"openai": ALL, "local": SOME},
+}
+"""Where each dialect meets the faults: at a provider of its own, and at one that is translated."""
 DEADLINE_MS = 6000
 """For cells that have no reason to wait."""
 SILENT_MS = 3000
@@ -82,7 +94,7 @@ class Fault:
     text: str = TEXT
     retry_after: int | None = None
     openai: bool = False
-    """Whether it is asked in OpenAI's dialect too."""
+    """Whether it is asked in the other dialects too."""
     heavy: bool = False
     """Whether it keeps the isolate so busy that its cells run alone."""
 
@@ -170,7 +182,7 @@ FAULTS = (
         {"split": 100, "stall_after": 2},
         begun(504, "provider_timeout"),
         "timeout",
-        streamed={"stall_after": 4},
+        streamed={"stall_after": 7},
         timeout=SILENT_MS,
         openai=True,
     ),
@@ -179,7 +191,7 @@ FAULTS = (
         {"split": 100, "break_after": 2},
         begun(502, "provider_error"),
         "network",
-        streamed={"break_after": 4},
+        streamed={"break_after": 7},
         openai=True,
     ),
     Fault(
@@ -274,16 +286,18 @@ class Cell:
             "fallback": [SECOND] if self.second else False,
             "timeout": fault.timeout,
         }
-        if self.dialect == "native":
-            return "/v1/generate", common | {"prompt": prompt}
-        message = {"role": "user", "content": prompt}
-        return "/v1/chat/completions", common | {"messages": [message]}
+        body = {"prompt": prompt} if self.dialect == "native" else body_of(self.dialect, prompt)
+        return PATHS[self.dialect], common | body
 
 
-CELLS = [
-    Cell(fault, provider, dialect, second, stream)
-    for fault in FAULTS
-    for dialect in (("native", "openai") if fault.openai else ("native",))
-    for provider in (fault.at if dialect == "native" or not fault.does else ("local",))
-    for second, stream in product((False, True), (False, True))
-]
+def _cells(fault: Fault) -> Iterator[Cell]:
+    for provider in fault.at:
+        for second, stream in ALL:
+            yield Cell(fault, provider, "native", second, stream)
+    for dialect, providers in AT.items() if fault.openai else ():
+        for provider, ways in providers.items() if fault.does else [(fault.at[0], ALL)]:
+            for second, stream in ways:
+                yield Cell(fault, provider, dialect, second, stream)
+
+
+CELLS = [cell for fault in FAULTS for cell in _cells(fault)]

@@ -2,18 +2,26 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import httpx
 
 
-def events(answer: httpx.Response) -> Iterator[tuple[str, Any]]:
-    """Each event's name and its data; `[DONE]` as that text."""
-    name = ""
-    for line in answer.iter_lines():
+def events(answer: httpx.Response, *, cut: bool = False) -> Iterator[tuple[str, Any]]:
+    """Each event's name and its data; `[DONE]` as that text. A `ping` is passed over unread, as
+    Anthropic's SDKs do. cut: whether an event may have been cut off within its JSON; what is left
+    of it is passed over too."""
+    name = data = ""
+    for line in chain(answer.iter_lines(), [""]):
         field, _, value = line.partition(": ")
         if field == "event":
             name = value
         elif field == "data":
-            yield name, value if value == "[DONE]" else json.loads(value)
-            name = ""
+            data = value
+        elif not line:
+            if data and name != "ping":
+                with suppress(*[ValueError] if cut else ()):
+                    yield name, data if data == "[DONE]" else json.loads(data)
+            name = data = ""

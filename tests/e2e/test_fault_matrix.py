@@ -19,9 +19,19 @@ import pytest
 
 from tests.e2e.deployments import DEPLOYMENTS, KEYS, Deployments
 from tests.e2e.faults import CELLS, SECOND, Broken, Cell, Refusal, Second
-from tests.e2e.sse import events
+from tests.e2e.forms import error_of, is_whole, text, told_by
 from tests.upstream import Upstream
 
+NATIVE = {"messages": "anthropic", "responses": "openai"}
+"""The provider whose own errors a caller of the dialect gets."""
+ANTHROPICS = {
+    400: "invalid_request_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+}
+"""Its names of errors, by the status; another is an `api_error`."""
 SLACK = 2.0
 """Seconds over its deadline that an answer may take on a busy machine."""
 
@@ -115,10 +125,8 @@ def test_each_cell(results: Results, upstream: Upstream, cell: Cell) -> None:
     assert not any(key in answer.text for key in KEYS.values())
     match cell.end:
         case Refusal(status, kind):
-            assert (answer.status_code, answer.headers["content-type"]) == (
-                status,
-                "application/json",
-            ), answer.text
+            assert answer.headers["content-type"] == "application/json", answer.text
+            assert answer.status_code == _status(cell, status), answer.text
             _check_error(cell, answer.json(), status, kind)
             told = cell.fault.retry_after
             assert answer.headers.get("retry-after") == (None if told is None else str(told))
@@ -138,23 +146,26 @@ def test_nothing_goes_wrong_unseen(results: Results, deployments: Deployments) -
         assert sign not in log
 
 
+def _status(cell: Cell, status: int) -> int:
+    """An error's status in the dialect: Responses has 400 for a model that the proxy's own words
+    name unknown."""
+    is_own = cell.provider != NATIVE.get(cell.dialect)
+    return 400 if status == 404 and cell.dialect == "responses" and is_own else status
+
+
 def _check_answer(cell: Cell, answer: httpx.Response) -> None:
     """A complete answer, by whom it should be."""
     who = SECOND if isinstance(cell.end, Second) else cell.provider
     assert answer.headers["x-proxy-provider"] == who
-    if cell.dialect == "openai":
-        told = [data for _, data in events(answer)] if cell.stream else [answer.json()]
-        if cell.stream:
-            assert told.pop() == "[DONE]"
-        assert _said(cell, told) == cell.text
-        assert [c["finish_reason"] for t in told for c in t["choices"]][-1] == "stop"
+    told = told_by(answer)
+    assert text(told[:-1] if cell.stream else told) == cell.text
+    assert is_whole(cell.dialect, told), told[-1]
+    if cell.dialect != "native":
         return
-    *deltas, (name, told) = events(answer) if cell.stream else [("done", answer.json())]
-    assert name == "done", told
-    said = "".join(data["text"] for _, data in deltas) if cell.stream else told["data"]
-    assert said == cell.text
-    assert (told["success"], told["provider"]) == (True, who)
-    *failed, last = told["metadata"]["attempts"]
+    assert all(name == "delta" for name, _ in told[:-1])
+    done = told[-1][1]
+    assert (done["success"], done["provider"]) == (True, who)
+    *failed, last = done["metadata"]["attempts"]
     assert (last["provider"], last["outcome"]) == (who, "ok")
     assert bool(failed) == isinstance(cell.end, Second)
     _check_attempts(cell, failed)
@@ -162,48 +173,49 @@ def _check_answer(cell: Cell, answer: httpx.Response) -> None:
 
 def _check_broken(cell: Cell, answer: httpx.Response, code: int, kind: str) -> None:
     """A beginning, and an error in the place of the end."""
-    *begun, (name, last) = events(answer)
-    assert begun
-    if cell.dialect == "native":
-        assert name == "error", last
-        assert all(name == "delta" for name, _ in begun)
-        _check_error(cell, last, code, kind)
-        said = "".join(data["text"] for _, data in begun)
+    told = told_by(answer)
+    error = error_of(cell.dialect, told)
+    if cell.dialect == "responses":
+        assert error["code"] == "server_error"
+        assert cell.provider in error["message"]
     else:
-        assert last != "[DONE]"
-        assert last["choices"][0]["finish_reason"] == "error"
-        _check_error(cell, last, code, kind)
-        said = _said(cell, [data for _, data in begun])
-        assert not any(c.get("finish_reason") for _, d in begun for c in d["choices"])
+        _check_error(cell, told[-1][1], code, kind)
+    said = text(told[:-1])
     assert said
     assert cell.text.startswith(said)
-
-
-def _said(cell: Cell, told: list[Any]) -> str:
-    part = "delta" if cell.stream else "message"
-    return "".join(c[part].get("content") or "" for t in told for c in t["choices"])
 
 
 def _check_error(cell: Cell, body: Any, status: int, kind: str) -> None:
     """A well-formed error of the dialect that says what has happened."""
     error = body["error"]
     assert error["message"]
+    if cell.fault.name == "400":
+        assert "not to my taste" in error["message"]
+    if cell.provider == NATIVE.get(cell.dialect) and isinstance(cell.end, Refusal) and status < 500:
+        _check_native(cell, body, status)
+        return
+    described = error["details"] if cell.dialect == "messages" else error
     # Nobody but the caller has set a deadline here that is shorter than the deployment's.
     own = "The request's own time was up" in error["message"]
-    assert error["source"] == ("proxy" if own else "provider")
+    assert described["source"] == ("proxy" if own else "provider")
     assert not own or cell.fault.outcome == "timeout"
-    if cell.dialect == "native":
-        assert body["success"] is False
-        assert (error["type"], error["code"]) == (kind, status)
-        assert error.get("retryAfter") == cell.fault.retry_after
-        assert body["metadata"]["requestId"].startswith("req_")
-        time.strptime(body["metadata"]["timestamp"], "%Y-%m-%dT%H:%M:%SZ")
-        attempts = body["metadata"]["attempts"]
-    else:
-        assert error["error_type"] == kind
-        assert error["type"] in ("invalid_request_error", "rate_limit_error", "server_error")
-        assert error.keys() >= {"param", "code", "request_id"}
-        attempts = error["attempts"]
+    match cell.dialect:
+        case "native":
+            assert body["success"] is False
+            assert (error["type"], error["code"]) == (kind, status)
+            assert error.get("retryAfter") == cell.fault.retry_after
+            assert body["metadata"]["requestId"].startswith("req_")
+            time.strptime(body["metadata"]["timestamp"], "%Y-%m-%dT%H:%M:%SZ")
+            described = body["metadata"]
+        case "messages":
+            assert body["type"] == "error"
+            assert body["request_id"].startswith("req_")
+            assert error["type"] == ANTHROPICS.get(status, "api_error")
+        case _:
+            assert error["error_type"] == kind
+            assert error["type"] in ("invalid_request_error", "rate_limit_error", "server_error")
+            assert error.keys() >= {"param", "code", "request_id"}
+    attempts = described["attempts"]
     if isinstance(cell.end, Broken):
         assert attempts.pop()["outcome"] == "ok"  # its beginning
         assert not attempts
@@ -211,8 +223,20 @@ def _check_error(cell: Cell, body: Any, status: int, kind: str) -> None:
     else:
         _check_attempts(cell, attempts)
         assert attempts
-    if cell.fault.name == "400":
-        assert "not to my taste" in error["message"]
+
+
+def _check_native(cell: Cell, body: Any, status: int) -> None:
+    """The provider's own error, to the letter."""
+    if cell.dialect == "messages":
+        kind = ANTHROPICS[status]
+        message = body["error"]["message"]
+        assert body == {
+            "type": "error",
+            "error": {"type": kind, "message": message},
+            "request_id": "req_011upstream",
+        }
+    else:
+        assert body["error"].keys() == {"message", "type", "param", "code"}
 
 
 def _check_attempts(cell: Cell, attempts: list[Any]) -> None:

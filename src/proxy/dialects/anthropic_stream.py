@@ -99,6 +99,8 @@ class AnthropicWriter:
 
     response: bytes | None = None
     pings = True
+    cut = b"\nevent: ping\n\n"
+    """An event's last name counts, so that half a JSON is passed over as a sign of life."""
 
     def __init__(self, call: Call, served: Served) -> None:
         self.takes = "" if call.bridged else "messages"

@@ -35,6 +35,10 @@ class StreamWriter(Protocol):
         """The mark that ends a stream which has gone on as it was, where its provider left that
         out."""
 
+    cut: bytes
+    """What ends an event of which the beginning alone may have come, in a stream that has gone on
+    as it was."""
+
     def error(self, error: ProxyError, request_id: str, timestamp: float) -> bytes:
         """The end of a broken one; nothing is sent after it."""
 

@@ -116,6 +116,7 @@ class NativeWriter:
     takes = ""
     response: bytes | None = None
     pings = False
+    cut = b"\n\n"
 
     def chunk(self, chunk: Chunk) -> bytes:
         """The events of a piece of the answer; empty where it holds no content."""

@@ -158,6 +158,7 @@ class OpenAIWriter:
 
     response: bytes | None = None
     pings = False
+    cut = b"\n\n"
 
     def __init__(self, call: Call, served: Served) -> None:
         self._include_usage = call.include_usage

@@ -189,6 +189,7 @@ class ResponsesWriter:
     """
 
     pings = True
+    cut = b"\n\n"
 
     def __init__(self, call: Call, served: Served) -> None:
         self._is_own = not (call.rebuilt and call.bridged)

@@ -69,6 +69,9 @@ class Relay:
         self._ended = "client_gone"
         self._flows = begun.stream.plain != "" and begun.stream.plain == self._writer.takes
         """Whether the provider's bytes go to the caller as they are."""
+        self._first: Chunk | None = None
+        self._last: Chunk | None = None
+        """The ends of what has flowed."""
         self._sink: Sink
 
     async def run(self, sink: Sink) -> None:
@@ -124,6 +127,8 @@ class Relay:
             self._task.context.release_memory()
         if not self._flows:
             await self._send(b"".join(map(self._writer.chunk, chunks)))
+        elif chunks:
+            self._first, self._last = self._first or chunks[0], chunks[-1]
 
     async def _send(self, data: bytes) -> None:
         """Sends bytes, unless the caller has left. Raises ClientGone where the stream is not to be
@@ -178,9 +183,12 @@ class Relay:
         record_error(context, refusal)
         if not is_complete:
             await self._begun.stream.hand_back()
+            for chunk in (self._first, self._last):
+                if chunk:  # the error goes on where the flow has ended
+                    self._writer.chunk(chunk)
             last = self._writer.error(refusal, context.id, context.clock.now())
             with suppress(ClientGone):
-                await self._send(b"\n\n" + last if self._flows else last)
+                await self._send(self._writer.cut + last if self._flows else last)
 
     def _read_error(self, error: Exception) -> ProxyError:
         attempts = self._begun.success.attempts
