@@ -12,6 +12,8 @@ FIELDS = names(
     "model max_tokens messages system tools tool_choice thinking output_config stop_sequences"
     " stream temperature top_p top_k cache_control metadata service_tier"
 )
+BETA_FIELDS = {"context_management": "context-management-2025-06-27"}
+"""Fields that are taken where the header `anthropic-beta` names what brings them."""
 BLOCKS = {
     "user": names("text image document search_result tool_result"),
     "assistant": names("text thinking redacted_thinking tool_use"),
@@ -21,9 +23,16 @@ _ID = re.compile(r"[a-zA-Z0-9_-]+")
 NEW_VERSION = "2026-10-21"
 
 
-def check_messages(body: Json, version: str) -> None:
+def unknown_fields(body: Json, headers: Json) -> list[str]:
+    """Fields that Anthropic does not take of a request with these headers."""
+    betas = headers.get("anthropic-beta", "").split(",")
+    return sorted(body.keys() - FIELDS - {f for f, beta in BETA_FIELDS.items() if beta in betas})
+
+
+def check_messages(body: Json, headers: Json) -> None:
     """Raises RejectedError for the first thing that Anthropic would not take."""
-    for field in sorted(body.keys() - FIELDS):
+    version = headers.get("anthropic-version", "")
+    for field in unknown_fields(body, headers):
         _refuse(f"{field}: Extra inputs are not permitted")
     for field, kind in (("model", str), ("max_tokens", int), ("messages", list)):
         if field not in body:

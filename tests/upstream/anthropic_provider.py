@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any, ClassVar
 
-from .anthropic_checks import FIELDS, blocks, check_messages, signature, texts
+from .anthropic_checks import blocks, check_messages, signature, texts, unknown_fields
 from .behaviour import Behaviour
-from .model import CALL_ARGUMENTS, Answer, Question, think, words
+from .model import Answer, Question, think, words
 from .reply import RejectedError, Reply, dump, json_reply, sse_reply
 from .request import Json, Request
 
@@ -46,7 +46,7 @@ class Anthropic:
             raise RejectedError(400, "anthropic-version: header is required")
 
     def unknown(self, request: Request, body: Json) -> list[str]:
-        return sorted(body.keys() - FIELDS)
+        return unknown_fields(body, request.headers)
 
     def answer(self, request: Request, body: Any, behaviour: Behaviour) -> Reply:
         match request.method, request.path.removeprefix(self.prefix):
@@ -73,7 +73,7 @@ def answer_message(
     request: Request, body: Json, behaviour: Behaviour, headers: dict[str, str]
 ) -> Reply:
     """The reply to a request for a message, of Anthropic or of another who speaks its dialect."""
-    check_messages(body, request.headers.get("anthropic-version", ""))
+    check_messages(body, request.headers)
     answer = think(question(body), behaviour)
     is_thinking = (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
     message = {
@@ -98,9 +98,9 @@ def _content(answer: Answer, *, is_thinking: bool) -> Iterator[Json]:
         yield {"type": "thinking", "thinking": answer.reasoning, "signature": signed}
     if answer.text:
         yield {"type": "text", "text": answer.text}
-    for name in answer.calls:
+    for call in answer.calls:
         call_id = f"toolu_{next(_ids):012d}"
-        yield {"type": "tool_use", "id": call_id, "name": name, "input": CALL_ARGUMENTS}
+        yield {"type": "tool_use", "id": call_id, "name": call.name, "input": call.arguments}
 
 
 def event(body: Json) -> str:
@@ -175,6 +175,7 @@ def question(body: Json) -> Question:
         tool=None
         if choice.get("type") == "none"
         else named or (tools[0]["name"] if tools else None),
+        tools=frozenset(tool["name"] for tool in tools),
         must_call=choice.get("type") in ("any", "tool"),
         tool_result=" ".join(texts(results)) if results else None,
         schema=form.get("schema"),

@@ -34,6 +34,7 @@ class Behaviour:
     frames: list[str] | None = None
     message: str | None = None
     text: str | None = None
+    calls: list[Json] | None = None
     finish: str | None = None
     no_usage: bool = False
     big_event: int | None = None

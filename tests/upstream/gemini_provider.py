@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from . import fixtures
 from .behaviour import Behaviour
 from .gemini_checks import SIGNATURE, check_embeddings, check_generate, unknown_fields
-from .model import CALL_ARGUMENTS, Answer, Question, embed, think, words
+from .model import Answer, Question, embed, think, words
 from .reply import RejectedError, Reply
 from .request import Json, Request
 
@@ -77,9 +77,9 @@ class Gemini:
         if thoughts and answer.reasoning:
             parts.append({"text": answer.reasoning, "thought": True})
         parts += [{"text": piece} for piece in answer.pieces]
-        for number, name in enumerate(answer.calls):
-            call: Json = {"functionCall": {"name": name, "args": CALL_ARGUMENTS}}
-            parts.append(call | ({"thoughtSignature": SIGNATURE} if signed and not number else {}))
+        for number, call in enumerate(answer.calls):
+            part: Json = {"functionCall": {"name": call.name, "args": call.arguments}}
+            parts.append(part | ({"thoughtSignature": SIGNATURE} if signed and not number else {}))
         head = {"modelVersion": model, "responseId": f"upstream{next(self._ids):08d}"}
         chunks = [_chunk([part], answer, head) for part in parts] or [_chunk([], answer, head)]
         last = chunks[-1]["candidates"][0]
@@ -208,6 +208,7 @@ def question(body: Json) -> Question:
         input_tokens=sum(words(text) for text in _texts([system, *contents])),
         images=_images(contents),
         tool=allowed[0] if allowed and mode != "NONE" else None,
+        tools=frozenset(allowed),
         must_call=mode == "ANY",
         tool_result=_tool_result(contents[-1]),
         schema=_schema(body.get("generationConfig", {})),

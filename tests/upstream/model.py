@@ -24,13 +24,30 @@ class Question:
     """Media type of each image, "url" for one that is only pointed at."""
     tool: str | None = None
     """The tool that the model would call, if it calls any."""
-    is_custom: bool = False
-    """Whether that tool is OpenAI's of type `custom`."""
+    tools: frozenset[str] = frozenset()
+    """All that it may call."""
+    custom: frozenset[str] = frozenset()
+    """Those of them that are OpenAI's of type `custom`."""
     must_call: bool = False
     tool_result: str | None = None
     """Text of a tool's result, if that is what the conversation ends with."""
     schema: Any = None
     """JSON schema of the answer; {} for any JSON object, None for plain text."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A tool's name, and what it is called with."""
+
+    name: str
+    arguments: dict[str, Any]
+    """Of a custom tool its text, as `input`."""
+    is_custom: bool = False
+
+    @property
+    def text(self) -> str:
+        """The arguments as the string that OpenAI's dialects want."""
+        return str(self.arguments["input"]) if self.is_custom else json.dumps(self.arguments)
 
 
 @dataclass(frozen=True)
@@ -40,15 +57,12 @@ class Answer:
     pieces: list[str]
     """The text as it is streamed, word by word."""
     reasoning: str
-    calls: list[str]
-    """Names of the tools called, each with CALL_ARGUMENTS, or with CALL_INPUT if `custom`."""
+    calls: list[Call]
     finish: str
     """stop, length, tool_calls, content_filter, or what a directive said."""
     input_tokens: int
     counted: bool
     """False where the provider shall tell no usage."""
-    custom: bool = False
-    """Whether the tools are OpenAI's of type `custom`."""
 
     @property
     def text(self) -> str:
@@ -61,24 +75,24 @@ class Answer:
     @property
     def answer_tokens(self) -> int:
         """Words of the text and of the calls, without the reasoning."""
-        return words(self.text) + sum(words(f"{name} {arguments()}") for name in self.calls)
+        return words(self.text) + sum(words(f"{call.name} {call.text}") for call in self.calls)
 
 
 def words(text: str) -> int:
     return len(text.split())
 
 
-def arguments() -> str:
-    """The arguments of every call, as the JSON string that OpenAI's dialect wants."""
-    return json.dumps(CALL_ARGUMENTS)
-
-
 def think(question: Question, behaviour: Behaviour) -> Answer:
-    """The answer to a question, bent by the directive's text, finish, big_event and no_usage."""
-    calls = _calls(question) if behaviour.text is None else []
+    """The answer to a question, bent by the directive's calls, text, finish, big_event, no_usage.
+
+    Calls come before the text: it is said once the conversation ends with a tool's result.
+    """
+    calls = _scripted(question, behaviour.calls or [])
+    if behaviour.text is None:
+        calls = calls or _calls(question)
     if behaviour.big_event is not None:
         pieces = ["x" * behaviour.big_event]
-    elif behaviour.text is not None:
+    elif behaviour.text is not None and not calls:
         pieces = split_words(behaviour.text)
     else:
         pieces = [] if calls else split_words(_say(question))
@@ -91,7 +105,6 @@ def think(question: Question, behaviour: Behaviour) -> Answer:
         finish=behaviour.finish or ("tool_calls" if calls else "stop"),
         input_tokens=question.input_tokens,
         counted=not behaviour.no_usage,
-        custom=question.is_custom,
     )
 
 
@@ -103,13 +116,26 @@ def embed(text: str, dimensions: int) -> list[float]:
     ]
 
 
-def _calls(question: Question) -> list[str]:
+def _scripted(question: Question, calls: list[dict[str, Any]]) -> list[Call]:
+    """What a directive wants called, as far as the request offers it."""
+    if question.tool_result is not None:
+        return []
+    return [
+        Call(call["name"], call["arguments"], call["name"] in question.custom)
+        for call in calls
+        if call["name"] in question.tools
+    ]
+
+
+def _calls(question: Question) -> list[Call]:
     if question.tool is None:
         return []
     asked = "call the tool" in question.prompt and question.tool_result is None
     if not (question.must_call or asked):
         return []
-    return [question.tool] * (2 if "twice" in question.prompt else 1)
+    is_custom = question.tool in question.custom
+    arguments = {"input": CALL_INPUT} if is_custom else CALL_ARGUMENTS
+    return [Call(question.tool, arguments, is_custom)] * (2 if "twice" in question.prompt else 1)
 
 
 def _say(question: Question) -> str:

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any, ClassVar, Literal
 
-from . import fixtures
-from .anthropic_checks import FIELDS as MESSAGE_FIELDS
+from . import anthropic_checks, fixtures
 from .anthropic_provider import answer_message
 from .behaviour import Behaviour
-from .model import CALL_INPUT, Answer, Question, arguments, embed, split_words, think, words
+from .model import Answer, Call, Question, embed, split_words, think, words
 from .openai_checks import Rules, check_chat, check_embeddings, texts, unknown_fields
 from .reply import RejectedError, Reply, data, json_reply, sse_reply
 from .request import Json, Request
@@ -78,7 +77,7 @@ class OpenAi:
         if request.path.endswith("/responses"):
             return sorted(body.keys() - FIELDS)
         if request.path.endswith("/messages"):
-            return sorted(body.keys() - MESSAGE_FIELDS)
+            return anthropic_checks.unknown_fields(body, request.headers)
         return unknown_fields(body, self.rules)
 
     def answer(self, request: Request, body: Any, behaviour: Behaviour) -> Reply:
@@ -149,12 +148,12 @@ class OpenAi:
         return {self.reasoning_key: text} if self.reasoning_key and text else {}
 
     def calls(self, answer: Answer) -> list[Json]:
-        kind, text = _call_fields(answer)
-        told = CALL_INPUT if answer.custom else arguments()
-        return [
-            {"id": self.call_id(number, name), "type": kind, kind: {"name": name, text: told}}
-            for number, name in enumerate(answer.calls)
-        ]
+        return [self._call(number, call) for number, call in enumerate(answer.calls)]
+
+    def _call(self, number: int, call: Call) -> Json:
+        kind, text = _call_fields(is_custom=call.is_custom)
+        told = {"name": call.name, text: call.text}
+        return {"id": self.call_id(number, call.name), "type": kind, kind: told}
 
     def stream(self, stream: "Stream") -> Iterator[str]:
         """The events before [DONE]."""
@@ -252,7 +251,7 @@ class Stream:
         for piece in self.answer.pieces:
             yield self.chunk({"content": piece})
         for index, call in enumerate(self.provider.calls(self.answer)):
-            kind, name = _call_fields(self.answer)
+            kind, name = _call_fields(is_custom=call["type"] == "custom")
             told = call[kind][name]
             opening = call | {"index": index, kind: call[kind] | {name: ""}}
             yield self.chunk({"tool_calls": [opening]})
@@ -261,9 +260,9 @@ class Stream:
                 yield self.chunk({"tool_calls": [{"index": index, kind: {name: text}}]})
 
 
-def _call_fields(answer: Answer) -> tuple[str, str]:
+def _call_fields(*, is_custom: bool) -> tuple[str, str]:
     """The field of a call that tells what is called, and the one therein that tells with what."""
-    return ("custom", "input") if answer.custom else ("function", "arguments")
+    return ("custom", "input") if is_custom else ("function", "arguments")
 
 
 def plain_usage(answer: Answer) -> Json:
@@ -292,15 +291,16 @@ def question(body: Json) -> Question:
     asked = [message for message in messages if message["role"] == "user"]
     choice, tools = body.get("tool_choice"), body.get("tools") or []
     named = choice.get(choice["type"], {}).get("name") if isinstance(choice, dict) else None
-    first = tools[0].get(tools[0].get("type"), tools[0])["name"] if tools else None
-    custom = {tool["custom"]["name"] for tool in tools if tool.get("type") == "custom"}
+    offered = [tool.get(tool.get("type"), tool)["name"] for tool in tools]
+    first = offered[0] if tools else None
     last = messages[-1]
     return Question(
         prompt=" ".join(texts(asked[-1:])),
         input_tokens=sum(words(text) for text in texts(messages)),
         images=list(_images(messages)),
         tool=None if choice == "none" else named or first,
-        is_custom=(named or first) in custom,
+        tools=frozenset(offered),
+        custom=frozenset(tool["custom"]["name"] for tool in tools if tool.get("type") == "custom"),
         must_call=choice == "required" or named is not None,
         tool_result=" ".join(texts([last])) if last["role"] == "tool" else None,
         schema=_schema(body.get("response_format") or {}),

@@ -5,7 +5,7 @@ from itertools import count
 from typing import Any
 
 from .behaviour import Behaviour
-from .model import CALL_INPUT, Answer, Question, arguments, split_words, think, words
+from .model import Answer, Question, split_words, think, words
 from .reply import RejectedError, Reply, dump, json_reply, names, sse_reply
 from .request import Json
 
@@ -13,7 +13,7 @@ FIELDS = names(
     "model input instructions stream stream_options max_output_tokens temperature top_p"
     " top_logprobs tools tool_choice parallel_tool_calls max_tool_calls text reasoning include"
     " store previous_response_id metadata user safety_identifier prompt_cache_key service_tier"
-    " truncation background"
+    " truncation background client_metadata"
 )
 ITEMS = names(
     "message function_call function_call_output custom_tool_call custom_tool_call_output reasoning"
@@ -104,7 +104,8 @@ def question(body: Json) -> Question:
         input_tokens=sum(map(words, counted)),
         images=[_image(part) for item in items for part in _images(item)],
         tool=None if choice == "none" else named or first,
-        is_custom=any(t["type"] == "custom" and t["name"] == (named or first) for t in tools),
+        tools=frozenset(tool["name"] for tool in tools),
+        custom=frozenset(tool["name"] for tool in tools if tool["type"] == "custom"),
         must_call=choice == "required" or named is not None,
         tool_result=" ".join(_texts(last["output"])) if "output" in last else None,
         schema={} if form.get("type") == "json_object" else form.get("schema"),
@@ -166,17 +167,13 @@ def _output(body: Json, answer: Answer) -> Iterator[Json]:
         part = {"type": "output_text", "annotations": [], "logprobs": [], "text": answer.text}
         head = {"id": f"msg_upstream{next(_ids):06d}", "type": "message", "status": status}
         yield head | {"content": [part], "role": "assistant"}
-    for name in answer.calls:
-        kind, field = (
-            ("custom_tool_call", "input") if answer.custom else ("function_call", "arguments")
-        )
-        call_id = f"call_{next(_ids):012d}"
+    for call in answer.calls:
+        kind, field = ("function_call", "arguments")
+        if call.is_custom:
+            kind, field = ("custom_tool_call", "input")
         head = {"id": f"fc_upstream{next(_ids):06d}", "type": kind, "status": "completed"}
-        yield head | {
-            field: CALL_INPUT if answer.custom else arguments(),
-            "call_id": call_id,
-            "name": name,
-        }
+        call_id = f"call_{next(_ids):012d}"
+        yield head | {field: call.text, "call_id": call_id, "name": call.name}
 
 
 def _stream(response: Json, answer: Answer) -> Iterator[str]:

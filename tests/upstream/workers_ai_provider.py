@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from . import fixtures
 from .behaviour import Behaviour
-from .model import CALL_ARGUMENTS, Answer, Question, embed, think, words
+from .model import Answer, Question, embed, think, words
 from .openai_checks import COMMON
 from .openai_provider import DONE, OpenAi, Stream, plain_usage, question
 from .reply import RejectedError, Reply, data, json_reply, names, sse_reply
@@ -93,7 +93,7 @@ class WorkersAi:
         return question(body)
 
     def _native(self, body: Json, answer: Answer) -> Reply:
-        calls = [{"name": name, "arguments": CALL_ARGUMENTS} for name in answer.calls]
+        calls = [{"name": call.name, "arguments": call.arguments} for call in answer.calls]
         usage = {"usage": plain_usage(answer)} if answer.counted else {}
         if not body.get("stream"):
             response: Json = {"response": answer.text or None} | usage
