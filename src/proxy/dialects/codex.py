@@ -13,6 +13,13 @@ from proxy.core.chat import ModelEntry
 CONTEXT = 128_000
 """Tokens of a context that the catalogue does not know."""
 EFFORTS = ("low", "medium", "high")
+INSTRUCTIONS = (
+    "You are a coding agent in Codex, a command line program on the user's machine. Read the files"
+    " that matter before you change any. Do what was asked, to its end, with the tools that you"
+    " have, and keep to the style of the code that is there. Check your work by the project's own"
+    " tests where there are some. Say in a few sentences what you did and what is left to do."
+)
+"""What a model is told of its work: Codex has no text of its own for a model of this list."""
 OUTPUT_KEPT = 10_000
 """Tokens of a tool's output that Codex keeps in the conversation."""
 
@@ -39,7 +46,7 @@ def _model(entry: ModelEntry, place: int) -> dict[str, Any]:
         "visibility": "list",
         "supported_in_api": True,
         "priority": place,
-        "base_instructions": "",
+        "base_instructions": INSTRUCTIONS,
         "supports_reasoning_summaries": thinks,
         "support_verbosity": False,
         "default_verbosity": None,

@@ -42,6 +42,8 @@ class _Output:
 
     def __init__(self, events: Events, style: Style) -> None:
         self.items: list[JSONObject] = []
+        """Those that are done. What a broken answer was in the middle of never is: agents run a
+        call whose item is done, and keep a text, which they would send before they try again."""
         self._events, self._style = events, style
         self._reasoning: OpenReasoning | None = None
         self._message: OpenMessage | None = None
@@ -82,12 +84,6 @@ class _Output:
         if not state.is_empty and state != self._sealed:
             index = len(self.items)
             self._add_item(reasoning_item(self._style, index, "", self._style.seal(state)))
-        return self.items
-
-    def break_off(self) -> list[JSONObject]:
-        """Ends what was being said, and returns the items. A call whose end is not known is not
-        among them: agents run a call once its item is done."""
-        self._close_open("incomplete")
         return self.items
 
     @property
@@ -260,7 +256,7 @@ class ResponsesWriter:
         else:
             if not self._passes_on:  # a stream that flows by itself has begun already
                 self._begin()
-            response = self._describe_begun() | {"output": self._output.break_off()}
+            response = self._describe_begun() | {"output": self._output.items}
         failure = describe_failure(error)
         self._events.add("error", {**failure, "param": error.param})
         failed = {**response, "status": "failed", "error": failure}

@@ -26,4 +26,5 @@ def test_a_model_with_all_that_codex_wants() -> None:
     assert (large["context_window"], large["priority"]) == (codex.CONTEXT, 1)
     assert large["input_modalities"] == ["text", "image"]
     levels = [level["effort"] for level in large["supported_reasoning_levels"]]
+    assert small["base_instructions"] == large["base_instructions"] == codex.INSTRUCTIONS
     assert large["default_reasoning_level"] in levels

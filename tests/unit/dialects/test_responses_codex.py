@@ -161,6 +161,14 @@ def test_its_next_request() -> None:
     ]
 
 
+def test_a_broken_stream_leaves_nothing_half_said_in_its_conversation() -> None:
+    writer = responses.writer(parse(**BODY), SERVED)
+    reader = read(b"".join(map(writer.chunk, CHUNKS[:4])))
+    reader.read(writer.error(ProviderError("It broke."), "req_1", 0))
+    assert reader.shown == "I patch it."
+    assert [item["type"] for item in reader.items] == ["reasoning"]
+
+
 def failure(error: ProxyError) -> dict[str, str]:
     writer = responses.writer(parse(**BODY), SERVED)
     reader = read(writer.chunk(CHUNKS[0]) + writer.error(error, "req_1", 0))

@@ -176,7 +176,7 @@ def test_the_end_of_a_broken_answer() -> None:
     begun = writer.chunk(Chunk(reasoning="Hm")) + writer.chunk(Chunk(text="Hi"))
     error = ProviderError("It broke.", cause=Cause(source="provider"))
     data = begun + writer.error(error, "req_1", 0)
-    assert outline(data) == [*REASONING, *MESSAGE, "error", "failed"]
+    assert outline(data) == [*REASONING, *MESSAGE[:3], "error", "failed"]
     found = events(data)
     assert [event["sequence_number"] for event in found] == list(range(len(found)))
     failure = {"code": "server_error", "message": "It broke."}
@@ -188,7 +188,9 @@ def test_the_end_of_a_broken_answer() -> None:
     }
     response = found[-1]["response"]
     assert (response["status"], response["error"]) == ("failed", failure)
-    assert [item["status"] for item in response["output"]] == ["completed", "incomplete"]
+    assert [(item["type"], item["status"]) for item in response["output"]] == [
+        ("reasoning", "completed")
+    ]
 
 
 def test_an_error_before_anything() -> None:
