@@ -137,7 +137,7 @@ class Message(Struct, frozen=True, omit_defaults=True):
     @property
     def parts(self) -> tuple[Part, ...]:
         """The content as parts, whichever form it came in; a refusal where there is none."""
-        if isinstance(self.content, tuple):
+        if not isinstance(self.content, str | None):
             return self.content
         said = self.content or self.refusal
         return (Part(type="text", text=said),) if said else ()
