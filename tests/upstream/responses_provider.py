@@ -138,6 +138,7 @@ def _response(body: Json, answer: Answer) -> Json:
         "model": body["model"],
         "output": list(_output(body, answer)),
         "parallel_tool_calls": True,
+        "previous_response_id": body.get("previous_response_id"),
         "reasoning": body.get("reasoning") or {"effort": None, "summary": None},
         "store": body.get("store", True),
         "text": body.get("text") or {"format": {"type": "text"}},

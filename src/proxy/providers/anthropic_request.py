@@ -38,7 +38,7 @@ and every model of today can have it."""
 _MARK = b'"cache_control"'
 _TRUE, _FALSE, _NULL = Raw(b"true"), Raw(b"false"), Raw(b"null")
 _WORD, _NUMBER = Decoder(str), Decoder(float)
-_THINKING = Decoder(dict[str, Raw] | None)
+_THINKING = Decoder(dict[str, Raw])
 _JSON = "Answer with one JSON object only, without a word before or after it."
 _SCHEMA = "Answer with JSON only, and let it follow this JSON Schema: "
 
@@ -67,7 +67,8 @@ def _pass_on(target: Target, chat: ChatRequest, body: bytes) -> Body:
 def _set_limit(given: dict[str, Raw], limit: int) -> dict[str, Raw]:
     """The limit of the answer, and thinking that has room below it: what has none is refused."""
     changes = {"max_tokens": _encode(limit)}
-    thinking = _THINKING.decode(given.get("thinking", _NULL)) or {}
+    given_thinking = given.get("thinking", _NULL)
+    thinking = {} if given_thinking == _NULL else _THINKING.decode(given_thinking)
     budget = _read_number(thinking.get("budget_tokens"))
     if budget is not None and budget >= limit > _LEAST_THINKING:
         changes["thinking"] = _encode({**thinking, "budget_tokens": limit - 1})
