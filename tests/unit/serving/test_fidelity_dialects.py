@@ -99,7 +99,35 @@ def respond(name: str, streams: bool) -> Recorded:
     return Recorded("responses", to, json.dumps(making.response(*output, **fields)).encode(), False)
 
 
-RECORDINGS = find_fixtures() | {
+THOUGHT = [
+    {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}], "closed": True},
+    {"type": "text", "text": "Hi"},
+]
+"""Mistral's form of a content."""
+COUNTED = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
+HEAD = {"id": "c-1", "created": 7, "model": "m", "usage": COUNTED}
+
+
+def think(streams: bool) -> Recorded:
+    """An answer of Mistral's."""
+    to = replay.target("openai", PRICED["openai"])
+    if not streams:
+        message = {"role": "assistant", "tool_calls": None, "content": THOUGHT}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        body = {**HEAD, "object": "chat.completion", "choices": [choice]}
+        return Recorded("chat", to, json.dumps(body).encode(), False)
+    deltas: list[dict[str, Any]] = [{"content": THOUGHT[:1]}] * 2
+    deltas += [{"content": THOUGHT[1:]}, {"content": " there"}, {"content": ""}]
+    choices: list[dict[str, Any]] = [{"index": 0, "delta": delta} for delta in deltas]
+    choices[-1]["finish_reason"] = "stop"
+    chunks = [{**HEAD, "object": "chat.completion.chunk", "choices": [c]} for c in choices]
+    events = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks]
+    return Recorded("chat", to, "".join([*events, "data: [DONE]\n\n"]).encode(), True)
+
+
+RECORDINGS = find_fixtures() | {"mistral/thinking": partial(think, False)}
+RECORDINGS |= {"mistral/stream-thinking": partial(think, True)}
+RECORDINGS |= {
     f"responses/{'stream-' if streams else ''}{name}": partial(respond, name, streams)
     for name in RESPONSES
     for streams in (False, True)
