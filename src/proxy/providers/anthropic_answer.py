@@ -61,14 +61,15 @@ def read_answer(target: Target, body: bytes) -> Answer:
     if is_absent(message.content):
         raise garbage(target, "It has no content", body)
     check_finish(target, message.stop_reason)
-    blocks = decode(target, _BLOCKS, bytes(message.content))
+    content = bytes(message.content)
+    blocks = decode(target, _BLOCKS, content)
     calls = [block for block in blocks if block.type == "tool_use"]
     made = tuple(_read_call(target, call, n, message.id) for n, call in enumerate(calls))
     texts = [block.text for block in blocks if block.type == "text" and block.text is not None]
     thought = "".join(block.thinking or "" for block in blocks if block.type == "thinking")
     extra: JSONObject = {}
-    if any(block.type in THINKING for block in blocks) or _CITATIONS in bytes(message.content):
-        whole = as_objects(decode(target, _ANY_BLOCKS, bytes(message.content)))
+    if any(block.type in THINKING for block in blocks) or _CITATIONS in content:
+        whole = as_objects(decode(target, _ANY_BLOCKS, content))
         extra = wrap_thinking(target, [block for block in whole if block.get("type") in THINKING])
         extra |= list_sources(whole)
     called = bool(calls)

@@ -244,6 +244,27 @@ def test_where_a_stream_is_cut_says_nothing(dialect: str, name: str, cuts: list[
     assert heard == expect(recorded, dialect)
 
 
+OTHERS = [
+    (provider, case)
+    for provider in ("gemini", "workers-ai", "huggingface", "local")
+    for case in replay.cases(provider)
+    if replay.load(provider, case).streams
+    and not any(word in replay.outcomes(provider)[case] for word in ("FAULT", "UNFINISHED"))
+]
+"""Streams that no caller's SDK can read as they come."""
+
+
+@each_dialect
+@given(pair=st.sampled_from(OTHERS), cuts=st.lists(st.integers(0), max_size=8))
+def test_where_a_stream_of_another_wire_is_cut_says_nothing(
+    dialect: str, pair: tuple[str, str], cuts: list[int]
+) -> None:
+    recorded = load(*pair)
+    uncut, cut = play(recorded), play(recorded, *cuts)
+    heard = stream(dialect, cut, replay.collect(cut), serve(recorded))
+    assert heard == stream(dialect, uncut, replay.collect(uncut), serve(recorded))
+
+
 some = st.integers(0, 10**6)
 texts = st.text(min_size=1, max_size=20)
 
