@@ -95,7 +95,7 @@ def _replay_block(index: int, block: dict[str, Raw]) -> list[bytes]:
     bare = {**block, **dict.fromkeys((field for field, _ in pieces), _NO_TEXT)}
     citations = bare.pop("citations", _NONE) if kind == "text" else _NONE
     events = [start_block(index, bare)]
-    if citations != _NONE:
+    if bytes(citations).startswith(b"["):
         events += (cite(index, citation) for citation in _ITEMS.decode(citations))
     for field, delta_type in pieces:
         if block.get(field, _NO_TEXT) != _NO_TEXT:

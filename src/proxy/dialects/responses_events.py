@@ -49,7 +49,7 @@ class Events:
 
     def add_item(self, item: JSONObject, index: int) -> None:
         """Writes the events of a whole item."""
-        kind = item.get("type")
+        kind = find_type(item)
         place = {"item_id": item.get("id"), "output_index": index}
         begun = {**item, "status": "in_progress"} if "status" in item else dict(item)
         begun |= {name: [] for name in ("summary", "content") if isinstance(item.get(name), list)}
@@ -82,7 +82,7 @@ class Events:
             self.add("response.reasoning_summary_part.done", {**at, "part": part})
 
     def _add_part(self, part: JSONObject, at: JSONObject) -> None:
-        known = _TEXTS.get(part.get("type", ""))
+        known = _TEXTS.get(find_type(part))
         if known is None:
             self.add("response.content_part.added", {**at, "part": part})
             self.add("response.content_part.done", {**at, "part": part})
@@ -122,6 +122,12 @@ class Events:
         status = response.get("status")
         end = status if status in _ENDS else "completed"
         self.add(f"response.{end}", {"response": response})
+
+
+def find_type(fields: JSONObject) -> str:
+    """The type of an item or a part; empty where a provider gave it none that is a text."""
+    kind = fields.get("type")
+    return kind if isinstance(kind, str) else ""
 
 
 def _objects(value: Any) -> list[JSONObject]:

@@ -12,6 +12,7 @@ from proxy.core.chat import Answer, Call, Served, Usage
 from proxy.core.json_guard import decode_leniently
 from proxy.core.messages import BridgedTool, JSONObject, ToolCall
 from proxy.core.splice import FIELDS
+from proxy.dialects.responses_events import find_type
 from proxy.dialects.responses_request import LOGPROBS, SEALED
 from proxy.dialects.seal import ProviderState, seal
 
@@ -271,8 +272,9 @@ def flatten_annotations(extra: JSONObject) -> Iterator[JSONObject]:
     for annotation in found if isinstance(found, list) else ():
         if not isinstance(annotation, dict):
             continue
-        inner = annotation.get(annotation.get("type", ""))
-        yield {"type": annotation["type"], **inner} if isinstance(inner, dict) else annotation
+        kind = find_type(annotation)
+        inner = annotation.get(kind)
+        yield {"type": kind, **inner} if isinstance(inner, dict) else annotation
 
 
 def find_images(extra: JSONObject) -> list[str]:

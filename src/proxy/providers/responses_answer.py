@@ -142,7 +142,7 @@ def read_report(target: Target, report: Raw) -> UsageReport:
 
 def read_item(item: JSONObject) -> Said:
     """What an item says; items of the provider's own tools say nothing."""
-    kind = item.get("type")
+    kind = as_text(item.get("type")) or ""
     if kind in CALLS:
         return Said(call=_read_call(item, *CALLS[kind]))
     if kind == "reasoning":

@@ -89,3 +89,30 @@ async def test_headers_of_a_client_have_a_bound() -> None:
     sent = it.upstream.sent[0].headers
     assert len([name for name in sent if name.startswith("x-claude-code-")]) == 16
     assert sent["anthropic-version"] == "2023-06-01" and "anthropic-beta" not in sent
+
+
+ODD: list[Any] = [None, 1, "x", {}, ["x"], {"type": ["x"]}, [{"type": ["x"]}]]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+async def test_an_odd_answer_that_was_kept_is_no_error_of_the_proxy(odd: Any) -> None:
+    block = {"type": "text", "text": "Hi", "citations": odd}
+    message = {"id": "m", "type": "message", "content": [block], "stop_reason": "end_turn"}
+    item = says("Hi") | {"id": odd}
+    item["content"] += [{"type": odd, "text": "x"}]
+    given = response(item, {"type": odd, "summary": odd, "content": odd})
+    it = House(
+        by_host(
+            anthropic=lambda _: FakeReply(json.dumps(message).encode()),
+            openai=lambda _: FakeReply(json.dumps(given).encode()),
+        ),
+        ANTHROPIC_API_KEY=KEY,
+    )
+    asked = {"model": "openai/gpt-5.4-mini", "input": "Hi"}
+    for path, body in ((MESSAGES, ASKED), (RESPONSES, asked)):
+        got = [await it.post(path, stream=stream, **body) for stream in (False, True, True)]
+        assert [(each.status, each.cache) for each in got] == [
+            (200, "MISS"),
+            (200, "HIT"),
+            (200, "HIT"),
+        ]
