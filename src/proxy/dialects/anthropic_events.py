@@ -86,7 +86,8 @@ def replay(body: bytes) -> bytes:
 
 def _replay_block(index: int, block: dict[str, Raw]) -> list[bytes]:
     """The events of a block less its end: its beginning holds what does not come in deltas."""
-    kind = _WORD.decode(block.get("type", _NO_TEXT))
+    named = block.get("type", _NO_TEXT)
+    kind = _WORD.decode(named) if bytes(named).startswith(b'"') else ""
     if kind in _CALLS:
         start = start_block(index, {**block, "input": {}})
         given = bytes(block.get("input", _NOTHING)).decode()

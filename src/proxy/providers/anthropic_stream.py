@@ -67,7 +67,8 @@ class _Block:
             elif is_readable(data := text.encode("utf-8", "replace")):
                 block["input"] = Raw(data)
         if self.citations:
-            block["citations"] = [*(block.get("citations") or ()), *self.citations]
+            begun = block.get("citations")
+            block["citations"] = [*(begun if isinstance(begun, list) else ()), *self.citations]
         return block
 
 

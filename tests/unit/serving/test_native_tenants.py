@@ -8,8 +8,9 @@ from urllib.parse import quote
 import pytest
 
 from tests.unit.doubles import FakeReply
+from tests.unit.providers.making_anthropic import event
 from tests.unit.providers.making_responses import response, says
-from tests.unit.serving.making import House, by_host
+from tests.unit.serving.making import House, by_host, stream_of
 
 MESSAGES, RESPONSES = "/v1/messages", "/v1/responses"
 KEY = "secret-of-the-deployment"
@@ -116,3 +117,21 @@ async def test_an_odd_answer_that_was_kept_is_no_error_of_the_proxy(odd: Any) ->
             (200, "HIT"),
             (200, "HIT"),
         ]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+async def test_nor_one_that_was_streamed(odd: Any) -> None:
+    start = {"type": "text", "text": "Hi", "citations": odd}
+    cited = {"type": "citations_delta", "citation": {"type": "char_location"}}
+    frames = [
+        event("message_start", message={"id": "m", "type": "message", "role": "assistant"}),
+        event("content_block_start", index=0, content_block={"type": odd}),
+        event("content_block_start", index=1, content_block=start),
+        event("content_block_delta", index=1, delta=cited),
+        event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 1}),
+        event("message_stop"),
+    ]
+    it = House(by_host(anthropic=lambda _: stream_of(*frames)), ANTHROPIC_API_KEY=KEY)
+    got = [await it.post(MESSAGES, stream=True, **ASKED) for _ in range(3)]
+    assert [each.cache for each in got] == ["MISS", "HIT", "HIT"]
+    assert [each.events[-1]["type"] for each in got] == ["message_stop"] * 3
