@@ -6,7 +6,7 @@ NODE_BIN := $(CURDIR)/node_modules/.bin
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test test-unit test-e2e check bench bench-peers lock clean
+.PHONY: help setup dev test test-unit test-e2e test-agents check bench bench-peers lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{printf "  make %-11s  %s\n", $$1, $$2}'
@@ -26,6 +26,10 @@ test-unit: ## run the unit tests alone, without coverage
 
 test-e2e: setup ## run the end-to-end tests alone, in workerd and in a browser
 	@exec $(BIN)/python -m tests.run e2e
+
+test-agents: setup ## run Claude Code and Codex against the Worker (fetches 660 MB once)
+	@$(PYTHON) -m tools.setup agents
+	@exec $(BIN)/python -m pytest tests/agents --no-cov
 
 check: ## lint, types, import rules
 	@$(PYTHON) -m tools.setup node venv
@@ -47,6 +51,7 @@ lock: ## pin anew after a change to locks/*.in or package.json (needs uv)
 	$(COMPILE) --python-version 3.11 locks/dev.in --output-file locks/dev.txt
 	$(COMPILE) --python-version 3.11 --no-deps locks/local-model.in --output-file locks/local-model.txt
 	npm install --package-lock-only --ignore-scripts
+	npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --prefix locks/agents
 
 clean: ## remove what was installed, built or stored
 	rm -rf .build .cache .venv node_modules python_modules .wrangler .coverage .hypothesis .*_cache

@@ -1,6 +1,7 @@
 """Install what the project needs, each part once.
 
     python3 -m tools.setup node venv worker-packages bundle browser local-model
+    python3 -m tools.setup agents  # only where it is named
 
 Every version is pinned and every file is checked by hash. Everything goes into folders of the
 clone that git ignores. A part that is in place is left alone: its stamp holds a hash of what it
@@ -25,6 +26,7 @@ from pathlib import Path
 
 from tools import offline
 from tools.layout import (
+    AGENTS,
     BROWSER,
     BUNDLE,
     CACHE,
@@ -81,6 +83,8 @@ class Part:
     product: Path
     inputs: Sequence[Path]
     needs: Sequence[str] = ()
+    is_extra: bool = False
+    """Whether it is installed only where it is named."""
     stamp: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -174,6 +178,15 @@ def _install_local_model(part: Part) -> None:
     part.run(LOCAL_MODEL / "bin" / "python", *_PIP, "-r", LOCKS / "local-model.txt")
 
 
+def _install_agents(part: Part) -> None:
+    """Install from a lock of their own: no other command needs them."""
+    shutil.rmtree(part.product, ignore_errors=True)
+    part.product.mkdir(parents=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(LOCKS / "agents" / name, part.product)
+    part.run("npm", "ci", "--ignore-scripts", "--prefix", part.product)
+
+
 def _make_venv(part: Part, where: Path) -> None:
     part.run(sys.executable, "-m", "venv", "--clear", where)
 
@@ -230,6 +243,14 @@ PARTS = {
             LOCAL_MODEL / "bin" / "python",
             (LOCKS / "local-model.txt",),
         ),
+        Part(
+            "agents",
+            "Claude Code and Codex from npm (660 MB)",
+            _install_agents,
+            AGENTS,
+            (LOCKS / "agents" / "package-lock.json",),
+            is_extra=True,
+        ),
     )
     if part.name != "bundle" or offline.IS_ON
 }
@@ -273,7 +294,7 @@ def _alone() -> Iterator[None]:
 
 def _check_machine(todo: Iterable[str]) -> None:
     """Raise SetupError, naming what to install, when the machine lacks what `todo` needs."""
-    if "node" in todo:
+    if not {"node", "agents"}.isdisjoint(todo):
         for program, lowest in NEEDED.items():
             _check_version(program, lowest)
     makes_venv = not {"venv", "worker-packages", "local-model"}.isdisjoint(todo)
@@ -304,14 +325,14 @@ def _package_caches() -> dict[str, str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Install the parts named on the command line, or all; return the exit status."""
+    """Install the parts named on the command line, or all but extras; return the exit status."""
     unknown = [name for name in arguments if name not in PARTS]
     if unknown:
         print(f"unknown: {' '.join(unknown)}; choose from {' '.join(PARTS)}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        if not install(arguments or tuple(PARTS)):
+        if not install(arguments or [name for name, part in PARTS.items() if not part.is_extra]):
             print("setup: everything is in place")
     except SetupError as error:
         print(f"\nsetup failed: {error}", file=sys.stderr)

@@ -92,6 +92,15 @@ def test_the_hooks_before_a_commit_run_what_make_check_runs() -> None:
     assert entries == commands
 
 
+def test_the_agents_lock_has_hashes_and_no_host() -> None:
+    lock = msgspec.json.decode((LOCKS / "agents" / "package-lock.json").read_bytes())
+    packages = [package for path, package in lock["packages"].items() if path]
+    assert packages
+    for package in packages:
+        assert package["integrity"].startswith("sha512-")
+        assert "resolved" not in package
+
+
 def test_continuous_integration_has_the_lowest_supported_versions() -> None:
     workflow = (ROOT / ".github/workflows/ci.yml").read_text()
     versions = dict(re.findall(r'(python|node)-version: "(.+)"', workflow))

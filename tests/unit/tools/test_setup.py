@@ -50,6 +50,18 @@ def test_a_part_is_made_once(made: Made) -> None:
     assert made.times == 1
 
 
+def test_an_extra_is_made_only_where_it_is_named(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = Part("extra", "a large thing", Made(), tmp_path / "extra", (), is_extra=True)
+    monkeypatch.setitem(setup.PARTS, "extra", extra)
+    assert setup.main([]) == 0
+    assert made.times == 1
+    assert not extra.product.exists()
+    assert setup.main(["extra"]) == 0
+    assert extra.product.exists()
+
+
 def test_a_part_is_made_again_when_an_input_changes(made: Made, tmp_path: Path) -> None:
     setup.install(["thing"])
     (tmp_path / "input").write_text("2")

@@ -1,0 +1,114 @@
+"""How each agent is set up and started: as docs/agents.md says, but with no questions."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tools.layout import AGENTS
+
+TIMEOUT_SECONDS = 120
+PACKAGES = AGENTS / "node_modules"
+_CODEX_CONFIG = """\
+model = "smart"
+model_provider = "proxy"
+model_catalog_json = "{models}"
+
+[model_providers.proxy]
+name = "AI proxy"
+base_url = "{url}/v1"
+wire_api = "responses"
+env_key = "PROXY_KEY"
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: the exit status, the last answer, and what else the agent wrote."""
+
+    status: int
+    said: str
+    log: str
+
+
+class Agent:
+    """An agent in a folder of its own: `home` is its settings and sessions, `work` its project."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.home = folder / "home"
+        self.work = folder / "work"
+        self.url = url
+        self.home.mkdir()
+        self.work.mkdir()
+
+    def ask(self, prompt: str, model: str, *, again: bool = False) -> Run:
+        """Runs one prompt to its end. again: in the session of the prompt before."""
+        raise NotImplementedError
+
+    def writes(self, name: str, text: str) -> dict[str, Any]:
+        """The call that makes a file of the project."""
+        raise NotImplementedError
+
+    def _run(self, command: list[str], settings: Mapping[str, str]) -> Run:
+        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        ended = subprocess.run(
+            command,
+            cwd=self.work,
+            env={**kept, "HOME": str(self.home), **settings},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+        return Run(ended.returncode, ended.stdout.strip(), ended.stderr)
+
+
+class ClaudeCode(Agent):
+    """Claude Code's native program; its package links to it in a script that setup does not run."""
+
+    def ask(self, prompt: str, model: str, *, again: bool = False) -> Run:
+        [program] = PACKAGES.glob("@anthropic-ai/claude-code-*/claude")
+        options = ["--model", model, "--permission-mode", "acceptEdits", *(["-c"] if again else [])]
+        settings = {
+            "ANTHROPIC_BASE_URL": self.url,
+            "ANTHROPIC_AUTH_TOKEN": "unused",
+            "ANTHROPIC_API_KEY": "",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        }
+        return self._run([str(program), *options, "-p", prompt], settings)
+
+    def writes(self, name: str, text: str) -> dict[str, Any]:
+        return {
+            "name": "Write",
+            "arguments": {"file_path": str(self.work / name), "content": text},
+        }
+
+
+class Codex(Agent):
+    """Codex with the proxy's list of models. It may do everything: its sandbox needs rights that a
+    test does not have everywhere."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        super().__init__(folder, url)
+        self._settings = self.home / ".codex"
+        self._settings.mkdir()
+        models = self._settings / "models.json"
+        models.write_bytes(httpx.get(f"{url}/v1/models?client_version=0").content)
+        config = _CODEX_CONFIG.format(url=url, models=models)
+        (self._settings / "config.toml").write_text(config, "utf-8")
+
+    def ask(self, prompt: str, model: str, *, again: bool = False) -> Run:
+        options = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
+        command = ["exec", *(["resume", "--last"] if again else []), *options, "--model", model]
+        settings = {"CODEX_HOME": str(self._settings), "PROXY_KEY": "unused"}
+        return self._run([str(PACKAGES / ".bin" / "codex"), *command, prompt], settings)
+
+    def writes(self, name: str, text: str) -> dict[str, Any]:
+        lines = "".join(f"+{line}\n" for line in text.splitlines())
+        patch = f"*** Begin Patch\n*** Add File: {name}\n{lines}*** End Patch\n"
+        return {"name": "apply_patch", "arguments": {"input": patch}}
