@@ -5,7 +5,8 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from shlex import quote
+from typing import Any, ClassVar
 
 import httpx
 
@@ -16,7 +17,6 @@ PACKAGES = AGENTS / "node_modules"
 _CODEX_CONFIG = """\
 model = "smart"
 model_provider = "proxy"
-model_catalog_json = "{models}"
 
 [model_providers.proxy]
 name = "AI proxy"
@@ -37,6 +37,9 @@ class Run:
 
 class Agent:
     """An agent in a folder of its own: `home` is its settings and sessions, `work` its project."""
+
+    result: ClassVar[str]
+    """What the model is given when a file has been made."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.home = folder / "home"
@@ -71,6 +74,8 @@ class Agent:
 class ClaudeCode(Agent):
     """Claude Code's native program; its package links to it in a script that setup does not run."""
 
+    result = "File created successfully"
+
     def ask(self, prompt: str, model: str, *, again: bool = False) -> Run:
         [program] = PACKAGES.glob("@anthropic-ai/claude-code-*/claude")
         options = ["--model", model, "--permission-mode", "acceptEdits", *(["-c"] if again else [])]
@@ -90,23 +95,39 @@ class ClaudeCode(Agent):
 
 
 class Codex(Agent):
-    """Codex with the proxy's list of models. It may do everything: its sandbox needs rights that a
-    test does not have everywhere."""
+    """Codex, which may do everything: its sandbox needs rights that a test may not have. It knows
+    nothing of the proxy's models and works by commands."""
+
+    result = "Process exited with code 0"
 
     def __init__(self, folder: Path, url: str) -> None:
         super().__init__(folder, url)
-        self._settings = self.home / ".codex"
-        self._settings.mkdir()
-        models = self._settings / "models.json"
-        models.write_bytes(httpx.get(f"{url}/v1/models?client_version=0").content)
-        config = _CODEX_CONFIG.format(url=url, models=models)
-        (self._settings / "config.toml").write_text(config, "utf-8")
+        self.settings = self.home / ".codex"
+        self.settings.mkdir()
+        (self.settings / "config.toml").write_text(_CODEX_CONFIG.format(url=url), "utf-8")
 
     def ask(self, prompt: str, model: str, *, again: bool = False) -> Run:
         options = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
         command = ["exec", *(["resume", "--last"] if again else []), *options, "--model", model]
-        settings = {"CODEX_HOME": str(self._settings), "PROXY_KEY": "unused"}
+        settings = {"CODEX_HOME": str(self.settings), "PROXY_KEY": "unused"}
         return self._run([str(PACKAGES / ".bin" / "codex"), *command, prompt], settings)
+
+    def writes(self, name: str, text: str) -> dict[str, Any]:
+        command = f"printf %s {quote(text)} > {quote(name)}"
+        return {"name": "exec_command", "arguments": {"cmd": command}}
+
+
+class CodexWithModels(Codex):
+    """Codex with the proxy's list of models: it offers its custom tool too."""
+
+    result = "Success. Updated the following files"
+
+    def __init__(self, folder: Path, url: str) -> None:
+        super().__init__(folder, url)
+        models = httpx.get(f"{url}/v1/models?client_version=0").content
+        (self.settings / "proxy-models.json").write_bytes(models)
+        config = self.settings / "config.toml"
+        config.write_text('model_catalog_json = "proxy-models.json"\n' + config.read_text())
 
     def writes(self, name: str, text: str) -> dict[str, Any]:
         lines = "".join(f"+{line}\n" for line in text.splitlines())

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents.agents import PACKAGES, Agent, ClaudeCode, Codex
+from tests.agents.agents import PACKAGES, Agent, ClaudeCode, Codex, CodexWithModels
 from tests.e2e.conftest import deployments, healed, open_url, proxy, received, script, upstream
 
 __all__ = ["deployments", "healed", "open_url", "proxy", "received", "script", "upstream"]
 
 
-@pytest.fixture(params=["claude", "codex"])
+@pytest.fixture(params=["claude", "codex", "codex_with_models"])
 def agent(request: pytest.FixtureRequest, open_url: str) -> Agent:
     """Each of the agents."""
     found: Agent = request.getfixturevalue(request.param)
@@ -28,6 +28,11 @@ def claude(folder: Path, open_url: str) -> ClaudeCode:
 @pytest.fixture
 def codex(folder: Path, open_url: str) -> Codex:
     return Codex(folder, open_url)
+
+
+@pytest.fixture
+def codex_with_models(folder: Path, open_url: str) -> CodexWithModels:
+    return CodexWithModels(folder, open_url)
 
 
 @pytest.fixture

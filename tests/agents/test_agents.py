@@ -38,8 +38,7 @@ def test_it_makes_a_file_and_goes_on(
     assert (agent.work / "hello.txt").read_text("utf-8") == TEXT
     assert served(received()) == [(provider, 200)] * 2
     assert not any(entry["unknown"] for entry in received())
-    result = json.dumps(received()[1]["body"])
-    assert "File created successfully" in result or "Success. Updated the following" in result
+    assert agent.result in received()[1]["raw"]
     again = agent.ask(follow_up("What now?", provider), f"{provider}/auto", again=True)
     assert (again.status, again.said) == (0, "echo: What now?"), again.log
     assert served(received()) == [(provider, 200)] * 3
