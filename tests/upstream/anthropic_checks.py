@@ -10,7 +10,7 @@ from .request import Json
 
 FIELDS = names(
     "model max_tokens messages system tools tool_choice thinking output_config stop_sequences"
-    " stream temperature top_p top_k cache_control metadata service_tier"
+    " stream temperature top_p top_k cache_control metadata service_tier thread"
 )
 BETA_FIELDS = {"context_management": "context-management-2025-06-27"}
 """Fields that are taken where the header `anthropic-beta` names what brings them."""
@@ -39,6 +39,8 @@ def check_messages(body: Json, headers: Json) -> None:
             _refuse(f"{field}: Field required")
         if not isinstance(body[field], kind):
             _refuse(f"{field}: Input should be a valid {kind.__name__}")
+    if (body.get("thread") or {}).get("type") == "continue":
+        raise RejectedError(404, "This thread was not found", "thread_not_found")
     if "none" in body["model"]:
         raise RejectedError(404, f"model: {body['model']}", "not_found_error")
     for field in ("temperature", "top_p", "top_k"):

@@ -62,7 +62,9 @@ class Anthropic:
 
     def error_body(self, rejected: RejectedError) -> Json:
         kind = TYPES.get(rejected.status, "api_error")
-        error = {"type": kind, "message": rejected.message}
+        error: Json = {"type": kind, "message": rejected.message}
+        if rejected.code == "thread_not_found":
+            error["details"] = {"error_code": rejected.code}
         return {"type": "error", "error": error, "request_id": "req_011upstream"}
 
     def stream_error(self) -> list[str]:

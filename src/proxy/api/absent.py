@@ -13,7 +13,10 @@ _ABSENT = {
     "complete": ("Anthropic's Text Completions API", _CHAT),
     "completions": ("OpenAI's Completions API", _CHAT),
     "containers": ("OpenAI's Containers API", None),
-    "conversations": ("OpenAI's Conversations API", _CHAT),
+    "conversations": (
+        "OpenAI's Conversations API",
+        "use POST /v1/responses with previous_response_id",
+    ),
     "engines": ("OpenAI's Engines API", _CHAT),
     "evals": ("OpenAI's Evals API", None),
     "files": ("OpenAI's Files API", None),

@@ -1,7 +1,8 @@
 """Errors in the form of Messages.
 
 The SDKs choose their exception by the HTTP status, Claude Code what to do by the wording. What
-the proxy knows beside it stands in `details`.
+the proxy knows beside it stands in `details`. There the SDKs learn that a thread can't go on, and
+send the whole conversation again.
 """
 
 import re
@@ -26,6 +27,8 @@ _TYPES = {
 _OVERLOADED = 529
 _RETRYABLE = (408, 409, 429)
 """Below 500; the SDKs send such a request again."""
+_NO_THREAD = "(capability_rejected: thread)"
+"""How the message ends for a thread that nobody here holds."""
 _TOO_LONG = "prompt is too long"
 _NUMBER = re.compile(r"(?<![\w.,-])\d{3,9}(?![\w-])")
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}\b)")
@@ -38,8 +41,9 @@ def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
         return error.native[1]
     code = status(error)
     kind = _TYPES.get(code, "invalid_request_error" if code < 500 else "api_error")
+    lost_thread = "thread_not_found" if _NO_THREAD in error.message else None
     details: dict[str, Any] = {
-        "error_code": error.code or error.type,
+        "error_code": lost_thread or error.code or error.type,
         "source": error.source,
         "param": error.param,
         "limit": error.limit,

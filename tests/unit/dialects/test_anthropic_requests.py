@@ -219,6 +219,17 @@ def test_what_would_change_an_answer_is_for_those_who_know_it(
     assert any(word in call.chat.native_only for word in words)
 
 
+def test_a_thread_that_nobody_holds_is_not_found() -> None:
+    """The SDKs send the whole conversation on this code alone."""
+    call = parse(thread={"type": "continue", "previous_message_id": "msg_1"})
+    refusal = InvalidRequest(call.chat.native_only)
+    error = json.loads(anthropic.error(refusal, "req_1", 0.0))["error"]
+    assert error["details"]["error_code"] == "thread_not_found"
+    other = InvalidRequest(parse(container="c_1").chat.native_only)
+    error = json.loads(anthropic.error(other, "req_1", 0.0))["error"]
+    assert error["details"]["error_code"] == "invalid_request"
+
+
 @pytest.mark.parametrize(
     "given", [{"mcp_servers": []}, {"container": None}, {"thread": {"type": "new"}}]
 )
