@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from bench.bare import Bare, proxy
-from tests.e2e.test_stream_modes import body_of, modes
+from tests.e2e.stream_modes import body_of
+from tests.e2e.test_stream_modes import modes
 
 EVENT = json.dumps(
     {
