@@ -87,7 +87,7 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
     "hasty": ("development", {"BREAKER_SLOW_MS": "300", "FIRST_BYTE_TIMEOUT_MS": "1000"}),
     "memory": ("development", {"CACHE_TTL": "0"}),
     "restarted": ("development", {"CACHE_SCOPE": "shared"} | PATIENT),
-    "kvless": ("development", PATIENT),
+    "kvless": ("development", PATIENT | {"RESPONSES_STORE": "off"}),
     "faulty": ("development", {}),
     "hanging": (
         "development",
@@ -175,12 +175,21 @@ class Deployments:
         (directory / "wrangler.json").write_text(json.dumps(config))
 
 
-NOBODYS = ("RATE_BUCKET", "PROVIDER_POOL", "PROVIDER_STATE", "BATCH_RUNNER", "STATISTICS")
+NOBODYS = (
+    "RATE_BUCKET",
+    "PROVIDER_POOL",
+    "PROVIDER_STATE",
+    "BATCH_RUNNER",
+    "STATISTICS",
+    "RESPONSES",
+)
+HANGING = ("RATE_BUCKET", "CACHE_FLIGHT", "RESPONSES")
 
 
 def _take_tiers(name: str, path: Path) -> None:
     """Leaves `coalescing` without KV and R2, `kvless` without KV, and gives `faulty` a KV that
-    throws, a mute R2, and a limiter, a board and a runner of batches that nobody answers for."""
+    throws, a mute R2, and a limiter, a board, a runner of batches and a store of responses that
+    nobody answers for."""
     if name not in ("coalescing", "kvless", "faulty"):
         return
     config = load_config(path)
@@ -199,14 +208,14 @@ def _take_tiers(name: str, path: Path) -> None:
 
 
 def _take_objects(name: str, path: Path) -> None:
-    """Gives `hanging` buckets and flights that never answer, and leaves `unbound` without two
-    objects that the proxy needs."""
+    """Gives `hanging` buckets, flights and kept responses that never answer, and leaves `unbound`
+    without two objects that the proxy needs."""
     if name not in ("hanging", "unbound"):
         return
     config = load_config(path)
     bindings = config["durable_objects"]["bindings"]
     for binding in bindings:
-        if name == "hanging" and binding["name"] in ("RATE_BUCKET", "CACHE_FLIGHT"):
+        if name == "hanging" and binding["name"] in HANGING:
             binding |= {"script_name": "fake-ai", "class_name": "Hanging"}
     if name == "unbound":
         gone = ("RATE_BUCKET", "STATISTICS")

@@ -104,6 +104,31 @@ def test_two_isolates_together_get_no_more_than_the_bucket_holds(
         time.sleep(0.5)
 
 
+def test_a_response_goes_on_in_the_other(
+    pair: Pair, caller: httpx.Client, script: Any, received: Received
+) -> None:
+    issued = caller.post(f"{pair.first}/admin/keys", json={"user": "goes on"}).json()
+    headers = {"authorization": f"Bearer {issued['key']}"}
+
+    def create(url: str, prompt: str, **fields: Any) -> httpx.Response:
+        body = {"model": "openai/auto", "input": prompt, **fields}
+        return caller.post(f"{url}/v1/responses", json=body, headers=headers)
+
+    kept = create(pair.first, script("One.")).json()
+    place = f"/v1/responses/{kept['id']}"
+    wait_for(lambda: caller.get(pair.second + place, headers=headers).status_code == 200)
+    again = create(pair.second, script("Two."), previous_response_id=kept["id"])
+    assert again.status_code == 200, again.text
+    said = [item["content"] for item in received()[-1]["body"]["input"]]
+    texts = [part if isinstance(part, str) else part[0]["text"] for part in said]
+    assert texts == ["One.", "echo: One.", "Two."]
+    # Another's key does not reach it, a key that is revoked reaches nothing.
+    assert caller.get(pair.first + place).status_code == 404
+    assert caller.delete(f"{pair.first}/admin/keys/{issued['id']}").status_code == 204
+    assert caller.get(pair.first + place, headers=headers).status_code == 401
+    assert create(pair.first, script("Three."), previous_response_id=kept["id"]).status_code == 401
+
+
 def test_what_both_did_is_counted_once_though_one_is_killed(
     pair: Pair, caller: httpx.Client, script: Any
 ) -> None:

@@ -10,6 +10,7 @@ from msgspec import Raw, Struct, structs
 from proxy.api.body import read_body
 from proxy.api.messages import ESTIMATED
 from proxy.api.services import Services
+from proxy.core.body_memory import Hold
 from proxy.core.errors import InvalidRequest, NotFound
 from proxy.core.principal import Principal
 from proxy.core.web import FRESH_JSON, Response
@@ -17,6 +18,7 @@ from proxy.dialects import responses
 from proxy.dialects.responses_references import (
     References,
     expand,
+    forbid_store,
     item_not_found,
     read_items,
     read_reference,
@@ -39,6 +41,8 @@ async def create_response(services: Services, context: RequestContext) -> Respon
     body, earlier = given, 0
     if references:
         body, earlier = await _put_in_place(services, context, given, references)
+    if services.responses is None and references.store:
+        body = forbid_store(body)
     call = responses.parse_chat(body)
     store = services.responses if references.store else None
     echo = {"previous_response_id": references.previous, "store": store is not None}
@@ -147,9 +151,30 @@ def _make_keeper(
     def keep(response: bytes) -> None:
         if id_ := _HEAD.decode(response).id:
             exchange = Exchange(id=id_, previous=previous, input=tuple(items), body=Raw(response))
-            context.request.defer(store.keep(owner, exchange))
+            hold = _take_over(context, exchange.size)
+            context.request.defer(_keep_held(store, owner, exchange, hold))
 
     return keep
+
+
+def _take_over(context: RequestContext, size: int) -> Hold | None:
+    """Counts what is kept after the request's end, out of what the request holds."""
+    if context.hold is None:
+        return None
+    hold = context.hold.fork()
+    context.hold.keeps(max(context.hold.size - size, 0))
+    hold.keeps(size)
+    return hold
+
+
+async def _keep_held(
+    store: ResponseStore, owner: Principal, exchange: Exchange, hold: Hold | None
+) -> None:
+    try:
+        await store.keep(owner, exchange)
+    finally:
+        if hold:
+            hold.release()
 
 
 def _find_store(

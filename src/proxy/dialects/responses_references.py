@@ -115,6 +115,11 @@ def _own_items(given: Raw | None) -> Iterator[Raw]:
     yield Raw(message if isinstance(message, bytes) else b"".join(message))
 
 
+def forbid_store(body: bytes) -> bytes:
+    """A body that `read_reference` has read, which is to be kept nowhere."""
+    return older_forms.with_changes(body, splice.FIELDS.decode(body), {"store": False})
+
+
 def _resolve(raw: Raw, items: Mapping[str, Raw]) -> Raw:
     head = _HEAD.decode(raw)
     if not head.is_reference:

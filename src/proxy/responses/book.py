@@ -73,19 +73,16 @@ class ResponseBook:
     def keep(self, exchange: Exchange, now: int) -> None:
         """Keeps a response, in the place of another of its id."""
         self.delete(exchange.id)
-        given = (*exchange.input, exchange.body)
-        texts = [bytes(item).decode() for item in given]
         self._sql(
             "INSERT INTO responses (id, previous, until, size) VALUES (?, ?, ?, ?)",
             exchange.id,
             exchange.previous or "",
             now + self._ttl,
-            sum(len(memoryview(item)) for item in given),
+            exchange.size,
         )
-        body = texts.pop()
-        for place, text in enumerate(texts):
-            self._write(exchange.id, _INPUT, place, text)
-        self._write(exchange.id, _BODY, 0, body)
+        for place, item in enumerate(exchange.input):
+            self._write(exchange.id, _INPUT, place, str(memoryview(item), "utf-8"))
+        self._write(exchange.id, _BODY, 0, str(memoryview(exchange.body), "utf-8"))
         outputs = _OUTPUT.decode(exchange.body).output
         for kind, items in ((_INPUT, exchange.input), (_BODY, outputs)):
             for place, item in enumerate(items):

@@ -23,6 +23,11 @@ class Exchange(Struct, frozen=True, kw_only=True):
     body: Raw
     """The whole response, with its `output`."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of the items and the response."""
+        return sum(len(memoryview(text)) for text in (*self.input, self.body))
+
 
 class ContextQuery(Struct, frozen=True, kw_only=True):
     """What a request refers to."""

@@ -73,6 +73,21 @@ export class Hanging extends DurableObject {
   async join() {
     await scheduler.wait(60_000);
   }
+  async keep() {
+    await scheduler.wait(60_000);
+  }
+  async read_context() {
+    await scheduler.wait(60_000);
+  }
+  async find() {
+    await scheduler.wait(60_000);
+  }
+  async delete() {
+    await scheduler.wait(60_000);
+  }
+  async list_input() {
+    await scheduler.wait(60_000);
+  }
 }
 
 async function upstreamError(response) {
