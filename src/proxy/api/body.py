@@ -9,6 +9,11 @@ from proxy.serving.context import RequestContext
 _JSON = "application/json"
 
 
+BUILT_ANEW = ("messages", "responses")
+"""The dialects whose texts are read and written again for a provider of another one: a body counts
+for half as much again, as far as one alone may."""
+
+
 async def read_body(services: Services, context: RequestContext) -> bytes:
     """Reads and decodes a body that must be JSON. Raises UnsupportedMediaType, PayloadTooLarge,
     InvalidRequest for a coding that is none, InternalError (503) where there is no room."""
@@ -25,7 +30,10 @@ async def read_body(services: Services, context: RequestContext) -> bytes:
         except PayloadTooLarge:
             hold.keep(limit)  # raises where it is others that take the room
             raise
-    hold.keep(weigh(body, hold.limit // 8))
+    size = weigh(body, hold.limit // 8)
+    if context.dialect.NAME in BUILT_ANEW:
+        size = max(size, min(size * 3 // 2, hold.limit))
+    hold.keep(size)
     context.begin_stage()
     return body
 

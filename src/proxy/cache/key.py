@@ -21,7 +21,7 @@ from msgspec import Raw, Struct, structs
 
 from proxy.core import splice
 from proxy.core.chat import ChatRequest
-from proxy.core.messages import Message
+from proxy.core.messages import Message, Part
 
 FORM = 1
 """Counts the changes of the form: each changes every key, so that no key has two meanings."""
@@ -145,10 +145,22 @@ def _read(raw: Raw | bytes) -> object:
 
 def _read_message(message: Message) -> dict[str, object]:
     """What `_read` would make of a message's bytes, where there are none."""
-    if isinstance(message.content, str):  # which may be long
-        rest = _read_message(structs.replace(message, content=None))
-        return {**rest, "content": _digest(message.content)}
-    return {name: _read(value) for name, value in splice.FIELDS.decode(_encode(message)).items()}
+    content = message.content
+    if content is None:
+        return _read_fields(message)
+    read = _digest(content) if isinstance(content, str) else [_read_part(p) for p in content]
+    return {**_read_fields(structs.replace(message, content=None)), "content": read}
+
+
+def _read_part(part: Part) -> dict[str, object]:
+    """The same of a part, one at a time: each is copied."""
+    if part.text is None:
+        return _read_fields(part)
+    return {**_read_fields(structs.replace(part, text=None)), "text": _digest(part.text)}
+
+
+def _read_fields(value: Message | Part) -> dict[str, object]:
+    return {name: _read(raw) for name, raw in splice.FIELDS.decode(_encode(value)).items()}
 
 
 def _digest(text: str) -> str | Raw:

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.cache.key import KeyParts, cache_key
 from proxy.core.chat import Call
-from proxy.dialects import native, openai
+from proxy.dialects import anthropic, native, openai, responses
 from proxy.limits.estimate import count_input_tokens
 from proxy.providers.registry import ADAPTERS
 from tests.unit.providers import replay
@@ -111,3 +111,29 @@ def test_a_zero_byte_in_a_body_is_no_mark() -> None:
     )
     call = openai.parse_chat(raw % msgspec.json.encode(IMAGE))
     assert json.loads(sent("openai", call))["messages"][0]["content"][0]["y"] == "\0"
+
+
+AGENTS = (
+    (anthropic, {"model": "m", "max_tokens": 5, "messages": PARTS}),
+    (responses, {"model": "m", "input": "a" * SIZE}),
+)
+
+
+@pytest.mark.parametrize("provider", ["openai", "gemini", "anthropic"])
+@pytest.mark.parametrize(("dialect", "fields"), AGENTS, ids=["messages", "responses"])
+def test_a_body_of_an_agent_takes_half_as_much_again(
+    dialect: Any, fields: dict[str, Any], provider: str
+) -> None:
+    """Which is what it counts for, see api.body."""
+    target = replay.target(provider)
+    body = json.dumps(fields, ensure_ascii=False).encode()
+    tracemalloc.start()
+    call = dialect.parse_chat(body)
+    cache_key(KeyParts(chat=call.chat))
+    read = tracemalloc.get_traced_memory()[1]
+    target = target.speaking(target.choose_wire(call.chat))
+    ADAPTERS[target.wire].build_request(target, call.chat)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert read + len(body) <= 3.1 * len(body)
+    assert peak + len(body) <= 4.6 * len(body)
