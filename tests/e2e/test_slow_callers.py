@@ -13,7 +13,6 @@ import pytest
 
 from bench.bare import Bare, proxy
 from tests.e2e.stream_modes import body_of
-from tests.e2e.test_stream_modes import modes
 
 EVENT = json.dumps(
     {
@@ -67,7 +66,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     provider.server_close()
 
 
-@modes
+@pytest.mark.parametrize("mode", ["piped", "without usage", "translated"])
 def test_slow_callers_slow_the_provider_down(port: int, mode: str) -> None:
     Fast.sent = 0
     path, fields = body_of(mode, mode)
