@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ class Run:
     log: str
 
 
-class Agent:
+class Agent(ABC):
     """An agent in a folder of its own: `home` is its settings and sessions, `work` its project."""
 
     result: ClassVar[str]
@@ -48,13 +49,13 @@ class Agent:
         self.home.mkdir()
         self.work.mkdir()
 
+    @abstractmethod
     def ask(self, prompt: str, model: str, *, again: bool = False) -> Run:
         """Runs one prompt to its end. again: in the session of the prompt before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def writes(self, name: str, text: str) -> dict[str, Any]:
         """The call that makes a file of the project."""
-        raise NotImplementedError
 
     def _run(self, command: list[str], settings: Mapping[str, str]) -> Run:
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}

@@ -10,18 +10,9 @@ from anthropic import Anthropic
 from pydantic import BaseModel
 
 from tests.e2e.deployments import CALLER_KEY
+from tests.e2e.openai_sdk import making
 
-PROVIDERS = [
-    "anthropic",
-    "gemini",
-    "deepseek",
-    "groq",
-    "openai",
-    "openrouter",
-    "huggingface",
-    "local",
-    "workers-ai",
-]
+PROVIDERS = ["anthropic", *making.PROVIDERS]
 WEATHER: Any = {
     "name": "get_weather",
     "description": "The weather in a city.",
