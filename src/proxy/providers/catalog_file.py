@@ -3,12 +3,14 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from proxy.core.chat import TIERS
+from proxy.providers.endings import Models, check_endings, find_successor
 from proxy.providers.specs import Mode, Model, ProviderSpec
 
 
@@ -35,7 +37,9 @@ def read_catalog(data: bytes) -> CatalogFile:
     except (msgspec.MsgspecError, UnicodeError) as error:
         faults = list(_check_form(data)) or [str(error)]
         raise ValueError("catalog.json: " + "; ".join(faults)) from error
-    if faults := [*_check_models(file), *_check_providers(file), *_check_aliases(file)]:
+    models = {(model.provider, model.id): model for model in file.models}
+    faults = [*_check_models(file), *_check_providers(file, models), *_check_aliases(file)]
+    if faults := [*faults, *_check_rates(file), *check_endings(models)]:
         raise ValueError("catalog.json: " + "; ".join(faults))
     return file
 
@@ -74,14 +78,25 @@ def _check_models(file: CatalogFile) -> Iterator[str]:
                 yield f"model {model.id}: {model.provider} has no endpoint {wire}"
 
 
-def _check_providers(file: CatalogFile) -> Iterator[str]:
-    """What the providers name that is not there or can't do what it is named for."""
-    models = {(model.provider, model.id): model for model in file.models}
+def _check_rates(file: CatalogFile) -> Iterator[str]:
+    """Rates that say nothing, never hold, or change prices that are not there."""
+    for model in file.models:
+        if model.rates and not model.is_priced:
+            yield f"model {model.id}: it has rates without base prices"
+        for number, rate in enumerate(model.rates, 1):
+            if fault := rate.explain_fault():
+                yield f"model {model.id}: rate {number}: {fault}"
+
+
+def _check_providers(file: CatalogFile, models: Models) -> Iterator[str]:
+    """What the providers name that is not there or can't do what it is named for, now or when all
+    that ends has ended."""
     for name, spec in file.providers.items():
         for tier, id_ in spec.tiers.items():
             if tier not in TIERS:
                 yield f"provider {name}: no tier is called {tier} (there are {', '.join(TIERS)})"
-            if reason := _explain_misfit(models.get((name, id_)), "chat", tier):
+            reason = _explain_misfit(models.get((name, id_)), "chat", tier)
+            if reason := reason or _explain_end(models, models[name, id_], tier):
                 yield f"provider {name}: tier {tier} names {id_}, {reason}"
         id_ = spec.embedding_model or ""
         if id_ and (reason := _explain_misfit(models.get((name, id_)), "embedding")):
@@ -99,6 +114,15 @@ def _check_aliases(file: CatalogFile) -> Iterator[str]:
             yield f"alias {alias} hides the tier or model of that name"
         if alias.partition("/")[0] in file.providers:
             yield f"alias {alias} begins with a provider's name, which means its models"
+
+
+def _explain_end(models: Models, model: Model, tier: str) -> str | None:
+    """Why nothing of its provider stands for a model that ends; None if something does."""
+    last = find_successor(models, model, date.max)
+    if last is None or last.provider != model.provider:
+        return f"which ends on {model.shutdown}, and {model.provider} has no other in its place"
+    reason = _explain_misfit(last, "chat", tier)
+    return f"which {last.id} replaces, {reason}" if reason else None
 
 
 def _explain_misfit(model: Model | None, mode: Mode, tier: str = "") -> str | None:

@@ -3,6 +3,7 @@ what it costs.
 """
 
 import re
+from datetime import date
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -10,12 +11,21 @@ from msgspec import Meta, Struct
 
 from proxy.core.chat import Wire
 from proxy.providers.prices import Prices
+from proxy.providers.rates import Price, Rate, Tokens
 
 Ability = Literal["vision", "tools", "json", "reasoning"]
 """`json` means an answer that keeps to a JSON schema, not just any JSON."""
-Mode = Literal["chat", "embedding"]
-Price = Annotated[float, Meta(ge=0)]
-Tokens = Annotated[int, Meta(gt=0)]
+Mode = Literal[
+    "chat",
+    "embedding",
+    "completion",
+    "moderation",
+    "image",
+    "speech",
+    "transcription",
+    "rerank",
+]
+"""What a model makes. Chats and embeddings are served; the others are passed through."""
 _SNAPSHOT = re.compile(
     r"-(?:20\d\d-[01]\d-[0-3]\d|20\d\d[01]\d[0-3]\d|0\d\d"
     r"|(?:preview|exp)-[01]\d-(?:[0-3]\d|20\d\d))$"
@@ -121,6 +131,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=
     """Input tokens written to the provider's prompt cache; None: as `input`."""
     cache_write_1h: Price | None = None
     """Those that are kept there for an hour; None: as `cache_write`."""
+    rates: tuple[Rate, ...] = ()
+    """What replaces these prices for a time; of several that hold the last counts."""
     context: Tokens | None = None
     max_output: Tokens | None = None
     can: frozenset[Ability] | None = None
@@ -144,6 +156,12 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=
     late_system: bool = False
     """Whether it takes system messages within the conversation, after a turn of the user's. It
     matters in Messages alone."""
+    deprecated: date | None = None
+    """The day on which its end was announced; None: not known."""
+    shutdown: date | None = None
+    """The first day (UTC) on which it does not answer; None: no end is known."""
+    replaced_by: str | None = None
+    """What its name means from then on: the id of a model of its provider, or `provider/id`."""
 
     @property
     def wire_id(self) -> str:
@@ -154,6 +172,15 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=
     def prices(self) -> Prices:
         """Its line of the price list."""
         return Prices(self.input, self.output, self.cached, self.cache_write, self.cache_write_1h)
+
+    @property
+    def kind(self) -> str:
+        """Its mode in words: `an embedding model`."""
+        return f"{'an' if self.mode[0] in 'aeio' else 'a'} {self.mode} model"
+
+    def has_ended(self, day: date) -> bool:
+        """Whether it does not answer any more on a day."""
+        return self.shutdown is not None and self.shutdown <= day
 
     @property
     def is_priced(self) -> bool:

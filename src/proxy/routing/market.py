@@ -24,7 +24,7 @@ class CatalogMarket:
         listed = self._catalog.find(provider, model)
         if listed is None:
             return ()
-        same = self._catalog.find_all(model)
+        same = [other for other in self._catalog.find_all(model) if other.mode == listed.mode]
         if listed.mode == "chat":
             tier = self._catalog.find_tier(listed)
             of_tier = (self._catalog.find_tier_model(name, tier) for name in self._configured)

@@ -6,7 +6,6 @@ the model under the same words: `deepseek/deepseek-v4-flash` is DeepSeek's, and 
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 from proxy.core.chat import TIERS
 from proxy.core.errors import NotFound
@@ -90,5 +89,4 @@ class ModelNames:
         if name in TIERS:
             model = self.find_tier_model(provider, name, needs)
             return [model] if model else []
-        mode: Literal["chat", "embedding"] = "embedding" if needs.embedding else "chat"
-        return [self._catalog.resolve(provider, name, mode)]
+        return [self._catalog.resolve(provider, name, needs.mode)]

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from proxy.core.chat import ChatRequest, Wire
-from proxy.providers.specs import Ability, Model
+from proxy.providers.specs import Ability, Mode, Model
 
 
 class Needs(Struct, frozen=True):
@@ -44,10 +44,15 @@ class Needs(Struct, frozen=True):
             vendors=chat.vendors,
         )
 
+    @property
+    def mode(self) -> Mode:
+        """That of the models that may answer."""
+        return "embedding" if self.embedding else "chat"
+
     def lacking(self, model: Model) -> str | None:
         """What `model` can't do of it, in words; None if it can do all or nothing is known."""
-        if (model.mode == "embedding") != self.embedding:
-            return f"{model.id} is {'a chat' if self.embedding else 'an embedding'} model"
+        if model.mode != self.mode:
+            return f"{model.id} is {model.kind}"
         missing = set[str](self.abilities - model.can if model.can is not None else ())
         if self.streaming and not model.streams:
             missing.add("streaming")

@@ -196,10 +196,10 @@ class Selection:
         order = tuple(dict.fromkeys((*routing.order, *self.deployment.order)))
         only_best = routing.fallback is not True
         first = self.names.find_models(routing.model, routing.provider, needs, order)
-        if first and not needs.embedding and all(m.mode == "embedding" for m in first):
+        if first and not needs.embedding and all(m.mode != "chat" for m in first):
+            other = ", or use /v1/embeddings" if first[0].mode == "embedding" else ""
             raise InvalidRequest(
-                f"{first[0].id} is an embedding model. Name a chat model, or use /v1/embeddings.",
-                param="model",
+                f"{first[0].id} is {first[0].kind}. Name a chat model{other}.", param="model"
             )
         yield _NamedModels(
             first, only_best, left_open=not routing.provider and routing.model in TIERS

@@ -44,6 +44,17 @@ def alias(**names: str) -> Callable[[dict[str, Any]], None]:
     return lambda file: file["aliases"].update(names)
 
 
+STEP = {"above": 9, "input": 2}
+
+
+def rates(*rates: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    return model(output=2, rates=rates)
+
+
+def ends(replaced_by: str | None) -> Callable[[dict[str, Any]], None]:
+    return model(shutdown="2026-12-01", replaced_by=replaced_by)
+
+
 @pytest.mark.parametrize(
     ("edit", "parts"),
     [
@@ -52,7 +63,7 @@ def alias(**names: str) -> Callable[[dict[str, Any]], None]:
         (model(input=-1), ["model a: ", ">= 0", "$.input"]),
         (model(context=0), ["model a: ", ">= 1", "$.context"]),
         (model(can=["visoin"]), ["model a: ", "'visoin'", "$.can"]),
-        (model(mode="image"), ["model a: ", "'image'", "$.mode"]),
+        (model(mode="video"), ["model a: ", "'video'", "$.mode"]),
         (model(provider="nobody"), ["model a: there is no provider nobody"]),
         (provider(endpoints={"klingon": {}}), ["provider acme: ", "'klingon'", "$.endpoints"]),
         (provider(base_ulr="x"), ["provider acme: ", "unknown field `base_ulr`"]),
@@ -83,6 +94,37 @@ def alias(**names: str) -> Callable[[dict[str, Any]], None]:
                 "model a: acme has no endpoint responses",
             ],
         ),
+        (rates({"from": "2026-13-01", "input": 2}), ["model a: ", "$.rates[0].from"]),
+        (rates({"from": "2026-12-01T00:00:00Z", "input": 2}), ["model a: ", "$.rates[0].from"]),
+        (rates({"hours": "16:30-24:30", "input": 2}), ["model a: ", "$.rates[0].hours"]),
+        (rates({"hours": "16:30", "input": 2}), ["model a: ", "$.rates[0].hours"]),
+        (rates({"above": 0, "input": 2}), ["model a: ", "$.rates[0].above"]),
+        (rates({"above": 9, "input": -2}), ["model a: ", "$.rates[0].input"]),
+        (rates({"abvoe": 9, "input": 2}), ["model a: ", "unknown field `abvoe`"]),
+        (rates({"above": 9}), ["model a: rate 1: it has no price"]),
+        (rates({"input": 2}), ["model a: rate 1: it has no condition"]),
+        (rates(STEP, {"hours": "04:00-04:00", "input": 2}), ["rate 2: hours 04:00-04:00 begin"]),
+        (
+            rates({"from": "2027-01-01", "until": "2027-01-01", "input": 2}),
+            ["model a: rate 1: until 2027-01-01 is not after from 2027-01-01"],
+        ),
+        (model(rates=[STEP]), ["model a: it has rates without base prices"]),
+        (model(shutdown="soon"), ["model a: ", "$.shutdown"]),
+        (model(replaced_by="e"), ["model a: replaced_by stands without shutdown"]),
+        (model(deprecated="2026-12-01"), ["model a: deprecated stands without shutdown"]),
+        (
+            model(deprecated="2026-12-02", shutdown="2026-12-01"),
+            ["model a: deprecated 2026-12-02 is after shutdown 2026-12-01"],
+        ),
+        (ends("b"), ["model a: replaced_by names b, which is not among the models"]),
+        (ends("acme/b"), ["model a: replaced_by names acme/b, which is not among the models"]),
+        (ends("e"), ["model a: replaced_by names e, which is no chat model"]),
+        (ends("a"), ["model a: replaced_by leads back to a"]),
+        (ends(None), ["tier auto names a, which ends on 2026-12-01, and acme has no other"]),
+        (
+            lambda file: file["models"][1].update(shutdown="2026-12-01", replaced_by="e"),
+            ["model e: replaced_by names e, but nothing replaces an embedding model"],
+        ),
     ],
 )
 def test_a_wrong_edit_is_told_with_its_place(
@@ -94,6 +136,25 @@ def test_a_wrong_edit_is_told_with_its_place(
     assert text.startswith("catalog.json: ")
     for expected in parts:
         assert expected in text
+
+
+def test_models_that_replace_one_another_are_told() -> None:
+    file = small()
+    ends("b")(file)
+    file["models"].append({"provider": "acme", "id": "b", "shutdown": "2027-01-01"})
+    Catalog(json.dumps(file | {"providers": {"acme": {"endpoints": {"chat": {}}}}}).encode())
+    assert "tier auto names a, which ends on 2026-12-01" in message(file)
+    file["models"][-1]["replaced_by"] = "a"
+    assert "model a: replaced_by leads back to a; model b: replaced_by leads" in message(file)
+
+
+def test_a_tier_is_told_whose_models_replacement_can_not_do_it() -> None:
+    file = small()
+    model(can=["vision"])(file)
+    ends("blind")(file)
+    provider(tiers={"vision": "a"})(file)
+    file["models"].append({"provider": "acme", "id": "blind", "can": []})
+    assert "tier vision names a, which blind replaces, which has no vision" in message(file)
 
 
 def test_all_wrong_entries_are_told_at_once() -> None:

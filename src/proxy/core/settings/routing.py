@@ -1,5 +1,6 @@
 """What routing is set to, and how the deployment reaches its providers."""
 
+from datetime import date
 from typing import Annotated, Literal
 
 from msgspec import Struct
@@ -7,6 +8,7 @@ from msgspec import Struct
 from proxy.core.settings.values import (
     BALANCE,
     BASE_URL,
+    DAY,
     SECRET,
     SHARES,
     SWITCH,
@@ -141,6 +143,12 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
         " counts, reserved and settled, at the highest input price and the highest output price"
         " that the catalogue knows of its provider's models of the same mode (chat or embeddings),"
         " of all providers' where its own has no prices.",
+    ]
+    catalog_date: Annotated[
+        date | None,
+        Setting("CATALOG_DATE", "", DAY, example="2026-12-31"),
+        "The day (UTC) whose models and prices hold, at its noon: to see what a date of the"
+        " [catalogue](providers.md#dates) will bring. Empty: today, at this hour.",
     ]
     providers: dict[str, ProviderAccess] = {}
     secrets: tuple[str, ...] = ()

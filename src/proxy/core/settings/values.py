@@ -3,6 +3,7 @@ value must be and holds no secret."""
 
 import re
 from collections.abc import Callable
+from datetime import date
 from functools import cache
 from typing import NamedTuple, get_args, get_type_hints
 from urllib.parse import unquote, urlsplit
@@ -116,6 +117,14 @@ def _balance(text: str) -> dict[str, float]:
     return weights
 
 
+def _day(text: str) -> date | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        raise ValueError("must be a day such as 2026-12-31")
+    return date.fromisoformat(text)
+
+
 def _origins(text: str) -> tuple[str, ...]:
     """Origins of web pages (RFC 6454), or `*`."""
     for origin in _words(text):
@@ -164,6 +173,7 @@ SECRET = Reader(_secret)
 WORDS = Reader(_words)
 SHARES = Reader(_shares)
 BALANCE = Reader(_balance)
+DAY = Reader(_day)
 ORIGINS = Reader(_origins)
 HEADERS = Reader(_headers)
 BASE_URL = Reader(_base_url)
