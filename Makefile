@@ -6,7 +6,7 @@ NODE_BIN := $(CURDIR)/node_modules/.bin
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test test-unit test-e2e test-agents check bench bench-peers lock clean
+.PHONY: help setup dev test test-unit test-e2e test-agents check bench bench-peers catalog lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{printf "  make %-11s  %s\n", $$1, $$2}'
@@ -45,6 +45,10 @@ bench: setup ## measure the proxy beside bare Workers, and as it fills (6 minute
 
 bench-peers: setup ## measure it beside LiteLLM, Portkey and Ferro too (10 minutes)
 	@exec $(BIN)/python -m bench --peers
+
+catalog: ## bring the catalogue's prices, limits and dates up to date (ADD="PROVIDER/ID …")
+	@$(PYTHON) -m tools.setup venv
+	@exec $(BIN)/python -m tools.catalog --add $(ADD)
 
 lock: ## pin anew after a change to locks/*.in or package.json (needs uv)
 	$(COMPILE) --python-version 3.14 locks/worker.in --output-file locks/worker.txt

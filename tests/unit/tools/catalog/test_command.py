@@ -1,0 +1,282 @@
+"""`make catalog`: what it writes, what it tells, and what it says where it can't."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.tools.catalog.making import (
+    TODAY,
+    entry,
+    make_catalog,
+    make_wheels,
+    model,
+    price,
+    provider,
+    run,
+    write_wheel,
+)
+from tools.catalog import __main__ as command
+from tools.catalog import wheels as fetching
+from tools.catalog.document import Document
+from tools.catalog.offers import SourceError
+
+GPT = {"provider": "openai", "id": "gpt-9", "input": 2, "output": 8, "can": ["tools"]}
+GENAI = "genai_prices-0.2.3-py3-none-any.whl"
+LITELLM = "litellm-1.110.2-cp310-abi3-manylinux_2_28_x86_64.whl"
+
+
+def wheels(folder: Path, **listed: dict[str, Any]) -> Path:
+    """Wheels in which LiteLLM lists these models of OpenAI's beside gpt-9."""
+    return make_wheels(folder, [provider("nobody")], {"gpt-9": entry("openai", 2, 8)} | listed)
+
+
+def test_a_second_run_has_no_diff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    catalog, folder = make_catalog(tmp_path, GPT | {"input": 1}), wheels(tmp_path)
+    run(catalog, folder)
+    first = capsys.readouterr().out
+    assert '-    {"provider": "openai", "id": "gpt-9", "input": 1,' in first
+    assert '+    {"provider": "openai", "id": "gpt-9", "input": 2,' in first
+    written = catalog.read_text()
+    stamp = '"refreshed": "2026-11-29 from genai-prices 0.2.3 and litellm 1.110.2"'
+    assert stamp in written
+    run(catalog, folder, "--date", "2026-11-30")  # another day is no change either
+    assert "The catalogue is up to date.\n" in capsys.readouterr().out
+    assert catalog.read_text() == written
+
+
+def test_what_does_not_change_stays_byte_for_byte(tmp_path: Path) -> None:
+    odd = '{"provider": "local",  "id": "x", "input": 0.0, "output": 0e0}'
+    catalog = make_catalog(tmp_path, GPT, {"provider": "local", "id": "x"}, GPT | {"id": "gpt-8"})
+    text = catalog.read_text().replace('{"provider": "local", "id": "x"}', odd)
+    catalog.write_text(text)
+    run(catalog, wheels(tmp_path, **{"gpt-8": entry("openai", 3, 8)}))
+    before, after = text.splitlines(), catalog.read_text().splitlines()
+    changed = [old for old, new in zip(before, after, strict=True) if old != new]
+    assert len(changed) == 2 and '"refreshed"' in changed[0] and '"gpt-8"' in changed[1]
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    catalog, folder = make_catalog(tmp_path, GPT | {"input": 1}), wheels(tmp_path)
+    before = catalog.read_text()
+    run(catalog, folder, "--dry-run")
+    assert catalog.read_text() == before
+    assert '"input": 2' in capsys.readouterr().out
+
+
+def test_new_models_are_listed_and_not_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = {
+        "gpt-10": entry("openai", 1, 1),
+        "gpt-9-2026-11-01": entry("openai", 1, 1),
+        "ft:gpt-9": entry("openai", 1, 1),
+        "gpt-1": entry("openai", 1, 1, deprecation_date="2026-11-29"),
+        "gpt-old": entry("openai", 1, 1),
+        "gpt-video": entry("openai", 1, 1, mode="video_generation"),
+    }
+    catalog = make_catalog(tmp_path, GPT, aliases={"gpt-old": "openai/gpt-9"})
+    assert len(run(catalog, wheels(tmp_path, **listed))) == 1
+    told = capsys.readouterr().out
+    assert "# New at openai: 1 (make catalog ADD=openai/ID)\ngpt-10\n" in told
+
+
+def test_a_model_that_is_gone_is_listed_and_not_removed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = GPT | {"id": "gpt-7"}
+    assert gone in run(make_catalog(tmp_path, GPT, gone), wheels(tmp_path))
+    assert "Known to neither source, or gone from both\nopenai/gpt-7\n" in capsys.readouterr().out
+
+
+def test_an_end_is_written_and_its_successor_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    end = {"deprecation_date": "2026-12-11", "successor_model": "gpt-10"}
+    folder = wheels(tmp_path, **{"gpt-9": entry("openai", 2, 8, **end)})
+    by_hand = GPT | {"id": "gpt-8", "shutdown": "2027-01-01", "replaced_by": "gpt-9"}
+    first, second = run(make_catalog(tmp_path, GPT, by_hand), folder)
+    assert first == GPT | {"shutdown": "2026-12-11"}
+    assert second == by_hand
+    told = "openai/gpt-9 ends on 2026-12-11; LiteLLM names gpt-10 in its place\n"
+    assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("day", ["date when the model becomes deprecated", None, 20261211])
+def test_an_end_that_is_no_day_is_none(tmp_path: Path, day: object) -> None:
+    folder = wheels(tmp_path, **{"gpt-9": entry("openai", 2, 8, deprecation_date=day)})
+    assert run(make_catalog(tmp_path, GPT), folder) == [GPT]
+
+
+def test_a_model_that_is_asked_for_is_added_below_its_provider(tmp_path: Path) -> None:
+    abilities = {"supports_vision": True, "supports_reasoning": True, "supports_tool_choice": True}
+    listed = {
+        "gpt-10": entry("openai", 3, 9, max_input_tokens=100, **abilities),
+        "embed-1": entry("openai", 0.1, 0, mode="embedding", max_output_tokens=5),
+        "gpt-image-9": entry(
+            "openai", 5, 30, mode="image_generation", input_cost_per_image_token=8
+        ),
+        "omni-9": entry("openai", 0, 0, mode="moderation"),
+    }
+    names = [f"openai/{id_}" for id_ in listed]
+    catalog = make_catalog(tmp_path, GPT, {"provider": "local", "id": "x"})
+    models = run(catalog, wheels(tmp_path, **listed), "--add", *names)
+    assert models[1:-1] == [
+        {
+            "provider": "openai",
+            "id": "gpt-10",
+            "input": 3,
+            "output": 9,
+            "context": 100,
+            "can": ["vision", "reasoning"],
+        },
+        {"provider": "openai", "id": "embed-1", "mode": "embedding", "input": 0.1, "output": 0},
+        {"provider": "openai", "id": "gpt-image-9", "mode": "image"},
+        {"provider": "openai", "id": "omni-9", "mode": "moderation", "input": 0, "output": 0},
+    ]
+    assert [model["provider"] for model in models] == ["openai"] * 5 + ["local"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("openai/gpt-11", "neither source knows a model of that name"),
+        ("openai/gpt-9", "the catalogue has it"),
+        ("deepseek/deepseek-9", "has no model of deepseek to put deepseek-9 below"),
+    ],
+)
+def test_what_can_not_be_added_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, fault: str
+) -> None:
+    listed = {"deepseek/deepseek-9": entry("deepseek", 1, 1)}
+    catalog, folder = make_catalog(tmp_path, GPT), wheels(tmp_path, **listed)
+    before = catalog.read_text()
+    words = ["--file", str(catalog), "--wheels", str(folder), "--date", TODAY, "--add", name]
+    assert command.main(words) == 1
+    assert fault in capsys.readouterr().err
+    assert catalog.read_text() == before
+
+
+MODEL = "providers = [Provider(id='openai', models=[ModelInfo(id='gpt-9', {})])]"
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("providers = [", "is no Python"),
+        ("x = 1", "expected a list of Provider(id="),
+        ("providers = [f(x) for x in y]", "line 1: expected data, found [f(x) for x in y]"),
+        (MODEL.format("name='x'"), "expected ModelInfo(id=…, match=…, prices=…)"),
+        (
+            MODEL.format("match=ClauseSounds(like='gpt'), prices=ModelPrice()").replace("-9", ""),
+            "expected one of ClauseOr, ClauseAnd",
+        ),
+        (
+            MODEL.format(
+                "match=ClauseEquals(equals='x'), prices=[ConditionalPrice("
+                "constraint=MoonConstraint(), prices=ModelPrice())]"
+            ),
+            "expected a constraint by date or time, found MoonConstraint",
+        ),
+    ],
+)
+def test_data_of_genai_prices_in_another_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: str, expected: str
+) -> None:
+    assert expected in refuse(tmp_path, capsys, GENAI, {"genai_prices/data.py": data})
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "expected an object with an entry for each model"),
+        ('{"models": []}', "expected an object with an entry for each model"),
+    ],
+)
+def test_data_of_litellm_in_another_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: str, expected: str
+) -> None:
+    file = "litellm/model_prices_and_context_window_backup.json"
+    assert expected in refuse(tmp_path, capsys, LITELLM, {file: data})
+
+
+@pytest.mark.parametrize(
+    ("wheel", "file"),
+    [(GENAI, "genai_prices/data.py"), (LITELLM, "litellm/model_prices_and_context_window")],
+)
+def test_data_that_has_moved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wheel: str, file: str
+) -> None:
+    told = refuse(tmp_path, capsys, wheel, {"elsewhere.json": "{}"})
+    assert f"{wheel}: expected a wheel with {file}" in told
+
+
+def refuse(
+    folder: Path, capsys: pytest.CaptureFixture[str], wheel: str, files: dict[str, str]
+) -> str:
+    """What the command says of a wheel with these files; it leaves the catalogue alone."""
+    catalog = make_catalog(folder, GPT)
+    before = catalog.read_text()
+    ((file, text),) = files.items()
+    write_wheel(wheels(folder) / wheel, file, text)
+    assert command.main(["--file", str(catalog), "--wheels", str(folder)]) == 1
+    assert catalog.read_text() == before
+    return capsys.readouterr().err
+
+
+def test_a_wheel_that_is_broken_or_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    catalog, folder = make_catalog(tmp_path, GPT), wheels(tmp_path)
+    (folder / LITELLM).write_bytes(b"half a file")
+    words = ["--file", str(catalog), "--wheels", str(folder)]
+    assert command.main(words) == 1
+    assert f"{LITELLM}: expected a wheel with" in capsys.readouterr().err
+    (folder / LITELLM).unlink()
+    assert command.main(words) == 1
+    assert f"{folder} has no wheel of litellm" in capsys.readouterr().err
+
+
+def test_the_newest_of_several_wheels_counts(tmp_path: Path) -> None:
+    folder = wheels(tmp_path)
+    for version in ("1.9.9", "1.110.10", "1.110.9"):
+        (folder / f"litellm-{version}-py3-none-any.whl").write_bytes(b"")
+    assert fetching.read_version(fetching.find("litellm", folder)) == "1.110.10"
+
+
+def test_without_a_network_it_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        assert {"download", "--no-deps", "--only-binary=:all:"} <= set(words)
+        return subprocess.CompletedProcess(words, 1, "", "No matching distribution found")
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    with pytest.raises(SourceError, match=r"No matching(.|\n)*--wheels FOLDER"):
+        fetching.fetch(["litellm"], tmp_path / "wheels")
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '{"aliases": {}, "models": []}'])
+def test_a_file_that_is_no_catalogue(text: str) -> None:
+    with pytest.raises(SourceError, match=r"catalog\.json"):
+        Document.read(text)
+
+
+def test_the_shipped_catalogue_is_read_whole() -> None:
+    text = command.CATALOG.read_text()
+    document = Document.read(text)
+    assert document.render() == text
+    listed = [(model["provider"], model["id"]) for model in json.loads(text)["models"]]
+    assert list(document.entries) == listed
+
+
+def test_genai_prices_alone_may_know_a_model(tmp_path: Path) -> None:
+    genai = [provider("openai", model("gpt-9", price(input="3", output="8"), context=77))]
+    folder = make_wheels(tmp_path, genai, {"x": entry("nobody", 1, 1)})
+    assert run(make_catalog(tmp_path, GPT), folder) == [
+        {"provider": "openai", "id": "gpt-9", "input": 3, "output": 8, "context": 77}
+        | {"can": ["tools"]}
+    ]
