@@ -46,14 +46,16 @@ def update_mode(entry: Entry, whole: Entry) -> Entry:
 
 
 def make_entry(provider: str, id_: str, offer: Offer, today: str) -> Entry:
-    """A line for a model that is new. Its abilities are written by hand from then on."""
+    """A line for a model that is new. Its abilities are written by hand from then on. genai-prices
+    knows neither them nor the mode, but an embedding's name says what it is."""
     fields: Entry = {"provider": provider, "id": id_}
-    if offer.mode != "chat":
-        fields["mode"] = offer.mode
+    mode = "embedding" if offer.can is None and "embedding" in id_ else offer.mode
+    if mode != "chat":
+        fields["mode"] = mode
     elif offer.can is not None:
         fields["can"] = list(offer.can)
     entry = update_entry(fields, offer, today)
-    if offer.mode == "embedding":
+    if mode == "embedding":
         entry |= {"output": 0}
     return _arrange(entry)
 
@@ -71,10 +73,11 @@ def _arrange(fields: Entry) -> Entry:
 
 
 def _choose_max_output(entry: Entry, offer: Offer) -> int | None:
-    """The longest answer: none of an embedding, and none where all that is known is a length that
-    is the context's."""
+    """The longest answer: none of an embedding; none of Workers AI's where all that is known is
+    the context, which LiteLLM puts there."""
     known: int | None = entry.get("max_output")
-    if known is None and (offer.max_output == offer.context or entry.get("mode") == "embedding"):
+    unlimited = entry["provider"] == "workers-ai" and offer.max_output == offer.context
+    if known is None and (unlimited or entry.get("mode") == "embedding"):
         return None
     return offer.max_output or known
 

@@ -273,6 +273,31 @@ def test_the_shipped_catalogue_is_read_whole() -> None:
     assert list(document.entries) == listed
 
 
+def test_a_length_that_is_the_context_is_none_at_workers_ai(tmp_path: Path) -> None:
+    limits = {"max_input_tokens": 90, "max_output_tokens": 90}
+    listed = {
+        "cloudflare/@cf/a/b": entry("cloudflare", 1, 1, **limits),
+        "gemini/gemini-9": entry("gemini", 1, 1, **limits),
+    }
+    folder = make_wheels(tmp_path, [provider("nobody")], listed)
+    models = [{"provider": "workers-ai", "id": "@cf/a/b"}, {"provider": "gemini", "id": "gemini-9"}]
+    there, here = run(make_catalog(tmp_path, *models), folder)
+    assert there["context"] == here["context"] == 90
+    assert here["max_output"] == 90 and "max_output" not in there
+
+
+def test_an_embedding_of_genai_prices_is_known_by_its_name(tmp_path: Path) -> None:
+    name = "@cf/qwen/qwen9-embedding-1b"
+    folder = make_wheels(tmp_path, [provider("cloudflare", model(name, price(input="0.01")))], {})
+    catalog = make_catalog(tmp_path, {"provider": "workers-ai", "id": "@cf/a/b"})
+    _, added = run(catalog, folder, "--add", f"workers-ai/{name}")
+    assert added == {"provider": "workers-ai", "id": name} | {
+        "mode": "embedding",
+        "input": 0.01,
+        "output": 0,
+    }
+
+
 def test_genai_prices_alone_may_know_a_model(tmp_path: Path) -> None:
     genai = [provider("openai", model("gpt-9", price(input="3", output="8"), context=77))]
     folder = make_wheels(tmp_path, genai, {"x": entry("nobody", 1, 1)})
