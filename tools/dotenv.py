@@ -15,6 +15,7 @@ FILES = (".env", ".env.local", ".env.development", ".env.development.local", ".d
 """What `wrangler dev --env development` reads."""
 PROVIDER_ENDS = (
     "API_KEY",
+    "KEYS_SHARE_QUOTA",
     "BASE_URL",
     "EMBEDDINGS_BASE_URL",
     "RATE_LIMIT_PER_HOUR",
@@ -30,6 +31,7 @@ ELSEWHERE = {
 _OTHERS = ("CLOUDFLARE_", "WRANGLER_", "MINIFLARE_")
 _SETTING = re.compile(r"^#?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 _LINE = re.compile(r"(?:export\s+)?([^\s=#'\"]+)\s*=\s*(.*)")
+_FURTHER = re.compile(r"(?<=_API_KEY)_([2-9]|[1-9][0-9])$")
 _CLOSE = 0.75
 """The likeness (0 to 1) from which on a name is taken for a misspelt one."""
 
@@ -77,6 +79,7 @@ def check(folder: Path = ROOT) -> Findings:
             name, value = found.groups()
             if value[:1] in ("'", '"', "`") and value.count(value[0]) == 1:
                 open_quote = value[0]
+            name = _FURTHER.sub("", name)
             has_provider |= bool(value) and name in opening
             if name not in settings and (nearest := _find_nearest(name, settings)):
                 warnings.append(

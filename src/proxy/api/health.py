@@ -34,5 +34,6 @@ async def show_providers(services: Services, context: RequestContext) -> Respons
     """GET /health/providers: each provider's state and last check."""
     checks = await services.board.read_checks()
     await services.watch.start(context.request.defer)
-    report = services.selection.deployment.report(checks, services.watch.views())
+    watch = services.watch
+    report = services.selection.deployment.report(checks, watch.views(), watch.keys.views)
     return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode({"providers": report}))

@@ -276,9 +276,9 @@ class Chunk(Struct, frozen=True, kw_only=True):
         return bool(written or self.tool_calls or self.extra.get("images"))
 
 
-Blame = Literal["provider", "model", "caller", "proxy"]
+Blame = Literal["provider", "model", "caller", "proxy", "key"]
 """The cause of an attempt's failure. Only the provider's and the model's own failures are held
-against them."""
+against them; `key`: one of the provider's keys, of which others may do."""
 
 
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -295,6 +295,8 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: str | None = None
     blame: Blame | None = None
     """None where the attempt did not fail or was not made."""
+    key: int | None = None
+    """The number of the key that it was made with, where the provider has several."""
 
 
 class Cost(Struct, frozen=True):

@@ -222,6 +222,13 @@ class Fault(Exception):
         self.lacks = details.lacks
         self.quota: Quota = details.quota
         self.native = details.native
+        self.refuses_key = False
+        """Whether its call's key is to be set aside, of which the provider has others."""
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether a quota is used up that does not come back by itself."""
+        return self.quota == "exhausted" or self.code == "insufficient_quota"
 
     @property
     def outcome(self) -> Outcome:

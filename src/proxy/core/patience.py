@@ -32,6 +32,7 @@ class Patience:
     def __exit__(self, *_: object) -> None:
         if self._timer:
             self._timer.cancel()
+        del self._task  # its error has the frame that holds this
 
     def within(self, seconds: float) -> "Wait":
         """Begins a wait: a context that raises TimeoutError once it has taken so long."""

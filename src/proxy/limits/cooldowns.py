@@ -2,9 +2,9 @@
 
 from proxy.core.permit import Refusal
 from proxy.core.ports import Clock
+from proxy.core.scopes import find_scopes
 from proxy.limits.pool_messages import Signal
 from proxy.limits.refusals import refuse_closed
-from proxy.limits.scopes import find_scopes
 
 REPORT_SECONDS = 5.0
 """How often an isolate reports to a provider's pool what is no 429."""

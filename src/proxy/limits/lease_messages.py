@@ -58,7 +58,7 @@ class LeaseGrant(Struct, frozen=True, omit_defaults=True):
     limit: LimitKind = "configured"
     """What has refused or, of several, will refuse for longest."""
     scope: str = ""
-    """What `limit` applies to; see limits.scopes."""
+    """What `limit` applies to; see core.scopes."""
 
 
 class Squeeze(Struct, frozen=True):

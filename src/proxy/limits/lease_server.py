@@ -25,6 +25,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct, structs
 
+from proxy.core.scopes import PROVIDER, find_scopes
 from proxy.limits.lapses import Lapses, Lent
 from proxy.limits.lease_messages import (
     LATELY,
@@ -40,7 +41,6 @@ from proxy.limits.lease_messages import (
     Squeeze,
 )
 from proxy.limits.pool_messages import DemandReport
-from proxy.limits.scopes import PROVIDER, find_scopes
 from proxy.limits.token_bucket import STEP, UNIT, Rate, TokenBucket
 
 SCOPES = 100

@@ -12,7 +12,7 @@ class DemandReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     user: str
     scope: str = ""
-    """What they were for; see limits.scopes."""
+    """What they were for; see core.scopes."""
     taken: int
     refused: int
     rate: Rate
@@ -23,7 +23,7 @@ class Signal(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a provider's answer says of its limits."""
 
     scope: str = ""
-    """Which of them; see limits.scopes."""
+    """Which of them; see core.scopes."""
     limited: bool = False
     """It was a 429."""
     retry_after: float | None = None

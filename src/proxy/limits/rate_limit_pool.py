@@ -6,9 +6,9 @@ on the provider's words afterwards.
 
 import msgspec
 
+from proxy.core.scopes import PROVIDER
 from proxy.limits.capacity import MOST, ScopeCapacity
 from proxy.limits.pool_messages import Allocation, DemandReport, PoolView, ScopeView, Signal
-from proxy.limits.scopes import PROVIDER
 
 USERS, SCOPES = 5_000, 500
 """How many users and scopes a pool remembers at most; a user counts in each scope that it uses.

@@ -2,10 +2,10 @@
 
 from proxy.core.money import to_dollars
 from proxy.core.permit import Offer, Refusal
+from proxy.core.scopes import FREE_MODELS, PROVIDER
 from proxy.core.time import format_time
 from proxy.limits.account_messages import ReservationAnswer, ReservationRequest
 from proxy.limits.lease_messages import LeaseGrant
-from proxy.limits.scopes import FREE_MODELS, PROVIDER
 from proxy.limits.token_bucket import Rate
 
 UNREACHABLE = "limiter"

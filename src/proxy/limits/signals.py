@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from proxy.core.errors import Fault
+from proxy.core.scopes import find_scope
 from proxy.core.waits import parse_wait, read_retry_after
 from proxy.limits.capacity import is_low
 from proxy.limits.pool_messages import Signal
-from proxy.limits.scopes import find_scope
 
 EXHAUSTED_SECONDS = 60.0
 """For how long an account that is used up is left alone where its provider names no time."""

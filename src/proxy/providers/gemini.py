@@ -97,8 +97,7 @@ def build_probe(target: Target) -> Outgoing:
 
 
 def _build_headers(target: Target, accept: str) -> dict[str, str]:
-    key = {"x-goog-api-key": target.key} if target.key else {}
-    return {"content-type": "application/json", "accept": accept, **key, **target.spec.headers}
+    return {"content-type": "application/json", "accept": accept, **target.auth_headers}
 
 
 def _build_path(target: Target) -> str:

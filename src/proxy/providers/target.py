@@ -33,6 +33,9 @@ class Target(Struct, frozen=True, dict=True):
     own_base: str | None = None
     """Where the deployment wants the provider to be called, if it says so."""
     key: str | None = None
+    """The one of the provider's keys that a call has."""
+    key_number: int = 0
+    """Which it is, from 1; 0: there are no others."""
     embeddings_url: str | None = None
     """Where embeddings are served, if not under base_url."""
     listed: bool = True
@@ -50,11 +53,17 @@ class Target(Struct, frozen=True, dict=True):
     @property
     def auth_headers(self) -> dict[str, str]:
         """The headers that every call has: the key, and what the catalogue adds."""
-        endpoint, headers = self.endpoint, dict[str, str]()
-        if self.key:
-            is_bearer = endpoint.key_header == "authorization"
-            headers[endpoint.key_header] = f"Bearer {self.key}" if is_bearer else self.key
-        return headers | self.spec.headers | endpoint.headers
+        return self.key_headers | self.spec.headers | self.endpoint.headers
+
+    @property
+    def key_headers(self) -> dict[str, str]:
+        """The header that holds the key; none where there is no key."""
+        if not self.key:
+            return {}
+        if self.wire == "gemini":
+            return {"x-goog-api-key": self.key}
+        name = self.endpoint.key_header
+        return {name: f"Bearer {self.key}" if name == "authorization" else self.key}
 
     def choose_wire(self, chat: ChatRequest) -> Wire:
         """The dialect for a request: its caller's, where the model has it there, else the first."""

@@ -1,11 +1,11 @@
-"""All breakers of an isolate, by provider and by model."""
+"""All breakers of an isolate, by provider, by key and by model."""
 
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
 from proxy.core.errors import Outcome
-from proxy.routing.breaker import Breaker, BreakerView, Ticket, Transition, judge
+from proxy.routing.breaker import Breaker, BreakerView, Ticket, Transition, Verdict, judge
 
 MODELS = 1_000
 """Names that are kept at most of each sort; callers may name models that don't exist."""
@@ -13,17 +13,25 @@ LONGEST = 200
 """Characters of a name `provider/model` that is kept."""
 
 
+def name_key(provider: str, number: int) -> str:
+    """The name of the breaker of one of a provider's keys; empty: it has but one."""
+    return f"{provider}#{number}" if number else ""
+
+
 class Admission(Struct, frozen=True):
     """A call under way, to be reported."""
 
     provider: str
     model: str
-    tickets: tuple[Ticket, Ticket]
-    """The provider's breaker's and the model's."""
+    key: str
+    """The name of the key's breaker; empty: the provider has no other key."""
+    tickets: tuple[Ticket, ...]
+    """The provider's breaker's, the model's and the key's, where it has one."""
 
 
 class Breakers:
-    """The breakers by `provider` and by `provider/model`; a provider's name has no slash.
+    """The breakers by `provider`, by `provider#number` for one of several keys, and by
+    `provider/model`; a provider's name has neither sign.
 
     Of each sort at most MODELS are kept: beyond, the closed one is forgotten that has not been
     used for longest, or the open one where none is closed. random: gives numbers in [0, 1).
@@ -47,19 +55,41 @@ class Breakers:
         own, its = self._providers.get(provider), self._models.get(f"{provider}/{model}")
         return max(own.openness(now) if own else 0, its.openness(now) if its else 0)
 
-    def begin(self, provider: str, model: str, now: int) -> Admission:
-        """Lets a call go. It must be reported, whatever becomes of it."""
+    def openness_of(self, name: str, now: int) -> int:
+        """The same of one breaker alone."""
+        breaker = self._table(name).get(name)
+        return breaker.openness(now) if breaker else 0
+
+    def begin(self, provider: str, model: str, now: int, key: str = "") -> Admission:
+        """Lets a call go. It must be reported, whatever becomes of it. key: the name of its key's
+        breaker, where the provider has several."""
         own = self._use(self._providers, provider)
         its = self._use(self._models, f"{provider}/{model}")
-        return Admission(provider, model, (own.begin(now), its.begin(now)))
+        tickets: tuple[Ticket, ...] = own.begin(now), its.begin(now)
+        if key:
+            tickets += (self._use(self._providers, key).begin(now),)
+        return Admission(provider, model, key, tickets)
 
-    def report(self, call: Admission, outcome: Outcome, now: int, *, ms: int | None = None) -> None:
-        """Takes a call's end. ms: until a stream's first content, None for any other call."""
+    def report(
+        self,
+        call: Admission,
+        outcome: Outcome,
+        now: int,
+        *,
+        ms: int | None = None,
+        key_refused: bool = False,
+    ) -> None:
+        """Takes a call's end. ms: until a stream's first content, None for any other call.
+        key_refused: whether its key is to be set aside."""
         slow = ms is not None and self._slow_ms is not None and ms >= self._slow_ms
-        names = call.provider, f"{call.provider}/{call.model}"
-        breakers = self._providers.get(names[0]), self._models.get(names[1])
-        reports = zip(names, breakers, call.tickets, judge(outcome, slow=slow), strict=True)
-        for name, breaker, ticket, verdict in reports:
+        verdicts: tuple[Verdict, ...] = judge(outcome, slow=slow)
+        names: tuple[str, ...] = call.provider, f"{call.provider}/{call.model}"
+        if call.key:
+            names += (call.key,)
+            used: Verdict = "ok" if outcome.kind == "ok" else "neutral"
+            verdicts += ("misconfigured" if key_refused else used,)
+        for name, ticket, verdict in zip(names, call.tickets, verdicts, strict=True):
+            breaker = self._table(name).get(name)
             if breaker and breaker.report(ticket, verdict, now):
                 self._note_change(name, breaker)
 
@@ -81,15 +111,20 @@ class Breakers:
                 self._note_change(name, breaker)
                 self._changed.pop(name, None)
 
+    def view(self, name: str, now: int) -> BreakerView | None:
+        """The state of one; None: it has never been used."""
+        breaker = self._table(name).get(name)
+        return breaker.view(now) if breaker else None
+
     def views(self, now: int) -> dict[str, BreakerView]:
         """The states of all, the providers first."""
         return {name: b.view(now) for name, b in (self._providers | self._models).items()}
 
     def reset(self, now: int, provider: str | None = None) -> None:
-        """Closes those of a provider and its models, or all, and forgets what they counted. Other
+        """Closes those of a provider, its keys and models, or all, and forgets their counts. Other
         isolates learn only of those that are known here: adopt what they know first."""
         for name, breaker in (self._providers | self._models).items():
-            if provider is None or name.partition("/")[0] == provider:
+            if provider is None or name.partition("/")[0].partition("#")[0] == provider:
                 breaker.reset(now)
                 self._note_change(name, breaker)
 

@@ -1,6 +1,6 @@
 """The catalogue's providers as a deployment has set them up: which may be called, and where."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct, structs
 
@@ -11,6 +11,7 @@ from proxy.providers.specs import Model
 from proxy.providers.target import Target
 from proxy.routing.breaker import BreakerView
 from proxy.routing.health import Check
+from proxy.routing.key_pools import KeyView
 from proxy.routing.vendors import Wishes
 
 
@@ -25,6 +26,8 @@ class ProviderReport(Struct, frozen=True, rename="camel"):
     breaker: BreakerView | None
     models: dict[str, BreakerView]
     """The breakers of its models that are not closed, by `provider/model`."""
+    keys: tuple[KeyView, ...]
+    """Its keys, where it has several."""
 
 
 class Deployment:
@@ -56,7 +59,7 @@ class Deployment:
             base_url=access.base_url or spec.endpoints[spec.main].base_url or spec.base_url or "",
             wire=spec.main,
             own_base=access.base_url,
-            key=access.key,
+            key=next(iter(access.keys), None),
             embeddings_url=access.embeddings_url,
             listed=(model.provider, model.id) in self.catalog.models,
             stand_in=self._find_stand_in(model),
@@ -68,9 +71,13 @@ class Deployment:
         return self.make_target(Model(provider=provider, id=""))
 
     def report(
-        self, checks: Mapping[str, Check], breakers: Mapping[str, BreakerView]
+        self,
+        checks: Mapping[str, Check],
+        breakers: Mapping[str, BreakerView],
+        keys: Callable[[str], tuple[KeyView, ...]] = lambda _: (),
     ) -> list[ProviderReport]:
-        """The state of each provider. breakers: by `provider` and `provider/model`."""
+        """The state of each provider. breakers: by `provider` and `provider/model`; keys: gives a
+        provider's."""
         return [
             ProviderReport(
                 name=name,
@@ -83,6 +90,7 @@ class Deployment:
                     for model, view in breakers.items()
                     if model.startswith(f"{name}/") and view.phase != "closed"
                 },
+                keys=keys(name),
             )
             for name in self.order
         ]
@@ -96,7 +104,7 @@ class Deployment:
             if name not in self._bindings:
                 return "the Worker has no AI binding"
             return None if settings.ai_binding else "the AI binding can't answer here (AI_BINDING)"
-        if not spec.keyless and not access.key:
+        if not spec.keyless and not access.keys:
             return f"{name_variable(name, 'API_KEY')} is not set"
         if not (access.base_url or spec.base_url or spec.endpoints[spec.main].base_url):
             return f"{name_variable(name, 'BASE_URL')} is not set"

@@ -44,6 +44,7 @@ def record_attempt(target: Target, fault: Fault | None, start: float, end: float
         code=fault.code if fault else None,
         message=fault.message if fault else None,
         blame=fault.blame if fault else None,
+        key=target.key_number or None,
     )
 
 

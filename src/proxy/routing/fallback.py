@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proxy.core.chat import Attempt, Cost, Usage
 from proxy.core.errors import GIVEN_UP, Fault, FaultKind, ProxyError, drop_frames
@@ -133,10 +133,11 @@ class FallbackRun(Generic[T]):
 
     def _try_next(self) -> Coroutine[object, None, Result[T] | None]:
         """Tries the next candidate, and the one after it where the first takes long."""
-        first, after = self._try_candidate(), self._conditions.hedge_after
-        if not after or len(self._waiting) < 2:
-            return first
-        return race(first, self._try_candidate, after, self._abandon)
+        after, first = self._conditions.hedge_after, self._waiting[0].spec.name
+        if not after or all(target.spec.name == first for target in self._waiting):
+            return self._try_candidate()
+        second = partial(self._try_candidate, but=first)
+        return race(self._try_candidate(), second, after, self._abandon)
 
     def _abandon(self, result: Result[T]) -> None:
         """Ends an attempt whose result came too late: what it may cost is counted."""
@@ -146,12 +147,15 @@ class FallbackRun(Generic[T]):
         if isinstance(value, Stream):
             value.abort()
 
-    async def _try_candidate(self) -> Result[T] | None:
-        """Tries the first of those that wait, again where that may help."""
-        if not self._waiting:
-            return None
-        target = self._take_next()
-        if self._is_barred(target) or (outgoing := await self._prepare(target)) is None:
+    async def _try_candidate(self, but: str = "") -> Result[T] | None:
+        """Tries the first of those that wait, again where that may help. but: a provider of which
+        none is tried."""
+        target = self._take_next(but)
+        if (
+            target is None
+            or self._is_barred(target)
+            or (outgoing := await self._prepare(target)) is None
+        ):
             return None
         tries = 0
         while self._left > 0 and not (tries and self._is_barred(target)):
@@ -170,9 +174,12 @@ class FallbackRun(Generic[T]):
             await asyncio.sleep(pause)
         return None
 
-    def _take_next(self) -> Target:
-        """The next candidate, in the dialect that suits the request."""
-        candidate = self._waiting.pop(0)
+    def _take_next(self, but: str) -> Target | None:
+        """The next candidate, in the dialect that suits the request; None: there is none."""
+        places = (i for i, each in enumerate(self._waiting) if each.spec.name != but)
+        if (place := next(places, None)) is None:
+            return None
+        candidate = self._waiting.pop(place)
         target = self._operation.aim(candidate)
         if candidate is self._least_bad:
             self._least_bad = target
@@ -214,6 +221,30 @@ class FallbackRun(Generic[T]):
     async def _attempt(
         self, target: Target, outgoing: Outgoing, reservation: Reservation
     ) -> Result[T] | Fault:
+        """Sends the call, with another key as long as its key alone is at fault. A change of key is
+        no retry: it waits for nothing and charges nothing anew."""
+        converse, tried = self._operation.converse, set[int]()
+        chosen: Target | None = self._watch.keys.assign(target, converse)
+        while True:
+            if chosen and chosen.key_number:
+                headers = outgoing.headers | chosen.key_headers
+                outgoing = structs.replace(outgoing, headers=headers)
+            result = await self._send(chosen or target, outgoing, reservation)
+            if not isinstance(result, Fault):
+                return result
+            if chosen and result.blame == "key" and self._left > 0:
+                tried.add(chosen.key_number)
+                chosen = self._watch.keys.assign(target, converse, tried)
+                if chosen:
+                    continue
+            reservation.release()  # unless it is lost already
+            return result
+
+    async def _send(
+        self, target: Target, outgoing: Outgoing, reservation: Reservation
+    ) -> Result[T] | Fault:
+        """Sends the call with the target's key. The reservation stands on where it fails and has
+        cost nothing."""
         start, deadline = self._now(), self._conditions.deadline
         first_byte = deadline.allow_first_byte(start, len(self._waiting))
         whole = self._allow(target, start)
@@ -237,9 +268,9 @@ class FallbackRun(Generic[T]):
             self.attempts.append(record_attempt(target, None, start, self._now()))
             return value, Success(target, outgoing.dropped, watched, reservation)
         fault.blame = attributed(target, fault.outcome).blame or fault.blame
-        watched.end(fault.outcome)
-        may_cost = fault.status is None and fault.kind in MAY_COST
-        (reservation.lose if may_cost else reservation.release)()
+        watched.end(fault.outcome, key_refused=fault.refuses_key)
+        if fault.status is None and fault.kind in MAY_COST:
+            reservation.lose()
         self._record_failure(target, fault, start)
         return fault
 

@@ -50,7 +50,7 @@ class Manager:
         self._selection = selection
         self._watch = watch
         self._ports = ports
-        self._sender = Sender(settings, ports)
+        self._sender = Sender(settings, ports, watch.keys)
         self._ranker = Ranker(settings, watch, ports.random)
         self.retry_policy = RetryPolicy(settings.retry_attempts, settings.retry_delay_ms)
         """The deployment's; a request may bring another."""

@@ -112,11 +112,14 @@ class ChatOperation(Generic[T]):
         self._options = options
         self._read = read
         self._images: asyncio.Task[dict[str, str]] | None = None
+        self._conversation: Conversation | None = None
 
     def converse(self) -> Conversation:
         """See Operation."""
-        call, user = self._call, self._call.user or self._permit.user
-        return Conversation(call.chat, self._options.session, user)
+        if self._conversation is None:
+            call, user = self._call, self._call.user or self._permit.user
+            self._conversation = Conversation(call.chat, self._options.session, user)
+        return self._conversation
 
     def aim(self, target: Target) -> Target:
         """See Operation."""
@@ -153,7 +156,7 @@ class ChatOperation(Generic[T]):
         try:
             return await self._read(target, reply)
         except Fault as fault:
-            permit.observe(target.spec.name, target.model.id, {}, fault)
+            self._sender.keys.observe(target, permit, {}, fault)
             raise
 
     def close(self) -> None:
@@ -225,7 +228,7 @@ class EmbeddingOperation:
             try:
                 found.append(adapter.read_embeddings(target, part, await read_body(reply)))
             except Fault as fault:
-                permit.observe(target.spec.name, target.model.id, {}, fault)
+                self._sender.keys.observe(target, permit, {}, fault)
                 raise
         return _join(found)
 

@@ -47,7 +47,7 @@ class RetryPolicy(Struct, frozen=True):
 def may_retry(fault: Fault) -> bool:
     """Whether the same provider may be tried again after `fault`. A quota that is used up comes as
     a 429 but not back."""
-    if fault.quota == "exhausted" or fault.code == "insufficient_quota":
+    if fault.is_exhausted:
         return False
     return fault.kind in RETRIED or fault.status == 408
 

@@ -8,14 +8,16 @@ from proxy.core.settings import RoutingSettings
 from proxy.providers.registry import ADAPTERS
 from proxy.providers.target import Target
 from proxy.routing.deadline import Allowance
+from proxy.routing.key_pools import KeyPools
 from proxy.routing.refused_fields import RefusedFields, find_named, without
 
 
 class Sender:
     """Sends the calls of an isolate, and remembers which provider refuses which fields."""
 
-    def __init__(self, settings: RoutingSettings, ports: Ports) -> None:
+    def __init__(self, settings: RoutingSettings, ports: Ports, keys: KeyPools) -> None:
         self.ports = ports
+        self.keys = keys
         self._settings = settings
         self._refused = RefusedFields()
 
@@ -44,7 +46,7 @@ class Sender:
             except TimeoutError:
                 raise first_byte.run_out() from None
             if 200 <= reply.status < 300:
-                permit.observe(provider, target.model.id, reply.headers)
+                self.keys.observe(target, permit, reply.headers)
                 if refused:
                     self._refused.remember(provider, refused)
                 return reply
@@ -63,5 +65,5 @@ class Sender:
         fault = ADAPTERS[target.wire].read_fault(
             target, reply.status, reply.headers, body, self.ports.clock.now()
         )
-        permit.observe(target.spec.name, target.model.id, reply.headers, fault)
+        self.keys.observe(target, permit, reply.headers, fault)
         return fault, body

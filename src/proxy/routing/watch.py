@@ -12,7 +12,8 @@ from proxy.core.settings import RoutingSettings
 from proxy.providers.target import Target
 from proxy.routing.board import BOARD, EXCHANGE, BoardNews
 from proxy.routing.breaker import BreakerView, judge
-from proxy.routing.breakers import Admission, Breakers
+from proxy.routing.breakers import Admission, Breakers, name_key
+from proxy.routing.key_pools import KeyPools
 from proxy.routing.measures import AttemptSample, Measure, Measures
 from proxy.routing.retry import RetryBudget
 
@@ -44,20 +45,24 @@ class WatchedAttempt:
         self._began = watch.now
         self._first_ms: int | None = None
         breakers, name, model = watch.breakers, target.spec.name, target.model.id
-        self._admission: Admission | None = breakers.begin(name, model, self._began)
+        key = name_key(name, target.key_number)
+        self._admission: Admission | None = breakers.begin(name, model, self._began, key)
 
     def note_first_content(self) -> None:
         """A stream's first content has come."""
         self._first_ms = self._elapsed_ms(self._watch.now)
 
-    def end(self, outcome: Outcome) -> None:
-        """Reports to breakers and measures how it ended; only the first time counts."""
+    def end(self, outcome: Outcome, *, key_refused: bool = False) -> None:
+        """Reports to breakers and measures how it ended; only the first time counts. key_refused:
+        see Fault.refuses_key."""
         admission, self._admission = self._admission, None
         if admission is None:
             return
         now = self._watch.now
         outcome = attributed(self._target, outcome)
-        self._watch.breakers.report(admission, outcome, now, ms=self._first_ms)
+        self._watch.breakers.report(
+            admission, outcome, now, ms=self._first_ms, key_refused=key_refused
+        )
         if outcome != OK and judge(outcome) == ("neutral", "neutral"):
             return  # it says nothing of health
         sample = AttemptSample(
@@ -74,7 +79,7 @@ class WatchedAttempt:
 
 
 class Watch:
-    """The isolate's side: measures, breakers and the retry budget."""
+    """The isolate's side: measures, breakers, keys and the retry budget."""
 
     def __init__(
         self,
@@ -85,6 +90,7 @@ class Watch:
         log: Log,
     ) -> None:
         self.breakers = Breakers(random.fraction, settings.breaker_slow_ms or None)
+        self.keys = KeyPools(settings, self.breakers, lambda: self.now, random.fraction)
         self.budget = RetryBudget()
         self.measures = Measures(random.token(8))
         self._objects = objects
@@ -101,7 +107,9 @@ class Watch:
         """0 where an attempt may go, otherwise greater the less there is to hope for."""
         if not self.breakers.open:
             return 0
-        return self.breakers.openness(target.spec.name, target.model.id, self.now)
+        name = target.spec.name
+        refused = self.breakers.openness(name, target.model.id, self.now)
+        return max(refused, self.keys.openness(name))
 
     def count_closed(self, targets: Sequence[Target], but: str) -> int:
         """To how many an attempt may go, those of one provider left out."""
@@ -141,7 +149,9 @@ class Watch:
         return self.breakers.views(self.now)
 
     async def reset(self, provider: str | None) -> None:
-        """Closes the breakers of a provider, or all, here and for all isolates."""
+        """Closes the breakers of a provider, or all, here and for all isolates, and wakes its keys
+        here."""
         await self.sync()
         self.breakers.reset(self.now, provider)
+        self.keys.clear(provider)
         await self.sync()

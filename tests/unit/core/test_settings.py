@@ -51,9 +51,29 @@ def test_provider_settings() -> None:
         },
         PROVIDERS,
     )
-    assert settings.routing.providers["groq"].key == "gsk"
+    assert settings.routing.providers["groq"].keys == ("gsk",)
     assert settings.routing.providers["local"].base_url == "http://127.0.0.1:9/v1"
     assert settings.routing.providers["workers-ai"].base_url is None
+
+
+@pytest.mark.parametrize(
+    ("env", "keys"),
+    [
+        ({"OPENAI_API_KEY": "a, b ,c"}, ("a", "b", "c")),
+        ({"OPENAI_API_KEY": "a", "OPENAI_API_KEY_2": "b", "OPENAI_API_KEY_3": "c"}, tuple("abc")),
+        ({"OPENAI_API_KEY_10": "c", "OPENAI_API_KEY_2": "b", "OPENAI_API_KEY": "a"}, tuple("abc")),
+        ({"OPENAI_API_KEY": "a,b", "OPENAI_API_KEY_2": "b,a,c"}, ("a", "b", "c")),
+        ({"OPENAI_API_KEY_2": "b", "OPENAI_API_KEY_3": " "}, ("b",)),
+        ({"OPENAI_API_KEY": "a", "OPENAI_API_KEY_1": "x", "OPENAI_API_KEY_02": "y"}, ("a",)),
+        ({"OPENAI_API_KEY": "a", "GROQ_API_KEY_2": "b"}, ("a",)),
+    ],
+)
+def test_several_keys_of_a_provider_are_numbered_in_their_order_and_each_counts_once(
+    env: dict[str, str], keys: tuple[str, ...]
+) -> None:
+    routing = read_settings(env, PROVIDERS).routing
+    assert routing.providers["openai"].keys == keys
+    assert set(keys) <= set(routing.secrets)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +86,10 @@ def test_provider_settings() -> None:
         ("MAX_BODY_BYTES", "lots", "must be a whole number from 1024 to 104857600"),
         ("PROXY_API_KEY", "two words", "must be visible ASCII"),
         ("OPENAI_API_KEY", "sk\r\nx: y", "OPENAI_API_KEY must be visible ASCII"),
+        ("OPENAI_API_KEY", "sk-a,,sk-b", "OPENAI_API_KEY must be keys between commas"),
+        ("OPENAI_API_KEY", "sk-a,", "OPENAI_API_KEY must be keys between commas"),
+        ("OPENAI_API_KEY_2", "two words", "OPENAI_API_KEY_2 must be visible ASCII"),
+        ("OPENAI_API_KEY_2", ",", "OPENAI_API_KEY_2 must be keys between commas"),
         ("FALLBACK_CHAIN", "groq,nobody", "FALLBACK_CHAIN names nobody; there are gemini"),
         ("DISABLED_PROVIDERS", "grok", "DISABLED_PROVIDERS names grok"),
         ("CORS_ORIGINS", "https://a.example/path", "is no origin"),

@@ -61,6 +61,8 @@ export OPENAI_API_KEY="sk-1"
 GROQ_API_KEY='two
 OPENAI_KEY=lines'
 CLOUDFLARE_API_TOKEN=x
+OPENAI_API_KEY_2=x
+OPENAI_API_KEY_99=x
 MY_OWN_THING=1
 WORKERS_AI_RATE_LIMIT_BURST=5
 """
@@ -80,6 +82,7 @@ def test_every_file_that_wrangler_reads(tmp_path: Path) -> None:
     [
         ("OPENAI_API_KEY=x", True),
         ("LOCAL_BASE_URL=http://127.0.0.1:1/v1", True),
+        ("OPENAI_API_KEY_2=x", True),
         ("OPENAI_API_KEY=", False),
         ("#OPENAI_API_KEY=x", False),
         ("PROXY_API_KEY=x", False),

@@ -1,6 +1,7 @@
 """Reads the settings from the Worker's vars and secrets, once an isolate."""
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -17,9 +18,10 @@ from proxy.core.settings.sections import (
     Settings,
     TraceSettings,
 )
-from proxy.core.settings.values import HTTPS_ONLY, list_settings
+from proxy.core.settings.values import HTTPS_ONLY, list_settings, read_secrets
 
 S = TypeVar("S", bound=Struct)
+_NUMBERED = re.compile(r"([A-Z0-9_]+_API_KEY)_([2-9]|[1-9][0-9])")
 
 
 class SettingsError(Exception):
@@ -39,6 +41,7 @@ def read_section(section: type[S], get: Callable[[str], object]) -> S:
 def read_settings(env: Mapping[str, str], providers: Iterable[str]) -> Settings:
     """All sections. providers: the catalogue's names. Raises SettingsError."""
     reading, known = _Reading(lambda name: env.get(name, "")), tuple(providers)
+    numbered = _list_numbered(env)
     access = reading.section(AccessSettings)
     is_local = access.environment == "development"
     server = reading.section(ServerSettings)
@@ -47,9 +50,9 @@ def read_settings(env: Mapping[str, str], providers: Iterable[str]) -> Settings:
         limits, providers={name: reading.section(ProviderLimits, name) for name in known}
     )
     routing = reading.keep_known(reading.section(RoutingSettings), known)
-    reached = {name: reading.access(name, is_local) for name in known}
+    reached = {name: reading.access(name, is_local, numbered) for name in known}
     own = (access.proxy_api_key, access.admin_token, *traces.headers.values())
-    secrets = filter(None, (*(access.key for access in reached.values()), *own))
+    secrets = filter(None, (*(key for access in reached.values() for key in access.keys), *own))
     settings = Settings(
         access=access,
         server=server,
@@ -63,6 +66,15 @@ def read_settings(env: Mapping[str, str], providers: Iterable[str]) -> Settings:
     if reading.faults:
         raise SettingsError("The settings are wrong: " + "; ".join(reading.faults) + ".")
     return settings
+
+
+def _list_numbered(env: Mapping[str, str]) -> dict[str, list[str]]:
+    """The settings of further keys, `X_API_KEY_2` to `X_API_KEY_99`, by `X_API_KEY`, in order."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for name in env:
+        if match := _NUMBERED.fullmatch(name):
+            found.setdefault(match[1], []).append((int(match[2]), name))
+    return {first: [name for _, name in sorted(each)] for first, each in found.items()}
 
 
 class _Reading:
@@ -86,9 +98,16 @@ class _Reading:
                 values[field] = setting.reader.read(setting.default)
         return section(**values)
 
-    def access(self, provider: str, is_local: bool) -> ProviderAccess:
-        """How a provider is reached: by https, or to this machine in development."""
+    def access(
+        self, provider: str, is_local: bool, numbered: Mapping[str, Sequence[str]]
+    ) -> ProviderAccess:
+        """How a provider is reached: by https, or to this machine in development. numbered: the
+        settings of further keys, by that of the first."""
         access = self.section(ProviderAccess, provider)
+        keys = [*access.keys]
+        for name in numbered.get(name_variable(provider, "API_KEY"), ()):
+            keys += self._read_keys(name)
+        access = structs.replace(access, keys=tuple(dict.fromkeys(keys)))
         for end, url in (
             ("BASE_URL", access.base_url),
             ("EMBEDDINGS_BASE_URL", access.embeddings_url),
@@ -96,6 +115,14 @@ class _Reading:
             if url and not is_local and urlsplit(url).scheme == "http":
                 self.faults.append(f"{name_variable(provider, end)} {HTTPS_ONLY}")
         return access
+
+    def _read_keys(self, name: str) -> tuple[str, ...]:
+        given = self._get(name)
+        try:
+            return read_secrets(given.strip() if isinstance(given, str) else "")
+        except ValueError as error:
+            self.faults.append(f"{name} {error}")
+            return ()
 
     def keep_known(self, routing: RoutingSettings, known: tuple[str, ...]) -> RoutingSettings:
         """Without the providers that are not in the catalogue, of which only a default may speak:

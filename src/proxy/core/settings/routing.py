@@ -9,7 +9,7 @@ from proxy.core.settings.values import (
     BALANCE,
     BASE_URL,
     DAY,
-    SECRET,
+    SECRETS,
     SHARES,
     SWITCH,
     WORDS,
@@ -27,10 +27,17 @@ _TIMEOUT = whole(1, 600_000)
 class ProviderAccess(Struct, frozen=True, kw_only=True):
     """How this deployment reaches a provider; None: the catalogue's base URL, no key."""
 
-    key: Annotated[
-        str | None,
-        Setting("API_KEY", "", SECRET),
-        "The provider's key (secret). A provider without its key is not used; `local` needs none.",
+    keys: Annotated[
+        tuple[str, ...],
+        Setting("API_KEY", "", SECRETS),
+        "The provider's key (secret). A provider without its key is not used; `local` needs none."
+        " [Several keys](providers.md#several-keys) stand between commas, or in"
+        " `OPENAI_API_KEY_2` to `OPENAI_API_KEY_99` too.",
+    ]
+    keys_share_quota: Annotated[
+        bool,
+        Setting("KEYS_SHARE_QUOTA", "off", SWITCH),
+        "`on`: the keys are of one account, so that a 429 of one is a 429 of all.",
     ]
     base_url: Annotated[
         str | None,

@@ -88,6 +88,14 @@ def _secret(text: str) -> str | None:
     return text or None
 
 
+def read_secrets(text: str) -> tuple[str, ...]:
+    """Keys between commas; none where there is no text."""
+    keys = [part.strip() for part in text.split(",")] if text else []
+    if not all(keys):
+        raise ValueError("must be keys between commas; one of them is empty")
+    return tuple(key for key in map(_secret, keys) if key)
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
@@ -170,6 +178,7 @@ def _base_url(text: str) -> str | None:
 SWITCH = _either("on", "off", on="on")
 TEXT = Reader(str)
 SECRET = Reader(_secret)
+SECRETS = Reader(read_secrets)
 WORDS = Reader(_words)
 SHARES = Reader(_shares)
 BALANCE = Reader(_balance)
