@@ -210,6 +210,7 @@ def test_listing_and_report(selection: Selection) -> None:
         "lastCheck": msgspec.to_builtins(check),
         "breaker": None,
         "models": {},
+        "keys": (),
     }
     assert report["local"].reason == "LOCAL_BASE_URL is not set"
 
