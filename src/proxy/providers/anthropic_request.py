@@ -77,7 +77,7 @@ def _set_limit(given: dict[str, Raw], limit: int) -> dict[str, Raw]:
 
 def _build(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]:
     model = target.model
-    refused = {*target.spec.drop, *model.drop}
+    refused = target.refused
     given = ((name, getattr(chat, name)) for name in _UNKNOWN)
     dropped = [name for name, value in given if value is not None and value is not False]
     system, messages = build_conversation(target, chat)

@@ -92,7 +92,7 @@ def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> E
 
 def build_probe(target: Target) -> Outgoing:
     """The call that a health check makes."""
-    url = f"{target.base_url.rstrip('/')}{target.spec.probe_path}?pageSize=1"
+    url = f"{target.base_url.rstrip('/')}{target.spec.probe_path or ''}?pageSize=1"
     return Outgoing(method="GET", url=url, headers=_build_headers(target, "application/json"))
 
 

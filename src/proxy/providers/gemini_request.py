@@ -57,7 +57,7 @@ _NO_SIGNATURE = "skip_thought_signature_validator"
 def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]]:
     """The body, and the caller's fields that were left out. Raises InvalidRequest."""
     model = target.model
-    left_out = {*target.spec.drop, *model.drop}
+    left_out = target.refused
     settings = {
         name: value
         for name in (*_NAMES, "reasoning_effort")

@@ -94,7 +94,7 @@ def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> E
 
 def build_probe(target: Target) -> Outgoing:
     """The call that a health check makes."""
-    url = _build_url(target.base_url, target.spec.probe_path)
+    url = _build_url(target.base_url, target.spec.probe_path or "")
     return Outgoing(method="GET", url=url, headers=_build_headers(target))
 
 

@@ -18,7 +18,7 @@ from proxy.providers.faults import read_inner_fault
 from proxy.providers.finish import check_finish, infer_finish, read_finish
 from proxy.providers.garbage import decode, garbage
 from proxy.providers.loose_json import as_objects, as_text
-from proxy.providers.openai_form import read_form
+from proxy.providers.openai_form import read_form, without_usage
 from proxy.providers.surrogates import mend
 from proxy.providers.target import Target
 from proxy.providers.thinking import split_thinking
@@ -42,6 +42,7 @@ class Choice(Struct):
     index: Any = None
     finish_reason: Any = None
     logprobs: Any = None
+    usage: Raw = UNREPORTED
     error: Any = None
 
 
@@ -95,7 +96,7 @@ def read_answer(target: Target, body: bytes) -> Answer:
     if choice.message is None and finish != "content_filter":
         raise garbage(target, "Its choice has no message", body)
     content = message.text or ""
-    text, thought = split_thinking(content)
+    text, thought = split_thinking(content, target.spec.reasoning_tag)
     inline = content[: len(content) - len(text)]
     native = message.native and bool(choice.message) and all(map(_is_whole, calls))
     report = read_report(target, completion)
@@ -112,7 +113,7 @@ def read_answer(target: Target, body: bytes) -> Answer:
         created=completion.created if isinstance(completion.created, int) else None,
         logprobs=choice.logprobs,
         extra=message.extra,
-        form=form if report.is_sound else structs.replace(form, usage=None),
+        form=form if report.is_sound else without_usage(form),
         raw=body if native and is_native(completion, choice, finish, report) else None,
     )
 
@@ -187,14 +188,17 @@ def make_call(call: ToolCallDelta, index: int, answer_id: Any) -> ToolCall:
 
 
 def read_report(target: Target, completion: Completion) -> UsageReport:
-    """What a completion or a chunk reports of usage, Groq's in a place of its own."""
-    is_alone = is_absent(completion.x_groq)
+    """What a completion or a chunk reports of usage: Groq in a place of its own too, Moonshot in
+    its choice."""
+    choice = completion.choices[0] if completion.choices else None
+    is_alone = is_absent(completion.x_groq) and (choice is None or is_absent(choice.usage))
     if is_alone and is_absent(completion.usage):
         return NO_REPORT
     report = read_usage(target, completion.usage)
     if report.usage or is_alone:
         return report
-    own = read_usage(target, read_member(completion.x_groq, "usage"))
+    places = (read_member(completion.x_groq, "usage"), choice.usage if choice else UNREPORTED)
+    own = read_usage(target, next((place for place in places if not is_absent(place)), UNREPORTED))
     return UsageReport(own.usage, report.is_sound and own.is_sound)
 
 

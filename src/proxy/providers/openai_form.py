@@ -5,7 +5,7 @@ caller would miss when the answer comes from the cache.
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, structs
 from msgspec.json import Decoder
 
 from proxy.core.chat import Form
@@ -112,6 +112,12 @@ class FormReader:
                     new[name] = raw.copy()
         known.update(new)
         return _read_values(new, frozenset())
+
+
+def without_usage(form: Form) -> Form:
+    """The form without what is reported of usage, which is not to be believed."""
+    choice = {name: value for name, value in form.choice.items() if name != "usage"}
+    return structs.replace(form, usage=None, choice=choice)
 
 
 def _leave_out(names: frozenset[str], fields: _Fields) -> _Fields:

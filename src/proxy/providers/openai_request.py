@@ -102,7 +102,7 @@ def fit_fields(target: Target, fields: Fields, known: frozenset[str]) -> tuple[s
     """Leaves out what the provider refuses, calls the rest by its names and returns the fields that
     are gone. known: the fields that are no caller's own invention."""
     spec, model = target.spec, target.model
-    refused: set[str] = {*spec.drop, *model.drop}
+    refused = target.refused
     if not spec.unknown_fields:
         refused |= fields.keys() - known - model.send.keys()
     dropped = tuple(filter(refused.__contains__, fields))
@@ -154,7 +154,9 @@ def _set_messages(
         else raw
         for raw, message in zip(raws, chat.messages, strict=True)
     ]
-    changed = not all(map(is_, edited, raws))
+    if spec.tool_bridge or spec.prefill:
+        edited = _fit_order(spec, chat.messages, edited)
+    changed = len(edited) != len(raws) or not all(map(is_, edited, raws))
     form, takes_schema = chat.response_format, target.model.json_schema
     if takes_schema is None:
         takes_schema = spec.json_schema
@@ -165,6 +167,25 @@ def _set_messages(
         changed = True
     if changed or chat.body is None or chat.dialect != "chat":
         fields["messages"] = [_as_piece(message) for message in edited]
+
+
+def _fit_order(
+    spec: ProviderSpec, messages: Sequence[Message], edited: Sequence[Raw | Fields]
+) -> list[Raw | Fields]:
+    """The messages in an order that the provider takes: with the assistant's word between a tool's
+    result and a user's message, and a mark on an assistant's message at the end."""
+    fitted = list[Raw | Fields]()
+    for number, (message, piece) in enumerate(zip(messages, edited, strict=True)):
+        before = messages[number - 1] if number else None
+        if spec.tool_bridge and message.role == "user" and before and before.role == "tool":
+            fitted.append(_encode({"role": "assistant", "content": spec.tool_bridge}))
+        fitted.append(piece)
+    last = messages[-1]
+    if spec.prefill and last.role == "assistant" and not last.tool_calls:
+        given = splice.FIELDS.decode(fitted[-1]) if isinstance(fitted[-1], Raw) else fitted[-1]
+        marks = {name: _encode(value) for name, value in spec.prefill.items()}
+        fitted[-1] = {name: _as_piece(value) for name, value in {**marks, **given}.items()}
+    return fitted
 
 
 def _list_messages(target: Target, chat: ChatRequest) -> Sequence[Raw | Fields]:
@@ -194,7 +215,7 @@ def _edit(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields:
         for name, value in spec.tool_turn.items():
             fields.setdefault(name, _encode(value))
     if message.tool_call_id:
-        fields["tool_call_id"] = _encode(shorten_id(message.tool_call_id, spec.tool_id_limit))
+        fields["tool_call_id"] = _encode(fit_id(message.tool_call_id, spec))
     if fields == given:
         return raw
     return {name: _as_piece(value) for name, value in fields.items()}
@@ -205,7 +226,7 @@ def _edit_calls(spec: ProviderSpec, refused: set[str], raw: Any, message: Messag
     given = _CALLS.decode(raw if isinstance(raw, Raw) else msgspec.json.encode(raw))
     calls = [{name: value for name, value in call.items() if name not in refused} for call in given]
     for call, read in zip(calls, message.tool_calls or (), strict=True):
-        call["id"] = _encode(shorten_id(read.id, spec.tool_id_limit))
+        call["id"] = _encode(fit_id(read.id, spec))
         if "custom" in call and not spec.custom_tools:
             del call["custom"]
             call["type"] = _encode("function")
@@ -216,9 +237,12 @@ def _edit_calls(spec: ProviderSpec, refused: set[str], raw: Any, message: Messag
     return raw if calls == given else _encode(calls)
 
 
-def shorten_id(id_: str, limit: int | None) -> str:
-    """A call's id within the limit: one that is too long becomes its hash, so that the call
-    and its result, and the same call in the next request, get the same one."""
+def fit_id(id_: str, spec: ProviderSpec) -> str:
+    """A call's id as the provider takes it: one that it would refuse becomes its hash, so that the
+    call and its result, and the same call in the next request, get the same one."""
+    limit, length = spec.tool_id_limit, spec.tool_id_length
+    if length is not None and not (len(id_) == length and id_.isascii() and id_.isalnum()):
+        return sha256(id_.encode()).hexdigest()[:length]
     if limit is None or len(id_) <= limit:
         return id_
     return f"call_{sha256(id_.encode()).hexdigest()}"[:limit]

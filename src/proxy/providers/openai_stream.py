@@ -27,7 +27,7 @@ from proxy.providers.openai_answer import (
     read_message,
     read_report,
 )
-from proxy.providers.openai_form import FormReader
+from proxy.providers.openai_form import FormReader, without_usage
 from proxy.providers.stream import is_done, to_chunk
 from proxy.providers.surrogates import Halves, has_halves, mend
 from proxy.providers.target import Target
@@ -52,7 +52,7 @@ class OpenAIReader:
         self.target = target
         self.chunks: list[Chunk] = []
         self.finished = self.over = False
-        self._thinking = Thinking()
+        self._thinking = Thinking(target.spec.reasoning_tag)
         self._calls = ToolCalls()
         self._halves = Halves()
         self._form = FormReader()
@@ -214,7 +214,7 @@ class OpenAIReader:
             return None
         inline = self._thinking.inline if self._inline else ""
         form = self._form.read(data, reasoning, inline)
-        return form if form is None or report.is_sound else structs.replace(form, usage=None)
+        return form if form is None or report.is_sound else without_usage(form)
 
     def _add(self, chunk: Completion, raw: bytes | None, **fields: Any) -> None:
         """Adds a chunk. Its bytes go on in one line, also where they came in several."""

@@ -15,7 +15,7 @@ from proxy.core.json_guard import Decoder
 from proxy.core.messages import NOTHING, Message, Part, ToolCall
 from proxy.core.splice import Piece, find_large_texts
 from proxy.providers.garbage import UNREADABLE
-from proxy.providers.openai_request import shorten_id
+from proxy.providers.openai_request import fit_id
 from proxy.providers.target import Target
 
 Item = dict[str, Any]
@@ -49,7 +49,7 @@ def build_items(target: Target, chat: ChatRequest) -> list[Item]:
         elif message.role == "tool":
             id_ = message.tool_call_id or ""
             kind, _ = _FORMS.get(kinds.get(id_, ""), _FORMS["function"])
-            result = {"type": f"{kind}_output", "call_id": _fit_id(target, id_)}
+            result = {"type": f"{kind}_output", "call_id": fit_id(id_, target.spec)}
             items.append({**result, "output": content.build()})
         elif said := content.build():
             role = target.spec.roles.get(message.role, message.role)
@@ -81,12 +81,8 @@ def _build_call(target: Target, call: ToolCall) -> Item:
         call = call.as_function_call()
     kind, field = _FORMS.get(call.type, _FORMS["function"])
     text = call.function.arguments or ("" if call.type == "custom" else "{}")
-    id_ = _fit_id(target, call.id)
+    id_ = fit_id(call.id, target.spec)
     return {"type": kind, "call_id": id_, "name": call.function.name, field: text}
-
-
-def _fit_id(target: Target, id_: str) -> str:
-    return shorten_id(id_, target.spec.tool_id_limit)
 
 
 class _Content(Struct):

@@ -108,7 +108,7 @@ def _fit_reasoning(target: Target, chat: ChatRequest, fields: Fields) -> tuple[s
 
 def _list_refused(target: Target) -> set[str]:
     """The fields that provider or model refuses, by OpenAI's names."""
-    refused = {*target.spec.drop, *target.model.drop}
+    refused = target.refused
     return refused | {"reasoning_summary"} if _EFFORT in refused else refused
 
 

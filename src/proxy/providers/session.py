@@ -20,13 +20,13 @@ _WIRES = ("chat", "responses")
 def name_session(outgoing: Outgoing, target: Target, session: str) -> Outgoing:
     """The call with the conversation's name, as the catalogue says that the provider takes it: no
     other byte changes. session: empty: nobody has named it."""
-    spec = target.spec
+    spec, endpoint = target.spec, target.endpoint
     if not session:
         return outgoing
-    if spec.session_header:
-        headers = outgoing.headers | {spec.session_header: session}
+    if header := endpoint.session_header or spec.session_header:
+        headers = outgoing.headers | {header: session}
         outgoing = structs.replace(outgoing, headers=headers)
-    field, body = spec.session_field, outgoing.body
+    field, body = endpoint.session_field or spec.session_field, outgoing.body
     if field is None or body is None or target.wire not in _WIRES:
         return outgoing
     if _mentions(body, field) or _mentions(body, CACHE_KEY):  # the caller says it itself

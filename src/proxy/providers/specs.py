@@ -40,10 +40,15 @@ class Endpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     base_url: str | None = None
     """If not under the provider's; where the deployment has set that, everything is under it."""
-    key_header: Literal["authorization", "x-api-key"] = "authorization"
+    key_header: Literal["authorization", "x-api-key", "api-key"] = "authorization"
     """How the key is sent; `authorization`: as a bearer's."""
     headers: dict[str, str] = {}
     """Sent with every request, beside the provider's."""
+    drop: tuple[str, ...] = ()
+    """Fields that it refuses here, beside those that it refuses everywhere."""
+    session_field: str | None = None
+    session_header: str | None = None
+    """Where it takes the name of a conversation, if not as the provider's other dialects."""
     plain_streams: bool = False
     """Whether its streams have the form of the dialect to the letter, with the usage once and in
     its own place: they can go to a caller of that dialect unread."""
@@ -77,6 +82,9 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Whether it takes images by URL; for others the proxy fetches them."""
     tool_id_limit: int | None = None
     """The longest tool call id that it takes; longer ones are replaced, consistently."""
+    tool_id_length: int | None = None
+    """The only length of a tool call id that it takes, of letters and digits alone; any other id
+    is replaced, consistently."""
     message_drop: tuple[str, ...] = ()
     """Fields of a message, or of its tool calls, that it refuses: left out, where another
     provider's answer has come back in the history."""
@@ -85,6 +93,14 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     tool_turn: dict[str, str] = {}
     """Fields that it wants on an assistant message with tool calls, and what to put where
     the message has none, e.g. {"reasoning_content": ""}."""
+    tool_bridge: str | None = None
+    """What the assistant says between a tool's result and a user's message, where it refuses the
+    second right after the first."""
+    prefill: dict[str, Any] = {}
+    """Fields that it wants on an assistant's message that ends the conversation, which it is to
+    go on with, e.g. {"prefix": true}."""
+    reasoning_tag: str = "think"
+    """The tag that parts reasoning at the beginning of the text from the answer."""
     json_schema: bool = True
     """Whether it takes a response_format of type json_schema; where not, json_object is
     sent and the schema goes into a system message."""
@@ -99,8 +115,9 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The field of the body in which it takes the name of a conversation."""
     session_header: str | None = None
     """The header in which it does."""
-    probe_path: str = "/models"
-    """What a health check asks for, under the base URL: it must need the key."""
+    probe_path: str | None = "/models"
+    """What a health check asks for, under the base URL: it must need the key. None: there is
+    nothing, and only its answers tell of its health."""
     tiers: dict[str, str] = {}
     """Its model for each tier; a tier that is missing here is not offered."""
     embedding_model: str | None = None

@@ -65,6 +65,11 @@ class Target(Struct, frozen=True, dict=True):
         name = self.endpoint.key_header
         return {name: f"Bearer {self.key}" if name == "authorization" else self.key}
 
+    @property
+    def refused(self) -> set[str]:
+        """The fields that provider or model refuse in this dialect, by OpenAI's names."""
+        return {*self.spec.drop, *self.endpoint.drop, *self.model.drop}
+
     def choose_wire(self, chat: ChatRequest) -> Wire:
         """The dialect for a request: its caller's, where the model has it there, else the first."""
         if self.wire == chat.dialect and not (chat.tools or self.model.endpoints):

@@ -4,7 +4,6 @@ from typing import Literal
 
 SEEN = 1024 * 1024
 """Characters of inline reasoning that are kept as they stood."""
-_OPEN, _CLOSE = "<think>", "</think>"
 
 
 class Thinking:
@@ -12,7 +11,8 @@ class Thinking:
     of their text, from the answer, however the text is cut into pieces. The white space
     around either belongs to neither."""
 
-    def __init__(self) -> None:
+    def __init__(self, tag: str = "think") -> None:
+        self._open, self._close = f"<{tag}>", f"</{tag}>"
         self._stage: Literal["before", "inside", "after", "done"] = "before"
         self._held = ""
         self._spaces: list[str] = []
@@ -49,9 +49,9 @@ class Thinking:
         self._join(text)
         if self._stage == "before":
             lead = self._held.lstrip()
-            if lead.startswith(_OPEN):
-                self._stage, self._held = "inside", lead[len(_OPEN) :]
-            elif not _OPEN.startswith(lead):
+            if lead.startswith(self._open):
+                self._stage, self._held = "inside", lead[len(self._open) :]
+            elif not self._open.startswith(lead):
                 return self._end()
         thought = self._take_thought() if self._stage == "inside" else ""
         if self._stage == "after":
@@ -82,19 +82,20 @@ class Thinking:
     def _take_thought(self) -> str:
         if not self._begun:
             self._held = self._held.lstrip()
-        thought, closed, rest = self._held.partition(_CLOSE)
+        close = self._close
+        thought, closed, rest = self._held.partition(close)
         if closed:
             self._stage, self._held = "after", rest
             return thought.rstrip()
-        tag = next(n for n in range(len(_CLOSE) - 1, -1, -1) if thought.endswith(_CLOSE[:n]))
+        tag = next(n for n in range(len(close) - 1, -1, -1) if thought.endswith(close[:n]))
         sure = thought[: len(thought) - tag].rstrip()
         self._held = thought[len(sure) :]
         self._begun = self._begun or bool(sure)
         return sure
 
 
-def split_thinking(text: str) -> tuple[str, str]:
+def split_thinking(text: str, tag: str = "think") -> tuple[str, str]:
     """The answer, which the text ends with, and the reasoning of a whole text."""
-    if not text.lstrip().startswith(_OPEN):
+    if not text.lstrip().startswith(f"<{tag}>"):
         return text, ""
-    return Thinking().feed(text, last=True)
+    return Thinking(tag).feed(text, last=True)

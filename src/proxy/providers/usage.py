@@ -27,6 +27,8 @@ MARGIN = 2
 older than the model."""
 MOST_TOKENS = 20_000_000
 """Tokens of a prompt or an answer of a model whose context is not known."""
+TICKS = 10_000_000_000
+"""xAI's ticks in a dollar."""
 MOST_UNPRICED = 100 * NANO
 """What an answer may be reported to cost whose price is not known, in nano-dollars."""
 
@@ -108,15 +110,15 @@ class UsageReport(Struct, frozen=True):
 
 
 def read_usage(target: Target, report: Raw, texts: int = 1) -> UsageReport:
-    """Reads a report of OpenAI's form, by whichever names a provider gives its parts, and
-    OpenRouter's cost. texts: as in `believe`."""
+    """Reads a report of OpenAI's form, by whichever names a provider gives its parts, and what it
+    says of the cost. texts: as in `believe`."""
     fields = read_object(report)
     if not fields:
         return UsageReport(None, is_absent(report))
     most = _bound_tokens(target, texts)
     given = _list_counts(fields)
     counts = _read_tokens(given, most)
-    has_cost = fields.get("cost") is not None
+    has_cost = _find_cost(fields) is not None
     cost = read_cost(target, fields, texts) if has_cost else None
     is_cost_strange = has_cost and cost is None
     is_sound = counts == given and not is_cost_strange
@@ -150,7 +152,7 @@ def _list_counts(fields: dict[str, Any]) -> list[Any]:
         fields.get("prompt_cache_hit_tokens"),  # DeepSeek
         fields.get("cached_tokens"),  # Together
         prompt.get("cache_write_tokens"),
-        completion.get("reasoning_tokens"),
+        completion.get("reasoning_tokens", fields.get("reasoning_tokens")),  # the last: Azure
         fields.get("total_tokens"),
     ]
 
@@ -167,18 +169,31 @@ def read_cost(target: Target, fields: dict[str, Any], texts: int = 1) -> int | N
     """What a report says that its answer cost, in nano-dollars; texts: as in `believe`. With a key
     of one's own at the vendor (`is_byok`) `cost` is OpenRouter's fee alone and the vendor bills the
     rest: the caller's request costs both."""
-    if fields.get("cost") is None:
+    told = _find_cost(fields)
+    if told is None:
         return None
     model = target.model
     most = MOST_UNPRICED
     if model.is_priced:  # a fee for a search, say, is no matter of tokens
         tokens = _bound_tokens(target, texts)
         most = max(NANO, model.prices.bound_cost(Usage(input=tokens, output=tokens)))
-    cost = _read_nano(fields.get("cost"), most)
+    cost = _read_nano(told, most)
     if cost is None or not fields.get("is_byok"):
         return cost
     vendor = as_object(fields.get("cost_details")).get("upstream_inference_cost")
     return cost + (_read_nano(vendor, most) or 0)
+
+
+def _find_cost(fields: dict[str, Any]) -> Any:
+    """What a report says of its cost, in dollars if it is a number: OpenRouter as `cost`,
+    Perplexity as the total of an object there, xAI in ticks, DeepInfra as an estimate."""
+    cost = fields.get("cost")
+    if isinstance(cost, dict):
+        return cost.get("total_cost", cost)
+    ticks = fields.get("cost_in_usd_ticks")
+    if cost is None and ticks is not None:
+        return ticks / TICKS if _is_number(ticks) else ticks
+    return fields.get("estimated_cost") if cost is None else cost
 
 
 def _read_nano(value: Any, most: int) -> int | None:

@@ -35,8 +35,9 @@ READ_CHECKS = Method("PROVIDER_STATE", "read_checks", NOTHING, _CHECKS)
 
 
 async def check_all(targets: list[Target], upstream: Upstream, clock: Clock) -> tuple[Check, ...]:
-    """Checks the providers of `targets` at once."""
-    return tuple(await asyncio.gather(*(_check(t, upstream, clock) for t in targets)))
+    """Checks the providers of `targets` at once, but for those that have nothing to ask for."""
+    asked = [target for target in targets if target.spec.probe_path is not None]
+    return tuple(await asyncio.gather(*(_check(target, upstream, clock) for target in asked)))
 
 
 async def record_checks(checks: tuple[Check, ...], objects: Objects) -> None:

@@ -108,13 +108,19 @@ def test_a_body_in_parts_stays_in_parts() -> None:
 
 
 def test_who_takes_it() -> None:
-    taken = {
-        name: spec.session_field or spec.session_header
-        for name, spec in CATALOG.providers.items()
-        if spec.session_field or spec.session_header
-    }
+    places: dict[str, ProviderSpec | Endpoint] = dict(CATALOG.providers)
+    for name, spec in CATALOG.providers.items():
+        places |= {f"{name}/{wire}": endpoint for wire, endpoint in spec.endpoints.items()}
+    found = {name: place.session_field or place.session_header for name, place in places.items()}
+    taken = {name: field for name, field in found.items() if field}
     assert taken == {
         "openai": "prompt_cache_key",
         "openrouter": "session_id",
         "workers-ai": "x-session-affinity",
+        "mistral": "prompt_cache_key",
+        "xai/chat": "x-grok-conv-id",
+        "xai/responses": "prompt_cache_key",
+        "fireworks": "x-session-affinity",
+        "moonshot": "prompt_cache_key",
+        "azure": "prompt_cache_key",
     }

@@ -221,7 +221,7 @@ class TestEntries:
 
 
 def test_an_unknown_model_is_met_with_the_one_that_may_be_meant() -> None:
-    for name in ("mistral-medium-3-1-20250929", "mistral/mistral-medium-3-1"):
+    for name in ("mistral-medium-3-1-20250929", "mistral-ai/mistral-medium-3-1"):
         with pytest.raises(NotFound) as caught:
             shipped().plan(Routing(model=name), TEXT, ANY)
         assert "Do you mean openrouter/mistralai/mistral-medium-3.1?" in caught.value.message
