@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -92,13 +93,25 @@ def test_the_hooks_before_a_commit_run_what_make_check_runs() -> None:
     assert entries == commands
 
 
-def test_the_agents_lock_has_hashes_and_no_host() -> None:
-    lock = msgspec.json.decode((LOCKS / "agents" / "package-lock.json").read_bytes())
-    packages = [package for path, package in lock["packages"].items() if path]
+@pytest.mark.parametrize("folder", [ROOT, LOCKS / "agents"])
+def test_a_lock_of_npm_has_hashes_and_no_host(folder: Path) -> None:
+    """Those of other systems too: npm fetches what has no hash without a check."""
+    lock = msgspec.json.decode((folder / "package-lock.json").read_bytes())
+    packages = {path: package for path, package in lock["packages"].items() if path}
     assert packages
+    for path, package in packages.items():
+        assert package.get("integrity", "").startswith("sha512-"), path
+        assert "resolved" not in package, path
+
+
+@pytest.mark.parametrize("lock", sorted(LOCKS.glob("*.txt")), ids=lambda lock: lock.stem)
+def test_a_lock_of_python_has_hashes_and_no_address(lock: Path) -> None:
+    text = lock.read_text()
+    packages = [part for part in re.split(r"(?<!\\)\n", text) if part.strip()]
+    assert packages
+    hashed = re.compile(r"\S+==\S+(?: ; [^\\@]+)?(?: \\\n    --hash=sha256:[0-9a-f]{64})+")
     for package in packages:
-        assert package["integrity"].startswith("sha512-")
-        assert "resolved" not in package
+        assert hashed.fullmatch(package), package
 
 
 def test_continuous_integration_has_the_lowest_supported_versions() -> None:
