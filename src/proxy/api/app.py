@@ -20,6 +20,7 @@ from proxy.core.principal import Principal
 from proxy.core.web import BodyStream, Request, Response, check_headers
 from proxy.limits.headers import build_limit_headers
 from proxy.serving.context import RequestContext
+from proxy.serving.lifetime import end_headers
 from proxy.serving.refusal import refuse
 
 B = TypeVar("B")
@@ -156,6 +157,10 @@ class App:
         headers, origins = response.headers, self.services.settings.server.cors_origins
         if context.meter and (standings := context.meter.standings):
             headers |= build_limit_headers(standings, context.dialect.LIMIT_HEADERS, context.began)
+        record = context.record
+        if record.provider and response.status < 400:
+            model = self.services.selection.catalog.find_end(record.provider, record.model)
+            headers |= end_headers(model) if model else {}
         headers |= context.common_headers() | context.dialect.headers(context.id, None)
         if origins:
             headers |= cors_headers(origins, context.request.headers.get("origin"))

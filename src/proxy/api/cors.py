@@ -5,10 +5,10 @@ import re
 from proxy.core.web import Request, Response
 
 EXPOSED = (
-    "age, cache-status, cf-aig-cache-status, cf-aig-step, ratelimit, ratelimit-policy, request-id,"
-    " retry-after, server-timing, x-proxy-cache-key, x-proxy-cost, x-proxy-cost-origin,"
-    " x-proxy-dropped, x-proxy-estimate, x-proxy-model, x-proxy-provider, x-request-id,"
-    " x-should-retry"
+    "age, cache-status, cf-aig-cache-status, cf-aig-step, deprecation, ratelimit,"
+    " ratelimit-policy, request-id, retry-after, server-timing, sunset, x-proxy-cache-key,"
+    " x-proxy-cost, x-proxy-cost-origin, x-proxy-dropped, x-proxy-estimate, x-proxy-model,"
+    " x-proxy-provider, x-request-id, x-should-retry"
 )
 SENT = "authorization, x-api-key, api-key, content-type"
 """The headers that a page may send, where it does not say which it wants to."""

@@ -58,13 +58,13 @@ class Services:
         self.key_cache = KeyCache(ports.objects, ports.clock, ports.log)
         self.authenticator = Authenticator(settings.access, self.key_cache)
         self.limiter = Limiter(settings.limits, ports)
-        self.selection = Selection(self.catalog, settings.routing, ports.bindings)
+        self.selection = Selection(self.catalog, settings.routing, ports.bindings, ports.clock)
         self.watch = Watch(settings.routing, ports.objects, ports.clock, ports.random, ports.log)
         self.manager = Manager(settings.routing, self.selection, self.watch, ports)
         kept = ResponseStore(ports.objects, ports.clock, ports.log)
         self.responses = kept if settings.responses.is_kept else None
         self.cache = build_cache(settings.cache, ports)
-        self.market = CatalogMarket(self.catalog, self.selection.deployment.configured)
+        self.market = CatalogMarket(self.selection)
         self.board = BoardReader(ports.objects, ports.clock, ports.log)
         self.tasks = tasks = TaskMaker(
             self.selection,

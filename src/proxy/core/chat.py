@@ -297,6 +297,8 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """None where the attempt did not fail or was not made."""
     key: int | None = None
     """The number of the key that it was made with, where the provider has several."""
+    replaces: str | None = None
+    """The model that was asked for and has ended, where this one answers for it."""
 
 
 class Cost(Struct, frozen=True):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 LAST_MS = 253_402_300_799_999
 """The end of the year 9999, the last moment that RFC 3339 can write."""
+_DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _TIME = r"(?P<time>\d\d:\d\d:\d\d)"
 _ZONE = r"(?P<zone>GMT|UTC?|Z|[+-]\d{4})"
@@ -31,6 +32,13 @@ def format_time_ms(ms: int) -> str:
     """The same with three digits of a second, whatever they are."""
     whole, rest = divmod(ms, 1000)
     return f"{format_time(whole * 1000)[:-1]}.{rest:03d}Z"
+
+
+def format_http_date(moment: float) -> str:
+    """Seconds since 1970 as HTTP writes a date (RFC 9110, 5.6.7)."""
+    when = datetime.fromtimestamp(moment, UTC)
+    day, month = _DAYS[when.weekday()], _MONTHS[when.month - 1]
+    return f"{day}, {when.day:02} {month} {when.year:04} {when:%H:%M:%S} GMT"
 
 
 def parse_time(text: str, now: float) -> float | None:

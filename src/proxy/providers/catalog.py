@@ -4,13 +4,17 @@ file; nothing here names a model.
 
 import pkgutil
 import re
+from collections.abc import Iterable
+from copy import copy
+from datetime import date
 
 import msgspec
 
 from proxy.core.chat import TIERS
 from proxy.providers.catalog_file import read_catalog
+from proxy.providers.endings import find_successor
 from proxy.providers.prices import Prices
-from proxy.providers.specs import Mode, Model, undated
+from proxy.providers.specs import Mode, Model, ProviderSpec, undated
 
 
 class Catalog:
@@ -24,9 +28,45 @@ class Catalog:
         }
         self.models = {(model.provider, model.id): model for model in file.models}
         self.aliases = file.aliases
-        self._by_id: dict[str, list[Model]] = {}
-        for model in file.models:
-            self._by_id.setdefault(model.id, []).append(model)
+        self.ended: dict[tuple[str, str], Model] = {}
+        """The listed models that have ended on the catalogue's day."""
+        self._successors: dict[tuple[str, str], Model] = {}
+        """What answers for those, where something does."""
+        self._by_id = _index(self.models.values())
+
+    def on(self, day: date) -> "Catalog":
+        """The catalogue of a day: with the prices that hold then and, for each model that has
+        ended, what answers in its place."""
+        today = copy(self)
+        live = {
+            key: model.on(day) for key, model in self.models.items() if not model.has_ended(day)
+        }
+        today.models = live
+        today.ended = {key: model for key, model in self.models.items() if key not in live}
+        today._successors = {
+            key: msgspec.structs.replace(live[last.provider, last.id], replaces=model.id)
+            for key, model in today.ended.items()
+            if (last := find_successor(self.models, model, day))
+        }
+        today._by_id = _index(live.values())
+        today.providers = {name: today._succeed(spec) for name, spec in self.providers.items()}
+        return today
+
+    def _succeed(self, spec: ProviderSpec) -> ProviderSpec:
+        """A provider with its tiers as they are once models of it have ended."""
+        tiers = {
+            tier: model.id
+            for tier, id_ in spec.tiers.items()
+            if (model := self._answer(spec.name, id_)) and model.provider == spec.name
+        }
+        embedding = spec.embedding_model
+        if (spec.name, embedding) in self.ended:
+            embedding = None
+        return msgspec.structs.replace(spec, tiers=tiers, embedding_model=embedding)
+
+    def _answer(self, provider: str, id_: str) -> Model | None:
+        """The listed model of that name, or what answers for it since it has ended."""
+        return self.models.get((provider, id_)) or self._successors.get((provider, id_))
 
     @classmethod
     def load(cls) -> "Catalog":
@@ -42,15 +82,30 @@ class Catalog:
 
     def find(self, provider: str, name: str) -> Model | None:
         """The model that a provider's name, or an alias of it, means: a listed one, or a dated
-        snapshot of a listed one, which is the same model under its own name. None where the
-        catalogue does not know it."""
+        snapshot of a listed one, which is the same model under its own name; for one that has
+        ended what answers in its place, maybe at another provider. None where the catalogue does
+        not know it, or nothing answers."""
         for known in (name, undated(name)):
-            if listed := self.models.get((provider, known)):
-                return _rename(listed, name)
+            if found := self._answer(provider, known):
+                return _rename(found, known, name)
             alias = self.aliases.get(known, "")
             if alias.startswith(f"{provider}/"):
-                return self.models[provider, alias.removeprefix(f"{provider}/")]
+                return self._answer(provider, alias.removeprefix(f"{provider}/"))
         return None
+
+    def find_ended(self, provider: str, name: str) -> Model | None:
+        """The model that a provider's name means and that has ended."""
+        for known in (name, undated(name)):
+            alias = self.aliases.get(known, "")
+            id_ = alias.removeprefix(f"{provider}/") if alias.startswith(f"{provider}/") else known
+            if ended := self.ended.get((provider, id_)):
+                return ended
+        return None
+
+    def find_end(self, provider: str, name: str) -> Model | None:
+        """The listed model of that name, or of a snapshot's, where the day of its end is known."""
+        model = self.models.get((provider, name)) or self.models.get((provider, undated(name)))
+        return model if model and model.shutdown else None
 
     def resolve(self, provider: str, name: str, mode: Mode = "chat") -> Model:
         """The model that `find` finds, or else one of that mode that nothing is known of: it is
@@ -64,7 +119,7 @@ class Catalog:
         priced = [m for m in priced if m.provider == provider] or priced
         return Prices(
             input=max((m.prices.highest_input for m in priced), default=0),
-            output=max((m.output or 0 for m in priced), default=0),
+            output=max((m.prices.highest_output for m in priced), default=0),
         )
 
     def find_all(self, id_: str) -> list[Model]:
@@ -73,13 +128,15 @@ class Catalog:
 
     def find_named(self, name: str) -> list[Model]:
         """The models that a name without a provider means, as in `find`: one for each provider
-        that lists it."""
+        that lists it, those first that still have it."""
         for known in (name, undated(name)):
-            if listed := self.find_all(known):
-                return [_rename(model, name) for model in listed]
+            others = (m for (_, id_), m in self._successors.items() if id_ == known)
+            if found := [*self.find_all(known), *others]:
+                return [_rename(model, known, name) for model in found]
             if alias := self.aliases.get(known):
                 provider, _, id_ = alias.partition("/")
-                return [self.models[provider, id_]]
+                model = self._answer(provider, id_)
+                return [model] if model else []
         return []
 
     def find_similar(self, name: str) -> list[str]:
@@ -96,9 +153,21 @@ class Catalog:
         return next((tier for tier in TIERS if tiers.get(tier) in names), "auto")
 
 
-def _rename(listed: Model, name: str) -> Model:
-    """A listed model under the name of one of its snapshots."""
-    return listed if listed.id == name else msgspec.structs.replace(listed, id=name, upstream=None)
+def _index(models: Iterable[Model]) -> dict[str, list[Model]]:
+    """The models by their names."""
+    by_id: dict[str, list[Model]] = {}
+    for model in models:
+        by_id.setdefault(model.id, []).append(model)
+    return by_id
+
+
+def _rename(found: Model, known: str, name: str) -> Model:
+    """What is found under a known name, under the name of a snapshot."""
+    if known == name:
+        return found
+    if found.replaces:
+        return msgspec.structs.replace(found, replaces=name)
+    return msgspec.structs.replace(found, id=name, upstream=None)
 
 
 def _strip_name(name: str) -> str:

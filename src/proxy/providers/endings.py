@@ -36,6 +36,8 @@ def check_endings(models: Models) -> Iterator[str]:
 
 
 def _explain_fault(models: Models, model: Model) -> str | None:
+    if model.replaces:
+        return "replaces is said of an answer; the model that ends has replaced_by"
     if model.shutdown is None:
         alone = [name for name in ("deprecated", "replaced_by") if getattr(model, name)]
         return f"{alone[0]} stands without shutdown" if alone else None

@@ -1,11 +1,13 @@
 """What tokens cost by the catalogue. Sums are exact: a price is a whole number of pico-dollars a
 token."""
 
+from datetime import date
 from functools import cached_property
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proxy.core.chat import Cost, Usage
+from proxy.providers.rates import PRICES, Rate
 
 
 class Prices(Struct, frozen=True, dict=True):
@@ -19,6 +21,60 @@ class Prices(Struct, frozen=True, dict=True):
     """Input tokens written to the provider's prompt cache; None: as `input`."""
     cache_write_1h: float | None = None
     """Those that are kept there for an hour; None: as `cache_write`."""
+    rates: tuple[Rate, ...] = ()
+    """What replaces these; those that depend on the day count once `on` has chosen them."""
+
+    def on(self, day: date) -> "Prices":
+        """The prices of a day: a rate that depends on nothing else has become the base price."""
+        base, rates = self, list[Rate]()
+        for rate in self.rates:
+            if not rate.holds_on(day):
+                continue
+            prices = self._replaced_by(rate)
+            if rate.is_conditional:
+                rates.append(rate.replace_day(prices.as_fields))
+            else:
+                base, rates = prices, []
+        return structs.replace(base, rates=tuple(rates))
+
+    @property
+    def as_fields(self) -> dict[str, float | None]:
+        """The base prices by their names."""
+        return {name: getattr(self, name) for name in PRICES}
+
+    @property
+    def base(self) -> "Prices":
+        """The base prices alone: for the tokens of many requests, at any hour."""
+        return structs.replace(self, rates=()) if self.rates else self
+
+    def _replaced_by(self, rate: Rate) -> "Prices":
+        """The prices while a rate holds, each of them said: what it leaves out is as the base."""
+        input = _first(rate.input, self.input)
+        written = _first(rate.cache_write, self.cache_write, input)
+        return Prices(
+            input,
+            _first(rate.output, self.output),
+            _first(rate.cached, self.cached, input),
+            written,
+            _first(rate.cache_write_1h, self.cache_write_1h, written),
+        )
+
+    @cached_property
+    def _variants(self) -> "tuple[_Variant, ...]":
+        """The rates that depend on more than the day, those that count first."""
+        return tuple(
+            _Variant(rate.above, rate.spans, self._replaced_by(rate))
+            for rate in reversed(self.rates)
+            if not rate.is_dated
+        )
+
+    def _choose(self, tokens: int, at: float | None) -> "Prices":
+        """The prices of a request with so many input tokens, at a moment of the day."""
+        minute = None if at is None else int(at // 60) % 1440
+        for variant in self._variants:
+            if variant.holds(tokens, minute):
+                return variant.prices
+        return self
 
     @cached_property
     def _picos(self) -> tuple[int, int, int, int, int]:
@@ -32,12 +88,19 @@ class Prices(Struct, frozen=True, dict=True):
 
     @property
     def highest_input(self) -> float:
-        """The most that an input token may cost."""
+        """The most that an input token may cost, at any hour and in any prompt."""
         written = max(self.cache_write or 0, self.cache_write_1h or 0)
-        return max(self.input or 0, self.cached or 0, written)
+        own = max(self.input or 0, self.cached or 0, written)
+        return max((own, *(variant.prices.highest_input for variant in self._variants)))
 
-    def compute_cost(self, usage: Usage | None) -> Cost:
+    @property
+    def highest_output(self) -> float:
+        """The same of an output token."""
+        return max((self.output or 0, *(v.prices.output or 0 for v in self._variants)))
+
+    def compute_cost(self, usage: Usage | None, at: float | None = None) -> Cost:
         """What `usage` costs: the provider's own word where it gave one, else by the price.
+        at: the time of the request, in seconds since 1970; None: of no hour that has a rate.
 
         Cached and cache-writing tokens are part of the input tokens, reasoning tokens part
         of the output tokens: none is counted twice, and where a provider reports more of a part
@@ -49,7 +112,8 @@ class Prices(Struct, frozen=True, dict=True):
             return Cost(usage.cost, "provider")
         if self.input is None or (self.output is None and usage.output):
             return Cost(None)
-        fresh, of_cached, of_written, of_hourly, output = self._picos
+        held = self._choose(usage.input, at) if self.rates else self
+        fresh, of_cached, of_written, of_hourly, output = held._picos
         cached = min(usage.cached or 0, usage.input)
         written = min(usage.cache_write or 0, usage.input - cached)
         hourly = min(usage.cache_write_1h or 0, written)
@@ -63,10 +127,43 @@ class Prices(Struct, frozen=True, dict=True):
         return Cost((pico + 500) // 1000, "computed")
 
     def bound_cost(self, usage: Usage) -> int:
-        """The most that `usage` may cost, in nano-dollars: all of the input at the highest of its
-        prices. Unknown prices count as nothing."""
-        pico = usage.input * _pico(self.highest_input) + usage.output * _pico(self.output or 0)
+        """The most that `usage`, or a smaller one, may cost at any hour of the day, in
+        nano-dollars: all of the input at the highest of its prices. Unknown prices count as
+        nothing."""
+        pico = max(
+            usage.input * _pico(prices.highest_input) + usage.output * _pico(prices.output or 0)
+            for above, prices in self._bounds
+            if above < usage.input or not above
+        )
         return -(-pico // 1000)
+
+    @cached_property
+    def _bounds(self) -> "tuple[tuple[int, Prices], ...]":
+        """All prices that may hold, each with the input tokens above which they may."""
+        return (0, self.base), *((v.above or 0, v.prices) for v in self._variants)
+
+
+class _Variant(Struct, frozen=True):
+    """Prices, and what they hold for."""
+
+    above: int | None
+    spans: list[tuple[int, int]]
+    prices: Prices
+
+    def holds(self, tokens: int, minute: int | None) -> bool:
+        """Whether they hold for so many input tokens in a minute of the day; None: of none."""
+        if self.above is not None and tokens <= self.above:
+            return False
+        if not self.spans:
+            return True
+        return minute is not None and any(
+            begin <= minute < end if begin < end else minute >= begin or minute < end
+            for begin, end in self.spans
+        )
+
+
+def _first(*prices: float | None) -> float | None:
+    return next((price for price in prices if price is not None), None)
 
 
 def _pico(dollars_per_million: float) -> int:

@@ -2,10 +2,11 @@
 hours of the day."""
 
 import re
+from collections.abc import Mapping
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
 Price = Annotated[float, Meta(ge=0)]
 Tokens = Annotated[int, Meta(gt=0)]
@@ -61,6 +62,11 @@ class Rate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         begun = self.since is None or self.since <= day
         over = self.until is not None and self.until <= day
         return begun and not over and (not self.weekdays or day.isoweekday() in self.weekdays)
+
+    def replace_day(self, prices: Mapping[str, float | None]) -> "Rate":
+        """The same without its conditions of the day, which has come, at the given prices."""
+        free: dict[str, Any] = {"since": None, "until": None, "weekdays": frozenset()}
+        return structs.replace(self, **free, **prices)
 
     def explain_fault(self) -> str | None:
         """What is wrong with it by itself; None: nothing is."""

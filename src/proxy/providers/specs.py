@@ -7,7 +7,7 @@ from datetime import date
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from proxy.core.chat import Wire
 from proxy.providers.prices import Prices
@@ -179,6 +179,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=
     """The first day (UTC) on which it does not answer; None: no end is known."""
     replaced_by: str | None = None
     """What its name means from then on: the id of a model of its provider, or `provider/id`."""
+    replaces: str = ""
+    """The name of the ended model that it answers for, where it is asked by that; never listed."""
 
     @property
     def wire_id(self) -> str:
@@ -188,7 +190,15 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=
     @cached_property
     def prices(self) -> Prices:
         """Its line of the price list."""
-        return Prices(self.input, self.output, self.cached, self.cache_write, self.cache_write_1h)
+        base = (self.input, self.output, self.cached, self.cache_write, self.cache_write_1h)
+        return Prices(*base, rates=self.rates)
+
+    def on(self, day: date) -> "Model":
+        """The model with the prices of a day."""
+        if not any(rate.is_dated for rate in self.rates):
+            return self
+        prices = self.prices.on(day)
+        return structs.replace(self, rates=prices.rates, **prices.as_fields)
 
     @property
     def kind(self) -> str:

@@ -45,6 +45,7 @@ def record_attempt(target: Target, fault: Fault | None, start: float, end: float
         message=fault.message if fault else None,
         blame=fault.blame if fault else None,
         key=target.key_number or None,
+        replaces=target.model.replaces or None,
     )
 
 
@@ -84,8 +85,14 @@ def record_unsent(
     target: Target, outcome: Literal["limited", "breaker_open"], message: str | None = None
 ) -> Attempt:
     """The record of an attempt that the limits or its breaker did not let out."""
-    provider, model = target.spec.name, target.model.id
-    return Attempt(provider=provider, model=model, outcome=outcome, ms=0, message=message)
+    return Attempt(
+        provider=target.spec.name,
+        model=target.model.id,
+        outcome=outcome,
+        ms=0,
+        message=message,
+        replaces=target.model.replaces or None,
+    )
 
 
 def as_limit_error(refusals: Sequence[Refusal], attempts: tuple[Attempt, ...] = ()) -> ProxyError:

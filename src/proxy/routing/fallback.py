@@ -50,6 +50,8 @@ class Success(Struct, frozen=True):
     """Has to be ended when the answer has."""
     reservation: Reservation
     """Has to be settled by what the answer used."""
+    priced_at: float | None = None
+    """The moment whose prices hold."""
     attempts: tuple[Attempt, ...] = ()
     explain: Callable[[], list[Order]] = list
     """How the candidates were ordered, group by group, for an operator."""
@@ -57,7 +59,7 @@ class Success(Struct, frozen=True):
     def cost(self, usage: Usage, *, estimated: bool) -> Cost:
         """What the answer cost, by the model that gave it. estimated: whether the provider has
         not reported what it used."""
-        cost = self.target.model.prices.compute_cost(usage)
+        cost = self.target.model.prices.compute_cost(usage, self.priced_at)
         return Cost(cost.nano_usd, "estimated") if estimated and cost.origin else cost
 
 
@@ -70,6 +72,8 @@ class Conditions(Struct, frozen=True):
     retry_policy: RetryPolicy
     hedge_after: float
     """Seconds after which the next candidate races the one under way; 0: never."""
+    priced_at: float | None = None
+    """The moment whose prices hold, in seconds since 1970; None: base prices do."""
 
 
 Result: TypeAlias = tuple[T, Success]
@@ -266,7 +270,8 @@ class FallbackRun(Generic[T]):
             if self._operation.needs.streaming:
                 watched.note_first_content()
             self.attempts.append(record_attempt(target, None, start, self._now()))
-            return value, Success(target, outgoing.dropped, watched, reservation)
+            priced_at = self._conditions.priced_at
+            return value, Success(target, outgoing.dropped, watched, reservation, priced_at)
         fault.blame = attributed(target, fault.outcome).blame or fault.blame
         watched.end(fault.outcome, key_refused=fault.refuses_key)
         if fault.status is None and fault.kind in MAY_COST:

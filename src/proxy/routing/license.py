@@ -12,7 +12,8 @@ class License:
     """A key's grant, its names looked up once.
 
     A name stands for the models that it means (`gpt-4` for what answers now) and for their dated
-    snapshots. A pattern that begins with a provider's name is about that provider only.
+    snapshots; a model may be used under the name of one that has ended, too. A pattern that begins
+    with a provider's name is about that provider only.
     """
 
     def __init__(self, grant: ModelGrant, names: ModelNames, providers: Collection[str]) -> None:
@@ -28,7 +29,9 @@ class License:
         if self._grant.providers and provider not in self._grant.providers:
             return f"use {provider}"
         if not self._grant.models or any(
-            self._covers(provider, id_) for id_ in {model.id, undated(model.id)}
+            self._covers(provider, id_)
+            for name in filter(None, (model.id, model.replaces))
+            for id_ in {name, undated(name)}
         ):
             return None
         return f"use {provider}/{model.id}"

@@ -51,7 +51,7 @@ class Manager:
         self._watch = watch
         self._ports = ports
         self._sender = Sender(settings, ports, watch.keys)
-        self._ranker = Ranker(settings, watch, ports.random)
+        self._ranker = Ranker(settings, watch, ports.random, selection.calendar)
         self.retry_policy = RetryPolicy(settings.retry_attempts, settings.retry_delay_ms)
         """The deployment's; a request may bring another."""
 
@@ -116,6 +116,7 @@ class Manager:
             deadline=self._deadline(request.routing, options, len(targets)),
             retry_policy=options.retry_policy or self.retry_policy,
             hedge_after=self._settings.hedge_after_ms / 1000,
+            priced_at=self._selection.calendar.now,
         )
         run = FallbackRun(operation, targets, permit, self._watch, conditions)
         result, success = await run.run()

@@ -32,7 +32,12 @@ class ModelNames:
         """The models that a name means, those of the providers first in `order` first. provider:
         the only one at which it is looked up. Raises NotFound for an unknown name."""
         if provider:
-            return self._find_at(provider, name.removeprefix(f"{provider}/"), needs)
+            found = self._find_at(provider, name.removeprefix(f"{provider}/"), needs)
+            for model in found:
+                ended = self._catalog.find_ended(provider, model.replaces)
+                if ended and model.provider != provider:
+                    raise _refuse_ended(ended, f"{model.provider}/{model.id}")
+            return found
         if name in TIERS:
             models = [self.find_tier_model(p, name, needs) for p in order]
             return [model for model in models if model]
@@ -40,7 +45,10 @@ class ModelNames:
         if rest and head in self._catalog.providers:
             return self._find_at(head, rest, needs)
         if named := self._catalog.find_named(name):
-            return sorted(named, key=lambda model: order.index(model.provider))
+            return sorted(named, key=lambda m: (bool(m.replaces), order.index(m.provider)))
+        for owner in self._catalog.providers:
+            if ended := self._catalog.find_ended(owner, name):
+                raise _refuse_ended(ended)
         alike = self._catalog.find_similar(name)
         raise NotFound(
             f"The model {name!r} is not known."
@@ -64,10 +72,11 @@ class ModelNames:
     def find_canonical(self, name: str) -> str:
         """`provider/id` of the model that an alias means, with its provider's name or without, or
         a provider's tier; any other name is left as it is."""
-        if meant := self._catalog.aliases.get(name):
-            return meant
         provider, _, rest = name.partition("/")
-        listed = self.find_listed(name) if rest and provider in self._catalog.providers else []
+        if (provider, rest) in self._catalog.ended:
+            return name  # its own entries are meant
+        is_full = rest and provider in self._catalog.providers
+        listed = self.find_listed(name) if is_full or name in self._catalog.aliases else []
         return f"{listed[0].provider}/{listed[0].id}" if listed else name
 
     def find_tier_model(self, provider: str, tier: str, needs: Needs) -> Model | None:
@@ -89,4 +98,18 @@ class ModelNames:
         if name in TIERS:
             model = self.find_tier_model(provider, name, needs)
             return [model] if model else []
-        return [self._catalog.resolve(provider, name, needs.mode)]
+        found = self._catalog.find(provider, name)
+        if not found and (ended := self._catalog.find_ended(provider, name)):
+            raise _refuse_ended(ended)
+        return [found or self._catalog.resolve(provider, name, needs.mode)]
+
+
+def _refuse_ended(model: Model, other: str = "") -> NotFound:
+    """The error of a request for a model that has ended. other: what answers in its place, which
+    the request rules out."""
+    use = other or f"a model of GET /v1/models, or a tier ({', '.join(TIERS)})"
+    return NotFound(
+        f"The model {model.id!r} of {model.provider} ended on {model.shutdown}. Use {use}.",
+        param="model",
+        code="model_not_found",
+    )

@@ -16,6 +16,7 @@ from proxy.core.ports import Random
 from proxy.core.settings import RoutingSettings
 from proxy.providers.target import Target
 from proxy.routing.affinity import Conversation, Homes
+from proxy.routing.calendar import Calendar
 from proxy.routing.plan import Plan
 from proxy.routing.strategy import EXPLORING, Candidate, Order, Preferences, order
 from proxy.routing.watch import Watch
@@ -35,10 +36,13 @@ class Ranking(Struct, frozen=True):
 class Ranker:
     """Ranks by what the deployment prefers and what is known of the candidates."""
 
-    def __init__(self, settings: RoutingSettings, watch: Watch, random: Random) -> None:
+    def __init__(
+        self, settings: RoutingSettings, watch: Watch, random: Random, calendar: Calendar
+    ) -> None:
         self._settings = settings
         self._watch = watch
         self._random = random
+        self._calendar = calendar
         self._homes = Homes()
 
     def rank(
@@ -159,7 +163,8 @@ class Ranker:
         return order(candidates, preferences, self._random.fraction)
 
     def _candidate(self, target: Target, permit: Permit) -> Candidate:
-        cost = target.model.prices.compute_cost(permit.expected(target.model.max_output))
+        expected = permit.expected(target.model.max_output)
+        cost = target.model.prices.compute_cost(expected, self._calendar.now)
         return Candidate(target, self._watch.measure(target), cost.nano_usd)
 
 

@@ -11,10 +11,12 @@ from msgspec import Struct, structs
 
 from proxy.core.chat import TIERS, ModelEntry, Routing
 from proxy.core.errors import InvalidRequest, NoProviderAvailable, PermissionDenied
+from proxy.core.ports import Clock
 from proxy.core.principal import ModelGrant
 from proxy.core.settings import RoutingSettings
 from proxy.providers.catalog import Catalog
 from proxy.providers.specs import Model
+from proxy.routing.calendar import Calendar
 from proxy.routing.deployment import Deployment
 from proxy.routing.license import License
 from proxy.routing.memo import Memo
@@ -32,19 +34,54 @@ class Selection:
     """The candidates for a request, from the catalogue and what this deployment has keys for."""
 
     def __init__(
-        self, catalog: Catalog, settings: RoutingSettings, bindings: frozenset[str]
+        self,
+        catalog: Catalog,
+        settings: RoutingSettings,
+        bindings: frozenset[str],
+        clock: Clock | None = None,
     ) -> None:
-        """bindings: the providers that a binding of the Worker provides."""
-        self.deployment = Deployment(catalog, settings, bindings)
-        self.names = ModelNames(catalog)
-        self._catalog = catalog
+        """bindings: the providers that a binding of the Worker provides; clock: None: the day of
+        the catalogue itself holds for ever."""
+        self.calendar = Calendar(catalog, settings.catalog_date, clock)
+        self._deployment = Deployment(catalog, settings, bindings)
         self._resellers = {name for name, spec in catalog.providers.items() if spec.vendors}
+        self._turn(self.calendar.today)
+
+    def _keep_up(self) -> None:
+        """Turns to today's catalogue, where another day has begun."""
+        today = self.calendar.today
+        if today is not self._catalog:
+            self._turn(today)
+
+    def _turn(self, today: Catalog) -> None:
+        """Turns to a catalogue, and forgets what was worked out from another."""
+        self._catalog = self._deployment.catalog = today
+        self._names = ModelNames(today)
         self._plans = Memo(self._plan)
         self._keys = Memo(self._make_routing_key)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalogue of today."""
+        self._keep_up()
+        return self._catalog
+
+    @property
+    def names(self) -> ModelNames:
+        """What the names of models mean today."""
+        self._keep_up()
+        return self._names
+
+    @property
+    def deployment(self) -> Deployment:
+        """What of today's catalogue may be called."""
+        self._keep_up()
+        return self._deployment
 
     def list_models(self, grant: ModelGrant) -> list[ModelEntry]:
         """The models on offer: tiers first, then every model of the configured providers that
         may be used."""
+        self._keep_up()
         granted = License(grant, self.names, self._catalog.providers)
         tiers = [ModelEntry(id=tier, owned_by="proxy") for tier in TIERS]
         return tiers + [
@@ -56,6 +93,7 @@ class Selection:
     def find_entry(self, name: str, grant: ModelGrant) -> ModelEntry | None:
         """The model on offer under any name that a request may call it by; None where no
         configured provider lists it, or the key may not use it."""
+        self._keep_up()
         if name in TIERS:
             return ModelEntry(id=name, owned_by="proxy")
         granted = License(grant, self.names, self._catalog.providers)
@@ -71,11 +109,13 @@ class Selection:
         PermissionDenied where only the caller's key stands in the way, NoProviderAvailable with
         the reason for each provider that is left out.
         """
+        self._keep_up()
         return self._plans.get(routing, needs, grant)
 
     def make_routing_key(self, routing: Routing, needs: Needs, grant: ModelGrant) -> RoutingKey:
         """What the cache files the answer under, streamed or not. Worked out once, for a hit must
         not wait for it. Raises like `plan`."""
+        self._keep_up()
         needs = structs.replace(needs, streaming=False) if needs.streaming else needs
         return self._keys.get(routing, needs, grant)
 

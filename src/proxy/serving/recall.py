@@ -22,9 +22,10 @@ from proxy.serving.task import STEERING, ChatTask
 MOST = 500
 """Requests that are recalled; beyond, the least recently used is forgotten."""
 
-Fingerprint: TypeAlias = tuple[bytes, Dialect, Principal | None, str]
+Fingerprint: TypeAlias = tuple[bytes, Dialect, Principal | None, str, int]
 """The digest of a body, and what its meaning depends on: a caller may have models of its own, and
-ask for betas."""
+ask for betas; and a model may end with the day."""
+DAY = 86_400
 
 
 class Recalled(Struct):
@@ -63,4 +64,5 @@ def take_fingerprint(context: RequestContext, body: bytes) -> Fingerprint | None
     """The fingerprint of a request; None where its headers say something of its meaning too."""
     if not STEERING.isdisjoint(context.request.headers):
         return None
-    return sha256(body).digest(), context.dialect, context.principal, context.betas
+    day = int(context.began // DAY)
+    return sha256(body).digest(), context.dialect, context.principal, context.betas, day

@@ -299,7 +299,7 @@ async def rank(session: str, env: dict[str, str], **routing: Any) -> Ranking:
     made, chat = Routing(**(SEVERAL | routing)), ChatRequest(messages=(user("hi"),))
     plan = isolate.selection.plan(made, Needs.of(chat), isolate.permit.grant)
     settings = read_settings(ENV | env, made_catalog().providers).routing
-    ranker = Ranker(settings, isolate.watch, CountingRandom())
+    ranker = Ranker(settings, isolate.watch, CountingRandom(), isolate.selection.calendar)
     conversation = Conversation(chat, session, "ann")
     return ranker.rank(plan, made, None, isolate.permit, lambda: conversation)
 
@@ -321,7 +321,7 @@ async def test_where_it_was_answered_it_explores_nothing() -> None:
     made, chat = Routing(**SEVERAL, strategy="reliable"), ChatRequest(messages=(user("hi"),))
     plan = isolate.selection.plan(made, Needs.of(chat), isolate.permit.grant)
     settings = read_settings(ENV, made_catalog().providers).routing
-    ranker = Ranker(settings, isolate.watch, Lucky())
+    ranker = Ranker(settings, isolate.watch, Lucky(), isolate.selection.calendar)
 
     def ranking() -> Ranking:
         return ranker.rank(plan, made, None, isolate.permit, lambda: Conversation(chat, "a", "ann"))

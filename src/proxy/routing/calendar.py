@@ -1,0 +1,43 @@
+"""The day by which models and prices are chosen."""
+
+from datetime import date, timedelta
+
+from proxy.core.ports import Clock
+from proxy.providers.catalog import Catalog
+
+DAY = 86_400
+"""Seconds."""
+NOON = DAY / 2
+_FIRST = date(1970, 1, 1)
+
+
+class Calendar:
+    """The catalogue as of today, or of the day that the deployment is set to."""
+
+    def __init__(self, catalog: Catalog, pinned: date | None, clock: Clock | None) -> None:
+        """pinned: CATALOG_DATE; clock: None: the catalogue holds as it is."""
+        self.whole = catalog
+        self._clock = clock
+        self._pinned = (pinned - _FIRST).days * DAY + NOON if pinned else None
+        self._number = -1
+        """Days since 1970 of `_today`."""
+        self._today = catalog
+
+    @property
+    def now(self) -> float | None:
+        """The moment by which prices are chosen, in seconds since 1970; None: none is."""
+        if self._pinned is not None:
+            return self._pinned
+        return self._clock.now() if self._clock else None
+
+    @property
+    def today(self) -> Catalog:
+        """The catalogue of the day in UTC, the same object until the day is over."""
+        now = self.now
+        if now is None:
+            return self._today
+        number = int(now // DAY)
+        if number != self._number:
+            self._number = number
+            self._today = self.whole.on(_FIRST + timedelta(number))
+        return self._today
