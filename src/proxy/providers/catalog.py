@@ -113,13 +113,13 @@ class Catalog:
         return self.find(provider, name) or Model(provider=provider, id=name, mode=mode)
 
     def highest_prices(self, provider: str, mode: Mode) -> Prices:
-        """The highest prices for input and for output that are known: of the provider's models of
-        that mode or, where none of them has a price, of all."""
+        """The highest base prices for input and for output that are known: of the provider's
+        models of that mode or, where none of them has a price, of all."""
         priced = [m for m in self.models.values() if m.mode == mode and m.is_priced]
         priced = [m for m in priced if m.provider == provider] or priced
         return Prices(
-            input=max((m.prices.highest_input for m in priced), default=0),
-            output=max((m.prices.highest_output for m in priced), default=0),
+            input=max((m.prices.base.highest_input for m in priced), default=0),
+            output=max((m.output or 0 for m in priced), default=0),
         )
 
     def find_all(self, id_: str) -> list[Model]:

@@ -88,15 +88,9 @@ class Prices(Struct, frozen=True, dict=True):
 
     @property
     def highest_input(self) -> float:
-        """The most that an input token may cost, at any hour and in any prompt."""
+        """The most that an input token may cost at base prices."""
         written = max(self.cache_write or 0, self.cache_write_1h or 0)
-        own = max(self.input or 0, self.cached or 0, written)
-        return max((own, *(variant.prices.highest_input for variant in self._variants)))
-
-    @property
-    def highest_output(self) -> float:
-        """The same of an output token."""
-        return max((self.output or 0, *(v.prices.output or 0 for v in self._variants)))
+        return max(self.input or 0, self.cached or 0, written)
 
     def compute_cost(self, usage: Usage | None, at: float | None = None) -> Cost:
         """What `usage` costs: the provider's own word where it gave one, else by the price.
@@ -140,7 +134,7 @@ class Prices(Struct, frozen=True, dict=True):
     @cached_property
     def _bounds(self) -> "tuple[tuple[int, Prices], ...]":
         """All prices that may hold, each with the input tokens above which they may."""
-        return (0, self.base), *((v.above or 0, v.prices) for v in self._variants)
+        return (0, self), *((v.above or 0, v.prices) for v in self._variants)
 
 
 class _Variant(Struct, frozen=True):
