@@ -64,8 +64,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     body: bytes | None = None
     """The caller's whole body, where it may go on unchanged to a provider of `dialect`."""
     native_only: str = ""
-    """A message that names a field which a provider of another dialect can in no way take; empty:
-    there is none."""
+    """A message that names a field which no provider of another dialect can take; empty: none."""
     cache_control: JSONObject | None = None
     """Anthropic's mark on the whole prompt."""
     reasoning_summary: str | None = None
