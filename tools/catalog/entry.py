@@ -12,7 +12,7 @@ from tools.catalog.offers import PRICES, Offer, Rate
 
 Entry = dict[str, Any]
 _ORDER = Model.__struct_fields__
-_CONDITIONS = ("from", "until", "above", "hours")
+_CONDITIONS = ("from", "until", "weekdays", "above", "hours")
 
 
 def read_prices(entry: Mapping[str, Any]) -> dict[str, Decimal]:
@@ -102,13 +102,15 @@ def _update_rates(entry: Entry, fields: Entry, rates: tuple[Rate, ...], today: s
 
 def _write_rate(rate: Rate, base: Mapping[str, Decimal]) -> Entry:
     """A rate with the prices that differ from the base ones."""
-    conditions = {"from": rate.start, "above": rate.above, "hours": rate.hours}
+    days = list(rate.weekdays) if rate.weekdays else None
+    values = (rate.start, None, days, rate.above, rate.hours)
     prices = {
         name: _to_number(rate.prices[name])
         for name in PRICES
         if name in rate.prices and rate.prices[name] != base.get(name)
     }
-    return {name: value for name, value in conditions.items() if value is not None} | prices
+    conditions = zip(_CONDITIONS, values, strict=True)
+    return {name: value for name, value in conditions if value is not None} | prices
 
 
 def _read_conditions(rate: Mapping[str, Any]) -> tuple[Any, ...]:

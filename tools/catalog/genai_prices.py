@@ -145,7 +145,9 @@ def _read_prices(prices: Any, today: str) -> tuple[dict[str, Decimal], Iterator[
     later: list[tuple[str | None, str | None, Call]] = []
     for one in listed:
         start, hours = _read_constraint(one.get("constraint"))
-        if hours or (start and start > today):
+        if hours and later and later[-1][1] and later[-1][2] == one.get("prices"):
+            later[-1] = (None, f"{later[-1][1]},{hours}", one.get("prices"))
+        elif hours or (start and start > today):
             later.append((start, hours, one.get("prices")))
         else:
             current = one.get("prices")

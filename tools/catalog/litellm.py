@@ -48,7 +48,8 @@ OTHER_TOKENS = ("image", "audio")
 """Tokens that are no text: a model whose tokens cost otherwise has no price for all its tokens."""
 _STEP = re.compile(r"_above_(\d+)k_tokens$")
 _DAY = re.compile(r"20\d\d-[01]\d-[0-3]\d$")
-_WORKDAYS = {1, 2, 3, 4, 5}
+_WEEK = {1, 2, 3, 4, 5, 6, 7}
+_ALL_DAY = "00:00-00:00"
 
 
 class LiteLLM:
@@ -137,28 +138,22 @@ def _read_steps(entry: Mapping[str, Any]) -> Iterator[Rate]:
 
 
 def _read_hours(entry: Mapping[str, Any]) -> Iterator[Rate]:
-    """The windows of a workday in which it costs less. Those of other days are left out: the
-    catalogue's hours are the same on each day, so a cheap day costs what a workday does."""
+    """The windows in which it costs less. A window of some days' hours counts for all days where
+    the other days are cheap throughout."""
     off_peak = entry.get("off_peak_pricing") or {}
-    prices = _read_prices(off_peak)
-    windows = off_peak.get("windows", [])
-    hours: list[str] = []
-    for window in windows:
-        if set(window.get("weekdays", _WORKDAYS)) >= _WORKDAYS:
-            told = window["hours_utc"]
-            hours += [told] if isinstance(told, str) else told
-    for window in _join_midnight(hours):
-        yield Rate(prices, hours=window)
-
-
-def _join_midnight(hours: list[str]) -> list[str]:
-    """The windows, with the one up to midnight and the one from it as one."""
-    first = next((window for window in hours if window.startswith("00:00-")), None)
-    last = next((window for window in hours if window.endswith("-00:00")), None)
-    if first is None or last is None or first == last:
-        return hours
-    joined = last.removesuffix("00:00") + first.removeprefix("00:00-")
-    return [joined, *(window for window in hours if window not in (first, last))]
+    prices, cheap_days = _read_prices(off_peak), set[int]()
+    for window in off_peak.get("windows", []):
+        days, hours = set(window.get("weekdays", _WEEK)), window["hours_utc"]
+        if hours == _ALL_DAY:
+            cheap_days |= days
+    for window in off_peak.get("windows", []):
+        days, hours = set(window.get("weekdays", _WEEK)), window["hours_utc"]
+        if hours != _ALL_DAY:
+            told = hours if isinstance(hours, str) else ",".join(hours)
+            whole_week = days | cheap_days == _WEEK
+            yield Rate(prices, hours=told, weekdays=None if whole_week else tuple(sorted(days)))
+    if cheap_days:
+        yield Rate(prices, weekdays=tuple(sorted(cheap_days)))
 
 
 def _read_tokens(entry: Mapping[str, Any], field: str) -> int | None:

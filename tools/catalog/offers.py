@@ -26,7 +26,9 @@ class Rate:
     above: int | None = None
     """The request has more input tokens than this."""
     hours: str | None = None
-    """A part of the UTC day, HH:MM-HH:MM; it may pass midnight."""
+    """Parts of the UTC day, HH:MM-HH:MM,…; one may pass midnight."""
+    weekdays: tuple[int, ...] | None = None
+    """Days of the week, 1 is Monday."""
 
 
 @dataclass(frozen=True)

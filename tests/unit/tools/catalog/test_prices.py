@@ -108,41 +108,45 @@ def test_a_step_is_taken_from_the_source_that_decides(tmp_path: Path) -> None:
     assert refreshed["rates"] == [{"above": 272000, "input": 4, "output": 12}]
 
 
-def test_off_peak_hours_over_midnight(tmp_path: Path) -> None:
+WORKDAYS = {"hours_utc": ["00:00-01:00", "10:00-00:00"], "weekdays": [1, 2, 3, 4, 5]}
+WEEKEND = {"hours_utc": "00:00-00:00", "weekdays": [7, 6]}
+CHEAP = {"input": 0.15, "output": 0.6}
+
+
+@pytest.mark.parametrize(
+    ("windows", "rates"),
+    [
+        (
+            [WORKDAYS, WEEKEND],
+            [{"hours": "00:00-01:00,10:00-00:00"} | CHEAP, {"weekdays": [6, 7]} | CHEAP],
+        ),
+        ([WORKDAYS], [{"weekdays": [1, 2, 3, 4, 5], "hours": "00:00-01:00,10:00-00:00"} | CHEAP]),
+        ([{"hours_utc": "16:30-00:30"}], [{"hours": "16:30-00:30"} | CHEAP]),
+    ],
+)
+def test_off_peak_hours_and_days(tmp_path: Path, windows: Any, rates: Any) -> None:
     known = {"provider": "deepseek", "id": "deepseek-9", "input": 1, "output": 1}
-    off_peak = {
-        "input_cost_per_token": 1.5e-07,
-        "output_cost_per_token": 6e-07,
-        "windows": [
-            {
-                "hours_utc": ["00:00-01:00", "04:00-06:00", "10:00-00:00"],
-                "weekdays": [1, 2, 3, 4, 5],
-            },
-            {"hours_utc": "00:00-00:00", "weekdays": [6, 7]},
-        ],
-    }
+    off_peak = {"input_cost_per_token": 1.5e-07, "output_cost_per_token": 6e-07, "windows": windows}
     litellm = {"deepseek/deepseek-9": entry("deepseek", 0.3, 1.2, off_peak_pricing=off_peak)}
     refreshed = refresh(tmp_path, known, [], litellm)
     assert (refreshed["input"], refreshed["output"]) == (0.3, 1.2)
-    assert refreshed["rates"] == [
-        {"hours": "10:00-01:00", "input": 0.15, "output": 0.6},
-        {"hours": "04:00-06:00", "input": 0.15, "output": 0.6},
-    ]
+    assert refreshed["rates"] == rates
 
 
 def test_peak_hours_of_genai_prices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Their base is the cheap price, and LiteLLM's the dear one: they agree all the same."""
     known = {"provider": "deepseek", "id": "deepseek-9", "input": 1, "output": 1}
-    prices = (
-        f"[ConditionalPrice(prices={price(input='0.15', output='0.6')}), ConditionalPrice("
-        "constraint=TimeOfDateConstraint(start_time=datetime.time(1, 0, tzinfo=datetime.UTC), "
-        "end_time=datetime.time(4, tzinfo=datetime.UTC)), "
-        f"prices={price(input='0.3', output='1.2')})]"
+    peak = "".join(
+        f", ConditionalPrice(constraint=TimeOfDateConstraint(start_time=datetime.time({start}, 0, "
+        f"tzinfo=datetime.UTC), end_time=datetime.time({end}, tzinfo=datetime.UTC)), "
+        f"prices={price(input='0.3', output='1.2')})"
+        for start, end in ((1, 4), (6, 10))
     )
+    prices = f"[ConditionalPrice(prices={price(input='0.15', output='0.6')}){peak}]"
     genai = [provider("deepseek", model("deepseek-9", prices))]
     refreshed = refresh(tmp_path, known, genai, {})
     assert (refreshed["input"], refreshed["output"]) == (0.15, 0.6)
-    assert refreshed["rates"] == [{"hours": "01:00-04:00", "input": 0.3, "output": 1.2}]
+    assert refreshed["rates"] == [{"hours": "01:00-04:00,06:00-10:00", "input": 0.3, "output": 1.2}]
     litellm = {"deepseek/deepseek-9": entry("deepseek", 0.3, 1.2)}
     refresh(tmp_path, known, genai, litellm)
     assert "disagree" not in capsys.readouterr().out
