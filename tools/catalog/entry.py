@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 from proxy.providers.specs import Model
-from tools.catalog.merge import TEXT_MODES
 from tools.catalog.offers import PRICES, Offer, Rate
 
 Entry = dict[str, Any]
@@ -28,8 +27,9 @@ def update_entry(entry: Entry, offer: Offer, today: str) -> Entry:
         if read_prices(entry).get("input") != offer.prices["input"]:
             fields = {name: value for name, value in fields.items() if name not in PRICES}
         for name, price in offer.prices.items():
-            if name != "output" or price or entry.get("mode") in (None, *TEXT_MODES):
+            if name != "output" or entry.get("mode") != "embedding":  # has none
                 fields[name] = _to_number(price)
+        fields |= {"output": 0} if entry.get("mode") == "embedding" else {}
         fields["rates"] = _update_rates(entry, fields, offer.rates, today)
     fields["context"] = offer.context or entry.get("context")
     fields["max_output"] = _choose_max_output(entry, offer)
@@ -54,10 +54,7 @@ def make_entry(provider: str, id_: str, offer: Offer, today: str) -> Entry:
         fields["mode"] = mode
     elif offer.can is not None:
         fields["can"] = list(offer.can)
-    entry = update_entry(fields, offer, today)
-    if mode == "embedding":
-        entry |= {"output": 0}
-    return _arrange(entry)
+    return update_entry(fields, offer, today)
 
 
 def render_entry(entry: Entry) -> str:

@@ -13,7 +13,7 @@ A name that LiteLLM lists under its date only (`claude-haiku-4-5-20251001`) mean
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.providers.specs import undated
 from tools.catalog.genai_prices import GenaiPrices
@@ -35,6 +35,8 @@ class Names:
     """What our id has before theirs."""
     without: str = "?"
     """How genai-prices' names begin that are of another of our providers."""
+    ends: bool = True
+    """Whether a name ends with its model. Azure upgrades a deployment under the name it has."""
     genai_wins: bool = False
     """Whether genai-prices decides where the two disagree. LiteLLM does otherwise: it lists each
     model by its very name, while genai-prices' patterns may catch an older price. OpenRouter's and
@@ -65,7 +67,7 @@ NAMES: dict[str, Names] = {
     "deepinfra": _same("deepinfra"),
     "nvidia": _same("nvidia_nim"),
     "perplexity": _same("perplexity", "perplexity"),
-    "azure": _same("azure", "azure"),
+    "azure": Names("azure", ("azure",), ("azure/",), ends=False),
     "vertex": Names("google", ("vertex_ai*",), ("vertex_ai/", ""), ours="google/"),
     "bedrock": Names("aws", ("bedrock_mantle", "bedrock*"), ("bedrock_mantle/", "")),
 }
@@ -90,7 +92,9 @@ class Sources:
         if names is None:
             return []
         offers = [self._find_in_litellm(names, id_), self._find_in_genai(names, id_)]
-        found = [offer for offer in offers if offer]
+        found = [
+            offer if names.ends else replace(offer, shutdown=None) for offer in offers if offer
+        ]
         return found[::-1] if names.genai_wins else found
 
     def list_ids(self, provider: str) -> set[str]:

@@ -110,6 +110,20 @@ def test_an_end_that_is_no_day_is_none(tmp_path: Path, day: object) -> None:
     assert run(make_catalog(tmp_path, GPT), folder) == [GPT]
 
 
+def test_a_name_that_outlives_its_model_does_not_end(tmp_path: Path) -> None:
+    known = {"provider": "azure", "id": "gpt-9", "input": 2, "output": 8}
+    listed = {"azure/gpt-9": entry("azure", 2, 8, deprecation_date="2026-12-11")}
+    folder = make_wheels(tmp_path, [provider("nobody")], listed)
+    assert run(make_catalog(tmp_path, known), folder) == [known]
+
+
+def test_an_embedding_has_no_output_whatever_it_costs(tmp_path: Path) -> None:
+    known = {"provider": "mistral", "id": "embed-9", "mode": "embedding", "input": 2, "output": 0}
+    listed = {"mistral/embed-9": entry("mistral", 1, 1, mode="embedding")}
+    folder = make_wheels(tmp_path, [provider("nobody")], listed)
+    assert run(make_catalog(tmp_path, known), folder) == [known | {"input": 1}]
+
+
 def test_a_model_that_is_asked_for_is_added_below_its_provider(tmp_path: Path) -> None:
     abilities = {"supports_vision": True, "supports_reasoning": True, "supports_tool_choice": True}
     listed = {
