@@ -60,7 +60,37 @@ export function showProviders(panel, seen, told) {
   ];
   const open = there.filter((row) => phase(row.breaker) !== "closed").length;
   const note = open ? `${open} not closed` : `${there.length} configured`;
-  fillPanel(panel, note, table("Providers", columns, there), missing(absent));
+  fillPanel(panel, note, table("Providers", columns, there), coming(there), missing(absent));
+}
+
+/** What the catalogue's dates change soon, at the providers that are there. */
+function coming(rows) {
+  const items = rows.flatMap((row) => [
+    ...(row.endings ?? []).map((ending) => ({ day: ending.shutdown, text: ends(row, ending) })),
+    ...(row.priceChanges ?? []).map((change) => ({ day: change.from, text: costs(row, change) })),
+  ]);
+  if (!items.length) return null;
+  items.sort((a, b) => a.day.localeCompare(b.day));
+  return h(
+    "details",
+    { class: "foot", "data-focus": "coming" },
+    h("summary", {}, `Within 60 days: ${items.length} changes, the first on ${items[0].day}`),
+    h(
+      "ul",
+      {},
+      items.map(({ day, text }) => h("li", {}, h("b", {}, day), ` ${text}`)),
+    ),
+  );
+}
+
+function ends({ name: provider }, { model, replacedBy }) {
+  const then = replacedBy ? `${name(replacedBy)} answers from then on` : "nothing replaces it";
+  return `${name(provider)}/${name(model)} ends; ${then}.`;
+}
+
+function costs({ name: provider }, { model, before, after }) {
+  const prices = Object.keys(before).map((key) => `${key} ${before[key]} to ${after[key]}`);
+  return `${name(provider)}/${name(model)}: ${prices.join(", ")} dollars a million tokens.`;
 }
 
 function phase(view) {

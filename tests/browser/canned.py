@@ -259,8 +259,14 @@ def health(now: float) -> Json:
             }
         rows.append(
             {"name": name, "configured": True, "reason": None, "lastCheck": check}
-            | {"breaker": breaker, "models": {}}
+            | {"breaker": breaker, "models": {}, "endings": [], "priceChanges": []}
         )
+    change = {"before": {"input": 2, "output": 10}, "after": {"input": 4, "output": 20}}
+    rows[0]["endings"] = [
+        {"model": "old-1", "shutdown": "2026-12-11", "replacedBy": "acme/new-1"},
+        {"model": "old-2", "shutdown": "2026-12-12", "replacedBy": None},
+    ]
+    rows[0]["priceChanges"] = [{"model": "new-1", "from": "2026-12-01"} | change]
     for name in ("huggingface", "openrouter"):
         reason = f"{name.upper()}_API_KEY is not set"
         rows.append(

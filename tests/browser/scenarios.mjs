@@ -66,6 +66,8 @@ export async function overview({ open, inspect, options }) {
   const phone = await open("/dashboard", { ...options, ...PHONE });
   await settled(phone);
   await inspect(phone, `${shots}-phone`);
+  const coming = page.locator('[data-focus="coming"] summary');
+  if (await coming.count()) await coming.click();
   return { total, text: await page.locator("main").innerText() };
 }
 

@@ -26,6 +26,13 @@ def test_the_figures_are_shown_in_every_look() -> None:
         text = browse("overview", server.url)["text"]
     for part in ("billing-service", "half-open", "11 of 14 calls failed", "620 requests an hour"):
         assert part in text
+    for part in (
+        "Within 60 days: 3 changes, the first on 2026-12-01",
+        "2026-12-01 gemini/new-1: input 2 to 4, output 10 to 20 dollars a million tokens.",
+        "2026-12-11 gemini/old-1 ends; acme/new-1 answers from then on.",
+        "2026-12-12 gemini/old-2 ends; nothing replaces it.",
+    ):
+        assert part in text
 
 
 def test_window_and_filters_by_keyboard() -> None:
@@ -83,6 +90,7 @@ def _hostile() -> dict[str, Any]:
 
     health = canned.health(1_764_100_000)
     health["providers"][0] |= {"name": markup, "models": {script: {"phase": "open"}}}
+    health["providers"][0]["endings"][0] |= {"model": script, "replacedBy": quoted}
     health["providers"][5] |= {"name": script, "reason": quoted}
     insights = canned.insights({})
     insights["insights"][0] |= {"title": markup, "evidence": {script: quoted}}

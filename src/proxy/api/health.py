@@ -34,6 +34,8 @@ async def show_providers(services: Services, context: RequestContext) -> Respons
     """GET /health/providers: each provider's state and last check."""
     checks = await services.board.read_checks()
     await services.watch.start(context.request.defer)
-    watch = services.watch
-    report = services.selection.deployment.report(checks, watch.views(), watch.keys.views)
+    watch, selection = services.watch, services.selection
+    report = selection.deployment.report(
+        checks, watch.views(), watch.keys.views, selection.calendar.coming
+    )
     return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode({"providers": report}))

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 from proxy.core.ports import Clock
 from proxy.providers.catalog import Catalog
+from proxy.providers.coming import Coming, list_coming
 
 DAY = 86_400
 """Seconds."""
@@ -22,6 +23,8 @@ class Calendar:
         self._number = -1
         """Days since 1970 of `_today`."""
         self._today = catalog
+        self._coming: tuple[Catalog, dict[str, Coming]] | None = None
+        """What changes after the day of that catalogue."""
 
     @property
     def now(self) -> float | None:
@@ -29,6 +32,17 @@ class Calendar:
         if self._pinned is not None:
             return self._pinned
         return self._clock.now() if self._clock else None
+
+    @property
+    def coming(self) -> dict[str, Coming]:
+        """What changes soon, by provider; nothing where no day is known."""
+        today = self.today
+        if self._number < 0:
+            return {}
+        if self._coming is None or self._coming[0] is not today:
+            day = _FIRST + timedelta(self._number)
+            self._coming = today, list_coming(self.whole.models, day)
+        return self._coming[1]
 
     @property
     def today(self) -> Catalog:

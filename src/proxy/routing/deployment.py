@@ -6,6 +6,7 @@ from msgspec import Struct, structs
 
 from proxy.core.settings import RoutingSettings, name_variable
 from proxy.providers.catalog import Catalog
+from proxy.providers.coming import Coming, Ending, PriceChange
 from proxy.providers.prices import Prices
 from proxy.providers.specs import Model
 from proxy.providers.target import Target
@@ -13,6 +14,8 @@ from proxy.routing.breaker import BreakerView
 from proxy.routing.health import Check
 from proxy.routing.key_pools import KeyView
 from proxy.routing.vendors import Wishes
+
+NOTHING = Coming()
 
 
 class ProviderReport(Struct, frozen=True, rename="camel"):
@@ -28,6 +31,10 @@ class ProviderReport(Struct, frozen=True, rename="camel"):
     """The breakers of its models that are not closed, by `provider/model`."""
     keys: tuple[KeyView, ...]
     """Its keys, where it has several."""
+    endings: tuple[Ending, ...]
+    """Its models that end soon."""
+    price_changes: tuple[PriceChange, ...]
+    """The base prices of its models that change soon."""
 
 
 class Deployment:
@@ -75,9 +82,11 @@ class Deployment:
         checks: Mapping[str, Check],
         breakers: Mapping[str, BreakerView],
         keys: Callable[[str], tuple[KeyView, ...]] = lambda _: (),
+        coming: Mapping[str, Coming] | None = None,
     ) -> list[ProviderReport]:
         """The state of each provider. breakers: by `provider` and `provider/model`; keys: gives a
-        provider's."""
+        provider's; coming: what changes soon, by provider."""
+        soon = coming or {}
         return [
             ProviderReport(
                 name=name,
@@ -91,6 +100,8 @@ class Deployment:
                     if model.startswith(f"{name}/") and view.phase != "closed"
                 },
                 keys=keys(name),
+                endings=soon.get(name, NOTHING).endings,
+                price_changes=soon.get(name, NOTHING).price_changes,
             )
             for name in self.order
         ]
