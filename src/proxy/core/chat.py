@@ -226,8 +226,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     refusal: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str = "stop"
-    """A FinishReason, or the provider's own word where it means none of them: nobody knows then
-    whether the answer is whole."""
+    """A FinishReason, or the provider's own word: nobody knows then whether it is whole."""
     usage: Usage | None = None
     model: str | None = None
     """The model as the provider names it."""
@@ -262,9 +261,8 @@ class Chunk(Struct, frozen=True, kw_only=True):
     native: Native | None = None
     """As in Answer: with the last chunk."""
     raw: bytes | None = None
-    """The event's data, where it already is an event of its provider's dialect (of OpenAI's: a
-    chunk), which goes on as it is to a caller of that dialect; of several chunks in a row, from
-    the data of the first to that of the last."""
+    """The event's data, where it is one of its provider's dialect (of OpenAI's: a chunk), which
+    goes on as it is to a caller of that dialect; of several in a row, the first to the last."""
     usage_only: bool = False
     """True for OpenAI's closing chunk without a choice: only a caller who wants it gets it."""
 
@@ -316,6 +314,8 @@ class Served(Struct, frozen=True, kw_only=True):
     """How a request was served: what the answer's metadata and headers say of it."""
 
     request_id: str
+    answer_id: str
+    """What no other answer's has: a caller may give requests the same id."""
     provider: str
     model: str
     """The catalogue's name of the model that answered."""

@@ -25,7 +25,7 @@ def answer(answer: Answer, call: Call, served: Served) -> bytes:
     if answer.native is not None and answer.native.wire == "messages":
         return restore_names(answer.native.body, call.bridged)
     message = {
-        **begin_message(answer.id or served.request_id, answer.model or served.model),
+        **begin_message(answer.id or served.answer_id, answer.model or served.model),
         "content": _list_blocks(answer, call, served),
         **end_message(answer.finish_reason, answer.refusal, bool(answer.tool_calls)),
         "usage": describe_usage(answer.usage),
@@ -74,9 +74,9 @@ def describe_usage(usage: Usage | None) -> Fields:
     return fields
 
 
-def name_call(id_: str | None, index: int, request_id: str) -> str:
+def name_call(id_: str | None, index: int, answer_id: str) -> str:
     """The id of a call, made up where its provider gives none."""
-    return id_ or f"toolu_{request_id.removeprefix('req_')}_{index}"
+    return id_ or f"toolu_{answer_id}_{index}"
 
 
 def restore_name(name: str, bridged: dict[str, BridgedTool]) -> str:
@@ -94,7 +94,7 @@ def restore_names(data: bytes, bridged: dict[str, BridgedTool]) -> bytes:
 
 def _list_blocks(answer: Answer, call: Call, served: Served) -> list[Fields]:
     calls = tuple(
-        structs.replace(made, id=name_call(made.id, index, served.request_id))
+        structs.replace(made, id=name_call(made.id, index, served.answer_id))
         for index, made in enumerate(answer.tool_calls)
     )
     state = ProviderState.of(answer.extra.get(EXTRA_CONTENT), calls)

@@ -106,7 +106,7 @@ class AnthropicWriter:
         self.takes = "" if call.bridged else "messages"
         self._bridged = call.bridged
         self._passes_on = served.wire == "messages"
-        self._request_id = served.request_id
+        self._answer_id = served.answer_id
         self._model = served.model
         self._is_begun = False
         self._has_passed = False
@@ -175,7 +175,7 @@ class AnthropicWriter:
 
     def _begin(self, usage: Usage | None, id_: str | None) -> bytes:
         self._is_begun = True
-        message = begin_message(id_ or self._request_id, self._model)
+        message = begin_message(id_ or self._answer_id, self._model)
         return start_message(message, {**describe_usage(usage), "output_tokens": 0})
 
     def _take(self, chunk: Chunk) -> None:
@@ -269,7 +269,7 @@ class AnthropicWriter:
         return ProviderState(self._message_state, states)
 
     def _name(self, call: _Block) -> str:
-        return name_call(call.id, call.call, self._request_id)
+        return name_call(call.id, call.call, self._answer_id)
 
     def _send_state(self) -> bytes:
         """A block for what the provider wants back, if that is more than has gone out."""

@@ -64,7 +64,7 @@ def answer(answer: Answer, call: Call, served: Served) -> bytes:
     completion = {
         "created": served.created if answer.created is None else answer.created,
         **form.completion,
-        "id": f"chatcmpl-{served.request_id}" if answer.id is None else answer.id,
+        "id": f"chatcmpl-{served.answer_id}" if answer.id is None else answer.id,
         "object": "chat.completion",
         "model": answer.model or served.model,
         "choices": [choice],
@@ -165,7 +165,7 @@ class OpenAIWriter:
         self._functions = call.functions
         self._passes_on = served.wire == "chat" and not call.functions
         self.takes = "chat" if call.include_usage and not call.functions else ""
-        self._id = f"chatcmpl-{served.request_id}"
+        self._id = f"chatcmpl-{served.answer_id}"
         self._model = served.model
         self._created = served.created
         self._constant: dict[str, Any] = {}

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -16,7 +15,6 @@ from proxy.dialects.responses_events import find_type
 from proxy.dialects.responses_request import LOGPROBS, SEALED
 from proxy.dialects.seal import ProviderState, seal
 
-_TAIL = re.compile(r"[A-Za-z0-9_-]{1,48}")
 _DATA_URL = re.compile(r"data:image/[^;,]{1,64};base64,")
 _REASONS = {
     "length": "max_output_tokens",
@@ -99,7 +97,7 @@ class Style(Struct, frozen=True):
         """The style that a call wants."""
         include = call.echo.get("include", ())
         return cls(
-            tail=_id_tail(served.request_id),
+            tail=served.answer_id,
             summary=bool((call.echo.get("reasoning") or {}).get("summary")),
             sealed=SEALED in include,
             logprobs=LOGPROBS in include,
@@ -115,11 +113,6 @@ class Style(Struct, frozen=True):
         return seal(state) if self.sealed or not state.is_empty else None
 
 
-def _id_tail(request_id: str) -> str:
-    tail = request_id.removeprefix("req_")
-    return tail if _TAIL.fullmatch(tail) else sha256(tail.encode()).hexdigest()[:48]
-
-
 def build_response(
     call: Call, served: Served, output: list[JSONObject], answer: Answer | None
 ) -> JSONObject:
@@ -128,7 +121,7 @@ def build_response(
     begun = {
         **_BLANK,
         **repeated,
-        "id": f"resp_{_id_tail(served.request_id)}",
+        "id": f"resp_{served.answer_id}",
         "created_at": served.created,
         "model": served.model,
         "output": output,

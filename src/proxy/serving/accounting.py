@@ -59,6 +59,7 @@ def describe_served(
     """Describes how an answer of a provider was served."""
     return Served(
         request_id=context.id,
+        answer_id=context.answer_id,
         provider=success.target.spec.name,
         model=success.target.model.id,
         attempts=success.attempts,

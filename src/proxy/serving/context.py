@@ -59,7 +59,9 @@ class RequestContext:
         """The stages that have ended, as Server-Timing lists them."""
         self._stage_began = self.began
         given = request.headers.get("x-request-id", "")
-        self.id = given if _REQUEST_ID.fullmatch(given) else f"req_{random.token(12)}"
+        self.answer_id = random.token(12)
+        """What the ids in its answer have in common, whatever id its caller has given it."""
+        self.id = given if _REQUEST_ID.fullmatch(given) else f"req_{self.answer_id}"
         if dialect.NAME == "messages":
             self.betas = request.headers.get("anthropic-beta", "")
         self.record = _begin_record(self, endpoint)

@@ -31,7 +31,8 @@ class Rendered(Struct, frozen=True):
     def is_for_all(self) -> bool:
         """Whether it is worth keeping for requests of the same bytes, and true of each: what a
         dialect says of a request beside its id goes with the id."""
-        return len(self.body) <= LONGEST_KEPT and self.served.request_id.encode() not in self.body
+        ids = self.served.request_id.encode(), self.served.answer_id.encode()
+        return len(self.body) <= LONGEST_KEPT and not any(id_ in self.body for id_ in ids)
 
     def without_answer(self) -> "Rendered":
         """The same without the answer, which the body holds."""
@@ -54,6 +55,7 @@ def render(
     entry = hit.entry
     served = Served(
         request_id=context.id,
+        answer_id=context.answer_id,
         provider=entry.provider,
         model=entry.model,
         cost=Cost(0),

@@ -12,8 +12,12 @@ from proxy.dialects import anthropic
 
 USER = {"role": "user", "content": "hi"}
 TOOL = {"name": "weather", "input_schema": {"type": "object"}}
-SERVED = Served(request_id="req_1", provider="gemini", model="flash", created=1_700_000_000)
-NATIVE = Served(request_id="req_1", provider="anthropic", model="claude", wire="messages")
+SERVED = Served(
+    request_id="req_1", answer_id="1", provider="gemini", model="flash", created=1_700_000_000
+)
+NATIVE = Served(
+    request_id="req_1", answer_id="1", provider="anthropic", model="claude", wire="messages"
+)
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
 

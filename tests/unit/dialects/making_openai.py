@@ -9,9 +9,11 @@ from proxy.dialects import openai
 
 USER = {"role": "user", "content": "hi"}
 TOOL = {"type": "function", "function": {"name": "f"}}
-SERVED = Served(request_id="req_1", provider="gemini", model="flash", created=1_700_000_000)
+SERVED = Served(
+    request_id="req_1", answer_id="1", provider="gemini", model="flash", created=1_700_000_000
+)
 HEAD = {
-    "id": "chatcmpl-req_1",
+    "id": "chatcmpl-1",
     "object": "chat.completion.chunk",
     "created": 1_700_000_000,
     "model": "flash",

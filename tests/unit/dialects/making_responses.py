@@ -14,7 +14,12 @@ from proxy.core.sse import Parser
 from proxy.dialects import responses
 
 SERVED = Served(
-    request_id="req_1", provider="gemini", model="flash", created=1_700_000_000, ms=2500
+    request_id="req_1",
+    answer_id="1",
+    provider="gemini",
+    model="flash",
+    created=1_700_000_000,
+    ms=2500,
 )
 USER = {"role": "user", "content": "hi"}
 SEALED = ["reasoning.encrypted_content"]

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from proxy.core.chat import Answer, Attempt, CacheControl, Call, Chunk, Cost, Routing, Served, Usage
 from proxy.core.errors import Cause, InvalidRequest, ProxyError, RateLimitExceeded
@@ -23,8 +24,10 @@ from proxy.dialects.contract import Dialect
 
 DIALECT: Dialect = native
 
+BARE = Served(request_id="r", answer_id="1", provider="p", model="m")
 SERVED = Served(
     request_id="req_1",
+    answer_id="1",
     provider="gemini",
     model="gemini-2.5-flash",
     attempts=(
@@ -189,7 +192,7 @@ def test_an_answer_with_all_there_is() -> None:
             finish_reason="tool_calls",
             usage=Usage(input=2, output=3, cached=0, cache_write=1, reasoning=1),
         ),
-        Served(request_id="r", provider="p", model="m", dropped=("seed",), cost=Cost(None), ms=0),
+        structs.replace(BARE, dropped=("seed",)),
     )
     assert body["data"] == ""
     assert body["reasoning"] == "Hm."
@@ -222,14 +225,13 @@ CITED = [{"type": "url_citation", "url_citation": {"url": "https://a.test"}}]
 
 def test_what_goes_back_and_what_is_cited_has_its_place() -> None:
     extra = {"reasoning_details": DETAILS, "annotations": CITED, "extra_content": {"google": {}}}
-    served = Served(request_id="r", provider="p", model="m", ms=0)
     answer = Answer(text="Hi.", extra=extra)
-    event = native.NativeWriter().done(answer, served).partition(b"data: ")[2]
-    for body in (answered(answer, served), json.loads(event)):
+    event = native.NativeWriter().done(answer, BARE).partition(b"data: ")[2]
+    for body in (answered(answer, BARE), json.loads(event)):
         assert body["reasoningDetails"] == DETAILS
         assert body["annotations"] == CITED
         assert body["extra"] == {"extra_content": {"google": {}}}
-    assert not {"reasoningDetails", "annotations", "extra"} & answered(Answer(), served).keys()
+    assert not {"reasoningDetails", "annotations", "extra"} & answered(Answer(), BARE).keys()
 
 
 @pytest.mark.parametrize("name", ["reasoningDetails", "reasoning_details"])
@@ -252,14 +254,8 @@ def test_tool_calls_can_go_back_as_they_are() -> None:
 
 @pytest.mark.parametrize("status", ["hit", "stale"])
 def test_what_the_cache_answers_costs_nothing(status: Any) -> None:
-    served = Served(
-        request_id="r",
-        provider="p",
-        model="m",
-        cost=Cost(9, "computed"),
-        cache_status=status,
-        cache_tier="kv",
-    )
+    cost = Cost(9, "computed")
+    served = structs.replace(BARE, cost=cost, cache_status=status, cache_tier="kv")
     body = answered(Answer(text="Hi"), served)
     assert body["usage"] is None
     assert body["metadata"]["cost"] == 0

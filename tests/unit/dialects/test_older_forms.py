@@ -10,7 +10,7 @@ from proxy.core.errors import InvalidRequest
 from proxy.core.messages import FunctionCall, ToolCall, ToolCallDelta
 from proxy.dialects import native, openai
 
-SERVED = Served(request_id="req_1", provider="openai", model="gpt-4o")
+SERVED = Served(request_id="req_1", answer_id="1", provider="openai", model="gpt-4o")
 F = {"name": "f", "parameters": {"type": "object"}}
 TOOL = {"type": "function", "function": F}
 HELLO = {"role": "user", "content": "Hello"}

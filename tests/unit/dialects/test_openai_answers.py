@@ -36,7 +36,7 @@ def test_a_providers_own_bytes_go_on() -> None:
 def test_an_answer() -> None:
     usage = Usage(input=3, output=4, cached=0, cache_write=1, reasoning=2)
     assert answered(Answer(text="Hi", usage=usage, logprobs={"content": []})) == {
-        "id": "chatcmpl-req_1",
+        "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 1_700_000_000,
         "model": "flash",

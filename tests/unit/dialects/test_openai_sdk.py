@@ -26,7 +26,9 @@ from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import Parser
 from proxy.dialects import openai
 
-SERVED = Served(request_id="req_1", provider="gemini", model="flash", created=1_700_000_000)
+SERVED = Served(
+    request_id="req_1", answer_id="1", provider="gemini", model="flash", created=1_700_000_000
+)
 MESSAGES: Any = [{"role": "user", "content": "hi"}]
 CHUNKS = (
     Chunk(reasoning="Let me see. "),

@@ -265,14 +265,6 @@ def test_the_tier_that_served() -> None:
     assert answered(Answer(text="Hi", form=form))["service_tier"] == "priority"
 
 
-def test_a_request_id_of_any_form_makes_proper_ids() -> None:
-    served = structs.replace(SERVED, request_id="my id/" + "x" * 90)
-    body = answered(Answer(text="Hi"), served=served)
-    for id_ in (body["id"], body["output"][0]["id"]):
-        assert len(id_) <= 64
-        assert id_.replace("_", "").isalnum()
-
-
 def test_a_providers_own_object_is_left_as_it_is() -> None:
     native = b'{"id": "resp_9",  "odd": 1.0}'
     answer = Answer(text="Hi", native=Native("responses", native))

@@ -258,5 +258,7 @@ def test_a_caller_who_wants_the_usage_gets_any_number_beside_it() -> None:
     call = dialect.parse_chat(
         json.dumps(body | {"stream_options": {"include_usage": True}}).encode()
     )
-    writer = dialect.writer(call, Served(request_id="r", provider="openai", model="m"))
+    writer = dialect.writer(
+        call, Served(request_id="r", answer_id="1", provider="openai", model="m")
+    )
     assert b"1e999" in writer.chunk(chunk)

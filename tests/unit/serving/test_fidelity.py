@@ -53,7 +53,7 @@ def assembled(answer: Received) -> dict[str, Any]:
             _merge_message(message, piece.pop("delta"))
             choice |= {name: value for name, value in piece.items() if value is not None}
         whole |= {k: v for k, v in chunk.items() if v is not None and k not in VOLATILE}
-    if re.fullmatch("chatcmpl-req_[0-9]+", whole["id"]):
+    if re.fullmatch("chatcmpl-[0-9a-f]{24}", whole["id"]):
         whole["id"] = ""  # the provider gave none
     return whole | {"choice": choice, "message": {k: v for k, v in message.items() if v}}
 

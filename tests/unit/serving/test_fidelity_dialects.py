@@ -186,8 +186,8 @@ def expect(recorded: Recorded, dialect: str) -> Understood:
 
 
 def serve(recorded: Recorded, **fields: Any) -> Served:
-    provider = recorded.target.spec.name
-    return Served(request_id="req_1", provider=provider, model="m", wire=recorded.wire, **fields)
+    provider, wire = recorded.target.spec.name, recorded.wire
+    return structs.replace(FOREIGN, provider=provider, wire=wire, **fields)
 
 
 each_dialect = pytest.mark.parametrize("dialect", DIALECTS)
@@ -314,7 +314,7 @@ def tell(answer: Answer) -> Understood:
     )
 
 
-FOREIGN = Served(request_id="req_1", provider="gemini", model="m", wire="gemini")
+FOREIGN = Served(request_id="req_1", answer_id="1", provider="gemini", model="m", wire="gemini")
 
 
 @each_dialect

@@ -14,7 +14,8 @@ OF_THE_LINE = ("proxy.request_id",)
 
 
 def without_id(answer: Received) -> bytes:
-    return answer.body.replace(answer.headers["x-request-id"].encode(), b"ID")
+    id_ = answer.headers["x-request-id"].removeprefix("req_")
+    return answer.body.replace(id_.encode(), b"ID")
 
 
 def lasting(answer: Received) -> dict[str, str]:
