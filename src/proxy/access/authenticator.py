@@ -10,7 +10,13 @@ import re
 from collections.abc import Coroutine, Mapping, Sequence
 
 from proxy.access.key_cache import KeyCache
-from proxy.core.errors import AuthenticationFailed, PermissionDenied, RateLimitExceeded
+from proxy.core.errors import (
+    AuthenticationFailed,
+    PermissionDenied,
+    ProxyError,
+    RateLimitExceeded,
+    Unavailable,
+)
 from proxy.core.principal import Principal
 from proxy.core.settings import AccessSettings
 
@@ -49,14 +55,15 @@ class Authenticator:
         return self._try_each((first, *others), address)
 
     async def _try_each(self, given: Sequence[str | None], address: str) -> Principal:
-        refused: Exception | None = None
+        refusals: list[ProxyError] = []
         for authorization in given:
             try:
                 found = self.authenticate(authorization, address)
                 return found if isinstance(found, Principal) else await found
-            except (AuthenticationFailed, RateLimitExceeded) as error:
-                refused = refused or error
-        raise refused or AuthenticationFailed(_NO_KEY_YET)
+            except (AuthenticationFailed, RateLimitExceeded, Unavailable) as error:
+                refusals.append(error)
+        # A key that can't be looked up now may be the right one: its caller is to try again.
+        raise next((e for e in refusals if isinstance(e, Unavailable)), refusals[0])
 
     def authenticate(
         self, authorization: str | None, address: str

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.access.authenticator import hash_secret, read_authorizations, require_admin
 from proxy.access.keys import LOOKUP
-from proxy.core.errors import AuthenticationFailed, PermissionDenied
+from proxy.core.errors import AuthenticationFailed, PermissionDenied, Unavailable
 from proxy.core.principal import Principal
 from tests.unit.access.making import HERE, SECRET, Isolate
 from tests.unit.doubles import ManualClock
@@ -119,6 +119,29 @@ async def test_of_two_keys_it_takes_that_which_is_right(
     caller = isolate.authenticator.admit(headers, HERE)
     assert not isinstance(caller, Principal)
     assert await caller == await isolate.authenticate(key)
+
+
+@pytest.mark.parametrize("others", ["authorization", "x-api-key"])
+async def test_a_key_of_the_deployment_opens_while_the_other_cannot_be_looked_up(
+    isolate: Isolate, store: Keys, others: str
+) -> None:
+    store.down = True
+    headers = {"authorization": "Bearer user-key", "x-api-key": "user-key"}
+    headers[others] = f"Bearer {SECRET}" if others == "authorization" else SECRET
+    caller = isolate.authenticator.admit(headers, HERE)
+    assert not isinstance(caller, Principal)
+    assert (await caller).user == "default"
+
+
+@pytest.mark.parametrize("first", ["Bearer aep_staging_" + "a" * 64, "Bearer wrong"])
+async def test_a_key_that_cannot_be_looked_up_now_may_be_tried_again(
+    isolate: Isolate, store: Keys, first: str
+) -> None:
+    store.down = True
+    caller = isolate.authenticator.admit({"authorization": first, "x-api-key": SECRET}, HERE)
+    assert not isinstance(caller, Principal)
+    with pytest.raises(Unavailable):
+        await caller
 
 
 async def test_two_wrong_keys_are_refused(isolate: Isolate) -> None:
