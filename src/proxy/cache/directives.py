@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from proxy.core.chat import CacheControl
+from proxy.core.cache_control import CacheControl
 
 NO_WISH = CacheControl()
 

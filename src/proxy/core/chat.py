@@ -8,6 +8,8 @@ from typing import Literal
 
 from msgspec import Raw, Struct, structs
 
+from proxy.core.cache_control import CacheControl
+from proxy.core.choices import Aliased
 from proxy.core.messages import (
     BridgedTool,
     JSONObject,
@@ -21,7 +23,6 @@ from proxy.core.money import to_dollars
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 Strategy = Literal["priority", "cheapest", "fastest", "reliable", "balanced"]
-CacheMode = Literal["default", "refresh", "off"]
 CacheStatus = Literal["hit", "miss", "bypass", "stale"]
 Wire = Literal["chat", "messages", "responses", "gemini", "workers-ai"]
 """What is spoken with providers: OpenAI's chat completions, Anthropic's Messages, OpenAI's
@@ -98,33 +99,12 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
         return False
 
 
-LONGEST_TTL = 366 * 86400
-"""Seconds that a kept answer may be fresh."""
-
-
-class CacheControl(Struct, frozen=True, kw_only=True):
-    """What the caller wants of the cache; times in seconds."""
-
-    ttl: int | None = None
-    """How long the answer may be kept."""
-    mode: CacheMode = "default"
-    """`refresh`: nothing is read; `off`: nothing is read or stored."""
-    store: bool = True
-    """Whether the answer may be stored."""
-    max_age: int | None = None
-    """The oldest entry that will do."""
-    namespace: str | None = None
-    """Entries of another namespace are not seen."""
-    key: str | None = None
-    """A key of the caller's own, in the place of the request's meaning."""
-
-
 class Routing(Struct, frozen=True, kw_only=True):
-    """Who shall answer, in the caller's words."""
+    """Who shall answer, in the caller's words, or in those of the alias that the caller names."""
 
     model: str = "auto"
     provider: str | None = None
-    strategy: Strategy | None = None
+    strategy: Strategy | Literal["weighted"] | None = None
     fallback: bool | tuple[str, ...] = True
     timeout_ms: int | None = None
     models: tuple[str, ...] = ()
@@ -135,6 +115,8 @@ class Routing(Struct, frozen=True, kw_only=True):
     """The only providers that may answer; empty: any."""
     ignore: tuple[str, ...] = ()
     """Providers that may not answer."""
+    alias: Aliased | None = None
+    """What `model` stands for, where it is an alias."""
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -143,6 +125,10 @@ class Call(Struct, frozen=True, kw_only=True):
     chat: ChatRequest
     routing: Routing
     cache: CacheControl = CacheControl()
+    alias_cache: CacheControl = CacheControl()
+    """What the alias wants of the cache, where the caller wants nothing."""
+    alias_version: int | None = None
+    """The state of the aliases by which the model's name was read; None: it can be no alias."""
     user: str | None = None
     metadata: dict[str, str] = {}
     include_usage: bool = False

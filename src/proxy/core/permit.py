@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from proxy.core.chat import Cost, Usage
+from proxy.core.choices import Allotment
 from proxy.core.errors import Fault
 from proxy.core.ports import Defer
 from proxy.core.principal import ModelGrant
@@ -30,9 +31,9 @@ class Refusal(Struct, frozen=True, kw_only=True):
     """Why a request may not go to a provider now."""
 
     limit: str
-    """Which limit was hit: `provider:gemini`, `requests_per_minute`, `tokens_per_minute`,
-    `budget_day`, `budget_month`, `budget_unpriced` where a key with a budget may not use a
-    model whose price is not known, or `limiter` where that is out of reach."""
+    """Which limit was hit: `provider:gemini`, `alias:NAME:TARGET`, `requests_per_minute`,
+    `tokens_per_minute`, `budget_day`, `budget_month`, `budget_unpriced` where a key with a budget
+    may not use a model whose price is not known, or `limiter` where that is out of reach."""
     message: str
     retry_after: float | None = None
     """Seconds after which a caller that is alone is admitted."""
@@ -49,6 +50,8 @@ class Offer(Struct, frozen=True, kw_only=True):
     """Tokens of its longest answer; None: not known."""
     context: int | None
     """Tokens of prompt and answer together; None: not known."""
+    allotment: Allotment | None = None
+    """What may be used of it by the alias that the request names; None: nothing limits that."""
 
 
 class Reservation(Protocol):

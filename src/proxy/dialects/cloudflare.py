@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 import msgspec
 from msgspec import Meta, Struct
 
-from proxy.core.chat import LONGEST_TTL, CacheControl
+from proxy.core.cache_control import LONGEST_TTL, CacheControl
 from proxy.core.errors import InvalidRequest
 
 METADATA = "cf-aig-metadata"

@@ -9,14 +9,8 @@ import re
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy.core.chat import (
-    CacheControl,
-    CacheMode,
-    Call,
-    ChatRequest,
-    Routing,
-    Strategy,
-)
+from proxy.core.cache_control import CacheControl, CacheMode
+from proxy.core.chat import Call, ChatRequest, Routing, Strategy
 from proxy.core.errors import InvalidRequest
 from proxy.core.json_guard import Text
 from proxy.core.messages import Message, ResponseFormat

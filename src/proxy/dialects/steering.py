@@ -9,7 +9,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy.core.chat import CacheControl, CacheMode, Routing, Strategy
+from proxy.core.cache_control import CacheControl, CacheMode
+from proxy.core.chat import Routing, Strategy
 from proxy.dialects import reading
 from proxy.dialects.reading import invalid
 

@@ -5,6 +5,7 @@ from functools import cached_property
 from msgspec import Struct, structs
 
 from proxy.core.chat import ChatRequest, Wire
+from proxy.core.choices import Choice
 from proxy.core.json_guard import Decoder
 from proxy.core.permit import Offer
 from proxy.providers.prices import Prices
@@ -44,6 +45,8 @@ class Target(Struct, frozen=True, dict=True):
     """What no error may show, beside `key`."""
     stand_in: Prices | None = None
     """The prices by which a budget counts a model that has none of its own."""
+    choice: Choice | None = None
+    """The choice of an alias that it stands for."""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -116,4 +119,5 @@ class Target(Struct, frozen=True, dict=True):
             most=prices.bound_cost if prices else None,
             max_output=model.max_output,
             context=model.context,
+            allotment=self.choice.allotment if self.choice else None,
         )

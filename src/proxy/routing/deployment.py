@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct, structs
 
+from proxy.core.choices import Choice
 from proxy.core.settings import RoutingSettings, name_variable
 from proxy.providers.catalog import Catalog
 from proxy.providers.coming import Coming, Ending, PriceChange
@@ -54,8 +55,11 @@ class Deployment:
         self.configured = tuple(name for name in self.order if name not in self.reasons)
         """The providers that may be called, in their order."""
 
-    def make_target(self, model: Model, wishes: Wishes | None = None) -> Target:
-        """A model with all that it takes to call it. wishes: a reseller's `provider` object."""
+    def make_target(
+        self, model: Model, choice: Choice | None = None, wishes: Wishes | None = None
+    ) -> Target:
+        """A model with all that it takes to call it. choice: of an alias, that it stands for;
+        wishes: a reseller's `provider` object."""
         spec = self.catalog.providers[model.provider]
         access = self._settings.providers[model.provider]
         if wishes:
@@ -71,6 +75,7 @@ class Deployment:
             listed=(model.provider, model.id) in self.catalog.models,
             stand_in=self._find_stand_in(model),
             secrets=self._settings.secrets,
+            choice=choice,
         )
 
     def make_probe_target(self, provider: str) -> Target:

@@ -46,12 +46,17 @@ class Plan(Struct, frozen=True, dict=True):
     def in_order(
         self, order: Callable[[tuple[Target, ...]], tuple[Target, ...]]
     ) -> tuple[Target, ...]:
-        """All, each once; order: that within a group."""
-        chosen: dict[tuple[str, str], Target] = {}
+        """All, each once, or once for each allotment of an alias; order: that within a group."""
+        chosen: dict[tuple[str, str, str], Target] = {}
+        known: set[tuple[str, str]] = set()
         for group in self.groups:
             targets = order(group.targets)
             for target in targets[:1] if group.only_best else targets:
-                chosen.setdefault((target.spec.name, target.model.id), target)
+                name, choice = (target.spec.name, target.model.id), target.choice
+                if choice or name not in known:  # what follows an alias's choices never adds to one
+                    own = choice.id if choice and choice.allotment else ""
+                    chosen.setdefault((*name, own), target)
+                known.add(name)
         return tuple(chosen.values())
 
 

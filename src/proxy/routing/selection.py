@@ -5,12 +5,13 @@ with its own model of the same tier. Every provider that is left out is left out
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from msgspec import Struct, structs
 
 from proxy.core.chat import TIERS, ModelEntry, Routing
-from proxy.core.errors import InvalidRequest, NoProviderAvailable, PermissionDenied
+from proxy.core.choices import Choice
+from proxy.core.errors import InvalidRequest, NoProviderAvailable, NotFound, PermissionDenied
 from proxy.core.ports import Clock
 from proxy.core.principal import ModelGrant
 from proxy.core.settings import RoutingSettings
@@ -121,22 +122,24 @@ class Selection:
 
     def _make_routing_key(self, routing: Routing, needs: Needs, grant: ModelGrant) -> RoutingKey:
         by_name = not (routing.models or self._is_open(routing))
+        if routing.alias and len(routing.alias.choices) == 1 and not routing.models:
+            by_name = self.names.find_tier(routing.alias.choices[0].model) is None
         targets = self.plan(routing, needs, grant).targets
         return RoutingKey.of_choice(targets, by_name=by_name, strategy=routing.strategy)
 
     def _plan(self, routing: Routing, needs: Needs, grant: ModelGrant) -> Plan:
         self._check_names(routing)
         routing, wishes = self._divide(routing, needs)
-        granted = License(grant, self.names, self._catalog.providers)
+        licenses = self._make_licenses(routing, grant)
         excluded: dict[str, str] = {}
         forbidden: list[str] = []
-        groups: list[tuple[list[Model], bool]] = []
+        groups: list[_Group] = []
         for named in self._find_named(routing, needs):
             usable: list[Model] = []
             for model in named.models:
                 if reason := self._find_reason(model, routing, needs):
                     excluded.setdefault(model.provider, reason)
-                elif why := granted.forbids(model):
+                elif why := licenses[named.choice is not None].forbids(model):
                     forbidden.append(why)
                 else:
                     usable.append(model)
@@ -145,30 +148,38 @@ class Selection:
             if named.left_open:  # a model that is named is kept, and reports what it drops
                 usable = [model for model in usable if not needs.missed_by(model)] or usable
             if usable:
-                groups.append((usable, named.only_best))
+                groups.append(([(model, named.choice) for model in usable], named.only_best))
         if not groups:
             self._refuse(needs, excluded, forbidden)
+        if routing.alias and routing.alias.grouped:
+            groups = _join_choices(groups)
         if needs.embedding:  # vectors of different models must never be mixed
-            first = groups[0][0][0].id
-            groups = [([m for m in models if m.id == first], best) for models, best in groups]
+            first = groups[0][0][0][0].id
+            groups = [([m for m in members if m[0].id == first], best) for members, best in groups]
         if routing.fallback is False:
             groups = [(groups[0][0], True)]
         return self._make_plan(groups, excluded, wishes)
 
-    def _make_plan(
-        self, groups: list[tuple[list[Model], bool]], excluded: dict[str, str], wishes: Wishes
-    ) -> Plan:
+    def _make_licenses(self, routing: Routing, grant: ModelGrant) -> tuple[License, License]:
+        """What the key may use by the names of models, and as the choices of the alias."""
+        own = License(grant, self.names, self._catalog.providers)
+        if not (routing.alias and routing.alias.licensed):
+            return own, own
+        wide = structs.replace(grant, models=())
+        return own, License(wide, self.names, self._catalog.providers)
+
+    def _make_plan(self, groups: "list[_Group]", excluded: dict[str, str], wishes: Wishes) -> Plan:
         """The plan; the wishes go with a reseller's models where no other provider may answer."""
-        chosen = {model.provider for models, _ in groups for model in models}
+        chosen = {model.provider for members, _ in groups for model, _ in members}
         if not chosen <= self._resellers:
             refuse_wishes(wishes, self._catalog.providers)
             wishes = {}
         return Plan(
             tuple(
                 TargetGroup(
-                    tuple(self.deployment.make_target(model, wishes) for model in models), best
+                    tuple(self.deployment.make_target(*member, wishes) for member in members), best
                 )
-                for models, best in groups
+                for members, best in groups
             ),
             {name: reason for name, reason in excluded.items() if name not in chosen},
         )
@@ -183,8 +194,8 @@ class Selection:
         return divide(routing, needs.vendors, self._catalog.providers, self._resellers, alone=alone)
 
     def _is_open(self, routing: Routing) -> bool:
-        """Whether it names a tier and not a model."""
-        return self.names.find_tier(routing.model) is not None
+        """Whether it names a tier or an alias, and not a model."""
+        return routing.alias is not None or self.names.find_tier(routing.model) is not None
 
     def _check_names(self, routing: Routing) -> None:
         fallback = routing.fallback if isinstance(routing.fallback, tuple) else ()
@@ -234,28 +245,51 @@ class Selection:
         A list of providers to fall back to (or none) binds also what a name leaves open.
         """
         order = tuple(dict.fromkeys((*routing.order, *self.deployment.order)))
-        only_best = routing.fallback is not True
-        first = self.names.find_models(routing.model, routing.provider, needs, order)
-        if first and not needs.embedding and all(m.mode != "chat" for m in first):
-            other = ", or use /v1/embeddings" if first[0].mode == "embedding" else ""
-            raise InvalidRequest(
-                f"{first[0].id} is {first[0].kind}. Name a chat model{other}.", param="model"
-            )
-        yield _NamedModels(
-            first, only_best, left_open=not routing.provider and routing.model in TIERS
-        )
+        first = list(self._find_first(routing, needs, order))
+        yield from first
         for name in routing.models:
             models = self.names.find_models(name, None, needs, order)
-            yield _NamedModels(models, only_best, left_open=name in TIERS)
+            yield _NamedModels(models, routing.fallback is not True, left_open=name in TIERS)
         if routing.fallback is False or needs.embedding:
             return
-        tier = self.names.find_tier(routing.model)
+        named = routing.alias.choices[0].model if routing.alias else routing.model
+        tier = self.names.find_tier(named)
         if tier is None:
-            tier = self._catalog.find_tier(first[0]) if first else "auto"
+            tier = self._catalog.find_tier(first[0].models[0]) if first[0].models else "auto"
         listed = isinstance(routing.fallback, tuple)
         others = routing.fallback if isinstance(routing.fallback, tuple) else order
         follow = (self.names.find_tier_model(provider, tier, needs) for provider in others)
         yield _NamedModels([model for model in follow if model], False, left_open=not listed)
+
+    def _find_first(
+        self, routing: Routing, needs: Needs, order: Sequence[str]
+    ) -> "Iterator[_NamedModels]":
+        """What the name means that a request gives first: an alias's choices, each by itself."""
+        if routing.alias:
+            for choice in routing.alias.choices:
+                models = self._find_chosen(choice.model, needs, order)
+                is_tier = choice.model in TIERS
+                yield _NamedModels(models, False, left_open=is_tier, choice=choice)
+            return
+        models = self.names.find_models(routing.model, routing.provider, needs, order)
+        if models and not needs.embedding and all(m.mode != "chat" for m in models):
+            other = ", or use /v1/embeddings" if models[0].mode == "embedding" else ""
+            raise InvalidRequest(
+                f"{models[0].id} is {models[0].kind}. Name a chat model{other}.", param="model"
+            )
+        left_open = not routing.provider and routing.model in TIERS
+        yield _NamedModels(models, routing.fallback is not True, left_open=left_open)
+
+    def _find_chosen(self, name: str, needs: Needs, order: Sequence[str]) -> Sequence[Model]:
+        """What an alias's choice means; none where the catalogue no longer has it."""
+        try:
+            return self.names.find_models(name, None, needs, order)
+        except NotFound:
+            return ()
+
+
+_Group: TypeAlias = tuple[list[tuple[Model, Choice | None]], bool]
+"""Models that mean the same, and whether only the best of them is tried."""
 
 
 class _NamedModels(Struct, frozen=True):
@@ -266,6 +300,15 @@ class _NamedModels(Struct, frozen=True):
     """Whether only the best of them is tried."""
     left_open: bool
     """Whether the caller named neither model nor provider."""
+    choice: Choice | None = None
+    """The choice of an alias that means them."""
+
+
+def _join_choices(groups: Sequence[_Group]) -> list[_Group]:
+    """The groups, those of an alias's choices in one."""
+    chosen = [member for members, _ in groups for member in members if member[1]]
+    others = [group for group in groups if group[0][0][1] is None]
+    return [(chosen, False), *others] if chosen else others
 
 
 def _describe(name: str, model: Model) -> ModelEntry:

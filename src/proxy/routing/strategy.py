@@ -286,12 +286,16 @@ def _measure_lags(values: Sequence[float | None], *, higher: bool = False) -> li
 def _find_stakes(
     candidates: Sequence[Candidate], shares: Mapping[str, float]
 ) -> list[tuple[str, float] | None]:
-    """Each candidate's share and the name that it stands under in `shares`; None: it has none."""
+    """Each candidate's share and the name that it stands under in `shares`, or that of its alias's
+    choice; None: it has none."""
     taken: set[str] = set()
     stakes: list[tuple[str, float] | None] = []
     for candidate in candidates:
+        choice = candidate.target.choice
         name = candidate.name if candidate.name in shares else candidate.target.spec.name
         share = shares.get(name, 0.0)
+        if choice:
+            name, share = choice.id, choice.weight or 0.0
         stakes.append((name, share) if share > 0 and name not in taken else None)
         taken.add(name)
     return stakes

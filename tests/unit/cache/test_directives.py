@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from proxy.cache.directives import Directives, read_directives
-from proxy.core.chat import LONGEST_TTL, CacheControl
+from proxy.core.cache_control import LONGEST_TTL, CacheControl
 from proxy.core.errors import InvalidRequest
 from proxy.dialects.cloudflare import read_cache
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.core.chat import LONGEST_TTL, CacheControl
+from proxy.core.cache_control import LONGEST_TTL, CacheControl
 from proxy.core.errors import InvalidRequest
 from proxy.dialects.cloudflare import (
     MOST_ATTEMPTS,

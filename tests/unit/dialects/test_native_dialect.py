@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from proxy.core.chat import Answer, Attempt, CacheControl, Call, Chunk, Cost, Routing, Served, Usage
+from proxy.core.cache_control import CacheControl
+from proxy.core.chat import Answer, Attempt, Call, Chunk, Cost, Routing, Served, Usage
 from proxy.core.errors import Cause, InvalidRequest, ProxyError, RateLimitExceeded
 from proxy.core.messages import (
     Function,

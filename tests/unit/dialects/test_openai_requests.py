@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from proxy.core.chat import CacheControl, Routing
+from proxy.core.cache_control import CacheControl
+from proxy.core.chat import Routing
 from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import InvalidRequest
 from proxy.core.messages import Message

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.core.chat import CacheControl
+from proxy.core.cache_control import CacheControl
 from proxy.core.errors import InvalidRequest
 from proxy.core.messages import JSONSchema, Message, ResponseFormat
 from proxy.dialects import responses
