@@ -8,6 +8,7 @@ from proxy.host.isolate import started
 from proxy.host.maintenance import maintain
 from proxy.host.worker import respond
 from proxy.objects.access_keys import AccessKeys
+from proxy.objects.aliases import Aliases
 from proxy.objects.analytics import Analytics
 from proxy.objects.cache_flight import CacheFlight
 from proxy.objects.cache_purges import CachePurges
@@ -20,6 +21,7 @@ from proxy.platform.loop import adopt_loop
 
 __all__ = [
     "AccessKeys",
+    "Aliases",
     "Analytics",
     "BatchRunner",
     "CacheFlight",

@@ -17,6 +17,14 @@ from proxy.access.keys import (
     STORE,
     FoundKey,
 )
+from proxy.aliases.book import AliasBook
+from proxy.aliases.messages import (
+    DELETE_ALIAS,
+    FIND_ALIAS,
+    LIST_ALIASES,
+    PUT_ALIAS,
+    READ_ALIASES,
+)
 from proxy.analytics.store.shard import ADD, FIGURES, PRUNE, REQUESTS, Shard
 from proxy.cache.flight import JOIN, PUBLISH, RENEW, Flight
 from proxy.cache.purge import LEDGER, READ_PURGES, RECORD_PURGE, Purge
@@ -120,6 +128,7 @@ class MemoryObjects:
         self.board = _board(clock)
         self.statistics = _statistics(clock)
         self.responses = _responses(clock)
+        self.aliases = _aliases(clock)
         self._bindings: dict[str, Namespace[Any]] = {
             TAKE.binding: self.buckets,
             RESERVE.binding: self.accounts,
@@ -130,6 +139,7 @@ class MemoryObjects:
             EXCHANGE.binding: self.board,
             ADD.binding: self.statistics,
             KEEP.binding: self.responses,
+            READ_ALIASES.binding: self.aliases,
         }
 
     async def call(self, method: Method[A, R], name: str, argument: A) -> R:
@@ -222,6 +232,16 @@ def _responses(clock: Clock) -> Namespace[ResponseBook]:
     responses.serve(DELETE, lambda book, id_, _: book.delete(id_))
     responses.serve(LIST_INPUT, ResponseBook.list_input)
     return responses
+
+
+def _aliases(clock: Clock) -> Namespace[AliasBook]:
+    aliases = Namespace(clock, lambda _: AliasBook(PlatformSQL()))
+    aliases.serve(READ_ALIASES, lambda book, known, _: book.read(known))
+    aliases.serve(LIST_ALIASES, lambda book, wanted, _: book.read_page(wanted))
+    aliases.serve(FIND_ALIAS, lambda book, name, _: book.find(name))
+    aliases.serve(PUT_ALIAS, AliasBook.put)
+    aliases.serve(DELETE_ALIAS, lambda book, name, _: book.delete(name))
+    return aliases
 
 
 class Keys(Namespace[KeyBook]):

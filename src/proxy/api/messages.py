@@ -15,6 +15,6 @@ async def count_tokens(services: Services, context: RequestContext) -> Response:
     """POST /v1/messages/count_tokens: an estimate, which costs nothing, but counts as a request."""
     given = await read_body(services, context)
     await services.tasks.admit(context)
-    call = anthropic.parse_count(given)
+    call = await services.aliasing.apply_words(context, anthropic.parse_count(given))
     body = anthropic.count_tokens(count_input_tokens(call.chat))
     return Response(headers=FRESH_JSON | ESTIMATED, body=body)

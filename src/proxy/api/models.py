@@ -13,9 +13,10 @@ ANTHROPIC = "anthropic-version"
 """The header that Anthropic's clients send with every request."""
 
 
-def list_models(services: Services, context: RequestContext) -> Response:
+async def list_models(services: Services, context: RequestContext) -> Response:
     """GET /v1/models, in the form of Codex, of Anthropic's clients or of OpenAI's."""
-    listing = services.selection.list_models(_grant_of(context))
+    aliases = await services.aliasing.list_models(context)
+    listing = services.selection.list_models(_grant_of(context), aliases)
     if "client_version" in context.request.query:
         body = codex.models(listing)
     elif ANTHROPIC in context.request.headers:
@@ -25,12 +26,13 @@ def list_models(services: Services, context: RequestContext) -> Response:
     return Response(headers=dict(JSON), body=body)
 
 
-def show_model(services: Services, context: RequestContext) -> Response:
+async def show_model(services: Services, context: RequestContext) -> Response:
     """GET /v1/models/ID. Raises NotFound."""
     form = anthropic if ANTHROPIC in context.request.headers else openai
     context.dialect = form
     name = unquote(context.request.path.partition("/models/")[2].rstrip("/"))
-    if entry := services.selection.find_entry(name, _grant_of(context)):
+    entry = await services.aliasing.find_entry(context, name)
+    if entry := entry or services.selection.find_entry(name, _grant_of(context)):
         return Response(headers=dict(JSON), body=form.model(entry))
     raise NotFound(
         f"The model {name[:200]!r} is not offered here; GET /v1/models lists those that are.",

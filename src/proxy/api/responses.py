@@ -60,7 +60,8 @@ async def count_input(services: Services, context: RequestContext) -> Response:
     await services.tasks.admit(context)
     if references := read_reference(body):
         body, _ = await _put_in_place(services, context, body, references)
-    count = count_input_tokens(responses.parse_chat(body).chat)
+    call = await services.aliasing.apply_words(context, responses.parse_chat(body))
+    count = count_input_tokens(call.chat)
     return Response(headers=FRESH_JSON | ESTIMATED, body=responses.input_tokens(count))
 
 

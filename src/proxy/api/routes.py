@@ -9,6 +9,7 @@ from msgspec import Struct
 from proxy.analytics.record.request_record import BATCH
 from proxy.api import (
     absent,
+    aliases,
     analytics,
     batch,
     chat,
@@ -83,6 +84,16 @@ ALL_PATHS = (
     Path("/analytics/requests", {"GET": analytics.show_requests}),
     Path("/metrics", {"GET": analytics.show_metrics}, admin=True),
     Path(
+        "/admin/aliases",
+        {"GET": aliases.list_aliases, "POST": aliases.create_alias},
+        admin=True,
+    ),
+    Path(
+        "/admin/aliases/NAME",
+        {"GET": aliases.show_alias, "PUT": aliases.put_alias, "DELETE": aliases.delete_alias},
+        admin=True,
+    ),
+    Path(
         "/admin/breakers",
         {"GET": operations.show_breakers, "DELETE": operations.reset_breakers},
         admin=True,
@@ -103,6 +114,7 @@ PATTERNS = (
     (re.compile(r"/v1/responses/[^/]+/input_items"), PATHS["/v1/responses/ID/input_items"]),
     (re.compile(r"/v1/messages/.*"), Path("", {}, anthropic)),
     (re.compile(r"/v1/models/.+"), PATHS["/v1/models/ID"]),
+    (re.compile(r"/admin/aliases/[^/]+"), PATHS["/admin/aliases/NAME"]),
     (re.compile(r"/admin/keys/[^/]+"), PATHS["/admin/keys/ID"]),
     (re.compile(r"/admin/keys/[^/]+/rotate"), PATHS["/admin/keys/ID/rotate"]),
 )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from proxy import __version__
 from proxy.access.authenticator import Authenticator
 from proxy.access.key_cache import KeyCache
+from proxy.aliases.view import AliasView
 from proxy.analytics.query.reader import StatisticsReader
 from proxy.analytics.record.exporter import Exporter
 from proxy.analytics.record.recorder import Recorder
@@ -25,6 +26,7 @@ from proxy.routing.manager import Manager
 from proxy.routing.market import CatalogMarket
 from proxy.routing.selection import Selection
 from proxy.routing.watch import Watch
+from proxy.serving.aliasing import Aliasing
 from proxy.serving.chat import Chat
 from proxy.serving.closing import Closer
 from proxy.serving.coalesce import Coalescer
@@ -65,6 +67,8 @@ class Services:
         self.responses = kept if settings.responses.is_kept else None
         self.cache = build_cache(settings.cache, ports)
         self.market = CatalogMarket(self.selection)
+        self.aliases = AliasView(ports.objects, ports.clock, ports.log)
+        self.aliasing = Aliasing(self.aliases, self.selection)
         self.board = BoardReader(ports.objects, ports.clock, ports.log)
         self.tasks = tasks = TaskMaker(
             self.selection,
@@ -73,7 +77,7 @@ class Services:
             settings.cache,
             ports.log if server.log_prompts else None,
         )
-        self.embeddings = EmbeddingService(tasks, self.manager)
+        self.embeddings = EmbeddingService(tasks, self.manager, self.aliasing)
         self.chat = self._build_chat(tasks)
         capacity = Capacity.of(settings, len(self.selection.deployment.configured))
         self.batch = BatchServices(self.chat, self.closer, capacity, ports)
@@ -86,7 +90,7 @@ class Services:
         coalescer = None
         if settings.cache.coalesce:
             coalescer = Coalescer(self.selection, self.manager, self.cache, keeper, ports)
-        return Chat(tasks, self.cache, origin, coalescer)
+        return Chat(tasks, self.cache, origin, coalescer, self.aliasing)
 
 
 def build_cache(settings: CacheSettings, ports: Ports) -> AnswerCache:

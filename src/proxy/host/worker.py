@@ -23,6 +23,7 @@ OBJECTS = (
     "CACHE_PURGES",
     "CACHE_FLIGHT",
     "ACCESS_KEYS",
+    "ALIASES",
     "RATE_BUCKET",
     "PROVIDER_POOL",
     "KEY_ACCOUNT",

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from proxy.core.choices import Allotment
 from proxy.core.circuit import Circuit
 from proxy.core.errors import Fault
 from proxy.core.permit import Refusal, Standing
@@ -30,7 +31,7 @@ from proxy.limits.cooldowns import Cooldowns
 from proxy.limits.lease_client import LeaseClient, LeaseKey
 from proxy.limits.lease_messages import GIVE_BACK, TAKE
 from proxy.limits.pool_messages import SIGNAL
-from proxy.limits.refusals import refuse_reservation, refuse_tokens, refuse_unreachable
+from proxy.limits.refusals import THE_KEY, refuse_reservation, refuse_tokens, refuse_unreachable
 from proxy.limits.signals import read_signal
 from proxy.limits.token_bucket import Rate
 
@@ -52,6 +53,8 @@ class BucketLimit(Struct, frozen=True):
     """Its name to callers; see core.permit.Standing."""
     rate: Rate
     """The configured one."""
+    label: str = ""
+    """What it is called to callers, where that is no user's or key's."""
 
 
 class Limiter:
@@ -88,6 +91,11 @@ class Limiter:
         name = name_bucket(provider, principal.user, principal.key_id, limits)
         return BucketLimit(LeaseKey(name, model), f"provider:{provider}", rate)
 
+    def find_alias_bucket(self, allotment: Allotment, per_hour: int) -> BucketLimit:
+        """The bucket that all callers of an alias share at one of its targets."""
+        rate = Rate(burst=allotment.burst, per_hour=per_hour)
+        return BucketLimit(LeaseKey(allotment.name), allotment.name, rate, allotment.label)
+
     async def take_token(self, bucket: BucketLimit, defer: Defer) -> Refusal | None:
         """Spends one token of a bucket; None: it is spent."""
         leases, key = self._leases, bucket.key
@@ -105,7 +113,7 @@ class Limiter:
             defer(self._tidy())
         if leases.spend(key, 1, self._now):
             return None
-        return refuse_tokens(bucket.limit, bucket.rate, grant)
+        return refuse_tokens(bucket.limit, bucket.rate, grant, bucket.label)
 
     def find_standing(self, bucket: BucketLimit) -> Standing | None:
         """How a bucket stands, as far as this isolate knows."""
@@ -122,20 +130,20 @@ class Limiter:
         )
 
     async def reserve(
-        self, key_id: str, request: ReservationRequest
+        self, account: str, request: ReservationRequest, label: str = THE_KEY
     ) -> tuple[Refusal | None, Standing | None]:
-        """Tokens and money of a key; no refusal: they are reserved. With it how the key's tokens
-        stand."""
-        work = self._objects.call(RESERVE, key_id, request)
-        answer = await self._reach(self._account_circuit, key_id, work)
+        """Tokens and money of an account; no refusal: they are reserved. With it how its tokens
+        stand. label: what it is called to callers."""
+        work = self._objects.call(RESERVE, account, request)
+        answer = await self._reach(self._account_circuit, account, work)
         if answer is None:
             return self._refuse_unreachable(), None
         standing = _token_standing(answer, request.limits.tokens_per_minute)
-        return refuse_reservation(answer, request), standing
+        return refuse_reservation(answer, request, label), standing
 
-    async def settle(self, key_id: str, settlements: tuple[Settlement, ...]) -> None:
+    async def settle(self, account: str, settlements: tuple[Settlement, ...]) -> None:
         """Reports what was used in the place of what was reserved."""
-        await self._report(SETTLE, key_id, settlements)
+        await self._report(SETTLE, account, settlements)
 
     def observe(
         self,

@@ -7,24 +7,20 @@ from proxy.core.errors import Fault
 from proxy.core.permit import Offer, Refusal, Reservation, Standing
 from proxy.core.ports import Defer
 from proxy.core.principal import Principal
-from proxy.limits.account_messages import AccountLimits, ReservationRequest, Settlement
 from proxy.limits.estimate import Estimate
 from proxy.limits.lease_client import LeaseKey
 from proxy.limits.limiter import BucketLimit, Limiter
 from proxy.limits.refusals import UNREACHABLE, refuse_unpriced
+from proxy.limits.tab import Payer, Tab, find_alias_payer, find_key_payer
 from proxy.limits.token_bucket import Rate
 
 NOTHING_USED = Usage()
-RESERVED_MS = 900_000
-"""How long a reservation stands that nobody settles: longer than most answers take."""
 
 
 class Meter:
     """core.permit.Permit of one request of one caller. defer: has work done after the answer.
 
-    Each attempt reserves of the key's account for itself. One that has cost nothing leaves its
-    reservation to the next, so that the two never stand beside each other; what is settled is
-    reported in one call when the request is done.
+    Each attempt reserves for itself, of the key's account and of that of its alias's target.
     """
 
     def __init__(self, limiter: Limiter, principal: Principal, defer: Defer) -> None:
@@ -35,16 +31,12 @@ class Meter:
         self.estimate: Estimate
         """What the request will use; it is set before providers are."""
         self._limiter = limiter
-        budget, has_key = principal.budget, bool(principal.key_id)
-        self._has_budget = has_key and (budget.day is not None or budget.month is not None)
-        has_rate = has_key and principal.limits.tokens_per_minute is not None
-        self._is_accounted = self._has_budget or has_rate
+        self._key_payer = find_key_payer(principal)
+        self._tabs: dict[str, Tab] = {}
+        """By account."""
         self._standings: dict[str, BucketLimit | Standing] = {}
         """By the names of the limits that this request has met."""
         self._open: set[AttemptReservation] = set()
-        self._spare_tickets: list[str] = []
-        """Those of attempts that have cost nothing."""
-        self._settlements: list[Settlement] = []
 
     @property
     def standings(self) -> tuple[Standing, ...]:
@@ -71,9 +63,8 @@ class Meter:
         reserved = await self._reserve(offer)
         if isinstance(reserved, Refusal):
             return reserved
-        bucket = self._limiter.find_bucket(self.principal, offer.provider, offer.model)
         try:
-            refusal = await self._take_token(bucket)
+            refusal = await self._take_tokens(offer)
         except BaseException:
             reserved.release()
             raise
@@ -93,7 +84,7 @@ class Meter:
 
     def output_limit(self, offer: Offer) -> int | None:
         """See core.permit.Permit."""
-        if not self._has_budget:
+        if not any(payer.has_budget for payer in self._find_payers(offer)):
             return None
         default = self._limiter.settings.default_max_tokens
         return self.estimate.output_limit(offer.max_output, offer.context, default)
@@ -103,84 +94,95 @@ class Meter:
         may follow."""
         for reserved in tuple(self._open):
             reserved.lose()
-        self._settlements += [Settlement(ticket, 0, 0) for ticket in self._spare_tickets]
-        self._spare_tickets = []
-        if self._settlements:
-            key_id = self.principal.key_id or ""
-            self.defer(self._limiter.settle(key_id, tuple(self._settlements)))
-            self._settlements = []
+        for tab in self._tabs.values():
+            tab.close(self.defer)
 
-    def end(self, reserved: "AttemptReservation", used: Settlement | None) -> None:
-        """Settles a reservation that is open, or leaves it to the next attempt."""
+    def end(self, reserved: "AttemptReservation", used: tuple[int, int] | None) -> None:
+        """Settles a reservation that is open by the tokens and nano-dollars that were used, or
+        leaves it to the next attempt."""
         if reserved not in self._open:
             return
         self._open.remove(reserved)
-        if used:
-            self._settlements.append(used)
-        else:
-            self._spare_tickets.append(reserved.ticket)
+        for tab, ticket in reserved.tickets:
+            tab.end(ticket, used)
+
+    async def _take_tokens(self, offer: Offer) -> Refusal | None:
+        """Charges the caller's bucket at the provider, then that of the alias's target: who is over
+        a limit of its own takes nothing from the others."""
+        own = self._limiter.find_bucket(self.principal, offer.provider, offer.model)
+        refusal = await self._take_token(own)
+        if refusal or offer.allotment is None or offer.allotment.per_hour is None:
+            return refusal
+        shared = self._limiter.find_alias_bucket(offer.allotment, offer.allotment.per_hour)
+        return await self._limiter.take_token(shared, self.defer)
 
     def _take_token(self, bucket: BucketLimit) -> Coroutine[object, None, Refusal | None]:
         self._standings[bucket.limit] = bucket
         return self._limiter.take_token(bucket, self.defer)
 
+    def _find_payers(self, offer: Offer) -> list[Payer]:
+        """The accounts that an attempt is charged to."""
+        return [p for p in (self._key_payer, find_alias_payer(offer.allotment)) if p]
+
     async def _reserve(self, offer: Offer) -> "AttemptReservation | Refusal":
         """Reserves for an attempt what it may use."""
-        if not self._is_accounted:
-            return AttemptReservation(self, "", offer, NOTHING_USED)
-        key_id, budget = self.principal.key_id or "", self.principal.budget
+        payers = self._find_payers(offer)
+        if not payers:
+            return AttemptReservation(self, offer, NOTHING_USED)
         expected, nano_usd = self.estimate.expected(offer.max_output), 0
         output_limit = self.output_limit(offer)
         if output_limit is not None:
             if offer.most is None:
-                return refuse_unpriced(offer)
+                label = next(payer.label for payer in payers if payer.has_budget)
+                return refuse_unpriced(offer, label)
             nano_usd = offer.most(self.estimate.most(offer.context, output_limit))
-        ticket = self._spare_tickets.pop() if self._spare_tickets else self._limiter.make_ticket()
-        reserved = AttemptReservation(self, ticket, offer, Usage(input=expected.input))
+        reserved = AttemptReservation(self, offer, Usage(input=expected.input))
         self._open.add(reserved)
-        request = ReservationRequest(
-            id=ticket,
-            tokens=expected.total,
-            nano_usd=nano_usd,
-            limits=AccountLimits(
-                tokens_per_minute=self.principal.limits.tokens_per_minute,
-                day=budget.day,
-                month=budget.month,
-            ),
-            lifetime=RESERVED_MS,
-        )
+        for payer in payers:
+            if refusal := await self._reserve_at(payer, reserved, expected.total, nano_usd):
+                return refusal
+        return reserved
+
+    async def _reserve_at(
+        self, payer: Payer, reserved: "AttemptReservation", tokens: int, nano_usd: int
+    ) -> Refusal | None:
+        """Reserves of one account for an attempt. Where it refuses, nothing stays reserved."""
+        tab = self._tabs.get(payer.account) or Tab(self._limiter, payer)
+        self._tabs[payer.account] = tab
+        ticket = tab.take_ticket()
+        reserved.tickets.append((tab, ticket))
         try:
-            refusal, standing = await self._limiter.reserve(key_id, request)
+            refusal, standing = await tab.reserve(ticket, tokens, nano_usd)
         except BaseException:  # whether it was reserved is not known
             reserved.release()
             raise
         if standing:
             self._standings[standing.limit] = standing
-        if refusal and refusal.limit == UNREACHABLE:  # the object may have reserved all the same
+        if refusal:
+            if refusal.limit != UNREACHABLE:  # else the object may have reserved all the same
+                reserved.tickets.pop()
             reserved.release()
-        elif refusal:
-            self._open.discard(reserved)
-        return refusal or reserved
+        return refusal
 
 
 class AttemptReservation:
     """core.permit.Reservation. Without a ticket nothing was reserved, and nothing is settled.
     lost: what is used if the attempt is given up."""
 
-    def __init__(self, meter: Meter, ticket: str, offer: Offer, lost: Usage) -> None:
-        self.ticket = ticket
+    def __init__(self, meter: Meter, offer: Offer, lost: Usage) -> None:
+        self.tickets: list[tuple[Tab, str]] = []
         self._meter = meter
         self._most = offer.most
         self._lost = lost
 
     def settle(self, usage: Usage, cost: Cost) -> None:
         """See core.permit.Reservation."""
-        if not self.ticket:
+        if not self.tickets:
             return
         nano_usd = cost.nano_usd
         if nano_usd is None:
             nano_usd = self._most(usage) if self._most else 0
-        self._meter.end(self, Settlement(self.ticket, usage.total, nano_usd))
+        self._meter.end(self, (usage.total, nano_usd))
 
     def lose(self) -> None:
         """See core.permit.Reservation."""

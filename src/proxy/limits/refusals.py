@@ -10,6 +10,8 @@ from proxy.limits.token_bucket import Rate
 
 UNREACHABLE = "limiter"
 """The name of the limit that is met where an object does not answer."""
+THE_KEY = "the key"
+"""What a key's account is called to callers."""
 UNPRICED = "budget_unpriced"
 """The name of the limit that a model without a known price meets."""
 
@@ -21,13 +23,14 @@ def refuse_unreachable() -> Refusal:
     )
 
 
-def refuse_unpriced(offer: Offer) -> Refusal:
-    """For a model whose price is not known, where the key has a budget."""
+def refuse_unpriced(offer: Offer, label: str) -> Refusal:
+    """For a model whose price is not known. label: what has a budget."""
     return Refusal(
         limit=UNPRICED,
-        message=f"The key has a budget, and no price is known of {offer.provider}/{offer.model}."
-        " Ask a model with a price, give this one its price in the catalogue, or let it count at"
-        " its provider's highest price with BUDGET_UNPRICED=tier_max.",
+        message=f"{label[:1].upper()}{label[1:]} has a budget, and no price is known of"
+        f" {offer.provider}/{offer.model}. Ask a model with a price, give this one its price in"
+        " the catalogue, or let it count at its provider's highest price with"
+        " BUDGET_UNPRICED=tier_max.",
     )
 
 
@@ -40,8 +43,9 @@ def refuse_closed(provider: str, scope: str, wait: float | None) -> Refusal:
     )
 
 
-def refuse_tokens(limit: str, rate: Rate, grant: LeaseGrant) -> Refusal:
-    """For a bucket that grants nothing. limit: its name to callers; rate: the configured one."""
+def refuse_tokens(limit: str, rate: Rate, grant: LeaseGrant, label: str = "") -> Refusal:
+    """For a bucket that grants nothing. limit: its name to callers; rate: the configured one;
+    label: what it limits, if no user or key."""
     wait = _seconds(grant.wait)
     _, _, provider = limit.partition(":")
     if grant.limit == "closed":
@@ -54,14 +58,17 @@ def refuse_tokens(limit: str, rate: Rate, grant: LeaseGrant) -> Refusal:
         )
     else:
         of_what = f"of this user at {provider}" if provider else "of this key"
+        of_what = f"of {label}" if label else of_what
         message = (
             f"Rate limit exceeded: the requests {of_what} ({_say_rate(rate)}). {_say_when(wait)}"
         )
     return Refusal(limit=limit, message=message, retry_after=wait)
 
 
-def refuse_reservation(answer: ReservationAnswer, request: ReservationRequest) -> Refusal | None:
-    """For a key's account; None: it has granted the request."""
+def refuse_reservation(
+    answer: ReservationAnswer, request: ReservationRequest, label: str = THE_KEY
+) -> Refusal | None:
+    """For an account; None: it has granted the request. label: what it is called to callers."""
     if answer.limit is None:
         return None
     wait = _seconds(answer.wait)
@@ -73,10 +80,12 @@ def refuse_reservation(answer: ReservationAnswer, request: ReservationRequest) -
     else:
         left, quota = to_dollars(answer.left), to_dollars(answer.quota)
         period = answer.limit.removeprefix("budget_")
+        # What the callers of an alias have spent together is not for each of them to know.
+        shown = f": ${left:.6f} are left, and" if label == THE_KEY else ";"
         message = (
-            f"The key's budget of ${quota:g} a {period} does not allow this: ${left:.6f} are left,"
-            f" and the answer may cost ${to_dollars(request.nano_usd):.6f}. A lower limit of its"
-            f" tokens reserves less. The budget is renewed at {format_time(answer.resets_at)}."
+            f"The budget of {label}, ${quota:g} a {period}, does not allow this{shown} the answer"
+            f" may cost ${to_dollars(request.nano_usd):.6f}. A lower limit of its tokens reserves"
+            f" less. The budget is renewed at {format_time(answer.resets_at)}."
         )
     return Refusal(limit=answer.limit, message=message, retry_after=wait)
 

@@ -24,11 +24,13 @@ from proxy.platform.log import log
 
 REPORT_MS = 1_000
 """How often a bucket reports at most, until its pool names another time."""
+UNPOOLED = ("key", "alias")
+"""What the names of buckets begin with that are at no provider."""
 
 
 class RateBucket(Stateful):
-    """The token bucket of one `provider:user`, or of one key (limits.limiter.name_bucket). See
-    limits.lease_server."""
+    """The token bucket of one `provider:user`, of one key (limits.limiter.name_bucket) or of a
+    target of an alias. See limits.lease_server."""
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
@@ -46,7 +48,7 @@ class RateBucket(Stateful):
         now = now_ms()
         grant = self._bucket.take(request, now)
         self._save(self._bucket.encode_state())
-        if self._provider != "key" and now >= self._next_report:
+        if self._provider not in UNPOOLED and now >= self._next_report:
             self._next_report = now + REPORT_MS
             self._reporting = asyncio.ensure_future(self._report())
         return grant

@@ -79,13 +79,15 @@ class Selection:
         self._keep_up()
         return self._deployment
 
-    def list_models(self, grant: ModelGrant) -> list[ModelEntry]:
-        """The models on offer: tiers first, then every model of the configured providers that
-        may be used."""
+    def list_models(
+        self, grant: ModelGrant, aliases: Sequence[ModelEntry] = ()
+    ) -> list[ModelEntry]:
+        """The models on offer: tiers first, then the aliases, then every model of the configured
+        providers that may be used."""
         self._keep_up()
         granted = License(grant, self.names, self._catalog.providers)
         tiers = [ModelEntry(id=tier, owned_by="proxy") for tier in TIERS]
-        return tiers + [
+        return [*tiers, *aliases] + [
             _describe(f"{model.provider}/{model.id}", model)
             for model in self._catalog.models.values()
             if model.provider in self.deployment.configured and not granted.forbids(model)

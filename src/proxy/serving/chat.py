@@ -13,6 +13,7 @@ from proxy.core.errors import (
 )
 from proxy.core.web import Response
 from proxy.serving.accounting import record_attempts
+from proxy.serving.aliasing import Aliasing
 from proxy.serving.coalesce import Coalescer
 from proxy.serving.context import RequestContext
 from proxy.serving.origin import Origin
@@ -28,10 +29,16 @@ class Chat:
     """Answers the chat requests of an isolate."""
 
     def __init__(
-        self, tasks: TaskMaker, cache: AnswerCache, origin: Origin, coalescer: Coalescer | None
+        self,
+        tasks: TaskMaker,
+        cache: AnswerCache,
+        origin: Origin,
+        coalescer: Coalescer | None,
+        aliasing: Aliasing,
     ) -> None:
         """coalescer: None: each request reaches a provider."""
         self._tasks = tasks
+        self._aliasing = aliasing
         self._cache = cache
         self._origin = origin
         self._coalescer = coalescer
@@ -41,9 +48,10 @@ class Chat:
         """Answers a chat request by its body, unread where the cache's memory has the answer to
         one of the same bytes. Raises ProxyError."""
         fingerprint = take_fingerprint(context, body)
-        if known := self._recall.find(fingerprint):
+        defer = context.request.defer
+        known = self._recall.find(fingerprint)
+        if known and self._aliasing.holds(known.call.alias_version, context.began, defer):
             last = known.rendered.hit if known.rendered else None
-            defer = context.request.defer
             hit = self._cache.find_in_memory(known.key, known.directives, defer, last)
             if hit and hit.is_fresh:
                 record_call(context, known.call)
@@ -59,6 +67,7 @@ class Chat:
         self, context: RequestContext, call: Call, fingerprint: Fingerprint | None = None
     ) -> Response:
         """Answers a chat request. fingerprint: by which it may be recalled. Raises ProxyError."""
+        call = await self._aliasing.apply(context, call)
         task = await self._tasks.make_chat(context, call)
         hit = await self._find(task)
         if hit and hit.is_fresh:

@@ -10,6 +10,7 @@ from proxy.limits.estimate import EmbeddingEstimate
 from proxy.routing.manager import Manager
 from proxy.routing.operations import RunOptions
 from proxy.serving.accounting import describe_served, record_served, served_headers, settle
+from proxy.serving.aliasing import Aliasing
 from proxy.serving.context import RequestContext
 from proxy.serving.task import TaskMaker, record_request, with_timeout
 
@@ -17,13 +18,15 @@ from proxy.serving.task import TaskMaker, record_request, with_timeout
 class EmbeddingService:
     """Answers the requests for embeddings of an isolate."""
 
-    def __init__(self, tasks: TaskMaker, manager: Manager) -> None:
+    def __init__(self, tasks: TaskMaker, manager: Manager, aliasing: Aliasing) -> None:
         self._tasks = tasks
+        self._aliasing = aliasing
         self._manager = manager
 
     async def answer(self, context: RequestContext, request: EmbeddingRequest) -> Response:
         """Answers by a provider. Raises ProxyError."""
         headers = context.request.headers
+        request = await self._aliasing.apply_to_embedding(context, request)
         request = structs.replace(request, routing=with_timeout(request.routing, headers))
         retrying = self._tasks.retrying(headers)
         record_request(context.record, request.routing, request.metadata, headers)

@@ -158,8 +158,8 @@ class TaskMaker:
         needs = Needs.of(call.chat)
         routing_key = self._selection.make_routing_key(call.routing, needs, meter.grant)
         directives = self._directives
-        if is_steered or call.cache != NO_WISH:
-            controls = (read_cache(headers), call.cache)
+        if is_steered or call.cache != NO_WISH or call.alias_cache != NO_WISH:
+            controls = (call.alias_cache, read_cache(headers), call.cache)
             directives = read_directives(controls, headers, self._cache.ttl)
         task = ChatTask(
             context=context,

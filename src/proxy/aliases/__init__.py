@@ -1,0 +1,1 @@
+"""The aliases that operators make: what each stands for, and for whom."""

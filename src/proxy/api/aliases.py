@@ -1,0 +1,180 @@
+"""The operators' paths for aliases."""
+
+import re
+
+import msgspec
+from msgspec import Raw, structs
+
+from proxy.aliases.messages import (
+    DELETE_ALIAS,
+    FIND_ALIAS,
+    LIST_ALIASES,
+    PUT_ALIAS,
+    AliasRange,
+    KeptAlias,
+    NewAlias,
+)
+from proxy.aliases.model import MOST_BYTES, NAME, Alias, AliasTarget
+from proxy.aliases.view import UNREAD, unreachable
+from proxy.analytics.query import parameters
+from proxy.api.body import read_body
+from proxy.api.services import Services
+from proxy.core.chat import TIERS
+from proxy.core.errors import Cause, InvalidRequest, NotFound
+from proxy.core.time import format_time
+from proxy.core.web import FRESH_JSON, Response
+from proxy.dialects import reading
+from proxy.dialects.messages import check_format
+from proxy.routing.needs import Needs
+from proxy.serving.context import RequestContext
+
+PAGE = "100"
+"""Aliases of a page, where the request does not say how many."""
+
+_ALIAS = msgspec.json.Decoder(Alias)
+_PATH = re.compile(rf"/admin/aliases/({NAME})")
+_FULL = {
+    "too many": "There are 1,000 aliases already; delete one.",
+    "too much": "All aliases together may have 2 MB; delete one, or shorten this one.",
+}
+
+
+async def list_aliases(services: Services, context: RequestContext) -> Response:
+    """GET /admin/aliases[?limit=…&cursor=…]: the oldest first, a page at a time. Raises
+    InvalidRequest."""
+    query = context.request.query
+    parameters.check_names(query, ("limit", "cursor"))
+    limit = parameters.read_limit(query.get("limit", PAGE))
+    cursor = query.get("cursor")
+    after = 0 if cursor is None else parameters.read_cursor(cursor, 1)[0]
+    page = await services.aliases.call(LIST_ALIASES, AliasRange(after, limit))
+    following = None if page.next is None else parameters.encode_cursor([page.next])
+    return _respond({"aliases": [_view_of(kept) for kept in page.aliases], "next": following})
+
+
+async def create_alias(services: Services, context: RequestContext) -> Response:
+    """POST /admin/aliases. Raises InvalidRequest, with the status 409 for a name that is taken."""
+    alias = await _read_alias(services, context)
+    if not alias.name:
+        raise reading.invalid("name", "Missing")
+    return await _keep(services, alias, may_replace=False)
+
+
+async def show_alias(services: Services, context: RequestContext) -> Response:
+    """GET /admin/aliases/NAME. Raises NotFound."""
+    name = _name_of(context)
+    found = await services.aliases.call(FIND_ALIAS, name)
+    if found.alias is None:
+        raise _not_found(name)
+    return _respond(_view_of(found.alias))
+
+
+async def put_alias(services: Services, context: RequestContext) -> Response:
+    """PUT /admin/aliases/NAME: makes it, or replaces it. Raises InvalidRequest."""
+    name = _name_of(context)
+    alias = await _read_alias(services, context)
+    if alias.name not in ("", name):
+        raise reading.invalid("name", f"Must be {name!r}, as in the path, or left out")
+    return await _keep(services, structs.replace(alias, name=name), may_replace=True)
+
+
+async def delete_alias(services: Services, context: RequestContext) -> Response:
+    """DELETE /admin/aliases/NAME. Raises NotFound."""
+    name = _name_of(context)
+    if not await services.aliases.change(DELETE_ALIAS, name):
+        raise _not_found(name)
+    return Response(status=204)
+
+
+async def _read_alias(services: Services, context: RequestContext) -> Alias:
+    """The alias that a body describes. Raises InvalidRequest."""
+    body = await read_body(services, context)
+    if len(body) > MOST_BYTES:
+        raise InvalidRequest(f"The body: An alias has up to {MOST_BYTES} bytes of JSON.")
+    reading.check(body)
+    alias = reading.decode(_ALIAS, body)
+    for at, parameters_ in (("defaults", alias.defaults), ("fixed", alias.fixed)):
+        check_format(parameters_.response_format, f"{at}.responseFormat")
+    return alias
+
+
+async def _keep(services: Services, alias: Alias, *, may_replace: bool) -> Response:
+    """Keeps an alias with its defaults spelled out, and shows it. Raises InvalidRequest."""
+    await _check(services, alias)
+    targets = tuple(structs.replace(target, id=target.own_id) for target in alias.targets)
+    alias = structs.replace(alias, targets=targets, strategy=alias.order)
+    new = NewAlias(alias.name, Raw(msgspec.json.encode(alias)), may_replace)
+    written = (await services.aliases.change(PUT_ALIAS, new)).outcome
+    if written == "exists":
+        raise InvalidRequest(
+            f"name: There is an alias {alias.name!r}; PUT /admin/aliases/{alias.name} replaces it.",
+            param="name",
+            code="alias_exists",
+            cause=Cause(status=409),
+        )
+    if written in _FULL:
+        raise InvalidRequest(_FULL[written])
+    kept = KeptAlias(new.body, round(services.ports.clock.now() * 1000))
+    return _respond(_view_of(kept), status=201 if written == "created" else 200)
+
+
+async def _check(services: Services, alias: Alias) -> None:
+    """Raises InvalidRequest for what the catalogue or the other aliases forbid."""
+    if alias.name in TIERS or alias.name in services.catalog.providers:
+        raise reading.invalid("name", f"{alias.name!r} is a tier's or a provider's name")
+    await services.aliases.read()
+    if services.aliases.version == UNREAD:
+        raise unreachable()
+    ids = set[str]()
+    for place, target in enumerate(alias.targets):
+        at = f"targets[{place}]"
+        _check_model(services, alias, target.model, f"{at}.model")
+        _check_target(target, at)
+        if target.own_id in ids:
+            raise reading.invalid(f"{at}.id", f"{target.own_id!r} is another target's; give one")
+        ids.add(target.own_id)
+    if alias.order == "weighted" and all(target.weight == 0 for target in alias.targets):
+        raise reading.invalid("targets[0].weight", "One of the targets must have more than 0")
+
+
+def _check_model(services: Services, alias: Alias, model: str, at: str) -> None:
+    if model == alias.name or model in services.aliases.aliases:
+        raise reading.invalid(at, f"{model!r} is an alias; name a model, as provider/model")
+    selection = services.selection
+    try:
+        found = selection.names.find_models(model, None, Needs(), selection.deployment.order)
+    except NotFound as error:
+        raise reading.invalid(at, error.message) from None
+    if not found:
+        raise reading.invalid(at, f"No provider has a model of the tier {model!r}")
+
+
+def _check_target(target: AliasTarget, at: str) -> None:
+    length = target.when.prompt_tokens if target.when else None
+    if length and length.max is not None and (length.min or 0) > length.max:
+        raise reading.invalid(f"{at}.when.promptTokens", "min is above max")
+    if target.budget and target.budget.day is None and target.budget.month is None:
+        raise reading.invalid(f"{at}.budget", "Give day, month or both")
+
+
+def _view_of(kept: KeptAlias) -> dict[str, object]:
+    """An alias as operators see it: its fields, and when it was written."""
+    fields: dict[str, object] = msgspec.json.decode(kept.body)
+    return fields | {"updatedAt": format_time(kept.at)}
+
+
+def _respond(body: dict[str, object], status: int = 200) -> Response:
+    return Response(status=status, headers=dict(FRESH_JSON), body=msgspec.json.encode(body))
+
+
+def _name_of(context: RequestContext) -> str:
+    """The name in the path. Raises NotFound for what can be none."""
+    path = context.request.path.rstrip("/")
+    found = _PATH.fullmatch(path)
+    if found is None:
+        raise _not_found(path.rpartition("/")[2])
+    return found[1]
+
+
+def _not_found(name: str) -> NotFound:
+    return NotFound(f"There is no alias {name[:100]!r}; GET /admin/aliases lists them.")
