@@ -1,6 +1,7 @@
 """The operators' paths for aliases."""
 
 import re
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Raw, structs
@@ -169,7 +170,7 @@ def _respond(body: dict[str, object], status: int = 200) -> Response:
 
 def _name_of(context: RequestContext) -> str:
     """The name in the path. Raises NotFound for what can be none."""
-    path = context.request.path.rstrip("/")
+    path = unquote(context.request.path.rstrip("/"))
     found = _PATH.fullmatch(path)
     if found is None:
         raise _not_found(path.rpartition("/")[2])

@@ -78,11 +78,11 @@ async def test_retry_after_is_rounded_up() -> None:
     assert (response.status, response.headers["retry-after"]) == (429, "2")
 
 
-def test_a_key_is_wanted_where_one_is_set() -> None:
+async def test_a_key_is_wanted_where_one_is_set() -> None:
     app, _ = make_app(PROXY_API_KEY="the-key")
     refused = send_at_once(app, request("GET", "/v1/models"))
     assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
-    passed = send_at_once(app, request("GET", "/v1/models", authorization="Bearer the-key"))
+    passed = await send(app, request("GET", "/v1/models", authorization="Bearer the-key"))
     assert passed.status == 200
 
 

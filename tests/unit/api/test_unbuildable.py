@@ -66,7 +66,9 @@ async def test_what_the_platform_does_not_take_is_an_error_too() -> None:
         built.append(response)
         return f"built {response.status}"
 
-    assert app.handle(request("GET", "/v1/models"), build) == "built 500"
+    reaction = app.handle(request("GET", "/v1/models"), build)
+    assert not isinstance(reaction, str)
+    assert await reaction == "built 500"
     assert [response.status for response in built] == [200, 500]
     assert [line["http.response.status_code"] for line in request_lines(outside)] == [500]
 
