@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from msgspec import Raw, structs
+from msgspec import Raw, Struct, structs
 
 from proxy.core import splice
 from proxy.core.chat import Call, ChatRequest
@@ -19,6 +19,12 @@ from proxy.dialects.older_forms import with_changes
 
 Fields = dict[str, Raw]
 
+
+class _Turn(Struct):
+    role: str | None = None
+
+
+_TURN = msgspec.json.Decoder(_Turn)
 _SYSTEM = ("system", "developer")
 _NULL = Raw(b"null")
 _SAME = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
@@ -138,12 +144,10 @@ def _put_into_instructions(
 
 def _leave_out_system(items: Raw) -> list[object]:
     """The turns or items that are not the system's."""
-    raws = splice.ITEMS.decode(items)
-    roles = (splice.FIELDS.decode(raw).get("role", _NULL) for raw in raws)
     return [
         splice.wrap(raw)
-        for raw, role in zip(raws, roles, strict=True)
-        if role not in (b'"system"', b'"developer"')
+        for raw in splice.ITEMS.decode(items)
+        if _TURN.decode(raw).role not in _SYSTEM
     ]
 
 
