@@ -196,6 +196,15 @@ check 'an answer names the limit that it counted against' 200
 if [ -n "$ADMIN" ]; then
   send admin GET /admin/breakers
   check 'GET /admin/breakers' 200 '"breakers":{'
+  post admin /admin/aliases '{"name":"validate-deployment","targets":[{"model":"custom/none"}]}'
+  check 'an alias names models' 400 'targets[0].model'
+  send admin DELETE /admin/aliases/validate-deployment
+  post admin /admin/aliases '{"name":"validate-deployment","targets":[{"model":"auto"}]}'
+  check 'an alias is made' 201 '"strategy":"priority"'
+  send admin GET /admin/aliases/validate-deployment
+  check 'an alias is shown' 200 '"name":"validate-deployment"'
+  send admin DELETE /admin/aliases/validate-deployment
+  check 'an alias is deleted' 204
   post admin /admin/keys '{"user":"validate","name":"validate-deployment","limits":{"requestsPerMinute":2}}'
   check 'a key is issued' 201 '"key":"aep_' '"user":"validate"'
   secret=$(printf '%s' "$body" | sed 's/.*"key":"\([^"]*\)".*/\1/')
