@@ -47,12 +47,7 @@ class Services:
         self.catalog = Catalog.load()
         self.settings = settings = read_settings(env, self.catalog.providers)
         server = settings.server
-        resource = {
-            "service.version": __version__,
-            "deployment.environment.name": settings.access.environment,
-        }
-        traces = settings.traces
-        self.exporter = Exporter(traces, resource, ports) if traces.endpoint else None
+        self.exporter = self._build_exporter()
         self.recorder = Recorder(settings.analytics, ports, self.exporter)
         self.reader = StatisticsReader(settings.analytics, ports, self.recorder)
         self.closer = Closer(self.recorder, ports.log, log_prompts=server.log_prompts)
@@ -67,8 +62,6 @@ class Services:
         self.responses = kept if settings.responses.is_kept else None
         self.cache = build_cache(settings.cache, ports)
         self.market = CatalogMarket(self.selection)
-        self.aliases = AliasView(ports.objects, ports.clock, ports.log)
-        self.aliasing = Aliasing(self.aliases, self.selection)
         self.board = BoardReader(ports.objects, ports.clock, ports.log)
         self.tasks = tasks = TaskMaker(
             self.selection,
@@ -77,10 +70,22 @@ class Services:
             settings.cache,
             ports.log if server.log_prompts else None,
         )
+        self.aliases = AliasView(ports.objects, ports.clock, ports.log)
+        self.aliasing = Aliasing(self.aliases, self.selection)
         self.embeddings = EmbeddingService(tasks, self.manager, self.aliasing)
         self.chat = self._build_chat(tasks)
         capacity = Capacity.of(settings, len(self.selection.deployment.configured))
         self.batch = BatchServices(self.chat, self.closer, capacity, ports)
+
+    def _build_exporter(self) -> Exporter | None:
+        settings = self.settings
+        if not settings.traces.endpoint:
+            return None
+        resource = {
+            "service.version": __version__,
+            "deployment.environment.name": settings.access.environment,
+        }
+        return Exporter(settings.traces, resource, self.ports)
 
     def _build_chat(self, tasks: TaskMaker) -> Chat:
         settings, ports = self.settings, self.ports

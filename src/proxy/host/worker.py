@@ -23,13 +23,13 @@ OBJECTS = (
     "CACHE_PURGES",
     "CACHE_FLIGHT",
     "ACCESS_KEYS",
-    "ALIASES",
     "RATE_BUCKET",
     "PROVIDER_POOL",
     "KEY_ACCOUNT",
     "STATISTICS",
     "BATCH_RUNNER",
     "RESPONSES",
+    "ALIASES",
 )
 """The bindings of Durable Objects, all of which the Worker needs."""
 
