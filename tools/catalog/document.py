@@ -25,15 +25,17 @@ class Document:
     def read(cls, text: str) -> "Document":
         """Raises SourceError for a file that is no catalogue."""
         try:
-            document = cls(text.splitlines(), frozenset(json.loads(text)["aliases"]))
+            whole = json.loads(text)
+            count, aliases = len(whole["models"]), frozenset(whole["aliases"])
         except (ValueError, KeyError, TypeError) as error:
             raise SourceError(f"catalog.json is no catalogue: {error!r}") from error
+        document = cls(text.splitlines(), aliases)
         for number, line in enumerate(document.lines):
             if found := _LINE.match(line):
                 entry = json.loads(found[1])
                 name = entry["provider"], entry["id"]
                 document.entries[name], document._places[name] = entry, number
-        if not document.entries or not any(map(_STAMP.match, document.lines)):
+        if not count == len(document.entries) > 0 or not any(map(_STAMP.match, document.lines)):
             raise SourceError(
                 'catalog.json: expected a line for each model ({"provider": …}) and a line '
                 '"refreshed": "…" in $about'

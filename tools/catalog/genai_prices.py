@@ -76,8 +76,13 @@ class GenaiPrices:
         )
         if found is None:
             return None
-        prices, rates = _read_prices(found.get("prices"), today)
-        return Offer(NAME, found.get("id"), prices, tuple(rates), found.get("context_window"))
+        try:
+            prices, rates = _read_prices(found.get("prices"), today)
+            return Offer(NAME, found.get("id"), prices, tuple(rates), found.get("context_window"))
+        except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise SourceError(
+                f"{FILE}: {found.get('id')} has another form than expected: {error!r}"
+            ) from error
 
 
 def _find_data(tree: ast.Module) -> Any:

@@ -87,20 +87,27 @@ class LiteLLM:
         entry = self._entries.get(key)
         if entry is None or not _is_among(entry["litellm_provider"], providers):
             return None
-        prices = _read_prices(entry)
-        shutdown = entry.get("deprecation_date")
-        return Offer(
-            source=NAME,
-            key=key,
-            prices=prices,
-            rates=(*_read_steps(entry), *_read_hours(entry)) if prices else (),
-            context=_read_tokens(entry, "max_input_tokens"),
-            max_output=_read_tokens(entry, "max_output_tokens"),
-            shutdown=shutdown if isinstance(shutdown, str) and _DAY.match(shutdown) else None,
-            successor=entry.get("successor_model"),
-            mode=MODES.get(entry.get("mode", ""), ""),
-            can=tuple(name for name, field in ABILITIES.items() if entry.get(field)),
-        )
+        try:
+            return _read_entry(key, entry)
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise SourceError(f"{FILE}: {key} has another form than expected: {error!r}") from error
+
+
+def _read_entry(key: str, entry: Mapping[str, Any]) -> Offer:
+    prices = _read_prices(entry)
+    shutdown = entry.get("deprecation_date")
+    return Offer(
+        source=NAME,
+        key=key,
+        prices=prices,
+        rates=(*_read_steps(entry), *_read_hours(entry)) if prices else (),
+        context=_read_tokens(entry, "max_input_tokens"),
+        max_output=_read_tokens(entry, "max_output_tokens"),
+        shutdown=shutdown if isinstance(shutdown, str) and _DAY.match(shutdown) else None,
+        successor=entry.get("successor_model"),
+        mode=MODES.get(entry.get("mode", ""), ""),
+        can=tuple(name for name, field in ABILITIES.items() if entry.get(field)),
+    )
 
 
 def _is_among(provider: str, providers: tuple[str, ...]) -> bool:

@@ -95,11 +95,12 @@ def test_an_end_is_written_and_its_successor_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     end = {"deprecation_date": "2026-12-11", "successor_model": "gpt-10"}
-    folder = wheels(tmp_path, **{"gpt-9": entry("openai", 2, 8, **end)})
+    ending = entry("openai", 2, 8, **end)
+    folder = wheels(tmp_path, **{"gpt-9": ending, "gpt-8": entry("openai", 2, 8)})
     by_hand = GPT | {"id": "gpt-8", "shutdown": "2027-01-01", "replaced_by": "gpt-9"}
     first, second = run(make_catalog(tmp_path, GPT, by_hand), folder)
     assert first == GPT | {"shutdown": "2026-12-11"}
-    assert second == by_hand
+    assert second == by_hand  # no source names its day
     told = "openai/gpt-9 ends on 2026-12-11; LiteLLM names gpt-10 in its place\n"
     assert told in capsys.readouterr().out
 
@@ -188,6 +189,10 @@ MODEL = "providers = [Provider(id='openai', models=[ModelInfo(id='gpt-9', {})])]
             "expected one of ClauseOr, ClauseAnd",
         ),
         (
+            MODEL.format("match=ClauseEquals(equals='x'), prices=ModelPrice(input_mtok='many')"),
+            "gpt-9 has another form than expected: TypeError",
+        ),
+        (
             MODEL.format(
                 "match=ClauseEquals(equals='x'), prices=[ConditionalPrice("
                 "constraint=MoonConstraint(), prices=ModelPrice())]"
@@ -208,6 +213,11 @@ def test_data_of_genai_prices_in_another_form(
         ("{", "is no JSON"),
         ("[]", "expected an object with an entry for each model"),
         ('{"models": []}', "expected an object with an entry for each model"),
+        (
+            '{"gpt-9": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1, '
+            '"off_peak_pricing": {"windows": [{"hours": "00:00-01:00"}]}}}',
+            "gpt-9 has another form than expected: KeyError('hours_utc')",
+        ),
     ],
 )
 def test_data_of_litellm_in_another_form(
@@ -273,7 +283,17 @@ def test_without_a_network_it_says_what_to_do(
         fetching.fetch(["litellm"], tmp_path / "wheels")
 
 
-@pytest.mark.parametrize("text", ["{", "{}", '{"aliases": {}, "models": []}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"aliases": {}, "models": []}',
+        '{\n    "refreshed": "",\n"aliases": {}, "models": [\n    {"provider": "a", "id": "b"},\n'
+        '{"provider": "a", "id": "c"}]}',
+    ],
+)
 def test_a_file_that_is_no_catalogue(text: str) -> None:
     with pytest.raises(SourceError, match=r"catalog\.json"):
         Document.read(text)

@@ -187,6 +187,20 @@ def test_what_the_cache_takes_on_top_is_no_price_of_a_write(tmp_path: Path) -> N
     assert refresh(tmp_path, known, genai, {}) == known
 
 
+def test_a_price_below_nothing_is_none(tmp_path: Path) -> None:
+    """OpenRouter's way to say that it depends."""
+    known = {"provider": "openrouter", "id": "openrouter/auto", "context": 5}
+    genai = [provider("openrouter", model("openrouter/auto", price(input="-1", output="-1")))]
+    assert refresh(tmp_path, known, genai, {}) == known
+
+
+def test_a_picture_has_no_price_of_text(tmp_path: Path) -> None:
+    known = {"provider": "openai", "id": "gpt-image-9", "mode": "image"}
+    genai = [provider("openai", model("gpt-image-9", price(input="5", output="30")))]
+    image = entry("openai", 5, 10, mode="image_generation", output_cost_per_image_token=3e-05)
+    assert refresh(tmp_path, known, genai, {"gpt-image-9": image}) == known
+
+
 def test_of_cloudflares_rounded_prices_the_exact_one_stays(tmp_path: Path) -> None:
     known = {"provider": "workers-ai", "id": "@cf/a/b", "input": 0.0118, "output": 0.4}
     genai = [provider("cloudflare", model("@cf/a/b", price(input="0.012", output="0.4")))]
