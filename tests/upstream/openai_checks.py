@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from .reply import RejectedError, names
@@ -21,8 +22,13 @@ class Rules:
 
     extra: str = ""
     """Fields beside the common ones, separated by spaces."""
+    without: str = ""
+    """Common fields that it does not know."""
+    refused: str = ""
+    """Fields that it refuses by name, though it ignores what else it does not know."""
     strict: bool = False
     """Unknown fields are refused; elsewhere they are ignored, as the provider does."""
+    unknown_status: int = 400
     unknown_message: str = ""
     unknown_is_named: bool = False
     """The error's param names the field."""
@@ -30,6 +36,16 @@ class Rules:
     parts: str = "text image_url input_audio file refusal"
     id_length: int | None = None
     """The longest tool call id that is taken."""
+    id_exact: int | None = None
+    """The only length of a tool call id, of letters and digits."""
+    message_fields: str = ""
+    """The fields of a message; without them any are taken."""
+    in_turns: bool = False
+    """No user speaks right after a tool."""
+    prefill: str = ""
+    """The mark without which no assistant's message ends the conversation."""
+    plain_tools: bool = False
+    """A tool's result is a string."""
     custom_tools: bool = False
     """Tools of the type `custom` are taken."""
     json_word: bool = False
@@ -41,7 +57,7 @@ class Rules:
 
     @property
     def fields(self) -> frozenset[str]:
-        return COMMON | names(self.extra)
+        return (COMMON | names(self.extra)) - names(self.without)
 
 
 def unknown_fields(body: Json, rules: Rules) -> list[str]:
@@ -54,7 +70,10 @@ def check_chat(body: Json, rules: Rules) -> None:
     check_model(body)
     if rules.strict and (unknown := unknown_fields(body, rules)):
         message = rules.unknown_message.format(unknown[0])
-        raise RejectedError(400, message, param=unknown[0] if rules.unknown_is_named else None)
+        param = unknown[0] if rules.unknown_is_named else None
+        raise RejectedError(rules.unknown_status, message, param=param)
+    if named := sorted(body.keys() & names(rules.refused)):
+        raise RejectedError(400, f"'{named[0]}' is not supported.", param=named[0])
     messages = body.get("messages")
     if not isinstance(messages, list):
         raise RejectedError(
@@ -65,6 +84,7 @@ def check_chat(body: Json, rules: Rules) -> None:
     for index, message in enumerate(messages):
         _check_message(message, f"messages[{index}]", rules)
     _check_tool_order(messages)
+    _check_turns(messages, rules)
     _check_ranges(body)
     _check_tools(body, rules)
     if rules.json_word:
@@ -92,7 +112,13 @@ def _check_message(message: Any, where: str, rules: Rules) -> None:
     if not isinstance(message, dict) or message.get("role") not in rules.roles.split():
         role = message.get("role") if isinstance(message, dict) else None
         raise RejectedError(400, f"Invalid value: {role!r}.", "invalid_value", f"{where}.role")
+    known = names(rules.message_fields) or message.keys()
+    if strange := sorted(message.keys() - known):
+        text = f"Extra inputs are not permitted, field: '{where}.{strange[0]}'"
+        raise RejectedError(rules.unknown_status, text)
     content = message.get("content")
+    if rules.plain_tools and message["role"] == "tool" and not isinstance(content, str):
+        raise RejectedError(422, f"{where}.content: Input should be a valid string")
     if content is None and not message.get("tool_calls"):
         text = f"Invalid value for 'content': expected a string, got null in {where}."
         raise RejectedError(400, text, param=f"{where}.content")
@@ -117,6 +143,12 @@ def _check_call(call: Json, where: str, rules: Rules) -> None:
     if not isinstance(called.get(name.rpartition(".")[2]), str):
         text = f"Invalid type for '{name}': expected a string."
         raise RejectedError(400, text, "invalid_type", name)
+    if rules.id_exact and not (len(call["id"]) == rules.id_exact and call["id"].isalnum()):
+        text = (
+            f"Tool call id was {call['id']} but must be a-z, A-Z, 0-9, with a length of"
+            f" {rules.id_exact}."
+        )
+        raise RejectedError(400, text, "3280")
     if rules.id_length is not None and len(call["id"]) > rules.id_length:
         text = (
             f"Invalid '{where}.id': string too long. Expected a string with maximum length"
@@ -141,6 +173,19 @@ def _check_tool_order(messages: list[Json]) -> None:
         _check_answered(open_calls)
         open_calls = {call["id"] for call in message.get("tool_calls") or []}
     _check_answered(open_calls)
+
+
+def _check_turns(messages: list[Json], rules: Rules) -> None:
+    roles = [message["role"] for message in messages]
+    if rules.in_turns and ("tool", "user") in pairwise(roles):
+        raise RejectedError(400, "Unexpected role 'user' after role 'tool'", "3230")
+    last = messages[-1]
+    if rules.prefill and last["role"] == "assistant" and not last.get(rules.prefill):
+        text = (
+            "Expected last role User or Tool (or Assistant with prefix True) for serving but got"
+            " assistant"
+        )
+        raise RejectedError(400, text, "3230")
 
 
 def _check_answered(open_calls: set[str]) -> None:

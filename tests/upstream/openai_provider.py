@@ -84,7 +84,7 @@ class OpenAi:
         """The reply to an authorised request of which the directives have been cut out."""
         match request.method, request.path.removeprefix(self.prefix):
             case "GET", "/models":
-                return fixtures.load(self.name, "models")
+                return self.models()
             case "POST", "/chat/completions":
                 check_chat(body, self.rules)
                 self.check(body)
@@ -97,6 +97,10 @@ class OpenAi:
                 check_embeddings(body)
                 return self._embeddings(body, behaviour)
         raise RejectedError(404, f"Invalid URL ({request.method} {request.path})", "unknown_url")
+
+    def models(self) -> Reply:
+        """The list of models."""
+        return fixtures.load(self.name, "models")
 
     def check(self, body: Json) -> None:
         """What this provider refuses beyond the rules that it shares with the others."""
@@ -250,6 +254,10 @@ class Stream:
                 yield self.chunk(self.provider.reasoning(piece))
         for piece in self.answer.pieces:
             yield self.chunk({"content": piece})
+        yield from self.calls()
+
+    def calls(self) -> Iterator[str]:
+        """The tool calls."""
         for index, call in enumerate(self.provider.calls(self.answer)):
             kind, name = _call_fields(is_custom=call["type"] == "custom")
             told = call[kind][name]

@@ -13,7 +13,22 @@ from .behaviour import BadDirectiveError, Behaviour, behaviour_for, extract
 from .gemini_provider import Gemini
 from .journal import Ending, Entry, Journal
 from .openai_family import DeepSeek, Groq, HuggingFace, Local, OpenRouter
+from .openai_hosts import (
+    Azure,
+    Bedrock,
+    Cerebras,
+    DeepInfra,
+    Fireworks,
+    Gpu2,
+    Lab,
+    Nvidia,
+    Ollama,
+    Together,
+    Vertex,
+    Vllm,
+)
 from .openai_provider import OpenAi
+from .openai_vendors import Mistral, Moonshot, Perplexity, Xai, Zai
 from .reply import RejectedError, Reply, dump, json_reply
 from .request import Json, MalformedError, Request, read_request
 from .wire import BrokenError, ClientGoneError, Link, LinkProtocol, send
@@ -49,6 +64,23 @@ PROVIDERS: tuple[Callable[[], Provider], ...] = (
     Gemini,
     Anthropic,
     WorkersAi,
+    Mistral,
+    Xai,
+    Cerebras,
+    Together,
+    Fireworks,
+    Moonshot,
+    Zai,
+    DeepInfra,
+    Nvidia,
+    Perplexity,
+    Azure,
+    Vertex,
+    Bedrock,
+    Ollama,
+    Vllm,
+    Lab,
+    Gpu2,
 )
 
 
