@@ -5,6 +5,7 @@ The names that there are stand in .env.example, which is tested against the Work
 
 import json
 import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ PROVIDER_ENDS = (
     "KEYS_SHARE_QUOTA",
     "BASE_URL",
     "EMBEDDINGS_BASE_URL",
+    "MODELS",
     "RATE_LIMIT_PER_HOUR",
     "RATE_LIMIT_BURST",
 )
@@ -31,6 +33,7 @@ ELSEWHERE = {
 _OTHERS = ("CLOUDFLARE_", "WRANGLER_", "MINIFLARE_")
 _SETTING = re.compile(r"^#?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 _LINE = re.compile(r"(?:export\s+)?([^\s=#'\"]+)\s*=\s*(.*)")
+_SERVERS = re.compile(r"^\s*(?:export\s+)?LOCAL_PROVIDERS\s*=(.*)$", re.MULTILINE)
 _FURTHER = re.compile(r"(?<=_API_KEY)_([2-9]|[1-9][0-9])$")
 _CLOSE = 0.75
 """The likeness (0 to 1) from which on a name is taken for a misspelt one."""
@@ -50,16 +53,25 @@ def list_settings() -> frozenset[str]:
     return frozenset(common) | _combine(*PROVIDER_ENDS)
 
 
-def _combine(*ends: str) -> set[str]:
-    """The names of every provider's settings that end so."""
+def _combine(*ends: str, servers: Iterable[str] = ()) -> set[str]:
+    """The names of every provider's settings that end so; servers: those of LOCAL_PROVIDERS."""
     catalog = json.loads((SOURCES / "proxy" / "providers" / "catalog.json").read_text("utf-8"))
-    providers = [name.upper().replace("-", "_") for name in catalog["providers"]]
+    providers = [name.upper().replace("-", "_") for name in (*catalog["providers"], *servers)]
     return {f"{provider}_{end}" for provider in providers for end in ends}
+
+
+def _find_servers(folder: Path) -> list[str]:
+    """The servers that the files of `folder` name by LOCAL_PROVIDERS."""
+    paths = [path for file in FILES if (path := folder / file).is_file()]
+    text = "\n".join(path.read_text("utf-8", "replace") for path in paths)
+    return [name for given in _SERVERS.findall(text) for name in re.findall("[a-z0-9-]+", given)]
 
 
 def check(folder: Path = ROOT) -> Findings:
     """Read the files of `folder`; a warning names the file, the line and what is nearest."""
-    settings, opening = list_settings(), _combine("API_KEY", "BASE_URL")
+    servers = _find_servers(folder)
+    settings = list_settings() | _combine(*PROVIDER_ENDS, servers=servers)
+    opening = _combine("API_KEY", "BASE_URL", servers=servers)
     warnings: list[str] = []
     has_provider = False
     for file in FILES:

@@ -44,8 +44,8 @@ class Services:
         catalogue."""
         self.ports = ports
         self.began = ports.clock.now()
-        self.catalog = Catalog.load()
-        self.settings = settings = read_settings(env, self.catalog.providers)
+        self.settings = settings = read_settings(env, (catalog := Catalog.load()).providers)
+        self.catalog = catalog.extend(settings.routing.own_models)
         server = settings.server
         self.exporter = self._build_exporter()
         self.recorder = Recorder(settings.analytics, ports, self.exporter)

@@ -4,7 +4,7 @@ file; nothing here names a model.
 
 import pkgutil
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import date
 
@@ -74,6 +74,36 @@ class Catalog:
         data = pkgutil.get_data(__package__, "catalog.json")  # also out of a zip
         assert data is not None
         return cls(data)
+
+    def extend(self, own: Mapping[str, Sequence[str]]) -> "Catalog":
+        """The catalogue with a deployment's own models, by provider. A name that is no provider
+        here is a server as `local` is. Raises ValueError where there is no `local`."""
+        if not own:
+            return self
+        extended = copy(self)
+        extended.providers = dict(self.providers)
+        added = [model for name, ids in own.items() for model in extended._add_provider(name, ids)]
+        extended.models = self.models | {
+            place: m for m in added if (place := (m.provider, m.id)) not in self.models
+        }
+        extended._by_id = _index(extended.models.values())
+        return extended
+
+    def _add_provider(self, name: str, ids: Sequence[str]) -> Iterator[Model]:
+        """Puts a provider with models of a deployment's own among the others, and gives those."""
+        spec = self.providers.get(name)
+        if spec is None:
+            if "local" not in self.providers:
+                raise ValueError(f"LOCAL_PROVIDERS names {name}, and catalog.json lacks local")
+            local = self.providers["local"]
+            spec = msgspec.structs.replace(local, name=name, tiers={}, embedding_model=None)
+        price = 0 if spec.is_server else None
+        if ids and spec.is_server:
+            tiers = dict.fromkeys(("auto", "fast", "smart"), ids[0])
+            spec = msgspec.structs.replace(spec, tiers=tiers)
+        self.providers[name] = spec
+        for id_ in ids:
+            yield Model(provider=name, id=id_, input=price, output=price)
 
     def find_tier_model(self, provider: str, tier: str) -> Model | None:
         """The provider's model of a tier; None where it has none."""

@@ -129,6 +129,11 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How many inputs it embeds at once; more are sent in parts. None: all that a caller may."""
 
     @property
+    def is_server(self) -> bool:
+        """Whether it is a server of one's own: nobody bills what it answers."""
+        return self.keyless and self.main == "chat"
+
+    @property
     def main(self) -> Wire:
         """The dialect that it is spoken to in where nothing else is said."""
         return next(iter(self.endpoints))

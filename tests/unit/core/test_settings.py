@@ -92,6 +92,17 @@ def test_several_keys_of_a_provider_are_numbered_in_their_order_and_each_counts_
         ("OPENAI_API_KEY_2", ",", "OPENAI_API_KEY_2 must be keys between commas"),
         ("FALLBACK_CHAIN", "groq,nobody", "FALLBACK_CHAIN names nobody; there are gemini"),
         ("DISABLED_PROVIDERS", "grok", "DISABLED_PROVIDERS names grok"),
+        ("LOCAL_PROVIDERS", "lab,GPU", "'GPU' must be lower-case letters and digits"),
+        ("LOCAL_PROVIDERS", "gpu_2", "'gpu_2' must be lower-case letters and digits"),
+        ("LOCAL_PROVIDERS", "2lab", "'2lab' must be lower-case letters and digits"),
+        ("LOCAL_PROVIDERS", "lab/1", "'lab/1' must be lower-case letters and digits"),
+        ("LOCAL_PROVIDERS", "l" * 33, "32 at most"),
+        ("LOCAL_PROVIDERS", "lab,lab", "names 'lab' twice"),
+        ("LOCAL_PROVIDERS", "fast", "names 'fast', which means something else"),
+        ("LOCAL_PROVIDERS", "dynamic", "names 'dynamic', which means something else"),
+        ("LOCAL_PROVIDERS", "groq", "LOCAL_PROVIDERS names groq, which is a provider already"),
+        ("LOCAL_PROVIDERS", "proxy", "names proxy, which would share PROXY_API_KEY"),
+        ("LOCAL_PROVIDERS", "groq-embeddings", "which would share GROQ_EMBEDDINGS_BASE_URL"),
         ("CORS_ORIGINS", "https://a.example/path", "is no origin"),
         ("CORS_ORIGINS", "a.example", "is no origin"),
         ("OPENAI_BASE_URL", "http://api.example/v1", "must begin with https://"),
@@ -190,3 +201,31 @@ def test_a_var_that_is_no_text_is_no_setting_of_an_object() -> None:
     env: dict[str, object] = {"RATE_LIMIT_BURST": 7, "LIMITER_TIMEOUT_MS": "20"}
     limits = read_section(LimitSettings, lambda name: env.get(name, ""))
     assert (limits.burst, limits.timeout_ms) == (50, 20)
+
+
+def test_a_deployment_names_servers_of_its_own_with_all_settings_of_a_provider() -> None:
+    env = {
+        "LOCAL_PROVIDERS": "lab, gpu-2",
+        "LAB_BASE_URL": "https://lab.example/v1",
+        "GPU_2_API_KEY": "k",
+        "GPU_2_MODELS": "llama3.3:70b, qwen3",
+        "GPU_2_RATE_LIMIT_BURST": "7",
+        "FALLBACK_CHAIN": "lab,groq",
+        "OPENAI_MODELS": "gpt-next",
+    }
+    settings = read_settings(env, PROVIDERS)
+    reached = settings.routing.providers
+    assert [*reached] == [*PROVIDERS, "lab", "gpu-2"]
+    assert reached["lab"].base_url == "https://lab.example/v1"
+    assert reached["gpu-2"].keys == ("k",)
+    assert settings.limits.providers["gpu-2"].burst == 7
+    assert settings.routing.fallback_chain == ("lab", "groq")
+    own = {"lab": (), "gpu-2": ("llama3.3:70b", "qwen3"), "openai": ("gpt-next",)}
+    assert settings.routing.own_models == own
+
+
+def test_a_server_that_is_not_named_has_no_settings() -> None:
+    env = {"LAB_BASE_URL": "https://lab.example/v1", "LAB_API_KEY": "k"}
+    settings = read_settings(env, PROVIDERS)
+    assert [*settings.routing.providers] == [*PROVIDERS]
+    assert "k" not in settings.routing.secrets

@@ -259,3 +259,38 @@ def test_a_model_that_is_not_listed_passes_with_nothing_known(id_: str) -> None:
     model = CATALOG.resolve("huggingface", id_)
     assert (model.wire_id, model.can, model.context) == (id_, None, None)
     assert model.prices.compute_cost(Usage(input=10, output=10)) == Cost(None)
+
+
+# What a deployment adds
+
+
+def test_a_server_of_ones_own_is_as_local_is_with_its_own_models() -> None:
+    catalog = CATALOG.extend({"lab": ("qwen3:8b", "llama3.3:70b"), "gpu-2": ()})
+    local, lab = catalog.providers["local"], catalog.providers["lab"]
+    assert [*catalog.providers] == [*CATALOG.providers, "lab", "gpu-2"]
+    assert (lab.keyless, lab.roles, lab.rename) == (True, local.roles, local.rename)
+    assert lab.tiers == dict.fromkeys(("auto", "fast", "smart"), "qwen3:8b")
+    assert catalog.providers["gpu-2"].tiers == {}
+    assert lab.embedding_model is None
+    assert catalog.find_tier_model("lab", "auto") == catalog.models["lab", "qwen3:8b"]
+    usage = Usage(input=10**6, output=10**6)
+    assert catalog.resolve("lab", "llama3.3:70b").prices.compute_cost(usage) == Cost(0)
+    assert [model.provider for model in catalog.find_all("qwen3:8b")] == ["lab"]
+    assert "lab" not in CATALOG.providers and ("lab", "qwen3:8b") not in CATALOG.models
+
+
+def test_a_model_that_a_deployment_names_at_a_vendor_has_no_price() -> None:
+    catalog = CATALOG.extend({"azure": ("my-deployment", "gpt-4o"), "ollama": ("qwen3:8b",)})
+    assert catalog.models["azure", "my-deployment"].input is None
+    assert catalog.models["azure", "gpt-4o"] == CATALOG.models["azure", "gpt-4o"]
+    assert catalog.providers["azure"].tiers == CATALOG.providers["azure"].tiers
+    assert catalog.providers["ollama"].tiers["auto"] == "qwen3:8b"
+    assert CATALOG.extend({}) is CATALOG
+
+
+def test_a_server_needs_the_provider_that_it_is_like() -> None:
+    file = json.loads(TEXT)
+    del file["providers"]["local"]
+    file["models"] = [model for model in file["models"] if model["provider"] != "local"]
+    with pytest.raises(ValueError, match="lacks local"):
+        Catalog(json.dumps(file).encode()).extend({"lab": ()})

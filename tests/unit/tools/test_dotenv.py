@@ -93,3 +93,12 @@ def test_whether_a_provider_is_there(tmp_path: Path, line: str, there: bool) -> 
     (tmp_path / ".env").write_text(f"{line}\n")
     assert check(tmp_path).has_provider is there
     assert not check(tmp_path / "nowhere").has_provider
+
+
+def test_the_settings_of_servers_that_are_named_are_known(tmp_path: Path) -> None:
+    lines = "LOCAL_PROVIDERS=lab, gpu-2\nLAB_BASE_URL=http://127.0.0.1:1/v1\nGPU_2_API_KEY=k\n"
+    (tmp_path / ".env").write_text(lines + "GPU_2_BASE_UR=x\n")
+    findings = check(tmp_path)
+    assert findings.has_provider
+    [warning] = findings.warnings
+    assert "line 4" in warning and warning.endswith("Did you mean GPU_2_BASE_URL?")

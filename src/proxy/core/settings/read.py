@@ -1,8 +1,8 @@
 """Reads the settings from the Worker's vars and secrets, once an isolate."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar, get_type_hints
 from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
@@ -40,7 +40,9 @@ def read_section(section: type[S], get: Callable[[str], object]) -> S:
 
 def read_settings(env: Mapping[str, str], providers: Iterable[str]) -> Settings:
     """All sections. providers: the catalogue's names. Raises SettingsError."""
-    reading, known = _Reading(lambda name: env.get(name, "")), tuple(providers)
+    reading = _Reading(lambda name: env.get(name, ""))
+    given = reading.section(RoutingSettings)
+    known = (*providers, *reading.keep_new(given.local_providers, tuple(providers)))
     numbered = _list_numbered(env)
     access = reading.section(AccessSettings)
     is_local = access.environment == "development"
@@ -49,7 +51,7 @@ def read_settings(env: Mapping[str, str], providers: Iterable[str]) -> Settings:
     limits = structs.replace(
         limits, providers={name: reading.section(ProviderLimits, name) for name in known}
     )
-    routing = reading.keep_known(reading.section(RoutingSettings), known)
+    routing = reading.keep_known(given, known)
     reached = {name: reading.access(name, is_local, numbered) for name in known}
     own = (access.proxy_api_key, access.admin_token, *traces.headers.values())
     secrets = filter(None, (*(key for access in reached.values() for key in access.keys), *own))
@@ -66,6 +68,10 @@ def read_settings(env: Mapping[str, str], providers: Iterable[str]) -> Settings:
     if reading.faults:
         raise SettingsError("The settings are wrong: " + "; ".join(reading.faults) + ".")
     return settings
+
+
+def _list_names(*sections: type[Struct]) -> set[str]:
+    return {setting.name for of in sections for setting, _ in list_settings(of).values()}
 
 
 def _list_numbered(env: Mapping[str, str]) -> dict[str, list[str]]:
@@ -123,6 +129,24 @@ class _Reading:
         except ValueError as error:
             self.faults.append(f"{name} {error}")
             return ()
+
+    def keep_new(self, servers: tuple[str, ...], known: tuple[str, ...]) -> Iterator[str]:
+        """The names of LOCAL_PROVIDERS, but those that another has, or whose settings would be
+        somebody else's: a server `proxy` would be sent PROXY_API_KEY."""
+        if not servers:
+            return
+        ends = _list_names(ProviderAccess, ProviderLimits)
+        taken = _list_names(*get_type_hints(Settings).values())
+        for name in (*known, *servers):
+            own = {name_variable(name, end) for end in ends}
+            if name in servers and (name in known or own & taken):
+                why = (
+                    "is a provider already" if name in known else f"would share {min(own & taken)}"
+                )
+                self.faults.append(f"LOCAL_PROVIDERS names {name}, which {why}")
+            elif name in servers:
+                yield name
+            taken |= own
 
     def keep_known(self, routing: RoutingSettings, known: tuple[str, ...]) -> RoutingSettings:
         """Without the providers that are not in the catalogue, of which only a default may speak:

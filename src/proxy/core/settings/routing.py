@@ -10,6 +10,7 @@ from proxy.core.settings.values import (
     BASE_URL,
     DAY,
     SECRETS,
+    SERVERS,
     SHARES,
     SWITCH,
     WORDS,
@@ -53,6 +54,14 @@ class ProviderAccess(Struct, frozen=True, kw_only=True):
         Setting("EMBEDDINGS_BASE_URL", "", BASE_URL),
         "Where its embeddings are served, if not under the base URL.",
     ]
+    models: Annotated[
+        tuple[str, ...],
+        Setting("MODELS", "", WORDS, example="llama3.3:70b,qwen3:8b"),
+        "Models beside those of the catalogue, separated by commas: they are listed. At a server of"
+        " one's own (`local`, `ollama`, `vllm`, `LOCAL_PROVIDERS`) they cost nothing and the first"
+        " of them stands for the tiers `auto`, `fast` and `smart`; elsewhere their price is not"
+        " known.",
+    ]
 
 
 class RoutingSettings(Struct, frozen=True, kw_only=True):
@@ -68,6 +77,12 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Setting("DISABLED_PROVIDERS", "", WORDS),
         "Providers that are never used, though configured, separated by commas.",
+    ]
+    local_providers: Annotated[
+        tuple[str, ...],
+        Setting("LOCAL_PROVIDERS", "", SERVERS, example="lab,gpu-2"),
+        "Further servers of OpenAI's dialect, each a provider as `local` is: `lab` has the settings"
+        " `LAB_BASE_URL`, `LAB_API_KEY`, `LAB_MODELS` and so on, and its models are `lab/NAME`.",
     ]
     ai_binding: Annotated[
         bool,
@@ -158,5 +173,16 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
         " [catalogue](providers.md#dates) will bring. Empty: today, at this hour.",
     ]
     providers: dict[str, ProviderAccess] = {}
+    """All, those of `local_providers` too."""
     secrets: tuple[str, ...] = ()
     """All that is set and is to be shown nobody."""
+
+    @property
+    def own_models(self) -> dict[str, tuple[str, ...]]:
+        """The models that the deployment names, by provider; of `local_providers` each is here,
+        though it may have none."""
+        return {
+            name: access.models
+            for name, access in self.providers.items()
+            if access.models or name in self.local_providers
+        }

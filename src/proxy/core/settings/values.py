@@ -10,7 +10,13 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
+from proxy.core.chat import TIERS
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LONGEST_NAME = 32
+"""Characters of the name of a server of one's own."""
+_ALIASED = ("custom", "dynamic")
+"""What stands before an alias where another gateway's models come from."""
 HTTPS_ONLY = "must begin with https:// (http:// only to loopback, in development)"
 
 
@@ -100,6 +106,22 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
+def _servers(text: str) -> tuple[str, ...]:
+    """Names of providers, of which each becomes the beginning of settings."""
+    names = _words(text)
+    for name in names:
+        if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or len(name) > LONGEST_NAME:
+            raise ValueError(
+                f"{name!r} must be lower-case letters and digits, with single hyphens between them,"
+                f" {LONGEST_NAME} at most"
+            )
+        if name in (*TIERS, *_ALIASED):
+            raise ValueError(f"names {name!r}, which means something else in a model's name")
+        if names.count(name) > 1:
+            raise ValueError(f"names {name!r} twice")
+    return names
+
+
 def _shares(text: str) -> dict[str, float]:
     """Percentages by `provider` or `provider/model`; of any sum, as they are normalised."""
     shares: dict[str, float] = {}
@@ -180,6 +202,7 @@ TEXT = Reader(str)
 SECRET = Reader(_secret)
 SECRETS = Reader(read_secrets)
 WORDS = Reader(_words)
+SERVERS = Reader(_servers)
 SHARES = Reader(_shares)
 BALANCE = Reader(_balance)
 DAY = Reader(_day)
