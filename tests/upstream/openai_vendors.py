@@ -197,7 +197,8 @@ class Zai(Vendor):
 
 
 class Perplexity(Vendor):
-    """Each chunk has the usage so far with its cost, and what was found; chat has no tools."""
+    """Each chunk has the usage so far with its cost, and what was found; reasoning stands in the
+    text; chat has no tools."""
 
     name: ClassVar[str] = "perplexity"
     prefix: ClassVar[str] = "/perplexity"
@@ -219,13 +220,21 @@ class Perplexity(Vendor):
         told = {"search_context_size": "low", "cost": cost | {"total_cost": 0.005}}
         return plain_usage(answer) | told
 
+    def message(self, answer: Answer) -> Json:
+        thought = self.reasoning(answer.reasoning).get("content", "")
+        return {"role": "assistant", "content": f"{thought}{answer.text}"}
+
+    def reasoning(self, text: str) -> Json:
+        return {"content": f"<think>{text}</think>\n"} if text else {}
+
     def extra(self) -> Json:
         found = {"title": "A page", "url": "https://page.test/1", "date": None}
         return {"citations": [found["url"]], "search_results": [found]}
 
     def stream(self, stream: Stream) -> Iterator[str]:
         usage: Json = {"usage": self.usage(stream.answer)} if stream.answer.counted else {}
-        for piece in stream.answer.pieces:
+        thought = self.reasoning(stream.answer.reasoning).get("content", "")
+        for piece in filter(None, (thought, *stream.answer.pieces)):
             yield stream.chunk({"role": "assistant", "content": piece}, **usage)
         last = {"role": "assistant", "content": ""}
         done = usage | {"object": "chat.completion.done"}

@@ -194,7 +194,7 @@ class Upstream:
         self, link: Link, provider: Provider, request: Request, entry: Entry, behaviour: Behaviour
     ) -> None:
         try:
-            reply = _reply(provider, request, entry, behaviour)
+            reply = make_reply(provider, request, entry, behaviour)
         except RejectedError as rejected:
             entry.refused = rejected.message
             reply, behaviour = provider.error(rejected), Behaviour()
@@ -221,7 +221,7 @@ class Upstream:
         return json_reply({}, {})
 
 
-def _reply(provider: Provider, request: Request, entry: Entry, behaviour: Behaviour) -> Reply:
+def make_reply(provider: Provider, request: Request, entry: Entry, behaviour: Behaviour) -> Reply:
     """The provider's checks first, whatever the directive says; then what the directive wants."""
     provider.authorise(request)
     if request.method == "POST":
