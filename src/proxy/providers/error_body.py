@@ -65,6 +65,8 @@ def _find_error(value: dict[str, Any]) -> dict[str, Any]:
         return {**value, "message": error}
     if isinstance(errors, list) and errors and isinstance(errors[0], dict):  # Cloudflare's API
         return errors[0]
+    if isinstance(detail := value.get("detail"), dict):  # DeepInfra: within FastAPI's
+        return detail if isinstance(detail.get("message"), str) else _find_error(detail)
     return value  # Cerebras, FastAPI, what the AI binding's upstream says
 
 

@@ -76,6 +76,8 @@ class ProviderSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Whether a caller's fields that the proxy does not know are sent on to it."""
     roles: dict[str, str] = {}
     """Roles that it does not know and what they become, e.g. {"developer": "system"}."""
+    thoughts_in_total: bool = False
+    """Whether it counts what a model thinks in a usage's total alone."""
     stream_usage: bool = True
     """Whether it takes `stream_options.include_usage`."""
     fetches_images: bool = True

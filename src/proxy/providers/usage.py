@@ -129,6 +129,8 @@ def read_usage(target: Target, report: Raw, texts: int = 1) -> UsageReport:
     if input is None or output is None or (is_cost_strange and not input + output):
         return UsageReport(None, False)
     cached = [count for count in cached if count is not None]
+    if reasoning is None and total is not None and target.spec.thoughts_in_total:
+        reasoning = max(0, total - input - output)
     usage = Usage(
         input=input,
         output=output + (_count_beside(input, output, reasoning, total) if reasoning else 0),

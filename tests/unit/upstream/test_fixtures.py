@@ -100,7 +100,23 @@ def check_anthropic(usage: Json) -> None:
     assert details.get("thinking_tokens", 0) <= usage["output_tokens"]
 
 
-CHECKS = {"gemini": check_gemini, "anthropic": check_anthropic}
+def check_xai(usage: Json) -> None:
+    thought = usage["completion_tokens_details"]["reasoning_tokens"]
+    counted = usage["prompt_tokens"] + usage["completion_tokens"] + thought
+    assert usage["total_tokens"] == counted
+    assert usage["prompt_tokens_details"]["cached_tokens"] <= usage["prompt_tokens"]
+
+
+def check_vertex(usage: Json) -> None:
+    assert usage["total_tokens"] >= usage["prompt_tokens"] + usage["completion_tokens"]
+
+
+CHECKS = {
+    "gemini": check_gemini,
+    "anthropic": check_anthropic,
+    "xai": check_xai,
+    "vertex": check_vertex,
+}
 
 
 def test_readme_lists_each_fixture_once() -> None:
