@@ -44,7 +44,8 @@ class Services:
         catalogue."""
         self.ports = ports
         self.began = ports.clock.now()
-        self.settings = settings = read_settings(env, (catalog := Catalog.load()).providers)
+        catalog = Catalog.load()
+        self.settings = settings = read_settings(env, catalog.providers)
         self.catalog = catalog.extend(settings.routing.own_models)
         server = settings.server
         self.exporter = self._build_exporter()

@@ -185,6 +185,8 @@ class OpenAIWriter:
         if chunk.raw is not None and self._passes_on:
             self._begun = True
             return self._passed_on(chunk, chunk.raw)
+        if chunk.usage and chunk.usage.total >= self._closing_total:
+            self._closing = None  # written from the answer, which has the later usage
         delta = self._delta(chunk, form)
         if not (delta or chunk.finish_reason or chunk.logprobs):
             return b""
