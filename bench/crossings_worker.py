@@ -264,7 +264,9 @@ def on_fetch(request: Any, env: Any, ctx: Any) -> Any:  # type: ignore[no-redef]
         _profile.disable()
         return js.Response.new(json.dumps(_spent(_profile)))
     if path not in ("_reset", "_report"):
-        return respond(started(env), request, ctx)
+        app = started(env)
+        assert app  # no setting is bound to the Secrets Store
+        return respond(app, request, ctx)
     _counting.forget_entry()
     counts = [[*key, count] for key, count in _counting.counts.items() if count]
     report = json.dumps({"kinds": KINDS, "open": _counting.open, "counts": counts})

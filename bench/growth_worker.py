@@ -20,7 +20,7 @@ from proxy.core.rpc import Method
 from proxy.core.web import Request
 from proxy.host.worker import OBJECTS, ports
 from proxy.objects.rpc import RpcObjects
-from proxy.platform.convert import read_texts
+from proxy.platform.convert import read_env
 from proxy.platform.http import build_response, receive_request
 from proxy.routing.board import READ_OPENINGS
 
@@ -104,7 +104,8 @@ async def on_fetch(request: Any, env: Any, ctx: Any) -> Any:  # type: ignore[no-
     and `x-kept` answers for the objects of the statistics what they have answered before."""
     if not _app:
         objects = _KeptObjects({name: getattr(env, name) for name in OBJECTS})
-        app = start(read_texts(env), structs.replace(ports(env), objects=objects))
+        texts = {name: text for name, text in read_env(env).items() if isinstance(text, str)}
+        app = start(texts, structs.replace(ports(env), objects=objects))
         assert isinstance(app, App)
         _app.append(app)
     app = _app[0]

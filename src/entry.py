@@ -4,9 +4,9 @@ from typing import Any
 
 import packed as packed  # the first: it leads to the others
 from proxy.host.batch_runner import BatchRunner
-from proxy.host.isolate import started
+from proxy.host.isolate import begin, started
 from proxy.host.maintenance import maintain
-from proxy.host.worker import respond
+from proxy.host.worker import respond, respond_first
 from proxy.objects.access_keys import AccessKeys
 from proxy.objects.aliases import Aliases
 from proxy.objects.analytics import Analytics
@@ -38,7 +38,9 @@ __all__ = [
 
 def on_fetch(request: Any, env: Any, ctx: Any) -> Any:
     """Answers one HTTP request."""
-    return respond(started(env), request, ctx)
+    if app := started(env):
+        return respond(app, request, ctx)
+    return adopt_loop().create_task(respond_first(begin(env), request, ctx))
 
 
 # The platform binds a call's arguments to the signature, to leave out what it does not take. Where
@@ -48,4 +50,8 @@ on_fetch.__dict__["__signature__"] = ()
 
 def on_scheduled(controller: Any, env: Any, ctx: Any) -> Any:
     """The cron trigger: checks the providers' health, prunes the cache."""
-    return adopt_loop().create_task(maintain(started(env).services))
+    return adopt_loop().create_task(_maintain(env))
+
+
+async def _maintain(env: Any) -> None:
+    await maintain((await begin(env)).services)

@@ -97,7 +97,7 @@ function phase(view) {
   return view?.phase ?? "closed";
 }
 
-function breaker({ breaker: view, configured, reason, models }) {
+function breaker({ breaker: view, configured, reason, models, keys }) {
   if (!configured) return badge("off", "not configured", reason);
   const [kind, word] = PHASES[phase(view)] ?? ["info", view.phase];
   const until = view?.openUntil ? ` until ${clock(view.openUntil)}` : "";
@@ -105,6 +105,10 @@ function breaker({ breaker: view, configured, reason, models }) {
   const parts = Object.entries(models ?? {}).map(([model, its]) =>
     h("span", { class: "under" }, `${model}: ${its.phase}`),
   );
+  for (const { number, state, until: when } of keys ?? []) {
+    const told = when ? ` until ${clock(when)}` : "";
+    if (state !== "usable") parts.push(h("span", { class: "under" }, `key ${number}: ${state}${told}`));
+  }
   const detail = kind === "ok" ? null : h("span", { class: "under" }, `${why}${until}`);
   return [badge(kind, word), detail, ...parts];
 }

@@ -85,6 +85,13 @@ def broken(deployments: Deployments) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
+def pooled(deployments: Deployments) -> Iterator[httpx.Client]:
+    """A deployment with three keys of openai, and two of one account of groq."""
+    with _client(deployments.get("pooled").url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
 def coalescing(deployments: Deployments) -> str:
     """The URL of a deployment with one flight for identical requests."""
     return deployments.get("coalescing").url

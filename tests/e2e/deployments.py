@@ -2,13 +2,14 @@
 
 import json
 import shutil
+import subprocess
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from tests.e2e.configuration import derive_config
 from tests.upstream import Upstream
 from tools import runtime
-from tools.layout import ROOT
+from tools.layout import NODE_MODULES, ROOT
 from tools.offline import snapshot
 from tools.runtime import load_config
 
@@ -34,6 +35,8 @@ PATHS = {
     "HUGGINGFACE": "/huggingface/v1",
     "LOCAL": "/local/v1",
 }
+OPENAI_KEYS = [KEYS["OPENAI_API_KEY"], *(f"{KEYS['OPENAI_API_KEY']}-{n}" for n in (2, 3))]
+"""A pool; the upstream takes a provider's key with any number behind it."""
 CALLER_KEY = "a-callers-key-0123456789"
 ADMIN_TOKEN = "the-admin-token-0123456789"
 
@@ -94,6 +97,18 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
         {"ADMIN_TOKEN": ADMIN_TOKEN, "CACHE_COALESCE": "on", "KEYS_REVOKED_RETENTION": "2"},
     ),
     "unbound": ("development", {}),
+    "secrets": ("development", {}),
+    "pooled": (
+        "development",
+        {
+            "ADMIN_TOKEN": ADMIN_TOKEN,
+            "FALLBACK_CHAIN": "openai,groq",
+            "OPENAI_API_KEY": ",".join(OPENAI_KEYS),
+            "GROQ_API_KEY_2": f"{KEYS['GROQ_API_KEY']}-2",
+            "GROQ_KEYS_SHARE_QUOTA": "on",
+            "RATE_LIMIT_ADAPTIVE": "on",
+        },
+    ),
     "broken": ("staging", {"FALLBACK_CHAIN": "gemini,nobody", "IDLE_TIMEOUT_MS": "soon"}),
 }
 """What runs: the environment of wrangler.toml, and what is set beside it."""
@@ -143,6 +158,8 @@ class Deployments:
             vars=settings,
             ai_service={"service": "fake-ai", "entrypoint": "AI"},
         )
+        if name == "secrets":
+            bind_secrets(main)
         _take_tiers(name, main)
         _take_objects(name, main)
         self._ai_config(ai)
@@ -173,6 +190,33 @@ class Deployments:
         config = load_config(source / "wrangler.toml")
         config["vars"] = {"UPSTREAM_URL": self._upstream.url}
         (directory / "wrangler.json").write_text(json.dumps(config))
+
+
+STORE = "0123456789abcdef0123456789abcdef"
+"""The id of a Secrets Store."""
+BOUND = {"OPENAI_API_KEY": "openai", "ADMIN_TOKEN": "admin"}
+"""The settings that `secrets` has in it, and the names of the secrets there."""
+
+
+def bind_secrets(path: Path) -> None:
+    """Binds settings to secrets of a store that holds none as yet."""
+    config = load_config(path)
+    for name in BOUND:
+        config["vars"].pop(name, None)
+    config["secrets_store_secrets"] = [
+        {"binding": name, "store_id": STORE, "secret_name": secret}
+        for name, secret in BOUND.items()
+    ]
+    path.write_text(json.dumps(config))
+
+
+def store_secret(directory: Path, setting: str, value: str) -> None:
+    """Puts a secret into the store of a deployment, as an operator does."""
+    wrangler = NODE_MODULES / ".bin" / "wrangler"
+    given = f"--name {BOUND[setting]} --value {value} --scopes workers --config wrangler.json"
+    command = ["secrets-store", "secret", "create", STORE, *given.split(), "--persist-to", "state"]
+    env = runtime.wrangler_environment(directory / "state")
+    subprocess.run([wrangler, *command], check=True, capture_output=True, cwd=directory, env=env)
 
 
 NOBODYS = (

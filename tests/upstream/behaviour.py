@@ -66,8 +66,9 @@ def extract(value: Any) -> tuple[Any, Json]:
     return _cut(value, found), found
 
 
-def behaviour_for(provider: str, *directives: Json) -> Behaviour:
-    """What the directives ask of one provider: its own keys win over "*", later ones over earlier.
+def behaviour_for(provider: str, *directives: Json, key: int = 1) -> Behaviour:
+    """What the directives ask of one provider: its own keys win over "*", later ones over earlier,
+    and what they ask where its `key`-th API key is sent (`keys`) over both.
 
     Raises BadDirectiveError for a key that does not exist.
     """
@@ -75,6 +76,7 @@ def behaviour_for(provider: str, *directives: Json) -> Behaviour:
     for name in ("*", provider):
         for directive in directives:
             merged |= directive.get(name, {})
+    merged |= merged.pop("keys", {}).get(str(key), {})
     if unknown := sorted(merged.keys() - _KEYS):
         raise BadDirectiveError(f"unknown key {unknown[0]!r} for {provider}")
     return Behaviour(**merged)

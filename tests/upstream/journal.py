@@ -25,6 +25,8 @@ class Entry:
     """Parsed JSON with the directives cut out, None where it is not JSON."""
     raw: str
     """The body as it came."""
+    key: int = 1
+    """Which of the provider's keys it was sent with."""
     start: float = field(default_factory=time.monotonic)
     status: int | None = None
     ended: Ending | Literal["open"] = "open"
@@ -53,7 +55,8 @@ class Journal:
 
     def add(self, tag: str, provider: str, request: Request, body: Any) -> Entry:
         raw = request.body.decode(errors="replace")
-        entry = Entry(tag, provider, request.method, request.target, request.headers, body, raw)
+        head = request.method, request.target, request.headers
+        entry = Entry(tag, provider, *head, body, raw, request.key_number)
         self._entries.append(entry)
         return entry
 

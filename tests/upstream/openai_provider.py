@@ -5,6 +5,7 @@ they do differently (see openai_family.py).
 """
 
 import base64
+import re
 import struct
 import time
 from collections.abc import Iterator
@@ -68,8 +69,7 @@ class OpenAi:
     # What comes in.
 
     def authorise(self, request: Request) -> None:
-        sent = (request.headers.get("authorization"), request.headers.get("x-api-key"))
-        if self.key and f"Bearer {self.key}" not in sent and self.key != sent[1]:
+        if self.key and not re.fullmatch(rf"{self.key}(-[0-9]+)?", request.key):
             raise RejectedError(401, "Incorrect API key provided.", "invalid_api_key")
 
     def unknown(self, request: Request, body: Json) -> list[str]:

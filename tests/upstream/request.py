@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -30,6 +31,19 @@ class Request:
     @property
     def query(self) -> dict[str, str]:
         return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+
+    @property
+    def key(self) -> str:
+        """The API key that it was sent with."""
+        bearer = self.headers.get("authorization", "").removeprefix("Bearer ")
+        others = (self.headers.get(name, "") for name in ("x-api-key", "x-goog-api-key"))
+        return bearer or next(filter(None, others), "")
+
+    @property
+    def key_number(self) -> int:
+        """Which of a provider's keys that is: `test-openai-key-2` is the second."""
+        found = re.search(r"-([0-9]+)$", self.key)
+        return int(found[1]) if found else 1
 
     def json(self) -> Any:
         """The parsed body, or None where it is not JSON."""

@@ -181,7 +181,9 @@ class Upstream:
             return
         try:
             body, directive = extract(request.json())
-            plan = behaviour_for(provider.name, self._journal.plan, directive)
+            plan = behaviour_for(
+                provider.name, self._journal.plan, directive, key=request.key_number
+            )
         except (BadDirectiveError, TypeError) as error:
             await send(link, _text(400, f"bad directive: {error}"), Behaviour())
             return

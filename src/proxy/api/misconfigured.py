@@ -19,8 +19,8 @@ B = TypeVar("B")
 class Misconfigured:
     """Answers every request with the same error, which says what is wrong."""
 
-    def __init__(self, reason: str, ports: Ports) -> None:
-        self.error = InternalError(reason, code="misconfigured")
+    def __init__(self, error: InternalError, ports: Ports) -> None:
+        self.error = error
         self._ports = ports
         self._closer = Closer(None, ports.log)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from proxy.api.app import App
 from proxy.api.misconfigured import Misconfigured
 from proxy.api.services import Services
+from proxy.core.errors import InternalError
 from proxy.core.ports import Ports
 from proxy.core.settings import SettingsError
 
@@ -22,4 +23,6 @@ def start(env: Mapping[str, str], ports: Ports) -> App | Misconfigured:
         app = App(Services(env, ports))
     except (SettingsError, ValueError) as error:  # ValueError: a wrong catalogue
         wrong.append(str(error))
-    return Misconfigured(" ".join(wrong), ports) if wrong else app
+    if not wrong:
+        return app
+    return Misconfigured(InternalError(" ".join(wrong), code="misconfigured"), ports)

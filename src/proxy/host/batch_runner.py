@@ -9,7 +9,7 @@ from typing import Any
 
 from proxy.api.batch import run_chunk
 from proxy.core.ports import Sink
-from proxy.host.isolate import started
+from proxy.host.isolate import begin
 from proxy.objects.edge_object import EdgeObject
 from proxy.platform.streams import open_stream
 
@@ -25,7 +25,7 @@ class BatchRunner(EdgeObject):
     async def run_chunk(self, chunk: Any) -> Any:
         """core.ports.Batches.run, as a ReadableStream. What is put off goes on in the object,
         after the stream's end too."""
-        services = started(self._raw).services
+        services = (await begin(self._raw)).services
 
         async def run(sink: Sink) -> None:
             await run_chunk(services, bytes(chunk), self._defer, sink.write)

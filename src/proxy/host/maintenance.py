@@ -6,6 +6,7 @@ from msgspec import structs
 
 from proxy.api.services import Services
 from proxy.cache.tiers import prune_prefix
+from proxy.providers.target import Target
 from proxy.routing import health
 
 
@@ -28,9 +29,12 @@ async def _prune_cache(services: Services) -> None:
 
 async def _check_providers(services: Services) -> None:
     ports, selection = services.ports, services.selection
-    targets = [
-        selection.deployment.make_probe_target(name) for name in selection.deployment.configured
-    ]
+    if services.watch.keys.has_pools:  # which keys others have set aside
+        await services.watch.sync()
+    targets = list[Target]()
+    for name in selection.deployment.configured:
+        target = selection.deployment.make_probe_target(name)
+        targets.append(services.watch.keys.assign(target, lambda: None) or target)
     checks = await health.check_all(targets, ports.upstream, ports.clock)
     for check in checks:
         if not check.healthy:

@@ -1,6 +1,7 @@
 """The Worker's environment as the app wants it, the app's answers as the platform does."""
 
-from inspect import iscoroutine
+from collections.abc import Awaitable
+from inspect import isawaitable, iscoroutine
 from typing import Any
 
 from proxy.api.app import App
@@ -65,6 +66,12 @@ def respond(app: App | Misconfigured, request: Any, ctx: Any) -> Any:
     if not iscoroutine(reaction) and not body.is_left:
         return reaction
     return loop.create_task(_respond_later(reaction, body), eager_start=True)
+
+
+async def respond_first(app: Awaitable[App | Misconfigured], request: Any, ctx: Any) -> Any:
+    """The same by an app that is yet to come."""
+    answer = respond(await app, request, ctx)
+    return await answer if isawaitable(answer) else answer
 
 
 async def _respond_later(reaction: Any, body: Body) -> Any:

@@ -60,7 +60,8 @@ def read_headers(message: Any) -> dict[str, str]:
     return _HEADERS.decode(find_function("JSON", "stringify")(entries))
 
 
-def read_texts(env: Any) -> dict[str, str]:
-    """The vars and secrets of an environment: every binding that is a text."""
-    entries: dict[str, Any] = js.Object.fromEntries(js.Object.entries(env)).to_py(depth=1)
-    return {name: value for name, value in entries.items() if isinstance(value, str)}
+def read_env(env: Any) -> dict[str, Any]:
+    """All bindings of an environment by their names: vars and secrets as texts, others as they
+    are."""
+    bindings: dict[str, Any] = js.Object.fromEntries(js.Object.entries(env)).to_py(depth=1)
+    return bindings

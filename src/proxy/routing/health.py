@@ -1,4 +1,5 @@
-"""Health checks: each configured provider's cheapest authenticated call, by the cron trigger."""
+"""Health checks: each configured provider's cheapest authenticated call, by the cron trigger. Of
+several keys one that is usable is sent, another each time."""
 
 import asyncio
 
@@ -27,6 +28,8 @@ class Check(Struct, frozen=True, rename="camel"):
     """To the whole answer."""
     status: int | None = None
     reason: str | None = None
+    key: int | None = None
+    """The number of the key that was sent, where the provider has several."""
 
 
 _CHECKS = as_text(tuple[Check, ...])
@@ -71,4 +74,5 @@ async def _check(target: Target, upstream: Upstream, clock: Clock) -> Check:
         latency_ms=round((now - began) * 1000),
         status=status,
         reason=reason,
+        key=target.key_number or None,
     )

@@ -91,6 +91,11 @@ class KeyPools:
         self._now = now
         self._random = random
 
+    @property
+    def has_pools(self) -> bool:
+        """Whether any provider has several keys."""
+        return bool(self._pools)
+
     def choose(
         self,
         provider: str,

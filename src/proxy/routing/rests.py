@@ -31,15 +31,13 @@ class Rests:
         self._rests: dict[tuple[int, str], _Rest] = {}
 
     def begin(self, number: int, scope: str, told_ms: int | None, now: int) -> None:
-        """Has a key rest, for as long as its provider says; None: it doesn't. Answers that were
-        under way when the rest began make it no longer by themselves."""
+        """Has a key rest, for as long as its provider says; None or 0: it says nothing. Answers
+        that were under way when the rest began make it no longer by themselves."""
         last = self._rests.pop((number, scope), None)
         if last:
             self._settle(last, now)
-        guess = 0
-        if told_ms is None:
-            guess = self._guess(last, now)
-        length = guess if told_ms is None else min(max(0, told_ms), LONGEST_REST_MS)
+        guess = 0 if told_ms else self._guess(last, now)
+        length = min(told_ms, LONGEST_REST_MS) if told_ms else guess
         until = max(now + length, last.until if last else 0)
         if len(self._rests) >= MOST_RESTS:
             self._forget(now)

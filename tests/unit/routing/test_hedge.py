@@ -42,6 +42,17 @@ class TestHedging:
         assert isolate.watch.views()["openai"].failures == 0
 
     @in_no_time
+    async def test_no_two_attempts_race_at_one_provider(self) -> None:
+        out = outside(by_host(openai=30.0, groq=whole("groq")))
+        isolate = Isolate(made_catalog(), out, HEDGE_AFTER_MS="200")
+        assert await isolate.complete(models=("openai/gpt-big",)) == ["groq ok"]
+        assert sent(out) == ["openai", "groq"]
+        out = outside(by_host(openai=slow(0.5, whole("openai"))))
+        isolate = Isolate(made_catalog(), out, HEDGE_AFTER_MS="200")
+        assert await isolate.complete(models=("openai/gpt-big",), fallback=False) == ["openai ok"]
+        assert sent(out) == ["openai"]
+
+    @in_no_time
     async def test_the_first_may_still_win(self) -> None:
         out = outside(by_host(openai=slow(0.3, whole("openai")), groq=30.0))
         isolate = Isolate(made_catalog(), out, HEDGE_AFTER_MS="200")

@@ -11,6 +11,7 @@ from operator import attrgetter
 from msgspec import Struct, field
 
 from proxy.analytics.record.request_record import ITEM, RequestRecord
+from proxy.core.chat import Attempt
 from proxy.core.money import NANO
 
 OPERATIONS = {
@@ -94,11 +95,16 @@ def build_line(record: RequestRecord) -> LogLine:
     else:
         line = LogLine(*_OF_ANY(record))
     if record.attempts:
-        line.attempts = ", ".join([f"{a.provider}:{a.outcome}" for a in record.attempts])
+        line.attempts = ", ".join([f"{_name(a)}:{a.outcome}" for a in record.attempts])
     line.cost_usd = None if record.cost is None else record.cost / NANO
     line.saved_usd = record.saved / NANO or None
     line.method = record.method if record.method in _METHODS else "_OTHER"
     return line
+
+
+def _name(attempt: Attempt) -> str:
+    """The provider of an attempt, with the number of its key where it has several."""
+    return f"{attempt.provider}#{attempt.key}" if attempt.key else attempt.provider
 
 
 def name_provider(provider: str) -> str:

@@ -1,7 +1,13 @@
 """The deployment's settings, in sections."""
 
 from proxy.core.settings.limits import LimitSettings, ProviderLimits
-from proxy.core.settings.read import SettingsError, name_variable, read_section, read_settings
+from proxy.core.settings.read import (
+    SettingsError,
+    is_setting,
+    name_variable,
+    read_section,
+    read_settings,
+)
 from proxy.core.settings.routing import ProviderAccess, RoutingSettings
 from proxy.core.settings.sections import (
     AccessSettings,
@@ -26,6 +32,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "TraceSettings",
+    "is_setting",
     "name_variable",
     "read_section",
     "read_settings",

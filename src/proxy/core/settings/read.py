@@ -33,6 +33,15 @@ def name_variable(provider: str, end: str) -> str:
     return f"{provider.upper().replace('-', '_')}_{end}"
 
 
+def is_setting(name: str) -> bool:
+    """Whether a variable of that name may be one: a provider's counts by its end."""
+    found = _NUMBERED.fullmatch(name)
+    name = found[1] if found else name
+    ends = _list_names(ProviderAccess, ProviderLimits)
+    own = _list_names(*get_type_hints(Settings).values())
+    return name in own or name.endswith(tuple(f"_{end}" for end in ends))
+
+
 def read_section(section: type[S], get: Callable[[str], object]) -> S:
     """One section, for what needs no more; what makes no sense has its default."""
     return _Reading(get).section(section)
