@@ -211,6 +211,8 @@ def test_listing_and_report(selection: Selection) -> None:
         "breaker": None,
         "models": {},
         "keys": (),
+        "endings": (),
+        "priceChanges": (),
     }
     assert report["local"].reason == "LOCAL_BASE_URL is not set"
 
