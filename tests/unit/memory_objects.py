@@ -37,7 +37,7 @@ from proxy.limits.lease_server import LeaseServer
 from proxy.limits.pool_messages import REPORT, RESET_POOL, SHOW_POOL, SIGNAL
 from proxy.limits.rate_limit_pool import RateLimitPool
 from proxy.responses.book import ResponseBook
-from proxy.responses.messages import DELETE, FIND, KEEP, LIST_INPUT, READ_CONTEXT
+from proxy.responses.messages import DELETE, FIND, FORGET, KEEP, LIST_INPUT, READ_CONTEXT
 from proxy.routing.board import EXCHANGE, READ_OPENINGS, Board
 from proxy.routing.health import READ_CHECKS, RECORD_CHECKS, Check
 from tests.unit.analytics.shards import PlatformSQL
@@ -231,6 +231,7 @@ def _responses(clock: Clock) -> Namespace[ResponseBook]:
     responses.serve(FIND, ResponseBook.find)
     responses.serve(DELETE, lambda book, id_, _: book.delete(id_))
     responses.serve(LIST_INPUT, ResponseBook.list_input)
+    responses.serve(FORGET, lambda book, _, now: book.forget(now))
     return responses
 
 

@@ -25,7 +25,7 @@ from proxy.api.body import read_body
 from proxy.api.services import Services
 from proxy.core.errors import NotFound
 from proxy.core.money import NANO, to_dollars, to_nano
-from proxy.core.principal import Budget, Limits, ModelGrant
+from proxy.core.principal import Budget, Limits, ModelGrant, Principal
 from proxy.core.time import LAST_MS, format_time
 from proxy.core.web import FRESH_JSON, Response
 from proxy.dialects import reading
@@ -144,9 +144,11 @@ async def show_key(services: Services, context: RequestContext) -> Response:
 
 
 async def revoke_key(services: Services, context: RequestContext) -> Response:
-    """DELETE /admin/keys/ID. Raises NotFound."""
+    """DELETE /admin/keys/ID: the key ends, and what is kept for it. Raises NotFound."""
     key_id, cache = _id_of(context), services.key_cache
-    _check_found((await cache.change(REVOKE, key_id)).key, key_id)
+    key = _check_found((await cache.change(REVOKE, key_id)).key, key_id)
+    if services.responses:
+        await services.responses.forget(Principal(user=key.user, key_id=key_id))
     return Response(status=204)
 
 

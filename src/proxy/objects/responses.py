@@ -11,6 +11,7 @@ from proxy.responses.book import ResponseBook
 from proxy.responses.messages import (
     DELETE,
     FIND,
+    FORGET,
     KEEP,
     LIST_INPUT,
     READ_CONTEXT,
@@ -55,6 +56,12 @@ class Responses(EdgeObject):
     def delete(self, id_: str) -> bool:
         """Forgets a response."""
         return self._book.delete(id_)
+
+    @serves(FORGET)
+    def forget(self, _: None) -> None:
+        """Forgets all responses, as their key has ended."""
+        self._book.forget(now_ms())
+        self._set_alarm()
 
     @serves(LIST_INPUT)
     def list_input(self, query: InputQuery) -> InputPage:

@@ -1,8 +1,8 @@
 """The book of responses, which the object of a key keeps in its database.
 
 Promises: what is over is shown to nobody; of RESPONSES and BYTES the oldest make room for the
-newest. A response that follows others holds its own items only, so that a conversation of n turns
-takes n rows of items and not their square.
+newest; after its key's end nothing is kept. A response that follows others holds its own items
+only, so that a conversation of n turns takes n rows of items and not their square.
 """
 
 import msgspec
@@ -27,6 +27,9 @@ TURNS = 1000
 PIECE = 512 * 1024
 """Characters of a row: the platform takes 2 MB, and a character may be four bytes."""
 
+LATE = 24 * 60 * 60 * 1000
+"""Milliseconds after a key's end within which an answer of its last requests may come."""
+
 _INPUT, _BODY = 0, 1
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS responses"
@@ -35,6 +38,7 @@ _TABLES = (
     " text TEXT, PRIMARY KEY (response, kind, place, piece)) STRICT",
     "CREATE TABLE IF NOT EXISTS items (id TEXT, response TEXT, kind INTEGER, place INTEGER,"
     " PRIMARY KEY (id, response)) STRICT",
+    "CREATE TABLE IF NOT EXISTS ended (until INTEGER) STRICT",
     "CREATE INDEX IF NOT EXISTS items_response ON items (response)",
     "CREATE INDEX IF NOT EXISTS responses_until ON responses (until)",
 )
@@ -71,7 +75,9 @@ class ResponseBook:
             sql(table)
 
     def keep(self, exchange: Exchange, now: int) -> None:
-        """Keeps a response, in the place of another of its id."""
+        """Keeps a response, in the place of another of its id; none of a key that has ended."""
+        if self._sql("SELECT 1 FROM ended"):
+            return
         self.delete(exchange.id)
         self._sql(
             "INSERT INTO responses (id, previous, until, size) VALUES (?, ?, ?, ?)",
@@ -141,14 +147,23 @@ class ResponseBook:
         self._sql("DELETE FROM items WHERE response = ?", id_)
         return bool(found)
 
+    def forget(self, now: int) -> None:
+        """Forgets all responses, as their key has ended, and keeps none from now on."""
+        for table in ("responses", "texts", "items", "ended"):
+            self._sql(f"DELETE FROM {table}")
+        self._sql("INSERT INTO ended VALUES (?)", now + LATE)
+
     def prune(self, now: int) -> None:
         """Forgets what is over."""
+        self._sql("DELETE FROM ended WHERE until <= ?", now)
         for (id_,) in self._sql("SELECT id FROM responses WHERE until <= ? LIMIT 1000", now):
             self.delete(id_)
 
     def find_prune_at(self) -> int | None:
-        """When the next response is over; None: none is kept."""
-        [(until,)] = self._sql("SELECT min(until) FROM responses")
+        """When something is over next; None: nothing is kept."""
+        [(until,)] = self._sql(
+            "SELECT min(until) FROM (SELECT until FROM responses UNION ALL SELECT until FROM ended)"
+        )
         return None if until is None else int(until)
 
     def _make_room(self) -> None:

@@ -1,5 +1,6 @@
 """The kept responses of a key, as an isolate reaches them."""
 
+from contextlib import suppress
 from typing import TypeVar
 
 from msgspec import Raw
@@ -12,6 +13,7 @@ from proxy.core.rpc import Method
 from proxy.responses.messages import (
     DELETE,
     FIND,
+    FORGET,
     KEEP,
     LIST_INPUT,
     READ_CONTEXT,
@@ -63,6 +65,12 @@ class ResponseStore:
     async def delete(self, owner: Principal, id_: str) -> bool:
         """Forgets a response; whether it was kept. Raises Unavailable."""
         return await self._call(DELETE, owner, id_)
+
+    async def forget(self, owner: Principal) -> None:
+        """Forgets all responses of a key that has ended. What can't be forgotten now is over after
+        its time, and nobody is shown it until then."""
+        with suppress(Unavailable):
+            await self._call(FORGET, owner, None)
 
     async def list_input(self, owner: Principal, query: InputQuery) -> InputPage:
         """The input items of a response. Raises Unavailable."""

@@ -191,3 +191,17 @@ def test_a_chain_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     book.keep(exchange("r1", previous="r2"), 0)
     book.keep(exchange("r2", previous="r1"), 0)
     assert context(book, "r2").has_previous is False
+
+
+def test_after_its_keys_end_nothing_is_kept() -> None:
+    book = make_book()
+    book.keep(exchange("r1", item("a")), 0)
+    book.forget(500)
+    assert not book.find("r1", 500).is_kept
+    assert not context(book, "r1").has_previous
+    assert not context(book, None, "a", "msg_r1").items
+    book.keep(exchange("r2", item("b")), 501)  # of a request that was under way
+    assert not book.find("r2", 501).is_kept
+    assert book.find_prune_at() == 500 + book_module.LATE
+    book.prune(500 + book_module.LATE)
+    assert book.find_prune_at() is None
