@@ -148,7 +148,7 @@ FAULTS = (
     refused(500, "provider_error", "unavailable", openai=True, at=("gemini",)),
     refused(502, "provider_error", "unavailable", at=("groq",)),
     refused(503, "provider_error", "unavailable", at=("gemini",)),
-    refused(529, "provider_error", "unavailable", at=("groq",)),
+    refused(529, "provider_error", "unavailable", openai=True, at=("groq",)),
     Fault("empty", {"empty": True}, FAILED, "garbage", openai=True),
     Fault("a page", {"html": True}, FAILED, "garbage", openai=True),
     Fault("half JSON", {"half_json": True}, begun(502, "provider_error"), "garbage", openai=True),

@@ -30,6 +30,7 @@ ANTHROPICS = {
     413: "request_too_large",
     429: "rate_limit_error",
     504: "timeout_error",
+    529: "overloaded_error",
 }
 """Its names of errors, by the status; another is an `api_error`."""
 SLACK = 2.0
@@ -127,7 +128,7 @@ def test_each_cell(results: Results, upstream: Upstream, cell: Cell) -> None:
         case Refusal(status, kind):
             assert answer.headers["content-type"] == "application/json", answer.text
             assert answer.status_code == _status(cell, status), answer.text
-            _check_error(cell, answer.json(), status, kind)
+            _check_error(cell, answer.json(), _status(cell, status), kind)
             told = cell.fault.retry_after
             assert answer.headers.get("retry-after") == (None if told is None else str(told))
         case Broken(code, kind):
@@ -148,7 +149,9 @@ def test_nothing_goes_wrong_unseen(results: Results, deployments: Deployments) -
 
 def _status(cell: Cell, status: int) -> int:
     """An error's status in the dialect: Responses has 400 for a model that the proxy's own words
-    name unknown."""
+    name unknown, Messages 529 for a provider that has too much to do."""
+    if cell.dialect == "messages" and status == 502 and cell.fault.status in (503, 529):
+        return 529
     is_own = cell.provider != NATIVE.get(cell.dialect)
     return 400 if status == 404 and cell.dialect == "responses" and is_own else status
 

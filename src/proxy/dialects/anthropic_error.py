@@ -58,8 +58,17 @@ def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
 
 
 def status(error: ProxyError) -> int:
-    """SPEC.md's status, but 529 where it is 503: what Anthropic's clients wait on."""
-    return _OVERLOADED if error.status == 503 else error.status
+    """SPEC.md's status, but 529 where it is 503, or where a provider's own 503 or 529 was the last
+    word: what Anthropic's clients wait on."""
+    if error.status == 503 or (error.type == "provider_error" and _is_overloaded(error)):
+        return _OVERLOADED
+    return error.status
+
+
+def _is_overloaded(error: ProxyError) -> bool:
+    """Whether the last attempt that was made met a provider that has too much to do."""
+    made = [attempt for attempt in error.attempts if attempt.blame]
+    return bool(made) and made[-1].status in (503, _OVERLOADED)
 
 
 def headers(request_id: str, error: ProxyError | None) -> dict[str, str]:

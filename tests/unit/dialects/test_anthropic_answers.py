@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.core.chat import Answer, Attempt, ModelEntry, Native, Usage
+from proxy.core.chat import Answer, Attempt, Blame, ModelEntry, Native, Usage
 from proxy.core.errors import (
     AuthenticationFailed,
     BudgetExceeded,
@@ -214,6 +214,36 @@ def test_errors(error: ProxyError, status: int, kind: str) -> None:
     assert body["type"] == "error"
     assert body["request_id"] == "req_1"
     assert (body["error"]["type"], body["error"]["message"]) == (kind, "x")
+
+
+def failed(
+    status: int | None, outcome: str = "unavailable", blame: Blame | None = "provider"
+) -> Attempt:
+    return Attempt(provider="p", model="m", outcome=outcome, ms=1, status=status, blame=blame)
+
+
+UNSENT = failed(None, "breaker_open", None)
+LAST_WORDS: list[tuple[tuple[Attempt, ...], int, str]] = [
+    ((failed(529),), 529, "overloaded_error"),
+    ((failed(500), failed(503)), 529, "overloaded_error"),
+    ((failed(529), UNSENT), 529, "overloaded_error"),
+    ((failed(529), failed(500)), 502, "api_error"),
+    ((failed(503), failed(None, "network")), 502, "api_error"),
+    ((UNSENT,), 502, "api_error"),
+]
+
+
+@pytest.mark.parametrize(("attempts", "status", "kind"), LAST_WORDS)
+def test_a_provider_that_has_too_much_to_do_is_overloaded(
+    attempts: tuple[Attempt, ...], status: int, kind: str
+) -> None:
+    """Anthropic's clients wait on a 529 and send the request again."""
+    error = ProviderError("x", cause=Cause(source="provider", attempts=attempts))
+    assert anthropic.status(error) == status
+    assert json.loads(anthropic.error(error, "req_1", 0))["error"]["type"] == kind
+    assert "x-should-retry" not in anthropic.headers("req_1", error)
+    limited = RateLimitExceeded("x", cause=Cause(source="provider", attempts=attempts))
+    assert anthropic.status(limited) == 429
 
 
 def test_an_error_says_what_is_known_of_it() -> None:
