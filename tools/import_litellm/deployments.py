@@ -5,6 +5,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
+from proxy.core.errors import InvalidRequest
+from proxy.core.preset import Parameters
+from proxy.dialects.messages import check_format
 from tools.import_litellm.document import Node
 from tools.import_litellm.report import Report
 from tools.import_litellm.servers import Servers, Unknown
@@ -71,12 +76,6 @@ _MODES = {
     "batch": "the proxy's POST /v1/batch is another thing; call the provider's under /p/PROVIDER/",
 }
 _PERIODS = {"1d": "day", "24h": "day", "30d": "month", "31d": "month", "1mo": "month"}
-_RANGES = {
-    "temperature": (0, 2),
-    "topP": (0, 1),
-    "frequencyPenalty": (-2, 2),
-    "presencePenalty": (-2, 2),
-}
 
 
 @dataclass(frozen=True)
@@ -200,18 +199,11 @@ def _read_defaults(params: Node, report: Report) -> dict[str, Any]:
 
 def _fits(name: str, value: Any) -> bool:
     """Whether an alias takes the value as its default."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if name in _RANGES:
-        low, high = _RANGES[name]
-        return is_number and low <= value <= high
-    if name in ("maxTokens", "seed"):
-        return is_number and isinstance(value, int) and 1 <= value + (name == "seed") <= 10_000_000
-    if name == "stop":
-        texts = value if isinstance(value, list) else [value]
-        return 1 <= len(texts) <= 4 and all(isinstance(text, str) and text for text in texts)
-    if name == "reasoningEffort":
-        return isinstance(value, str) and value.isalpha()
-    return isinstance(value, dict) and isinstance(value.get("type"), str)
+    try:
+        check_format(msgspec.convert({name: value}, Parameters).response_format, name)
+    except (msgspec.ValidationError, InvalidRequest):
+        return False
+    return True
 
 
 def _list_rest(entry: Node, params: Node, report: Report) -> None:

@@ -182,17 +182,24 @@ class _Reading:
                 continue
             if not isinstance(key, yaml.ScalarNode):
                 raise _FaultError(f"has a field whose name is no text at line {_line(key)}")
-            inner = f"{path}.{_show(key.value)}".lstrip(".")
-            yield key.value, self.convert(value, inner, depth + 1)
+            name = _mend(key.value)
+            inner = f"{path}.{_show(name)}".lstrip(".")
+            yield name, self.convert(value, inner, depth + 1)
 
     def _convert_scalar(self, tree: yaml.Node) -> Scalar:
+        text = _mend(str(tree.value))
         if tree.tag not in _PLAIN:
-            return str(tree.value)
+            return text
         try:
             value: Scalar = self._loader.construct_object(tree)
         except (ValueError, KeyError, yaml.YAMLError):
-            return str(tree.value)
-        return str(tree.value) if isinstance(value, float) and not isfinite(value) else value
+            return text
+        return text if isinstance(value, float) and not isfinite(value) else value
+
+
+def _mend(text: str) -> str:
+    """The text without halves of characters, which YAML's escapes may write."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _show(name: str) -> str:

@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any
 
+from proxy.aliases.model import MOST_BYTES
+from proxy.core.chat import TIERS
 from tools.import_litellm.deployments import Deployment
 from tools.import_litellm.document import Node
 from tools.import_litellm.servers import Servers
@@ -19,9 +21,8 @@ _STRATEGIES = {
 METRICS = ("weight", "rpm", "tpm")
 MAX_NAME = 64
 MAX_TARGETS = 64
-MAX_BYTES = 16_000
+MAX_WEIGHT = 1_000_000
 MAX_PER_HOUR = 10_000_000
-_TIERS = ("auto", "fast", "smart", "vision", "reasoning")
 _NO_GROUP = "It names no model_name of model_list that is carried over."
 _SECTIONS = ("router_settings", "litellm_settings")
 
@@ -32,7 +33,7 @@ class Groups:
     def __init__(self, config: Node, deployments: list[Deployment], servers: Servers) -> None:
         self._report = servers.report
         self._config = config
-        self._reserved = {*_TIERS, *servers.providers}
+        self._reserved = {*TIERS, *servers.providers}
         self._groups: dict[str, list[Deployment]] = {}
         for deployment in deployments:
             self._groups.setdefault(deployment.name, []).append(deployment)
@@ -102,6 +103,9 @@ class Groups:
         if name == targets[0]["model"] and len(targets) == 1 and not shared:
             self._report.skip(node, f"{name!a} answers by that name.")
             return
+        info = members[0].node.fields.get("model_info", Node({}))
+        if len(targets) > 1 and (mode := info.get("mode")) and mode.text == "embedding":
+            self._report.differ(mode, "Of its targets those of the first one's model answer only.")
         if len(targets) > MAX_TARGETS:
             self._report.lose(
                 node, f"An alias has up to {MAX_TARGETS} targets; the others are out."
@@ -112,8 +116,8 @@ class Groups:
             "fallback": False,
             **shared,
         }
-        if len(json.dumps(alias)) > MAX_BYTES:
-            self._report.lose(node, f"An alias has up to {MAX_BYTES} bytes of JSON.")
+        if len(json.dumps(alias)) > MOST_BYTES - MAX_NAME * 2:
+            self._report.lose(node, f"An alias has up to {MOST_BYTES} bytes of JSON.")
         else:
             self._report.aliases.append({"name": self._name(name, node), **alias})
 
@@ -156,11 +160,13 @@ class Groups:
         for member in members:
             joined.setdefault(member.model, []).append(member)
         metric = next((m for m in METRICS if any(member.weights.get(m) for member in members)), "")
+        total = sum(member.weights.get(metric, 0) for member in members)
+        scale = min(1, MAX_WEIGHT / total) if total else 1
         targets = []
         for model, same in joined.items():
             target: dict[str, Any] = {"model": model}
             if self._strategy == "weighted":
-                weight = sum(m.weights.get(metric, 0) if metric else 1 for m in same)
+                weight = sum(m.weights.get(metric, 0) if metric else 1 for m in same) * scale
                 target["weight"] = int(weight) if weight == int(weight) else round(weight, 4)
             rpm = sum(member.weights.get("rpm", 0) for member in same)
             if self._is_limit and 1 <= rpm <= MAX_PER_HOUR / 60:

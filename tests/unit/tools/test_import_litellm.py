@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from proxy.core.settings import read_settings
 from tools.import_litellm.__main__ import convert, main
 from tools.import_litellm.document import read_config
 from tools.import_litellm.report import Report
@@ -19,6 +18,7 @@ NAMES = ["team", "limits", "servers", "nasty"]
 PROVIDERS = read_providers()
 NASTY = (
     "model_list[1].litellm_params.temperature",
+    "model_list[1].litellm_params.response_format",
     "model_list[2].litellm_params.api_key",
     "model_list[3].litellm_params.model",
     "model_list[4].litellm_params.model",
@@ -256,14 +256,3 @@ def test_a_file_that_is_there_is_left_alone(
     assert main([str(CONFIGS / "team.yaml"), "--env", str(env)]) == 1
     assert env.read_text() == "MINE=1\n"
     assert f"{env} can't be written" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_worker_takes_the_settings(name: str) -> None:
-    variables = load(name).variables.values()
-    known = {v.name: v.value or f"https://{v.name}.example" for v in variables}
-    known = {n: v for n, v in known.items() if not n.endswith("_HEADERS")}
-    settings = read_settings({"ENVIRONMENT": "development", **known}, PROVIDERS)
-    assert settings.cache.ttl == int(known["CACHE_TTL"])
-    openai = [value for name, value in known.items() if name.startswith("OPENAI_API_KEY")]
-    assert list(settings.routing.providers["openai"].keys) == openai
