@@ -1,12 +1,13 @@
 """Pack the Worker: the package `proxy` becomes one zip, from which Python imports.
 
 What wrangler uploads is then `entry.py` and `proxy.zip`, a quarter of the sources' size, beside
-the vendored packages. Comments and docstrings stay behind, and every line keeps its number.
-`tools/build.py` does this before each `dev` and `deploy` and after each change to src/. The same
-sources give the same bytes.
+the vendored packages. Comments, docstrings and the catalogue's `$about` stay behind, and every line
+of Python keeps its number. `tools/build.py` does this before each `dev` and `deploy` and after each
+change to src/. The same sources give the same bytes.
 """
 
 import io
+import json
 import tempfile
 import tokenize
 import zipfile
@@ -49,7 +50,7 @@ def _zipped(package: Path) -> bytes:
             entry.create_system = 3  # Unix, wherever this runs
             entry.external_attr = _MODE << 16
             content = files[name].read_bytes()
-            packed = without_prose(content) if name.endswith(".py") else content
+            packed = without_prose(content) if name.endswith(".py") else without_about(content)
             archive.writestr(entry, packed, compresslevel=9)
     return buffer.getvalue()
 
@@ -70,6 +71,18 @@ def without_prose(source: bytes) -> bytes:
     for token in sorted(cuts, key=lambda token: token.start, reverse=True):
         _replace(lines, token, cuts[token])
     return "".join(lines).encode()
+
+
+def without_about(data: bytes) -> bytes:
+    """JSON without `$about`, which explains it. As it is, where it has none or is no JSON: the
+    Worker says where the fault is."""
+    try:
+        content = json.loads(data)
+    except ValueError:
+        return data
+    if not isinstance(content, dict) or content.pop("$about", None) is None:
+        return data
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _replace(lines: list[str], token: tokenize.TokenInfo, text: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from proxy.providers.catalog import Catalog
 from tools.layout import SOURCES
-from tools.pack import pack, without_prose
+from tools.pack import pack, without_about, without_prose
 
 FILES = {"entry.py", "packed.py", "proxy.zip"}
 
@@ -130,6 +130,20 @@ class Nothing(Exception):
     ""
 """
     )
+
+
+def test_what_explains_a_file_of_data_is_gone_and_the_rest_is_not() -> None:
+    data = '{\n  "$about": {"what": ["Words."]},\n  "a": [0.10, "é"],\n  "b": {"$about": 1}\n}\n'
+    assert without_about(data.encode()) == '{"a":[0.1,"é"],"b":{"$about":1}}'.encode()
+    whole = (SOURCES / "proxy/providers/catalog.json").read_bytes()
+    packed, catalog = Catalog(without_about(whole)), Catalog(whole)
+    assert len(without_about(whole)) < len(whole)
+    assert vars(packed) == vars(catalog)
+
+
+@pytest.mark.parametrize("data", [b'{"a": 1}\n', b"[ ]", b"{\n", b"\xff"])
+def test_data_that_is_not_explained_is_left_as_it_is(data: bytes) -> None:
+    assert without_about(data) == data
 
 
 @pytest.mark.parametrize("source", [b"def (", b"a = '''", b"  x\n y\n", b"\xff"])
