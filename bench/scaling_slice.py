@@ -7,7 +7,7 @@ the deployment as many times the calls as the deployment is larger.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from random import Random
 
 from msgspec import structs
@@ -64,7 +64,9 @@ class _KV:
         self._count("KV read")
         return self._entry if key in self._keys else None
 
-    async def put(self, key: str, data: bytes, lifetime: int) -> None:
+    async def put(
+        self, key: str, data: bytes, lifetime: int, failed: Callable[[Exception], object]
+    ) -> None:
         self._count("KV write")
         self._keys.add(key)
 
@@ -100,7 +102,7 @@ class _Isolate:
         hit = await self._cache.find(prompt, directives, self._defer)
         if hit is None:
             await self._call_provider(principal, provider)
-            await self._cache.keep(prompt, self._entry)
+            self._cache.keep(prompt, self._entry, self._defer)
         self._recorder.record(
             RequestRecord(
                 at=round(self._clock.now() * 1000),
@@ -131,7 +133,7 @@ class _Isolate:
             raise RuntimeError("a limit refused a request")
         self._defer(limiter.settle(key_id, (Settlement(ticket, 1, 1),)))
 
-    def _defer(self, work: Coroutine[object, None, object]) -> None:
+    def _defer(self, work: Awaitable[object]) -> None:
         task = asyncio.ensure_future(work)
         self._deferred.add(task)
         task.add_done_callback(self._deferred.discard)

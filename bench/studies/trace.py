@@ -13,13 +13,12 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import httpx
 from msgspec import structs
@@ -67,7 +66,7 @@ class _Store:
         data, until = self.held.get(key, (None, 0.0))
         return None if self.expires and until <= self.clock.time else data
 
-    async def put(self, key: str, data: bytes, lifetime: int) -> None:
+    async def put(self, key: str, data: bytes, lifetime: int, failed: object = None) -> None:
         if lifetime < 60:
             raise ValueError(f"400 Invalid expiration_ttl of {lifetime}")
         self.spent.update(writes=1, bytes=len(data))
@@ -154,7 +153,7 @@ def _print_operations(kv: _Store, r2: _Store, requests: int) -> None:
 
 
 async def _send(app: App, body: bytes) -> str:
-    later: list[Coroutine[Any, Any, object]] = []
+    later: list[Awaitable[object]] = []
     request = Request("POST", PATH, {}, JSON, lambda _: asyncio.sleep(0, body), later.append)
     reaction = app.handle(request, lambda response: response)
     response = reaction if isinstance(reaction, Response) else await reaction

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -24,7 +24,7 @@ JSON = {"content-type": "application/json"}
 DEFERRED: set[asyncio.Task[object]] = set()
 
 
-def defer(work: Coroutine[Any, Any, object]) -> None:
+def defer(work: Awaitable[object]) -> None:
     task = asyncio.ensure_future(work)
     DEFERRED.add(task)
     task.add_done_callback(DEFERRED.discard)

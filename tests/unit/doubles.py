@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import selectors
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any, ParamSpec
 from urllib.parse import urljoin, urlsplit
 
@@ -89,6 +89,12 @@ class Caller:
         self.sent += len(data)
 
 
+def abandon(work: Awaitable[object]) -> None:
+    """core.ports.Defer that does nothing."""
+    assert isinstance(work, Coroutine)
+    work.close()
+
+
 class Unlimited:
     """A permit (core.permit) without limits, and the reservation of each attempt; `refusals` are
     given first, one a charge."""
@@ -96,7 +102,7 @@ class Unlimited:
     def __init__(self, *refusals: Refusal | None) -> None:
         self.grant = ModelGrant()
         self.user = "ann"
-        self.defer: Defer = lambda work: work.close()
+        self.defer: Defer = abandon
         self.lost = 0
         self.released = 0
         self.refusals = list(refusals)
@@ -287,9 +293,21 @@ class MemoryStore:
         held = self.held.get(key)
         return held[0] if held else None
 
-    async def put(self, key: str, data: bytes, lifetime: int) -> None:
-        await self._ready()
-        self.held[key] = (data, lifetime)
+    async def put(
+        self,
+        key: str,
+        data: bytes,
+        lifetime: int,
+        failed: Callable[[Exception], object] | None = None,
+    ) -> None:
+        try:
+            await self._ready()
+        except Exception as error:
+            if not failed:
+                raise
+            failed(error)
+        else:
+            self.held[key] = (data, lifetime)
 
     async def delete(self, key: str) -> None:
         await self._ready()

@@ -82,15 +82,15 @@ class AnswerCache:
         hit = self._judge(key, entry, "memory", directives)
         return hit is not None and hit.is_fresh
 
-    async def keep(self, key: str, entry: CacheEntry) -> None:
-        """Puts a new entry into memory, then into a tier below."""
+    def keep(self, key: str, entry: CacheEntry, defer: Defer) -> None:
+        """Puts a new entry into memory, and has it written to a tier below."""
         try:
             data = encode(entry)
         except Unstorable as error:
             self._log("warning", "answer not cached", key=key, why=str(error))
             return
         self.memory.put(key, data, entry.ttl, entry.grace)
-        await self._lower.put(key, data, entry.ttl + entry.grace)
+        self._lower.put(key, data, entry.ttl + entry.grace, defer)
 
     def remember(self, key: str, entry: CacheEntry, data: bytes) -> None:
         """Puts an entry that is kept elsewhere into memory."""

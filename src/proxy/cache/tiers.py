@@ -13,11 +13,13 @@ else. The marker is written after the entry. A marker whose entry R2 has lost is
 whose marker a smaller one has replaced is not looked at any more, and pruned in its time.
 """
 
+from collections.abc import Awaitable
+from functools import partial
 from typing import Literal
 
 from proxy.cache.entry import CacheEntry, ForeignEntry, decode
 from proxy.core.patience import Patience
-from proxy.core.ports import BlobStore, Clock, Log
+from proxy.core.ports import BlobStore, Clock, Defer, ExpiringStore, Log, PrunableStore
 
 Lower = Literal["kv", "r2"]
 
@@ -47,13 +49,14 @@ class LowerTiers:
 
     def __init__(
         self,
-        kv: BlobStore | None,
-        r2: BlobStore | None,
+        kv: ExpiringStore | None,
+        r2: PrunableStore | None,
         timeout: float,
         clock: Clock,
         log: Log,
     ) -> None:
         """timeout: seconds that a read of one tier may take."""
+        self._kv, self._r2 = kv, r2
         self._stores: dict[Lower, BlobStore | None] = {"kv": kv, "r2": r2}
         self._timeout = timeout
         self._clock = clock
@@ -75,14 +78,15 @@ class LowerTiers:
             self._log("warning", "cache entry unreadable", tier=tier, key=key, why=why)
             return None
 
-    async def put(self, key: str, data: bytes, lifetime: int) -> None:
-        """Writes an entry to the tier that it belongs to, `lifetime` seconds from now on."""
+    def put(self, key: str, data: bytes, lifetime: int, defer: Defer) -> None:
+        """Has an entry written to the tier that it belongs to, for `lifetime` seconds."""
         if lifetime < SHORTEST or len(data) > R2_LARGEST:
             return
-        if self._stores["kv"] and len(data) <= KV_LARGEST:
-            await self._write("kv", key, data, lifetime)
-        elif await self._write("r2", key, data, lifetime):
-            await self._write("kv", key, IN_R2, lifetime)
+        if self._kv and len(data) <= KV_LARGEST:
+            if writing := self._write_kv(key, data, lifetime):
+                defer(writing)
+        elif self._r2 and self._may_write("r2", key):
+            defer(self._write_r2(self._r2, key, data, lifetime))
 
     async def delete(self, key: str) -> None:
         """Removes the entry wherever it is."""
@@ -106,17 +110,21 @@ class LowerTiers:
             self._log_failure(name, key, error)
         return IN_R2 if name == "kv" else None
 
-    async def _write(self, name: Lower, key: str, data: bytes, lifetime: int) -> bool:
-        """Writes to a tier; whether it has it now."""
-        store = self._stores[name]
-        if store is None or not self._may_write(name, key):
-            return False
+    def _write_kv(self, key: str, data: bytes, lifetime: int) -> Awaitable[object] | None:
+        """Begins to write to KV; gives what is left to wait for."""
+        if self._kv is None or not self._may_write("kv", key):
+            return None
+        return self._kv.put(key, data, lifetime, partial(self._log_failure, "kv", key))
+
+    async def _write_r2(self, r2: PrunableStore, key: str, data: bytes, lifetime: int) -> None:
+        """Writes to R2, and the marker once R2 has the entry."""
         try:
-            await store.put(key, data, lifetime)
+            await r2.put(key, data, lifetime)
         except Exception as error:
-            self._log_failure(name, key, error)
-            return False
-        return True
+            self._log_failure("r2", key, error)
+            return
+        if writing := self._write_kv(key, IN_R2, lifetime):
+            await writing
 
     def _may_write(self, name: Lower, key: str) -> bool:
         """KV and R2 take one write a second of a key: a second one is left out."""
@@ -128,5 +136,5 @@ class LowerTiers:
         self._written[name, key] = now
         return True
 
-    def _log_failure(self, tier: str, key: str, error: Exception) -> None:
+    def _log_failure(self, tier: Lower, key: str, error: Exception) -> None:
         self._log("error", "cache tier failed", tier=tier, key=key, error=repr(error)[:500])

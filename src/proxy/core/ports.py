@@ -4,7 +4,6 @@ from collections.abc import (
     AsyncGenerator,
     Awaitable,
     Callable,
-    Coroutine,
     Mapping,
     Sequence,
 )
@@ -128,20 +127,30 @@ class Objects(Protocol):
 
 
 class BlobStore(Protocol):
-    """A tier of the cache that outlives the isolate (KV, R2)."""
+    """A tier of the cache that outlives the isolate."""
 
     async def get(self, key: str) -> bytes | None:
         """The bytes, None where there are none."""
-
-    async def put(self, key: str, data: bytes, lifetime: int) -> None:
-        """Stores bytes for `lifetime` seconds, at least 60."""
 
     async def delete(self, key: str) -> None:
         """Removes them."""
 
 
+class ExpiringStore(BlobStore, Protocol):
+    """A tier that expires what it holds (KV)."""
+
+    def put(
+        self, key: str, data: bytes, lifetime: int, failed: Callable[[Exception], object]
+    ) -> Awaitable[object]:
+        """Begins to store bytes for `lifetime` seconds, at least 60, and gives what is left to
+        wait for. failed: takes what keeps them from being stored."""
+
+
 class PrunableStore(BlobStore, Protocol):
-    """A tier that expires nothing by itself."""
+    """A tier that expires nothing by itself (R2)."""
+
+    async def put(self, key: str, data: bytes, lifetime: int) -> None:
+        """Stores bytes for `lifetime` seconds."""
 
     async def prune(self, prefix: str) -> int:
         """Removes what is over among the keys that begin with `prefix`; how many they were."""
@@ -189,8 +198,9 @@ class Log(Protocol):
         """level: debug, info, warning or error; line: fields in place of the others."""
 
 
-Defer: TypeAlias = Callable[[Coroutine[object, None, object]], None]
-"""Has work done after the answer, which does not wait for it."""
+Defer: TypeAlias = Callable[[Awaitable[object]], None]
+"""Has work done after the answer, which does not wait for it: a coroutine, or what goes on by
+itself."""
 Write = Callable[[bytes], Awaitable[None]]
 """Sends bytes to the caller, waiting until they are taken. Raises ClientGone."""
 
@@ -216,7 +226,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     log: Log
     objects: Objects
     batches: Batches
-    kv: BlobStore | None = None
+    kv: ExpiringStore | None = None
     r2: PrunableStore | None = None
     points: Points | None = None
     parse_url: ParseURL = lambda text, base: None

@@ -4,7 +4,7 @@ It stores nothing: it is there for the limits of an invocation, of which each ca
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from typing import Any
 
 from proxy.api.batch import run_chunk
@@ -34,7 +34,7 @@ class BatchRunner(EdgeObject):
         self._defer(writing)
         return lines
 
-    def _defer(self, work: Coroutine[Any, Any, object]) -> None:
+    def _defer(self, work: Awaitable[object]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -1,17 +1,22 @@
 """Work that goes on after the answer has been given."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable
+from inspect import iscoroutine
 from typing import Any
 
 from proxy.platform.convert import find_function
 
 
-def wait_until(ctx: Any, work: Coroutine[Any, Any, object]) -> None:
-    """Keeps the request alive until `work` has ended (at most 30 s after the answer's end).
+def wait_until(ctx: Any, work: Awaitable[object]) -> None:
+    """Keeps the request alive until `work`, a coroutine or a promise of JavaScript's, has ended (at
+    most 30 s after the answer's end).
 
     The platform waits for a promise of its own: for a task it would enter Python to wait for it.
     """
+    if not iscoroutine(work):
+        ctx.waitUntil(work)
+        return
     end = find_function("Promise", "withResolvers")()
     ctx.waitUntil(end.promise)
 

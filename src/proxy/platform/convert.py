@@ -29,6 +29,24 @@ def to_js_object(values: Mapping[str, Any], **objects: Any) -> Any:
     return made
 
 
+def bind(function: Any, owner: Any, *args: Any) -> Any:
+    """A function of JavaScript, to which its owner and its first arguments are bound."""
+    return _find_bind()(function, owner, *args)
+
+
+@cache
+def _find_bind() -> Any:
+    return js.Function.prototype.bind.call  # a stub of a service has no `bind` of its own
+
+
+def begin(function: Any, *args: Any) -> Any:
+    """Calls a function of JavaScript and gives a promise of its value. Of a promise that a call
+    returns Pyodide makes a future: JavaScript enters Python for its value, whether or not anybody
+    waits for it. This one it has put into an array."""
+    call = bind(find_function("Promise", "try"), js.Promise, function, *args)
+    return find_function("Array", "from")("1", call)[0]
+
+
 def ignore_failure(promise: Any) -> None:
     """Lets a promise fail that nobody waits for: it would be logged. promise: what a function of
     JavaScript has returned, which Pyodide makes a future of."""

@@ -29,7 +29,7 @@ class Keeper:
     def keep(
         self, task: ChatTask, key: str, success: Success, answer: Answer, cost: Cost
     ) -> CacheEntry | None:
-        """Stores a complete answer, after the response. None: it is not to be kept."""
+        """Stores a complete answer. None: it is not to be kept."""
         if not task.directives.store or not _is_whole(task, success, answer):
             return None
         context = task.context
@@ -44,7 +44,7 @@ class Keeper:
             grace=self._grace,
             user=context.principal.user if context.principal else None,
         )
-        context.request.defer(self._cache.keep(key, entry))
+        self._cache.keep(key, entry, context.request.defer)
         return entry
 
     def publish(self, context: RequestContext, leader: Leader, entry: CacheEntry | None) -> None:

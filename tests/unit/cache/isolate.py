@@ -1,6 +1,6 @@
 """The cache of one isolate, for tests."""
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from typing import Any
 
 from msgspec import structs
@@ -38,7 +38,7 @@ class Isolate:
         lower = LowerTiers(self.kv, self.r2, 0.05, self.clock, self.log)
         view = PurgeView(self.objects, self.clock)
         self.cache = AnswerCache(self.memory, lower, view, self.clock, self.log)
-        self.deferred: list[Coroutine[Any, Any, object]] = []
+        self.deferred: list[Awaitable[object]] = []
 
     async def hit(self, **changes: object) -> Hit | None:
         """What is found, with these directives; deferred work is done then."""
@@ -51,6 +51,12 @@ class Isolate:
     async def found(self, **changes: object) -> tuple[str | None, str | None, bool] | None:
         hit = await self.hit(**changes)
         return (hit.entry.answer.text, hit.tier, hit.is_fresh) if hit else None
+
+    async def keep(self, entry: CacheEntry) -> None:
+        """Has the cache keep an entry; deferred work is done then."""
+        self.cache.keep(KEY, entry, self.deferred.append)
+        while self.deferred:
+            await self.deferred.pop()
 
     def put(self, store: MemoryStore, entry: CacheEntry) -> None:
         """Puts an entry where it lies, as another isolate would have."""

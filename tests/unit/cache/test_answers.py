@@ -17,7 +17,7 @@ from tests.unit.doubles import LoopClock, in_no_time
 class TestMemory:
     async def test_a_hit_waits_for_nothing(self, isolate: Isolate) -> None:
         entry = make_lasting()
-        await isolate.cache.keep(KEY, entry)
+        await isolate.keep(entry)
         await isolate.hit()  # the purges are known now
         isolate.kv.fault = isolate.r2.fault = AssertionError("read for nothing")
         finding = isolate.cache.find(KEY, DIRECTIVES, isolate.deferred.append)
@@ -33,7 +33,7 @@ class TestMemory:
         isolate.clock.time -= RENEW_SECONDS
         await isolate.hit()
         isolate.clock.time = NOW
-        await isolate.cache.keep(KEY, make_lasting())
+        await isolate.keep(make_lasting())
         assert len(isolate.purges.called(READ_PURGES)) == 1
         with pytest.raises(StopIteration) as caught:
             isolate.cache.find(KEY, DIRECTIVES, isolate.deferred.append).send(None)
@@ -48,7 +48,7 @@ class TestMemory:
         assert isolate.log.lines == []
 
     async def test_fresh_then_stale_then_gone(self, isolate: Isolate) -> None:
-        await isolate.cache.keep(KEY, make_lasting())
+        await isolate.keep(make_lasting())
         isolate.kv.held.clear()
         isolate.clock.time = NOW + 59.75
         assert await isolate.found() == ("Paris.", "memory", True)
@@ -95,7 +95,7 @@ class TestBelow:
     async def test_a_fresh_one_below_comes_before_a_stale_one_in_memory(
         self, isolate: Isolate
     ) -> None:
-        await isolate.cache.keep(KEY, make_lasting("old"))
+        await isolate.keep(make_lasting("old"))
         isolate.clock.time = NOW + 70
         isolate.put(isolate.kv, make_lasting("new", stored=NOW + 65))
         assert await isolate.found() == ("new", "kv", True)
@@ -125,7 +125,7 @@ class TestBelow:
         assert {line[1] for line in isolate.log.lines} == {logged}
 
     async def test_tiers_that_fail_leave_a_stale_entry_in_memory(self, isolate: Isolate) -> None:
-        await isolate.cache.keep(KEY, make_lasting())
+        await isolate.keep(make_lasting())
         isolate.clock.time = NOW + 60
         isolate.kv.fault = isolate.r2.fault = RuntimeError("down")
         assert await isolate.found() == ("Paris.", "memory", False)
@@ -141,7 +141,7 @@ class TestBelow:
         self, isolate: Isolate
     ) -> None:
         """KV's copies at the edge lag behind by up to a minute."""
-        await isolate.cache.keep(KEY, make_lasting("new"))
+        await isolate.keep(make_lasting("new"))
         isolate.put(isolate.kv, make_lasting("old", stored=NOW - 100))
         isolate.clock.time = NOW + 20
         assert await isolate.found(max_age=10) == ("new", "memory", False)
@@ -159,7 +159,7 @@ class TestBelow:
     async def test_what_is_over_below_leaves_a_stale_entry_in_memory(
         self, isolate: Isolate
     ) -> None:
-        await isolate.cache.keep(KEY, make_lasting())
+        await isolate.keep(make_lasting())
         isolate.clock.time = NOW + 60
         isolate.put(isolate.kv, make_lasting("old", stored=NOW - 100))
         assert await isolate.found() == ("Paris.", "memory", False)
@@ -167,7 +167,7 @@ class TestBelow:
     async def test_an_older_one_that_outlives_the_newer_answers_and_is_not_remembered(
         self, isolate: Isolate
     ) -> None:
-        await isolate.cache.keep(KEY, make_lasting("new", ttl=5))
+        await isolate.keep(make_lasting("new", ttl=5))
         isolate.clock.time = NOW + 10
         isolate.put(isolate.kv, make_lasting("old", stored=NOW - 1))
         assert await isolate.found() == ("old", "kv", True)
@@ -177,7 +177,7 @@ class TestBelow:
     async def test_of_two_stale_ones_the_newer_is_for_outages(
         self, isolate: Isolate, tier: str
     ) -> None:
-        await isolate.cache.keep(KEY, make_lasting("old"))
+        await isolate.keep(make_lasting("old"))
         isolate.clock.time = NOW + 90
         isolate.put(getattr(isolate, tier), make_lasting("new", stored=NOW + 10))
         assert await isolate.found() == ("new", tier, False)
@@ -201,7 +201,7 @@ class TestMaxAge:
         assert await isolate.found(max_age=max_age) == ("Paris.", tier, fresh)
 
     async def test_a_younger_one_below_is_found(self, isolate: Isolate) -> None:
-        await isolate.cache.keep(KEY, make_lasting("old"))
+        await isolate.keep(make_lasting("old"))
         isolate.clock.time = NOW + 30
         isolate.put(isolate.kv, make_lasting("new", stored=NOW + 25))
         assert await isolate.found(max_age=10) == ("new", "kv", True)
@@ -216,21 +216,21 @@ class TestKeep:
         self, isolate: Isolate
     ) -> None:
         entry = make_lasting(ttl=3000, grace=600)
-        await isolate.cache.keep(KEY, entry)
+        await isolate.keep(entry)
         assert isolate.memory.get(KEY) == encode(entry)
         assert isolate.kv.held == {KEY: (encode(entry), 3600)}
         assert isolate.r2.held == {}
 
     async def test_memory_has_it_before_the_tiers_are_waited_for(self, isolate: Isolate) -> None:
         isolate.kv.silent = True
-        keeping = asyncio.ensure_future(isolate.cache.keep(KEY, make_lasting()))
+        keeping = asyncio.ensure_future(isolate.keep(make_lasting()))
         await asyncio.sleep(0)
         assert await isolate.found() == ("Paris.", "memory", True)
         keeping.cancel()
 
     async def test_what_is_too_large_for_memory_is_below(self, isolate: Isolate) -> None:
         entry = make_lasting(LARGE)
-        await isolate.cache.keep(KEY, entry)
+        await isolate.keep(entry)
         assert isolate.memory.entries == 0
         hit = await isolate.hit()
         assert hit
@@ -240,13 +240,13 @@ class TestKeep:
     async def test_what_cannot_be_written_is_left_out_and_logged(
         self, isolate: Isolate, answer: Answer
     ) -> None:
-        await isolate.cache.keep(KEY, make_lasting(answer=answer))
+        await isolate.keep(make_lasting(answer=answer))
         assert (isolate.memory.entries, isolate.kv.held, isolate.r2.held) == (0, {}, {})
         assert [line[:2] for line in isolate.log.lines] == [("warning", "answer not cached")]
 
     async def test_a_tier_that_fails_costs_nothing_else(self, isolate: Isolate) -> None:
         isolate.kv.fault = RuntimeError("full")
-        await isolate.cache.keep(KEY, make_lasting(ttl=3600))
+        await isolate.keep(make_lasting(ttl=3600))
         assert await isolate.found() == ("Paris.", "memory", True)
         assert [line[1] for line in isolate.log.lines] == ["cache tier failed"]
 

@@ -22,7 +22,7 @@ class TestPurge:
     async def test_nothing_of_it_is_shown_here_at_once(
         self, isolate: Isolate, scope: Scope, value: str
     ) -> None:
-        await isolate.cache.keep(KEY, make_lasting())
+        await isolate.keep(make_lasting())
         isolate.put(isolate.r2, make_lasting())
         assert await isolate.hit()
         await isolate.cache.purge(scope, value)
@@ -35,7 +35,7 @@ class TestPurge:
         self, isolate: Isolate, scope: Scope, value: str
     ) -> None:
         there = Isolate(isolate)
-        await isolate.cache.keep(KEY, make_lasting())
+        await isolate.keep(make_lasting())
         assert await there.found() == ("Paris.", "kv", True)
         assert await there.found() == ("Paris.", "memory", True)
         await isolate.cache.purge(scope, value)
@@ -45,14 +45,14 @@ class TestPurge:
 
     async def test_elsewhere_after_long_silence_it_is_gone_at_once(self, isolate: Isolate) -> None:
         there = Isolate(isolate)
-        await isolate.cache.keep(KEY, make_lasting())
+        await isolate.keep(make_lasting())
         assert await there.hit()
         await isolate.cache.purge("all", "")
         isolate.clock.time = NOW + HOLD_SECONDS
         assert await there.hit() is None
 
     async def test_other_entries_stay(self, isolate: Isolate) -> None:
-        await isolate.cache.keep(KEY, make_lasting())
+        await isolate.keep(make_lasting())
         others: list[tuple[Scope, str]] = [("key", "cd"), ("model", "groq/n"), ("user", "ben")]
         for scope, value in others:
             await isolate.cache.purge(scope, value)
@@ -61,20 +61,20 @@ class TestPurge:
     async def test_an_answer_to_a_later_request_is_shown(self, isolate: Isolate) -> None:
         isolate.clock.time = NOW + 5
         await isolate.cache.purge("all", "")
-        await isolate.cache.keep(KEY, make_lasting("before", born=NOW + 5, stored=NOW + 9))
+        await isolate.keep(make_lasting("before", born=NOW + 5, stored=NOW + 9))
         assert await isolate.hit() is None
-        await isolate.cache.keep(KEY, make_lasting("after", born=NOW + 5.25, stored=NOW + 9))
+        await isolate.keep(make_lasting("after", born=NOW + 5.25, stored=NOW + 9))
         assert await isolate.found() == ("after", "memory", True)
 
     async def test_a_key_is_deleted_where_it_lies(self, isolate: Isolate) -> None:
-        await isolate.cache.keep(KEY, make_lasting())
+        await isolate.keep(make_lasting())
         isolate.put(isolate.r2, make_lasting())
         await isolate.cache.purge("key", KEY)
         assert isolate.kv.held == isolate.r2.held == {}
         assert isolate.memory.entries == 0
 
     async def test_it_holds_here_though_the_ledger_is_down(self, isolate: Isolate) -> None:
-        await isolate.cache.keep(KEY, make_lasting())
+        await isolate.keep(make_lasting())
         assert await isolate.hit()
         isolate.purges.down = True
         with pytest.raises(RuntimeError):
@@ -82,7 +82,7 @@ class TestPurge:
         assert await isolate.hit() is None
 
     async def test_it_holds_though_the_tiers_are_down(self, isolate: Isolate) -> None:
-        await isolate.cache.keep(KEY, make_lasting())
+        await isolate.keep(make_lasting())
         isolate.kv.fault = isolate.r2.fault = RuntimeError("down")
         await isolate.cache.purge("key", KEY)
         assert len(isolate.objects.ledger) == 1
@@ -111,7 +111,7 @@ class TestUnreachable:
     """The purges are not known."""
 
     async def test_nothing_is_shown_and_it_is_logged(self, isolate: Isolate) -> None:
-        await isolate.cache.keep(KEY, make_lasting())
+        await isolate.keep(make_lasting())
         isolate.purges.down = True
         assert await isolate.found() is None
         [(level, event, fields)] = isolate.log.lines
@@ -121,7 +121,7 @@ class TestUnreachable:
         assert await isolate.found() == ("Paris.", "memory", True)
 
     async def test_what_is_known_is_gone_by_for_hold_seconds(self, isolate: Isolate) -> None:
-        await isolate.cache.keep(KEY, make_lasting())
+        await isolate.keep(make_lasting())
         assert await isolate.hit()
         isolate.purges.down = True
         isolate.clock.time = NOW + HOLD_SECONDS - 0.25
@@ -131,7 +131,7 @@ class TestUnreachable:
         assert [line[1] for line in isolate.log.lines] == ["purges unreachable"] * 2
 
     async def test_a_clock_that_steps_back_has_them_read_again(self, isolate: Isolate) -> None:
-        await isolate.cache.keep(KEY, make_lasting())
+        await isolate.keep(make_lasting())
         assert await isolate.hit()
         isolate.clock.time = NOW - 1000
         isolate.purges.down = True
@@ -149,7 +149,7 @@ class TestUnreachable:
     @in_no_time
     async def test_many_requests_at_once_do_not_read_it_once_each(self) -> None:
         isolate = Isolate(clock=LoopClock(NOW))
-        await isolate.cache.keep(KEY, make_lasting())
+        await isolate.keep(make_lasting())
         await isolate.hit()
         await asyncio.sleep(RENEW_SECONDS)
         isolate.purges.calls.clear()

@@ -1,6 +1,7 @@
 """KV and R2: which of them holds what, and that neither can fail a request."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -33,9 +34,15 @@ class Watched(MemoryStore):
         self.calls.append((self.name, "get"))
         return await super().get(key)
 
-    async def put(self, key: str, data: bytes, lifetime: int) -> None:
+    async def put(
+        self,
+        key: str,
+        data: bytes,
+        lifetime: int,
+        failed: Callable[[Exception], object] | None = None,
+    ) -> None:
         self.calls.append((self.name, "put"))
-        await super().put(key, data, lifetime)
+        await super().put(key, data, lifetime, failed)
 
 
 class Below:
@@ -67,6 +74,14 @@ def data(text: str) -> tuple[bytes, int]:
 
 
 MARKER = (IN_R2, 60)
+
+
+async def put(tiers: LowerTiers, key: str, data: bytes, lifetime: int) -> None:
+    """Has an entry written, to the end."""
+    later = list[Awaitable[object]]()
+    tiers.put(key, data, lifetime, later.append)
+    for work in later:
+        await work
 
 
 @pytest.fixture
@@ -176,14 +191,14 @@ class TestPut:
     async def test_where_it_belongs(
         self, below: Below, size: int, lifetime: int, held: str | None
     ) -> None:
-        await below.tiers.put(KEY, bytes(size), lifetime)
+        await put(below.tiers, KEY, bytes(size), lifetime)
         whole, marker = {KEY: (bytes(size), lifetime)}, {KEY: (IN_R2, lifetime)}
         assert below.kv.held == {"kv": whole, "r2": marker, None: {}}[held]
         assert below.r2.held == (whole if held == "r2" else {})
 
     async def test_no_marker_is_written_before_the_entry_is_there(self, below: Below) -> None:
         below.r2.silent = True
-        writing = asyncio.ensure_future(below.tiers.put(KEY, bytes(MB + 1), HOUR))
+        writing = asyncio.ensure_future(put(below.tiers, KEY, bytes(MB + 1), HOUR))
         await asyncio.sleep(0)
         assert below.calls == [("r2", "put")]
         assert below.kv.held == {}
@@ -191,13 +206,13 @@ class TestPut:
 
     async def test_without_the_entry_there_is_no_marker(self, below: Below) -> None:
         below.r2.fault = RuntimeError("full")
-        await below.tiers.put(KEY, bytes(MB + 1), HOUR)
+        await put(below.tiers, KEY, bytes(MB + 1), HOUR)
         assert below.kv.held == {}
         assert [line[2]["tier"] for line in below.log.lines] == ["r2"]
 
     async def test_what_kv_does_not_take_is_a_miss(self, below: Below) -> None:
         below.kv.fault = RuntimeError("full")
-        await below.tiers.put(KEY, data("x")[0], HOUR)
+        await put(below.tiers, KEY, data("x")[0], HOUR)
         assert [line[2]["tier"] for line in below.log.lines] == ["kv"]
         below.kv.fault = None
         assert await below.found() is None
@@ -207,7 +222,7 @@ class TestPut:
         self, below: Below, order: tuple[str, str]
     ) -> None:
         for text in order:
-            await below.isolate().put(KEY, encode(make_entry(text)), HOUR)
+            await put(below.isolate(), KEY, encode(make_entry(text)), HOUR)
             tier = "kv" if text == "a" else "r2"
             assert await below.found() == (text, tier)
 
@@ -215,33 +230,33 @@ class TestPut:
         """Whichever of the two KV has at the end, it leads to a whole answer."""
         let_go = asyncio.Event()
         below.r2._ready = let_go.wait  # type: ignore[method-assign, assignment]
-        large = asyncio.ensure_future(below.tiers.put(KEY, encode(make_entry(LARGE)), HOUR))
+        large = asyncio.ensure_future(put(below.tiers, KEY, encode(make_entry(LARGE)), HOUR))
         await asyncio.sleep(0)
-        await below.isolate().put(KEY, encode(make_entry("a")), HOUR)
+        await put(below.isolate(), KEY, encode(make_entry("a")), HOUR)
         assert await below.found() == ("a", "kv")
         let_go.set()
         await large
         assert await below.found() == (LARGE, "r2")
 
     async def test_a_key_is_written_once_a_second(self, below: Below) -> None:
-        await below.tiers.put(KEY, b"1", HOUR)
+        await put(below.tiers, KEY, b"1", HOUR)
         below.clock.time += 0.9
-        await below.tiers.put(KEY, b"2", HOUR)
-        await below.tiers.put("another", b"2", HOUR)
-        await below.tiers.put(KEY, bytes(MB + 1), HOUR)
-        await below.tiers.put(KEY, bytes(MB + 2), HOUR)
+        await put(below.tiers, KEY, b"2", HOUR)
+        await put(below.tiers, "another", b"2", HOUR)
+        await put(below.tiers, KEY, bytes(MB + 1), HOUR)
+        await put(below.tiers, KEY, bytes(MB + 2), HOUR)
         assert below.kv.held == {KEY: (b"1", HOUR), "another": (b"2", HOUR)}
         assert below.r2.held == {KEY: (bytes(MB + 1), HOUR)}
         below.clock.time += 0.1
-        await below.tiers.put(KEY, b"3", HOUR)
+        await put(below.tiers, KEY, b"3", HOUR)
         assert below.kv.held[KEY] == (b"3", HOUR)
         below.clock.time -= 100
-        await below.tiers.put(KEY, b"4", HOUR)
+        await put(below.tiers, KEY, b"4", HOUR)
         assert below.kv.held[KEY] == (b"4", HOUR)
 
     async def test_the_writes_that_are_remembered_are_bounded(self, below: Below) -> None:
         for number in range(3 * WRITES_KNOWN):
-            await below.tiers.put(str(number), b"x", 60)
+            await put(below.tiers, str(number), b"x", 60)
             assert len(below.tiers._written) <= WRITES_KNOWN
         assert len(below.kv.held) == 3 * WRITES_KNOWN
 
@@ -264,7 +279,7 @@ async def test_a_deployment_without_a_tier_does_without(names: tuple[str, ...], 
     kv, r2 = (store if name in names else None for name in ("kv", "r2"))
     tiers = LowerTiers(kv, r2, 0.05, ManualClock(), log)
     whole = encode(make_entry(text))
-    await tiers.put(KEY, whole, HOUR)
+    await put(tiers, KEY, whole, HOUR)
     holder = None if text == LARGE and names == ("kv",) else next(iter(names), None)
     assert store.held == ({KEY: (whole, HOUR)} if holder else {})
     found = await tiers.find(KEY)

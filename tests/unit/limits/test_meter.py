@@ -1,7 +1,7 @@
 """The reservations of a request whose attempts are given up, or never ended."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 
 import pytest
 
@@ -36,7 +36,7 @@ class Metered:
         outside = ports(lambda _: FakeReply(), clock=self.clock)
         assert isinstance(outside.objects, MemoryObjects)
         self.objects = outside.objects
-        self.later: list[Coroutine[object, None, object]] = []
+        self.later: list[Awaitable[object]] = []
         limiter = Limiter(read_settings({"RATE_LIMIT_LEASE": "1"}, ("openai",)).limits, outside)
         self.meter = Meter(limiter, ANN, self.later.append)
         self.meter.estimate = ChatEstimate(ChatRequest(messages=(Message("user", TEXT),)))

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from typing import Any
 
 from msgspec import Struct, structs
@@ -215,7 +215,7 @@ class House:
                 body = {"messages": [{"role": "user", "content": text}], **body}
         return self.request("POST", path, {"model": GPT, **body}, **headers)
 
-    def defer(self, work: Coroutine[Any, Any, object]) -> None:
+    def defer(self, work: Awaitable[object]) -> None:
         task = asyncio.ensure_future(work)
         self.deferred.add(task)
         task.add_done_callback(self.deferred.discard)

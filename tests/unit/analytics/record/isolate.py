@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import structs
@@ -96,7 +96,7 @@ class Isolate:
         self.points += points
         self.written[INVOCATION.get()] += len(points)
 
-    def defer(self, work: Coroutine[Any, Any, object]) -> None:
+    def defer(self, work: Awaitable[object]) -> None:
         self.open.append(asyncio.ensure_future(work))
         self.holders.append(INVOCATION.get())
 
