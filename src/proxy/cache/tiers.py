@@ -18,7 +18,7 @@ from functools import partial
 from typing import Literal
 
 from proxy.cache.entry import CacheEntry, ForeignEntry, decode
-from proxy.core.patience import Patience
+from proxy.core.patience import within
 from proxy.core.ports import BlobStore, Clock, Defer, ExpiringStore, Log, PrunableStore
 
 Lower = Literal["kv", "r2"]
@@ -66,11 +66,10 @@ class LowerTiers:
     async def find(self, key: str) -> tuple[CacheEntry, bytes, Lower] | None:
         """The entry, its bytes, and the tier that has it."""
         tier: Lower = "kv"
-        with Patience() as patience:
-            data = await self._read(tier, key, patience)
-            if data == IN_R2:
-                tier = "r2"
-                data = await self._read(tier, key, patience)
+        data = await self._read(tier, key)
+        if data == IN_R2:
+            tier = "r2"
+            data = await self._read(tier, key)
         try:
             return None if data is None else (decode(data), data, tier)
         except ForeignEntry as error:
@@ -97,12 +96,12 @@ class LowerTiers:
             except Exception as error:
                 self._log_failure(name, key, error)
 
-    async def _read(self, name: Lower, key: str, patience: Patience) -> bytes | None:
+    async def _read(self, name: Lower, key: str) -> bytes | None:
         """What a tier has. A KV that is not there, or does not answer, could have a marker."""
         store = self._stores[name]
         try:
             if store:
-                with patience.within(self._timeout):
+                with within(self._timeout):
                     return await store.get(key)
         except TimeoutError:
             self._log("warning", "cache tier slow", tier=name, key=key)

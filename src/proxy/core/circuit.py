@@ -1,10 +1,10 @@
 """Keeps requests from waiting, one after another, for a Durable Object that hangs."""
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Coroutine
 from typing import TypeVar
 
+from proxy.core.patience import within
 from proxy.core.ports import Clock
 
 T = TypeVar("T")
@@ -46,10 +46,10 @@ class Circuit:
             raise Unreachable("It did not answer a moment ago.")
         self._begin_trial(name)
         try:
-            async with asyncio.timeout(seconds) as limit:
+            with within(seconds) as limit:
                 answer = await work
         except Exception as error:
-            if isinstance(error, TimeoutError) and limit.expired():
+            if isinstance(error, TimeoutError) and limit.is_over:
                 self._note_silence(name)
                 raise Unreachable(f"It did not answer within {seconds:g} s.") from None
             self._note_answer(name)

@@ -4,80 +4,103 @@ To arm a timer and to take it back costs more than most waits do.
 """
 
 import asyncio
+import math
+from contextvars import ContextVar
 from types import TracebackType
+from typing import Self
 
 from msgspec import Struct
 
 
-class Patience:
-    """Bounds waits of the task that makes it, one after another or one within another, each as
-    `asyncio.timeout` does. The timer stays armed from one wait to the next; where it rings before
-    a wait is over, it is armed again for the rest."""
+def within(seconds: float, shortest: float = math.inf) -> "Wait":
+    """Begins a wait of the current task, one after another or one within another: a context that
+    raises TimeoutError once it has taken so long, as `asyncio.timeout` does.
 
-    def __init__(self, shortest: float | None = None) -> None:
-        """shortest: the seconds of the wait that ends first, where that is not the first one."""
-        task = asyncio.current_task()
-        assert task  # there must be something to cancel
-        self._task = task
+    The timer stays armed from one wait to the next, until the outermost ends: a task that waits
+    often opens one without an end (math.inf) around all. shortest: the seconds of a wait within
+    this one that is to end first.
+    """
+    task, patience = asyncio.current_task(), _current.get()
+    assert task  # there must be something to cancel
+    if patience is None or patience.task is not task:
+        patience = Patience(task)
+        _current.set(patience)
+    return patience.begin(seconds, shortest)
+
+
+class Patience:
+    """The waits of a task. Where its timer rings before a wait is over, it is armed again for the
+    rest."""
+
+    def __init__(self, task: "asyncio.Task[object]") -> None:
+        self.task: asyncio.Task[object] | None = task
+        """None once no wait is left: a wait that is looked at later keeps no task."""
+        self.waits: list[Wait] = []
+        """Those under way, the outermost first."""
         self._loop = asyncio.get_running_loop()
-        self._shortest = shortest
         self._timer: asyncio.Handle | None = None
         self._rings_at = 0.0
-        self._waits: list[Wait] = []
-        """Those under way, the outermost first."""
 
-    def __enter__(self) -> "Patience":
-        return self
+    def begin(self, seconds: float, shortest: float) -> "Wait":
+        """See `within`."""
+        assert self.task
+        now = self._loop.time()
+        wait = Wait(self, self.task.cancelling(), now + seconds)
+        if self._timer is None or wait.until < self._rings_at:
+            self._arm(now, min(seconds, shortest))
+        return wait
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Takes the timer back: no wait is left."""
         if self._timer:
             self._timer.cancel()
-        del self._task  # its error has the frame that holds this
-
-    def within(self, seconds: float) -> "Wait":
-        """Begins a wait: a context that raises TimeoutError once it has taken so long."""
-        now = self._loop.time()
-        wait = Wait(self._waits, self._task, self._task.cancelling(), now + seconds)
-        if self._timer is None or wait.until < self._rings_at:
-            self._arm(now, min(seconds, self._shortest or seconds))
-        return wait
+        self.task = None
+        _current.set(None)
 
     def _arm(self, now: float, seconds: float) -> None:
         if self._timer:
             self._timer.cancel()
-        self._rings_at = now + seconds
-        self._timer = self._loop.call_later(seconds, self._ring)
+        self._timer = None
+        if seconds < math.inf:
+            self._rings_at = now + seconds
+            self._timer = self._loop.call_later(seconds, self._ring)
 
     def _ring(self) -> None:
         """Ends the waits whose time is over, and goes on with those whose time is not."""
         self._timer, now = None, self._loop.time()
-        for wait in self._waits:
-            if wait.until <= now:
+        for wait in self.waits:
+            if wait.until <= now and self.task:
                 wait.is_over = True
-                self._task.cancel()
-        if left := [wait.until - now for wait in self._waits if wait.until > now]:
+                self.task.cancel()
+        if left := [wait.until - now for wait in self.waits if wait.until > now]:
             self._arm(now, min(left))
+
+
+_current: ContextVar[Patience | None] = ContextVar("patience", default=None)
 
 
 class Wait(Struct, eq=False):
     """A wait that Patience bounds."""
 
-    waits: "list[Wait]"
-    """Those under way."""
-    task: "asyncio.Task[object]"
+    patience: Patience
     cancelling: int
     """How often the task was to be cancelled when the wait began."""
     until: float
     """By the loop's clock."""
     is_over: bool = False
+    """Whether its time is."""
 
-    def __enter__(self) -> None:
-        self.waits.append(self)
+    def __enter__(self) -> Self:
+        self.patience.waits.append(self)
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        self.waits.remove(self)
-        is_own = self.is_over and self.task.uncancel() <= self.cancelling
+        patience, task = self.patience, self.patience.task
+        patience.waits.remove(self)
+        if not patience.waits:
+            patience.stop()
+        is_own = self.is_over and task and task.uncancel() <= self.cancelling
         if is_own and kind is asyncio.CancelledError:
             raise TimeoutError from error

@@ -10,6 +10,7 @@ from pyodide.ffi import JsException
 
 from proxy.core.body_memory import Hold
 from proxy.core.errors import ClientGone, Fault
+from proxy.core.patience import within
 from proxy.core.ports import ANSWER_BYTES, Sink
 from proxy.core.receive import forward, read_whole
 from proxy.platform.convert import find_function, to_js_object
@@ -228,18 +229,18 @@ class StreamReply:
         branch, self._stream = self._stream.tee()
         reader = branch.getReader(to_js_object({"mode": "byob"}))
         wait = min(self._bounds.idle / 4, LAG)
-        timer = asyncio.get_running_loop().call_later(wait, reader.cancel)
         try:
-            step = await reader.readAtLeast(SHORT, find_function("Uint8Array", "new")(SHORT))
+            with within(wait):
+                step = await reader.readAtLeast(SHORT, find_function("Uint8Array", "new")(SHORT))
             body: bytes = step.value.to_bytes()
         except JsException:
             return None
+        except TimeoutError:
+            body = b""
         except asyncio.CancelledError:
             self.abort()
             raise
-        finally:
-            timer.cancel()
-        if len(body) == SHORT:
+        if not 0 < len(body) < SHORT:
             reader.cancel()  # or all that comes would gather in this branch
             return None
         self._is_over = True

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from proxy.core.errors import Fault
-from proxy.core.patience import Patience, Wait
+from proxy.core.patience import Wait, within
 
 
 class Allowance(Struct, frozen=True):
@@ -13,17 +13,14 @@ class Allowance(Struct, frozen=True):
     own: float
     """What the deployment's own time-outs give it. A provider that was silent for less has not
     failed: a caller's deadline, or a long list of candidates, took its time."""
-    patience: Patience | None = None
-    """What bounds the attempt already."""
 
     def at_most(self, seconds: float) -> "Allowance":
         """The same within a time-out of the deployment's own."""
-        return Allowance(min(self.seconds, seconds), min(self.own, seconds), self.patience)
+        return Allowance(min(self.seconds, seconds), min(self.own, seconds))
 
     def bound(self) -> Wait:
         """A context that raises TimeoutError once it has taken longer."""
-        assert self.patience  # an attempt's first byte is what is waited for
-        return self.patience.within(self.seconds)
+        return within(self.seconds)
 
     def run_out(self) -> Fault:
         """The fault of an attempt that took longer."""

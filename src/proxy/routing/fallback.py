@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from proxy.core.chat import Attempt, Cost, Usage
 from proxy.core.errors import GIVEN_UP, Fault, FaultKind, ProxyError, drop_frames
-from proxy.core.patience import Patience
+from proxy.core.patience import within
 from proxy.core.permit import Permit, Refusal, Reservation
 from proxy.core.ports import Clock, Outgoing, Random
 from proxy.providers.target import Target
@@ -255,8 +255,7 @@ class FallbackRun(Generic[T]):
         watched = WatchedAttempt(self._watch, target)
         self._sent = True
         try:
-            with Patience(first_byte.seconds) as patience, patience.within(whole.seconds):
-                first_byte = Allowance(first_byte.seconds, first_byte.own, patience)
+            with within(whole.seconds, shortest=first_byte.seconds):
                 value = await self._operation.attempt(target, outgoing, first_byte)
         except TimeoutError:
             fault = whole.run_out()

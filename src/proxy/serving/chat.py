@@ -1,6 +1,7 @@
 """Answers chat requests of every dialect, in SPEC.md's order: the cache, the flight of identical
 requests, the providers, and when every provider fails a stale answer rather than none."""
 
+import math
 from collections.abc import Coroutine
 
 from proxy.cache.answers import AnswerCache, Hit
@@ -11,6 +12,7 @@ from proxy.core.errors import (
     ProviderTimeout,
     RateLimitExceeded,
 )
+from proxy.core.patience import within
 from proxy.core.web import Response
 from proxy.serving.accounting import record_attempts
 from proxy.serving.aliasing import Aliasing
@@ -67,22 +69,23 @@ class Chat:
         self, context: RequestContext, call: Call, fingerprint: Fingerprint | None = None
     ) -> Response:
         """Answers a chat request. fingerprint: by which it may be recalled. Raises ProxyError."""
-        call = await self._aliasing.apply(context, call)
-        task = await self._tasks.make_chat(context, call)
-        hit = await self._find(task)
-        if hit and hit.is_fresh:
-            if fingerprint and not self._tasks.logs_prompts:
-                self._recall.keep(fingerprint, task)
-            return replay(context, task.call, task.key, hit)
-        if task.directives.only_if_cached:
-            raise ProviderTimeout("The answer is not in the cache (only-if-cached).")
-        try:
-            return await self._answer_anew(task)
-        except OUTAGE as error:
-            if hit is None:
-                raise
-            record_attempts(context, error.attempts)
-            return replay(context, task.call, task.key, hit, stale=True)
+        with within(math.inf):  # all that it waits for has one timer
+            call = await self._aliasing.apply(context, call)
+            task = await self._tasks.make_chat(context, call)
+            hit = await self._find(task)
+            if hit and hit.is_fresh:
+                if fingerprint and not self._tasks.logs_prompts:
+                    self._recall.keep(fingerprint, task)
+                return replay(context, task.call, task.key, hit)
+            if task.directives.only_if_cached:
+                raise ProviderTimeout("The answer is not in the cache (only-if-cached).")
+            try:
+                return await self._answer_anew(task)
+            except OUTAGE as error:
+                if hit is None:
+                    raise
+                record_attempts(context, error.attempts)
+                return replay(context, task.call, task.key, hit, stale=True)
 
     async def _find(self, task: ChatTask) -> Hit | None:
         """Finds the cache's best entry, a fresh one or a stale one."""
