@@ -293,13 +293,7 @@ class MemoryStore:
         held = self.held.get(key)
         return held[0] if held else None
 
-    async def put(
-        self,
-        key: str,
-        data: bytes,
-        lifetime: int,
-        failed: Callable[[Exception], object] | None = None,
-    ) -> None:
+    async def put(self, key: str, data: bytes, lifetime: int, failed: Any = None) -> None:
         try:
             await self._ready()
         except Exception as error:

@@ -1,7 +1,8 @@
 """KV and R2: which of them holds what, and that neither can fail a request."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
+from typing import Any
 
 import pytest
 
@@ -34,13 +35,7 @@ class Watched(MemoryStore):
         self.calls.append((self.name, "get"))
         return await super().get(key)
 
-    async def put(
-        self,
-        key: str,
-        data: bytes,
-        lifetime: int,
-        failed: Callable[[Exception], object] | None = None,
-    ) -> None:
+    async def put(self, key: str, data: bytes, lifetime: int, failed: Any = None) -> None:
         self.calls.append((self.name, "put"))
         await super().put(key, data, lifetime, failed)
 
