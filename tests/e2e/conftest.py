@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.deployments import (
     ADMIN_TOKEN,
     CALLER_KEY,
+    DAY,
     DEPLOYMENTS,
     KEYS,
     PATHS,
@@ -78,6 +79,14 @@ def closed(deployments: Deployments) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
+def later(deployments: Deployments) -> Iterator[httpx.Client]:
+    """An operator of a deployment on the day after several models have ended."""
+    headers = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+    with _client(deployments.get("later").url, headers) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
 def broken(deployments: Deployments) -> Iterator[httpx.Client]:
     """A deployment whose settings make no sense."""
     with _client(deployments.get("broken").url) as client:
@@ -109,7 +118,7 @@ def pair(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """Two isolates of a deployment with one flight for identical requests and keys."""
     urls = {f"{who}_BASE_URL": upstream.url + path for who, path in PATHS.items()}
     keys = {"PROXY_API_KEY": CALLER_KEY, "ADMIN_TOKEN": ADMIN_TOKEN}
-    settings = urls | KEYS | ROOMY | keys | {"CACHE_COALESCE": "on"}
+    settings = urls | KEYS | ROOMY | DAY | keys | {"CACHE_COALESCE": "on"}
     both = Pair(tmp_path_factory.mktemp("pair"), settings)
     try:
         both.start()

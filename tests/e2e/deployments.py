@@ -48,6 +48,9 @@ ROOMY = {
 }
 """For tests of other things, which share their users and their providers."""
 
+DAY = {"CATALOG_DATE": "2026-11-29"}
+"""Which models answer and what they cost must not depend on the day of the test."""
+
 PATIENT = {"CACHE_TIMEOUT_MS": "10000"}
 """A machine that is busy makes no miss."""
 
@@ -109,6 +112,7 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
             "RATE_LIMIT_ADAPTIVE": "on",
         },
     ),
+    "later": ("development", {"ADMIN_TOKEN": ADMIN_TOKEN, "CATALOG_DATE": "2026-12-12"}),
     "broken": ("staging", {"FALLBACK_CHAIN": "gemini,nobody", "IDLE_TIMEOUT_MS": "soon"}),
 }
 """What runs: the environment of wrangler.toml, and what is set beside it."""
@@ -146,6 +150,7 @@ class Deployments:
 
     def _start(self, name: str) -> runtime.Server:
         environment, settings = DEPLOYMENTS[name]
+        settings = DAY | settings
         directory = self._directory / name
         ai = directory / "ai"
         ai.mkdir(parents=True)

@@ -103,7 +103,7 @@ class Manager:
         options: RunOptions,
     ) -> tuple[T, Success]:
         """Tries the candidates until one answers."""
-        needs = operation.needs
+        needs, priced_at = operation.needs, self._selection.calendar.now
         plan = self._selection.plan(request.routing, needs, permit.grant)
         await self._watch.start(permit.defer)
         ranking = self._ranker.rank(plan, request.routing, request.user, permit, operation.converse)
@@ -116,7 +116,7 @@ class Manager:
             deadline=self._deadline(request.routing, options, len(targets)),
             retry_policy=options.retry_policy or self.retry_policy,
             hedge_after=self._settings.hedge_after_ms / 1000,
-            priced_at=self._selection.calendar.now,
+            priced_at=priced_at,
         )
         run = FallbackRun(operation, targets, permit, self._watch, conditions)
         result, success = await run.run()
