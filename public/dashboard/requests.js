@@ -246,6 +246,7 @@ export function attempts(tries) {
         "--share": percent(share(a.ms, longest)),
       }),
       h("span", { class: "number" }, span(a.ms)),
+      a.replaces && h("span", { class: "under" }, `in the place of ${a.replaces}, which has ended`),
       a.message && h("span", { class: "under" }, a.message),
     ),
   );

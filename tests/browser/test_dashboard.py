@@ -98,6 +98,7 @@ def _hostile() -> dict[str, Any]:
     for row in log["requests"]:
         row |= {"user": markup, "model": script, "error": quoted, "asked": markup}
         row["attempts"] = [{"provider": markup, "model": script, "outcome": quoted, "ms": 1}]
+        row["attempts"][0]["replaces"] = markup
     users = [{"user": markup, "demand": 1, "rate": None}]
     won = {"provider": markup, "model": script, "outcome": "ok", "ms": 1, "message": quoted}
 

@@ -1,5 +1,6 @@
 """Settings: defaults, what is refused, and that the message lists all faults."""
 
+from datetime import date
 from typing import get_type_hints
 
 import msgspec
@@ -105,6 +106,9 @@ def test_several_keys_of_a_provider_are_numbered_in_their_order_and_each_counts_
         ("LOCAL_PROVIDERS", "groq-embeddings", "which would share GROQ_EMBEDDINGS_BASE_URL"),
         ("CORS_ORIGINS", "https://a.example/path", "is no origin"),
         ("CORS_ORIGINS", "a.example", "is no origin"),
+        ("CATALOG_DATE", "2026-11-31", "must be a day such as 2026-12-31"),
+        ("CATALOG_DATE", "20261130", "must be a day"),
+        ("CATALOG_DATE", "today", "must be a day"),
         ("OPENAI_BASE_URL", "http://api.example/v1", "must begin with https://"),
         ("OPENAI_BASE_URL", "http://127.0.0.1:1/v1", "must begin with https://"),
         ("OPENAI_BASE_URL", "HTTP://127.0.0.1:1/v1", "must begin with https://"),
@@ -124,6 +128,13 @@ def test_nonsense_is_refused_by_name(name: str, value: str, reason: str) -> None
         read_settings({name: value}, PROVIDERS)
     assert name in str(caught.value)
     assert reason in str(caught.value)
+
+
+def test_a_day_is_read_and_none_is_today() -> None:
+    assert read_settings({"CATALOG_DATE": "2026-12-01"}, PROVIDERS).routing.catalog_date == date(
+        2026, 12, 1
+    )
+    assert read_settings({}, PROVIDERS).routing.catalog_date is None
 
 
 def test_a_collectors_settings_are_read_as_opentelemetry_writes_them() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.time import LAST_MS, format_time, format_time_ms
+from proxy.core.time import LAST_MS, format_http_date, format_time, format_time_ms, parse_time
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,15 @@ def test_a_moment_has_a_fraction_only_where_it_needs_one(ms: int, text: str) -> 
 )
 def test_a_moment_to_the_millisecond(ms: int, text: str) -> None:
     assert format_time_ms(ms) == text
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),  # RFC 9110, 5.6.7
+        (1_796_083_200, "Tue, 01 Dec 2026 00:00:00 GMT"),
+    ],
+)
+def test_a_moment_as_http_writes_it(moment: int, text: str) -> None:
+    assert format_http_date(moment) == text
+    assert parse_time(text, 0) == moment

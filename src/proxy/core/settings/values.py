@@ -150,9 +150,13 @@ def _balance(text: str) -> dict[str, float]:
 def _day(text: str) -> date | None:
     if not text:
         return None
-    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+    try:
+        day = date.fromisoformat(text) if re.fullmatch(r"2\d{3}-\d\d-\d\d", text) else None
+    except ValueError:  # of a month with fewer days
+        day = None
+    if day is None:
         raise ValueError("must be a day such as 2026-12-31")
-    return date.fromisoformat(text)
+    return day
 
 
 def _origins(text: str) -> tuple[str, ...]:
