@@ -99,6 +99,15 @@ def test_what_a_rate_leaves_out_is_as_the_base_price_and_not_as_another_rates() 
     )
 
 
+def test_a_budget_reserves_the_step_that_a_prompt_may_reach_and_the_dearest_hour() -> None:
+    prices = (
+        made({"above": 10, "input": 5}, {"hours": "16:30-00:30", "output": 30}).on(FIRST).prices
+    )
+    assert prices.bound_cost(Usage(input=10)) == 20_000
+    assert prices.bound_cost(Usage(input=11)) == 55_000
+    assert prices.bound_cost(Usage(output=1)) == 30_000
+
+
 def test_a_model_without_dated_rates_is_the_same_on_every_day() -> None:
     plain, stepped = made(), made({"above": 10, "input": 5})
     assert plain.on(FIRST) is plain and stepped.on(FIRST) is stepped

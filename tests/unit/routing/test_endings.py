@@ -5,16 +5,19 @@ from datetime import date
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from proxy.core.chat import Routing
-from proxy.core.errors import InvalidRequest, NotFound, PermissionDenied
+from proxy.core.errors import InvalidRequest, NoProviderAvailable, NotFound, PermissionDenied
 from proxy.core.principal import ModelGrant
 from proxy.core.settings import name_variable, read_settings
 from proxy.providers.catalog import Catalog
+from proxy.providers.rates import Rate
 from proxy.providers.target import Target
 from proxy.routing.needs import Needs
 from proxy.routing.selection import Selection
-from tests.unit.doubles import ManualClock
+from tests.unit.doubles import ManualClock, ports
+from tests.unit.routing.making import Isolate, priced, whole
 
 TEXT, EMBEDDING, ANY = Needs(), Needs(embedding=True), ModelGrant()
 ENDS = {"shutdown": "2026-12-11"}
@@ -119,6 +122,8 @@ def test_an_embedding_model_is_not_replaced() -> None:
     assert plan(BEFORE, "acme/auto", EMBEDDING).model.id == "vectors"
     with pytest.raises(NotFound, match="ended on 2026-12-11"):
         plan(AFTER, "vectors", EMBEDDING)
+    with pytest.raises(NoProviderAvailable):
+        plan(AFTER, "auto", EMBEDDING)
 
 
 def test_what_has_ended_is_listed_no_more() -> None:
@@ -180,6 +185,19 @@ def test_an_isolate_that_lives_on_turns_to_the_next_day() -> None:
         selection.catalog.find_tier_model("acme", "auto") == selection.catalog.models["acme", "new"]
     )
     assert selection.deployment.catalog is selection.catalog
+
+
+async def test_the_cheapest_is_the_cheapest_at_this_hour() -> None:
+    catalog = priced(openai=2, groq=3)
+    noon = (Rate(hours="11:00-13:00", input=1, output=1),)
+    for key, model in list(catalog.models.items()):
+        if model.provider == "groq":
+            catalog.models[key] = structs.replace(model, rates=noon)
+    outside = ports(lambda _: whole("Hi"))
+    for day, provider in (("", "openai"), ("2026-11-30", "groq")):
+        isolate = Isolate(catalog, outside, CATALOG_DATE=day, FALLBACK_CHAIN="openai,groq")
+        tried = await isolate.complete(model="auto", strategy="cheapest")
+        assert tried == [f"{provider} ok"]
 
 
 def test_a_catalogue_without_a_clock_is_of_its_own_day() -> None:

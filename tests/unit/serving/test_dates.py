@@ -92,6 +92,9 @@ async def test_a_failed_attempt_says_it_too() -> None:
     got = await house.post(OPENAI, model=OLD, fallback=False)
     assert got.status == 400 and not ends(got.headers)
     assert got.json["error"]["attempts"][0]["replaces"] == OLD
+    house.clock.time = END - 1
+    got = await house.post(OPENAI, model=OLD, fallback=False)
+    assert got.status == 400 and not ends(got.headers)  # the model gave no answer
 
 
 async def test_what_it_costs_is_the_price_of_the_day_and_of_the_hour() -> None:
