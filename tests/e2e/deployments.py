@@ -100,7 +100,7 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
         {"ADMIN_TOKEN": ADMIN_TOKEN, "CACHE_COALESCE": "on", "KEYS_REVOKED_RETENTION": "2"},
     ),
     "unbound": ("development", {}),
-    "secrets": ("development", {}),
+    "secrets": ("development", {"SUBREQUEST_LIMIT": "50"}),
     "pooled": (
         "development",
         {

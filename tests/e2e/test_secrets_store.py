@@ -33,6 +33,12 @@ def test_a_setting_is_read_where_it_is_bound(
             asked = {"model": "openai/gpt-5.4-mini", "prompt": "hi", "fallback": False}
             answer = client.post("/v1/generate", json=asked, headers=ADMIN)
             assert answer.json()["provider"] == "openai"
+            issued = client.post("/admin/keys", json={"user": "ann"}, headers=ADMIN).json()
+            mine = {"authorization": f"Bearer {issued['key']}"}
+            assert client.post("/v1/generate", json=asked, headers=mine).status_code == 200
+            items = [asked | {"prompt": f"{number}"} for number in range(12)]  # in several parts
+            results = client.post("/v1/batch", json={"requests": items}, headers=mine).json()
+            assert [each["success"] for each in results["results"]] == [True] * 12
         log = deployments.log("secrets")
         assert KEYS["OPENAI_API_KEY"] not in log
         assert ADMIN_TOKEN not in log

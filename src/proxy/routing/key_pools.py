@@ -213,18 +213,23 @@ class KeyPools:
         fault: Fault,
     ) -> None:
         """Has the limits hear of a fault after which no key is left. Where any has only to wake,
-        the provider is rate-limited until the first does."""
+        the provider is rate-limited until the first does, or a refused one may be tried again."""
         provider, model, now = pool.provider, target.model.id, self._now()
-        waits = [self._wait(pool, number, model) for number in pool.numbers]
-        resting = [until for refused, until in waits if until and not refused]
+        views = {n: self._breakers.view(name_key(provider, n), now) for n in pool.numbers}
+        refused = {n for n, view in views.items() if view and view.phase != "closed"}
+        if fault.refuses_key:
+            refused.add(target.key_number)
+        resting = [n for n in pool.numbers if n not in refused]
         if not resting:
             permit.observe(provider, model, headers, fault)
             return
         if fault.refuses_key:
             fault.blame = "key"
             fault = Fault("rate_limited", "No other key is awake.", source="proxy")
-        fault.retry_after = (min(resting) - now) / 1000
-        whole = all(pool.rests.until(n, (PROVIDER,), now) for n in pool.numbers)
+        wakes = [pool.rests.until(n, find_scopes(model), now) for n in resting]
+        wakes += [view.open_until for view in views.values() if view and view.open_until]
+        fault.retry_after = (min(wakes) - now) / 1000
+        whole = all(pool.rests.until(n, (PROVIDER,), now) for n in resting)
         fault.quota = "account" if whole else "model"
         permit.observe(provider, model, {}, fault)
 

@@ -11,6 +11,7 @@ from proxy.core.settings import (
     LimitSettings,
     Settings,
     SettingsError,
+    is_setting,
     read_section,
     read_settings,
 )
@@ -55,6 +56,23 @@ def test_provider_settings() -> None:
     assert settings.routing.providers["groq"].keys == ("gsk",)
     assert settings.routing.providers["local"].base_url == "http://127.0.0.1:9/v1"
     assert settings.routing.providers["workers-ai"].base_url is None
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("ADMIN_TOKEN", True),
+        ("OPENAI_API_KEY", True),
+        ("ANY_OTHER_API_KEY_12", True),
+        ("GROQ_RATE_LIMIT_BURST", True),
+        ("CACHE_KV", False),
+        ("RATE_BUCKET", False),
+        ("API_KEY", False),
+        ("OPENAI_API_KEY_1", False),
+    ],
+)
+def test_which_bindings_are_settings(name: str, known: bool) -> None:
+    assert is_setting(name) is known
 
 
 @pytest.mark.parametrize(

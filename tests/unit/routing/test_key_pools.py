@@ -156,6 +156,14 @@ def test_a_refused_key_among_resting_ones_makes_the_provider_limited(isolate: Is
     assert isolate.breakers.openness("openai", "gpt", NOW) == 0
 
 
+def test_a_refused_key_may_be_tried_again_before_any_wakes(isolate: Isolate) -> None:
+    isolate.fail(isolate.with_key(1), refused())
+    isolate.fail(isolate.with_key(2), limited(600))
+    fault = isolate.fail(isolate.with_key(3), limited(900))
+    assert fault.retry_after == 11  # its breaker is open for 10 s and the jitter
+    assert fault.quota == "account"
+
+
 def test_keys_of_one_account_are_limited_together(catalog: Catalog, time: Time) -> None:
     isolate = Isolate(catalog, time, OPENAI_KEYS_SHARE_QUOTA="on")
     for status in (429, 402):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import TypeVar, get_type_hints
 from urllib.parse import urlsplit
 
@@ -38,8 +39,7 @@ def is_setting(name: str) -> bool:
     found = _NUMBERED.fullmatch(name)
     name = found[1] if found else name
     ends = _list_names(ProviderAccess, ProviderLimits)
-    own = _list_names(*get_type_hints(Settings).values())
-    return name in own or name.endswith(tuple(f"_{end}" for end in ends))
+    return name in _list_own_names() or name.endswith(tuple(f"_{end}" for end in ends))
 
 
 def read_section(section: type[S], get: Callable[[str], object]) -> S:
@@ -79,8 +79,15 @@ def read_settings(env: Mapping[str, str], providers: Iterable[str]) -> Settings:
     return settings
 
 
-def _list_names(*sections: type[Struct]) -> set[str]:
-    return {setting.name for of in sections for setting, _ in list_settings(of).values()}
+@cache
+def _list_names(*sections: type[Struct]) -> frozenset[str]:
+    return frozenset(setting.name for of in sections for setting, _ in list_settings(of).values())
+
+
+@cache
+def _list_own_names() -> frozenset[str]:
+    """Those of the settings that are no provider's."""
+    return _list_names(*get_type_hints(Settings).values())
 
 
 def _list_numbered(env: Mapping[str, str]) -> dict[str, list[str]]:
@@ -145,7 +152,7 @@ class _Reading:
         if not servers:
             return
         ends = _list_names(ProviderAccess, ProviderLimits)
-        taken = _list_names(*get_type_hints(Settings).values())
+        taken = set(_list_own_names())
         for name in (*known, *servers):
             own = {name_variable(name, end) for end in ends}
             if name in servers and (name in known or own & taken):

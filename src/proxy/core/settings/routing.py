@@ -132,7 +132,8 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
         bool,
         Setting("SESSION_AFFINITY", "on", SWITCH),
         "`on`: the turns of a conversation go to [the same"
-        " provider](providers.md#conversations), as far as routing, limits and breakers allow.",
+        " provider](providers.md#conversations), and there with the same key, as far as routing,"
+        " limits and breakers allow.",
     ]
     retry_attempts: Annotated[
         int,
@@ -148,8 +149,8 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
     hedge_after_ms: Annotated[
         int,
         Setting("HEDGE_AFTER_MS", "0", whole(0, 600_000)),
-        "Milliseconds after which the request goes to the next candidate too; 0: never. The faster"
-        " wins, what the other may cost is counted.",
+        "Milliseconds after which the request goes to the next candidate of another provider too;"
+        " 0: never. The faster wins, what the other may cost is counted.",
     ]
     breaker_slow_ms: Annotated[
         int,
