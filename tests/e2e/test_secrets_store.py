@@ -38,7 +38,7 @@ def test_a_setting_is_read_where_it_is_bound(
             assert client.post("/v1/generate", json=asked, headers=mine).status_code == 200
             items = [asked | {"prompt": f"{number}"} for number in range(12)]  # in several parts
             results = client.post("/v1/batch", json={"requests": items}, headers=mine).json()
-            assert [each["success"] for each in results["results"]] == [True] * 12
+            assert [each["status"] for each in results["results"]] == [200] * 12
         log = deployments.log("secrets")
         assert KEYS["OPENAI_API_KEY"] not in log
         assert ADMIN_TOKEN not in log
