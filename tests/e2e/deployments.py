@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from tests.e2e.configuration import derive_config
+from tests.unit.serving.stage import make_env
 from tests.upstream import Upstream
 from tools import runtime
 from tools.layout import NODE_MODULES, ROOT
@@ -99,6 +100,7 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
         "development",
         {"ADMIN_TOKEN": ADMIN_TOKEN, "CACHE_COALESCE": "on", "KEYS_REVOKED_RETENTION": "2"},
     ),
+    "vendors": ("development", {"DISABLED_PROVIDERS": "workers-ai"}),
     "unbound": ("development", {}),
     "secrets": ("development", {"SUBREQUEST_LIMIT": "50"}),
     "pooled": (
@@ -156,6 +158,8 @@ class Deployments:
         ai.mkdir(parents=True)
         if environment == "development":
             urls = {f"{who}_BASE_URL": self._upstream.url + path for who, path in PATHS.items()}
+            if name == "vendors":
+                urls = make_env(self._upstream.url)
             settings = urls | KEYS | ROOMY | settings
         main = derive_config(
             directory,

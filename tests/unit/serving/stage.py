@@ -21,15 +21,15 @@ SERVERS = ("lab", "gpu-2")
 """Those that no catalogue names."""
 
 
-def make_env() -> dict[str, str]:
-    """The settings that lead each provider to the stage, with the key that it wants."""
+def make_env(host: str = HOST) -> dict[str, str]:
+    """The settings that lead each provider to the scripted upstream, with the key that it wants."""
     env = {"LOCAL_PROVIDERS": ",".join(SERVERS)}
     for name, provider in PLAYED.items():
         variable = name.upper().replace("-", "_")
         key = getattr(provider, "key", "test-gemini-key" if name == "gemini" else None)
         env |= {f"{variable}_API_KEY": key} if key else {}
         if name != "workers-ai":
-            env[f"{variable}_BASE_URL"] = f"{HOST}{provider.prefix}"
+            env[f"{variable}_BASE_URL"] = f"{host}{provider.prefix}"
         if name in ("ollama", "vllm", *SERVERS):
             env[f"{variable}_MODELS"] = MODEL
     return env

@@ -12,22 +12,19 @@ from tests.unit.callers import JSON
 from tests.unit.providers.replay import CATALOG
 from tests.unit.serving.making import House, Received
 from tests.unit.serving.stage import SERVERS, find_played, make_env, play
+from tests.unit.serving.turns import (
+    CALLED,
+    PARAMETERS,
+    PATHS,
+    RESULT,
+    WITH_TOOLS,
+    ask,
+    give_result,
+    offer,
+)
 from tests.unit.serving.understanding import JOIN, READ, Understood
 
-PATHS = {
-    "native": "/v1/generate",
-    "chat": "/v1/chat/completions",
-    "messages": "/v1/messages",
-    "responses": "/v1/responses",
-}
 PROVIDERS = [*CATALOG.providers, *SERVERS]
-WITH_TOOLS = {"perplexity": "perplexity/perplexity/sonar", "local": "local/qwen3"}
-"""Models for tools, where that of `auto` has none."""
-CALLED = {"city": "Paris"}
-RESULT = "18 degrees"
-PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-FUNCTION = {"name": "get_weather", "description": "The weather.", "parameters": PARAMETERS}
-
 each_cell = pytest.mark.parametrize("dialect", PATHS)
 each_provider = pytest.mark.parametrize("provider", PROVIDERS)
 
@@ -37,48 +34,6 @@ def make_house() -> House:
     house.ports = structs.replace(house.ports, bindings=frozenset({"workers-ai"}))
     house.leave()
     return house
-
-
-def ask(dialect: str, text: str) -> dict[str, Any]:
-    if dialect == "responses":
-        return {"input": [{"role": "user", "content": text}]}
-    said = {"messages": [{"role": "user", "content": text}]}
-    return said | ({"max_tokens": 500} if dialect == "messages" else {})
-
-
-def offer(dialect: str) -> dict[str, Any]:
-    """The tool, as a caller of the dialect offers it."""
-    if dialect == "messages":
-        named = {name: FUNCTION[name] for name in ("name", "description")}
-        return {"tools": [{**named, "input_schema": PARAMETERS}]}
-    if dialect == "responses":
-        return {"tools": [{"type": "function", **FUNCTION, "strict": False}]}
-    return {"tools": [{"type": "function", "function": FUNCTION}]}
-
-
-def give_result(dialect: str, body: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    """The next turn: what was said so far, the answer as it came, and the tool's result."""
-    if dialect == "responses":
-        called = [item for item in answer["output"] if item["type"] == "function_call"]
-        result = {"call_id": called[0]["call_id"], "output": RESULT}
-        items = [*answer["output"], {"type": "function_call_output", **result}]
-        return body | {"input": [*body["input"], *items]}
-    if dialect == "messages":
-        [id_] = [block["id"] for block in answer["content"] if block["type"] == "tool_use"]
-        result = {"type": "tool_result", "tool_use_id": id_, "content": RESULT}
-        turn = [{"role": "assistant", "content": answer["content"]}]
-        return body | {
-            "messages": [*body["messages"], *turn, {"role": "user", "content": [result]}]
-        }
-    if dialect == "chat":
-        message = answer["choices"][0]["message"] | {"role": "assistant"}
-    else:
-        message = {"role": "assistant", "content": None, "tool_calls": answer["toolCalls"]}
-    id_ = message["tool_calls"][0]["id"]
-    for call in message["tool_calls"]:
-        call["type"] = "function"
-    result = {"role": "tool", "tool_call_id": id_, "content": RESULT}
-    return body | {"messages": [*body["messages"], message, result]}
 
 
 async def send(house: House, dialect: str, model: str, body: dict[str, Any]) -> Received:
