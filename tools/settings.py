@@ -52,7 +52,7 @@ def render_document(text: str) -> str:
     )
     providers = list_settings(ProviderAccess) | list_settings(ProviderLimits)
     table = _render_table(providers, "openai")
-    return _replace(_replace(text, "settings", sections), "provider settings", table)
+    return replace_between(replace_between(text, "settings", sections), "provider settings", table)
 
 
 def _sections() -> list[type[Struct]]:
@@ -97,7 +97,7 @@ def _render_table(settings: dict[str, tuple[Setting, str]], provider: str = "") 
     return re.sub(r"\|  (?=\|)", "| ", "\n".join(rows)) + "\n"
 
 
-def _replace(text: str, name: str, content: str) -> str:
+def replace_between(text: str, name: str, content: str) -> str:
     """The text with what stands between `<!-- NAME -->` and `<!-- end of NAME -->` replaced."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
     if text.count(begin) != 1 or text.count(end) != 1:
