@@ -125,16 +125,21 @@ class Prices(Struct, frozen=True, dict=True):
         nano-dollars: all of the input at the highest of its prices. Unknown prices count as
         nothing."""
         pico = max(
-            usage.input * _pico(prices.highest_input) + usage.output * _pico(prices.output or 0)
-            for above, prices in self._bounds
+            usage.input * of_input + usage.output * of_output
+            for above, of_input, of_output in self._bounds
             if above < usage.input or not above
         )
         return -(-pico // 1000)
 
     @cached_property
-    def _bounds(self) -> "tuple[tuple[int, Prices], ...]":
-        """All prices that may hold, each with the input tokens above which they may."""
-        return (0, self), *((v.above or 0, v.prices) for v in self._variants)
+    def _bounds(self) -> tuple[tuple[int, int, int], ...]:
+        """Of all prices that may hold: the input tokens above which they may, and the pico-dollars
+        of an input token at most and of an output token."""
+        all_prices = [(0, self), *((v.above or 0, v.prices) for v in self._variants)]
+        return tuple(
+            (above, _pico(held.highest_input), _pico(held.output or 0))
+            for above, held in all_prices
+        )
 
 
 class _Variant(Struct, frozen=True):
