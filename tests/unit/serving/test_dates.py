@@ -87,6 +87,14 @@ async def test_the_attempts_and_the_log_say_what_is_replaced() -> None:
     assert "replaces" not in got[0]
 
 
+async def test_each_request_of_a_batch_follows() -> None:
+    house = House(in_turn(whole("Hi")), ManualClock(END))
+    requests = [{"prompt": name, "model": name, "fallback": False} for name in (OLD, NEW)]
+    got = await house.fetch("POST", "/v1/batch", {"requests": requests}, **JSON)
+    attempts = [result["response"]["metadata"]["attempts"][0] for result in got.json["results"]]
+    assert [(a["model"], a.get("replaces")) for a in attempts] == [(NEW, OLD), (NEW, None)]
+
+
 async def test_a_failed_attempt_says_it_too() -> None:
     house = House(in_turn(FakeReply(b"no", status=400)), ManualClock(END))
     got = await house.post(OPENAI, model=OLD, fallback=False)
