@@ -235,14 +235,15 @@ NOBODYS = (
     "BATCH_RUNNER",
     "STATISTICS",
     "RESPONSES",
+    "ALIASES",
 )
-HANGING = ("RATE_BUCKET", "CACHE_FLIGHT", "RESPONSES")
+HANGING = ("RATE_BUCKET", "CACHE_FLIGHT", "RESPONSES", "ALIASES")
 
 
 def _take_tiers(name: str, path: Path) -> None:
     """Leaves `coalescing` without KV and R2, `kvless` without KV, and gives `faulty` a KV that
-    throws, a mute R2, and a limiter, a board, a runner of batches and a store of responses that
-    nobody answers for."""
+    throws, a mute R2, and a limiter, a board, a runner of batches and a store of responses and of
+    aliases that nobody answers for."""
     if name not in ("coalescing", "kvless", "faulty"):
         return
     config = load_config(path)
@@ -261,8 +262,8 @@ def _take_tiers(name: str, path: Path) -> None:
 
 
 def _take_objects(name: str, path: Path) -> None:
-    """Gives `hanging` buckets, flights and kept responses that never answer, and leaves `unbound`
-    without two objects that the proxy needs."""
+    """Gives `hanging` buckets, flights, kept responses and aliases that never answer, and leaves
+    `unbound` without two objects that the proxy needs."""
     if name not in ("hanging", "unbound"):
         return
     config = load_config(path)

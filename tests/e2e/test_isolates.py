@@ -20,6 +20,8 @@ PURGED = 30.0
 """Seconds within which a purge holds everywhere, as it says too."""
 KEPT = 30.0
 """Seconds for which an isolate takes a key without asking, as docs/api-reference.md says."""
+ALIASED = 30.0
+"""Seconds within which a change of an alias holds everywhere, as docs/aliases.md says."""
 SLACK = 3.0
 """Seconds for what is not waiting: the answer itself, on a machine that is busy."""
 
@@ -173,3 +175,51 @@ def test_a_leader_killed_is_replaced(pair: Pair, ask: Ask, script: Any, received
         assert isinstance(leader.exception(), httpx.TransportError)
     assert [answer.json()["data"] for answer in answers] == ["echo: Live."] * 5
     assert [request["ended"] for request in received()] == ["client_gone", "complete"]
+
+
+def test_an_alias_changes_in_the_other_within_its_time(
+    pair: Pair, caller: httpx.Client, script: Any
+) -> None:
+    prompt = script()
+
+    def put(model: str) -> None:
+        body = {"targets": [{"model": model}]}
+        made = caller.put(f"{pair.first}/admin/aliases/both", json=body)
+        assert made.status_code in (200, 201), made.text
+
+    def served(url: str) -> str:
+        body = {"model": "both", "prompt": prompt, "fallback": False}
+        answer = caller.post(f"{url}/v1/generate", json=body)
+        return str(answer.json().get("provider") or answer.status_code)
+
+    put("openai/gpt-4o")
+    for _ in range(3):  # from the cache too, where it is recalled by its bytes
+        wait_for(lambda: served(pair.second) == "openai")
+    put("groq/openai/gpt-oss-120b")
+    assert served(pair.first) == "groq"
+    until = time.monotonic() + ALIASED + SLACK
+    while served(pair.second) != "groq":
+        assert time.monotonic() < until
+        time.sleep(0.5)
+
+
+def test_two_isolates_together_reach_a_target_no_more_often_than_it_may_be(
+    pair: Pair, caller: httpx.Client, script: Any, received: Received
+) -> None:
+    targets = [
+        {"model": "openai/gpt-4o", "limit": {"perHour": 60}},
+        {"model": "groq/openai/gpt-oss-120b"},
+    ]
+    made = caller.put(f"{pair.first}/admin/aliases/shared", json={"targets": targets})
+    assert made.status_code == 201, made.text
+    body = {"model": "shared", "prompt": script(), "cache": {"mode": "off"}}
+
+    def ask(url: str) -> int:
+        return caller.post(f"{url}/v1/generate", json=body).status_code
+
+    wait_for(lambda: ask(pair.second) == 200)
+    with ThreadPoolExecutor(20) as pool:
+        statuses = set(pool.map(ask, [pair.first, pair.second] * 80))
+    assert statuses == {200}
+    reached = [each["provider"] for each in received()].count("openai")
+    assert 50 <= reached <= 60

@@ -76,7 +76,7 @@ class AliasBook:
             now,
         )
         self._count_change()
-        return Written("replaced" if is_known else "created")
+        return Written("replaced" if is_known else "created", now)
 
     def delete(self, name: str) -> bool:
         """Forgets an alias; whether there was one."""

@@ -50,6 +50,8 @@ class Written(Struct, frozen=True):
 
     outcome: Literal["created", "replaced", "exists", "too many", "too much"]
     """The last three: it was not kept."""
+    at: int = 0
+    """When it was written, in milliseconds since 1970."""
 
 
 class AliasSet(Struct, frozen=True):

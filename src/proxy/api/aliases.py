@@ -105,18 +105,18 @@ async def _keep(services: Services, alias: Alias, *, may_replace: bool) -> Respo
     targets = tuple(structs.replace(target, id=target.own_id) for target in alias.targets)
     alias = structs.replace(alias, targets=targets, strategy=alias.order)
     new = NewAlias(alias.name, Raw(msgspec.json.encode(alias)), may_replace)
-    written = (await services.aliases.change(PUT_ALIAS, new)).outcome
-    if written == "exists":
+    written = await services.aliases.change(PUT_ALIAS, new)
+    if written.outcome == "exists":
         raise InvalidRequest(
             f"name: There is an alias {alias.name!r}; PUT /admin/aliases/{alias.name} replaces it.",
             param="name",
             code="alias_exists",
             cause=Cause(status=409),
         )
-    if written in _FULL:
-        raise InvalidRequest(_FULL[written])
-    kept = KeptAlias(new.body, round(services.ports.clock.now() * 1000))
-    return _respond(_view_of(kept), status=201 if written == "created" else 200)
+    if reason := _FULL.get(written.outcome):
+        raise InvalidRequest(reason)
+    kept = KeptAlias(new.body, written.at)
+    return _respond(_view_of(kept), status=201 if written.outcome == "created" else 200)
 
 
 async def _check(services: Services, alias: Alias) -> None:
