@@ -79,7 +79,7 @@ def _bodies(prompt: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("target", [GPT, LLAMA, CLAUDE])
-@pytest.mark.parametrize("form", product(_bodies(""), (False, True)))
+@pytest.mark.parametrize("form", [*product(_bodies(""), (False, True))])
 def test_every_dialect(
     operator: Operator, script: Script, received: Received, form: tuple[str, bool], target: str
 ) -> None:
