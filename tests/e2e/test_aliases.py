@@ -120,10 +120,10 @@ def test_a_limit_and_then_the_next_target(operator: Operator, script: Script) ->
 
 
 def test_a_budget_and_then_the_next_target(operator: Operator, script: Script) -> None:
-    prompt = script()
+    prompt = script(openai={"text": "word " * 500})
     budget = {"model": GPT, "budget": {"day": 0.01}}
     operator.make("thrifty", budget, LLAMA)
-    served = [operator.served_by("thrifty", prompt, maxTokens=40) for _ in range(20)]
+    served = [operator.served_by("thrifty", prompt, maxTokens=40) for _ in range(10)]
     assert served[0] == "openai"
     assert served[-1] == "groq"
     operator.make("thrifty", budget)

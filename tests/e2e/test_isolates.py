@@ -204,7 +204,7 @@ def test_an_alias_changes_in_the_other_within_its_time(
 
 
 def test_two_isolates_together_reach_a_target_no_more_often_than_it_may_be(
-    pair: Pair, caller: httpx.Client, script: Any, received: Received
+    pair: Pair, caller: httpx.Client, script: Any
 ) -> None:
     targets = [
         {"model": "openai/gpt-4o", "limit": {"perHour": 60}},
@@ -214,12 +214,17 @@ def test_two_isolates_together_reach_a_target_no_more_often_than_it_may_be(
     assert made.status_code == 201, made.text
     body = {"model": "shared", "prompt": script(), "cache": {"mode": "off"}}
 
-    def ask(url: str) -> int:
-        return caller.post(f"{url}/v1/generate", json=body).status_code
+    def ask(url: str) -> str:
+        answer = caller.post(f"{url}/v1/generate", json=body)
+        return str(answer.json().get("provider") or answer.status_code)
 
-    wait_for(lambda: ask(pair.second) == 200)
+    until = time.monotonic() + ALIASED + SLACK
+    while caller.get(f"{pair.second}/v1/models/shared").status_code != 200:
+        assert time.monotonic() < until
+        time.sleep(0.5)
+    # A bucket that the second calls first is not told its name by `wrangler dev`.
+    assert ask(pair.first) == "openai"
     with ThreadPoolExecutor(20) as pool:
-        statuses = set(pool.map(ask, [pair.first, pair.second] * 80))
-    assert statuses == {200}
-    reached = [each["provider"] for each in received()].count("openai")
-    assert 50 <= reached <= 60
+        served = list(pool.map(ask, [pair.first, pair.second] * 80))
+    assert set(served) == {"openai", "groq"}
+    assert 50 <= 1 + served.count("openai") <= 60
