@@ -24,6 +24,16 @@ JSON = {"content-type": "application/json"}
 DEFERRED: set[asyncio.Task[object]] = set()
 
 
+class Unread:
+    """A body that goes on unread (core.ports.Upload)."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def take(self) -> object:
+        return self.content or None
+
+
 def defer(work: Awaitable[object]) -> None:
     task = asyncio.ensure_future(work)
     DEFERRED.add(task)
@@ -40,7 +50,9 @@ def request(method: str, path: str, body: Any = b"", **headers: str) -> Request:
 
     path, _, query = path.partition("?")
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Request(method, path, dict(parse_qsl(query)), given, read, defer)
+    url = f"https://proxy.example{path}{query and '?'}{query}"
+    upload = Unread(content)
+    return Request(method, path, dict(parse_qsl(query)), given, read, defer, None, url, upload)
 
 
 def as_it_is(response: Response) -> Response:

@@ -14,7 +14,7 @@ from proxy.core.errors import ClientGone, Fault, FaultKind
 from proxy.core.permit import Offer, Refusal, Reservation
 from proxy.core.ports import URL, Defer, Outgoing, Ports, Sink
 from proxy.core.principal import ModelGrant
-from proxy.core.receive import forward
+from proxy.core.receive import forward, pour
 from tests.unit.memory_objects import MemoryObjects
 
 
@@ -202,6 +202,9 @@ class FakeReply:
 
     def flow(self, sink: Sink, begun: bytes, *, finish: bool) -> AsyncGenerator[bytes]:
         return forward(FakeReply(*self.pieces[self._taken :]), sink, begun, finish=finish)
+
+    async def pour(self, sink: Sink) -> None:
+        await pour(self, sink)
 
     def abort(self) -> None:
         self.aborted = True

@@ -21,6 +21,7 @@ from proxy.core.principal import Principal
 from proxy.core.settings import AccessSettings
 
 ANONYMOUS = Principal(user="anonymous", admin=True)
+_KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
 _ISSUED = re.compile(r"aep_([a-z]+)_[0-9a-f]{64}")
 _NO_KEY_YET = (
     "This deployment has no key yet, so it is closed. Set one with"
@@ -97,11 +98,11 @@ class Authenticator:
 
 
 def read_authorizations(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """The keys of a request, each as `Bearer KEY`: of the Authorization header, `x-api-key` and
-    `api-key`, in this order. headers: names in lower case."""
+    """The keys of a request, each as `Bearer KEY`: of the Authorization header, `x-api-key`,
+    `api-key` and `x-goog-api-key`, in this order. headers: names in lower case."""
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     keys = [bearer.strip()] if scheme.lower() == "bearer" else []
-    keys += [headers[name].strip() for name in ("x-api-key", "api-key") if name in headers]
+    keys += [headers[name].strip() for name in _KEY_HEADERS if name in headers]
     return tuple([f"Bearer {key}" for key in dict.fromkeys(keys) if key])
 
 

@@ -27,6 +27,14 @@ class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache_scope: Literal["tenant", "shared"] | None = None
     expires_at: int | None = None
     revoked_at: int | None = None
+    passthrough: bool | None = None
+    """None: it may where it has no budget."""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it may have requests passed on as they are: what many of them cost is not
+        known."""
+        return self.budget == Budget() if self.passthrough is None else self.passthrough
 
     def explain_end(self, now: int) -> Literal["revoked", "expired"] | None:
         """Why it is no longer taken; None: it is."""
@@ -44,6 +52,7 @@ class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
             limits=self.limits,
             budget=self.budget,
             cache_scope=self.cache_scope,
+            passthrough=self.may_pass,
         )
 
 

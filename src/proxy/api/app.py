@@ -38,9 +38,10 @@ class App:
         """Answers a request, whatever it is, with what `build` makes of the response: at once, or
         by a coroutine where it must wait. What can't be built becomes an error like any other."""
         services, path = self.services, find_path(request.path)
-        context = RequestContext(
-            request, path.name, path.dialect, services.ports.clock, services.ports.random
-        )
+        clock, random = services.ports.clock, services.ports.random
+        context = RequestContext(request, path.name, path.dialect, clock, random)
+        if path.errors:
+            context.read_errors_as(path.errors)
         context.hold = request.hold or self.open_hold()
         services.memory.now = context.began
         if services.exporter or "traceparent" in request.headers:
@@ -80,6 +81,12 @@ class App:
         handler = path.methods[method]
         if path.public:
             return handler(self.services, context)
+        if path.query_key:
+            if known := self.services.passthrough.read_ticket(request, context.began):
+                self._admit(context, path, known)
+                return handler(self.services, context)
+            if key := request.query.get("key"):
+                headers = {"x-goog-api-key": key, **headers}
         address = headers.get("cf-connecting-ip", "")
         caller = self.services.authenticator.admit(headers, address)
         if isinstance(caller, Principal):
@@ -129,7 +136,7 @@ class App:
         """Builds the response, and closes the request: now, or when its stream is over."""
         stream = response.stream
         if stream:
-            response.stream = self._closing(context, stream)
+            response.stream = self._closing(context, stream, response.status)
         try:
             built = build(self._complete(context, response))
         except Exception as error:
@@ -141,14 +148,14 @@ class App:
             self.services.closer.close(context, response.status, len(response.body))
         return built
 
-    def _closing(self, context: RequestContext, stream: BodyStream) -> BodyStream:
+    def _closing(self, context: RequestContext, stream: BodyStream, status: int) -> BodyStream:
         """A stream whose end closes the request."""
 
         async def run(sink: Sink) -> None:
             try:
                 await stream(sink)
             finally:
-                self.services.closer.close(context, 200, sink.sent)
+                self.services.closer.close(context, status, sink.sent)
 
         return run
 
@@ -156,12 +163,12 @@ class App:
         """Adds the headers of every answer. Raises ValueError for one that can't be sent."""
         headers, origins = response.headers, self.services.settings.server.cors_origins
         if context.meter and (standings := context.meter.standings):
-            headers |= build_limit_headers(standings, context.dialect.LIMIT_HEADERS, context.began)
+            headers |= build_limit_headers(standings, context.errors.LIMIT_HEADERS, context.began)
         record = context.record
         if record.provider and response.status < 400:
             model = self.services.selection.catalog.find_end(record.provider, record.model)
             headers |= end_headers(model) if model else {}
-        headers |= context.common_headers() | context.dialect.headers(context.id, None)
+        headers |= context.common_headers() | context.errors.headers(context.id, None)
         if origins:
             headers |= cors_headers(origins, context.request.headers.get("origin"))
         check_headers(headers)

@@ -10,7 +10,7 @@ EXPOSED = (
     " x-proxy-cost, x-proxy-cost-origin, x-proxy-dropped, x-proxy-estimate, x-proxy-model,"
     " x-proxy-provider, x-request-id, x-should-retry"
 )
-SENT = "authorization, x-api-key, api-key, content-type"
+SENT = "authorization, x-api-key, api-key, x-goog-api-key, content-type"
 """The headers that a page may send, where it does not say which it wants to."""
 _ORIGIN = re.compile(r"[!-~]{1,512}")
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,2000}")

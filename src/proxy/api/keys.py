@@ -66,6 +66,7 @@ class _New(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     limits: _Limits | None = None
     budget: _Budget | None = None
     cache_scope: Literal["tenant", "shared"] | None = None
+    passthrough: bool | None = None
     expires_at: datetime | int | None = None
 
 
@@ -87,6 +88,7 @@ class _View(Struct, frozen=True, kw_only=True, rename="camel"):
     limits: Limits
     budget: dict[str, float]
     cache_scope: str | None
+    passthrough: bool
     created_at: str
     expires_at: str | None
     revoked_at: str | None
@@ -178,6 +180,7 @@ def _make_key(new: _New, key_id: str, now: int) -> Key:
         limits=Limits(**structs.asdict(new.limits or _Limits())),
         budget=Budget(day=to_nano(budget.day), month=to_nano(budget.month)),
         cache_scope=new.cache_scope,
+        passthrough=new.passthrough,
         expires_at=_read_expiry(new.expires_at, now),
     )
 
@@ -194,6 +197,7 @@ def _view_of(key: Key, secret: str | UnsetType = UNSET) -> _View:
         limits=key.limits,
         budget={period: to_dollars(nano) for period, nano in budget.items() if nano is not None},
         cache_scope=key.cache_scope,
+        passthrough=key.may_pass,
         created_at=format_time(key.created_at),
         expires_at=None if key.expires_at is None else format_time(key.expires_at),
         revoked_at=None if key.revoked_at is None else format_time(key.revoked_at),

@@ -28,6 +28,8 @@ class Misconfigured:
         """Answers a request."""
         path, ports = find_path(request.path), self._ports
         context = RequestContext(request, path.name, path.dialect, ports.clock, ports.random)
+        if path.errors:
+            context.read_errors_as(path.errors)
         response = render_refusal(context, self.error)
         response.headers |= context.common_headers()
         self._closer.close(context, response.status, len(response.body))

@@ -19,13 +19,14 @@ from proxy.api import (
     messages,
     models,
     operations,
+    passthrough,
     responses,
 )
 from proxy.api.services import Services
 from proxy.core.web import Response
-from proxy.dialects import anthropic, native, openai
+from proxy.dialects import anthropic, gemini, native, openai
 from proxy.dialects import responses as responses_dialect
-from proxy.dialects.contract import Dialect
+from proxy.dialects.contract import Dialect, ErrorForm
 from proxy.serving.context import RequestContext
 
 Reaction: TypeAlias = Response | Coroutine[None, None, Response]
@@ -40,8 +41,12 @@ class Path(Struct, frozen=True):
     """As the interface names it; empty: there is nothing."""
     methods: dict[str, Handler]
     dialect: Dialect = native
+    errors: ErrorForm | None = None
+    """In which errors are read, if not in the dialect."""
     public: bool = False
     admin: bool = False
+    query_key: bool = False
+    """Whether the caller's key may stand in the query, where Gemini's clients put it."""
 
     @property
     def allow(self) -> tuple[str, ...]:
@@ -58,7 +63,7 @@ NOTHING = Path("", {}, openai)
 NOTHING_OWN = Path("", {})
 OWN = re.compile(r"/(?:admin|analytics|dashboard|health|metrics)/.*")
 """Paths below the proxy's own, where its own form is read."""
-ALL_PATHS = (
+ALL_PATHS: tuple[Path, ...] = (
     Path("", {"GET": health.redirect_home}, public=True),  # /, which is no traffic
     Path("/v1/generate", {"POST": chat.answer_chat}),
     Path(BATCH, {"POST": batch.run_batch}),
@@ -108,6 +113,30 @@ ALL_PATHS = (
         admin=True,
     ),
 )
+_ANY = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def _pass(name: str, handler: Handler, dialect: Dialect, errors: ErrorForm | None = None) -> Path:
+    methods = dict.fromkeys(_ANY, handler)
+    return Path(name, methods, dialect, errors, query_key=errors is not None)
+
+
+_OPENAI = _pass("/openai", passthrough.pass_below("/openai", "openai"), openai)
+_ANTHROPIC = _pass("/anthropic", passthrough.pass_below("/anthropic", "anthropic"), anthropic)
+_GENAI = _pass("/genai", passthrough.pass_below("/genai", "gemini"), openai, gemini)
+_PROVIDER = "/p/PROVIDER"
+_PASSED = (
+    ("/openai/", _OPENAI),
+    ("/anthropic/", _ANTHROPIC),
+    ("/genai/", _GENAI),
+    ("/p/anthropic/", _pass(_PROVIDER, passthrough.pass_to_provider, anthropic)),
+    ("/p/gemini/", _pass(_PROVIDER, passthrough.pass_to_provider, openai, gemini)),
+    ("/p/", _pass(_PROVIDER, passthrough.pass_to_provider, openai)),
+)
+"""By how their paths begin; the first that fits counts."""
+ALL_PATHS += tuple(
+    Path(f"/v1/{name}", {"POST": passthrough.pass_named}, openai) for name in passthrough.NAMED
+)
 PATHS = {path.name: path for path in ALL_PATHS}
 PATTERNS = (
     (re.compile(r"/v1/responses/[^/]+"), PATHS["/v1/responses/ID"]),
@@ -120,15 +149,18 @@ PATTERNS = (
 )
 """Paths that name something."""
 WITHOUT_V1 = re.compile(
-    r"/(?:chat/completions|embeddings|messages(?:/count_tokens)?|(?:models|responses)(?:/.+)?)"
+    r"/(?:chat/completions|embeddings|messages(?:/count_tokens)?|(?:models|responses)(?:/.+)?"
+    rf"|{'|'.join(passthrough.NAMED)})"
 )
 """Paths that clients of LiteLLM's proxy call without /v1; they mean the same."""
 
 
 def find_path(path: str) -> Path:
     """Finds the path of a request, percent-encoded as it came."""
-    path = path.rstrip("/")
+    full, path = path, path.rstrip("/")
     if found := PATHS.get(path):
+        return found
+    if found := next((passed for begin, passed in _PASSED if full.startswith(begin)), None):
         return found
     if WITHOUT_V1.fullmatch(path):
         path = f"/v1{path}"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from proxy import __version__
 from proxy.access.authenticator import Authenticator
 from proxy.access.key_cache import KeyCache
+from proxy.access.tickets import Tickets
 from proxy.aliases.view import AliasView
 from proxy.analytics.query.reader import StatisticsReader
 from proxy.analytics.record.exporter import Exporter
@@ -24,6 +25,7 @@ from proxy.responses.store import ResponseStore
 from proxy.routing.board_reader import BoardReader
 from proxy.routing.manager import Manager
 from proxy.routing.market import CatalogMarket
+from proxy.routing.passage import Passage
 from proxy.routing.selection import Selection
 from proxy.routing.watch import Watch
 from proxy.serving.aliasing import Aliasing
@@ -33,6 +35,7 @@ from proxy.serving.coalesce import Coalescer
 from proxy.serving.embeddings import EmbeddingService
 from proxy.serving.keeping import Keeper
 from proxy.serving.origin import Origin
+from proxy.serving.passthrough import Passthrough
 from proxy.serving.task import TaskMaker
 
 
@@ -64,13 +67,8 @@ class Services:
         self.cache = build_cache(settings.cache, ports)
         self.market = CatalogMarket(self.selection)
         self.board = BoardReader(ports.objects, ports.clock, ports.log)
-        self.tasks = tasks = TaskMaker(
-            self.selection,
-            self.limiter,
-            self.manager.retry_policy,
-            settings.cache,
-            ports.log if server.log_prompts else None,
-        )
+        self.tasks = tasks = self._build_tasks()
+        self.passthrough = self._build_passthrough(tasks)
         self.aliases = AliasView(ports.objects, ports.clock, ports.log)
         self.aliasing = Aliasing(self.aliases, self.selection)
         self.embeddings = EmbeddingService(tasks, self.manager, self.aliasing)
@@ -87,6 +85,17 @@ class Services:
             "deployment.environment.name": settings.access.environment,
         }
         return Exporter(settings.traces, resource, self.ports)
+
+    def _build_tasks(self) -> TaskMaker:
+        prompts = self.ports.log if self.settings.server.log_prompts else None
+        retrying, cache = self.manager.retry_policy, self.settings.cache
+        return TaskMaker(self.selection, self.limiter, retrying, cache, prompts)
+
+    def _build_passthrough(self, tasks: TaskMaker) -> Passthrough:
+        settings, ports = self.settings, self.ports
+        passage = Passage(self.selection, self.watch, ports, settings.routing.timeout_ms)
+        tickets = Tickets("\n".join(settings.routing.secrets))
+        return Passthrough(tasks, passage, settings.server, ports.log, tickets)
 
     def _build_chat(self, tasks: TaskMaker) -> Chat:
         settings, ports = self.settings, self.ports

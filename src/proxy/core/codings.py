@@ -13,6 +13,9 @@ Coding = Literal["gzip", "deflate", "br"]
 Unbrotli = Callable[[bytes, int], bytes]
 """Decodes Brotli up to so many bytes. Raises PayloadTooLarge beyond, ValueError for no Brotli."""
 
+WITHOUT = frozenset({"gzip", "br"})
+"""The codings that the platform takes off an answer which a Worker reads or pipes; a body in any
+other comes and goes as it is. Compressing it again is the platform's too."""
 _ALIASES: dict[str, Coding] = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "br": "br"}
 _GZIP, _ZLIB, _RAW = 31, 15, -15
 """What zlib calls the formats."""

@@ -85,6 +85,17 @@ def decode_leniently(text: bytes) -> Any:
     return json.loads(text, parse_int=_number)
 
 
+class Pairs(list[tuple[str, Any]]):
+    """The fields of an object in their order, those of one name all."""
+
+
+def decode_pairs(text: bytes) -> Any:
+    """Like `decode_leniently`, each object as its Pairs."""
+    if reason := find_excess(text):
+        raise ValueError(reason)
+    return json.loads(text, parse_int=_number, object_pairs_hook=Pairs)
+
+
 def _number(digits: str) -> int | float:
     """An integer, infinite where it has more digits than CPython reads."""
     try:

@@ -27,6 +27,13 @@ Body: TypeAlias = bytes | tuple[bytes | memoryview | Raw, ...]
 """A body, or the parts of a large one: joined here they would take the memory twice."""
 
 
+class Upload(Protocol):
+    """A caller's body, as the platform can send it on unread."""
+
+    def take(self) -> object:
+        """The platform's own stream of it, None where there is none. It can't be read then."""
+
+
 class Outgoing(Struct, frozen=True, kw_only=True):
     """A request to a provider. A url `ai:MODEL` goes over the AI binding, its body being the
     inputs; any other over HTTP. `headers` hold the provider's key: never log them."""
@@ -34,6 +41,8 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     url: str
     headers: dict[str, str] = {}
     body: Body | None = None
+    upload: Upload | None = None
+    """The body, where that is None."""
     method: str = "POST"
     largest: int = ANSWER_BYTES
     """Bytes that an answer may have which is read whole."""
@@ -66,6 +75,10 @@ class Reply(Protocol):
         left. Raises Fault as `chunks` does; ClientGone. Until it has ended or is closed, nothing
         else may be written.
         """
+
+    async def pour(self, sink: "Sink") -> None:
+        """Has the whole body go to the caller as it comes, of which nothing is read here. Raises
+        Fault (network); ClientGone, after which the connection is closed."""
 
     def abort(self) -> None:
         """Closes the connection; the provider sees it. Safe to call twice."""

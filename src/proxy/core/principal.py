@@ -48,3 +48,5 @@ class Principal(Struct, frozen=True, kw_only=True):
     budget: Budget = Budget()
     cache_scope: str | None = None
     """`tenant` or `shared`; None: the deployment's."""
+    passthrough: bool = True
+    """Whether it may have requests passed on to a provider as they are."""

@@ -88,6 +88,16 @@ async def forward(reply: Reply, sink: Sink, begun: bytes, *, finish: bool) -> As
     raise ClientGone
 
 
+async def pour(reply: Reply, sink: Sink) -> None:
+    """core.ports.Reply.pour, piece by piece."""
+    try:
+        async for piece in reply.chunks():
+            await sink.write(piece)
+    except BaseException:
+        reply.abort()
+        raise
+
+
 def _too_long(limit: int) -> Fault:
     why = f"The answer is over {limit} bytes."
     return Fault("garbage", why, source="proxy", blame="proxy")

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from proxy.core.body_memory import Hold
-from proxy.core.ports import Defer, Sink
+from proxy.core.ports import Defer, Sink, Upload
 
 
 class Request(Struct, frozen=True):
@@ -28,6 +28,10 @@ class Request(Struct, frozen=True):
     defer: Defer
     hold: Hold | None = None
     """What the request holds of the isolate's memory; grows while the body is read."""
+    url: str = ""
+    """The address as it was sent, with scheme and host."""
+    upload: Upload | None = None
+    """The body, in the place of `read`."""
 
 
 BodyStream: TypeAlias = Callable[[Sink], Awaitable[None]]
@@ -42,6 +46,8 @@ class Response(Struct, kw_only=True):
     headers: dict[str, str] = {}
     body: bytes = b""
     stream: BodyStream | None = None
+    length: int | None = None
+    """Bytes that `stream` writes, where that is known."""
 
 
 JSON = {"content-type": "application/json"}

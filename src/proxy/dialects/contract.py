@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 from proxy.core.chat import Answer, Call, Chunk, Served
 from proxy.core.errors import ProxyError
 
-DialectName = Literal["native", "openai", "messages", "responses"]
+DialectName = Literal["native", "openai", "messages", "responses", "gemini"]
 """The dialects as records name them."""
 LimitHeaders = Literal["openai", "anthropic"] | None
 
@@ -43,21 +43,12 @@ class StreamWriter(Protocol):
         """The end of a broken one; nothing is sent after it."""
 
 
-class Dialect(Protocol):
-    """A caller's dialect."""
+class ErrorForm(Protocol):
+    """The part of a dialect in which the proxy's errors are read."""
 
     NAME: DialectName
     LIMIT_HEADERS: LimitHeaders
     """Whose SDKs look for limits in headers of their own."""
-
-    def parse_chat(self, body: bytes, /) -> Call:
-        """Reads and validates a body. Raises InvalidRequest, its message naming the field."""
-
-    def answer(self, answer: Answer, call: Call, served: Served, /) -> bytes:
-        """The body of a complete answer."""
-
-    def writer(self, call: Call, served: Served, /) -> StreamWriter:
-        """A writer for one stream. `served` is what is known when the stream begins."""
 
     def error(self, error: ProxyError, request_id: str, timestamp: float, /) -> bytes:
         """The body of an error; timestamp in seconds since 1970."""
@@ -67,3 +58,16 @@ class Dialect(Protocol):
 
     def headers(self, request_id: str, error: ProxyError | None, /) -> dict[str, str]:
         """Headers that its clients look for: in every answer, and beside those in an `error`."""
+
+
+class Dialect(ErrorForm, Protocol):
+    """A caller's dialect."""
+
+    def parse_chat(self, body: bytes, /) -> Call:
+        """Reads and validates a body. Raises InvalidRequest, its message naming the field."""
+
+    def answer(self, answer: Answer, call: Call, served: Served, /) -> bytes:
+        """The body of a complete answer."""
+
+    def writer(self, call: Call, served: Served, /) -> StreamWriter:
+        """A writer for one stream. `served` is what is known when the stream begins."""

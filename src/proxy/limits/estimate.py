@@ -155,7 +155,22 @@ class EmbeddingEstimate:
         return 0
 
 
-Estimate: TypeAlias = ChatEstimate | EmbeddingEstimate
+class NoEstimate:
+    """What a request will use of which nothing is known before its answer: nothing is reserved."""
+
+    def expected(self, max_output: int | None) -> Usage:
+        """Nothing."""
+        return Usage()
+
+    def most(self, context: int | None, output_limit: int) -> Usage:
+        """Nothing."""
+        return Usage()
+
+    def output_limit(self, max_output: int | None, context: int | None, default: int) -> None:
+        """The request goes as it is."""
+
+
+Estimate: TypeAlias = ChatEstimate | EmbeddingEstimate | NoEstimate
 
 
 def count_input_tokens(chat: ChatRequest) -> int:

@@ -36,6 +36,8 @@ class FetchUpstream:
         )
         if request.body is not None:
             options.body = to_js_bytes(request.body)
+        elif request.upload and (stream := request.upload.take()):
+            options.body = stream
         try:
             response = await find_function("globalThis", "fetch")(request.url, options)
         except JsException as error:

@@ -40,6 +40,8 @@ def receive_request(request: Any, ctx: Any, hold: Hold | None) -> tuple[Request,
         read=body.read,
         defer=partial(wait_until, ctx),
         hold=hold,
+        url=request.url,
+        upload=body,
     )
     return received, body
 
@@ -51,7 +53,7 @@ def build_response(response: Response, ctx: Any) -> Any:
     if response.stream is None:
         body = None if response.status in NULL_BODY else to_js(response.body)
         return find_function("Response", "new")(body, init)
-    body, writing = open_stream(response.stream)
+    body, writing = open_stream(response.stream, response.length)
     try:
         built = find_function("Response", "new")(body, init)
     except JsException:
@@ -80,6 +82,13 @@ class Body:
     def _is_there(self) -> bool:
         stream = self._request.body
         return not (stream is None or stream is jsnull)
+
+    def take(self) -> Any:
+        """See core.ports.Upload."""
+        if not self._is_there:
+            return None
+        self._is_taken = True
+        return self._request.body
 
     async def read(self, limit: int) -> bytes:
         """See core.web.Request."""

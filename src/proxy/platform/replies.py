@@ -12,7 +12,7 @@ from proxy.core.body_memory import Hold
 from proxy.core.errors import ClientGone, Fault
 from proxy.core.patience import within
 from proxy.core.ports import ANSWER_BYTES, Sink
-from proxy.core.receive import forward, read_whole
+from proxy.core.receive import forward, pour, read_whole
 from proxy.platform.convert import find_function, to_js_object
 from proxy.platform.flow import MOST, Drain, Flow
 from proxy.platform.streams import CallerStream
@@ -174,11 +174,12 @@ class StreamReply:
 
     async def flow(self, sink: Sink, begun: bytes, *, finish: bool) -> AsyncGenerator[bytes]:
         """See core.ports.Reply. `chunks` has to be closed before."""
-        if not (isinstance(sink, CallerStream) and self._reader and self._close):
+        if not (isinstance(sink, CallerStream) and self._stream and self._close):
             async for piece in forward(self, sink, begun, finish=finish):
                 yield piece
             return
-        self._reader.releaseLock()
+        if self._reader:
+            self._reader.releaseLock()
         give_up = None if finish else self.abort
         flow = Flow(self._stream, sink, begun, self._bounds.idle, give_up)
         try:
@@ -197,6 +198,25 @@ class StreamReply:
         finally:
             sink.gone = sink.gone or (finish and await flow.is_left())
             await flow.stop()
+
+    async def pour(self, sink: Sink) -> None:
+        """See core.ports.Reply."""
+        if not (isinstance(sink, CallerStream) and self._stream and self._close):
+            await pour(self, sink)
+            return
+        try:
+            await sink.take(b"", self._stream, find_function("AbortController", "new")().signal)
+            self._is_over = True
+            length = self.headers.get("content-length", "")
+            sink.sent += int(length) if length.isdecimal() else 0  # else it is not known
+        except JsException as error:
+            if getattr(error, "name", "") == "AbortError":
+                sink.gone = True
+                raise ClientGone from error
+            raise self._broken() from error
+        finally:
+            self.abort()
+            sink.take_back()
 
     def _stall(self) -> None:
         self._stalled = True
@@ -274,6 +294,10 @@ class BytesReply:
     def flow(self, sink: Sink, begun: bytes, *, finish: bool) -> AsyncGenerator[bytes]:
         """See core.ports.Reply."""
         return forward(self, sink, begun, finish=finish)
+
+    async def pour(self, sink: Sink) -> None:
+        """See core.ports.Reply."""
+        await pour(self, sink)
 
     async def read(self) -> bytes:
         """The body."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from pyodide.ffi import JsException, to_js
 
-from proxy.core.errors import ClientGone
+from proxy.core.errors import ClientGone, Fault
 from proxy.core.web import BodyStream
 from proxy.platform.convert import find_function, ignore_failure, to_js_object
 from proxy.platform.log import log
@@ -18,10 +18,14 @@ class CallerStream:
     TransformStream's hangs forever (and a `finally` never runs).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, length: int | None = None) -> None:
+        """length: bytes that will be written, where that is known."""
         self.sent = 0
         self.gone = False
-        pipe = find_function("IdentityTransformStream", "new")()
+        if length is None:
+            pipe = find_function("IdentityTransformStream", "new")()
+        else:
+            pipe = find_function("FixedLengthStream", "new")(length)
         self.readable = pipe.readable
         self._writable = pipe.writable
         self._writer = self._writable.getWriter()
@@ -42,7 +46,8 @@ class CallerStream:
     def take(self, begun: bytes, stream: Any, signal: Any) -> Any:
         """Writes `begun`, and has a ReadableStream write after it until it ends, fails, or the
         AbortSignal says so; the promise of that. Then `take_back` has to be called."""
-        ignore_failure(self._writer.write(to_js(begun)))  # what follows fails too
+        if begun:
+            ignore_failure(self._writer.write(to_js(begun)))  # what follows fails too
         self.sent += len(begun)
         self._writer.releaseLock()
         options = to_js_object({"preventClose": True, "preventAbort": True}, signal=signal)
@@ -60,11 +65,15 @@ class CallerStream:
         except (ClientGone, JsException):
             return
         except Exception as error:
-            log("error", "stream failed", error=repr(error))
+            if not isinstance(error, Fault):  # which is the provider's, and in the record
+                log("error", "stream failed", error=repr(error))
             await self._writer.abort(str(type(error).__name__))
 
 
-def open_stream(stream: BodyStream) -> tuple[Any, Coroutine[Any, Any, None]]:
-    """A ReadableStream that `stream` writes, and the coroutine that does the writing."""
-    caller = CallerStream()
+def open_stream(
+    stream: BodyStream, length: int | None = None
+) -> tuple[Any, Coroutine[Any, Any, None]]:
+    """A ReadableStream that `stream` writes, and the coroutine that does the writing. length: the
+    bytes that it writes, where that is known."""
+    caller = CallerStream(length)
     return caller.readable, caller.run(stream)

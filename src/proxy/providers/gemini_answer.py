@@ -171,7 +171,7 @@ class GeminiReader:
         response = decode(self._target, _RESPONSE, data)
         if response.error:
             raise read_inner_fault(self._target, data)
-        self._usage = _read_usage(self._target, response.usage_metadata) or self._usage
+        self._usage = read_usage(self._target, response.usage_metadata) or self._usage
         feedback = response.prompt_feedback
         if response.candidates:
             self._read_candidate(response, response.candidates[0], halved)
@@ -278,7 +278,7 @@ def _wrap_signature(signature: str | None) -> dict[str, Any] | None:
     return {"google": {"thought_signature": signature}} if signature else None
 
 
-def _read_usage(target: Target, report: Raw) -> Usage | None:
+def read_usage(target: Target, report: Raw) -> Usage | None:
     """The tokens. Thoughts are counted beside the candidates, a tool's prompt beside the prompt;
     a count of 0 is left out, and at times the candidates' too, which is then what is left of the
     total."""

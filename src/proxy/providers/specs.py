@@ -40,7 +40,7 @@ class Endpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     base_url: str | None = None
     """If not under the provider's; where the deployment has set that, everything is under it."""
-    key_header: Literal["authorization", "x-api-key", "api-key"] = "authorization"
+    key_header: Literal["authorization", "x-api-key", "api-key", "x-goog-api-key"] = "authorization"
     """How the key is sent; `authorization`: as a bearer's."""
     headers: dict[str, str] = {}
     """Sent with every request, beside the provider's."""

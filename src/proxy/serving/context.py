@@ -12,7 +12,7 @@ from proxy.core.ports import Clock, Random
 from proxy.core.principal import Principal
 from proxy.core.web import Request
 from proxy.dialects.cloudflare import allows_log
-from proxy.dialects.contract import Dialect
+from proxy.dialects.contract import Dialect, ErrorForm
 from proxy.limits.meter import Meter
 
 UNCOUNTED = ("", "/api/hello", "/health")
@@ -47,6 +47,8 @@ class RequestContext:
         """endpoint: the path as the interface names it, empty for none that there is."""
         self.request = request
         self.dialect = dialect
+        self.errors: ErrorForm = dialect
+        """In which its errors are read."""
         self.clock = clock
         self.began = clock.now()
         self.hold = request.hold
@@ -68,8 +70,10 @@ class RequestContext:
 
     @property
     def caller_keys(self) -> tuple[str, ...]:
-        """The keys that the caller sent, in whichever header."""
-        return tuple([g.partition(" ")[2] for g in read_authorizations(self.request.headers)])
+        """The keys that the caller sent, in whichever header or in the query."""
+        found = [g.partition(" ")[2] for g in read_authorizations(self.request.headers)]
+        in_query = self.request.query.get("key", "")
+        return (*found, in_query) if in_query else tuple(found)
 
     @property
     def native_headers(self) -> dict[str, str]:
@@ -87,6 +91,10 @@ class RequestContext:
     def ms(self) -> int:
         """Milliseconds since the request came."""
         return max(0, round((self.clock.now() - self.began) * 1000))
+
+    def read_errors_as(self, form: ErrorForm) -> None:
+        """Has errors rendered in another form than the dialect's."""
+        self.errors, self.record.dialect = form, form.NAME
 
     def admit(self, principal: Principal | None) -> None:
         """Makes the caller known."""

@@ -30,7 +30,7 @@ def report_bug(context: RequestContext, error: Exception, log: Log) -> InternalE
 
 def render_refusal(context: RequestContext, error: ProxyError) -> Response:
     """Renders and records an error."""
-    dialect = context.dialect
+    dialect = context.errors
     headers = JSON | dialect.headers(context.id, error)
     if error.retry_after is not None:
         headers["retry-after"] = str(max(0, math.ceil(error.retry_after)))

@@ -35,6 +35,7 @@ class TestIssue:
             "limits": {"perHour": 0, "burst": 5, "requestsPerMinute": 6, "tokensPerMinute": 7},
             "budget": {"day": 0.001, "month": 100},
             "cacheScope": "shared",
+            "passthrough": False,
             "createdAt": "2023-11-14T22:13:20Z",
             "expiresAt": "2030-01-01T00:00:00.250Z",
             "revokedAt": None,

@@ -14,7 +14,9 @@ HELLO = Message(role="user", content="Hello")
 
 def target(id_: str = "gemini-3-flash", model: dict[str, Any] | None = None, **spec: Any) -> Target:
     return Target(
-        spec=ProviderSpec(name="gemini", endpoints={"gemini": Endpoint()}, **spec),
+        spec=ProviderSpec(
+            name="gemini", endpoints={"gemini": Endpoint(key_header="x-goog-api-key")}, **spec
+        ),
         model=Model(provider="gemini", id=id_, **(model or {})),
         base_url="https://gemini.test/v1beta",
         wire="gemini",

@@ -21,6 +21,16 @@ OPERATIONS = {
     "/v1/messages": "chat",
     "/v1/responses": "chat",
     "/v1/embeddings": "embeddings",
+    "/v1/completions": "text_completion",
+    "/v1/moderations": "moderation",
+    "/v1/rerank": "rerank",
+    "/v1/images/generations": "image",
+    "/v1/images/edits": "image",
+    "/v1/images/variations": "image",
+    "/v1/audio/speech": "speech",
+    "/v1/audio/transcriptions": "transcription",
+    "/v1/audio/translations": "transcription",
+    **dict.fromkeys(("/p/PROVIDER", "/openai", "/anthropic", "/genai"), "passthrough"),
 }
 """What a model does at an endpoint."""
 

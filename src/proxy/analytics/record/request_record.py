@@ -42,7 +42,7 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True, gc=False):
     ms: int
     """Until the answer's end, in whole milliseconds."""
     method: str = "POST"
-    dialect: Literal["native", "openai", "messages", "responses"] = "native"
+    dialect: Literal["native", "openai", "messages", "responses", "gemini"] = "native"
     user: str = ""
     """Empty: the request was not let in."""
     key_id: str = ""

@@ -100,6 +100,13 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
         " request log keeps what providers said of failed attempts. Without it no prompt is ever"
         " logged, nor what may quote one.",
     ]
+    passthrough: Annotated[
+        bool,
+        Setting("PASSTHROUGH", "on", SWITCH),
+        "`off`: nothing is [passed on as it is](passthrough.md), neither under `/p/PROVIDER`,"
+        " `/openai`, `/anthropic` and `/genai` nor at the endpoints of images, audio, moderation"
+        " and the like.",
+    ]
     subrequest_limit: Annotated[
         int,
         Setting("SUBREQUEST_LIMIT", "10000", whole(50, 1_000_000)),

@@ -1,0 +1,71 @@
+"""The headers that go on between a caller and a provider where nothing else is read: all but those
+that belong to one of the two connections, or to the proxy."""
+
+import re
+from collections.abc import Mapping
+
+from proxy.core.codings import WITHOUT
+from proxy.providers.target import Target
+
+KEYS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
+"""Where SDKs put a key: the caller's stays here."""
+_HOP = frozenset({
+    "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length",
+})  # fmt: skip
+"""Those of one connection (RFC 9110, 7.6.1); the platform writes its own."""
+_OF_CALLER = _HOP | KEYS | frozenset({
+    "host", "expect", "accept-encoding", "cookie", "forwarded", "via", "x-real-ip",
+    "true-client-ip", "cdn-loop", "origin", "referer", "x-request-id", "traceparent", "tracestate",
+    "openai-organization", "openai-project", "x-goog-user-project",
+})  # fmt: skip
+"""Of a request. The last three say which account pays: that is the key's to say."""
+_OF_PROXY = ("cf-", "x-forwarded-", "x-proxy-", "sec-", "proxy-")
+_OF_PROVIDER = _HOP | frozenset({
+    "set-cookie", "set-cookie2", "alt-svc", "strict-transport-security", "nel", "report-to",
+    "clear-site-data", "content-security-policy", "content-security-policy-report-only",
+})  # fmt: skip
+"""Of an answer: what a browser would take for the word of the proxy's own host."""
+_OF_ORIGIN = ("access-control-", "proxy-", "cf-", "x-proxy-")
+_SENDABLE = re.compile(r"[ -~]{0,4096}")
+_LONGEST = 12_000
+"""Characters of all values together, which leaves room for the proxy's own."""
+_SANDBOX = {"content-security-policy": "sandbox"}
+"""Where a browser opens an answer, it is no page of the proxy's, which has a dashboard to show."""
+_THEIR_ID = "x-proxy-provider-request-id"
+_IDS = ("x-request-id", "request-id")
+
+
+def pass_request(sent: Mapping[str, str], target: Target) -> dict[str, str]:
+    """The headers for a provider: the caller's, with the provider's key in the place of its own."""
+    listed = sent.get("connection", "").lower()
+    hops = {name.strip() for name in listed.split(",")} if listed else ()
+    passed = {
+        name: value
+        for name, value in sent.items()
+        if name not in _OF_CALLER and not name.startswith(_OF_PROXY) and name not in hops
+    }
+    own = target.auth_headers
+    if "range" in passed:  # a part of a body that is coded can't be decoded
+        passed["accept-encoding"] = "identity"
+    return own | passed | {name: own[name] for name in KEYS & own.keys()}
+
+
+def pass_answer(headers: Mapping[str, str]) -> tuple[dict[str, str], int | None]:
+    """The headers for the caller, and the length of the body as it goes on, None where that is not
+    known: what the platform decodes has no length that is said."""
+    coding = headers.get("content-encoding", "").strip().lower()
+    is_decoded = coding in WITHOUT
+    passed = dict[str, str]()
+    room = _LONGEST
+    for name, value in headers.items():
+        is_own = name in _OF_PROVIDER or name.startswith(_OF_ORIGIN)
+        if is_own or (is_decoded and name == "content-encoding"):
+            continue
+        room -= len(value)
+        if _SENDABLE.fullmatch(value) and room >= 0:
+            passed[name] = value
+    if theirs := next((passed[name] for name in _IDS if name in passed), None):
+        passed[_THEIR_ID] = theirs
+    length = headers.get("content-length", "")
+    known = int(length) if length.isdecimal() and not is_decoded else None
+    return passed | _SANDBOX, known

@@ -1,0 +1,262 @@
+"""Passes requests on to a provider as they are, and answers with its answer as it comes.
+
+Of the request only what a decision needs is read: the model that its body names, where that body is
+short or the caller's key may use some models only. All else goes by unread (`passed_answer`).
+"""
+
+from collections.abc import Mapping
+
+from msgspec import Struct, structs
+
+from proxy.access.authenticator import read_authorizations
+from proxy.access.tickets import Tickets
+from proxy.core.chat import Routing
+from proxy.core.codings import too_large
+from proxy.core.errors import (
+    Fault,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+)
+from proxy.core.permit import Refusal
+from proxy.core.ports import Body, Log, Outgoing
+from proxy.core.principal import ModelGrant, Principal
+from proxy.core.settings import ServerSettings
+from proxy.core.web import Request, Response
+from proxy.dialects.cloudflare import read_timeout
+from proxy.dialects.session import find_session
+from proxy.limits.estimate import NoEstimate
+from proxy.limits.meter import Meter
+from proxy.providers.address import TICKET
+from proxy.providers.hop_headers import pass_request
+from proxy.providers.named_model import (
+    Errand,
+    is_form,
+    read_all_models,
+    read_errand,
+    read_model,
+    rename_model,
+)
+from proxy.providers.target import Target
+from proxy.routing.failure import as_limit_error, as_proxy_error, record_attempt
+from proxy.routing.passage import Passage, Wish
+from proxy.serving.context import RequestContext
+from proxy.serving.passed_answer import UPLOAD, PassedAnswer, Sent
+from proxy.serving.task import TaskMaker, record_request
+
+LOOKED_AT = 1024 * 1024
+"""Bytes of a body up to which it is read for the model's name alone."""
+_BODILESS = ("GET", "HEAD")
+_DEFAULT = "openai"
+"""Who answers where OpenAI's API has a model of its own for a request that names none."""
+_OPTIONAL = frozenset({"moderations", "images/generations", "images/edits", "images/variations"})
+"""Where it has."""
+
+
+class _Letter(Struct, frozen=True):
+    """What is sent, as far as it has been read."""
+
+    errand: Errand
+    names: tuple[str, ...] = ()
+    """The models that it names."""
+    body: Body | None = None
+    """None: it goes on unread."""
+
+
+class Passthrough:
+    """Passes on the requests of an isolate."""
+
+    def __init__(
+        self,
+        tasks: TaskMaker,
+        passage: Passage,
+        server: ServerSettings,
+        log: Log,
+        tickets: Tickets,
+    ) -> None:
+        self._tasks = tasks
+        self._passage = passage
+        self._server = server
+        self._log = log
+        self._tickets = tickets
+
+    def read_ticket(self, request: Request, now: float) -> Principal | None:
+        """The caller who goes on with an upload by a ticket; None where it has none, or shows a
+        key."""
+        query = request.query
+        ticket, upload = query.get(TICKET), query.get(UPLOAD, "")
+        if not ticket or read_authorizations(request.headers) or "/upload/" not in request.path:
+            return None
+        return self._tickets.read(ticket, upload, now)
+
+    async def answer(self, context: RequestContext, wish: Wish) -> Response:
+        """Passes a request on to the provider that its path names. Raises ProxyError."""
+        self._check_allowed(context)
+        grant = _grant(context)
+        self._passage.check_provider(wish.provider, grant)
+        meter = await self._admit(context)
+        letter = await self._open(context, wish, strict=bool(grant.models))
+        self._passage.check_models(wish.provider, letter.names, grant)
+        target = self._passage.find_target(wish, letter.names[0] if letter.names else None)
+        return await self._pass_on(context, meter, target, wish, letter)
+
+    async def answer_named(self, context: RequestContext, path: str) -> Response:
+        """Passes a request of OpenAI's API on to the provider of the model that its body names.
+        path: of the API, without a slash before it. Raises ProxyError."""
+        self._check_allowed(context)
+        meter = await self._admit(context)
+        headers = context.request.headers
+        if "content-encoding" in headers:
+            why = "content-encoding: a body that names its model here comes without one."
+            raise InvalidRequest(why, param="content-encoding")
+        body, kind = await self._read(context), headers.get("content-type", "")
+        named = read_model(body, kind)
+        target = self._find_named(context, path, named, body)
+        letter = _Letter(read_errand("POST", path), body=body)
+        if named:
+            name = target.model.wire_id
+            passed = body if name == named else rename_model(body, kind, name)
+            letter = structs.replace(letter, names=(name,), body=passed)
+        wish = Wish(provider=target.spec.name, path=path)
+        return await self._pass_on(context, meter, target, wish, letter)
+
+    def _find_named(
+        self, context: RequestContext, path: str, named: str | None, body: bytes
+    ) -> Target:
+        """The model that a body names, at its provider."""
+        grant, passage = _grant(context), self._passage
+        if not named and path not in _OPTIONAL:
+            raise InvalidRequest("model: This field is required.", param="model")
+        if named is None:
+            passage.check_provider(_DEFAULT, grant)
+            passage.check_models(_DEFAULT, (), grant)
+            return passage.find_target(Wish(provider=_DEFAULT, path=path), None)
+        record_model(context, named)
+        kind = context.request.headers.get("content-type", "")
+        if grant.models and read_all_models(body, kind) != (named,):
+            passage.check_models(_DEFAULT, (), grant)
+        target = passage.find_named(named, grant)
+        if "chat" not in target.spec.endpoints:
+            provider = target.spec.name
+            raise InvalidRequest(
+                f"model: {provider} has no such endpoint; its own are below /p/{provider}.",
+                param="model",
+            )
+        return target.speaking("chat")
+
+    def _check_allowed(self, context: RequestContext) -> None:
+        if not self._server.passthrough:
+            raise NotFound(
+                "This deployment passes nothing on to providers as it is (PASSTHROUGH).",
+                code="unknown_url",
+            )
+        assert context.principal  # no path that serves is public
+        if not context.principal.passthrough:
+            raise PermissionDenied(
+                "This key may not have requests passed on as they are: what they cost is not always"
+                " known, and the key has a budget, or was issued without `passthrough`."
+            )
+
+    async def _admit(self, context: RequestContext) -> Meter:
+        record_request(context.record, Routing(model=""), {}, context.request.headers)
+        context.record.session = find_session(context.request.headers)
+        meter = await self._tasks.admit(context)
+        meter.estimate = NoEstimate()
+        return meter
+
+    async def _open(self, context: RequestContext, wish: Wish, *, strict: bool) -> _Letter:
+        """Reads the request as far as it has to be. strict: only what can mean one model."""
+        request = context.request
+        errand = read_errand(request.method, wish.path)
+        if errand.model:
+            record_model(context, errand.model)
+            return _Letter(errand, (errand.model,))
+        if not errand.in_body:
+            return _Letter(errand)
+        kind, length = request.headers.get("content-type", ""), _read_length(request.headers)
+        is_plain = "content-encoding" not in request.headers
+        is_short = length is not None and length <= LOOKED_AT and not is_form(kind)
+        if not is_plain or not (strict or is_short):
+            return _Letter(errand)
+        body = await self._read(context)
+        if strict:
+            names = read_all_models(body, kind)
+        else:
+            named = read_model(body, kind)
+            names = (named,) if named else ()
+        if names:
+            record_model(context, names[0])
+        return _Letter(errand, names, body)
+
+    async def _read(self, context: RequestContext) -> bytes:
+        hold = context.hold
+        assert hold  # what a request holds is counted if it comes from outside
+        body = await context.request.read(min(self._server.max_body_bytes, hold.limit))
+        hold.keep(len(body))
+        return body
+
+    async def _pass_on(
+        self, context: RequestContext, meter: Meter, target: Target, wish: Wish, letter: _Letter
+    ) -> Response:
+        passage, timeout_ms = self._passage, read_timeout(context.request.headers)
+        outgoing = self._enclose(context, passage.find_url(target, wish), letter)
+        await passage.start(meter.defer)
+        reserved = await meter.charge(target.offer)
+        if isinstance(reserved, Refusal):
+            raise as_limit_error([reserved])
+        target = passage.choose_key(target, meter.user)
+        headers = context.upstream_headers | pass_request(context.request.headers, target)
+        outgoing = structs.replace(outgoing, headers=headers)
+        is_own = timeout_ms is None and outgoing.upload is None
+        seconds, began = (timeout_ms or passage.timeout_ms) / 1000, context.clock.now()
+        try:
+            reply, watched = await passage.send(target, outgoing, seconds, own=is_own)
+        except Fault as fault:
+            attempt = record_attempt(target, fault, began, context.clock.now())
+            reserved.release()
+            meter.close()
+            raise as_proxy_error(fault, (attempt,)) from None
+        except BaseException:
+            reserved.release()
+            meter.close()
+            raise
+        context.release_memory()
+        sent = Sent(
+            target=structs.replace(target, secrets=(*target.secrets, *context.caller_keys)),
+            wish=wish,
+            answers=letter.errand.answers,
+            reserved=reserved,
+            meter=meter,
+            watched=watched,
+            began=began,
+            tickets=self._tickets,
+        )
+        return PassedAnswer(context, sent, reply, passage, self._log).respond()
+
+    def _enclose(self, context: RequestContext, url: str, letter: _Letter) -> Outgoing:
+        """The call with its body, still without its headers."""
+        method = context.request.method
+        if method in _BODILESS:
+            return Outgoing(url=url, method=method)
+        if letter.body is not None:
+            return Outgoing(url=url, method=method, body=letter.body)
+        length, most = _read_length(context.request.headers), self._server.max_body_bytes
+        if length is not None and length > most:
+            raise too_large(most)
+        upload = context.request.upload if length != 0 else None
+        return Outgoing(url=url, method=method, upload=upload)
+
+
+def record_model(context: RequestContext, name: str) -> None:
+    """Records the model that the caller names."""
+    context.record.requested_model = name[:200]
+
+
+def _read_length(headers: Mapping[str, str]) -> int | None:
+    length = headers.get("content-length", "")
+    return int(length) if length.isdecimal() and len(length) < 16 else None
+
+
+def _grant(context: RequestContext) -> ModelGrant:
+    assert context.principal  # no path that serves is public
+    return context.principal.grant
