@@ -92,7 +92,7 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "hasty": ("development", {"BREAKER_SLOW_MS": "300", "FIRST_BYTE_TIMEOUT_MS": "1000"}),
-    "memory": ("development", {"CACHE_TTL": "0"}),
+    "memory": ("development", {"CACHE_TTL": "0", "MAX_BODY_BYTES": str(64 * 1024 * 1024)}),
     "restarted": ("development", {"CACHE_SCOPE": "shared"} | PATIENT),
     "kvless": ("development", PATIENT | {"RESPONSES_STORE": "off"}),
     "faulty": ("development", {}),

@@ -46,7 +46,7 @@ class Anthropic:
             raise RejectedError(400, "anthropic-version: header is required")
 
     def unknown(self, request: Request, body: Json) -> list[str]:
-        return unknown_fields(body, request.headers)
+        return unknown_fields(body, request.headers) if "messages" in body else []
 
     def answer(self, request: Request, body: Any, behaviour: Behaviour) -> Reply:
         match request.method, request.path.removeprefix(self.prefix):
@@ -55,6 +55,10 @@ class Anthropic:
                 return json_reply({"data": listed, "has_more": False}, self.headers)
             case "POST", "/messages":
                 return answer_message(request, body, behaviour, self.headers)
+            case "POST", "/messages/batches":
+                return json_reply(_batch(len(body["requests"])), self.headers)
+            case "GET", "/messages/batches/msgbatch_1":
+                return json_reply(_batch(1), self.headers)
         raise RejectedError(404, f"Not found: {request.method} {request.path}")
 
     def error(self, rejected: RejectedError) -> Reply:
@@ -69,6 +73,22 @@ class Anthropic:
 
     def stream_error(self) -> list[str]:
         return [event(self.error_body(RejectedError(529, "Overloaded")))]
+
+
+def _batch(size: int) -> Json:
+    counts = dict.fromkeys(("succeeded", "errored", "canceled", "expired"), 0)
+    return {
+        "id": "msgbatch_1",
+        "type": "message_batch",
+        "processing_status": "in_progress",
+        "request_counts": {"processing": size} | counts,
+        "ended_at": None,
+        "created_at": "2026-11-29T00:00:00Z",
+        "expires_at": "2026-11-30T00:00:00Z",
+        "archived_at": None,
+        "cancel_initiated_at": None,
+        "results_url": None,
+    }
 
 
 def answer_message(

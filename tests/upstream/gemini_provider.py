@@ -20,7 +20,7 @@ class Gemini:
     """One instance lives as long as the upstream and numbers its answers."""
 
     name: ClassVar[str] = "gemini"
-    prefix: ClassVar[str] = "/gemini/v1beta"
+    prefix: ClassVar[str] = "/gemini"
     headers: ClassVar[dict[str, str]] = {
         "vary": "Origin, Referer, X-Origin",
         "server-timing": "gfet4t7; dur=20",
@@ -30,18 +30,20 @@ class Gemini:
         self._ids = count(1)
 
     def authorise(self, request: Request) -> None:
+        if "upload_id" in request.query:
+            return  # which is the secret of its upload
         if request.headers.get("x-goog-api-key") != "test-gemini-key":
             text = "API key not valid. Please pass a valid API key."
             raise RejectedError(400, text, "API_KEY_INVALID")
 
     def unknown(self, request: Request, body: Json) -> list[str]:
-        return unknown_fields(body) if "contents" in body else []
+        return unknown_fields(body) if "contents" in (body or {}) else []
 
     def answer(self, request: Request, body: Any, behaviour: Behaviour) -> Reply:
         """The reply to an authorised request of which the directives have been cut out."""
-        path = request.path.removeprefix(self.prefix)
-        if (request.method, path) == ("GET", "/models"):
-            return fixtures.load(self.name, "models")
+        path = re.sub(r"^/gemini/v1(beta)?(?=/)", "", request.path)
+        if "/files" in path or (request.method, path) == ("GET", "/models"):
+            return self._keep(request)
         match = re.fullmatch(r"/models/([^:/]+):(\w+)", path)
         if request.method != "POST" or match is None:
             raise RejectedError(404, "Not Found")
@@ -61,6 +63,8 @@ class Gemini:
                 if method == "generateContent":
                     return self._whole(chunks)
                 return self._stream(chunks, sse=request.query.get("alt") == "sse")
+            case "countTokens":
+                return self._json({"totalTokens": sum(map(words, _texts(body["contents"])))})
             case "embedContent":
                 return self._json(_embedding(body) | _embedding_usage([body], behaviour))
             case "batchEmbedContents":
@@ -120,8 +124,34 @@ class Gemini:
             head = JSON_TYPE
         return Reply(200, head | self.headers, [e.encode() for e in events], stream=True)
 
+    def _keep(self, request: Request) -> Reply:
+        """What is kept: models, and one file. The first request of an upload is told where the
+        bytes go."""
+        if request.path.endswith("/models"):
+            return fixtures.load(self.name, "models")
+        if "/upload/" not in request.path:
+            return self._json(_file(3) if request.method == "GET" else {})
+        if "upload_id" in request.query:
+            final = {"x-goog-upload-status": "final"}
+            reply = self._json({"file": _file(len(request.body))})
+            return Reply(200, reply.headers | final, reply.events)
+        url = (
+            f"http://{request.headers['host']}{request.path}?upload_id=u1&upload_protocol=resumable"
+        )
+        return Reply(200, self.headers | {"x-goog-upload-url": url}, [])
+
     def _json(self, body: Json) -> Reply:
         return Reply(200, JSON_TYPE | self.headers, [_dump(body).encode()])
+
+
+def _file(size: int) -> Json:
+    return {
+        "name": "files/abc",
+        "mimeType": "text/plain",
+        "sizeBytes": str(size),
+        "uri": "https://generativelanguage.googleapis.com/v1beta/files/abc",
+        "state": "ACTIVE",
+    }
 
 
 def _dump(value: Json) -> str:

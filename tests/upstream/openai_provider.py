@@ -17,6 +17,7 @@ from .anthropic_provider import answer_message
 from .behaviour import Behaviour
 from .model import Answer, Call, Question, embed, split_words, think, words
 from .openai_checks import Rules, check_chat, check_embeddings, texts, unknown_fields
+from .openai_media import answer_media
 from .reply import RejectedError, Reply, data, json_reply, sse_reply
 from .request import Json, Request
 from .responses_provider import FIELDS, respond
@@ -74,6 +75,8 @@ class OpenAi:
 
     def unknown(self, request: Request, body: Json) -> list[str]:
         """Fields that the provider does not know, whether it refuses them or not."""
+        if not isinstance(body, dict):
+            return []
         if request.path.endswith("/responses"):
             return sorted(body.keys() - FIELDS)
         if request.path.endswith("/messages"):
@@ -82,7 +85,10 @@ class OpenAi:
 
     def answer(self, request: Request, body: Any, behaviour: Behaviour) -> Reply:
         """The reply to an authorised request of which the directives have been cut out."""
-        match request.method, request.path.removeprefix(self.prefix):
+        path = request.path.removeprefix(self.prefix)
+        if found := answer_media(request, path, body, self.headers):
+            return found
+        match request.method, path:
             case "GET", "/models":
                 return self.models()
             case "POST", "/chat/completions":

@@ -27,6 +27,7 @@ from .openai_hosts import (
     Vertex,
     Vllm,
 )
+from .openai_media import FREE
 from .openai_provider import OpenAi
 from .openai_vendors import Mistral, Moonshot, Perplexity, Xai, Zai
 from .reply import RejectedError, Reply, dump, json_reply
@@ -240,6 +241,8 @@ def make_reply(provider: Provider, request: Request, entry: Entry, behaviour: Be
 def _check_framing(request: Request) -> None:
     if not request.framed:
         raise RejectedError(411, "Length Required: neither Content-Length nor a chunked body")
+    if FREE.fullmatch(request.path):
+        return
     if request.headers.get("content-type", "").split(";")[0] != "application/json":
         raise RejectedError(415, "Unsupported Media Type: Content-Type must be application/json")
     if not isinstance(request.json(), dict):
