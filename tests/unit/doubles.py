@@ -9,12 +9,13 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
+from proxy.core import receive
 from proxy.core.chat import Cost, Usage
 from proxy.core.errors import ClientGone, Fault, FaultKind
 from proxy.core.permit import Offer, Refusal, Reservation
 from proxy.core.ports import URL, Defer, Outgoing, Ports, Sink
 from proxy.core.principal import ModelGrant
-from proxy.core.receive import forward, pour
+from proxy.core.receive import forward
 from tests.unit.memory_objects import MemoryObjects
 
 
@@ -203,8 +204,7 @@ class FakeReply:
     def flow(self, sink: Sink, begun: bytes, *, finish: bool) -> AsyncGenerator[bytes]:
         return forward(FakeReply(*self.pieces[self._taken :]), sink, begun, finish=finish)
 
-    async def pour(self, sink: Sink) -> None:
-        await pour(self, sink)
+    pour = receive.pour
 
     def abort(self) -> None:
         self.aborted = True
