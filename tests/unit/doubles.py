@@ -178,12 +178,9 @@ class FakeReply:
         status: int = 200,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self.status = status
+        self.status, self.pieces, self._taken = status, pieces, 0
         self.headers: Mapping[str, str] = headers or {"content-type": "application/json"}
-        self.pieces = pieces
-        self.aborted = False
-        self.gathers = False
-        self._taken = 0
+        self.aborted = self.gathers = False
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         for taken, piece in enumerate(self.pieces, 1):
