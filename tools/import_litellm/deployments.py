@@ -75,6 +75,7 @@ _MODES = {
     "realtime": "the proxy has no realtime sessions",
     "batch": "the proxy's POST /v1/batch is another thing; call the provider's under /p/PROVIDER/",
 }
+_OPENAI_CLOUDS = ("azure", "bedrock", "vertex")
 _PERIODS = {"1d": "day", "24h": "day", "30d": "month", "31d": "month", "1mo": "month"}
 
 
@@ -143,6 +144,12 @@ def _read(entry: Node, credentials: dict[str, Node], servers: Servers) -> Deploy
     except Unknown as error:
         report.lose(params.get("model") or params, str(error), error.instead)
         return None
+    if provider in _OPENAI_CLOUDS and "claude" in model:
+        report.differ(
+            params.get("model") or params,
+            f"The proxy reaches {provider} at its OpenAI endpoint, which may not have this model.",
+            "name anthropic/… or openrouter/anthropic/… where it fails",
+        )
     _list_rest(entry, params, report)
     if not _list_info(entry.fields.get("model_info", Node(None)), report):
         return None

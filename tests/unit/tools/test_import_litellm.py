@@ -197,6 +197,7 @@ def test_servers_of_ones_own_have_the_places_of_the_catalogue() -> None:
         "fast-llama": "groq/llama-3.3-70b-versatile",
         "gemini-vertex": "vertex/google/gemini-2.5-pro",
         "nova": "bedrock/us.amazon.nova-pro-v1:0",
+        "opus": "bedrock/us.anthropic.claude-opus-4-8",
         "hub": "huggingface/deepseek-ai/DeepSeek-R1:together",
     }
     assert values(report) == {
@@ -217,7 +218,9 @@ def test_servers_of_ones_own_have_the_places_of_the_catalogue() -> None:
     assert "vllm has one address" in lost["model_list[5].litellm_params.model"]
     assert "API key" in lost["model_list[6].litellm_params.vertex_credentials"]
     assert "API key" in lost["model_list[7].litellm_params.aws_access_key_id"]
-    assert "openai/NAME" in places(report.differences)["model_list[9]"]
+    different = places(report.differences)
+    assert "anthropic/" in different["model_list[8].litellm_params.model"]
+    assert "openai/NAME" in different["model_list[10]"]
 
 
 def test_nothing_of_a_nasty_file_is_dropped_without_a_word() -> None:
