@@ -259,8 +259,10 @@ def health(now: float) -> Json:
             }
         rows.append(
             {"name": name, "configured": True, "reason": None, "lastCheck": check}
-            | {"breaker": breaker, "models": {}, "endings": [], "priceChanges": []}
+            | {"breaker": breaker, "models": {}, "keys": [], "endings": [], "priceChanges": []}
         )
+    awake: Json = {"number": 1, "state": "usable", "until": None, "models": {}}
+    rows[0]["keys"] = [awake, awake | {"number": 2, "state": "refused"}]
     change = {"before": {"input": 2, "output": 10}, "after": {"input": 4, "output": 20}}
     rows[0]["endings"] = [
         {"model": "old-1", "shutdown": "2026-12-11", "replacedBy": "acme/new-1"},

@@ -26,6 +26,8 @@ def test_the_figures_are_shown_in_every_look() -> None:
         text = browse("overview", server.url)["text"]
     for part in ("billing-service", "half-open", "11 of 14 calls failed", "620 requests an hour"):
         assert part in text
+    assert "key 2: refused" in text
+    assert "key 1: usable" not in text
     for part in (
         "Within 60 days: 3 changes, the first on 2026-12-01",
         "2026-12-01 gemini/new-1: input 2 to 4, output 10 to 20 dollars a million tokens.",
