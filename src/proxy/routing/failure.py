@@ -32,6 +32,9 @@ _ERRORS: dict[FaultKind, type[ProxyError]] = {
     "timeout": ProviderTimeout,
 }
 
+_OWN = (ProviderError, ProviderTimeout)
+"""Errors in the proxy's own words."""
+
 
 def record_attempt(target: Target, fault: Fault | None, start: float, end: float) -> Attempt:
     """The record of an attempt; start and end in seconds."""
@@ -61,9 +64,12 @@ def as_proxy_error(
     drop_frames(fault)
     kind = _ERRORS.get(fault.kind, ProviderError)
     message, code = fault.message, fault.code
+    others_rest = fault.blame == "key" and fault.refuses_key and fault.retry_after is not None
+    if others_rest:
+        kind, message, code = RateLimitExceeded, "No key of the provider is free now.", None
     if begun:
         message = f"The answer of {attempts[-1].provider} broke off: {message}"
-    elif kind in (ProviderError, ProviderTimeout):
+    elif kind in _OWN:
         code = None  # the provider's word for it concerns the proxy, not the caller
         tried = ", ".join(f"{a.provider} ({a.outcome})" for a in attempts) or "none"
         message = f"No provider gave an answer; tried {tried}. The last one: {message}"
@@ -76,7 +82,7 @@ def as_proxy_error(
             source=fault.source,
             status=422 if fault.kind == "bad_request" and fault.status == 422 else None,
             attempts=attempts,
-            native=None if begun or kind in (ProviderError, ProviderTimeout) else fault.native,
+            native=None if begun or others_rest or kind in _OWN else fault.native,
         ),
     )
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from proxy.core.errors import Fault
+from proxy.core.errors import Fault, FaultDetails
 from proxy.core.permit import Permit
 from proxy.core.scopes import PROVIDER, find_scope, find_scopes
 from proxy.core.settings import RoutingSettings
@@ -223,12 +223,13 @@ class KeyPools:
         if not resting:
             permit.observe(provider, model, headers, fault)
             return
-        if fault.refuses_key:
-            fault.blame = "key"
-            fault = Fault("rate_limited", "No other key is awake.", source="proxy")
         wakes = [pool.rests.until(n, find_scopes(model), now) for n in resting]
         wakes += [view.open_until for view in views.values() if view and view.open_until]
-        fault.retry_after = (min(wakes) - now) / 1000
+        wait = fault.retry_after = (min(wakes) - now) / 1000
+        if fault.refuses_key:
+            fault.blame = "key"
+            details = FaultDetails(retry_after=wait)
+            fault = Fault("rate_limited", "No key is awake.", source="proxy", details=details)
         whole = all(pool.rests.until(n, (PROVIDER,), now) for n in resting)
         fault.quota = "account" if whole else "model"
         permit.observe(provider, model, {}, fault)

@@ -118,6 +118,21 @@ async def test_when_all_are_limited_the_caller_hears_when_the_first_wakes() -> N
 
 
 @in_no_time
+async def test_a_refused_key_beside_resting_ones_is_no_refusal_of_the_provider() -> None:
+    answers: dict[int, Given] = {1: LIMITED, 2: LIMITED}
+    isolate = isolate_on(outside(by_key(answers)))
+    for session in homes():
+        await ask(isolate, session)
+    answers[3] = DEAD
+    with pytest.raises(RateLimitExceeded) as raised:
+        await ask(isolate, fallback=False)
+    assert raised.value.message == "No key of the provider is free now."
+    assert 29 <= (raised.value.retry_after or 0) <= 30
+    assert [(a.key, a.outcome) for a in raised.value.attempts] == [(3, "unauthorized")]
+    assert isolate.watch.views()["openai"].phase == "closed"
+
+
+@in_no_time
 async def test_a_key_wakes_again() -> None:
     answers: dict[int, Given] = {2: LIMITED}
     out = outside(by_key(answers))
