@@ -10,7 +10,7 @@ import argparse
 import difflib
 import sys
 import textwrap
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from tools.catalog import genai_prices, litellm, wheels
@@ -22,6 +22,7 @@ from tools.layout import CACHE, ROOT, SOURCES
 
 CATALOG = SOURCES / "proxy" / "providers" / "catalog.json"
 WHEELS = CACHE / "catalog"
+_NEW = 80  # ids of one provider that are printed
 
 
 def main(arguments: list[str]) -> int:
@@ -30,16 +31,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--wheels", type=Path, help="a folder with the wheels; nothing is fetched")
     parser.add_argument("--add", nargs="*", default=[], metavar="PROVIDER/ID")
     parser.add_argument("--dry-run", action="store_true", help="print the diff, write nothing")
-    parser.add_argument("--date", help="the day whose prices are the base ones, YYYY-MM-DD: today")
+    parser.add_argument("--date", type=date.fromisoformat, help="whose prices are the base: today")
     parser.add_argument("--file", type=Path, default=CATALOG)
     options = parser.parse_args(arguments)
-    today = options.date or datetime.now(UTC).date().isoformat()
+    today = (options.date or datetime.now(UTC).date()).isoformat()
     try:
         before, after, report = _run(options, today)
-    except SourceError as error:
+        _print_report(report)
+        _print_new(report.new, (options.wheels or WHEELS) / "new.txt")
+    except (SourceError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    _print_report(report)
     _print_diff(before, after, options.file)
     if after != before and not options.dry_run:
         options.file.write_text(after, "utf-8")
@@ -80,10 +82,18 @@ def _print_report(report: Report) -> None:
     ):
         if lines:
             print(f"# {heading}", *lines, "", sep="\n")
-    for provider, ids in report.new.items():
+
+
+def _print_new(new: dict[str, list[str]], whole: Path) -> None:
+    """The ids that are new; long lists, as resellers have, stand in a file."""
+    whole.write_text("".join(f"{of}/{id_}\n" for of, ids in new.items() for id_ in ids), "utf-8")
+    for provider, ids in new.items():
         if ids:
             print(f"# New at {provider}: {len(ids)} (make catalog ADD={provider}/ID)")
-            print(textwrap.fill(", ".join(ids), 100, break_on_hyphens=False), end="\n\n")
+            told = ", ".join(ids) if len(ids) <= _NEW else f"see {whole}"
+            print(
+                textwrap.fill(told, 100, break_on_hyphens=False, break_long_words=False), end="\n\n"
+            )
 
 
 def _print_diff(before: str, after: str, file: Path) -> None:

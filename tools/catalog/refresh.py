@@ -73,18 +73,21 @@ def _list_endings(document: Document, sources: Sources) -> Iterable[str]:
 
 def _list_new(document: Document, sources: Sources, provider: str, today: str) -> list[str]:
     """The ids of a provider's models that the catalogue has not: without snapshots and variants
-    (`:batch`, another vendor) of those that it has, retired names, and what has ended."""
+    (`:batch`, another vendor) of those that it has, retired names, variants of another new one,
+    and what has ended."""
     known = {id_.lower() for of, id_ in document.entries if of == provider}
     if not known:
         return []
     known |= {id_.rpartition(":")[0] for id_ in known} - {""} | {
         name.lower() for name in document.aliases
     }
+    listed = sources.list_ids(provider)
     new = (
         id_
-        for id_ in sources.list_ids(provider)
+        for id_ in listed
         if not {id_.lower(), undated(id_).lower(), id_.lower().rpartition(":")[0]} & known
         and not _NO_MODEL.search(id_)
+        and id_.rpartition(":")[0] not in listed
     )
     return sorted(id_ for id_ in new if not _has_ended(sources.find(provider, id_), today))
 

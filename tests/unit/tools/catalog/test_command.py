@@ -1,7 +1,6 @@
 """`make catalog`: what it writes, what it tells, and what it says where it can't."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,8 @@ from tests.unit.tools.catalog.making import (
     price,
     provider,
     run,
-    write_wheel,
 )
 from tools.catalog import __main__ as command
-from tools.catalog import wheels as fetching
 from tools.catalog.document import Document
 from tools.catalog.offers import SourceError
 
@@ -71,6 +68,7 @@ def test_new_models_are_listed_and_not_written(
 ) -> None:
     listed = {
         "gpt-10": entry("openai", 1, 1),
+        "gpt-10:batch": entry("openai", 1, 1),
         "gpt-9-2026-11-01": entry("openai", 1, 1),
         "ft:gpt-9": entry("openai", 1, 1),
         "gpt-1": entry("openai", 1, 1, deprecation_date="2026-11-29"),
@@ -81,6 +79,17 @@ def test_new_models_are_listed_and_not_written(
     assert len(run(catalog, wheels(tmp_path, **listed))) == 1
     told = capsys.readouterr().out
     assert "# New at openai: 1 (make catalog ADD=openai/ID)\ngpt-10\n" in told
+
+
+def test_a_long_list_of_new_models_stands_in_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = wheels(tmp_path, **{f"gpt-{n}": entry("openai", 1, 1) for n in range(100, 200)})
+    run(make_catalog(tmp_path, GPT), folder)
+    told = capsys.readouterr().out
+    assert f"# New at openai: 100 (make catalog ADD=openai/ID)\nsee {folder / 'new.txt'}" in told
+    names = (folder / "new.txt").read_text().splitlines()
+    assert names == [f"openai/gpt-{n}" for n in range(100, 200)]
 
 
 def test_a_model_that_is_gone_is_listed_and_not_removed(
@@ -172,115 +181,6 @@ def test_what_can_not_be_added_is_named(
     assert command.main(words) == 1
     assert fault in capsys.readouterr().err
     assert catalog.read_text() == before
-
-
-MODEL = "providers = [Provider(id='openai', models=[ModelInfo(id='gpt-9', {})])]"
-
-
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        ("providers = [", "is no Python"),
-        ("x = 1", "expected a list of Provider(id="),
-        ("providers = [f(x) for x in y]", "line 1: expected data, found [f(x) for x in y]"),
-        (MODEL.format("name='x'"), "expected ModelInfo(id=…, match=…, prices=…)"),
-        (
-            MODEL.format("match=ClauseSounds(like='gpt'), prices=ModelPrice()").replace("-9", ""),
-            "expected one of ClauseOr, ClauseAnd",
-        ),
-        (
-            MODEL.format("match=ClauseEquals(equals='x'), prices=ModelPrice(input_mtok='many')"),
-            "gpt-9 has another form than expected: TypeError",
-        ),
-        (
-            MODEL.format(
-                "match=ClauseEquals(equals='x'), prices=[ConditionalPrice("
-                "constraint=MoonConstraint(), prices=ModelPrice())]"
-            ),
-            "expected a constraint by date or time, found MoonConstraint",
-        ),
-    ],
-)
-def test_data_of_genai_prices_in_another_form(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: str, expected: str
-) -> None:
-    assert expected in refuse(tmp_path, capsys, GENAI, {"genai_prices/data.py": data})
-
-
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        ("{", "is no JSON"),
-        ("[]", "expected an object with an entry for each model"),
-        ('{"models": []}', "expected an object with an entry for each model"),
-        (
-            '{"gpt-9": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1, '
-            '"off_peak_pricing": {"windows": [{"hours": "00:00-01:00"}]}}}',
-            "gpt-9 has another form than expected: KeyError('hours_utc')",
-        ),
-    ],
-)
-def test_data_of_litellm_in_another_form(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: str, expected: str
-) -> None:
-    file = "litellm/model_prices_and_context_window_backup.json"
-    assert expected in refuse(tmp_path, capsys, LITELLM, {file: data})
-
-
-@pytest.mark.parametrize(
-    ("wheel", "file"),
-    [(GENAI, "genai_prices/data.py"), (LITELLM, "litellm/model_prices_and_context_window")],
-)
-def test_data_that_has_moved(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], wheel: str, file: str
-) -> None:
-    told = refuse(tmp_path, capsys, wheel, {"elsewhere.json": "{}"})
-    assert f"{wheel}: expected a wheel with {file}" in told
-
-
-def refuse(
-    folder: Path, capsys: pytest.CaptureFixture[str], wheel: str, files: dict[str, str]
-) -> str:
-    """What the command says of a wheel with these files; it leaves the catalogue alone."""
-    catalog = make_catalog(folder, GPT)
-    before = catalog.read_text()
-    ((file, text),) = files.items()
-    write_wheel(wheels(folder) / wheel, file, text)
-    assert command.main(["--file", str(catalog), "--wheels", str(folder)]) == 1
-    assert catalog.read_text() == before
-    return capsys.readouterr().err
-
-
-def test_a_wheel_that_is_broken_or_missing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    catalog, folder = make_catalog(tmp_path, GPT), wheels(tmp_path)
-    (folder / LITELLM).write_bytes(b"half a file")
-    words = ["--file", str(catalog), "--wheels", str(folder)]
-    assert command.main(words) == 1
-    assert f"{LITELLM}: expected a wheel with" in capsys.readouterr().err
-    (folder / LITELLM).unlink()
-    assert command.main(words) == 1
-    assert f"{folder} has no wheel of litellm" in capsys.readouterr().err
-
-
-def test_the_newest_of_several_wheels_counts(tmp_path: Path) -> None:
-    folder = wheels(tmp_path)
-    for version in ("1.9.9", "1.110.10", "1.110.9"):
-        (folder / f"litellm-{version}-py3-none-any.whl").write_bytes(b"")
-    assert fetching.read_version(fetching.find("litellm", folder)) == "1.110.10"
-
-
-def test_without_a_network_it_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        assert {"download", "--no-deps", "--only-binary=:all:"} <= set(words)
-        return subprocess.CompletedProcess(words, 1, "", "No matching distribution found")
-
-    monkeypatch.setattr(subprocess, "run", fail)
-    with pytest.raises(SourceError, match=r"No matching(.|\n)*--wheels FOLDER"):
-        fetching.fetch(["litellm"], tmp_path / "wheels")
 
 
 @pytest.mark.parametrize(
