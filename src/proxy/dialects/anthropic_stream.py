@@ -131,6 +131,8 @@ class AnthropicWriter:
             self._is_begun = self._is_over = True
             return restore_names(replay(native.body), self._bridged)
         self._model = chunk.model or self._model
+        if chunk.id == "" and not (self._is_begun or chunk.has_content or chunk.extra):
+            return b""  # Azure's word on the prompt, before the answer has its id
         begin = b"" if self._is_begun else self._begin(chunk.usage, chunk.id)
         self._take(chunk)
         return begin + self._send()
