@@ -46,6 +46,8 @@ class Rules:
     """The mark without which no assistant's message ends the conversation."""
     plain_tools: bool = False
     """A tool's result is a string."""
+    efforts: str = ""
+    """The values of reasoning_effort; without them any are taken."""
     custom_tools: bool = False
     """Tools of the type `custom` are taken."""
     json_word: bool = False
@@ -74,6 +76,9 @@ def check_chat(body: Json, rules: Rules) -> None:
         raise RejectedError(rules.unknown_status, message, param=param)
     if named := sorted(body.keys() & names(rules.refused)):
         raise RejectedError(400, f"'{named[0]}' is not supported.", param=named[0])
+    if rules.efforts and body.get("reasoning_effort") not in (None, *rules.efforts.split()):
+        text = f"Invalid reasoning_effort: {body['reasoning_effort']!r} (one of {rules.efforts})"
+        raise RejectedError(400, text, param="reasoning_effort")
     messages = body.get("messages")
     if not isinstance(messages, list):
         raise RejectedError(

@@ -24,6 +24,7 @@ class Cerebras(Vendor):
         extra="reasoning_effort max_completion_tokens clear_thinking",
         roles="system user assistant tool",
         refused="frequency_penalty presence_penalty logit_bias parallel_tool_calls service_tier",
+        efforts="low medium high",
     )
     reasoning_key: ClassVar[str | None] = "reasoning"
 
@@ -50,6 +51,7 @@ class Together(Vendor):
     key: ClassVar[str | None] = "test-together-key"
     rules: ClassVar[Rules] = Rules(
         extra="reasoning_effort reasoning repetition_penalty top_k min_p safety_model",
+        efforts="low medium high",
         roles="system user assistant tool",
     )
     embeds: ClassVar[bool] = True
@@ -116,6 +118,7 @@ class Nvidia(Vendor):
         roles="system user assistant tool",
         strict=True,
         unknown_message="Unsupported parameter(s): `{}`",
+        efforts="low medium high",
     )
     embeds: ClassVar[bool] = True
 
@@ -158,6 +161,7 @@ class Vertex(Vendor):
     key: ClassVar[str | None] = "test-vertex-key"
     rules: ClassVar[Rules] = Rules(
         extra="reasoning_effort max_completion_tokens extra_body google",
+        efforts="none low medium high",
         roles="system user assistant tool",
     )
     reasoning_key: ClassVar[str | None] = None
@@ -216,7 +220,12 @@ class Ollama(Server):
 
     name: ClassVar[str] = "ollama"
     prefix: ClassVar[str] = "/ollama/v1"
-    rules: ClassVar[Rules] = Rules(extra="reasoning_effort", refused="logit_bias tool_choice")
+    rules: ClassVar[Rules] = Rules(
+        extra="reasoning_effort",
+        roles="system user assistant tool",
+        refused="logit_bias tool_choice",
+        efforts="none low medium high",
+    )
     headers: ClassVar[dict[str, str]] = {}
     reasoning_key: ClassVar[str | None] = "reasoning"
 

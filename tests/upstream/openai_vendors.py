@@ -51,6 +51,7 @@ class Mistral(Vendor):
         unknown_message="{}: Extra inputs are not permitted",
         roles="system user assistant tool",
         message_fields="role content tool_calls tool_call_id prefix",
+        efforts="none high",
         id_exact=9,
         in_turns=True,
         prefill="prefix",
@@ -106,7 +107,9 @@ class Xai(Vendor):
     prefix: ClassVar[str] = "/xai/v1"
     key: ClassVar[str | None] = "test-xai-key"
     rules: ClassVar[Rules] = Rules(
-        extra="reasoning_effort max_completion_tokens deferred", refused="logit_bias"
+        extra="reasoning_effort max_completion_tokens deferred",
+        refused="logit_bias",
+        efforts="none low medium high",
     )
     responds: ClassVar[bool] = True
 
@@ -150,6 +153,7 @@ class Moonshot(Vendor):
     rules: ClassVar[Rules] = Rules(
         extra="reasoning_effort max_completion_tokens prompt_cache_key thinking",
         roles="system user assistant tool",
+        efforts="low high max",
         prefill="partial",
     )
     speaks_messages: ClassVar[bool] = True
@@ -183,6 +187,7 @@ class Zai(Vendor):
         extra="reasoning_effort thinking do_sample tool_stream user_id request_id",
         roles="system user assistant tool",
         refused="seed logit_bias logprobs frequency_penalty presence_penalty",
+        efforts="low high max",
     )
     speaks_messages: ClassVar[bool] = True
 
@@ -207,6 +212,7 @@ class Perplexity(Vendor):
         extra="reasoning_effort web_search_options search_domain_filter search_mode",
         roles="system user assistant",
         refused="stream_options tools tool_choice",
+        efforts="minimal low medium high",
     )
     responds: ClassVar[bool] = True
 

@@ -143,15 +143,24 @@ SETTINGS = {
     "stop": ["END"],
     "user": "ann",
     "logit_bias": {"50256": -100},
-    "reasoning_effort": "minimal",
 }
 
 
 @each_provider
 async def test_settings_that_some_refuse(provider: str) -> None:
-    body = ask("chat", "Say hello.") | SETTINGS
-    answer = await send(make_house(), "chat", f"{provider}/auto", body)
-    assert read("chat", answer).text == "echo: Say hello."
+    house = make_house()
+    tier = "reasoning" if "reasoning" in tiers(provider) else "auto"
+    for effort in ("none", "minimal", "low", "medium", "high", "xhigh", "max"):
+        body = ask("chat", f"Say {effort}.") | SETTINGS | {"reasoning_effort": effort}
+        answer = await send(house, "chat", f"{provider}/{tier}", body)
+        assert read("chat", answer).text == f"echo: Say {effort}."
+
+
+@each_provider
+async def test_fields_of_responses_that_some_refuse(provider: str) -> None:
+    body = ask("responses", "Say hello.") | {"metadata": {"a": "b"}, "store": False}
+    answer = await send(make_house(), "responses", f"{provider}/auto", body)
+    assert read("responses", answer).text == "echo: Say hello."
 
 
 @pytest.mark.parametrize("provider", [name for name in PROVIDERS if name != "nvidia"])
