@@ -15,6 +15,8 @@ from tests.upstream.server import PROVIDERS, Provider, make_reply
 
 HOST = "http://127.0.0.1:9"
 PLAYED: dict[str, Provider] = {provider.name: provider for provider in (p() for p in PROVIDERS)}
+BASES = {"gemini": "/gemini/v1beta"}
+"""Base URLs that are longer than what the provider is known by."""
 MODEL = "qwen3:8b"
 """The model of servers that have whichever their owner gave them."""
 SERVERS = ("lab", "gpu-2")
@@ -29,7 +31,7 @@ def make_env(host: str = HOST) -> dict[str, str]:
         key = getattr(provider, "key", "test-gemini-key" if name == "gemini" else None)
         env |= {f"{variable}_API_KEY": key} if key else {}
         if name != "workers-ai":
-            env[f"{variable}_BASE_URL"] = f"{host}{provider.prefix}"
+            env[f"{variable}_BASE_URL"] = host + BASES.get(name, provider.prefix)
         if name in ("ollama", "vllm", *SERVERS):
             env[f"{variable}_MODELS"] = MODEL
     return env
