@@ -291,6 +291,8 @@ class TestCache:
         assert [(await house.ask()).cache for _ in range(2)] == ["MISS", "HIT"]
         assert (await house.ask(cache={"mode": "off"})).cache == "BYPASS"
         house.clock.time += 61
+        assert (await house.ask(cache={"ttl": 10})).cache == "MISS"
+        house.clock.time += 11
         assert (await house.ask()).cache == "MISS"
 
     async def test_a_conditions_choice_is_part_of_the_key(self) -> None:
@@ -300,6 +302,16 @@ class TestCache:
         await house.ask()
         await house.ask(key=other)
         assert house.served == ["openai", "groq"]
+
+
+async def test_a_body_that_is_written_anew_is_counted_too() -> None:
+    house = Aliased(BODY_MEMORY_BYTES="2097152")
+    of_no_context = "openai/unheard-of"
+    await house.make("plain", of_no_context)
+    await house.make("wordy", of_no_context, system="Be brief.")
+    text = "word " * 250_000
+    assert (await house.ask(OPENAI, "plain", text=text)).status == 200
+    assert (await house.ask(OPENAI, "wordy", text=text)).status in (413, 503)
 
 
 async def test_a_time_out() -> None:
