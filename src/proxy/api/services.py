@@ -74,7 +74,7 @@ class Services:
         self.embeddings = EmbeddingService(tasks, self.manager, self.aliasing)
         self.chat = self._build_chat(tasks)
         capacity = Capacity.of(settings, len(self.selection.deployment.configured))
-        self.batch = BatchServices(self.chat, self.closer, capacity, ports)
+        self.batch = BatchServices(self.chat, self.aliasing, self.closer, capacity, ports)
 
     def _build_exporter(self) -> Exporter | None:
         settings = self.settings

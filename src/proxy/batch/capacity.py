@@ -18,7 +18,7 @@ POINTS = 24
 """An invocation may write 25 data points to Analytics Engine: one for each request, and one for
 the batch."""
 OWN = 5
-"""Subrequests of the batch itself: its key is looked up, its record is sent."""
+"""Subrequests of the batch itself: its key is looked up, its aliases are read, its record sent."""
 ONCE = 11
 """Subrequests of a request whatever becomes of it: its key's bucket (1), the purges (1), the board
 before and after (2), KV and R2 read (2) and written (2), the account settled (1), records and
@@ -26,6 +26,9 @@ traces sent (2)."""
 PER_ATTEMPT = 5
 """Subrequests of an attempt: the account (1), the provider's bucket drawn on and given back to (2),
 the provider (1), its pool's signal (1)."""
+PER_TARGET = 3
+"""The same of an attempt at an alias's target beside those: its account (1), its bucket drawn on
+and given back to (2)."""
 FLIGHT = 605
 """Subrequests of a flight: boarded, landed, and a sign of life each second of the longest timeout
 there is; and the flight that was left before it, boarded and waited for once at least."""
@@ -49,10 +52,15 @@ class Capacity(Struct, frozen=True):
             settings.cache.coalesce,
         )
 
-    def count_requests(self, calls: Iterable[Call], headers: Mapping[str, str]) -> int:
-        """How many of these requests one invocation can hold, at least 1."""
+    def count_requests(
+        self, calls: Iterable[Call], headers: Mapping[str, str], targets: int = 0
+    ) -> int:
+        """How many of these requests one invocation can hold, at least 1. targets: the most models
+        that an alias stands for which one of them names."""
         attempts = MOST_ATTEMPTS if ATTEMPTS in headers else self.attempts
         most = max((self._count_subrequests(call, attempts) for call in calls), default=1)
+        # Each has its attempts, and its account is settled.
+        most += targets * (attempts * (PER_ATTEMPT + PER_TARGET) + 1)
         return max(1, min(POINTS, (self.limit - OWN) // most))
 
     def chunk_size(self, count: int, held: int) -> int:

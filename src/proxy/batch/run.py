@@ -17,6 +17,7 @@ from proxy.core.errors import ClientGone, InternalError, InvalidRequest, drop_fr
 from proxy.core.ports import Ports
 from proxy.core.web import Response
 from proxy.dialects import native
+from proxy.serving.aliasing import Aliasing
 from proxy.serving.chat import Chat
 from proxy.serving.closing import Closer
 from proxy.serving.context import RequestContext
@@ -36,6 +37,7 @@ class BatchServices(Struct, frozen=True):
     """What the batches of an isolate share."""
 
     chat: Chat
+    aliasing: Aliasing
     closer: Closer
     capacity: Capacity
     ports: Ports
@@ -57,9 +59,12 @@ class BatchRun:
 
     async def run(self, items: list[Item]) -> None:
         """Runs all requests, AT_ONCE at a time."""
-        capacity = self._services.capacity
-        calls = (item.call for item in items if isinstance(item.call, Call))
-        held = capacity.count_requests(calls, self._context.request.headers)
+        capacity, context = self._services.capacity, self._context
+        calls = [item.call for item in items if isinstance(item.call, Call)]
+        routings = [call.routing for call in calls]
+        targets = await self._services.aliasing.count_targets(context, routings)
+        held = capacity.count_requests(calls, context.request.headers, targets)
+        del calls  # they are the workers' alone
         if len(items) <= held:
             left = iter(items)
             workers = [self._run_here(left) for _ in items[:AT_ONCE]]

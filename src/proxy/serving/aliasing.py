@@ -1,7 +1,7 @@
 """Makes of a request that names an alias what the alias says: its parameters and its system prompt
 are put into it, and its model stands for the targets that are meant for it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import structs
 
@@ -99,6 +99,22 @@ class Aliasing:
             )
             routing = _choose(alias, routing, found, context.principal)
         return structs.replace(request, routing=routing)
+
+    async def count_targets(self, context: RequestContext, routings: Sequence[Routing]) -> int:
+        """The most models that an alias stands for which one of the requests names; 0: none does
+        that is known."""
+        spellings = [spelling for routing in routings if (spelling := _spell(routing))]
+        if not spellings:
+            return 0
+        await self._look(context)
+        known = (self._view.aliases.get(spelling.alias) for spelling in spellings)
+        return max((self._count_models(alias) for alias in known if alias), default=0)
+
+    def _count_models(self, alias: Alias) -> int:
+        """The models that an alias stands for, at most: a name without a provider's may mean one
+        of each."""
+        providers = len(self._selection.deployment.configured)
+        return sum(1 if "/" in target.model else providers for target in alias.targets)
 
     async def list_models(self, context: RequestContext) -> list[ModelEntry]:
         """The aliases that the caller may use."""

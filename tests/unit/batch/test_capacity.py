@@ -50,6 +50,13 @@ def test_what_a_request_may_take_counts(more: Call, headers: dict[str, str]) -> 
     assert limited.count_requests([call(fallback=False), more], headers) < 10
 
 
+def test_each_target_of_an_alias_may_be_tried_and_has_a_bucket_and_an_account() -> None:
+    limited = room(SUBREQUEST_LIMIT="215")
+    held = [limited.count_requests([call(fallback=False)], {}, targets) for targets in (0, 1, 10)]
+    # Beside the 21 of any request twice 8 for each target, and its account is settled.
+    assert held == [10, 210 // 38, 1]
+
+
 def test_a_flight_is_kept_alive_by_calls() -> None:
     assert room(CACHE_COALESCE="on").count_requests([call()], {}) < POINTS
 

@@ -60,6 +60,17 @@ async def test_a_batch() -> None:
     assert house.last["messages"][0] == {"role": "system", "content": "Be brief."}
 
 
+async def test_a_batch_counts_what_an_alias_may_try() -> None:
+    house = Aliased(SUBREQUEST_LIMIT="200")
+    await house.make("support", *[{"model": GPT, "id": f"{n}"} for n in range(10)])
+    for model, chunks in ((GPT, 0), ("support", 4)):
+        house.batches.calls.clear()
+        requests = [{"prompt": f"{n}", "model": model, "fallback": False} for n in range(4)]
+        answer = await house.fetch("POST", "/v1/batch", {"requests": requests}, **ADMIN)
+        assert answer.json["summary"]["succeeded"] == 4
+        assert len(house.batches.calls) == chunks
+
+
 @pytest.mark.parametrize("path", [f"{MESSAGES}/count_tokens", f"{RESPONSES}/input_tokens"])
 async def test_a_count_has_the_system_prompt_in_it(path: str) -> None:
     house = Aliased()
