@@ -268,6 +268,8 @@ check 'a wrong method' 405 '"method_not_allowed"'
 has_header allow '.*POST' || { status="405 without Allow"; check 'the Allow header' 405; }
 send caller POST '/no/such/path?x=%00%ff' --data-binary x
 check 'a path that is not there' 404 '"not_found"'
+send caller GET /p/nobody/models
+check 'a provider that is none' 404 '"error"'
 send caller GET /health -H 'X-Request-Id: validate-1'
 has_header x-request-id validate-1 || status="$status without X-Request-Id"
 check 'a request id is kept' 200

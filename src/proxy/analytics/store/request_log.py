@@ -109,5 +109,5 @@ def _strip(row: LogRow) -> LogRow:
 def _is_kept(record: RequestRecord) -> bool:
     """Reading the figures leaves no trace: a dashboard that refreshes would soon push all else
     out."""
-    only_reads = record.method in ("GET", "HEAD") and record.status < 400
+    only_reads = record.method in ("GET", "HEAD") and record.status < 400 and not record.provider
     return record.logged and (record.endpoint.startswith("/v1/") or not only_reads)

@@ -155,6 +155,8 @@ def test_reading_the_figures_leaves_no_trace() -> None:
         ("GET", "/admin/limits"),
         ("POST", "/v1/generate"),
     ]
+    log.arrive(0, method="GET", endpoint="/openai", status=200, provider="openai")
+    assert log.body()["requests"][0]["endpoint"] == "/openai"
 
 
 @pytest.mark.parametrize(
