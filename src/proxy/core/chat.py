@@ -144,6 +144,8 @@ class Call(Struct, frozen=True, kw_only=True):
     tools by the names of `bridged` too."""
     echo: JSONObject = {}
     """What the answer repeats of the request (Responses)."""
+    prompted: bool = False
+    """Whether an alias has put a system prompt into it, which no answer repeats."""
     dropped: tuple[str, ...] = ()
     """Fields that a provider of another dialect can't take, and that change no answer."""
 

@@ -29,10 +29,13 @@ _SYSTEM = ("system", "developer")
 _NULL = Raw(b"null")
 _SAME = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
 """Settings that chat completions call as ChatRequest does."""
+_EFFORTS = frozenset({"reasoning", "thinking", "enable_thinking", "thinking_budget"})
+"""What single providers call `reasoning_effort`: of both some take this."""
 
 
 def put_preset(call: Call, preset: Preset) -> Call:
     """The call with what the preset says; the very same where that changes nothing."""
+    call = _leave_out_efforts(call, preset)
     chat = call.chat
     changes = _find_changes(chat, preset)
     words = _find_words(chat, preset)
@@ -54,12 +57,27 @@ def put_preset(call: Call, preset: Preset) -> Call:
     if chat.dialect == "messages":
         extra = {**extra, **_spell_thinking(changes, extra)}
     chat = structs.replace(chat, **changes, body=body, extra=extra)
-    return structs.replace(call, chat=chat, echo=_echo(call, changes))
+    prompted = call.prompted or bool(words)
+    return structs.replace(call, chat=chat, echo=_echo(call, changes), prompted=prompted)
+
+
+def _leave_out_efforts(call: Call, preset: Preset) -> Call:
+    """The call without what would count beside the effort that the preset fixes."""
+    chat = call.chat
+    is_fixed = preset.fixed.reasoning_effort and chat.dialect == "chat"
+    if not is_fixed or _EFFORTS.isdisjoint(chat.extra):
+        return call
+    body, extra = chat.body, {n: v for n, v in chat.extra.items() if n not in _EFFORTS}
+    if body is not None:
+        body = with_changes(body, splice.FIELDS.decode(body), dict.fromkeys(_EFFORTS))
+    return structs.replace(call, chat=structs.replace(chat, body=body, extra=extra))
 
 
 def _find_changes(chat: ChatRequest, preset: Preset) -> dict[str, Any]:
     """The fields of the request that the preset changes, by their names."""
     defaults = preset.defaults.list_given()
+    if chat.dialect == "chat" and not _EFFORTS.isdisjoint(chat.extra):
+        defaults.pop("reasoning_effort", None)
     wanted = {name: v for name, v in defaults.items() if getattr(chat, name) in (None, ())}
     wanted |= preset.fixed.list_given()
     return {name: value for name, value in wanted.items() if getattr(chat, name) != value}

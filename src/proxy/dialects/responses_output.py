@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from proxy.core.chat import Answer, Call, Served, Usage
 from proxy.core.json_guard import decode_leniently
-from proxy.core.messages import BridgedTool, JSONObject, ToolCall
+from proxy.core.messages import NOTHING, BridgedTool, JSONObject, ToolCall
 from proxy.core.splice import FIELDS
 from proxy.dialects.responses_events import find_type
 from proxy.dialects.responses_request import LOGPROBS, SEALED
@@ -61,7 +61,8 @@ _BLANK: JSONObject = {
 }
 """Every field of a response, in OpenAI's order."""
 _LABELS = (
-    "metadata", "previous_response_id", "prompt_cache_key", "safety_identifier", "store", "user",
+    "instructions", "metadata", "previous_response_id", "prompt_cache_key", "safety_identifier",
+    "store", "user",
 )  # fmt: skip
 """Those that say something of the caller, and nothing of the answer."""
 
@@ -70,14 +71,27 @@ _NO_PREVIOUS = re.compile(rb'"previous_response_id"\s*:\s*null')
 """No text holds this, since a quote within one is escaped."""
 
 
-def name_previous(data: bytes, call: Call) -> bytes:
-    """A provider's response, or an event that holds it, with the response that it follows: the
-    provider has not heard of that, since what it said stands in the input."""
+def repeat_own(data: bytes, call: Call) -> bytes:
+    """A provider's response, or an event that holds it, with what the caller has said itself: the
+    response that it follows, which the provider has not heard of, and its own instructions, in the
+    place of those that its alias has put in."""
+    if call.prompted and b'"instructions"' in data:
+        data = _name_instructions(data, call)
     previous = call.echo.get("previous_response_id")
     if not previous or b"previous_response_id" not in data:
         return data
     named = b'"previous_response_id":%b' % msgspec.json.encode(previous)
     return _NO_PREVIOUS.sub(lambda _: named, data, count=1)
+
+
+def _name_instructions(data: bytes, call: Call) -> bytes:
+    fields, own = FIELDS.decode(data), Raw(msgspec.json.encode(call.echo.get("instructions")))
+    begun = fields.get("response", NOTHING)
+    if bytes(memoryview(begun)[:1]) == b"{":
+        fields["response"] = Raw(msgspec.json.encode({**FIELDS.decode(begun), "instructions": own}))
+    elif "instructions" in fields:
+        fields["instructions"] = own
+    return msgspec.json.encode(fields)
 
 
 class Style(Struct, frozen=True):
@@ -308,7 +322,7 @@ def render(call: Call, served: Served, answer: Answer) -> bytes:
     native = answer.native
     if native and native.wire == "responses" and not (call.rebuilt and call.bridged):
         is_kept = served.cache_status in ("hit", "stale")
-        return _relabel(native.body, call) if is_kept else name_previous(native.body, call)
+        return _relabel(native.body, call) if is_kept else repeat_own(native.body, call)
     output = build_output(answer, Style.of(call, served))
     return msgspec.json.encode(build_response(call, served, output, answer))
 

@@ -24,10 +24,10 @@ from proxy.dialects.responses_output import (
     flatten_annotations,
     image_item,
     is_cut_short,
-    name_previous,
     read_logprobs,
     reasoning_item,
     render,
+    repeat_own,
 )
 from proxy.dialects.seal import ProviderState
 
@@ -191,7 +191,8 @@ class ResponsesWriter:
         self._is_own = not (call.rebuilt and call.bridged)
         """Whether a provider of Responses knows tools by the caller's names."""
         follows = call.echo.get("previous_response_id")
-        self.takes = "responses" if self._is_own and not follows else ""
+        is_same = self._is_own and not (follows or call.prompted)
+        self.takes = "responses" if is_same else ""
         self.response: bytes | None = None
         """The whole response, once it has been written."""
         self._call, self._served = call, served
@@ -264,7 +265,7 @@ class ResponsesWriter:
         return self._events.take()
 
     def _pass_on(self, data: bytes) -> bytes:
-        data = name_previous(data, self._call)
+        data = repeat_own(data, self._call)
         self._passed = event = _EVENT.decode(data)
         if event.type == "response.created":
             self._head = bytes(event.response)

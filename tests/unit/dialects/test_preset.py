@@ -56,6 +56,32 @@ def test_nothing_is_changed_by_nothing(ask: Callable[..., Call]) -> None:
     assert again is plain
 
 
+EFFORTS: dict[str, Any] = {
+    "reasoning": {"effort": "high", "max_tokens": 9000},
+    "thinking": {"type": "enabled"},
+    "enable_thinking": True,
+}
+
+
+@pytest.mark.parametrize("effort", ["high", "low"])
+@pytest.mark.parametrize("cache", [{}, {"cache": {"ttl": 60}}])
+def test_a_fixed_effort_has_no_rival(effort: str, cache: dict[str, Any]) -> None:
+    fixed = Preset(fixed=Parameters(reasoning_effort="low"))
+    call = chat(fixed, reasoning_effort=effort, top_k=3, **EFFORTS, **cache)
+    assert call.chat.reasoning_effort == "low"
+    assert call.chat.extra.keys() == {"top_k"}
+    if not cache:
+        assert body_of(call).keys() == {"model", "messages", "reasoning_effort", "top_k"}
+
+
+@pytest.mark.parametrize("name", list(EFFORTS))
+def test_an_effort_in_a_provider_s_words_needs_no_default(name: str) -> None:
+    plan = Preset(defaults=Parameters(reasoning_effort="low"))
+    call = chat(plan, **{name: EFFORTS[name]})
+    assert call.chat.reasoning_effort is None
+    assert body_of(call)[name] == EFFORTS[name]
+
+
 @pytest.mark.parametrize("ask", EVERY)
 def test_defaults_are_for_what_is_not_said(ask: Callable[..., Call]) -> None:
     preset = Preset(defaults=Parameters(temperature=0.5, top_p=0.9))
