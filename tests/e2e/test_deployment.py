@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.deployments import ADMIN_TOKEN, CALLER_KEY
 from tools import runtime
 from tools.layout import NODE_MODULES, ROOT
-from tools.pack import without_prose
+from tools.pack import without_about, without_prose
 
 SCRIPT = ROOT / "validate-deployment.sh"
 
@@ -92,7 +92,7 @@ def test_every_environment_can_be_deployed(uploads: list[Path]) -> None:
         assert (upload / "entry.py").read_bytes() == (ROOT / "src" / "entry.py").read_bytes()
         with zipfile.ZipFile(upload / "proxy.zip") as packed:
             catalog = "proxy/providers/catalog.json"
-            assert packed.read(catalog) == (ROOT / "src" / catalog).read_bytes()
+            assert packed.read(catalog) == without_about((ROOT / "src" / catalog).read_bytes())
             app = (ROOT / "src/proxy/api/app.py").read_bytes()
             assert packed.read("proxy/api/app.py") == without_prose(app)
 
