@@ -25,7 +25,10 @@ def within(seconds: float, shortest: float = math.inf) -> "Wait":
     if patience is None or patience.task is not task:
         patience = Patience(task)
         _current.set(patience)
-    return patience.begin(seconds, shortest)
+    until = patience.loop.time() + seconds
+    if patience.timer is None or until < patience.rings_at:
+        patience.arm(min(seconds, shortest))
+    return Wait(patience, task.cancelling(), until)
 
 
 class Patience:
@@ -37,43 +40,35 @@ class Patience:
         """None once no wait is left: a wait that is looked at later keeps no task."""
         self.waits: list[Wait] = []
         """Those under way, the outermost first."""
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.Handle | None = None
-        self._rings_at = 0.0
+        self.loop = asyncio.get_running_loop()
+        self.timer: asyncio.Handle | None = None
+        self.rings_at = 0.0
 
-    def begin(self, seconds: float, shortest: float) -> "Wait":
-        """See `within`."""
-        assert self.task
-        now = self._loop.time()
-        wait = Wait(self, self.task.cancelling(), now + seconds)
-        if self._timer is None or wait.until < self._rings_at:
-            self._arm(now, min(seconds, shortest))
-        return wait
+    def arm(self, seconds: float) -> None:
+        """Has the timer ring after so many seconds, and at no other time."""
+        if self.timer:
+            self.timer.cancel()
+        self.timer = None
+        if seconds < math.inf:
+            self.rings_at = self.loop.time() + seconds
+            self.timer = self.loop.call_later(seconds, self._ring)
 
     def stop(self) -> None:
         """Takes the timer back: no wait is left."""
-        if self._timer:
-            self._timer.cancel()
+        if self.timer:
+            self.timer.cancel()
         self.task = None
         _current.set(None)
 
-    def _arm(self, now: float, seconds: float) -> None:
-        if self._timer:
-            self._timer.cancel()
-        self._timer = None
-        if seconds < math.inf:
-            self._rings_at = now + seconds
-            self._timer = self._loop.call_later(seconds, self._ring)
-
     def _ring(self) -> None:
         """Ends the waits whose time is over, and goes on with those whose time is not."""
-        self._timer, now = None, self._loop.time()
+        self.timer, now = None, self.loop.time()
         for wait in self.waits:
             if wait.until <= now and self.task:
                 wait.is_over = True
                 self.task.cancel()
         if left := [wait.until - now for wait in self.waits if wait.until > now]:
-            self._arm(now, min(left))
+            self.arm(min(left))
 
 
 _current: ContextVar[Patience | None] = ContextVar("patience", default=None)

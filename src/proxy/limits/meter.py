@@ -31,7 +31,8 @@ class Meter:
         self.estimate: Estimate
         """What the request will use; it is set before providers are."""
         self._limiter = limiter
-        self._key_payer = find_key_payer(principal)
+        key_payer = find_key_payer(principal)
+        self._key_payers = [key_payer] if key_payer else []
         self._tabs: dict[str, Tab] = {}
         """By account."""
         self._standings: dict[str, BucketLimit | Standing] = {}
@@ -84,7 +85,8 @@ class Meter:
 
     def output_limit(self, offer: Offer) -> int | None:
         """See core.permit.Permit."""
-        if not any(payer.has_budget for payer in self._find_payers(offer)):
+        budgets = [payer for payer in self._find_payers(offer) if payer.has_budget]
+        if not budgets:
             return None
         default = self._limiter.settings.default_max_tokens
         return self.estimate.output_limit(offer.max_output, offer.context, default)
@@ -122,7 +124,8 @@ class Meter:
 
     def _find_payers(self, offer: Offer) -> list[Payer]:
         """The accounts that an attempt is charged to."""
-        return [p for p in (self._key_payer, find_alias_payer(offer.allotment)) if p]
+        alias_payer = find_alias_payer(offer.allotment) if offer.allotment else None
+        return [*self._key_payers, alias_payer] if alias_payer else self._key_payers
 
     async def _reserve(self, offer: Offer) -> "AttemptReservation | Refusal":
         """Reserves for an attempt what it may use."""

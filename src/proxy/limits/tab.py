@@ -38,9 +38,9 @@ def find_key_payer(principal: Principal) -> Payer | None:
     return Payer(principal.key_id, THE_KEY, limits)
 
 
-def find_alias_payer(allotment: Allotment | None) -> Payer | None:
+def find_alias_payer(allotment: Allotment) -> Payer | None:
     """The account of an alias's target; None: what it costs is not limited."""
-    if allotment is None or not allotment.has_budget:
+    if not allotment.has_budget:
         return None
     limits = AccountLimits(day=allotment.day, month=allotment.month)
     return Payer(allotment.name, allotment.label, limits)

@@ -18,11 +18,13 @@ class Calendar:
     def __init__(self, catalog: Catalog, pinned: date | None, clock: Clock | None) -> None:
         """pinned: CATALOG_DATE; clock: None: the catalogue holds as it is."""
         self.whole = catalog
-        self._clock = clock
+        self._clock = None if pinned else clock
         self._pinned = (pinned - _FIRST).days * DAY + NOON if pinned else None
         self._number = -1
         """Days since 1970 of `_today`."""
         self._today = catalog
+        if self._pinned is not None:
+            self._turn(self._pinned)
         self._coming: tuple[Catalog, dict[str, Coming]] | None = None
         """What changes after the day of that catalogue."""
 
@@ -47,11 +49,10 @@ class Calendar:
     @property
     def today(self) -> Catalog:
         """The catalogue of the day in UTC, the same object until the day is over."""
-        now = self.now
-        if now is None:
-            return self._today
-        number = int(now // DAY)
-        if number != self._number:
-            self._number = number
-            self._today = self.whole.on(_FIRST + timedelta(number))
+        if self._clock and (now := self._clock.now()) // DAY != self._number:
+            self._turn(now)
         return self._today
+
+    def _turn(self, now: float) -> None:
+        self._number = int(now // DAY)
+        self._today = self.whole.on(_FIRST + timedelta(self._number))

@@ -48,6 +48,7 @@ class Manager:
     ) -> None:
         self._settings = settings
         self._selection = selection
+        self._providers = len(selection.deployment.configured)
         self._watch = watch
         self._ports = ports
         self._sender = Sender(settings, ports, watch.keys)
@@ -128,10 +129,9 @@ class Manager:
     def _deadline(self, routing: Routing, options: RunOptions, candidates: int) -> Deadline:
         began = self._ports.clock.now() if options.began is None else options.began
         own = self._settings.timeout_ms / 1000
-        providers = len(self._selection.deployment.configured)
         return Deadline(
             at=began + self.timeout(routing),
             own=began + own,
-            least=own / min(candidates, providers) / 2,
-            providers=providers,
+            least=own / min(candidates, self._providers) / 2,
+            providers=self._providers,
         )

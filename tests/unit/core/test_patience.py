@@ -18,13 +18,13 @@ def now() -> float:
 def armed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """The seconds of each timer that is armed."""
     seconds: list[float] = []
-    arm = Patience._arm
+    arm = Patience.arm
 
-    def note(self: Patience, at: float, after: float) -> None:
+    def note(self: Patience, after: float) -> None:
         seconds.append(after)
-        arm(self, at, after)
+        arm(self, after)
 
-    monkeypatch.setattr(Patience, "_arm", note)
+    monkeypatch.setattr(Patience, "arm", note)
     yield seconds
 
 
