@@ -7,6 +7,9 @@ import js
 
 from proxy.platform.loop import adopt_loop
 
+DRAWN = 384
+"""Bytes of randomness that are drawn at once: as much as 32 requests' ids take."""
+
 
 class SystemClock:
     """core.ports.Clock, read once a turn of the loop: in production it moves only between turns.
@@ -35,11 +38,19 @@ def now_ms() -> int:
 
 
 class SystemRandom:
-    """core.ports.Random."""
+    """core.ports.Random. Randomness is the platform's, drawn for some tokens at once."""
+
+    def __init__(self) -> None:
+        self._digits = ""
+        """Hexadecimal digits that are in no token yet."""
 
     def token(self, nbytes: int) -> str:
         """See core.ports.Random."""
-        return secrets.token_hex(nbytes)
+        size = 2 * nbytes
+        if len(self._digits) < size:
+            self._digits = secrets.token_hex(max(DRAWN, nbytes))
+        token, self._digits = self._digits[:size], self._digits[size:]
+        return token
 
     def fraction(self) -> float:
         """See core.ports.Random."""
