@@ -33,7 +33,7 @@ MOST = """\
 | timers cancelled | 0 + 0 + 1 | 2 + 0 + 1 | 1 + 2 + 1 |
 | proxies | 0 + 2 + 1 | 2 + 2 + 1 | 2 + 3 + 1 |
 | conversions | 2 + 0 + 1 | 6 + 0 + 1 | 5 + 3 + 1 |
-| clock reads | 2 + 0 + 4 | 14 + 0 + 4 | 16 + 2 + 4 |
+| clock reads | 2 + 0 + 4 | 12 + 0 + 4 | 15 + 2 + 4 |
 | log lines | 0 + 1 + 0 | 0 + 1 + 0 | 0 + 1 + 0 |
 | fetches | 0 + 0 + 0 | 1 + 0 + 0 | 1 + 0 + 0 |
 | Durable Object calls | 0 + 0 + 1 | 1 + 0 + 1 | 1 + 0 + 1 |

@@ -210,7 +210,8 @@ def size_of(value: object) -> int:
     if isinstance(value, str):
         return PIECE + len(value) * (1 if value.isascii() else 4)
     if isinstance(value, list):
-        return PIECE + sum(8 + size_of(item) for item in value)
+        return PIECE + 8 * len(value) + sum(map(size_of, value))
     if isinstance(value, dict):
-        return 2 * PIECE + sum(size_of(key) + 32 + size_of(item) for key, item in value.items())
+        items = sum(map(size_of, value)) + sum(map(size_of, value.values()))
+        return 2 * PIECE + 32 * len(value) + items
     return PIECE // 2 + (value.bit_length() // 8 if isinstance(value, int) else 0)

@@ -25,10 +25,10 @@ def within(seconds: float, shortest: float = math.inf) -> "Wait":
     if patience is None or patience.task is not task:
         patience = Patience(task)
         _current.set(patience)
-    until = patience.loop.time() + seconds
-    if patience.timer is None or until < patience.rings_at:
-        patience.arm(min(seconds, shortest))
-    return Wait(patience, task.cancelling(), until)
+    now = patience.loop.time()
+    if patience.timer is None or now + seconds < patience.rings_at:
+        patience.arm(now, min(seconds, shortest))
+    return Wait(patience, task.cancelling(), now + seconds)
 
 
 class Patience:
@@ -44,13 +44,13 @@ class Patience:
         self.timer: asyncio.Handle | None = None
         self.rings_at = 0.0
 
-    def arm(self, seconds: float) -> None:
+    def arm(self, now: float, seconds: float) -> None:
         """Has the timer ring after so many seconds, and at no other time."""
         if self.timer:
             self.timer.cancel()
         self.timer = None
         if seconds < math.inf:
-            self.rings_at = self.loop.time() + seconds
+            self.rings_at = now + seconds
             self.timer = self.loop.call_later(seconds, self._ring)
 
     def stop(self) -> None:
@@ -68,7 +68,7 @@ class Patience:
                 wait.is_over = True
                 self.task.cancel()
         if left := [wait.until - now for wait in self.waits if wait.until > now]:
-            self.arm(min(left))
+            self.arm(now, min(left))
 
 
 _current: ContextVar[Patience | None] = ContextVar("patience", default=None)

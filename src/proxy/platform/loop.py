@@ -13,7 +13,8 @@ import math
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 import js
@@ -36,6 +37,30 @@ class _Future(PyodideFuture[T]):  # which has `then`, as what JavaScript gives h
 
     def set_exception(self, exception: type[BaseException] | BaseException) -> None:
         _loop.run(super().set_exception, exception)
+
+
+class _Ready(asyncio.Handle):
+    """A callback that is to run. asyncio's own asks the loop several times whether it debugs."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """See asyncio.Handle."""
+        self._cancelled = True
+
+    def run(self) -> None:
+        """Runs it, unless it was cancelled. What goes wrong is logged."""
+        if self._cancelled:
+            return
+        try:
+            self._call()
+        except (Exception, asyncio.CancelledError) as error:
+            message = f"Exception in callback {self._call!r}"
+            _loop.call_exception_handler({"message": message, "exception": error})
 
 
 class _Timer(asyncio.Handle):
@@ -69,7 +94,7 @@ class EdgeLoop(WebLoop):
         super().__init__()
         self.turn = 0
         """Counts the turns: entries from JavaScript, between which alone the clock moves."""
-        self._ready: deque[asyncio.Handle] = deque()
+        self._ready: deque[_Ready] = deque()
         self._is_running = False
 
     def run(self, callback: Callable[..., object], *args: Any) -> None:
@@ -87,9 +112,7 @@ class EdgeLoop(WebLoop):
 
     def _run_ready(self) -> None:
         while self._ready:
-            handle = self._ready.popleft()
-            if not handle.cancelled():
-                handle._run()
+            self._ready.popleft().run()
 
     def enter(self) -> None:
         """Begins a turn: makes it the running loop of the stack that Python runs on now."""
@@ -103,11 +126,12 @@ class EdgeLoop(WebLoop):
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """See asyncio. Outside of a callback it runs once Python has returned to JavaScript."""
-        handle = asyncio.Handle(callback, args, self, context)
+        context = copy_context() if context is None else context  # an empty one is false
+        ready = _Ready(partial(context.run, callback, *args))
         if not self._ready and not self._is_running:
             js.queueMicrotask(create_once_callable(lambda: self.run(self._run_ready)))
-        self._ready.append(handle)
-        return handle
+        self._ready.append(ready)
+        return ready
 
     def call_later(
         self,

@@ -20,9 +20,9 @@ def armed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     seconds: list[float] = []
     arm = Patience.arm
 
-    def note(self: Patience, after: float) -> None:
+    def note(self: Patience, at: float, after: float) -> None:
         seconds.append(after)
-        arm(self, after)
+        arm(self, at, after)
 
     monkeypatch.setattr(Patience, "arm", note)
     yield seconds
