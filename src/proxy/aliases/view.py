@@ -45,8 +45,10 @@ class AliasView:
         self._circuit = Circuit(clock)
         self._read_at: float | None = None
         """When the last reading was begun that came back; None: what is known is no longer held."""
-        self._applied_at = 0.0
-        """When the reading was begun by whose answer `aliases` stand."""
+        self._readings = 0
+        """Those that were begun: the clock may step back."""
+        self._applied = 0
+        """Which of them has given `aliases`."""
         self._begun_at: float | None = None
         self._failed_at: float | None = None
         self.version = UNREAD
@@ -69,6 +71,8 @@ class AliasView:
         """Reads what has changed; what can't be read stays as it is."""
         began = self._clock.now()
         self._begun_at = began
+        self._readings += 1
+        number = self._readings
         try:
             work = self._objects.call(READ_ALIASES, STORE, self.version)
             found = await self._circuit.call("aliases", work, STORE_SECONDS)
@@ -76,9 +80,9 @@ class AliasView:
             self._failed_at = self._clock.now()
             self._log("error", "aliases unreachable", error=repr(error)[:500])
             return
-        if began < self._applied_at:  # a later one was faster
+        if number < self._applied:  # a later one was faster
             return
-        self._applied_at = began
+        self._applied = number
         if found.bodies is not None:
             self.aliases = {alias.name: alias for alias in self._decode(found.bodies)}
         self.version, self._read_at, self._failed_at = found.version, began, None

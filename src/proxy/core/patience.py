@@ -64,7 +64,7 @@ class Patience:
         """Ends the waits whose time is over, and goes on with those whose time is not."""
         self.timer, now = None, self.loop.time()
         for wait in self.waits:
-            if wait.until <= now and self.task:
+            if wait.until <= now and self.task and not wait.is_over:
                 wait.is_over = True
                 self.task.cancel()
         if left := [wait.until - now for wait in self.waits if wait.until > now]:

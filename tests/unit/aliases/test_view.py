@@ -130,6 +130,14 @@ async def test_a_reading_that_is_late_changes_nothing(ground: Ground) -> None:
     assert not ground.view.aliases
 
 
+async def test_a_clock_that_steps_back_keeps_no_change_away(ground: Ground) -> None:
+    await ground.view.read()
+    ground.clock.time -= 600
+    ground.book.put(ground.put("a"), 0)
+    await ground.view.read()
+    assert ground.is_usable() and ground.view.aliases.keys() == {"a"}
+
+
 async def test_an_alias_of_another_version_of_the_proxy_is_left_out(ground: Ground) -> None:
     ground.book.put(ground.put("a"), 0)
     ground.book.put(NewAlias("b", Raw(b'{"name": "b", "future": 1, "targets": []}'), True), 0)

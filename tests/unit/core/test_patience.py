@@ -155,3 +155,23 @@ async def test_of_waits_that_end_at_once_the_outer_ends() -> None:
     task = asyncio.current_task()
     assert task
     assert task.cancelling() == 0
+
+
+@in_no_time
+async def test_a_wait_that_is_over_is_ended_once_however_long_its_cleaning_up_takes() -> None:
+    was_cleaned_up = False
+    with within(5):
+        with pytest.raises(TimeoutError), within(1):
+            try:
+                await asyncio.sleep(10)
+            finally:
+                with within(1):
+                    await asyncio.sleep(0.5)
+                with pytest.raises(TimeoutError), within(1):
+                    await asyncio.sleep(10)
+                was_cleaned_up = True
+        await asyncio.sleep(1)
+    assert was_cleaned_up
+    task = asyncio.current_task()
+    assert task
+    assert task.cancelling() == 0
