@@ -52,17 +52,20 @@ class Passage:
         """timeout_ms: until an answer's headers, where a request does not say."""
         self.timeout_ms = timeout_ms
         self._selection = selection
-        self._deployment = selection.deployment
-        self._catalog = selection.deployment.catalog
         self._watch = watch
         self._ports = ports
+
+    @property
+    def priced_at(self) -> float | None:
+        """The moment whose prices hold now (routing.calendar)."""
+        return self._selection.calendar.now
 
     def check_provider(self, name: str, grant: ModelGrant) -> None:
         """Raises NotFound for a name that is no provider's, or a provider without an address;
         NoProviderAvailable where it may not be called, PermissionDenied where not by this key."""
-        spec = self._catalog.providers.get(name)
+        spec = self._selection.catalog.providers.get(name)
         if spec is None:
-            known = ", ".join(self._catalog.providers)
+            known = ", ".join(self._selection.catalog.providers)
             raise NotFound(f"{name[:100]!r} is no provider; there are {known}.", code="unknown_url")
         if spec.main == _BINDING:
             raise NotFound(
@@ -70,7 +73,7 @@ class Passage:
                 f" POST /v1/chat/completions or /v1/embeddings with {name}/MODEL.",
                 code="unknown_url",
             )
-        if reason := self._deployment.reasons.get(name):
+        if reason := self._selection.deployment.reasons.get(name):
             raise NoProviderAvailable(f"{name} can't answer: {reason}.")
         if grant.providers and name not in grant.providers:
             raise PermissionDenied(f"This key may not: use {name}.")
@@ -78,7 +81,9 @@ class Passage:
     def find_target(self, wish: Wish, model: str | None) -> Target:
         """The provider in the dialect that the path is of; model: as the provider calls it."""
         named = self._find_model(wish.provider, model) if model else Model(provider="", id="")
-        target = self._deployment.make_target(structs.replace(named, provider=wish.provider))
+        target = self._selection.deployment.make_target(
+            structs.replace(named, provider=wish.provider)
+        )
         first = strip_version(wish.path).partition("/")[0]
         wire: Wire | None = "messages" if first == "messages" else None
         wire = "responses" if first == "responses" else wire
@@ -90,14 +95,14 @@ class Passage:
         if self._selection.names.find_tier(name):
             why = f"model: {name!r} is a tier, which stands for chat models. Name a model."
             raise InvalidRequest(why, param="model")
-        order = self._deployment.order
+        order = self._selection.deployment.order
         models = self._selection.names.find_models(name, None, Needs(), order)
         refusal: Exception | None = None
         for model in models:
             try:
                 self.check_provider(model.provider, grant)
                 self.check_models(model.provider, (model.wire_id,), grant)
-                return self._deployment.make_target(model)
+                return self._selection.deployment.make_target(model)
             except (NotFound, PermissionDenied, NoProviderAvailable) as error:
                 refusal = refusal or error
         assert refusal  # a name means one model at least
@@ -115,7 +120,7 @@ class Passage:
                 " of JSON or a form, names it.",
                 param="model",
             )
-        granted = License(grant, self._selection.names, self._catalog.providers)
+        granted = License(grant, self._selection.names, self._selection.catalog.providers)
         for name in names:
             if why := granted.forbids(self._find_model(provider, name)):
                 raise PermissionDenied(f"This key may not: {why}.", param="model")
@@ -178,6 +183,6 @@ class Passage:
 
     def _find_model(self, provider: str, name: str) -> Model:
         """The model that a provider calls so, which is no other under an alias."""
-        found = self._catalog.find(provider, name)
+        found = self._selection.catalog.find(provider, name)
         is_it = found and (found.provider, found.wire_id) == (provider, name)
         return found if found and is_it else Model(provider=provider, id=name)

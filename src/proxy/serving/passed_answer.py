@@ -45,6 +45,8 @@ class Sent(Struct, frozen=True, kw_only=True):
     meter: Meter
     watched: WatchedAttempt
     began: float
+    priced_at: float | None
+    """The moment whose prices hold."""
     tickets: Tickets
 
 
@@ -165,7 +167,7 @@ class PassedAnswer:
         if usage is None:
             sent.reserved.release()
             return
-        cost = target.model.prices.compute_cost(usage)
+        cost = target.model.prices.compute_cost(usage, sent.priced_at)
         sent.reserved.settle(usage, cost)
         self._record(usage, cost)
 

@@ -209,6 +209,7 @@ class Passthrough:
         outgoing = structs.replace(outgoing, headers=headers)
         is_own = timeout_ms is None and outgoing.upload is None
         seconds, began = (timeout_ms or passage.timeout_ms) / 1000, context.clock.now()
+        priced_at = passage.priced_at
         try:
             reply, watched = await passage.send(target, outgoing, seconds, own=is_own)
         except Fault as fault:
@@ -229,6 +230,7 @@ class Passthrough:
             meter=meter,
             watched=watched,
             began=began,
+            priced_at=priced_at,
             tickets=self._tickets,
         )
         return PassedAnswer(context, sent, reply, passage, self._log).respond()
