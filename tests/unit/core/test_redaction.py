@@ -36,7 +36,9 @@ def test_a_secret_is_gone_in_every_spelling(
     spelling: str, key: str, before: str, after: str
 ) -> None:
     quoted = SPELLINGS[spelling](key)
-    rest = redact(before + quoted + after, ["another-secret", key])
+    others = str.maketrans("", "", quoted)  # what repeats the key around it is no secret
+    text = before.translate(others) + quoted + after.translate(others)
+    rest = redact(text, ["another-secret", key])
     core = quoted.rstrip("=")[3:-3]  # what stands around a key changes the ends of its base64
     assert core not in rest
     assert "***" in rest
