@@ -60,15 +60,13 @@ class Bare:
         points: str | None = None,
     ) -> None:
         """upload: the folder of its modules; main: the module that starts; vars: bound beside the
-        data set METRICS and, for the proxy, wrangler.toml's objects and stores.js as KV and R2;
+        data set METRICS, stores.js as KV and R2 and, for the proxy, wrangler.toml's objects;
         points: the HTTP server to which workerd sends the data points, None where it drops them.
         Raises StartError."""
         self.port = runtime.free_port()
-        is_proxy = (upload / "entry.py").exists()
-        self._stores = Stores(log.parent) if is_proxy else None
-        stores = self._stores.addresses if self._stores else {}
+        self._stores = Stores(log.parent)
         config = upload / "bench.capnp"
-        settings = _Settings(main, vars, self.port, points, stores)
+        settings = _Settings(main, vars, self.port, points, self._stores.addresses)
         config.write_text(_configuration(upload, settings), "utf-8")
         command = (WORKERD, "serve", config, "--experimental")
         self._server = runtime.Server("workerd", f"http://127.0.0.1:{self.port}", log, command)
@@ -107,8 +105,7 @@ class Bare:
 
     def _stop(self) -> None:
         self._server.stop()
-        if self._stores:
-            self._stores.stop()
+        self._stores.stop()
 
 
 class _Settings(Struct, frozen=True):
@@ -130,7 +127,8 @@ def proxy(directory: Path) -> Path:
 
 def _configuration(upload: Path, settings: _Settings) -> str:
     config = runtime.load_config(WRANGLER_TOML)
-    objects = config["durable_objects"]["bindings"] if settings.stores else []
+    is_proxy = settings.main == "entry.py"
+    objects = config["durable_objects"]["bindings"] if is_proxy else []
     disk = upload.parent / f"{upload.name}-objects"
     disk.mkdir()
     files = [path.relative_to(upload) for path in sorted(upload.rglob("*")) if path.is_file()]

@@ -13,6 +13,7 @@ PATH = "/v1/chat/completions"
 KINDS = ("hit", "miss", "miss 50 ms", "burst", "paced")
 ALONE = "upstream alone"
 ECHO, READ = "floor: echo", "floor: forward and read"
+KEEP = "floor: with KV read and written"
 UNTOUCHED, PIPE, PUMP = "floor: untouched", "floor: native pipe", "floor: Python pump"
 HIT, QUIET_HIT = "hit", "hit, ANALYTICS=off"
 MISS, UNCACHED = "miss", "miss, cache off"
@@ -108,6 +109,7 @@ def _misses(servers: Servers, delay: int) -> Iterator[_Line]:
     body = _chat(f"Tell me joke {NUMBER}. #d{delay}c0")
     yield _Line(ALONE, servers.upstream, body, _ANSWER)
     yield _Line(READ, servers.floor, body, _ANSWER, path="/read")
+    yield _Line(KEEP, servers.floor, body, _ANSWER, path="/keep", floor=READ)
     uncached = {**body, "cache": {"mode": "off"}}
     yield _Line(UNCACHED, servers.proxy, uncached, _ANSWER, floor=READ)
     for name, server in ((MISS, servers.proxy), *((peer.name, peer) for peer in servers.peers)):
