@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 
 from proxy.core.codings import WITHOUT
+from proxy.core.redaction import MASK
 from proxy.providers.target import Target
 
 KEYS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
@@ -17,14 +18,20 @@ _OF_CALLER = _HOP | KEYS | frozenset({
     "host", "expect", "accept-encoding", "cookie", "forwarded", "via", "x-real-ip",
     "true-client-ip", "cdn-loop", "origin", "referer", "x-request-id", "traceparent", "tracestate",
     "openai-organization", "openai-project", "x-goog-user-project",
+    "x-http-method", "x-http-method-override", "x-method-override", "x-original-url",
+    "x-original-host", "x-original-uri", "x-rewrite-url", "x-host",
 })  # fmt: skip
-"""Of a request. The last three say which account pays: that is the key's to say."""
+"""Of a request. Some say which account pays: that is the key's to say; some servers take the last
+for the method and the address in the place of those that were judged here."""
 _OF_PROXY = ("cf-", "x-forwarded-", "x-proxy-", "sec-", "proxy-")
 _OF_PROVIDER = _HOP | frozenset({
     "set-cookie", "set-cookie2", "alt-svc", "strict-transport-security", "nel", "report-to",
-    "clear-site-data", "content-security-policy", "content-security-policy-report-only",
+    "clear-site-data", "content-security-policy", "content-security-policy-report-only", "refresh",
+    "service-worker-allowed", "reporting-endpoints", "openai-organization", "openai-project",
+    "anthropic-organization-id",
 })  # fmt: skip
-"""Of an answer: what a browser would take for the word of the proxy's own host."""
+"""Of an answer: what a browser would take for the word of the proxy's own host, and whose account
+it is."""
 _OF_ORIGIN = ("access-control-", "proxy-", "cf-", "x-proxy-")
 _SENDABLE = re.compile(r"[ -~]{0,4096}")
 _LONGEST = 12_000
@@ -50,9 +57,12 @@ def pass_request(sent: Mapping[str, str], target: Target) -> dict[str, str]:
     return own | passed | {name: own[name] for name in KEYS & own.keys()}
 
 
-def pass_answer(headers: Mapping[str, str]) -> tuple[dict[str, str], int | None]:
+def pass_answer(
+    headers: Mapping[str, str], key: str | None = None
+) -> tuple[dict[str, str], int | None]:
     """The headers for the caller, and the length of the body as it goes on, None where that is not
-    known: what the platform decodes has no length that is said."""
+    known: what the platform decodes has no length that is said. key: the provider's, which none
+    of them repeats."""
     coding = headers.get("content-encoding", "").strip().lower()
     is_decoded = coding in WITHOUT
     passed = dict[str, str]()
@@ -63,7 +73,7 @@ def pass_answer(headers: Mapping[str, str]) -> tuple[dict[str, str], int | None]
             continue
         room -= len(value)
         if _SENDABLE.fullmatch(value) and room >= 0:
-            passed[name] = value
+            passed[name] = value.replace(key, MASK) if key else value
     if theirs := next((passed[name] for name in _IDS if name in passed), None):
         passed[_THEIR_ID] = theirs
     length = headers.get("content-length", "")

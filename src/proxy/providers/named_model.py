@@ -16,15 +16,28 @@ from proxy.core.splice import encode_fields
 from proxy.providers.address import strip_version
 from proxy.providers.garbage import UNREADABLE
 
-_BODIES = frozenset({
+_CHATS = frozenset({
     "chat/completions", "completions", "embeddings", "messages", "messages/count_tokens",
-    "responses", "responses/input_tokens", "moderations", "rerank", "audio/speech",
-    "audio/transcriptions", "audio/translations", "images/generations", "images/edits",
-    "images/variations",
+    "responses", "responses/input_tokens",
 })  # fmt: skip
-"""What is posted where the field `model` of the body says who answers."""
-_GEMINI = re.compile(r"(?:models|tunedModels)/([^/:]+)(?::|%3[Aa])([A-Za-z]+)")
+"""What is posted where the field `model` of the body says who answers, and the models are those of
+chats."""
+_OTHERS = frozenset({
+    "moderations", "rerank", "audio/speech", "audio/transcriptions", "audio/translations",
+    "images/generations", "images/edits", "images/variations",
+})  # fmt: skip
+"""The same of other models."""
+_GEMINI = re.compile(r"(?:models|tunedModels)/([^/:]+):([A-Za-z]+)")
 _GEMINI_LOOK = re.compile(r"(?:models|tunedModels)/([^/:]+)")
+_GEMINI_CHATS = frozenset({
+    "generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents",
+})  # fmt: skip
+_PLAIN_FORM = re.compile(
+    r"multipart/form-data *; *boundary=(?:\"[\w'()+,./:=?-]{1,70}\"|[\w'+.-]{1,70})",
+    re.ASCII | re.IGNORECASE,
+)
+"""The form of a content type that is read in one way only."""
+_ODD_CHARSET = re.compile(r"charset(?! *= *\"?utf-?8\b)", re.IGNORECASE)
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,200})"|([^\s;,"]{1,200}))', re.IGNORECASE)
 _NAME = re.compile(rb'\bname\s*=\s*(?:"([^"]*)"|([^\s;]+))', re.IGNORECASE)
 _CODED_NAME = re.compile(rb"\bname\*", re.IGNORECASE)
@@ -47,6 +60,9 @@ class Errand(Struct, frozen=True):
     answers: bool = False
     """Whether a model answers, so that a failure says something of it, and its usage can be
     known."""
+    chats: bool = False
+    """Whether it is what chats and embeddings are served by: only then the key and the provider
+    have to do with them."""
     model: str | None = None
     """The one that the path names."""
     in_body: bool = False
@@ -55,13 +71,13 @@ class Errand(Struct, frozen=True):
 
 def read_errand(method: str, path: str) -> Errand:
     """What a request is for. path: without a slash before it, percent-encoded."""
-    path = strip_version(path).rstrip("/")
-    if method == "POST" and path in _BODIES:
-        return Errand(answers=True, in_body=True)
+    path = unquote(strip_version(path).rstrip("/"))
+    if method == "POST" and path in _CHATS | _OTHERS:
+        return Errand(answers=True, chats=path in _CHATS, in_body=True)
     if method == "POST" and (found := _GEMINI.fullmatch(path)):
-        return Errand(answers=True, model=unquote(found[1]))
+        return Errand(answers=True, chats=found[2] in _GEMINI_CHATS, model=found[1])
     if method in ("GET", "HEAD") and (found := _GEMINI_LOOK.fullmatch(path)):
-        return Errand(model=unquote(found[1]))
+        return Errand(model=found[1])
     return Errand()
 
 
@@ -90,6 +106,8 @@ def read_all_models(body: bytes, content_type: str) -> tuple[str, ...]:
     try:
         if is_form(content_type):
             return _read_form(body, content_type)
+        if _ODD_CHARSET.search(content_type):
+            return ()
         body.decode()  # JSON is UTF-8; a lenient reader guesses
         top = decode_pairs(body)
     except (ValueError, RecursionError):
@@ -105,10 +123,16 @@ def read_all_models(body: bytes, content_type: str) -> tuple[str, ...]:
 
 
 def _read_form(body: bytes, content_type: str) -> tuple[str, ...]:
-    names = [text for _, _, text in _find_models(body, content_type)]
-    mark = b"\n" + _read_mark(content_type)
-    is_plain = body.count(mark) == body.count(b"\r" + mark)  # some readers take a lone LF too
-    return tuple(names) if len(names) == 1 and is_plain else ()
+    if not _PLAIN_FORM.fullmatch(content_type.strip()):
+        return ()
+    mark = _read_mark(content_type)
+    marks, end = body.count(mark), mark + b"--"
+    begun = body.count(b"\r\n" + mark) + body.startswith(mark)
+    is_plain = marks == begun == body.count(mark + b"\r\n") + 1 and body.rstrip(b"\r\n").endswith(
+        end
+    )  # some readers take a lone LF too, a longer mark, or what follows the end
+    names = [text for _, _, text in _find_models(body, content_type)] if is_plain else []
+    return tuple(names) if len(names) == 1 else ()
 
 
 def rename_model(body: bytes, content_type: str, name: str) -> Body:

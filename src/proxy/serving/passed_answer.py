@@ -16,6 +16,7 @@ from proxy.limits.meter import Meter
 from proxy.providers.address import TICKET, drop_key
 from proxy.providers.hop_headers import pass_answer
 from proxy.providers.metering import Gauge
+from proxy.providers.named_model import Errand
 from proxy.providers.target import Target
 from proxy.routing.failure import as_proxy_error, record_attempt
 from proxy.routing.passage import Passage, Wish
@@ -39,8 +40,9 @@ class Sent(Struct, frozen=True, kw_only=True):
 
     target: Target
     wish: Wish
-    answers: bool
-    """Whether a model answers it: else neither health nor usage are read of its answer."""
+    errand: Errand
+    hasty: bool
+    """Whether its caller has told the provider how long it may take."""
     reserved: Reservation
     meter: Meter
     watched: WatchedAttempt
@@ -64,7 +66,7 @@ class PassedAnswer:
         kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
         is_streamed = kind == _EVENTS
         self._is_refusal = reply.status >= 400
-        reads = sent.answers and kind in _READABLE and not self._is_refusal
+        reads = sent.errand.answers and kind in _READABLE and not self._is_refusal
         self._gauge = Gauge(streamed=is_streamed) if reads else None
         self._head = b""
         """The beginning of a refusal."""
@@ -77,7 +79,7 @@ class PassedAnswer:
     def respond(self) -> Response:
         """The response, whose body is still to come."""
         reply, target = self._reply, self._sent.target
-        headers, length = pass_answer(reply.headers)
+        headers, length = pass_answer(reply.headers, target.key)
         self._turn_addresses(headers)
         headers["x-proxy-provider"] = target.spec.name
         if target.model.id:
@@ -96,9 +98,11 @@ class PassedAnswer:
         no end."""
         broken: Fault | None = None
         try:
-            if self._gauge or self._is_refusal:
+            if self._is_refusal:
+                await self._pass_refusal(sink)
+            elif self._gauge:
                 async for piece in self._reply.flow(sink, b"", finish=False):
-                    self._look_at(piece)
+                    self._gauge.feed(piece)
             else:
                 await self._reply.pour(sink)
             self._outcome = OK
@@ -111,11 +115,19 @@ class PassedAnswer:
             self._reply.abort()
             self._end(broken)
 
-    def _look_at(self, piece: bytes) -> None:
-        if self._gauge:
-            self._gauge.feed(piece)
-        elif len(self._head) < HEAD_BYTES:
+    async def _pass_refusal(self, sink: Sink) -> None:
+        """Writes what may quote the provider's key with as many asterisks in its place."""
+        key = (self._sent.target.key or "").encode()
+        kept = b""
+        async for piece in self._reply.chunks():
             self._head += piece[: HEAD_BYTES - len(self._head)]
+            kept = (kept + piece).replace(key, b"*" * len(key)) if key else kept + piece
+            ready = len(kept) - max(len(key) - 1, 0)
+            if ready > 0:
+                await sink.write(kept[:ready])
+                kept = kept[ready:]
+        if kept:
+            await sink.write(kept)
 
     def _end(self, broken: Fault | None) -> None:
         """Closes the attempt; a mistake in what is made of an answer costs no answer."""
@@ -132,6 +144,8 @@ class PassedAnswer:
         fault = broken
         if self._outcome is OK and self._is_refusal:
             fault = self._passage.read_fault(sent.target, self._reply, self._head)
+            if _is_callers(fault, self._reply.status, hasty=sent.hasty):
+                fault.blame = "caller"
             self._outcome = fault.outcome
         attempt = record_attempt(sent.target, fault, sent.began, context.clock.now())
         if fault:
@@ -146,10 +160,13 @@ class PassedAnswer:
 
     def _report(self, fault: Fault | None) -> None:
         """Reports to breakers and limits what the answer says of its provider. What no model
-        answers says nothing: callers may ask for anything."""
+        answers says nothing: callers may ask for anything. Where other models answer than those of
+        chats, a refusal of the key or a silence says nothing of chats."""
         sent, outcome = self._sent, self._outcome
         target = sent.target
-        if not sent.answers or (outcome.blame == "model" and not target.model.id):
+        errand, is_unknown = sent.errand, outcome.blame == "model" and not target.model.id
+        is_apart = outcome.blame == "provider" and outcome.kind != "rate_limited"
+        if not errand.answers or is_unknown or (is_apart and not errand.chats):
             sent.watched.end(CALLER_GONE)
             return
         self._passage.observe(target, sent.meter, self._reply, fault)
@@ -199,3 +216,11 @@ class PassedAnswer:
 
 def _name_end(outcome: Outcome) -> str:
     return "client_gone" if outcome is CALLER_GONE else outcome.kind
+
+
+def _is_callers(fault: Fault, status: int, *, hasty: bool) -> bool:
+    """Whether what a caller may choose here can have brought about a refusal: a header, a time, a
+    body that is slow to come."""
+    if status >= 500:
+        return hasty and status == 504
+    return fault.kind in ("unavailable", "timeout")

@@ -4,6 +4,7 @@ Of the request only what a decision needs is read: the model that its body names
 short or the caller's key may use some models only. All else goes by unread (`passed_answer`).
 """
 
+import re
 from collections.abc import Mapping
 
 from msgspec import Struct, structs
@@ -53,6 +54,11 @@ _OPTIONAL = frozenset({"moderations", "images/generations", "images/edits", "ima
 """Where it has."""
 
 
+_UPLOADS = re.compile(r"/(?:genai|p/gemini)/upload/")
+_PATIENCE = frozenset({"x-server-timeout", "grpc-timeout"})
+"""Headers by which a caller tells a provider how long it may take."""
+
+
 class _Letter(Struct, frozen=True):
     """What is sent, as far as it has been read."""
 
@@ -85,7 +91,7 @@ class Passthrough:
         key."""
         query = request.query
         ticket, upload = query.get(TICKET), query.get(UPLOAD, "")
-        if not ticket or read_authorizations(request.headers) or "/upload/" not in request.path:
+        if not ticket or read_authorizations(request.headers) or not _UPLOADS.match(request.path):
             return None
         return self._tickets.read(ticket, upload, now)
 
@@ -207,7 +213,7 @@ class Passthrough:
         target = passage.choose_key(target, meter.user)
         headers = context.upstream_headers | pass_request(context.request.headers, target)
         outgoing = structs.replace(outgoing, headers=headers)
-        is_own = timeout_ms is None and outgoing.upload is None
+        is_own = letter.errand.chats and timeout_ms is None and outgoing.upload is None
         seconds, began = (timeout_ms or passage.timeout_ms) / 1000, context.clock.now()
         priced_at = passage.priced_at
         try:
@@ -225,7 +231,8 @@ class Passthrough:
         sent = Sent(
             target=structs.replace(target, secrets=(*target.secrets, *context.caller_keys)),
             wish=wish,
-            answers=letter.errand.answers,
+            errand=letter.errand,
+            hasty=not _PATIENCE.isdisjoint(headers),
             reserved=reserved,
             meter=meter,
             watched=watched,

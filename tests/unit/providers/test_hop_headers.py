@@ -33,6 +33,7 @@ def test_what_is_of_the_connection_or_the_proxy_ends_here() -> None:
         "cf-connecting-ip": "1", "cf-aig-metadata": "{}", "x-forwarded-for": "1", "x-real-ip": "1",
         "x-proxy-explain": "1", "origin": "https://a.example", "sec-fetch-mode": "cors",
         "accept-encoding": "zstd", "openai-organization": "org-other",
+        "x-http-method-override": "DELETE", "x-original-url": "/v1/files", "x-rewrite-url": "/",
     }  # fmt: skip
     goes = {
         "content-type": "application/json", "openai-beta": "assistants=v2", "user-agent": "x/1",
@@ -57,7 +58,8 @@ def test_an_answers_headers() -> None:
         "set-cookie": "a=b", "connection": "close", "access-control-allow-origin": "*",
         "alt-svc": "h3", "strict-transport-security": "max-age=1", "clear-site-data": "*",
         "content-security-policy": "default-src *", "x-request-id": "req_1", "odd": "é",
-        "long": "x" * 5000,
+        "long": "x" * 5000, "service-worker-allowed": "/", "refresh": "0;url=//a.example",
+        "openai-organization": "org-operator", "anthropic-organization-id": "o-1",
     }  # fmt: skip
     passed, length = pass_answer(headers)
     assert length == 9
@@ -68,6 +70,11 @@ def test_an_answers_headers() -> None:
         "x-proxy-provider-request-id": "req_1",
         "content-security-policy": "sandbox",
     }
+
+
+def test_no_header_repeats_the_providers_key() -> None:
+    passed, _ = pass_answer({"x-echo": "Bearer the-key.", "location": "/a?key=the-key"}, "the-key")
+    assert (passed["x-echo"], passed["location"]) == ("Bearer ***.", "/a?key=***")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from proxy.providers.named_model import (
 )
 
 JSON = "application/json"
+CHAT_OF_M = Errand(answers=True, chats=True, model="m-1")
 FORM = 'multipart/form-data; boundary="b-1"'
 
 
@@ -37,11 +38,13 @@ def join(body: Body) -> bytes:
 @pytest.mark.parametrize(
     ("method", "path", "errand"),
     [
-        ("POST", "chat/completions", Errand(answers=True, in_body=True)),
+        ("POST", "chat/completions", Errand(answers=True, chats=True, in_body=True)),
+        ("POST", "v1/ch%61t/completions", Errand(answers=True, chats=True, in_body=True)),
         ("POST", "v1/images/edits", Errand(answers=True, in_body=True)),
         ("GET", "chat/completions", Errand()),
-        ("POST", "v1beta/models/m%2D1:generateContent", Errand(answers=True, model="m-1")),
-        ("POST", "models/m%3AcountTokens", Errand(answers=True, model="m")),
+        ("POST", "v1beta/models/m%2D1:generateContent", CHAT_OF_M),
+        ("POST", "models/m-1%3AcountTokens", CHAT_OF_M),
+        ("POST", "models/m:predict", Errand(answers=True, model="m")),
         ("GET", "v1beta/models/m", Errand(model="m")),
         ("POST", "files", Errand()),
         ("DELETE", "models/m", Errand()),
@@ -101,6 +104,60 @@ def test_the_model_of_a_form() -> None:
 )  # fmt: skip
 def test_a_form_that_two_readers_may_take_differently(body: bytes) -> None:
     assert read_all_models(body, FORM) == ()
+
+
+LAST = form(("model", b"b"))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "multipart/form-data; boundary=b-0; boundary=b-1",
+        "multipart/form-data; boundary=b-1; boundary=b-0",
+        "multipart/form-data; xboundary=b-1; boundary=b-0",
+        "multipart/form-data; boundary*=utf-8''b-0; boundary=b-1",
+        'multipart/form-data; boundary="b-1\\""',
+        "multipart/form-data; boundary=b-1, multipart/form-data; boundary=b-0",
+    ],
+)
+def test_a_form_of_two_boundaries_is_read_by_nobody(kind: str) -> None:
+    assert read_all_models(form(("model", b"a")), kind) == ()
+
+
+@pytest.mark.parametrize("kind", [FORM, "multipart/form-data; boundary=b-1", f" {FORM} "])
+@pytest.mark.parametrize("end", [b"", b"\r\n", b"\r\n\r\n"])
+def test_a_plain_form_is_read(kind: str, end: bytes) -> None:
+    body = form(("model", b"a"), ("file", bytes(range(256)))).rstrip() + end
+    assert read_all_models(body, kind) == ("a",)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        form(("model", b"a")) + LAST,
+        form(("model", b"a"), ("file", b"x\r\n--b-1--y"))[:-9] + LAST,
+        form(("model", b"a"), ("file", b"x\r\n--b-1 \r\n"))[:-9] + LAST,
+        form(("model", b"a"), ("file", b"x--b-1\r\nname=model\r\n\r\nb")),
+        b"--b-1\r\nname=model\r\n\r\nb\n" + form(("model", b"a")),
+    ],
+)
+def test_where_a_form_ends_is_certain(body: bytes) -> None:
+    assert read_all_models(body, FORM) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_read"),
+    [
+        (JSON, True),
+        ("", True),
+        ("application/json; charset=utf-8", True),
+        ('application/json;charset="UTF-8"', True),
+        ("application/json; charset=utf-7", False),
+        ("application/json; charset=utf-8; charset=utf-7", False),
+    ],
+)
+def test_json_in_another_coding_is_read_by_nobody(kind: str, is_read: bool) -> None:
+    assert read_all_models(b'{"model": "a", "+AG0-odel": "b"}', kind) == ("a",) * is_read
 
 
 def test_only_the_model_is_written_anew() -> None:

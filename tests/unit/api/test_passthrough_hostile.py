@@ -1,0 +1,78 @@
+"""What callers and providers can't do to one another by what is passed on."""
+
+import pytest
+
+from proxy.core.errors import Fault
+from tests.unit.api.passing import CHAT, Isolate, answering
+from tests.unit.doubles import FakeReply
+
+KEY = b"key-of-openai"
+CHATS, IMAGES = "/openai/v1/chat/completions", "/openai/v1/images/generations"
+DEAD_KEY = b'{"error": {"message": "Missing scopes", "code": "invalid_api_key"}}'
+
+
+async def fail(isolate: Isolate, path: str, **headers: str) -> str:
+    """The phase of OpenAI's breaker, and of its model's, after a dozen requests."""
+    for _ in range(12):
+        await isolate.call(path, CHAT, **headers)
+    views = isolate.app.services.watch.views()
+    return next((view.phase for view in views.values() if view.phase != "closed"), "closed")
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+async def test_a_refusal_quotes_no_key_of_the_provider_s(size: int) -> None:
+    body = b'{"error": {"message": "' + (b"Bearer " + KEY + b"; ") * 20 + b'key-of-"}}'
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    headers = {"content-type": "application/json", "content-length": str(len(body))}
+    isolate = Isolate(lambda _: FakeReply(*pieces, status=401, headers=headers))
+    for path in (CHATS, "/openai/v1/files"):
+        assert (await isolate.call(path)).status == 401
+        assert isolate.read == body.replace(KEY, b"*" * len(KEY))
+
+
+async def test_no_header_of_an_answer_shows_the_provider_s_key() -> None:
+    isolate = Isolate(answering(x_echo=f"Bearer {KEY.decode()}"))
+    response = await isolate.call(CHATS)
+    assert KEY.decode() not in repr(response.headers)
+
+
+async def test_other_endpoints_say_nothing_of_the_key_that_chats_have() -> None:
+    assert await fail(Isolate(answering(DEAD_KEY, 401)), IMAGES) == "closed"
+    assert await fail(Isolate(answering(DEAD_KEY, 401)), "/v1/moderations") == "closed"
+    assert await fail(Isolate(answering(DEAD_KEY, 401)), CHATS) == "open"
+    slow = Isolate(lambda _: Fault("timeout", "It drew too long."))
+    assert await fail(slow, IMAGES) == "closed"
+
+
+@pytest.mark.parametrize("status", [405, 406, 408, 412, 416, 426])
+async def test_what_a_header_of_the_caller_s_brings_about_is_the_caller_s(status: int) -> None:
+    isolate = Isolate(answering(b"Precondition failed", status))
+    assert await fail(isolate, CHATS, if_match='"x"') == "closed"
+
+
+async def test_a_caller_who_gives_no_time_breaks_nothing() -> None:
+    google = "/genai/v1beta/models/gemini-3.8-flash:generateContent"
+    late = b'{"error": {"code": 504, "status": "DEADLINE_EXCEEDED", "message": "Deadline"}}'
+    hasty = Isolate(answering(late, 504))
+    assert await fail(hasty, google, x_server_timeout="1") == "closed"
+    assert await fail(Isolate(answering(late, 504)), google) == "open"
+
+
+async def test_no_spelling_of_a_path_hides_what_is_used() -> None:
+    isolate = Isolate()
+    key = await isolate.issue(budget={"day": 0.0001}, passthrough=True)
+    hidden = "/openai/v1/ch%61t/completions"
+    assert (await isolate.call(hidden, key=key)).status == 200
+    assert (await isolate.call(hidden, key=key)).status in (402, 429)
+
+
+async def test_a_ticket_is_for_uploads_alone() -> None:
+    host = "https://generativelanguage.googleapis.com"
+    there = f"{host}/upload/v1beta/files?upload_id=u1"
+    isolate = Isolate(lambda _: FakeReply(b"", headers={"x-goog-upload-url": there}))
+    response = await isolate.call("/p/gemini/upload/v1beta/files", b"{}")
+    _, _, query = response.headers["x-goog-upload-url"].partition("?")
+    for path in ("/genai/upload/v1beta/files", "/p/gemini/upload/v1beta/files"):
+        assert (await isolate.call(f"{path}?{query}", b"", authorization="")).status == 200
+    for path in ("/genai/v1beta/upload/x", "/p/gemini/v1beta/models/upload/x:generateContent"):
+        assert (await isolate.call(f"{path}?{query}", b"", authorization="")).status == 401
