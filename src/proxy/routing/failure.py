@@ -64,7 +64,8 @@ def as_proxy_error(
     drop_frames(fault)
     kind = _ERRORS.get(fault.kind, ProviderError)
     message, code = fault.message, fault.code
-    others_rest = fault.blame == "key" and fault.refuses_key and fault.retry_after is not None
+    kept = fault.kind != "rate_limited"
+    others_rest = fault.blame == "key" and kept and fault.retry_after is not None
     if others_rest:
         kind, message, code = RateLimitExceeded, "No key of the provider is free now.", None
     if begun:

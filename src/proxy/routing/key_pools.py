@@ -3,7 +3,8 @@
 A conversation keeps to its key, since a provider's cache of prompts is its account's; all isolates
 choose alike. Other calls take the keys in turn. A key that met a 429 rests, for the models that it
 was about; one that is refused has a breaker, which lets one call try it again when its time is
-over. Only when no key is left is a failure the provider's own.
+over. One that may not use a model is passed over for that model. Only when no key is left is a
+failure the provider's own, or the model's.
 """
 
 import math
@@ -23,6 +24,11 @@ from proxy.routing.rendezvous import place
 from proxy.routing.rests import Rests
 
 KeyState = Literal["usable", "resting", "refused"]
+Trouble = Literal["usable", "resting", "refused", "barred"]
+"""What a fault makes of a key; barred: it may not use the model."""
+BARRED_MS = 300_000
+"""For how long a key is passed over for a model that it may not use, as long as a breaker opens at
+most."""
 
 
 class ProviderKey(Struct, frozen=True):
@@ -57,6 +63,8 @@ class _Pool:
         self.numbers = range(1, len(keys) + 1)
         self.shares_quota = shares_quota
         self.rests = Rests()
+        self.bars = Rests()
+        """For which models a key is passed over since it may not use them."""
         self._turn: int | None = None
 
     def in_order(self, holder: str | None, random: Callable[[], float]) -> list[int]:
@@ -168,6 +176,8 @@ class KeyPools:
             told = None if fault.retry_after is None else math.ceil(fault.retry_after * 1000)
             scope = find_scope(fault.quota, target.model.id)
             pool.rests.begin(target.key_number, scope, told, self._now())
+        elif trouble == "barred":
+            pool.bars.begin(target.key_number, target.model.id, BARRED_MS, self._now())
         if self._has_other(pool, target):
             fault.blame = "key"
             return
@@ -178,6 +188,7 @@ class KeyPools:
         for name, pool in self._pools.items():
             if provider in (None, name):
                 pool.rests.clear()
+                pool.bars.clear()
 
     def views(self, provider: str) -> tuple[KeyView, ...]:
         """How the keys of a provider stand; empty where it has but one."""
@@ -190,12 +201,19 @@ class KeyPools:
             return KeyView(number, "refused", refused.open_until)
         rests = pool.rests.by_scope(number, self._now())
         until = rests.pop(PROVIDER, None)
+        for model, barred in pool.bars.by_scope(number, self._now()).items():
+            rests[model] = max(barred, rests.get(model, 0))
         return KeyView(number, "usable" if until is None else "resting", until, rests)
 
     def _wait(self, pool: _Pool, number: int, model: str) -> tuple[int, int]:
         """How far a key is from use: refused for how long, resting until when."""
-        rests = pool.rests.until(number, find_scopes(model), self._now())
-        return self._refusal(pool, number), rests
+        return self._refusal(pool, number), self._wakes(pool, number, model)
+
+    def _wakes(self, pool: _Pool, number: int, model: str) -> int:
+        """When a key may be used for a model again; 0: it may be now."""
+        now = self._now()
+        rests = pool.rests.until(number, find_scopes(model), now)
+        return max(rests, pool.bars.until(number, (model,), now))
 
     def _refusal(self, pool: _Pool, number: int) -> int:
         return self._breakers.openness_of(name_key(pool.provider, number), self._now())
@@ -220,13 +238,14 @@ class KeyPools:
         if fault.refuses_key:
             refused.add(target.key_number)
         resting = [n for n in pool.numbers if n not in refused]
-        if not resting:
+        barred = fault.blame == "model"
+        if not resting or (barred and all(pool.bars.until(n, (model,), now) for n in resting)):
             permit.observe(provider, model, headers, fault)
             return
-        wakes = [pool.rests.until(n, find_scopes(model), now) for n in resting]
+        wakes = [self._wakes(pool, n, model) for n in resting]
         wakes += [view.open_until for view in views.values() if view and view.open_until]
         wait = fault.retry_after = (min(wakes) - now) / 1000
-        if fault.refuses_key:
+        if fault.refuses_key or barred:
             fault.blame = "key"
             details = FaultDetails(retry_after=wait)
             fault = Fault("rate_limited", "No key is awake.", source="proxy", details=details)
@@ -235,10 +254,14 @@ class KeyPools:
         permit.observe(provider, model, {}, fault)
 
 
-def find_trouble(fault: Fault | None, *, shares_quota: bool) -> KeyState:
+def find_trouble(fault: Fault | None, *, shares_quota: bool) -> Trouble:
     """What a fault makes of the key that its call had. shares_quota: whether all keys are of one
     account, whose limits are no single key's."""
-    if fault is None or fault.blame != "provider":
+    if fault is None:
+        return "usable"
+    if fault.blame == "model" and fault.kind == "unauthorized" and fault.status == 403:
+        return "barred"
+    if fault.blame != "provider":
         return "usable"
     if shares_quota and (fault.kind == "rate_limited" or fault.status == 402):
         return "usable"

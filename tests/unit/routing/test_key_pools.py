@@ -221,3 +221,49 @@ def test_no_key_is_shown(isolate: Isolate) -> None:
     shown += repr(isolate.breakers.views(NOW))
     assert "key-of-openai" not in shown
     assert a_conversation("one").key != a_conversation("two").key
+
+
+def barred() -> Fault:
+    fault = make("unauthorized", 403)
+    fault.blame = "model"
+    return fault
+
+
+def test_a_key_that_may_not_use_a_model_is_passed_over_for_it(isolate: Isolate, time: Time) -> None:
+    fault = isolate.fail(isolate.with_key(2), barred())
+    assert (fault.blame, fault.refuses_key) == ("key", False)
+    assert isolate.keys.views("openai")[1] == KeyView(2, "usable", None, {"gpt": NOW + 300_000})
+    assert 2 not in {isolate.assign().key_number for _ in range(6)}
+    others = [isolate.keys.choose("openai", model="gpt-big") for _ in range(3)]
+    assert {other.number for other in others if other} == {1, 2, 3}
+    assert isolate.breakers.openness("openai", "gpt", NOW) == 0
+    time.now += 300_000
+    assert 2 in {isolate.assign().key_number for _ in range(3)}
+
+
+def test_the_model_is_at_fault_when_no_key_may_use_it(isolate: Isolate) -> None:
+    blames = [isolate.fail(isolate.with_key(n), barred()).blame for n in (1, 2, 3)]
+    assert blames == ["key", "key", "model"]
+    assert isolate.breakers.openness("openai", "gpt", NOW) > 0
+    assert isolate.breakers.openness("openai", "gpt-big", NOW) == 0
+    assert isolate.keys.openness("openai") == 0
+    isolate.keys.clear("openai")
+    assert [view.models for view in isolate.keys.views("openai")] == [{}] * 3
+
+
+def test_a_barred_key_among_resting_ones_makes_the_model_limited(isolate: Isolate) -> None:
+    isolate.fail(isolate.with_key(1), limited(30))
+    isolate.fail(isolate.with_key(2), limited(40))
+    fault = isolate.fail(isolate.with_key(3), barred())
+    assert (fault.blame, fault.retry_after, fault.quota) == ("key", 30, "model")
+    assert isolate.permit.observed == [("openai", "gpt", "rate_limited")]
+    assert isolate.breakers.openness("openai", "gpt", NOW) == 0
+
+
+def test_the_last_to_rest_is_limited_until_the_first_that_may_use_the_model_wakes(
+    isolate: Isolate,
+) -> None:
+    isolate.fail(isolate.with_key(1), barred())
+    isolate.fail(isolate.with_key(2), limited(40, "model"))
+    fault = isolate.fail(isolate.with_key(3), limited(90, "model"))
+    assert (fault.blame, fault.retry_after) == ("provider", 40)

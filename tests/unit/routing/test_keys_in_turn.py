@@ -263,3 +263,37 @@ async def test_a_provider_whose_keys_others_have_set_aside_is_left_alone() -> No
     assert len(keys_sent(out)) == 1
     success = await ask(isolate, fallback=False)  # better than a blank refusal
     assert success.target.spec.name == "openai"
+
+
+BARRED = error(403, "Project `proj_x` does not have access to model `gpt`")
+
+
+@in_no_time
+async def test_a_key_whose_project_lacks_the_model_costs_one_call_and_no_breaker() -> None:
+    out = outside(by_key({1: BARRED}))
+    isolate = isolate_on(out)
+    for session in homes():
+        success = await ask(isolate, session)
+        assert told(success.attempts)[-1][:2] == ("openai", "ok")
+    assert keys_sent(out).count(1) == 1
+    assert all(view.phase == "closed" for view in isolate.watch.views().values())
+
+
+@in_no_time
+async def test_a_model_that_no_key_may_use_opens_its_breaker_alone() -> None:
+    isolate = isolate_on(outside(by_key(dict.fromkeys((1, 2, 3), BARRED))))
+    success = await ask(isolate)
+    assert [provider for provider, _, _ in told(success.attempts)] == ["openai"] * 3 + ["groq"]
+    views = isolate.watch.views()
+    assert (views["openai/gpt"].reason, views["openai"].phase) == ("misconfigured", "closed")
+
+
+@in_no_time
+async def test_where_one_key_lacks_the_model_and_the_others_rest_the_caller_may_come_again() -> (
+    None
+):
+    isolate = isolate_on(outside(by_key({1: LIMITED, 2: LIMITED, 3: BARRED})))
+    for _ in range(3):
+        with pytest.raises(RateLimitExceeded) as raised:
+            await ask(isolate, fallback=False)
+        assert raised.value.retry_after == 30
