@@ -62,12 +62,15 @@ _CREDENTIALS = re.compile(
 _THINGS = re.compile(
     r"\b(files?(?! not found)|cached ?contents?|images?|urls?|documents?|videos?|audio|resource"
     r"|responses?|conversations?|items?|tools?|functions?|prompts?|inputs?|messages?|parameters?"
-    r"|arguments?|fields?|schema|voice|vector stores?|assistants?|threads?|containers?)\b",
+    r"|arguments?|fields?|schema|voice|vector stores?|assistants?|threads?|containers?"
+    r"|(web|file) ?search|code (execution|interpreter)|computer use|features?|betas?|skills?)\b",
     re.IGNORECASE,
 )
 """Words for what a request holds or refers to: that it is missing or forbidden says nothing of the
 rest."""
-_TOO_DEAR = re.compile(r"fewer max_tokens|can only afford", re.IGNORECASE)
+_TOO_DEAR = re.compile(
+    r"fewer max_tokens|can only afford|tokens limit exceeded: \d{1,15} > \d", re.IGNORECASE
+)
 """Words of a 402 that a smaller request would not meet."""
 _REQUESTS = frozenset({409, 411, 414, 415, 417, 428, 431})
 """Other statuses that speak of the request."""
@@ -128,7 +131,8 @@ class Words(Struct, frozen=True):
     @property
     def refers(self) -> bool:
         """Whether the refusal is about something that the request holds or refers to."""
-        return not self.names_model and _THINGS.search(self.error.message) is not None
+        names_field = bool(self.error.param) or _THINGS.search(self.error.message) is not None
+        return names_field and not self.names_model
 
 
 def assign_blame(target: Target, words: Words, status: int, kind: FaultKind) -> Blame:
@@ -151,6 +155,8 @@ def _find_culprit(target: Target, words: Words, status: int, kind: FaultKind) ->
         known = words.refuses_key or (worded and not words.refers)
         return "provider" if known else "caller"
     if (status == 402 and _TOO_DEAR.search(words.error.message)) or status in _REQUESTS:
+        return "caller"
+    if status == 424 and words.refers:  # a server of the caller's own, of which a tool is
         return "caller"
     return BLAMED[kind]
 
