@@ -119,6 +119,8 @@ def test_several_keys_of_a_provider_are_numbered_in_their_order_and_each_counts_
         ("LOCAL_PROVIDERS", "lab,lab", "names 'lab' twice"),
         ("LOCAL_PROVIDERS", "fast", "names 'fast', which means something else"),
         ("LOCAL_PROVIDERS", "dynamic", "names 'dynamic', which means something else"),
+        ("LOCAL_PROVIDERS", "alias", "names 'alias', which means something else"),
+        ("LOCAL_PROVIDERS", "key", "names 'key', which means something else"),
         ("LOCAL_PROVIDERS", "groq", "LOCAL_PROVIDERS names groq, which is a provider already"),
         ("LOCAL_PROVIDERS", "proxy", "names proxy, which would share PROXY_API_KEY"),
         ("LOCAL_PROVIDERS", "groq-embeddings", "which would share GROQ_EMBEDDINGS_BASE_URL"),

@@ -15,8 +15,9 @@ from proxy.core.chat import TIERS
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LONGEST_NAME = 32
 """Characters of the name of a server of one's own."""
-_ALIASED = ("custom", "dynamic")
-"""What stands before an alias where another gateway's models come from."""
+_TAKEN = ("custom", "dynamic", "key", "alias")
+"""What stands before an alias where another gateway's models come from; and before what a bucket is
+of, where that is at no provider (limits.limiter)."""
 HTTPS_ONLY = "must begin with https:// (http:// only to loopback, in development)"
 
 
@@ -115,8 +116,10 @@ def _servers(text: str) -> tuple[str, ...]:
                 f"{name!r} must be lower-case letters and digits, with single hyphens between them,"
                 f" {LONGEST_NAME} at most"
             )
-        if name in (*TIERS, *_ALIASED):
-            raise ValueError(f"names {name!r}, which means something else in a model's name")
+        if name in (*TIERS, *_TAKEN):
+            raise ValueError(
+                f"names {name!r}, which means something else in a model's name or a limit's"
+            )
         if names.count(name) > 1:
             raise ValueError(f"names {name!r} twice")
     return names
