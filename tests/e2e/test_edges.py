@@ -55,9 +55,8 @@ def test_below_the_proxys_own_paths_an_unknown_one_is_told_in_its_form(proxy: ht
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("/v1/completions", "OpenAI's Completions API"),
-        ("/v1/audio/speech", "OpenAI's Audio API"),
-        ("/v1/images/generations", "OpenAI's Images API"),
+        ("/v1/files", "OpenAI's Files API"),
+        ("/v1/audio/voices", "This part of OpenAI's Audio API"),
         ("/v1beta/models/gemini-2.5-flash:generateContent", "Gemini's own API"),
         ("/v1/models/gemini-2.5-flash:streamGenerateContent", "Gemini's own API"),
     ],
