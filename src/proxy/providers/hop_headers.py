@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 
 from proxy.core.codings import WITHOUT
+from proxy.core.errors import InvalidRequest
 from proxy.core.redaction import MASK
 from proxy.providers.target import Target
 
@@ -35,26 +36,43 @@ it is."""
 _OF_ORIGIN = ("access-control-", "proxy-", "cf-", "x-proxy-")
 _SENDABLE = re.compile(r"[ -~]{0,4096}")
 _LONGEST = 12_000
-"""Characters of all values together, which leaves room for the proxy's own."""
+"""Characters of all of an answer's together, which leaves room for the proxy's own."""
+_MOST_SENT = 16_000
+"""Characters of all of a request's together: some servers close the connection on more, and would
+seem broken to all."""
 _SANDBOX = {"content-security-policy": "sandbox"}
 """Where a browser opens an answer, it is no page of the proxy's, which has a dashboard to show."""
 _THEIR_ID = "x-proxy-provider-request-id"
 _IDS = ("x-request-id", "request-id")
 
 
+def check_request(sent: Mapping[str, str]) -> None:
+    """Raises InvalidRequest for headers that not every provider takes."""
+    passed = _choose(sent)
+    if sum(len(name) + len(value) for name, value in passed.items()) > _MOST_SENT:
+        raise InvalidRequest(f"headers: more than {_MOST_SENT} characters can't be passed on.")
+    if name := next((n for n, value in passed.items() if not _SENDABLE.fullmatch(value)), None):
+        why = f"{name[:100]}: Expected at most 4096 characters of visible ASCII, or spaces"
+        raise InvalidRequest(why, param=name[:100])
+
+
 def pass_request(sent: Mapping[str, str], target: Target) -> dict[str, str]:
     """The headers for a provider: the caller's, with the provider's key in the place of its own."""
+    passed, own = _choose(sent), target.auth_headers
+    if "range" in passed:  # a part of a body that is coded can't be decoded
+        passed["accept-encoding"] = "identity"
+    return own | passed | {name: own[name] for name in KEYS & own.keys()}
+
+
+def _choose(sent: Mapping[str, str]) -> dict[str, str]:
+    """Those of the caller's headers that go on."""
     listed = sent.get("connection", "").lower()
     hops = {name.strip() for name in listed.split(",")} if listed else ()
-    passed = {
+    return {
         name: value
         for name, value in sent.items()
         if name not in _OF_CALLER and not name.startswith(_OF_PROXY) and name not in hops
     }
-    own = target.auth_headers
-    if "range" in passed:  # a part of a body that is coded can't be decoded
-        passed["accept-encoding"] = "identity"
-    return own | passed | {name: own[name] for name in KEYS & own.keys()}
 
 
 def pass_answer(
@@ -71,7 +89,7 @@ def pass_answer(
         is_own = name in _OF_PROVIDER or name.startswith(_OF_ORIGIN)
         if is_own or (is_decoded and name == "content-encoding"):
             continue
-        room -= len(value)
+        room -= len(name) + len(value)
         if _SENDABLE.fullmatch(value) and room >= 0:
             passed[name] = value.replace(key, MASK) if key else value
     if theirs := next((passed[name] for name in _IDS if name in passed), None):

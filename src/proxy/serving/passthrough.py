@@ -29,7 +29,7 @@ from proxy.dialects.session import find_session
 from proxy.limits.estimate import NoEstimate
 from proxy.limits.meter import Meter
 from proxy.providers.address import TICKET
-from proxy.providers.hop_headers import pass_request
+from proxy.providers.hop_headers import check_request, pass_request
 from proxy.providers.named_model import (
     Errand,
     is_form,
@@ -243,7 +243,8 @@ class Passthrough:
         return PassedAnswer(context, sent, reply, passage, self._log).respond()
 
     def _enclose(self, context: RequestContext, url: str, letter: _Letter) -> Outgoing:
-        """The call with its body, still without its headers."""
+        """The call with its body, still without its headers. Raises InvalidRequest."""
+        check_request(context.request.headers)
         method = context.request.method
         if method in _BODILESS:
             return Outgoing(url=url, method=method)

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.core.errors import Fault
-from tests.unit.api.passing import CHAT, Isolate, answering
+from tests.unit.api.passing import CHAT, Isolate, answering, error
 from tests.unit.doubles import FakeReply
 
 KEY = b"key-of-openai"
@@ -76,3 +76,11 @@ async def test_a_ticket_is_for_uploads_alone() -> None:
         assert (await isolate.call(f"{path}?{query}", b"", authorization="")).status == 200
     for path in ("/genai/v1beta/upload/x", "/p/gemini/v1beta/models/upload/x:generateContent"):
         assert (await isolate.call(f"{path}?{query}", b"", authorization="")).status == 401
+
+
+async def test_headers_that_no_server_takes_are_the_caller_s() -> None:
+    isolate = Isolate()
+    for path in (CHATS, "/v1/moderations"):
+        refused = await isolate.call(path, x_odd="\ufffd")
+        assert (refused.status, error(refused)["param"]) == (400, "x-odd")
+    assert isolate.sent == []

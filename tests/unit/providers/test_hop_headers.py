@@ -2,7 +2,8 @@
 
 import pytest
 
-from proxy.providers.hop_headers import pass_answer, pass_request
+from proxy.core.errors import InvalidRequest
+from proxy.providers.hop_headers import check_request, pass_answer, pass_request
 from proxy.providers.specs import Endpoint, Model, ProviderSpec
 from proxy.providers.target import Target
 
@@ -87,6 +88,23 @@ def test_a_coding_that_the_platform_takes_off_is_not_claimed(
     assert ("content-encoding" in passed, known) == (kept, length)
 
 
+@pytest.mark.parametrize("value", ["é", "a\x00b", "\ufffd", "a\tb", "x" * 4097])
+def test_a_value_that_not_every_server_takes_is_refused(value: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        check_request({"x-odd": value})
+    assert refused.value.param == "x-odd"
+    for ends in ("cookie", "x-forwarded-for", "authorization"):
+        check_request({ends: value})
+
+
+def test_more_headers_than_every_server_takes_are_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        check_request({f"h{i}": "x" * 4000 for i in range(4)})
+    with pytest.raises(InvalidRequest):
+        check_request({f"h{i}": "" for i in range(5000)})
+
+
 def test_headers_leave_room_for_the_proxys_own() -> None:
     passed, _ = pass_answer({f"h{i}": "x" * 4000 for i in range(9)})
     assert sum(map(len, passed.values())) < 12_100
+    assert sum(map(len, pass_answer({f"h{i}": "" for i in range(9000)})[0])) < 12_100
