@@ -87,7 +87,6 @@ _READ = {
 }
 _TOP = ("model_list", "environment_variables", "credential_list", *_READ)
 _CACHE_PARAMS = ("ttl", "mode", "namespace", "supported_call_types", "type")
-_NO_CACHE = Node(None)
 
 
 def read_sections(config: Node, report: Report) -> None:

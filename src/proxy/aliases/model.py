@@ -2,13 +2,13 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from proxy.core.cache_control import CacheMode
 from proxy.core.chat import Strategy
 from proxy.core.choices import Allotment
 from proxy.core.money import NANO, to_nano
-from proxy.core.preset import Parameters, Preset, SystemMode
+from proxy.core.preset import Parameters, Part, Preset, SystemMode
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}"
 """The form of an alias's name; it holds no slash, so no `provider/model` is one."""
@@ -25,25 +25,14 @@ _Tokens = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 _Many = Annotated[int, Meta(ge=1, le=10_000_000)]
 
 
-class _Part(
-    Struct,
-    frozen=True,
-    kw_only=True,
-    omit_defaults=True,
-    forbid_unknown_fields=True,
-    rename="camel",
-):
-    """A part of an alias: null is the same as a field that is not there."""
-
-
-class Range(_Part, frozen=True, kw_only=True):
+class Range(Part, frozen=True, kw_only=True):
     """Whole numbers, both ends included."""
 
     min: _Tokens | None = None
     max: _Tokens | None = None
 
 
-class When(_Part, frozen=True, kw_only=True):
+class When(Part, frozen=True, kw_only=True):
     """The requests for which a target is meant: all that is given must hold."""
 
     keys: Annotated[tuple[_Visible, ...], Meta(min_length=1, max_length=100)] | None = None
@@ -70,7 +59,7 @@ class When(_Part, frozen=True, kw_only=True):
     """How long the prompt is, by the proxy's own estimate."""
 
 
-class Limit(_Part, frozen=True, kw_only=True):
+class Limit(Part, frozen=True, kw_only=True):
     """Requests that all callers together may make of a target."""
 
     per_hour: _Many
@@ -78,14 +67,14 @@ class Limit(_Part, frozen=True, kw_only=True):
     """At once; None: an hour's worth."""
 
 
-class Spending(_Part, frozen=True, kw_only=True):
+class Spending(Part, frozen=True, kw_only=True):
     """US dollars that a target may cost all callers together, by day and month of UTC."""
 
     day: _Dollars | None = None
     month: _Dollars | None = None
 
 
-class AliasTarget(_Part, frozen=True, kw_only=True):
+class AliasTarget(Part, frozen=True, kw_only=True):
     """A model that an alias may stand for."""
 
     model: _Visible
@@ -117,7 +106,7 @@ class AliasTarget(_Part, frozen=True, kw_only=True):
         )
 
 
-class CacheDefaults(_Part, frozen=True, kw_only=True):
+class CacheDefaults(Part, frozen=True, kw_only=True):
     """What holds of the cache where the request says nothing."""
 
     ttl: Annotated[int, Meta(ge=1, le=366 * 24 * 3600)] | None = None
@@ -125,7 +114,7 @@ class CacheDefaults(_Part, frozen=True, kw_only=True):
     mode: CacheMode = "default"
 
 
-class Alias(_Part, frozen=True, kw_only=True):
+class Alias(Part, frozen=True, kw_only=True):
     """A name of an operator's for a choice of models, with what goes with it."""
 
     name: AliasName = ""

@@ -14,7 +14,7 @@ _StopText = Annotated[str, Meta(min_length=1, max_length=1024)]
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
 
 
-class Parameters(
+class Part(
     Struct,
     frozen=True,
     kw_only=True,
@@ -22,6 +22,10 @@ class Parameters(
     forbid_unknown_fields=True,
     rename="camel",
 ):
+    """A part of an alias: null is the same as a field that is not there."""
+
+
+class Parameters(Part, frozen=True, kw_only=True):
     """Parameters of a chat, by the names of core.chat.ChatRequest. None: nothing is said."""
 
     max_tokens: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None

@@ -40,10 +40,9 @@ def find_key_payer(principal: Principal) -> Payer | None:
 
 def find_alias_payer(allotment: Allotment) -> Payer | None:
     """The account of an alias's target; None: what it costs is not limited."""
-    if not allotment.has_budget:
-        return None
     limits = AccountLimits(day=allotment.day, month=allotment.month)
-    return Payer(allotment.name, allotment.label, limits)
+    payer = Payer(allotment.name, allotment.label, limits)
+    return payer if payer.has_budget else None
 
 
 class Tab:

@@ -23,7 +23,6 @@ from proxy.providers.specs import Model
 from proxy.providers.target import Target
 from proxy.routing.affinity import Conversation
 from proxy.routing.deadline import out_of_time
-from proxy.routing.license import License
 from proxy.routing.needs import Needs
 from proxy.routing.selection import Selection
 from proxy.routing.watch import Watch, WatchedAttempt
@@ -120,7 +119,7 @@ class Passage:
                 " of JSON or a form, names it.",
                 param="model",
             )
-        granted = License(grant, self._selection.names, self._selection.catalog.providers)
+        granted = self._selection.license(grant)
         for name in names:
             if why := granted.forbids(self._find_model(provider, name)):
                 raise PermissionDenied(f"This key may not: {why}.", param="model")

@@ -84,8 +84,7 @@ class Selection:
     ) -> list[ModelEntry]:
         """The models on offer: tiers first, then the aliases, then every model of the configured
         providers that may be used."""
-        self._keep_up()
-        granted = License(grant, self.names, self._catalog.providers)
+        granted = self.license(grant)
         tiers = [ModelEntry(id=tier, owned_by="proxy") for tier in TIERS]
         return [*tiers, *aliases] + [
             _describe(f"{model.provider}/{model.id}", model)
@@ -96,14 +95,17 @@ class Selection:
     def find_entry(self, name: str, grant: ModelGrant) -> ModelEntry | None:
         """The model on offer under any name that a request may call it by; None where no
         configured provider lists it, or the key may not use it."""
-        self._keep_up()
         if name in TIERS:
             return ModelEntry(id=name, owned_by="proxy")
-        granted = License(grant, self.names, self._catalog.providers)
+        granted = self.license(grant)
         for model in self.names.find_listed(name):
             if model.provider in self.deployment.configured and not granted.forbids(model):
                 return _describe(name, model)
         return None
+
+    def license(self, grant: ModelGrant) -> License:
+        """What a key may use, by today's names."""
+        return License(grant, self.names, self.catalog.providers)
 
     def plan(self, routing: Routing, needs: Needs, grant: ModelGrant) -> Plan:
         """The models that may answer; at least one. Worked out once for the same request.
@@ -164,11 +166,10 @@ class Selection:
 
     def _make_licenses(self, routing: Routing, grant: ModelGrant) -> tuple[License, License]:
         """What the key may use by the names of models, and as the choices of the alias."""
-        own = License(grant, self.names, self._catalog.providers)
+        own = self.license(grant)
         if not (routing.alias and routing.alias.licensed):
             return own, own
-        wide = structs.replace(grant, models=())
-        return own, License(wide, self.names, self._catalog.providers)
+        return own, self.license(structs.replace(grant, models=()))
 
     def _make_plan(self, groups: "list[_Group]", excluded: dict[str, str], wishes: Wishes) -> Plan:
         """The plan; the wishes go with a reseller's models where no other provider may answer."""

@@ -56,22 +56,16 @@ class Aliasing:
         if alias is None:
             return call
         call = _put_preset(context, call, alias)
-        cache = alias.cache
-        routing = _limit_time(call.routing, alias, context.request.headers)
-        if spelling.model:
-            routing = structs.replace(routing, model=spelling.model)
-        else:
-            needs = Needs.of(call.chat)
-            found = _describe(
-                context,
-                call.metadata,
-                frozenset(needs.abilities) | ({"reasoning"} if needs.reasoning else set()),
-                lambda: ChatEstimate(call.chat).input,
-            )
-            routing = _choose(alias, routing, found, context.principal)
+        needs, cache = Needs.of(call.chat), alias.cache
+        found = _describe(
+            context,
+            call.metadata,
+            frozenset(needs.abilities) | ({"reasoning"} if needs.reasoning else set()),
+            lambda: ChatEstimate(call.chat).input,
+        )
         return structs.replace(
             call,
-            routing=routing,
+            routing=_route(context, call.routing, spelling, alias, found),
             alias_cache=CacheControl(ttl=cache.ttl, mode=cache.mode) if cache else CacheControl(),
         )
 
@@ -89,15 +83,11 @@ class Aliasing:
         alias = await self._find(context, spelling) if spelling else None
         if alias is None or spelling is None:
             return request
-        routing = _limit_time(request.routing, alias, context.request.headers)
-        if spelling.model:
-            routing = structs.replace(routing, model=spelling.model)
-        else:
-            estimate = EmbeddingEstimate(request)
-            found = _describe(
-                context, request.metadata, frozenset(), lambda: estimate.expected(None).input
-            )
-            routing = _choose(alias, routing, found, context.principal)
+        estimate = EmbeddingEstimate(request)
+        found = _describe(
+            context, request.metadata, frozenset(), lambda: estimate.expected(None).input
+        )
+        routing = _route(context, request.routing, spelling, alias, found)
         return structs.replace(request, routing=routing)
 
     async def count_targets(self, context: RequestContext, routings: Sequence[Routing]) -> int:
@@ -187,12 +177,21 @@ def _put_preset(context: RequestContext, call: Call, alias: Alias) -> Call:
     return changed
 
 
-def _limit_time(routing: Routing, alias: Alias, headers: Mapping[str, str]) -> Routing:
-    """The routing within the request's own time, else the alias's."""
-    routing = with_timeout(routing, headers)
-    if routing.timeout_ms is not None or alias.timeout is None:
-        return routing
-    return structs.replace(routing, timeout_ms=alias.timeout)
+def _route(
+    context: RequestContext,
+    routing: Routing,
+    spelling: Spelling,
+    alias: Alias,
+    found: Circumstances,
+) -> Routing:
+    """The routing to the model that is spelled out, else to the alias's targets; within the
+    request's own time, else the alias's. Raises NoProviderAvailable (400)."""
+    routing = with_timeout(routing, context.request.headers)
+    if routing.timeout_ms is None and alias.timeout is not None:
+        routing = structs.replace(routing, timeout_ms=alias.timeout)
+    if spelling.model:
+        return structs.replace(routing, model=spelling.model)
+    return _choose(alias, routing, found, context.principal)
 
 
 def _describe(

@@ -79,13 +79,10 @@ def optional(reader: Reader) -> Reader:
     return Reader(lambda text: reader.read(text) if text else None, reader.values)
 
 
-def _either(first: str, second: str, on: str) -> Reader:
-    def read(text: str) -> bool:
-        if text not in (first, second):
-            raise ValueError(f"must be {first} or {second}")
-        return text == on
-
-    return Reader(read, f"`{first}`, `{second}`")
+def _switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError("must be on or off")
+    return text == "on"
 
 
 def _secret(text: str) -> str | None:
@@ -204,7 +201,7 @@ def _base_url(text: str) -> str | None:
     return text.rstrip("/")
 
 
-SWITCH = _either("on", "off", on="on")
+SWITCH = Reader(_switch, "`on`, `off`")
 TEXT = Reader(str)
 SECRET = Reader(_secret)
 SECRETS = Reader(read_secrets)
