@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import date
+from functools import cache
 
 import msgspec
 
@@ -69,8 +70,9 @@ class Catalog:
         return self.models.get((provider, id_)) or self._successors.get((provider, id_))
 
     @classmethod
+    @cache
     def load(cls) -> "Catalog":
-        """The catalogue that is deployed with the Worker."""
+        """The catalogue that is deployed with the Worker; read once."""
         data = pkgutil.get_data(__package__, "catalog.json")  # also out of a zip
         assert data is not None
         return cls(data)
