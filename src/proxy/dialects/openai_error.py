@@ -31,7 +31,7 @@ def describe_error(error: ProxyError, request_id: str) -> dict[str, Any]:
     """An error as the object in OpenAI's envelope."""
     fields: dict[str, Any] = {
         "message": error.message,
-        "type": _TYPES.get(error.type, "invalid_request_error"),
+        "type": _type(error),
         "param": error.param,
         "code": error.code or _code(error),
         "error_type": error.type,
@@ -43,6 +43,12 @@ def describe_error(error: ProxyError, request_id: str) -> dict[str, Any]:
     if error.attempts:
         fields["attempts"] = error.attempts
     return fields
+
+
+def _type(error: ProxyError) -> str:
+    """OpenAI's type; what the request itself causes is no error of a server."""
+    kind = _TYPES.get(error.type, "invalid_request_error")
+    return "invalid_request_error" if kind == "server_error" and error.status < 500 else kind
 
 
 def _code(error: ProxyError) -> str | None:

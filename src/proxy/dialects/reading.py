@@ -40,6 +40,7 @@ Stop = _StopText | Annotated[tuple[_StopText, ...], Meta(max_length=16)]
 
 _AT = re.compile(r"(.*) - at `(?:key` in `)?\$(.*)`", re.DOTALL)
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
+_PATTERN = re.compile(r"Expected `str` matching regex '(?:\\\\A)?(.*?)(?:\\\\Z)?'", re.DOTALL)
 _STEP = 64 * 1024
 _LONGEST = 200
 """Characters of a path or a reason that an error shows: they quote the caller, at any length."""
@@ -113,8 +114,9 @@ def _told(error: str, at: str) -> InvalidRequest:
     if field := _FIELD.fullmatch(reason):
         path = f"{path}.{field[2]}"
         reason = "Unknown field" if "unknown" in field[1] else "Missing"
-    elif "matching regex" in reason:
-        reason = "Must not hold control characters or line breaks"
+    elif pattern := _PATTERN.fullmatch(reason):
+        words = "Must not hold control characters or line breaks"
+        reason = words if r"\x00" in pattern[1] else f"Must be like {pattern[1]}"
     path = (at + path).lstrip(".")
     reason = reason.replace("`", "")[:_LONGEST]
     return invalid(path, reason) if path else InvalidRequest(f"The body: {reason}")

@@ -154,7 +154,7 @@ class Selection:
             if usable:
                 groups.append(([(model, named.choice) for model in usable], named.only_best))
         if not groups:
-            self._refuse(needs, excluded, forbidden)
+            self._refuse(routing, needs, excluded, forbidden)
         if routing.alias and routing.alias.grouped:
             groups = _join_choices(groups)
         if needs.embedding:  # vectors of different models must never be mixed
@@ -211,7 +211,9 @@ class Selection:
                     param=param,
                 )
 
-    def _refuse(self, needs: Needs, excluded: dict[str, str], forbidden: list[str]) -> NoReturn:
+    def _refuse(
+        self, routing: Routing, needs: Needs, excluded: dict[str, str], forbidden: list[str]
+    ) -> NoReturn:
         """Raises the error of a request that no model may answer."""
         if forbidden:
             raise PermissionDenied(f"This key may not: {'; '.join(forbidden[:3])}.", param="model")
@@ -227,7 +229,9 @@ class Selection:
         if OTHER_WIRE in excluded.values():
             raise InvalidRequest(needs.native_only)
         why = "; ".join(f"{name}: {reason}" for name, reason in excluded.items())
-        raise NoProviderAvailable(f"No provider can answer this ({why or 'none is offered'}).")
+        named = f"{routing.provider}/{routing.model}" if routing.provider else routing.model
+        why = why or f"none offers {named!r}: name a model, as provider/model"
+        raise NoProviderAvailable(f"No provider can answer this ({why}).")
 
     def _find_reason(self, model: Model, routing: Routing, needs: Needs) -> str | None:
         if model.provider in routing.ignore:

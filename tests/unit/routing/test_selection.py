@@ -44,6 +44,17 @@ def test_a_tier_gives_way_to_the_model_that_can(selection: Selection) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "routing", [Routing(model="groq/reasoning"), Routing(provider="groq", model="reasoning")]
+)
+def test_what_a_provider_lacks_is_named_with_what_to_do(
+    selection: Selection, routing: Routing
+) -> None:
+    with pytest.raises(NoProviderAvailable) as caught:
+        selection.plan(structs.replace(routing, fallback=False), TEXT, ANY)
+    assert "none offers 'groq/reasoning': name a model, as provider/model" in str(caught.value)
+
+
 def test_a_named_model_is_not_exchanged_silently(selection: Selection) -> None:
     with pytest.raises(NoProviderAvailable, match="groq: llama has no vision"):
         selection.plan(Routing(model="groq/llama", fallback=False), VISION, ANY)

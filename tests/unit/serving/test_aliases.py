@@ -330,3 +330,10 @@ async def test_a_time_out() -> None:
     await house.make("support", GPT, timeout=20)
     answer = await house.ask()
     assert answer.status == 504
+
+
+async def test_a_request_that_no_target_is_meant_for_is_no_error_of_the_server() -> None:
+    house = Aliased()
+    await house.make("support", {"model": GPT, "when": {"users": ["bob"]}})
+    refused = (await house.ask(OPENAI)).json["error"]
+    assert (refused["type"], refused["code"]) == ("invalid_request_error", "no_provider_available")
