@@ -68,9 +68,9 @@ class Services:
         self.market = CatalogMarket(self.selection)
         self.board = BoardReader(ports.objects, ports.clock, ports.log)
         self.tasks = tasks = self._build_tasks()
-        self.passthrough = self._build_passthrough(tasks)
         self.aliases = AliasView(ports.objects, ports.clock, ports.log)
         self.aliasing = Aliasing(self.aliases, self.selection)
+        self.passthrough = self._build_passthrough(tasks)
         self.embeddings = EmbeddingService(tasks, self.manager, self.aliasing)
         self.chat = self._build_chat(tasks)
         capacity = Capacity.of(settings, len(self.selection.deployment.configured))
@@ -95,7 +95,7 @@ class Services:
         settings, ports = self.settings, self.ports
         passage = Passage(self.selection, self.watch, ports, settings.routing.timeout_ms)
         tickets = Tickets("\n".join(settings.routing.secrets))
-        return Passthrough(tasks, passage, settings.server, ports.log, tickets)
+        return Passthrough(tasks, passage, settings.server, tickets, self.aliasing)
 
     def _build_chat(self, tasks: TaskMaker) -> Chat:
         settings, ports = self.settings, self.ports

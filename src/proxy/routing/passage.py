@@ -6,6 +6,7 @@ import asyncio
 from msgspec import Struct, structs
 
 from proxy.core.chat import ChatRequest, Wire
+from proxy.core.choices import Aliased, Choice
 from proxy.core.errors import (
     Fault,
     InvalidRequest,
@@ -53,6 +54,7 @@ class Passage:
         self._selection = selection
         self._watch = watch
         self._ports = ports
+        self.log = ports.log
 
     @property
     def priced_at(self) -> float | None:
@@ -88,9 +90,25 @@ class Passage:
         wire = "responses" if first == "responses" else wire
         return target.speaking(wire) if wire and wire in target.spec.endpoints else target
 
-    def find_named(self, name: str, grant: ModelGrant) -> Target:
-        """The model that a name means at the first provider that may answer. Raises NotFound,
-        InvalidRequest, PermissionDenied, NoProviderAvailable."""
+    def find_chosen(self, aliased: Aliased, grant: ModelGrant) -> tuple[Target, ...]:
+        """The models of an alias that may answer, in its order; one at least. Raises the first
+        one's error where none may."""
+        grant = structs.replace(grant, models=()) if aliased.licensed else grant
+        targets: list[Target] = []
+        refusal: Exception | None = None
+        for choice in aliased.choices:
+            try:
+                targets.append(self.find_named(choice.model, grant, choice))
+            except (NotFound, InvalidRequest, PermissionDenied, NoProviderAvailable) as error:
+                refusal = refusal or error
+        if refusal and not targets:
+            raise refusal
+        return tuple(targets)
+
+    def find_named(self, name: str, grant: ModelGrant, choice: Choice | None = None) -> Target:
+        """The model that a name means at the first provider that may answer and has OpenAI's
+        endpoints. choice: of an alias, whose model it is. Raises NotFound, InvalidRequest,
+        PermissionDenied, NoProviderAvailable."""
         if self._selection.names.find_tier(name):
             why = f"model: {name!r} is a tier, which stands for chat models. Name a model."
             raise InvalidRequest(why, param="model")
@@ -101,11 +119,21 @@ class Passage:
             try:
                 self.check_provider(model.provider, grant)
                 self.check_models(model.provider, (model.wire_id,), grant)
-                return self._selection.deployment.make_target(model)
-            except (NotFound, PermissionDenied, NoProviderAvailable) as error:
+                return self._speak_chat(self._selection.deployment.make_target(model, choice))
+            except (NotFound, InvalidRequest, PermissionDenied, NoProviderAvailable) as error:
                 refusal = refusal or error
         assert refusal  # a name means one model at least
         raise refusal
+
+    def _speak_chat(self, target: Target) -> Target:
+        """The target in OpenAI's dialect. Raises InvalidRequest where its provider has none."""
+        provider = target.spec.name
+        if "chat" not in target.spec.endpoints:
+            raise InvalidRequest(
+                f"model: {provider} has no such endpoint; its own are below /p/{provider}.",
+                param="model",
+            )
+        return target.speaking("chat")
 
     def check_models(self, provider: str, names: tuple[str, ...], grant: ModelGrant) -> None:
         """Raises PermissionDenied unless the key may use all of them; none: it is not known

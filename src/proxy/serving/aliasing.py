@@ -90,6 +90,21 @@ class Aliasing:
         routing = _route(context, request.routing, spelling, alias, found)
         return structs.replace(request, routing=routing)
 
+    async def resolve(self, context: RequestContext, name: str) -> Aliased | str:
+        """The models that a name stands for, in the order of the alias, or the name of the model
+        that it means, for a request that goes on unread: it needs no ability, and its prompt counts
+        as empty. Raises like `apply`."""
+        routing = Routing(model=name)
+        spelling = _spell(routing)
+        alias = await self._find(context, spelling) if spelling else None
+        if alias is None or spelling is None:
+            return name
+        if spelling.model:
+            return spelling.model
+        context.record.requested_model = alias.name
+        found = _describe(context, {}, frozenset(), lambda: 0)
+        return _choose(alias, routing, found, context.principal).alias or name
+
     async def count_targets(self, context: RequestContext, routings: Sequence[Routing]) -> int:
         """The most models that an alias stands for which one of the requests names; 0: none does
         that is known."""

@@ -5,7 +5,7 @@ short or the caller's key may use some models only. All else goes by unread (`pa
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, structs
 
@@ -19,8 +19,8 @@ from proxy.core.errors import (
     NotFound,
     PermissionDenied,
 )
-from proxy.core.permit import Refusal
-from proxy.core.ports import Body, Log, Outgoing
+from proxy.core.permit import Refusal, Reservation
+from proxy.core.ports import Body, Outgoing
 from proxy.core.principal import ModelGrant, Principal
 from proxy.core.settings import ServerSettings
 from proxy.core.web import Request, Response
@@ -41,6 +41,7 @@ from proxy.providers.named_model import (
 from proxy.providers.target import Target
 from proxy.routing.failure import as_limit_error, as_proxy_error, record_attempt
 from proxy.routing.passage import Passage, Wish
+from proxy.serving.aliasing import Aliasing
 from proxy.serving.context import RequestContext
 from proxy.serving.passed_answer import UPLOAD, PassedAnswer, Sent
 from proxy.serving.task import TaskMaker, record_request
@@ -69,6 +70,14 @@ class _Letter(Struct, frozen=True):
     """None: it goes on unread."""
 
 
+class _Way(Struct, frozen=True):
+    """Where a request may go on to, and what is sent there."""
+
+    target: Target
+    wish: Wish
+    letter: _Letter
+
+
 class Passthrough:
     """Passes on the requests of an isolate."""
 
@@ -77,14 +86,14 @@ class Passthrough:
         tasks: TaskMaker,
         passage: Passage,
         server: ServerSettings,
-        log: Log,
         tickets: Tickets,
+        aliasing: Aliasing,
     ) -> None:
         self._tasks = tasks
         self._passage = passage
         self._server = server
-        self._log = log
         self._tickets = tickets
+        self._aliasing = aliasing
 
     def read_ticket(self, request: Request, now: float) -> Principal | None:
         """The caller who goes on with an upload by a ticket; None where it has none, or shows a
@@ -104,7 +113,7 @@ class Passthrough:
         letter = await self._open(context, wish, strict=bool(grant.models))
         self._passage.check_models(wish.provider, letter.names, grant)
         target = self._passage.find_target(wish, letter.names[0] if letter.names else None)
-        return await self._pass_on(context, meter, target, wish, letter)
+        return await self._pass_on(context, meter, [_Way(target, wish, letter)])
 
     async def answer_named(self, context: RequestContext, path: str) -> Response:
         """Passes a request of OpenAI's API on to the provider of the model that its body names.
@@ -117,38 +126,31 @@ class Passthrough:
             raise InvalidRequest(why, param="content-encoding")
         body, kind = await self._read(context), headers.get("content-type", "")
         named = read_model(body, kind)
-        target = self._find_named(context, path, named, body)
         letter = _Letter(read_errand("POST", path), body=body)
-        if named:
-            name = target.model.wire_id
-            passed = body if name == named else rename_model(body, kind, name)
-            letter = structs.replace(letter, names=(name,), body=passed)
-        wish = Wish(provider=target.spec.name, path=path)
-        return await self._pass_on(context, meter, target, wish, letter)
+        targets = await self._find_named(context, path, named, body)
+        ways = (_address(target, path, named, letter, kind) for target in targets)
+        return await self._pass_on(context, meter, ways)
 
-    def _find_named(
+    async def _find_named(
         self, context: RequestContext, path: str, named: str | None, body: bytes
-    ) -> Target:
-        """The model that a body names, at its provider."""
+    ) -> tuple[Target, ...]:
+        """The model that a body names, at its provider, or those of the alias that it names."""
         grant, passage = _grant(context), self._passage
         if not named and path not in _OPTIONAL:
             raise InvalidRequest("model: This field is required.", param="model")
         if named is None:
             passage.check_provider(_DEFAULT, grant)
             passage.check_models(_DEFAULT, (), grant)
-            return passage.find_target(Wish(provider=_DEFAULT, path=path), None)
+            return (passage.find_target(Wish(provider=_DEFAULT, path=path), None),)
         record_model(context, named)
         kind = context.request.headers.get("content-type", "")
         if grant.models and read_all_models(body, kind) != (named,):
             passage.check_models(_DEFAULT, (), grant)
-        target = passage.find_named(named, grant)
-        if "chat" not in target.spec.endpoints:
-            provider = target.spec.name
-            raise InvalidRequest(
-                f"model: {provider} has no such endpoint; its own are below /p/{provider}.",
-                param="model",
-            )
-        return target.speaking("chat")
+        meant = await self._aliasing.resolve(context, named)
+        if isinstance(meant, str):
+            record_model(context, meant)
+            return (passage.find_named(meant, grant),)
+        return passage.find_chosen(meant, grant)
 
     def _check_allowed(self, context: RequestContext) -> None:
         if not self._server.passthrough:
@@ -202,18 +204,14 @@ class Passthrough:
         return body
 
     async def _pass_on(
-        self, context: RequestContext, meter: Meter, target: Target, wish: Wish, letter: _Letter
+        self, context: RequestContext, meter: Meter, ways: Iterable[_Way]
     ) -> Response:
         passage, timeout_ms = self._passage, read_timeout(context.request.headers)
-        outgoing = self._enclose(context, passage.find_url(target, wish), letter)
-        await passage.start(meter.defer)
-        reserved = await meter.charge(target.offer)
-        if isinstance(reserved, Refusal):
-            raise as_limit_error([reserved])
-        target = passage.choose_key(target, meter.user)
+        way, outgoing, reserved = await self._reserve(context, meter, ways)
+        target = passage.choose_key(way.target, meter.user)
         headers = context.upstream_headers | pass_request(context.request.headers, target)
         outgoing = structs.replace(outgoing, headers=headers)
-        is_own = letter.errand.chats and timeout_ms is None and outgoing.upload is None
+        is_own = way.letter.errand.chats and timeout_ms is None and outgoing.upload is None
         seconds, began = (timeout_ms or passage.timeout_ms) / 1000, context.clock.now()
         priced_at = passage.priced_at
         try:
@@ -230,8 +228,8 @@ class Passthrough:
         context.release_memory()
         sent = Sent(
             target=structs.replace(target, secrets=(*target.secrets, *context.caller_keys)),
-            wish=wish,
-            errand=letter.errand,
+            wish=way.wish,
+            errand=way.letter.errand,
             hasty=not _PATIENCE.isdisjoint(headers),
             reserved=reserved,
             meter=meter,
@@ -240,7 +238,23 @@ class Passthrough:
             priced_at=priced_at,
             tickets=self._tickets,
         )
-        return PassedAnswer(context, sent, reply, passage, self._log).respond()
+        return PassedAnswer(context, sent, reply, passage, passage.log).respond()
+
+    async def _reserve(
+        self, context: RequestContext, meter: Meter, ways: Iterable[_Way]
+    ) -> tuple[_Way, Outgoing, Reservation]:
+        """The first way on that the limits leave open, its call, and what is reserved for it.
+        Raises the limits' error where there is none."""
+        refusals: list[Refusal] = []
+        for way in ways:
+            url = self._passage.find_url(way.target, way.wish)
+            outgoing = self._enclose(context, url, way.letter)
+            await self._passage.start(meter.defer)
+            reserved = await meter.charge(way.target.offer)
+            if not isinstance(reserved, Refusal):
+                return way, outgoing, reserved
+            refusals.append(reserved)
+        raise as_limit_error(refusals)
 
     def _enclose(self, context: RequestContext, url: str, letter: _Letter) -> Outgoing:
         """The call with its body, still without its headers. Raises InvalidRequest."""
@@ -255,6 +269,16 @@ class Passthrough:
             raise too_large(most)
         upload = context.request.upload if length != 0 else None
         return Outgoing(url=url, method=method, upload=upload)
+
+
+def _address(target: Target, path: str, named: str | None, letter: _Letter, kind: str) -> _Way:
+    """The way to a model of an endpoint of OpenAI's API. The body names it as its provider does.
+    kind: the body's content type."""
+    wish, name, body = Wish(provider=target.spec.name, path=path), target.model.wire_id, letter.body
+    if named and isinstance(body, bytes):
+        passed = body if name == named else rename_model(body, kind, name)
+        letter = structs.replace(letter, names=(name,), body=passed)
+    return _Way(target, wish, letter)
 
 
 def record_model(context: RequestContext, name: str) -> None:

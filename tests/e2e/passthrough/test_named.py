@@ -7,7 +7,7 @@ import httpx
 import openai
 import pytest
 
-from tests.e2e.deployments import CALLER_KEY
+from tests.e2e.deployments import ADMIN_TOKEN, CALLER_KEY
 from tests.upstream.openai_media import SPEECH
 
 
@@ -91,3 +91,20 @@ def test_completions(client: openai.OpenAI, caller: httpx.Client) -> None:
     with pytest.raises(openai.BadRequestError) as tier:
         client.completions.create(model="fast", prompt="x")
     assert "tier" in tier.value.message
+
+
+def test_an_alias_stands_for_its_first_target_that_has_the_endpoint(
+    client: openai.OpenAI, caller: httpx.Client, arrived: Callable[[], Any]
+) -> None:
+    targets = ["gemini/gemini-3-pro-image", "openai/gpt-image-1", "openai/dall-e-3"]
+    body = {"targets": [{"model": model} for model in targets]}
+    admin = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+    made = caller.put("/admin/aliases/e2e-pics", json=body, headers=admin)
+    assert made.status_code == 201, made.text
+    image = client.images.generate(model="custom/e2e-pics", prompt="A red cat.")
+    assert image.data
+    edited = client.images.edit(model="e2e-pics", image=("cat.png", b"\x89PNG"), prompt="Blue.")
+    assert edited.data
+    assert arrived()[0]["body"]["model"] == "gpt-image-1"
+    assert 'name="model"\r\n\r\ngpt-image-1\r\n' in arrived()[1]["raw"]
+    assert caller.delete("/admin/aliases/e2e-pics", headers=admin).status_code == 204

@@ -64,5 +64,11 @@ class Isolate:
         return issued
 
 
+def content(outgoing: Outgoing) -> bytes:
+    """The body that a provider is sent."""
+    body = outgoing.body or b""
+    return b"".join(body) if isinstance(body, tuple) else body
+
+
 def error(response: Response) -> Any:
     return json.loads(response.body)["error"]
