@@ -169,10 +169,13 @@ def _respond(body: dict[str, object], status: int = 200) -> Response:
 
 
 def _name_of(context: RequestContext) -> str:
-    """The name in the path. Raises NotFound for what can be none."""
+    """The name in the path. Raises NotFound for what can be none, InvalidRequest where it is to be
+    one."""
     path = unquote(context.request.path.rstrip("/"))
     found = _PATH.fullmatch(path)
     if found is None:
+        if context.request.method == "PUT":
+            raise reading.invalid("name", f"Must be like {NAME}")
         raise _not_found(path.rpartition("/")[2])
     return found[1]
 

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -143,6 +144,10 @@ async def test_names_of_others(name: str) -> None:
 async def test_names_that_are_none(name: str) -> None:
     like = r"name: Must be like [A-Za-z0-9][A-Za-z0-9_.:-]{0,63}"
     assert await refused(name=name) == like
+    if name:
+        put = await call("PUT", f"{PATH}/{quote(name, safe='')}", {"targets": [{"model": GPT}]})
+        assert (put.status, put.json["error"]["message"]) == (400, like)
+        assert (await call("GET", f"{PATH}/{quote(name, safe='')}")).status == 404
 
 
 @pytest.mark.parametrize(
