@@ -23,7 +23,7 @@ class Cerebras(Vendor):
     rules: ClassVar[Rules] = Rules(
         extra="reasoning_effort max_completion_tokens clear_thinking",
         roles="system user assistant tool",
-        refused="frequency_penalty presence_penalty logit_bias parallel_tool_calls service_tier",
+        refused="store metadata logit_bias",
         efforts="low medium high",
     )
     reasoning_key: ClassVar[str | None] = "reasoning"

@@ -108,10 +108,15 @@ class Xai(Vendor):
     key: ClassVar[str | None] = "test-xai-key"
     rules: ClassVar[Rules] = Rules(
         extra="reasoning_effort max_completion_tokens deferred",
-        refused="logit_bias",
-        efforts="none low medium high",
+        refused="logit_bias presence_penalty frequency_penalty",
     )
     responds: ClassVar[bool] = True
+    efforts: ClassVar[dict[str, str]] = {
+        "grok-4.7": "low medium high xhigh",
+        "grok-4.6": "low medium high",
+        "grok-4.5": "low medium high",
+        "grok-4.3": "none low medium high",
+    }
 
     def answer(self, request: Request, body: Any, behaviour: Behaviour) -> Reply:
         if (request.method, request.path) == ("GET", f"{self.prefix}/api-key"):
@@ -121,11 +126,12 @@ class Xai(Vendor):
         return super().answer(request, body, behaviour)
 
     def check(self, body: Json) -> None:
-        if "non-reasoning" in body["model"]:
-            return
-        for name in ("stop", "presence_penalty", "frequency_penalty"):
-            if name in body:
-                raise RejectedError(400, f"Argument not supported on this model: {name}")
+        model, effort = body["model"], body.get("reasoning_effort")
+        efforts = next((e for m, e in self.efforts.items() if model.startswith(m)), "")
+        if effort is not None and effort not in efforts.split():
+            raise RejectedError(400, f"Model {model} does not support parameter reasoningEffort.")
+        if "stop" in body and "non-reasoning" not in model:
+            raise RejectedError(400, "Argument not supported on this model: stop")
 
     def usage(self, answer: Answer) -> Json:
         written, thought = answer.answer_tokens, answer.reasoning_tokens

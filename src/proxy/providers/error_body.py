@@ -63,6 +63,8 @@ def _find_error(value: dict[str, Any]) -> dict[str, Any]:
         return error
     if isinstance(error, str):  # Hugging Face: the rest stands beside it
         return {**value, "message": error}
+    if isinstance(told := value.get("error_message"), str):  # DeepInfra: JSON within a string
+        return {**value, "message": _read(told.encode("utf-8", "replace")).message}
     if isinstance(errors, list) and errors and isinstance(errors[0], dict):  # Cloudflare's API
         return errors[0]
     if isinstance(detail := value.get("detail"), dict):  # DeepInfra: within FastAPI's

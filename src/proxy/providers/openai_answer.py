@@ -57,11 +57,13 @@ class Completion(Struct):
     usage: Raw = UNREPORTED
     x_groq: Raw = UNREPORTED
     error: Any = None
+    error_message: Any = None
+    """DeepInfra's, in a stream."""
 
     @property
     def is_error(self) -> bool:
         """Whether it is an error in place of an answer."""
-        return bool(self.error) or self.object == "error"
+        return bool(self.error or self.error_message) or self.object == "error"
 
 
 class MessagePiece(Struct):

@@ -156,7 +156,7 @@ async def test_names_that_are_none(name: str) -> None:
         ({"model": "gpt-of-nobody"}, "targets[0].model: The model 'gpt-of-nobody' is not known"),
         ({"model": "support"}, "targets[0].model: 'support' is an alias"),
         ({"model": "custom/other"}, "targets[0].model: The model 'custom/other' is not known"),
-        ({"model": "deepseek/vision"}, "targets[0].model: No provider has a model of the tier"),
+        ({"model": "nvidia/vision"}, "targets[0].model: No provider has a model of the tier"),
         ({"model": GPT, "wieght": 1}, "targets[0].wieght: Unknown field"),
         ({"model": GPT, "weight": -1}, "targets[0].weight: "),
         ({"model": GPT, "weight": 0}, "targets[0].weight: One of the targets must have more"),

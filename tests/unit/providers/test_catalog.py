@@ -118,7 +118,7 @@ def test_tiers_can_what_they_are_named_for(spec: ProviderSpec) -> None:
 
 def test_who_sees_and_who_embeds() -> None:
     blind = {s.name for s in PROVIDERS if "vision" not in s.tiers}
-    assert blind == {*SERVERS, "deepseek", "local", "nvidia"}
+    assert blind == {*SERVERS, "local", "nvidia"}
     embedding = {s.name: s.embedding_model for s in PROVIDERS if s.embedding_model}
     first = {"gemini", "openai", "openrouter", "local", "workers-ai"}
     assert set(embedding) == first | {"mistral", "fireworks", "azure"}
@@ -246,7 +246,7 @@ def test_models_are_found_by_name_and_by_tier() -> None:
     offers = [model.provider for model in CATALOG.find_all("openai/gpt-oss-120b")]
     assert offers == ["groq", "openrouter", "together", "deepinfra", "nvidia"]
     assert CATALOG.find_all("no-such-model") == []
-    assert CATALOG.find_tier_model("deepseek", "vision") is None
+    assert CATALOG.find_tier_model("nvidia", "vision") is None
     for spec in (spec for spec in PROVIDERS if spec.tiers):
         auto = CATALOG.find_tier_model(spec.name, "auto")
         assert auto is not None and CATALOG.find_tier(auto) == "auto"

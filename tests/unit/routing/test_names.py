@@ -203,7 +203,7 @@ class TestEntries:
         assert (found.id, found.owned_by) == (name, owner)
 
     @pytest.mark.parametrize(
-        "name", ["none", "openai/none", "local/fast", "openai/vision/fast", "deepseek/vision", ""]
+        "name", ["none", "openai/none", "local/fast", "openai/vision/fast", "nvidia/vision", ""]
     )
     def test_what_is_not_there(self, name: str) -> None:
         assert shipped().find_entry(name, ANY) is None
