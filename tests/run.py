@@ -18,8 +18,11 @@ from tools.layout import ROOT
 PYTEST = (sys.executable, "-m", "pytest")
 UNIT = ("tests/unit", "--numprocesses=auto", "--dist=worksteal")
 COVERAGE = ("--cov", "--cov-report=term:skip-covered")
-APART = ("deployment", "fault_matrix", "growth", "isolates", "make_dev", "memory", "routing")
-"""Of the end-to-end tests those that start Workers of their own: half of the time."""
+APART = (
+    *("dates", "deployment", "fault_matrix", "growth", "isolates", "key_pools", "make_dev"),
+    *("memory", "routing", "secrets_store", "vendors"),
+)
+"""Of the end-to-end tests those that start Workers which no others use: half of the time."""
 HALVES = (
     [f"tests/e2e/test_{name}.py" for name in APART],
     ["tests/e2e", "tests/browser", *(f"--ignore=tests/e2e/test_{name}.py" for name in APART)],

@@ -80,7 +80,8 @@ def closed(deployments: Deployments) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def later(deployments: Deployments) -> Iterator[httpx.Client]:
-    """An operator of a deployment on the day after several models have ended."""
+    """An operator of a deployment on the day after several models have ended, with every provider
+    of the catalogue, three keys of openai, and two of one account of groq."""
     headers = {"authorization": f"Bearer {ADMIN_TOKEN}"}
     with _client(deployments.get("later").url, headers) as client:
         yield client
@@ -90,13 +91,6 @@ def later(deployments: Deployments) -> Iterator[httpx.Client]:
 def broken(deployments: Deployments) -> Iterator[httpx.Client]:
     """A deployment whose settings make no sense."""
     with _client(deployments.get("broken").url) as client:
-        yield client
-
-
-@pytest.fixture(scope="session")
-def pooled(deployments: Deployments) -> Iterator[httpx.Client]:
-    """A deployment with three keys of openai, and two of one account of groq."""
-    with _client(deployments.get("pooled").url) as client:
         yield client
 
 

@@ -100,13 +100,14 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
         "development",
         {"ADMIN_TOKEN": ADMIN_TOKEN, "CACHE_COALESCE": "on", "KEYS_REVOKED_RETENTION": "2"},
     ),
-    "vendors": ("development", {"DISABLED_PROVIDERS": "workers-ai"}),
     "unbound": ("development", {}),
     "secrets": ("development", {"SUBREQUEST_LIMIT": "50"}),
-    "pooled": (
+    "later": (
         "development",
         {
             "ADMIN_TOKEN": ADMIN_TOKEN,
+            "CATALOG_DATE": "2026-12-12",
+            "DISABLED_PROVIDERS": "workers-ai",
             "FALLBACK_CHAIN": "openai,groq",
             "OPENAI_API_KEY": ",".join(OPENAI_KEYS),
             "GROQ_API_KEY_2": f"{KEYS['GROQ_API_KEY']}-2",
@@ -114,7 +115,6 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
             "RATE_LIMIT_ADAPTIVE": "on",
         },
     ),
-    "later": ("development", {"ADMIN_TOKEN": ADMIN_TOKEN, "CATALOG_DATE": "2026-12-12"}),
     "broken": ("staging", {"FALLBACK_CHAIN": "gemini,nobody", "IDLE_TIMEOUT_MS": "soon"}),
 }
 """What runs: the environment of wrangler.toml, and what is set beside it."""
@@ -158,7 +158,7 @@ class Deployments:
         ai.mkdir(parents=True)
         if environment == "development":
             urls = {f"{who}_BASE_URL": self._upstream.url + path for who, path in PATHS.items()}
-            if name == "vendors":
+            if name == "later":
                 urls = make_env(self._upstream.url)
             settings = urls | KEYS | ROOMY | settings
         main = derive_config(
@@ -175,9 +175,10 @@ class Deployments:
         return self._run(name)
 
     def restart(self, name: str) -> runtime.Server:
-        """Stops it and starts it again on what it has stored."""
-        self.get(name).stop()
-        self._starting[name] = self._pool.submit(self._run, name)
+        """Starts it anew on what it has stored, or for the first time."""
+        if name in self._starting:
+            self.get(name).stop()
+            self._starting[name] = self._pool.submit(self._run, name)
         return self.get(name)
 
     def _run(self, name: str) -> runtime.Server:

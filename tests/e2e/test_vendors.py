@@ -2,31 +2,18 @@
 runtime: whole, streamed and with a tool, for callers of three dialects."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.e2e.deployments import PATHS as FIRST
-from tests.e2e.deployments import Deployments
 from tests.unit.serving.stage import MODEL, PLAYED
 from tests.unit.serving.turns import CALLED, PATHS, RESULT, WITH_TOOLS, ask, give_result, offer
 from tests.unit.serving.understanding import JOIN, READ, Understood
 
 PROVIDERS = [name for name in PLAYED if name.upper() not in FIRST and name != "workers-ai"]
 DIALECTS = ["chat", "messages", "responses"]
-
-
-@pytest.fixture
-def url(deployments: Deployments) -> str:
-    return deployments.get("vendors").url
-
-
-@pytest.fixture
-def vendors(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, timeout=60) as client:
-        yield client
 
 
 class Caller:
@@ -65,9 +52,10 @@ class Caller:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_each_new_provider_answers(url: str, dialect: str) -> None:
+def test_each_new_provider_answers(later: httpx.Client, dialect: str) -> None:
     async def call_all() -> None:
-        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+        url, headers = later.base_url, later.headers
+        async with httpx.AsyncClient(base_url=url, timeout=60, headers=headers) as client:
             callers = [Caller(client, dialect, name) for name in PROVIDERS]
             for caller in callers:
                 await caller.hear_all()
@@ -77,16 +65,16 @@ def test_each_new_provider_answers(url: str, dialect: str) -> None:
 
 
 def test_servers_of_ones_own_are_listed_with_the_models_that_they_have(
-    vendors: httpx.Client,
+    later: httpx.Client,
 ) -> None:
-    listed = {model["id"] for model in vendors.get("/v1/models").json()["data"]}
+    listed = {model["id"] for model in later.get("/v1/models").json()["data"]}
     named = {f"{name}/{MODEL}" for name in ("ollama", "vllm", "lab", "gpu-2")}
     assert named <= listed
 
 
-def test_several_servers_answer_beside_each_other(vendors: httpx.Client) -> None:
+def test_several_servers_answer_beside_each_other(later: httpx.Client) -> None:
     body = {"prompt": "Who are you?", "model": f"lab/{MODEL}", "fallback": ["gpu-2", "ollama"]}
-    answer = vendors.post("/v1/generate", json=body).json()
+    answer = later.post("/v1/generate", json=body).json()
     assert (answer["provider"], answer["metadata"]["cost"]) == ("lab", 0)
-    other = vendors.post("/v1/generate", json=body | {"model": "gpu-2/auto"}).json()
+    other = later.post("/v1/generate", json=body | {"model": "gpu-2/auto"}).json()
     assert (other["provider"], other["model"]) == ("gpu-2", MODEL)
