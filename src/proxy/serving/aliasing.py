@@ -13,7 +13,7 @@ from proxy.core.cache_control import CacheControl
 from proxy.core.chat import TIERS, Call, ModelEntry, Routing
 from proxy.core.choices import Aliased, Choice
 from proxy.core.embedding import EmbeddingRequest
-from proxy.core.errors import Cause, NoProviderAvailable, NotFound, ProxyError
+from proxy.core.errors import Cause, InvalidRequest, NoProviderAvailable, NotFound, ProxyError
 from proxy.core.ports import Defer
 from proxy.core.principal import ModelGrant, Principal
 from proxy.dialects.cloudflare import read_metadata
@@ -90,10 +90,11 @@ class Aliasing:
         routing = _route(context, request.routing, spelling, alias, found)
         return structs.replace(request, routing=routing)
 
-    async def resolve(self, context: RequestContext, name: str) -> Aliased | str:
+    async def resolve(self, context: RequestContext, name: str, *, texts: bool) -> Aliased | str:
         """The models that a name stands for, in the order of the alias, or the name of the model
         that it means, for a request that goes on unread: it needs no ability, and its prompt counts
-        as empty. Raises like `apply`."""
+        as empty. texts: whether a model of chats answers. Raises like `apply`, and InvalidRequest
+        for an alias that such a request would get around."""
         routing = Routing(model=name)
         spelling = _spell(routing)
         alias = await self._find(context, spelling) if spelling else None
@@ -101,6 +102,12 @@ class Aliasing:
             return name
         if spelling.model:
             return spelling.model
+        if texts and (alias.system or alias.fixed.list_given()):
+            raise InvalidRequest(
+                f"model: The alias {alias.name!r} has a system prompt or fixed parameters, which"
+                " can't be put into this request. Use POST /v1/chat/completions.",
+                param="model",
+            )
         context.record.requested_model = alias.name
         found = _describe(context, {}, frozenset(), lambda: 0)
         return _choose(alias, routing, found, context.principal).alias or name

@@ -146,7 +146,7 @@ class Passthrough:
         kind = context.request.headers.get("content-type", "")
         if grant.models and read_all_models(body, kind) != (named,):
             passage.check_models(_DEFAULT, (), grant)
-        meant = await self._aliasing.resolve(context, named)
+        meant = await self._aliasing.resolve(context, named, texts=path == "completions")
         if isinstance(meant, str):
             record_model(context, meant)
             return (passage.find_named(meant, grant),)

@@ -62,6 +62,18 @@ class TestAliases:
             assert (await isolate.call("/v1/completions", {"model": "pics"})).status == 200
         assert ["deepseek" in out.url for out in isolate.sent] == [False, True]
 
+    @pytest.mark.parametrize("said", [{"system": "Be kind."}, {"fixed": {"maxTokens": 9}}])
+    async def test_no_text_completion_gets_around_what_an_alias_fixes(self, said: Any) -> None:
+        isolate = await self.make({"model": "openai/i-1"})
+        body = {"targets": [{"model": "openai/i-1"}]} | said
+        assert (await isolate.call("/admin/aliases/pics", body, "PUT", key=ADMIN)).status == 200
+        key = await isolate.issue(models=["pics"])
+        for name in ("pics", "custom/pics", "@preset/pics"):
+            refused = await isolate.call("/v1/completions", {"model": name}, key=key)
+            assert (refused.status, error(refused)["param"]) == (400, "model")
+        assert isolate.sent == []
+        assert (await isolate.call("/v1/moderations", {"model": "pics"}, key=key)).status == 200
+
     async def test_a_key_s_list_holds(self) -> None:
         isolate = await self.make({"model": "openai/i-1"})
         for models, model, status in (
