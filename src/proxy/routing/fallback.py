@@ -137,11 +137,10 @@ class FallbackRun(Generic[T]):
 
     def _try_next(self) -> Coroutine[object, None, Result[T] | None]:
         """Tries the next candidate, and the one after it where the first takes long."""
-        after, first = self._conditions.hedge_after, self._waiting[0].spec.name
-        if not after or all(target.spec.name == first for target in self._waiting):
-            return self._try_candidate()
-        second = partial(self._try_candidate, but=first)
-        return race(self._try_candidate(), second, after, self._abandon)
+        first, after = self._try_candidate(), self._conditions.hedge_after
+        if not after or len(self._waiting) < 2:
+            return first
+        return race(first, self._try_candidate, after, self._abandon)
 
     def _abandon(self, result: Result[T]) -> None:
         """Ends an attempt whose result came too late: what it may cost is counted."""
@@ -151,15 +150,12 @@ class FallbackRun(Generic[T]):
         if isinstance(value, Stream):
             value.abort()
 
-    async def _try_candidate(self, but: str = "") -> Result[T] | None:
-        """Tries the first of those that wait, again where that may help. but: a provider of which
-        none is tried."""
-        target = self._take_next(but)
-        if (
-            target is None
-            or self._is_barred(target)
-            or (outgoing := await self._prepare(target)) is None
-        ):
+    async def _try_candidate(self) -> Result[T] | None:
+        """Tries the first of those that wait, again where that may help."""
+        if not self._waiting:
+            return None
+        target = self._take_next()
+        if self._is_barred(target) or (outgoing := await self._prepare(target)) is None:
             return None
         tries = 0
         while self._left > 0 and not (tries and self._is_barred(target)):
@@ -178,12 +174,9 @@ class FallbackRun(Generic[T]):
             await asyncio.sleep(pause)
         return None
 
-    def _take_next(self, but: str) -> Target | None:
-        """The next candidate, in the dialect that suits the request; None: there is none."""
-        places = (i for i, each in enumerate(self._waiting) if each.spec.name != but)
-        if (place := next(places, None)) is None:
-            return None
-        candidate = self._waiting.pop(place)
+    def _take_next(self) -> Target:
+        """The next candidate, in the dialect that suits the request."""
+        candidate = self._waiting.pop(0)
         target = self._operation.aim(candidate)
         if candidate is self._least_bad:
             self._least_bad = target

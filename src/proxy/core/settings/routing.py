@@ -149,8 +149,8 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
     hedge_after_ms: Annotated[
         int,
         Setting("HEDGE_AFTER_MS", "0", whole(0, 600_000)),
-        "Milliseconds after which the request goes to the next candidate of another provider too;"
-        " 0: never. The faster wins, what the other may cost is counted.",
+        "Milliseconds after which the request goes to the next candidate too; 0: never. The faster"
+        " wins, what the other may cost is counted.",
     ]
     breaker_slow_ms: Annotated[
         int,
