@@ -84,3 +84,24 @@ async def test_headers_that_no_server_takes_are_the_caller_s() -> None:
         refused = await isolate.call(path, x_odd="\ufffd")
         assert (refused.status, error(refused)["param"]) == (400, "x-odd")
     assert isolate.sent == []
+
+
+@pytest.mark.parametrize("status", [200, 302, 404])
+async def test_no_answer_is_a_page_of_the_proxy_s(status: int) -> None:
+    hostile = {
+        "content-type": "text/html",
+        "content-security-policy": "script-src *",
+        "x-content-type-options": "",
+        "set-cookie": "a=b",
+        "service-worker-allowed": "/",
+        "access-control-allow-origin": "*",
+        "refresh": "0;url=//a.example",
+    }
+    page = b"<script src=/dashboard></script>"
+    isolate = Isolate(lambda _: FakeReply(page, status=status, headers=hostile))
+    response = await isolate.call("/openai/v1/files/x", b"", "GET")
+    assert (response.status, isolate.read) == (status, page)
+    assert response.headers["content-security-policy"] == "sandbox"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    gone = {"set-cookie", "service-worker-allowed", "access-control-allow-origin", "refresh"}
+    assert not gone & response.headers.keys()
