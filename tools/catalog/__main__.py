@@ -29,10 +29,12 @@ def main(arguments: list[str]) -> int:
     """Run the command; 0 where it has done what it should."""
     parser = argparse.ArgumentParser(prog="make catalog", description="Refresh the catalogue.")
     parser.add_argument("--wheels", type=Path, help="a folder with the wheels; nothing is fetched")
-    parser.add_argument("--add", nargs="*", default=[], metavar="PROVIDER/ID")
+    parser.add_argument(
+        "--add", nargs="*", default=[], metavar="PROVIDER/ID", help="models to add a line for"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the diff, write nothing")
     parser.add_argument("--date", type=date.fromisoformat, help="whose prices are the base: today")
-    parser.add_argument("--file", type=Path, default=CATALOG)
+    parser.add_argument("--file", type=Path, default=CATALOG, help="another file than catalog.json")
     options = parser.parse_args(arguments)
     today = (options.date or datetime.now(UTC).date()).isoformat()
     try:
