@@ -156,6 +156,8 @@ _JSON: dict[tuple[str, str], Callable[[Json], Json]] = {
 }
 _FORMS: dict[tuple[str, str], Callable[[dict[str, bytes]], Json]] = {
     ("POST", "/images/edits"): lambda form: _image(form["prompt"].decode()),
+    ("POST", "/images/variations"): lambda form: _image(f"like {len(form['image'])} bytes"),
     ("POST", "/audio/transcriptions"): _transcription,
+    ("POST", "/audio/translations"): lambda form: {"text": _transcription(form)["text"]},
     ("POST", "/files"): lambda form: _file(len(form["file"])),
 }

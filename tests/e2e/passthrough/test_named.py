@@ -60,6 +60,17 @@ def test_a_transcription(
     assert arrived()[0]["headers"]["content-length"] == str(len(arrived()[0]["raw"]))
 
 
+def test_a_translation_and_a_variation(
+    client: openai.OpenAI, caller: httpx.Client, arrived: Callable[[], Any]
+) -> None:
+    said = client.audio.translations.create(model="openai/whisper-1", file=("a.wav", b"RIFF"))
+    assert said.text == "whisper-1 heard 4 bytes"
+    files: Any = [("model", (None, "openai/dall-e-2")), ("image", ("cat.png", b"\x89PNG"))]
+    made = caller.post("/v1/images/variations", files=files)
+    assert made.status_code == 200, made.text
+    assert 'name="model"\r\n\r\ndall-e-2\r\n' in arrived()[1]["raw"]
+
+
 def test_moderation(client: openai.OpenAI, arrived: Callable[[], Any]) -> None:
     assert client.moderations.create(input="x").results[0].flagged is False
     named = client.moderations.create(input="x", model="openai/omni-moderation-latest")
