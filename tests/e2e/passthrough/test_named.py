@@ -60,12 +60,11 @@ def test_a_transcription(
     assert arrived()[0]["headers"]["content-length"] == str(len(arrived()[0]["raw"]))
 
 
-def test_a_translation_and_a_variation(
-    client: openai.OpenAI, caller: httpx.Client, arrived: Callable[[], Any]
-) -> None:
-    said = client.audio.translations.create(model="openai/whisper-1", file=("a.wav", b"RIFF"))
-    assert said.text == "whisper-1 heard 4 bytes"
-    files: Any = [("model", (None, "openai/dall-e-2")), ("image", ("cat.png", b"\x89PNG"))]
+def test_a_translation_and_a_variation(caller: httpx.Client, arrived: Callable[[], Any]) -> None:
+    files: Any = [("model", (None, "openai/whisper-1")), ("file", ("a.wav", b"RIFF"))]
+    said = caller.post("/v1/audio/translations", files=files)
+    assert said.json() == {"text": "whisper-1 heard 4 bytes"}
+    files = [("model", (None, "openai/dall-e-2")), ("image", ("cat.png", b"\x89PNG"))]
     made = caller.post("/v1/images/variations", files=files)
     assert made.status_code == 200, made.text
     assert 'name="model"\r\n\r\ndall-e-2\r\n' in arrived()[1]["raw"]
