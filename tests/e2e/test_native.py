@@ -98,7 +98,9 @@ PIXEL = (
 )
 
 
-@pytest.mark.parametrize("provider", ["gemini", "openai", "groq", "openrouter", "huggingface"])
+@pytest.mark.parametrize(
+    "provider", ["gemini", "deepseek", "openai", "groq", "openrouter", "huggingface"]
+)
 def test_images_reach_those_who_see(proxy: httpx.Client, script: Any, provider: str) -> None:
     parts = [
         {"type": "text", "text": script("What is this?")},

@@ -12,7 +12,8 @@ from .request import Json, Request
 
 
 class DeepSeek(OpenAi):
-    """Text only, no JSON schema; the usage is on the finish chunk whether asked for or not."""
+    """Images at its flash model only, no JSON schema; the usage is on the finish chunk whether
+    asked for or not."""
 
     name: ClassVar[str] = "deepseek"
     prefix: ClassVar[str] = "/deepseek"
@@ -20,7 +21,7 @@ class DeepSeek(OpenAi):
     rules: ClassVar[Rules] = Rules(
         extra="thinking reasoning_effort",
         roles="system user assistant tool",
-        parts="text",
+        parts="text image_url",
         json_word=True,
     )
     speaks_messages: ClassVar[bool] = True
@@ -30,6 +31,8 @@ class DeepSeek(OpenAi):
     null_usage: ClassVar[Literal["never", "asked", "always"]] = "always"
 
     def check(self, body: Json) -> None:
+        if "flash" not in body["model"] and "image_url" in str(body["messages"]):
+            raise RejectedError(400, "unknown variant `image_url`, expected `text`")
         if (body.get("response_format") or {}).get("type") == "json_schema":
             raise RejectedError(400, "This response_format type is unavailable now")
         if "stream_options" in body and not body.get("stream"):
