@@ -107,8 +107,8 @@ def test_a_model_is_found_by_the_name_that_a_chat_takes(
 
 
 def test_an_endpoint_that_the_proxy_lacks_is_named_to_the_sdk(litellm: OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError, match="OpenAI's Moderations API is not offered here"):
-        litellm.moderations.create(input="hi")
+    with pytest.raises(openai.NotFoundError, match="OpenAI's Batch API is not offered here"):
+        litellm.batches.list()
 
 
 def test_an_unknown_model_is_met_with_the_one_that_is_there(litellm: OpenAI) -> None:
