@@ -34,7 +34,7 @@ _OTHERS = ("CLOUDFLARE_", "WRANGLER_", "MINIFLARE_")
 _SETTING = re.compile(r"^#?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 _LINE = re.compile(r"(?:export\s+)?([^\s=#'\"]+)\s*=\s*(.*)")
 _SERVERS = re.compile(r"^\s*(?:export\s+)?LOCAL_PROVIDERS\s*=(.*)$", re.MULTILINE)
-_FURTHER = re.compile(r"(?<=_API_KEY)_([2-9]|[1-9][0-9])$")
+_FURTHER = re.compile(r"(?<=_API_KEY)_([1-9][0-9]?)$")
 _CLOSE = 0.75
 """The likeness (0 to 1) from which on a name is taken for a misspelt one."""
 

@@ -68,7 +68,7 @@ def test_provider_settings() -> None:
         ("CACHE_KV", False),
         ("RATE_BUCKET", False),
         ("API_KEY", False),
-        ("OPENAI_API_KEY_1", False),
+        ("OPENAI_API_KEY_0", False),
     ],
 )
 def test_which_bindings_are_settings(name: str, known: bool) -> None:
@@ -80,10 +80,11 @@ def test_which_bindings_are_settings(name: str, known: bool) -> None:
     [
         ({"OPENAI_API_KEY": "a, b ,c"}, ("a", "b", "c")),
         ({"OPENAI_API_KEY": "a", "OPENAI_API_KEY_2": "b", "OPENAI_API_KEY_3": "c"}, tuple("abc")),
+        ({"OPENAI_API_KEY_1": "a", "OPENAI_API_KEY_2": "b"}, tuple("ab")),
         ({"OPENAI_API_KEY_10": "c", "OPENAI_API_KEY_2": "b", "OPENAI_API_KEY": "a"}, tuple("abc")),
         ({"OPENAI_API_KEY": "a,b", "OPENAI_API_KEY_2": "b,a,c"}, ("a", "b", "c")),
         ({"OPENAI_API_KEY_2": "b", "OPENAI_API_KEY_3": " "}, ("b",)),
-        ({"OPENAI_API_KEY": "a", "OPENAI_API_KEY_1": "x", "OPENAI_API_KEY_02": "y"}, ("a",)),
+        ({"OPENAI_API_KEY": "a", "OPENAI_API_KEY_0": "x", "OPENAI_API_KEY_02": "y"}, ("a",)),
         ({"OPENAI_API_KEY": "a", "GROQ_API_KEY_2": "b"}, ("a",)),
     ],
 )

@@ -22,7 +22,7 @@ from proxy.core.settings.sections import (
 from proxy.core.settings.values import HTTPS_ONLY, list_settings, read_secrets
 
 S = TypeVar("S", bound=Struct)
-_NUMBERED = re.compile(r"([A-Z0-9_]+_API_KEY)_([2-9]|[1-9][0-9])")
+_NUMBERED = re.compile(r"([A-Z0-9_]+_API_KEY)_([1-9][0-9]?)")
 
 
 class SettingsError(Exception):
@@ -91,7 +91,7 @@ def _list_own_names() -> frozenset[str]:
 
 
 def _list_numbered(env: Mapping[str, str]) -> dict[str, list[str]]:
-    """The settings of further keys, `X_API_KEY_2` to `X_API_KEY_99`, by `X_API_KEY`, in order."""
+    """The settings of further keys, `X_API_KEY_1` to `X_API_KEY_99`, by `X_API_KEY`, in order."""
     found: dict[str, list[tuple[int, str]]] = {}
     for name in env:
         if match := _NUMBERED.fullmatch(name):

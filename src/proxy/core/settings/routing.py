@@ -33,7 +33,7 @@ class ProviderAccess(Struct, frozen=True, kw_only=True):
         Setting("API_KEY", "", SECRETS),
         "The provider's key (secret). A provider without its key is not used; `local` needs none."
         " [Several keys](providers.md#several-keys) stand between commas, or in"
-        " `OPENAI_API_KEY_2` to `OPENAI_API_KEY_99` too.",
+        " `OPENAI_API_KEY_1` to `OPENAI_API_KEY_99` too.",
     ]
     keys_share_quota: Annotated[
         bool,
