@@ -28,7 +28,8 @@ NULL_BODY = frozenset({101, 103, 204, 205, 304})
 
 def receive_request(request: Any, ctx: Any, hold: Hold | None) -> tuple[Request, "Body"]:
     """The platform's request as the pure rooms see it, and its body. hold: what that may take."""
-    address, _, query = request.url.partition("?")
+    url = request.url
+    address, _, query = url.partition("?")
     _, _, path = address.partition("://")[2].partition("/")  # none in `http://host*` (OPTIONS *)
     headers = read_headers(request)
     body = Body(request, headers.get("content-length"), hold)
@@ -40,7 +41,7 @@ def receive_request(request: Any, ctx: Any, hold: Hold | None) -> tuple[Request,
         read=body.read,
         defer=partial(wait_until, ctx),
         hold=hold,
-        url=request.url,
+        url=url,
         upload=body,
     )
     return received, body
