@@ -82,7 +82,7 @@ def test_a_key_is_taken_from_where_it_is_and_stays_here(
 ) -> None:
     path, name, value = root
     key = f"Bearer {CALLER_KEY}" if header == "authorization" else CALLER_KEY
-    noise = {"cookie": "a=b", "x-forwarded-for": "203.0.113.1", "cf-aig-metadata": "{}", "x-own": "1"}
+    noise = {"cookie": "a=b", "x-forwarded-for": "::1", "cf-aig-metadata": "{}", "x-own": "1"}
     answer = keyed.get(f"{path}?page=2", headers=tag | noise | {header: key})
     assert answer.status_code == 200, answer.text
     sent = arrived()[-1]["headers"]
