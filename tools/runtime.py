@@ -11,6 +11,7 @@ port, state and registry.
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -239,8 +240,13 @@ def wrangler_environment(state: Path, snapshot: Path | None = None) -> dict[str,
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
+    """A loopback port that nothing listens on now, below those that systems give out by themselves:
+    no other process is handed it before it is taken."""
+    while True:
+        port = random.randrange(20_000, 32_768)
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
         return port
