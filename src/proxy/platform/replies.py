@@ -191,10 +191,7 @@ class StreamReply:
             self._stall()
             raise self._broken() from error
         except JsException as error:
-            if getattr(error, "name", "") == "AbortError":
-                sink.gone = True
-                raise ClientGone from error
-            raise self._broken() from error
+            raise self._explain(error, sink) from error
         finally:
             sink.gone = sink.gone or (finish and await flow.is_left())
             await flow.stop()
@@ -210,13 +207,17 @@ class StreamReply:
             length = self.headers.get("content-length", "")
             sink.sent += int(length) if length.isdecimal() else 0  # else it is not known
         except JsException as error:
-            if getattr(error, "name", "") == "AbortError":
-                sink.gone = True
-                raise ClientGone from error
-            raise self._broken() from error
+            raise self._explain(error, sink) from error
         finally:
             self.abort()
             sink.take_back()
+
+    def _explain(self, error: JsException, sink: Sink) -> ClientGone | Fault:
+        """What ended a pipe to the caller: that one has left, or the provider's side broke."""
+        if getattr(error, "name", "") == "AbortError":
+            sink.gone = True
+            return ClientGone()
+        return self._broken()
 
     def _stall(self) -> None:
         self._stalled = True
