@@ -1,4 +1,4 @@
-"""Names the caller: by the deployment's own two keys, compared in constant time, or an issued one.
+"""Names the caller: by the deployment's own keys, compared in constant time, or an issued one.
 
 Promises: without any key configured nobody is let in, except in development. Whatever wrong keys
 an address has sent, a right one is let in.
@@ -12,7 +12,6 @@ from collections.abc import Coroutine, Mapping, Sequence
 from proxy.access.key_cache import KeyCache
 from proxy.core.errors import (
     AuthenticationFailed,
-    PermissionDenied,
     ProxyError,
     RateLimitExceeded,
     Unavailable,
@@ -20,7 +19,8 @@ from proxy.core.errors import (
 from proxy.core.principal import Principal
 from proxy.core.settings import AccessSettings
 
-ANONYMOUS = Principal(user="anonymous", admin=True)
+ANONYMOUS = Principal(user="anonymous", role="admin", via="open")
+METRICS = Principal(user="metrics", role="viewer", via="metrics_token")
 _KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
 _ISSUED = re.compile(r"aep_([a-z]+)_[0-9a-f]{64}")
 _NO_KEY_YET = (
@@ -39,8 +39,9 @@ class Authenticator:
         self._own = [
             (hash_secret(key), principal)
             for key, principal in (
-                (settings.proxy_api_key, Principal(user="default")),
-                (settings.admin_token, Principal(user="admin", admin=True)),
+                (settings.proxy_api_key, Principal(user="default", via="proxy_key")),
+                (settings.metrics_token, METRICS),
+                (settings.admin_token, Principal(user="admin", role="admin", via="admin_token")),
             )
             if key
         ]
@@ -104,12 +105,6 @@ def read_authorizations(headers: Mapping[str, str]) -> tuple[str, ...]:
     keys = [bearer.strip()] if scheme.lower() == "bearer" else []
     keys += [headers[name].strip() for name in _KEY_HEADERS if name in headers]
     return tuple([f"Bearer {key}" for key in dict.fromkeys(keys) if key])
-
-
-def require_admin(principal: Principal) -> None:
-    """Raises PermissionDenied for anyone but the operators."""
-    if not principal.admin:
-        raise PermissionDenied("This needs the admin token (ADMIN_TOKEN).")
 
 
 def format_secret(environment: str, token: str) -> str:

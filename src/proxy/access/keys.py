@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from proxy.core.principal import Budget, Limits, ModelGrant, Principal
+from proxy.core.principal import Budget, Limits, ModelGrant, Principal, Role
 from proxy.core.rpc import NOTHING, Method, as_text
 
 PREFIX = 16
@@ -21,6 +21,9 @@ class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: int
     name: str | None = None
     note: str | None = None
+    role: Role = "user"
+    team: str | None = None
+    tags: tuple[str, ...] = ()
     grant: ModelGrant = ModelGrant()
     limits: Limits = Limits()
     budget: Budget = Budget()
@@ -47,7 +50,11 @@ class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The caller that it names."""
         return Principal(
             user=self.user,
+            role=self.role,
             key_id=self.id,
+            key_name=self.name,
+            team=self.team,
+            tags=self.tags,
             grant=self.grant,
             limits=self.limits,
             budget=self.budget,

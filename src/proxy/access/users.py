@@ -5,7 +5,7 @@ import unicodedata
 from proxy.core.errors import InvalidRequest
 from proxy.core.principal import OTHER
 
-OWN = frozenset({"admin", "default", "anonymous", OTHER})
+OWN = frozenset({"admin", "default", "anonymous", "metrics", OTHER})
 """Users that the proxy itself names: those of the deployment's own keys and of an open one, and
 the one that stands for many."""
 _UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0")

@@ -1,6 +1,6 @@
 """The paths of the past: figures, the request log, insights, and what Prometheus reads.
 
-A user's key sees its own figures, an admin everybody's.
+A user's key sees its own figures, an admin and a viewer everybody's.
 """
 
 from proxy import __version__
@@ -91,4 +91,4 @@ async def show_metrics(services: Services, context: RequestContext) -> Response:
 def _visible_user(context: RequestContext) -> str | None:
     """The only user whose requests the caller may see; None: all may be seen."""
     principal = context.principal
-    return None if principal is None or principal.admin else principal.user
+    return None if principal is None or principal.sees_all else principal.user

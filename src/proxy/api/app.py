@@ -7,9 +7,9 @@ Nothing here knows the platform.
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
-from proxy.access.authenticator import require_admin
 from proxy.analytics.record.trace import begin_trace
 from proxy.api import absent
+from proxy.api.admission import check_admission
 from proxy.api.cors import answer_preflight, cors_headers
 from proxy.api.routes import Path, Reaction, find_path
 from proxy.api.services import Services
@@ -108,8 +108,7 @@ class App:
 
     def _admit(self, context: RequestContext, path: Path, principal: Principal) -> None:
         context.admit(principal)
-        if path.admin:
-            require_admin(principal)
+        check_admission(path, context.request, principal)
         context.end_stage("auth")
 
     async def _wait(

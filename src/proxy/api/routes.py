@@ -16,6 +16,7 @@ from proxy.api import (
     embeddings,
     health,
     keys,
+    me,
     messages,
     models,
     operations,
@@ -45,8 +46,14 @@ class Path(Struct, frozen=True):
     """In which errors are read, if not in the dialect."""
     public: bool = False
     admin: bool = False
+    """Whether it is the operators': admins may change what there is, viewers read it."""
     query_key: bool = False
     """Whether the caller's key may stand in the query, where Gemini's clients put it."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is of the proxy's own: what viewers may read, for it costs nothing."""
+        return OWN.match(self.name) is not None
 
     @property
     def allow(self) -> tuple[str, ...]:
@@ -61,8 +68,8 @@ class Path(Struct, frozen=True):
 NOTHING = Path("", {}, openai)
 """Where there is nothing. In OpenAI's form, since it is its SDKs that look for other paths."""
 NOTHING_OWN = Path("", {})
-OWN = re.compile(r"/(?:admin|analytics|dashboard|health|metrics)/.*")
-"""Paths below the proxy's own, where its own form is read."""
+OWN = re.compile(r"/(?:admin|analytics|dashboard|health|me|metrics)(?:/|\Z)")
+"""How the proxy's own paths begin, at which and below which its own form is read."""
 ALL_PATHS: tuple[Path, ...] = (
     Path("", {"GET": health.redirect_home}, public=True),  # /, which is no traffic
     Path("/v1/generate", {"POST": chat.answer_chat}),
@@ -84,6 +91,7 @@ ALL_PATHS: tuple[Path, ...] = (
     Path("/api/hello", {"GET": health.say_hello}, public=True),
     Path("/health", {"GET": health.show_health}, public=True),
     Path("/health/providers", {"GET": health.show_providers}),
+    Path("/me", {"GET": me.show_caller}),
     Path("/analytics", {"GET": analytics.show_figures}),
     Path("/analytics/insights", {"GET": analytics.show_insights}),
     Path("/analytics/requests", {"GET": analytics.show_requests}),
@@ -168,4 +176,4 @@ def find_path(path: str) -> Path:
         return NOTHING
     if found := PATHS.get(path) or next((p for r, p in PATTERNS if r.fullmatch(path)), None):
         return found
-    return NOTHING_OWN if OWN.fullmatch(path) else NOTHING
+    return NOTHING_OWN if OWN.match(path) else NOTHING

@@ -1,6 +1,15 @@
 """Who is calling, and what that caller may do and spend."""
 
+from typing import Literal
+
 from msgspec import Struct
+
+Role = Literal["admin", "viewer", "user"]
+"""An admin may do all; a viewer reads what an admin reads, changes nothing and spends nothing; a
+user spends, and sees its own figures."""
+Via = Literal["open", "admin_token", "proxy_key", "metrics_token", "key", "access"]
+"""By what a caller was let in: a deployment that is open, one of its own keys, an issued key, or
+Cloudflare Access."""
 
 OTHER = "(other)"
 """The user, or the model, that stands for many in the figures."""
@@ -40,9 +49,14 @@ class Principal(Struct, frozen=True, kw_only=True):
     """The caller: the user that limits and accounts go by, and what it may."""
 
     user: str
-    admin: bool = False
+    role: Role = "user"
+    via: Via = "key"
     key_id: str | None = None
-    """The issued key's id; None: the caller has one of the deployment's own two keys, or none."""
+    """The issued key's id; None: the caller has one of the deployment's own keys, or none."""
+    key_name: str | None = None
+    team: str | None = None
+    tags: tuple[str, ...] = ()
+    """Those of its key."""
     grant: ModelGrant = ModelGrant()
     limits: Limits = Limits()
     budget: Budget = Budget()
@@ -50,3 +64,13 @@ class Principal(Struct, frozen=True, kw_only=True):
     """`tenant` or `shared`; None: the deployment's."""
     passthrough: bool = True
     """Whether it may have requests passed on to a provider as they are."""
+
+    @property
+    def admin(self) -> bool:
+        """Whether it may change the deployment."""
+        return self.role == "admin"
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether it may read everybody's figures, and what operators read."""
+        return self.role != "user"

@@ -100,7 +100,9 @@ class RequestContext:
         """Makes the caller known."""
         self.principal = principal
         if principal:
-            self.record.user, self.record.key_id = principal.user, principal.key_id or ""
+            record = self.record
+            record.user, record.key_id = principal.user, principal.key_id or ""
+            record.team, record.tags = principal.team or "", principal.tags
 
     def join_trace(self, trace: Trace, *, recorded: bool) -> None:
         """Makes the request part of a trace. recorded: whether its own span is exported; if not,

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from proxy.access.authenticator import hash_secret, read_authorizations, require_admin
+from proxy.access.authenticator import METRICS, hash_secret, read_authorizations
 from proxy.access.keys import LOOKUP
-from proxy.core.errors import AuthenticationFailed, PermissionDenied, Unavailable
+from proxy.core.errors import AuthenticationFailed, Unavailable
 from proxy.core.principal import Principal
 from tests.unit.access.making import HERE, SECRET, Isolate
 from tests.unit.doubles import ManualClock
@@ -17,8 +17,10 @@ from tests.unit.memory_objects import Keys, MemoryObjects
 class TestOwnKeys:
     def test_they_need_no_waiting(self, isolate: Isolate) -> None:
         admit = isolate.authenticator.authenticate
-        assert admit("Bearer user-key", HERE) == Principal(user="default")
-        assert admit("bearer  admin-key ", HERE) == Principal(user="admin", admin=True)
+        assert admit("Bearer user-key", HERE) == Principal(user="default", via="proxy_key")
+        assert admit("bearer  admin-key ", HERE) == Principal(
+            user="admin", role="admin", via="admin_token"
+        )
 
     @pytest.mark.parametrize(
         ("header", "code"),
@@ -71,11 +73,14 @@ class TestOwnKeys:
         assert (await development.authenticate("sk-anything")).user == "anonymous"
         assert len(store.called(LOOKUP)) == 0
 
-    async def test_only_admins_administrate(self, isolate: Isolate) -> None:
-        require_admin(await isolate.authenticate("admin-key"))
-        for key in ("user-key", SECRET):
-            with pytest.raises(PermissionDenied, match="admin token"):
-                require_admin(await isolate.authenticate(key))
+    async def test_the_token_of_metrics_alone_closes_development(
+        self, clock: ManualClock, objects: MemoryObjects
+    ) -> None:
+        isolate = Isolate(clock, objects, ENVIRONMENT="development", METRICS_TOKEN="read-only")
+        assert await isolate.authenticate("read-only") == METRICS
+        assert (METRICS.role, METRICS.admin, METRICS.sees_all) == ("viewer", False, True)
+        assert await isolate.refusal(None) == "missing_api_key"
+        assert await isolate.refusal("sk-anything") == "invalid_api_key"
 
 
 def waits(caller: Principal | Coroutine[Any, Any, Principal]) -> bool:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from proxy.access.tickets import LIFETIME, Tickets
 from proxy.core.principal import Budget, Principal
 
-ANN = Principal(user="ann.b é", key_id="key_1", admin=True, budget=Budget(day=5))
+ANN = Principal(user="ann.b é", key_id="key_1", role="admin", budget=Budget(day=5))
 
 
 def test_a_ticket_names_its_caller_and_no_more() -> None:

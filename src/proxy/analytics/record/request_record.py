@@ -46,6 +46,9 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True, gc=False):
     user: str = ""
     """Empty: the request was not let in."""
     key_id: str = ""
+    team: str = ""
+    tags: tuple[str, ...] = ()
+    """Those of the key, and those that the caller sends, as far as there is room."""
     error: str = ""
     """The type of the error that was answered, or that broke a stream (status is 200 then)."""
     source: Literal["", "proxy", "provider"] = ""

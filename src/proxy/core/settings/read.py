@@ -62,7 +62,9 @@ def read_settings(env: Mapping[str, str], providers: Iterable[str]) -> Settings:
     )
     routing = reading.keep_known(given, known)
     reached = {name: reading.access(name, is_local, numbered) for name in known}
-    own = (access.proxy_api_key, access.admin_token, *traces.headers.values())
+    if len(set(access.secrets)) < len(access.secrets):
+        reading.faults.append("PROXY_API_KEY, METRICS_TOKEN and ADMIN_TOKEN must differ")
+    own = (*access.secrets, *traces.headers.values())
     secrets = filter(None, (*(key for access in reached.values() for key in access.keys), *own))
     settings = Settings(
         access=access,

@@ -33,7 +33,7 @@ _MEGABYTE = 1024 * 1024
 class AccessSettings(Struct, frozen=True, kw_only=True):
     """Who may call.
 
-    Development is open as long as neither key is set; every other environment is closed without.
+    Development is open as long as no key is set; every other environment is closed without.
     """
 
     environment: Annotated[
@@ -53,6 +53,13 @@ class AccessSettings(Struct, frozen=True, kw_only=True):
         Setting("ADMIN_TOKEN", "", SECRET),
         "Opens everything, the operators' paths too (secret).",
     ]
+    metrics_token: Annotated[
+        str | None,
+        Setting("METRICS_TOKEN", "", SECRET),
+        "Reads `/metrics`, the figures and what operators see, changes nothing and calls no model"
+        " (secret): for Prometheus. It counts as a key: development that has nothing but this one"
+        " is closed.",
+    ]
     revoked_retention: Annotated[
         int,
         Setting("KEYS_REVOKED_RETENTION", "2592000", whole(0, _YEAR)),
@@ -63,7 +70,13 @@ class AccessSettings(Struct, frozen=True, kw_only=True):
     @property
     def is_open(self) -> bool:
         """Whether callers need no key: in development, as long as none is set."""
-        return self.environment == "development" and not (self.proxy_api_key or self.admin_token)
+        return self.environment == "development" and not any(self.secrets)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The deployment's own keys."""
+        keys = (self.proxy_api_key, self.metrics_token, self.admin_token)
+        return tuple(key for key in keys if key)
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True):
