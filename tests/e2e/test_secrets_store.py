@@ -30,6 +30,10 @@ def test_a_setting_is_read_where_it_is_bound(
             assert client.get("/health").status_code == 200
             assert client.get("/admin/breakers").status_code == 401
             assert client.get("/admin/breakers", headers=ADMIN).status_code == 200
+            shown = client.get("/admin/settings", headers=ADMIN).json()["settings"]
+            sources = {view["name"]: view["source"] for view in shown}
+            assert sources["OPENAI_API_KEY"] == sources["ADMIN_TOKEN"] == "secrets_store"
+            assert (sources["SUBREQUEST_LIMIT"], sources["CACHE_TTL"]) == ("deployment", "default")
             asked = {"model": "openai/gpt-5.4-mini", "prompt": "hi", "fallback": False}
             answer = client.post("/v1/generate", json=asked, headers=ADMIN)
             assert answer.json()["provider"] == "openai"

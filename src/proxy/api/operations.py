@@ -10,15 +10,17 @@ from msgspec import Struct
 from proxy.access.key_cache import KeyCache
 from proxy.access.keys import GET_KEY, LIST_KEYS, Key, KeyRange
 from proxy.api.services import Services
-from proxy.cache.purge import Scope
+from proxy.cache.purge import LEDGER, READ_PURGES, Purge, Scope
 from proxy.core.errors import InvalidRequest, NotFound, Unavailable
 from proxy.core.ports import Log, Objects
 from proxy.core.rpc import Method
+from proxy.core.time import format_time
 from proxy.core.web import FRESH_JSON, Response
 from proxy.limits.account_messages import RESET_ACCOUNT, SHOW_ACCOUNT
 from proxy.limits.lease_messages import RESET_BUCKET, SHOW_BUCKET
 from proxy.limits.limiter import name_bucket
-from proxy.limits.pool_messages import RESET_POOL, SHOW_POOL
+from proxy.limits.pool_messages import RESET_POOL, SHOW_POOL, PoolView
+from proxy.limits.token_bucket import Rate
 from proxy.serving.context import RequestContext
 
 T = TypeVar("T")
@@ -30,6 +32,8 @@ LONGEST_NAME = 256
 PAGE = 500
 """Keys that are read at a time."""
 SCOPES = tuple(scope for scope in get_args(Scope) if scope != "all")
+MOST_PURGES = 50
+"""Purges that are shown."""
 _UNREACHABLE = ("limiter unreachable", "The limits can't be reached now")
 
 
@@ -43,6 +47,70 @@ class _Limit(Struct, frozen=True):
 _BUCKET = _Limit(lambda objects, name: objects.call(SHOW_BUCKET, name, None), RESET_BUCKET)
 _ACCOUNT = _Limit(lambda objects, name: objects.call(SHOW_ACCOUNT, name, None), RESET_ACCOUNT)
 _POOL = _Limit(lambda objects, name: objects.call(SHOW_POOL, name, None), RESET_POOL)
+
+
+class _ShownPurge(Struct, frozen=True):
+    scope: Scope
+    value: str
+    at: str
+
+
+class CacheReport(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The body of GET /admin/cache. Bytes and seconds."""
+
+    entries: int
+    """In the memory of the isolate that answers."""
+    bytes: int
+    most_entries: int
+    most_bytes: int
+    tiers: tuple[str, ...]
+    """Those that the deployment has."""
+    ttl: int
+    grace: int
+    scope: str
+    coalesce: bool
+    purges: tuple[_ShownPurge, ...] | None
+    """The newest first; None: they can't be read now."""
+
+
+class ProviderLimit(Struct, frozen=True):
+    """How a provider's users share it."""
+
+    rate: Rate
+    """The configured one, of each user."""
+    pool: PoolView | None
+    """None: it can't be read now."""
+
+
+class _AllLimits(Struct, frozen=True):
+    providers: dict[str, ProviderLimit]
+
+
+async def show_cache(services: Services, context: RequestContext) -> Response:
+    """GET /admin/cache: what this isolate keeps, how the cache is set, and what was purged."""
+    _check_names(context, set())
+    ports, settings, memory = services.ports, services.settings.cache, services.cache.memory
+    lower = {"kv": ports.kv, "r2": ports.r2}
+    work = ports.objects.call(READ_PURGES, LEDGER, None)
+    purges = await _try(work, ports.log, ("purges unreachable", "The purges can't be read now"))
+    report = CacheReport(
+        entries=memory.entries,
+        bytes=memory.bytes,
+        most_entries=settings.memory_entries,
+        most_bytes=settings.memory_bytes,
+        tiers=("memory", *(name for name, store in lower.items() if store)),
+        ttl=settings.ttl,
+        grace=settings.grace,
+        scope=settings.scope,
+        coalesce=settings.coalesce,
+        purges=None if purges is None else _newest(purges),
+    )
+    return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode(report))
+
+
+def _newest(purges: Sequence[Purge]) -> tuple[_ShownPurge, ...]:
+    newest = sorted(purges, key=lambda purge: -purge.at)[:MOST_PURGES]
+    return tuple(_ShownPurge(p.scope, p.value, format_time(round(p.at * 1000))) for p in newest)
 
 
 async def purge_cache(services: Services, context: RequestContext) -> Response:
@@ -63,13 +131,24 @@ async def purge_cache(services: Services, context: RequestContext) -> Response:
 
 
 async def show_limits(services: Services, context: RequestContext) -> Response:
-    """GET /admin/limits?provider=…[&user=…|&key=ID] | ?key=ID: how a provider's users share it, a
-    user's bucket there, that of a key with limits of its own, or what a key has used. Raises
-    InvalidRequest."""
+    """GET /admin/limits[?provider=…[&user=…|&key=ID] | ?key=ID]: how users share all configured
+    providers, or one, a user's bucket there, that of a key with limits of its own, or what a key
+    has used. Raises InvalidRequest."""
+    if not context.request.query:
+        return await _show_all_limits(services)
     limit, names = await _find_limits(services, context)
     ports = services.ports
     view = await _wait_for(limit.show(ports.objects, names[0]), ports.log, _UNREACHABLE)
     return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode(view))
+
+
+async def _show_all_limits(services: Services) -> Response:
+    names, ports = services.selection.deployment.configured, services.ports
+    calls = (ports.objects.call(SHOW_POOL, name, None) for name in names)
+    pools = await asyncio.gather(*(_try(call, ports.log, _UNREACHABLE) for call in calls))
+    rates = services.limiter.rates
+    found = {n: ProviderLimit(rates[n], pool) for n, pool in zip(names, pools, strict=True)}
+    return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode(_AllLimits(found)))
 
 
 async def reset_limits(services: Services, context: RequestContext) -> Response:
@@ -91,13 +170,14 @@ async def show_breakers(services: Services, context: RequestContext) -> Response
 
 
 async def reset_breakers(services: Services, context: RequestContext) -> Response:
-    """DELETE /admin/breakers[?provider=NAME]: closes them, and forgets that a provider is
-    misconfigured. Raises InvalidRequest."""
-    _check_names(context, {"provider"})
-    provider = context.request.query.get("provider")
-    if provider is not None:
+    """DELETE /admin/breakers[?provider=NAME[&model=ID]]: closes all, a provider's or that of one of
+    its models, and forgets that a provider is misconfigured. Raises InvalidRequest, NotFound."""
+    _check_names(context, {"provider", "model"})
+    provider, model = (context.request.query.get(name) for name in ("provider", "model"))
+    if provider is not None or model is not None:
         _check_provider(services, provider)
-    await services.watch.reset(provider)
+    if not await services.watch.reset(provider, model) and model is not None:
+        raise NotFound(f"There is no breaker of {provider}/{model[:200]}.")
     return Response(status=204)
 
 
@@ -115,6 +195,14 @@ async def _wait_for(
         raise Unavailable(
             f"{message}. Try again.", code="object_unreachable", retry_after=1
         ) from None
+
+
+async def _try(work: Awaitable[T], log: Log, failure: tuple[str, str]) -> T | None:
+    """The same, or None where there is no answer."""
+    try:
+        return await _wait_for(work, log, failure)
+    except Unavailable:
+        return None
 
 
 def _check_names(context: RequestContext, known: set[str]) -> None:

@@ -22,6 +22,7 @@ from proxy.api import (
     operations,
     passthrough,
     responses,
+    settings,
 )
 from proxy.api.services import Services
 from proxy.core.web import Response
@@ -111,7 +112,11 @@ ALL_PATHS: tuple[Path, ...] = (
         {"GET": operations.show_breakers, "DELETE": operations.reset_breakers},
         admin=True,
     ),
-    Path("/admin/cache", {"DELETE": operations.purge_cache}, admin=True),
+    Path(
+        "/admin/cache",
+        {"GET": operations.show_cache, "DELETE": operations.purge_cache},
+        admin=True,
+    ),
     Path("/admin/keys", {"GET": keys.list_keys, "POST": keys.issue_key}, admin=True),
     Path("/admin/keys/ID", {"GET": keys.show_key, "DELETE": keys.revoke_key}, admin=True),
     Path("/admin/keys/ID/rotate", {"POST": keys.rotate_key}, admin=True),
@@ -120,6 +125,7 @@ ALL_PATHS: tuple[Path, ...] = (
         {"GET": operations.show_limits, "DELETE": operations.reset_limits},
         admin=True,
     ),
+    Path("/admin/settings", {"GET": settings.show_settings}, admin=True),
 )
 _ANY = ("GET", "POST", "PUT", "PATCH", "DELETE")
 

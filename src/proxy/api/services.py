@@ -18,7 +18,7 @@ from proxy.cache.purge import PurgeView
 from proxy.cache.tiers import LowerTiers
 from proxy.core.body_memory import BodyMemory
 from proxy.core.ports import Ports
-from proxy.core.settings import CacheSettings, read_settings
+from proxy.core.settings import CacheSettings, Given, read_settings
 from proxy.limits.limiter import Limiter
 from proxy.providers.catalog import Catalog
 from proxy.responses.store import ResponseStore
@@ -42,10 +42,13 @@ from proxy.serving.task import TaskMaker
 class Services:
     """The rooms that a request goes through."""
 
-    def __init__(self, env: Mapping[str, str], ports: Ports) -> None:
-        """env: the Worker's vars and secrets. Raises SettingsError, or ValueError for a wrong
-        catalogue."""
+    def __init__(
+        self, env: Mapping[str, str], ports: Ports, stored: frozenset[str] = frozenset()
+    ) -> None:
+        """env: the Worker's vars and secrets; stored: the names of those of the Secrets Store.
+        Raises SettingsError, or ValueError for a wrong catalogue."""
         self.ports = ports
+        self.given = Given(env, stored)
         self.began = ports.clock.now()
         catalog = Catalog.load()
         self.settings = settings = read_settings(env, catalog.providers)

@@ -10,8 +10,11 @@ from proxy.core.ports import Ports
 from proxy.core.settings import SettingsError
 
 
-def start(env: Mapping[str, str], ports: Ports) -> App | Misconfigured:
-    """Makes the app, or what answers in its place. env: the Worker's vars and secrets."""
+def start(
+    env: Mapping[str, str], ports: Ports, stored: frozenset[str] = frozenset()
+) -> App | Misconfigured:
+    """Makes the app, or what answers in its place. env: the Worker's vars and secrets; stored: the
+    names of those that come from the Secrets Store."""
     wrong = []
     if ports.unbound:
         names = ", ".join(ports.unbound)
@@ -20,7 +23,7 @@ def start(env: Mapping[str, str], ports: Ports) -> App | Misconfigured:
             " durable_objects.bindings of this environment in wrangler.toml."
         )
     try:
-        app = App(Services(env, ports))
+        app = App(Services(env, ports, stored))
     except (SettingsError, ValueError) as error:  # ValueError: a wrong catalogue
         wrong.append(str(error))
     if not wrong:

@@ -42,7 +42,7 @@ async def begin(env: Any) -> App | Misconfigured:
         refusal = Unavailable(why, code="secret_unreadable", retry_after=1)
         return Misconfigured(refusal, outside)
     if _app is None:
-        _app = start(texts | secrets, outside)
+        _app = start(texts | secrets, outside, frozenset(secrets))
     return _app
 
 

@@ -69,13 +69,14 @@ class Limiter:
         self._bucket_circuit = Circuit(ports.clock)
         self._account_circuit = Circuit(ports.clock)
         self._tidied_at = -TIDY_MS
-        self._rates = {
+        self.rates = {
             provider: Rate(
                 burst=own.burst or settings.burst,
                 per_hour=settings.per_hour if own.per_hour is None else own.per_hour,
             )
             for provider, own in settings.providers.items()
         }
+        """The configured rate of each user at each provider."""
 
     def make_ticket(self) -> str:
         """A reservation's id: of the proxy's making, since a caller's request id may come again."""
@@ -84,7 +85,7 @@ class Limiter:
     def find_bucket(self, principal: Principal, provider: str, model: str) -> BucketLimit:
         """A caller's bucket at a provider, at the key's rate, else the provider's, else the
         deployment's."""
-        limits, rate = principal.limits, self._rates[provider]
+        limits, rate = principal.limits, self.rates[provider]
         if limits.burst or limits.per_hour is not None:
             per_hour = rate.per_hour if limits.per_hour is None else limits.per_hour
             rate = Rate(burst=limits.burst or rate.burst, per_hour=per_hour)

@@ -120,13 +120,17 @@ class Breakers:
         """The states of all, the providers first."""
         return {name: b.view(now) for name, b in (self._providers | self._models).items()}
 
-    def reset(self, now: int, provider: str | None = None) -> None:
-        """Closes those of a provider, its keys and models, or all, and forgets their counts. Other
-        isolates learn only of those that are known here: adopt what they know first."""
+    def reset(self, now: int, which: str | None = None) -> bool:
+        """Closes those of a provider, its keys and models, or that of `provider/model` alone, or
+        all, and forgets their counts. Returns whether there was one. Other isolates learn only of
+        those that are known here: adopt what they know first."""
+        found = False
         for name, breaker in (self._providers | self._models).items():
-            if provider is None or name.partition("/")[0].partition("#")[0] == provider:
+            if which in (None, name, name.partition("/")[0].partition("#")[0]):
                 breaker.reset(now)
                 self._note_change(name, breaker)
+                found = True
+        return found
 
     def _note_change(self, name: str, breaker: Breaker) -> None:
         """Notes that a breaker has opened or closed."""

@@ -148,10 +148,13 @@ class Watch:
         """The states of all breakers, by `provider` and `provider/model`."""
         return self.breakers.views(self.now)
 
-    async def reset(self, provider: str | None) -> None:
+    async def reset(self, provider: str | None, model: str | None = None) -> bool:
         """Closes the breakers of a provider, or all, here and for all isolates, and wakes its keys
-        here."""
+        here; with a model that model's alone. Returns whether there was one."""
         await self.sync()
-        self.breakers.reset(self.now, provider)
-        self.keys.clear(provider)
+        which = provider if model is None else f"{provider}/{model}"
+        found = self.breakers.reset(self.now, which)
+        if model is None:
+            self.keys.clear(provider)
         await self.sync()
+        return found

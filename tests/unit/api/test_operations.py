@@ -63,10 +63,10 @@ class TestParameters:
         assert param is None or param in error["message"]
         assert house.objects.ledger == []
 
-    @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+    @pytest.mark.parametrize("method", ["POST", "PUT"])
     async def test_a_purge_is_a_deletion(self, house: House, method: str) -> None:
         answer = await purge(house, "all=true", method)
-        assert (answer.status, answer.headers["allow"]) == (405, "DELETE, OPTIONS")
+        assert (answer.status, answer.headers["allow"]) == (405, "GET, DELETE, HEAD, OPTIONS")
         assert house.objects.ledger == []
 
 
@@ -231,3 +231,88 @@ class TestLedger:
         assert (await purge(house, f"key={key}")).status == 204
         house.kv.silent = False
         assert (await house.post()).text == "2"
+
+
+class TestCacheFigures:
+    async def read(self, house: House) -> Any:
+        answer = await house.fetch("GET", "/admin/cache")
+        assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
+        return answer.json
+
+    async def test_what_memory_holds_and_what_was_purged(self, house: House) -> None:
+        empty = await self.read(house)
+        assert empty == empty | {"entries": 0, "bytes": 0, "tiers": ["memory", "kv", "r2"]}
+        assert (empty["ttl"], empty["mostEntries"], empty["purges"]) == (3600, 1000, [])
+        await house.post()
+        await purge(house, "user=ann")
+        house.clock.time += 1
+        await purge(house, "all=true")
+        found = await self.read(house)
+        assert found["entries"] == 1
+        assert 0 < found["bytes"] < found["mostBytes"]
+        assert [(p["scope"], p["value"]) for p in found["purges"]] == [("all", ""), ("user", "ann")]
+        assert found["purges"][0]["at"] > found["purges"][1]["at"]
+
+    async def test_purges_out_of_reach_leave_the_rest(self, house: House) -> None:
+        house.purges.down = True
+        found = await self.read(house)
+        assert (found["purges"], found["entries"]) == (None, 0)
+
+    async def test_an_unknown_parameter_is_refused(self, house: House) -> None:
+        answer = await house.fetch("GET", "/admin/cache?user=ann")
+        assert (answer.status, answer.json["error"]["param"]) == (400, "user")
+
+
+class TestAllLimits:
+    async def test_each_configured_provider_is_there(self, house: House) -> None:
+        await house.post()
+        found = (await house.fetch("GET", "/admin/limits")).json["providers"]
+        assert {"openai", "groq"} <= found.keys()
+        assert "gemini" not in found
+        assert found["openai"]["rate"] == {"burst": 50, "per_hour": 1000}
+        assert found["openai"]["pool"] == found["openai"]["pool"] | {"capacity": None, "scopes": []}
+
+    async def test_what_is_out_of_reach_leaves_the_rest(self, house: House) -> None:
+        house.objects.pools.down = True
+        found = (await house.fetch("GET", "/admin/limits")).json["providers"]
+        assert found["openai"] == {"rate": {"burst": 50, "per_hour": 1000}, "pool": None}
+
+
+class TestBreakers:
+    async def open(self, house: House) -> None:
+        """Opens the breakers of two models."""
+        for model in ("openai/gpt-4o", "openai/gpt-4.1"):
+            for _ in range(5):
+                await house.post(model=model, fallback=False, cache={"mode": "off"})
+        assert await self.states(house) == {"gpt-4o": "open", "gpt-4.1": "open"}
+
+    async def states(self, house: House) -> dict[str, str]:
+        found = (await house.fetch("GET", "/admin/breakers")).json["breakers"]
+        return {n.partition("/")[2]: view["phase"] for n, view in found.items() if "/" in n}
+
+    @pytest.mark.parametrize(
+        ("query", "still"),
+        [
+            ("?provider=openai&model=gpt-4o", {"gpt-4.1"}),
+            ("?provider=openai", set()),
+            ("", set()),
+            ("?provider=groq", {"gpt-4o", "gpt-4.1"}),
+        ],
+    )
+    async def test_one_model_a_provider_or_all_are_closed(
+        self, query: str, still: set[str]
+    ) -> None:
+        house = House(by_host(openai=FakeReply(b"{}", status=503)), **GROQ)
+        await self.open(house)
+        assert (await house.fetch("DELETE", f"/admin/breakers{query}")).status == 204
+        left = {name for name, phase in (await self.states(house)).items() if phase != "closed"}
+        assert left == still
+
+    @pytest.mark.parametrize(
+        ("query", "status"),
+        [("provider=openai&model=nobody", 404), ("model=gpt-4o", 400), ("breaker=x", 400)],
+    )
+    async def test_what_there_is_not_is_refused(
+        self, house: House, query: str, status: int
+    ) -> None:
+        assert (await house.fetch("DELETE", f"/admin/breakers?{query}")).status == status

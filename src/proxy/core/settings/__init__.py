@@ -1,5 +1,6 @@
 """The deployment's settings, in sections."""
 
+from proxy.core.settings.describe import Given, SettingView, describe_settings
 from proxy.core.settings.limits import LimitSettings, ProviderLimits
 from proxy.core.settings.read import (
     SettingsError,
@@ -23,15 +24,18 @@ __all__ = [
     "AccessSettings",
     "AnalyticsSettings",
     "CacheSettings",
+    "Given",
     "LimitSettings",
     "ProviderAccess",
     "ProviderLimits",
     "ResponseSettings",
     "RoutingSettings",
     "ServerSettings",
+    "SettingView",
     "Settings",
     "SettingsError",
     "TraceSettings",
+    "describe_settings",
     "is_setting",
     "name_variable",
     "read_section",

@@ -52,7 +52,7 @@ def read_settings(env: Mapping[str, str], providers: Iterable[str]) -> Settings:
     reading = _Reading(lambda name: env.get(name, ""))
     given = reading.section(RoutingSettings)
     known = (*providers, *reading.keep_new(given.local_providers, tuple(providers)))
-    numbered = _list_numbered(env)
+    numbered = list_numbered(env)
     access = reading.section(AccessSettings)
     is_local = access.environment == "development"
     server = reading.section(ServerSettings)
@@ -92,7 +92,7 @@ def _list_own_names() -> frozenset[str]:
     return _list_names(*get_type_hints(Settings).values())
 
 
-def _list_numbered(env: Mapping[str, str]) -> dict[str, list[str]]:
+def list_numbered(env: Mapping[str, str]) -> dict[str, list[str]]:
     """The settings of further keys, `X_API_KEY_1` to `X_API_KEY_99`, by `X_API_KEY`, in order."""
     found: dict[str, list[tuple[int, str]]] = {}
     for name in env:
