@@ -25,7 +25,14 @@ from proxy.aliases.messages import (
     PUT_ALIAS,
     READ_ALIASES,
 )
-from proxy.analytics.store.shard import ADD, FIGURES, PRUNE, REQUESTS, Shard
+from proxy.analytics.store.shard import (
+    ADD,
+    FIGURES,
+    FIGURES_TOGETHER,
+    PRUNE,
+    REQUESTS,
+    Shard,
+)
 from proxy.cache.flight import JOIN, PUBLISH, RENEW, Flight
 from proxy.cache.purge import LEDGER, READ_PURGES, RECORD_PURGE, Purge
 from proxy.core.ports import Clock
@@ -219,6 +226,9 @@ def _statistics(clock: Clock) -> Namespace[Shard]:
     statistics = Namespace(clock, lambda _: Shard(PlatformSQL()))
     statistics.serve(ADD, Shard.add)
     statistics.serve(FIGURES, lambda shard, query, _: shard.read_sums(query))
+    statistics.serve(
+        FIGURES_TOGETHER, lambda shard, queries, _: tuple(map(shard.read_sums, queries))
+    )
     statistics.serve(REQUESTS, lambda shard, query, _: shard.read_page(query))
     statistics.serve(PRUNE, lambda shard, _, now: shard.prune(now))
     return statistics

@@ -21,7 +21,7 @@ from proxy.serving.context import RequestContext
 async def show_figures(services: Services, context: RequestContext) -> Response:
     """GET /analytics. Raises ProxyError."""
     now = int(services.ports.clock.now())
-    query = read_report_query(context.request.query, now, _visible_user(context))
+    query = read_report_query(context.request.query, now, visible_user(context))
     sums = await services.reader.read_sums(query.sums)
     return Response(headers=dict(FRESH_JSON), body=render_report(query, sums))
 
@@ -29,14 +29,14 @@ async def show_figures(services: Services, context: RequestContext) -> Response:
 async def show_requests(services: Services, context: RequestContext) -> Response:
     """GET /analytics/requests. Raises ProxyError."""
     shards = services.settings.analytics.shards
-    query = read_page_query(context.request.query, shards, _visible_user(context))
+    query = read_page_query(context.request.query, shards, visible_user(context))
     pages = await services.reader.read_pages(query.of_shard)
     return Response(headers=dict(FRESH_JSON), body=render_page(query, pages))
 
 
 async def show_insights(services: Services, context: RequestContext) -> Response:
     """GET /analytics/insights. Raises ProxyError."""
-    now, user = services.ports.clock.now(), _visible_user(context)
+    now, user = services.ports.clock.now(), visible_user(context)
     query = read_insights_query(context.request.query, int(now), user)
     reader = services.reader
     try:
@@ -88,7 +88,7 @@ async def show_metrics(services: Services, context: RequestContext) -> Response:
     return Response(headers={**FRESH_JSON, "content-type": CONTENT_TYPE}, body=body)
 
 
-def _visible_user(context: RequestContext) -> str | None:
+def visible_user(context: RequestContext) -> str | None:
     """The only user whose requests the caller may see; None: all may be seen."""
     principal = context.principal
     return None if principal is None or principal.sees_all else principal.user

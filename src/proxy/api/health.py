@@ -1,10 +1,14 @@
 """The paths that say how the proxy and its providers are, and the way to the dashboard."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from proxy import __version__
 from proxy.api.services import Services
 from proxy.core.web import FRESH_JSON, Response
+from proxy.routing.deployment import ProviderReport
+from proxy.routing.health import Check
 from proxy.serving.context import RequestContext
 
 
@@ -33,9 +37,16 @@ def show_health(services: Services, context: RequestContext) -> Response:
 async def show_providers(services: Services, context: RequestContext) -> Response:
     """GET /health/providers: each provider's state and last check."""
     checks = await services.board.read_checks()
+    report = await report_providers(services, context, checks or {})
+    return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode({"providers": report}))
+
+
+async def report_providers(
+    services: Services, context: RequestContext, checks: Mapping[str, Check]
+) -> list[ProviderReport]:
+    """Each provider's state, as this isolate knows it. checks: the last of each."""
     await services.watch.start(context.request.defer)
     watch, selection = services.watch, services.selection
-    report = selection.deployment.report(
+    return selection.deployment.report(
         checks, watch.views(), watch.keys.views, selection.calendar.coming
     )
-    return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode({"providers": report}))

@@ -20,6 +20,7 @@ from proxy.api import (
     messages,
     models,
     operations,
+    overview,
     passthrough,
     responses,
     settings,
@@ -95,6 +96,7 @@ ALL_PATHS: tuple[Path, ...] = (
     Path("/me", {"GET": me.show_caller}),
     Path("/analytics", {"GET": analytics.show_figures}),
     Path("/analytics/insights", {"GET": analytics.show_insights}),
+    Path("/analytics/overview", {"GET": overview.show_overview}),
     Path("/analytics/requests", {"GET": analytics.show_requests}),
     Path("/metrics", {"GET": analytics.show_metrics}, admin=True),
     Path(

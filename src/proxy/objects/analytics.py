@@ -4,7 +4,14 @@ from functools import partial
 from typing import Any
 
 from proxy.analytics.store.messages import Flush, LogPage, LogQuery, Sums, SumsQuery
-from proxy.analytics.store.shard import ADD, FIGURES, PRUNE, REQUESTS, Shard
+from proxy.analytics.store.shard import (
+    ADD,
+    FIGURES,
+    FIGURES_TOGETHER,
+    PRUNE,
+    REQUESTS,
+    Shard,
+)
 from proxy.objects.edge_object import EdgeObject
 from proxy.objects.rpc import serves
 from proxy.platform.clock import now_ms
@@ -29,6 +36,11 @@ class Analytics(EdgeObject):
     def figures(self, query: SumsQuery) -> Sums:
         """Sums of the roll-ups."""
         return self._shard.read_sums(query)
+
+    @serves(FIGURES_TOGETHER)
+    def figures_together(self, queries: tuple[SumsQuery, ...]) -> tuple[Sums, ...]:
+        """The sums of several queries."""
+        return tuple(map(self._shard.read_sums, queries))
 
     @serves(REQUESTS)
     def requests(self, query: LogQuery) -> LogPage:

@@ -22,10 +22,10 @@ class BoardReader:
         self._circuit = Circuit(clock)
         self._log = log
 
-    async def read_checks(self) -> dict[str, Check]:
-        """The last health check of each provider."""
-        checks = await self._read(self._objects.call(READ_CHECKS, BOARD, None)) or ()
-        return {check.provider: check for check in checks}
+    async def read_checks(self) -> dict[str, Check] | None:
+        """The last health check of each provider; None: the board is out of reach."""
+        checks = await self._read(self._objects.call(READ_CHECKS, BOARD, None))
+        return None if checks is None else {check.provider: check for check in checks}
 
     async def read_openings(self) -> tuple[BreakerOpening, ...]:
         """The breakers that opened of late."""

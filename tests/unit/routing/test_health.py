@@ -35,7 +35,7 @@ async def test_each_provider_is_checked(
     assert await reader.read_checks() == {}
     seen = await health.check_all(targets, FakeUpstream(answer), clock)
     await health.record_checks(seen, objects)
-    checks = await reader.read_checks()
+    checks = await reader.read_checks() or {}
     assert list(checks) == ["gemini", "groq", "openai", "openrouter"]
     assert checks["gemini"].healthy
     assert checks["gemini"].status == 200

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import msgspec
 from msgspec import Raw, Struct
@@ -110,6 +110,12 @@ def merge_sums(query: SumsQuery, answers: Iterable[Sums]) -> Sums:
 
 def render_report(query: ReportQuery, sums: Sums) -> bytes:
     """The body of the answer. Raises InvalidRequest where it would be too long."""
+    return msgspec.json.encode(build_report(query, sums))
+
+
+def build_report(query: ReportQuery, sums: Sums) -> dict[str, Any]:
+    """The report, its groups by falling requests. Raises InvalidRequest where it would be too
+    long."""
     by_key: defaultdict[tuple[object, ...], list[SumsGroup]] = defaultdict(list)
     for group in sums.groups:
         by_key[tuple(group.key.values())].append(group)
@@ -118,23 +124,21 @@ def render_report(query: ReportQuery, sums: Sums) -> bytes:
         raise _too_many_groups(query.sums)
     wholes = [(parts[0].key, _add_parts(parts), parts) for parts in by_key.values()]
     wholes.sort(key=lambda group: (-group[1].requests, [*map(str, group[0].values())]))
-    return msgspec.json.encode(
-        {
-            "window": query.window,
-            "from": format_time(query.sums.begin * 1000),
-            "to": format_time(query.sums.end * 1000),
-            "step": query.sums.step,
-            "resolution": RESOLUTION_SECONDS[query.sums.resolution],
-            "groups": [
-                {"key": {name: value or None for name, value in key.items()}}
-                | show_totals(whole)
-                | _show_series(steps, parts)
-                for key, whole, parts in wholes
-            ],
-            "total": show_totals(add_up(whole for _, whole, _ in wholes))
-            | _show_series(steps, sums.groups),
-        }
-    )
+    return {
+        "window": query.window,
+        "from": format_time(query.sums.begin * 1000),
+        "to": format_time(query.sums.end * 1000),
+        "step": query.sums.step,
+        "resolution": RESOLUTION_SECONDS[query.sums.resolution],
+        "groups": [
+            {"key": {name: value or None for name, value in key.items()}}
+            | show_totals(whole)
+            | _show_series(steps, parts)
+            for key, whole, parts in wholes
+        ],
+        "total": show_totals(add_up(whole for _, whole, _ in wholes))
+        | _show_series(steps, sums.groups),
+    }
 
 
 def _list_steps(query: SumsQuery) -> range:

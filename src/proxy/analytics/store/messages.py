@@ -40,6 +40,8 @@ class SumsQuery(Struct, frozen=True, kw_only=True):
     """Whether only those are counted for which a model was tried, or answered from the cache."""
     counters_only: bool = False
     """Without the sketches."""
+    top: int | None = None
+    """Only so many groups, those of the most requests; None: all."""
 
 
 class SumsGroup(Struct, kw_only=True):

@@ -125,12 +125,17 @@ class Rollup:
         """The sums that a query asks for; of more than MOST_GROUPS only that they are too many."""
         source, bindings = _choose_rows(query)
         key = f"json_array({', '.join((_begin_of_step(query), *query.group_by))})"
+        most = f"ORDER BY sum(requests) DESC, k LIMIT {query.top}" if query.top else ""
         counted = self._sql(
-            f"SELECT {key} AS k, {_SUMS} FROM {source} GROUP BY k LIMIT {MOST_GROUPS + 1}",
+            f"SELECT {key} AS k, {_SUMS} FROM {source} GROUP BY k"
+            f" {most or f'LIMIT {MOST_GROUPS + 1}'}",
             *bindings,
         )
         if len(counted) > MOST_GROUPS:
             return Sums(groups=[], is_cut=True)
+        if query.top:
+            source += f" AND {key} IN (SELECT value FROM json_each(?))"
+            bindings = [*bindings, msgspec.json.encode([text for text, _ in counted]).decode()]
         latency, first = (
             {} if query.counters_only else self._read_sketches(name, key, source, bindings)
             for name in _SKETCHES

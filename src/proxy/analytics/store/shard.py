@@ -27,6 +27,9 @@ _RECORDS = msgspec.json.Decoder(list[RequestRecord])
 
 ADD = Method("STATISTICS", "add", as_bytes(Flush), NOTHING)
 FIGURES = Method("STATISTICS", "figures", as_text(SumsQuery), as_text(Sums))
+FIGURES_TOGETHER = Method(
+    "STATISTICS", "figures_together", as_text(tuple[SumsQuery, ...]), as_text(tuple[Sums, ...])
+)
 REQUESTS = Method("STATISTICS", "requests", as_text(LogQuery), as_text(LogPage))
 PRUNE = Method("STATISTICS", "prune", NOTHING, NOTHING)
 
