@@ -6,7 +6,7 @@ NODE_BIN := $(CURDIR)/node_modules/.bin
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test test-unit test-e2e test-agents check bench bench-peers catalog lock clean
+.PHONY: help setup dev test test-unit test-e2e test-agents check bench bench-peers catalog lock deploy clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{printf "  make %-11s  %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ lock: ## pin anew after a change to locks/*.in or package.json (needs uv)
 	$(COMPILE) --python-version 3.11 --no-deps locks/local-model.in --output-file locks/local-model.txt
 	npm install --package-lock-only --ignore-scripts
 	npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --prefix locks/agents
+
+deploy: ## deploy ENV=staging|production with the secrets of .env.ENV, check it, tell how to go back (URL=https://…)
+	@exec $(PYTHON) -m tools.deploy "$(ENV)" $(URL)
 
 clean: ## remove what was installed, built or stored
 	rm -rf .build .cache .venv node_modules python_modules .wrangler .coverage .hypothesis .*_cache

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Checks a running proxy from outside: ./validate-deployment.sh URL [--key KEY] [--admin TOKEN] [--no-store]
 #
+# The environment may hold KEY and ADMIN instead: every user of this machine can read arguments.
 # Needs curl and a POSIX shell only. Prints a line for each check and a summary. The exit status is the
 # number of the first check that failed (0: all passed, 255: wrong usage). --no-store: the deployment has
 # RESPONSES_STORE=off.
@@ -11,7 +12,7 @@ usage() {
   exit 255
 }
 
-URL= KEY= ADMIN= STORE=on
+URL= KEY=${KEY-} ADMIN=${ADMIN-} STORE=on
 while [ $# -gt 0 ]; do
   case $1 in
     --key) [ $# -ge 2 ] || usage; KEY=$2; shift 2 ;;
@@ -27,7 +28,7 @@ command -v curl >/dev/null || { echo "curl is not installed" >&2; exit 255; }
 dir=$(mktemp -d) || exit 255
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' INT TERM
-# curl reads the keys from files, since every user of this machine can read arguments.
+# curl reads the keys from files for the same reason.
 : >"$dir/no_key"; : >"$dir/caller"; : >"$dir/admin"; : >"$dir/wrong"
 chmod 600 "$dir"/*
 [ -z "${KEY:-$ADMIN}" ] || printf 'header = "Authorization: Bearer %s"\n' "${KEY:-$ADMIN}" >"$dir/caller"

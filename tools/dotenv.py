@@ -60,21 +60,21 @@ def _combine(*ends: str, servers: Iterable[str] = ()) -> set[str]:
     return {f"{provider}_{end}" for provider in providers for end in ends}
 
 
-def _find_servers(folder: Path) -> list[str]:
-    """The servers that the files of `folder` name by LOCAL_PROVIDERS."""
-    paths = [path for file in FILES if (path := folder / file).is_file()]
+def _find_servers(folder: Path, files: Iterable[str]) -> list[str]:
+    """The servers that files of `folder` name by LOCAL_PROVIDERS."""
+    paths = [path for file in files if (path := folder / file).is_file()]
     text = "\n".join(path.read_text("utf-8", "replace") for path in paths)
     return [name for given in _SERVERS.findall(text) for name in re.findall("[a-z0-9-]+", given)]
 
 
-def check(folder: Path = ROOT) -> Findings:
-    """Read the files of `folder`; a warning names the file, the line and what is nearest."""
-    servers = _find_servers(folder)
+def check(folder: Path = ROOT, files: Iterable[str] = FILES) -> Findings:
+    """Read files of `folder`; a warning names the file, the line and what is nearest."""
+    servers = _find_servers(folder, files)
     settings = list_settings() | _combine(*PROVIDER_ENDS, servers=servers)
     opening = _combine("API_KEY", "BASE_URL", servers=servers)
     warnings: list[str] = []
     has_provider = False
-    for file in FILES:
+    for file in files:
         path = folder / file
         lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
         open_quote = ""

@@ -37,6 +37,7 @@ def test_the_changelog_names_the_version_or_has_it_unreleased() -> None:
 @pytest.mark.parametrize("name", WRANGLER["env"])
 def test_every_environment_has_the_bindings_of_the_top_level(name: str) -> None:
     environment = dict(WRANGLER["env"][name])
+    environment.pop("secrets", None)
     assert environment.pop("vars")["ENVIRONMENT"] == name
     (dataset,) = environment.pop("analytics_engine_datasets")
     (top,) = WRANGLER["analytics_engine_datasets"]
@@ -44,7 +45,23 @@ def test_every_environment_has_the_bindings_of_the_top_level(name: str) -> None:
     assert environment == {key: WRANGLER[key] for key in environment}
     inherited = {"name", "main", "build", "rules", "assets", "migrations", "triggers"}
     inherited |= {"compatibility_date", "compatibility_flags", "observability", "env"}
-    assert environment.keys() == WRANGLER.keys() - inherited - {"vars", "analytics_engine_datasets"}
+    assert environment.keys() == WRANGLER.keys() - inherited - {
+        "vars",
+        "secrets",
+        "analytics_engine_datasets",
+    }
+
+
+def test_a_deployment_requires_its_secrets_and_development_reads_all_of_env() -> None:
+    required = WRANGLER["secrets"]["required"]
+    for name, environment in WRANGLER["env"].items():
+        assert environment.get("secrets", {}).get("required") == (
+            None if name == "development" else required
+        )
+    asked = re.findall(r"^(\w+)=", (ROOT / ".dev.vars.example").read_text(), re.MULTILINE)
+    assert asked == required
+    assert set(asked) <= set(PACKAGE["cloudflare"]["bindings"])
+    assert set(PACKAGE["cloudflare"]["bindings"]) - set(asked) <= {"CACHE_KV", "CACHE_R2"}
 
 
 def test_only_production_shares_its_data_set_with_the_top_level() -> None:
