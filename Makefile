@@ -6,7 +6,7 @@ NODE_BIN := $(CURDIR)/node_modules/.bin
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test test-unit test-e2e test-agents check bench bench-peers catalog lock deploy clean
+.PHONY: help setup dev test test-unit test-e2e test-agents fuzz check bench bench-peers catalog lock deploy clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{printf "  make %-11s  %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ test-e2e: setup ## run the end-to-end tests alone, in workerd and in a browser
 test-agents: setup ## run Claude Code and Codex against the Worker (fetches 660 MB once)
 	@$(PYTHON) -m tools.setup agents
 	@exec $(BIN)/python -m pytest tests/agents --no-cov
+
+fuzz: setup ## send hostile requests at the pipeline and the Worker (SEED=1 PIPELINE=100000 WORKER=5000; 10 minutes)
+	@exec $(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED)) --pipeline $(or $(PIPELINE),100000) --worker $(or $(WORKER),5000)
 
 check: ## lint, types, import rules
 	@$(PYTHON) -m tools.setup node venv

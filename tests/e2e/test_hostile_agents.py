@@ -12,107 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.e2e.forms import PATHS
-from tests.upstream.anthropic_checks import signature
+from tests.fuzz.bodies import MESSAGES, RESPONSES
 
-SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-CACHED = {"type": "ephemeral"}
-PNG = "iVBORw0KGgo="
 DIALECTS = ("messages", "responses")
 PROVIDERS = ("anthropic", "openai", "gemini", "groq")
-MESSAGES: dict[str, Any] = {
-    "model": "",
-    "max_tokens": 4000,
-    "system": [{"type": "text", "text": "Be brief.", "cache_control": CACHED}],
-    "messages": [
-        {"role": "user", "content": "Hi"},
-        {
-            "role": "assistant",
-            "content": [
-                {"type": "thinking", "thinking": "Hm.", "signature": signature("Hm.")},
-                {"type": "text", "text": "Well."},
-                {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Bonn"}},
-            ],
-        },
-        {
-            "role": "user",
-            "content": [
-                {
-                    "type": "tool_result",
-                    "tool_use_id": "toolu_1",
-                    "content": [{"type": "text", "text": "sunny"}],
-                    "is_error": False,
-                },
-                {
-                    "type": "image",
-                    "source": {"type": "base64", "media_type": "image/png", "data": PNG},
-                },
-                {"type": "text", "text": "And now?", "cache_control": CACHED},
-            ],
-        },
-    ],
-    "tools": [{"name": "weather", "description": "Tells it.", "input_schema": SCHEMA}],
-    "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
-    "thinking": {"type": "enabled", "budget_tokens": 1024},
-    "metadata": {"user_id": "u-1"},
-    "stop_sequences": ["END"],
-    "temperature": 1,
-    "stream": False,
-    "fallback": False,
-    "timeout": 20_000,
-}
-RESPONSES: dict[str, Any] = {
-    "model": "",
-    "instructions": "Be brief.",
-    "input": [
-        {"role": "user", "content": "Hi"},
-        {
-            "type": "reasoning",
-            "id": "rs_1",
-            "summary": [{"type": "summary_text", "text": "Hm."}],
-            "encrypted_content": "gAAAAupstream1",
-        },
-        {
-            "type": "message",
-            "id": "msg_1",
-            "role": "assistant",
-            "status": "completed",
-            "content": [{"type": "output_text", "text": "Well.", "annotations": []}],
-        },
-        {
-            "type": "function_call",
-            "id": "fc_1",
-            "call_id": "call_1",
-            "name": "weather",
-            "arguments": '{"city": "Bonn"}',
-        },
-        {"type": "function_call_output", "call_id": "call_1", "output": "sunny"},
-        {
-            "type": "message",
-            "role": "user",
-            "content": [
-                {"type": "input_text", "text": "And now?"},
-                {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}"},
-            ],
-        },
-    ],
-    "tools": [
-        {"type": "function", "name": "weather", "parameters": SCHEMA, "strict": False},
-        {"type": "custom", "name": "patch", "description": "Edits."},
-    ],
-    "tool_choice": "auto",
-    "parallel_tool_calls": True,
-    "max_output_tokens": 4000,
-    "reasoning": {"effort": "low", "summary": "auto"},
-    "text": {"format": {"type": "text"}, "verbosity": "low"},
-    "include": ["reasoning.encrypted_content"],
-    "metadata": {"k": "v"},
-    "prompt_cache_key": "k",
-    "previous_response_id": None,
-    "store": False,
-    "stream": False,
-    "fallback": False,
-    "timeout": 20_000,
-}
 BODIES = {"messages": MESSAGES, "responses": RESPONSES}
 
 _NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.just(10**400)

@@ -1,7 +1,7 @@
 """The Durable Objects in memory: the real machines, by name."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from inspect import isawaitable
 from typing import Any, Generic, TypeVar, cast
 
@@ -151,6 +151,10 @@ class MemoryObjects:
 
     async def call(self, method: Method[A, R], name: str, argument: A) -> R:
         return await self._bindings[method.binding].call(method, name, argument)
+
+    def all(self) -> Collection[Namespace[Any]]:
+        """The objects of every binding."""
+        return self._bindings.values()
 
     @property
     def ledger(self) -> list[Purge]:

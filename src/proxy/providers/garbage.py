@@ -2,6 +2,7 @@
 shows how the answer begins, without any key.
 """
 
+import codecs
 import re
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ LENIENT = 1_000_000
 SHOWN = 200
 """Characters of a provider's own word, or of an answer's beginning, that are shown."""
 _LONGEST = 500
+_PIECE = 64 * 1024
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,500})", re.IGNORECASE)
 _ANY = Decoder(object)
 
@@ -34,9 +36,21 @@ _ANY = Decoder(object)
 def decode(target: Target, decoder: Decoder[T], body: bytes, max_values: int = MAX_VALUES) -> T:
     """What `decoder` reads. Raises Fault("garbage")."""
     try:
+        _check_text(body)
         return decoder.decode(body, max_values)
     except UNREADABLE as error:
         raise unreadable(target, error, body) from error
+
+
+def _check_text(body: bytes) -> None:
+    """Raises UnicodeDecodeError for what is no UTF-8: a decoder skips the fields that it does not
+    know unread, and the next one stumbles over them."""
+    if body.isascii():
+        return
+    reader = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(body), _PIECE):
+        reader.decode(body[start : start + _PIECE])
+    reader.decode(b"", final=True)
 
 
 def unreadable(target: Target, error: Exception, body: bytes) -> Fault:

@@ -81,6 +81,23 @@ def test_what_is_none_of_its_errors_stays_here(body: bytes) -> None:
     assert anthropic.read_fault(TO, 503, {}, body).native is None
 
 
+@pytest.mark.parametrize(
+    "error",
+    ['"No"', "null", "{}", '{"message":""}', '{"message":7}', '{"message":"No"},"x\xff":1', '"\0"'],
+)
+@pytest.mark.parametrize("adapter", [anthropic, responses])
+def test_an_error_that_is_not_in_the_dialects_form_is_worded_anew(adapter: Any, error: str) -> None:
+    body = f'{{"type":"error","error":{error}}}'.encode("latin-1")
+    assert adapter.read_fault(TO, 400, {}, body).native is None
+
+
+def test_an_error_of_messages_says_that_it_is_one() -> None:
+    body = b'{"error":{"type":"invalid_request_error","message":"No"}}'
+    assert anthropic.read_fault(TO, 400, {}, body).native is None
+    body = body[:-1] + b',"type":"error"}'
+    assert anthropic.read_fault(TO, 400, {}, body).native == ("messages", body)
+
+
 @pytest.mark.parametrize("adapter", [anthropic, responses])
 def test_a_long_error_is_worded_anew(adapter: Any) -> None:
     body = b'{"error":{"message":"No"},"echo":"' + b"x" * 5000 + b'"}'

@@ -134,7 +134,8 @@ def test_usage(usage: Any, expected: str) -> None:
     ("answer", "why"),
     [
         (b"Not now.", "JSON is malformed: invalid character (byte 0): Not now."),
-        (b'{"id":"\xff"}', "'utf-8' codec can't decode byte 0xff in position 0"),
+        (b'{"id":"\xff"}', "'utf-8' codec can't decode byte 0xff"),
+        (b'{"choices":[{"message":{"content":"a"}}],"x\xff":1}', "can't decode byte 0xff"),
         (b"{}", "It has no choices: {}"),
         (b'{"choices":[]}', 'It has no choices: {"choices":[]}'),
         (b'{"choices":[{}]}', 'Its choice has no message: {"choices":[{}]}'),
