@@ -6,6 +6,9 @@ const SLOT = "proxy-key";
 /** Where the page itself came from. */
 export const ORIGIN = location.origin;
 
+/** Cookies go along for who stands before the proxy (Cloudflare Access); the proxy reads none. */
+const HOW = { cache: "no-store", credentials: "same-origin", redirect: "manual" };
+
 /** The proxy's refusal, or the lack of any answer (status 0). `message` is for the reader. */
 export class ApiError extends Error {
   constructor(status, type, message, metadata = {}) {
@@ -29,13 +32,37 @@ export async function get(path, params = {}, { signal, using = key.get() } = {})
   return read(response);
 }
 
-/** The Response to POST of a native request. Raises as `get` does. */
-export async function ask(body, signal) {
-  const headers = { "content-type": "application/json" };
-  const options = { method: "POST", headers, body: JSON.stringify(body), signal };
-  const response = await send("/v1/generate", options, key.get());
+/**
+ * What `method` on `path` answers to a JSON body (none: null); null where the answer has no body.
+ * Raises as `get` does.
+ */
+export async function change(method, path, body = null, { signal } = {}) {
+  const response = await post(path, body, { method, signal });
+  return response.status === 204 ? null : read(response);
+}
+
+/** The Response to POST of a JSON body, e.g. to read it as it streams. Raises as `get` does. */
+export async function ask(body, signal, path = "/v1/generate") {
+  const response = await post(path, body, { method: "POST", signal });
   if (!response.ok) await read(response);
   return response;
+}
+
+/** Saves what GET `path` answers as a file of the reader's. Raises as `get` does. */
+export async function download(path, params, filename) {
+  const response = await send(`${path}?${new URLSearchParams(params)}`, {}, key.get());
+  if (!response.ok) await read(response);
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = filename;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+function post(path, body, options) {
+  const headers = body === null ? {} : { "content-type": "application/json" };
+  const text = body === null ? undefined : JSON.stringify(body);
+  return send(path, { ...options, headers, body: text }, key.get());
 }
 
 /** The events of a stream as `[name, data]`, with the data parsed. */
@@ -63,7 +90,8 @@ export async function* events(response) {
 async function send(path, options, using) {
   const headers = { ...options.headers, ...(using ? { authorization: `Bearer ${using}` } : {}) };
   try {
-    return await fetch(path, { ...options, headers, cache: "no-store", credentials: "omit" });
+    const response = await fetch(path, { ...options, headers, ...HOW });
+    if (response.type !== "opaqueredirect") return response;
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(
@@ -72,6 +100,8 @@ async function send(path, options, using) {
       "The proxy does not answer. Is it running, and are you online?",
     );
   }
+  // Only who stands before the proxy redirects: to where a browser signs in.
+  throw new ApiError(401, "signed_out", "Your sign-in has ended. Reload the page.");
 }
 
 async function read(response) {

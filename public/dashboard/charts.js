@@ -1,10 +1,11 @@
 // Plots over time by uPlot. Each has a legend that follows the pointer, a sentence that says what
 // is to be seen, and a table with every figure for whoever does not see it.
 
+import uPlot from "uplot";
+
 import { h, replace, svg } from "./dom.js";
 import { clock, mark, moment } from "./format.js";
 
-const { uPlot } = globalThis;
 const HEIGHT = 168;
 const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 const together = uPlot.sync("time");

@@ -9,7 +9,7 @@ function fill(element, attributes, children) {
     else if (name.startsWith("--")) element.style.setProperty(name, value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  const there = children.flat(Infinity).filter((child) => child !== null && child !== undefined);
+  const there = children.flat(Infinity).filter((child) => ![null, undefined, false].includes(child));
   element.append(...there.map((child) => (child instanceof Node ? child : String(child))));
   return element;
 }
@@ -63,6 +63,7 @@ const PATHS = {
   off: "M4 8h8",
   half: "M8 1.8a6.2 6.2 0 1 0 0 12.4zM8 1.8a6.2 6.2 0 0 1 0 12.4",
   right: "M6 3.5l4.5 4.5L6 12.5",
+  menu: "M2.5 4.5h11M2.5 8h11M2.5 11.5h11",
 };
 
 /** A small picture beside a text that says the same. */
@@ -72,9 +73,4 @@ export function icon(name) {
     { viewBox: "0 0 16 16", class: `glyph ${name}`, "aria-hidden": "true", focusable: "false" },
     svg("path", { d: PATHS[name] }),
   );
-}
-
-/** A word for a state, with an icon so that colour alone tells nothing. */
-export function badge(kind, text, title = null) {
-  return h("span", { class: `badge ${kind}`, title }, icon(kind), text);
 }

@@ -6,10 +6,10 @@ const LONGEST_MS = 30_000; // a reading that hangs must not be the last one
 const CHOICES = [0, 5, 15, 60];
 
 /**
- * read(signal, asked): reads and shows everything; `asked` is false for the clock's readings.
- * Returns `now(asked)`, `every` (seconds, 0: paused) and `stop()`.
+ * read(signal, asked): reads and shows everything; `asked` is false for the clock's readings, which
+ * happen where `isLive()`. Returns `now(asked)`, `every` (seconds, 0: paused) and `stop()`.
  */
-export function refresher(read) {
+export function refresher(read, isLive) {
   let running = null;
   let timer = null;
   let active = false;
@@ -17,7 +17,7 @@ export function refresher(read) {
 
   const plan = () => {
     clearTimeout(timer);
-    if (active && seconds && !document.hidden)
+    if (active && seconds && isLive() && !document.hidden)
       timer = setTimeout(() => now(false), seconds * 1_000);
   };
 
@@ -39,7 +39,7 @@ export function refresher(read) {
   }
 
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && active && seconds) now(false);
+    if (!document.hidden && active && seconds && isLive()) now(false);
     else plan();
   });
 

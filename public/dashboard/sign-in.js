@@ -1,25 +1,18 @@
-// Who reads this page: nobody yet, anybody (a deployment without keys), a user, or an operator.
+// Who reads this page, and the form that asks for a key.
 
 import { ApiError, get, key, ORIGIN } from "./api.js";
 import { issueCurl } from "./code.js";
 import { at } from "./dom.js";
 
 /**
- * Finds out what `using` (a key, or null) may see: `operator`, `user` or `open`. Raises ApiError
- * with status 401 where it is let in nowhere.
+ * Who `using` (a key, or null) is: what GET /me answers. Raises ApiError with status 401 where it
+ * is let in nowhere.
  */
-export async function role(using) {
-  await get("/health/providers", {}, { using });
-  try {
-    await get("/admin/breakers", {}, { using });
-    return using ? "operator" : "open";
-  } catch (error) {
-    if (error.status === 401 || error.status === 403) return "user";
-    throw error;
-  }
+export function identify(using) {
+  return get("/me", {}, { using });
 }
 
-/** Wires the form; `enter(role)` is called once a key is let in. */
+/** Wires the form; `enter(me)` is called once a key is let in. */
 export function wire(enter) {
   const field = at("key");
   const trouble = at("key-error");
@@ -38,7 +31,7 @@ export function wire(enter) {
     try {
       if (!/^[\x21-\x7e]+$/.test(given))
         throw new ApiError(401, "", "A key has no spaces and no special letters.");
-      const found = await role(given);
+      const found = await identify(given);
       key.set(given);
       field.value = "";
       enter(found);
@@ -53,7 +46,10 @@ export function wire(enter) {
 
 /** Shows the form, with the reason why. */
 export function show(reason = "") {
-  at("view-sign-in").hidden = false;
+  for (const section of at("main").children) section.hidden = section.id !== "view-sign-in";
+  for (const id of ["tools", "filters", "nav", "menu", "who", "sign-in", "sign-out"])
+    at(id).hidden = true;
+  document.title = "Sign in · AI proxy";
   at("key-error").textContent = reason;
   at("key").focus();
 }

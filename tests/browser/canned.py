@@ -30,6 +30,7 @@ COUNTS = (
     *("failedAttempts", "inputTokens", "outputTokens", "cachedTokens", "reasoningTokens"),
     *("cost", "costSaved", "unpriced", "bytesIn", "bytesOut"),
 )
+VERSION = {"environment": "development", "version": "0.1.0"}
 TIERS = ("memory", "kv", "r2", "flight", "stale", "miss", "bypass")
 
 
@@ -114,6 +115,21 @@ def analytics(query: Json, now: float) -> Json:
         for group in groups:
             group.pop("series", None)
     return answer
+
+
+def overview(query: Json, now: float, *, sees_all: bool = True) -> Json:
+    """GET /analytics/overview."""
+    steps = {"m": "1m", "h": "1m", "d": "2h"}
+    step = steps[query.get("window", "1h")[-1]]
+    told = analytics({**query, "step": step, "group_by": "provider"}, now)
+    total = told["total"]
+    body = {name: told[name] for name in ("window", "step", "from", "to")}
+    body |= {"series": total.pop("series"), "total": total, "byProvider": told["groups"]}
+    for part, group_by in (("byModel", "provider,model"), ("byUser", "user")):
+        body[part] = analytics({**query, "group_by": group_by}, now)["groups"]
+    body["byStatus"] = analytics({**query, "group_by": "status"}, now)["groups"]
+    pools = {provider: limits(provider) for provider in PROVIDERS}
+    return body | {"providers": health(now), "limits": pools if sees_all else None, "unread": {}}
 
 
 def _groups(group_by: str, lines: dict[str, list[Json]]) -> list[Json]:
@@ -249,17 +265,13 @@ def health(now: float) -> Json:
             breaker |= {"phase": "open", "reason": "failed", "calls": 14, "failures": 11}
             breaker |= {"openUntil": round(now * 1_000) + 21_000, "opened": 2}
             check |= {"healthy": False, "status": 503, "reason": "Service Unavailable"}
+        slow: Json = {"phase": "half_open", "reason": "slow", "calls": 6, "slow": 4, "failures": 0}
         if name == "workers-ai":
-            breaker |= {
-                "phase": "half_open",
-                "reason": "slow",
-                "calls": 6,
-                "failures": 0,
-                "slow": 4,
-            }
+            breaker |= slow
+        models = {"openai/gpt-oss-20b": breaker | slow} if name == "groq" else {}
         rows.append(
             {"name": name, "configured": True, "reason": None, "lastCheck": check}
-            | {"breaker": breaker, "models": {}, "keys": [], "endings": [], "priceChanges": []}
+            | {"breaker": breaker, "models": models, "keys": [], "endings": [], "priceChanges": []}
         )
     awake: Json = {"number": 1, "state": "usable", "until": None, "models": {}}
     rows[0]["keys"] = [awake, awake | {"number": 2, "state": "refused"}]
@@ -291,6 +303,13 @@ def limits(provider: str) -> Json:
     demand = {"gemini": 812, "groq": 402}.get(provider)
     users = [{"user": "billing-service", "demand": demand, "rate": None}] if demand else []
     return {"capacity": None, "closed_until": 0, "users": users, "scopes": []}
+
+
+def me(role: str, via: str) -> Json:
+    """GET /me."""
+    user = {"user": "ann", "admin": None, "viewer": None}[role]
+    key = {"id": "key_1f2e3d4c", "name": "laptop", "team": "search"} if role == "user" else None
+    return {"user": user, "role": role, "via": via, "key": key} | VERSION
 
 
 def models() -> Json:

@@ -23,13 +23,9 @@ async function settled(page) {
 export async function overview({ open, inspect, options }) {
   const page = await open("/dashboard", options);
   await settled(page);
-  const figures = told(page, "/analytics");
-  const main = page.waitForResponse(
-    (r) => r.url().includes("group_by=provider&") || r.url().endsWith("group_by=provider"),
-  );
+  const figures = told(page, "/analytics/overview");
   await page.click("#refresh");
-  const { total, groups } = await (await main).json();
-  await figures;
+  const { total, series, byProvider } = await (await figures).json();
   await page.waitForFunction(
     (text) => document.querySelector(".tile .value").textContent === text,
     total.requests < 10_000 ? number(total.requests) : "",
@@ -52,10 +48,10 @@ export async function overview({ open, inspect, options }) {
   const plot = page.locator("figure", { hasText: "Requests by provider" });
   assert.match(
     await plot.locator(".plot").getAttribute("aria-label"),
-    new RegExp(`${groups[0].key.provider} [\\d.,K]+`),
+    new RegExp(`${byProvider[0].key.provider} [\\d.,K]+`),
   );
   await plot.getByRole("button", { name: "as a table" }).click();
-  assert.equal(await plot.locator("tbody tr").count(), total.series.length);
+  assert.equal(await plot.locator("tbody tr").count(), series.length);
   await plot.getByRole("button", { name: "as a table" }).click();
 
   const shots = options.shot ?? "overview";
@@ -66,8 +62,6 @@ export async function overview({ open, inspect, options }) {
   const phone = await open("/dashboard", { ...options, ...PHONE });
   await settled(phone);
   await inspect(phone, `${shots}-phone`);
-  const coming = page.locator('[data-focus="coming"] summary');
-  if (await coming.count()) await coming.click();
   return { total, text: await page.locator("main").innerText() };
 }
 
@@ -78,12 +72,12 @@ export async function choosing({ open }) {
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
   await page.getByRole("radio", { name: "1 hour" }).focus();
-  let asked = page.waitForRequest((r) => r.url().includes("window=6h"));
+  let asked = page.waitForRequest((r) => r.url().includes("overview?window=6h"));
   await page.keyboard.press("ArrowRight");
-  assert.match((await asked).url(), /step=5m/);
+  assert.match((await asked).url(), /window=6h$/);
   await settled(page);
   await page.locator("#models button.name").first().focus();
-  asked = page.waitForRequest((r) => r.url().includes("model="));
+  asked = page.waitForRequest((r) => /overview\?.*model=/.test(r.url()));
   await page.keyboard.press("Enter");
   assert.match((await asked).url(), /window=6h/);
   assert.match(page.url(), /#\/overview\?window=6h&model=/);
@@ -119,8 +113,7 @@ export async function refreshing({ open }) {
   await page.clock.install();
   let readings = 0;
   page.on("request", (request) => {
-    if (request.url().includes("group_by=provider&") || request.url().endsWith("group_by=provider"))
-      readings += 1;
+    if (request.url().includes("/analytics/overview")) readings += 1;
   });
   await page.selectOption("#every", "5");
   await page.evaluate(() => {
@@ -158,7 +151,7 @@ export async function signing({ open, inspect, options }) {
   await page.fill("#key", options.admin);
   await page.keyboard.press("Enter");
   await settled(page);
-  assert.equal(await page.locator("#who").textContent(), "Operator");
+  assert.equal(await page.locator("#who").textContent(), "Admin");
   const kept = await page.evaluate(() => [
     JSON.stringify(localStorage),
     document.cookie,
@@ -188,6 +181,46 @@ export async function user({ open, inspect, options }) {
   await inspect(page, "user");
 }
 
+/** Whichever part of the page is blocked or throws, it says so and what to do. */
+export async function blocked({ open, inspect, faults }) {
+  const says = async (page, shot) => {
+    const told = page.getByText("This page could not start");
+    await told.waitFor({ timeout: 12_000 });
+    await inspect(page, shot);
+  };
+  const app = { block: { "**/app.js": (route) => route.abort() } };
+  await says(await open("/dashboard", app), "blocked");
+  const throwing = (route) =>
+    route.fulfill({ contentType: "text/javascript", body: "throw Error('broken on purpose')" });
+  await says(await open("/dashboard", { block: { "**/app.js": throwing } }), "throws");
+  assert.match(faults.splice(0).join(), /^[^,]*broken on purpose[^,]*$/);
+  const all = { block: { "**/*.js": (route) => route.abort() } };
+  await says(await open("/dashboard", all), "no-scripts");
+}
+
+/** A viewer reads what an admin reads, and is told why it can't try a model. */
+export async function viewer({ open, inspect, options }) {
+  const page = await open("/dashboard", options);
+  await settled(page);
+  assert.equal(await page.locator("#who").textContent(), "Viewer");
+  assert.match(await page.locator("#limits").innerText(), /620 requests an hour/);
+  assert.equal(await page.getByRole("link", { name: "Playground" }).count(), 0);
+  await page.goto(`${new URL(page.url()).origin}/dashboard#/playground`);
+  await page.getByText("calls no model").waitFor();
+  await inspect(page, "viewer-playground");
+}
+
+/** Access stands before the proxy: nobody is asked for a key, and signing out is Access's. */
+export async function access({ open }) {
+  const page = await open();
+  await settled(page);
+  assert.equal(await page.locator("#who").textContent(), "Admin");
+  assert.ok(await page.locator("#view-sign-in").isHidden());
+  await page.route("**/cdn-cgi/**", (route) => route.fulfill({ body: "signed out" }));
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.waitForURL("**/cdn-cgi/access/logout");
+}
+
 /** Nothing there yet: the page says what brings something. */
 export async function empty({ open, inspect, options }) {
   const page = await open("/dashboard", options);
@@ -206,12 +239,12 @@ export async function trouble({ open, inspect }) {
   assert.match(await page.locator("#insights").innerText(), /broken on purpose/);
   await page.locator(".tile .value").first().waitFor();
   await inspect(page, "part-down");
-  await page.route("**/analytics?*", (route) => route.abort());
+  await page.route("**/analytics/overview?*", (route) => route.abort());
   await page.click("#refresh");
   await page.locator("#trouble", { hasText: "does not answer" }).waitFor();
   assert.match(await page.locator("#providers").innerText(), /gemini/);
   await inspect(page, "down");
-  await page.unroute("**/analytics?*");
+  await page.unroute("**/analytics/overview?*");
   await page.click("#refresh");
   await page.locator("#trouble").waitFor({ state: "hidden" });
 }

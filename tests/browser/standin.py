@@ -23,28 +23,38 @@ Json = dict[str, Any]
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 TYPES |= {".svg": "image/svg+xml", ".txt": "text/plain"}
 TEXT = "Paris is the capital of France. It has been since 987, with some pauses."
-ADMIN, USER = "the-admin-token", "a-users-key"
+ADMIN, USER, VIEWER = "the-admin-token", "a-users-key", "the-metrics-token"
+ROLES = {
+    ADMIN: ("admin", "admin_token"),
+    USER: ("user", "key"),
+    VIEWER: ("viewer", "metrics_token"),
+}
 
 
 def empty(query: Json, now: float) -> Json:
-    """GET /analytics without any traffic."""
-    answer = canned.analytics(query, now)
-    answer["groups"] = []
-    steps = answer["total"].get("series")
-    answer["total"] = canned.figures(0)
-    if steps:
-        answer["total"]["series"] = [{"at": s["at"], **canned.figures(0)} for s in steps]
-    return answer
+    """GET /analytics/overview without any traffic."""
+    told = canned.overview(query, now)
+    told |= {part: [] for part in ("byProvider", "byModel", "byUser", "byStatus")}
+    told["total"] = canned.figures(0)
+    told["series"] = [{"at": s["at"], **canned.figures(0)} for s in told["series"]]
+    return told
 
 
 class StandIn:
-    """Serves on a free port of this machine. `open_`: no key is needed. `answers` are put in the
+    """Serves on a free port of this machine. `open_`: no key is needed. `via`: how who sends none
+    is let in. `answers` are put in the
     place of canned ones, by path: a body, or a function of the query. `seen` is what was asked."""
 
     def __init__(
-        self, *, open_: bool = False, answers: dict[str, Any] | None = None, port: int = 0
+        self,
+        *,
+        open_: bool = False,
+        via: str = "open",
+        answers: dict[str, Any] | None = None,
+        port: int = 0,
     ):
         self.open = open_
+        self.via = via
         self.answers = answers or {}
         self.down = False
         self.seen: list[str] = []
@@ -66,17 +76,21 @@ class StandIn:
         """Status and body of a GET."""
         now = time.time()
         if path == "/health":
-            return 200, {"status": "ok", "version": "0.1.0", "environment": "development"}
-        if key not in (ADMIN, USER) and not (self.open and key is None):
+            return 200, {"status": "ok"} | canned.VERSION
+        known = ROLES | ({None: ("admin", self.via)} if self.open else {})
+        if key not in known:
             return refusal(401, "authentication_failed", "Send a key: `Authorization: Bearer KEY`.")
-        if path.startswith("/admin/") and key == USER:
+        role, via = known[key]
+        if path.startswith("/admin/") and role == "user":
             return refusal(403, "permission_denied", "This path is the operators'.")
         if path in self.answers:
             told = self.answers[path]
             told = told(query) if callable(told) else told
             return told if isinstance(told, tuple) else (200, told)
         makers: dict[str, Callable[[], Json]] = {
+            "/me": lambda: canned.me(role, via),
             "/analytics": lambda: canned.analytics(query, now),
+            "/analytics/overview": lambda: canned.overview(query, now, sees_all=role != "user"),
             "/analytics/insights": lambda: canned.insights(query),
             "/analytics/requests": lambda: canned.requests(query, now),
             "/health/providers": lambda: canned.health(now),

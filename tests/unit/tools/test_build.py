@@ -50,6 +50,6 @@ def test_packages_that_can_t_be_installed_stop_the_build(
 def test_without_npms_packages_the_command_is_said(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(assets, "UPLOT", tmp_path / "node_modules" / "uplot")
+    monkeypatch.setattr(assets, "ESBUILD", tmp_path / "node_modules" / ".bin" / "esbuild")
     with pytest.raises(SetupError, match=r"python3 -m tools\.setup node"):
         assets.assemble(tmp_path / "public")

@@ -1,18 +1,21 @@
 // One request to the proxy: its answer as it comes, what it took, and the code that does the same.
 
-import { ask, events, get, key, ORIGIN } from "./api.js";
-import { LANGUAGES } from "./code.js";
-import { at, badge, h, replace } from "./dom.js";
-import { count, name, span, usd } from "./format.js";
-import { attempts } from "./requests.js";
+import { ask, events, get, key, ORIGIN } from "../api.js";
+import { LANGUAGES } from "../code.js";
+import { at, h, replace } from "../dom.js";
+import { count, name, span, usd } from "../format.js";
+import { badge } from "../pill.js";
+import { attempts } from "../requests/attempts.js";
 
 const form = () => at("ask");
 let running = null;
 let language = Object.keys(LANGUAGES)[0];
 let listed = false;
 
-/** Wires the view. */
-export function prepare() {
+export const page = { name: "playground", title: "Playground", role: "user", spends: true, mount, refresh };
+
+function mount(root) {
+  root.append(at("playground").content.cloneNode(true));
   form().addEventListener("submit", (event) => {
     event.preventDefault();
     send();
@@ -34,23 +37,13 @@ export function prepare() {
   replace(at("answer"), h("p", { class: "nothing" }, "The answer appears here as it is written."));
 }
 
-/** The view was opened. The models are asked for once: that request is in the figures too. */
-export async function open() {
+/** The models are asked for once: that request is in the figures too. */
+async function refresh(signal, asked) {
   showCode();
-  if (listed) return;
-  const { data } = await get("/v1/models");
+  if (listed && !asked) return;
+  const { data } = await get("/v1/models", {}, { signal });
   listed = true;
   at("model-list").replaceChildren(...data.map((model) => h("option", { value: model.id })));
-}
-
-/** Forgets what another reader has done. */
-export function forget() {
-  running?.abort();
-  listed = false;
-  form().reset();
-  at("phase").textContent = "";
-  at("receipt").replaceChildren();
-  replace(at("answer"), h("p", { class: "nothing" }, "The answer appears here as it is written."));
 }
 
 function request() {

@@ -1,4 +1,5 @@
-// Not a module: it runs before the first paint, so that a chosen theme does not flash.
+// Not part of the bundle: it runs before the first paint, so that a chosen theme does not flash, and
+// it tells of a bundle that does not come or breaks, which the bundle itself can't.
 {
   const CHOICES = ["system", "light", "dark"];
   const root = document.documentElement;
@@ -17,5 +18,14 @@
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
     root.dispatchEvent(new Event("theme-changed")),
+  );
+
+  // A file that can't be loaded tells so only to those who listen on the way down.
+  addEventListener(
+    "error",
+    () => {
+      if (!root.dataset.opened) root.dataset.broken = "";
+    },
+    true,
   );
 }

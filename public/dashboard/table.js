@@ -6,32 +6,35 @@ import { choose, state } from "./state.js";
 
 /**
  * A table. columns: `title`, `cell(row)` and optionally `number` (set in figures), `row` (names the
- * row), `extra` (left out where there is little room).
+ * row), `extra` (left out where there is little room). `cards`: on a phone each row is a card, with
+ * the titles beside the cells.
  */
-export function table(caption, columns, rows) {
+export function table(caption, columns, rows, { cards = false } = {}) {
   const style = ({ number, extra }) =>
     [number && "number", extra && "extra"].filter(Boolean).join(" ") || null;
-  const head = columns.map((c) => h("th", { scope: "col", class: style(c) }, c.title));
-  const body = rows.map((row) =>
-    h(
-      "tr",
-      {},
-      columns.map((c) =>
-        h(c.row ? "th" : "td", { class: style(c), scope: c.row ? "row" : null }, c.cell(row)),
-      ),
-    ),
+  const head = columns.map((c) =>
+    h("th", { scope: "col", class: style(c), role: "columnheader" }, c.title),
   );
+  const body = rows.map((row) => h("tr", { role: "row" }, columns.map((c) => cell(c, row, style(c)))));
   return h(
     "div",
     { class: "scroll", tabindex: "0", role: "group", "aria-label": caption },
     h(
       "table",
-      {},
+      { class: cards ? "cards" : null, role: "table" },
       h("caption", { class: "unseen" }, caption),
-      h("thead", {}, h("tr", {}, head)),
-      h("tbody", {}, body),
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
+      h("tbody", { role: "rowgroup" }, body),
     ),
   );
+}
+
+/** The roles are those of the elements: a browser forgets them where a row is shown as a card. */
+function cell(column, row, style) {
+  const attributes = column.row
+    ? { scope: "row", role: "rowheader" }
+    : { role: "cell", "data-label": column.title };
+  return h(column.row ? "th" : "td", { class: style, ...attributes }, column.cell(row));
 }
 
 /** A name that narrows everything to itself when it is pressed. */
@@ -67,22 +70,32 @@ export function bar(part, whole) {
     h("span", {
       class: "meter",
       "aria-hidden": "true",
-      "--share": `${(portion * 100).toFixed(1)}%`,
+      "--share": `${(Math.min(portion, 1) * 100).toFixed(1)}%`,
     }),
     h("span", {}, percent(portion)),
   );
 }
 
-/** Fills a panel: its note beside the title, and its body. */
-export function fillPanel(panel, note, ...content) {
-  panel.querySelector("[data-note]").textContent = note;
-  panel.removeAttribute("aria-busy");
-  replace(panel.querySelector("[data-body]"), ...content);
+/** A card with a title: `data-note` beside it is for a few words, `data-body` for the content. */
+export function panel(id, title, style = "") {
+  return h(
+    "section",
+    { id, class: `card ${style}`, "aria-labelledby": `${id}-title` },
+    h("header", {}, h("h2", { id: `${id}-title` }, title), h("span", { class: "muted", "data-note": "" })),
+    h("div", { "data-body": "" }),
+  );
 }
 
-/** Says that there is nothing, and what brings something. */
-export function nothing(text) {
-  return h("p", { class: "nothing" }, text);
+/** Fills a panel: its note beside the title, and its body. */
+export function fillPanel(place, note, ...content) {
+  place.querySelector("[data-note]").textContent = note;
+  place.removeAttribute("aria-busy");
+  replace(place.querySelector("[data-body]"), ...content);
+}
+
+/** Says that there is nothing, and what brings something: texts and elements. */
+export function nothing(...content) {
+  return h("p", { class: "nothing" }, content);
 }
 
 /** What went wrong, and what to do, in the place of a panel's content. */
@@ -105,8 +118,16 @@ function advice({ status }) {
 }
 
 /** Grey bars where content will be. */
-export function waiting(panel, lines = 4) {
-  panel.setAttribute("aria-busy", "true");
-  const bars = Array.from({ length: lines }, () => h("span", { class: "skeleton line" }));
-  replace(panel.querySelector("[data-body]"), h("div", { class: "lines" }, bars));
+export function skeleton(lines = 4) {
+  return h(
+    "div",
+    { class: "lines" },
+    Array.from({ length: lines }, () => h("span", { class: "skeleton line" })),
+  );
+}
+
+/** Marks a panel as one whose content is on its way. */
+export function waiting(place, lines = 4) {
+  place.setAttribute("aria-busy", "true");
+  replace(place.querySelector("[data-body]"), skeleton(lines));
 }

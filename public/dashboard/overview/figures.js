@@ -1,8 +1,8 @@
 // The window's figures: the tiles, and the plots of the same over time.
 
-import { chart, sparkline } from "./charts.js";
-import { at, h, replace } from "./dom.js";
-import { count, name, percent, share, short, span, usd, UNKNOWN } from "./format.js";
+import { chart, sparkline } from "../charts.js";
+import { h, replace } from "../dom.js";
+import { count, name, percent, share, short, span, usd, UNKNOWN } from "../format.js";
 
 const SHADES = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7", "--c8"];
 const TILES = 8;
@@ -18,32 +18,40 @@ export const CACHE = [
   ["bypass", "bypass", "--c8"],
 ];
 
-const plots = {
-  outcome: chart({ title: "Requests", kind: "bars", format: short }),
-  latency: chart({ title: "Latency", kind: "lines", format: span }),
-  provider: chart({ title: "Requests by provider", kind: "bars", format: short }),
-  tokens: chart({ title: "Tokens", kind: "bars", format: short }),
-  cost: chart({ title: "Cost and savings", kind: "bars", format: usd }),
-  cache: chart({ title: "Cache", kind: "bars", format: short }),
+const PLOTS = {
+  outcome: { title: "Requests", kind: "bars", format: short },
+  latency: { title: "Latency", kind: "lines", format: span },
+  provider: { title: "Requests by provider", kind: "bars", format: short },
+  tokens: { title: "Tokens", kind: "bars", format: short },
+  cost: { title: "Cost and savings", kind: "bars", format: usd },
+  cache: { title: "Cache", kind: "bars", format: short },
 };
 
-/** Puts the places of the figures into the page. */
-export function prepareFigures() {
-  at("charts").append(...Object.values(plots).map((plot) => plot.element));
-  const tile = () => h("div", { class: "tile skeleton", role: "listitem" }, "\u00a0");
-  at("tiles").append(...Array.from({ length: TILES }, tile));
+/** The places of the figures, `tiles` and `charts`, and `show(told)`, which fills them. */
+export function figures() {
+  const plots = Object.fromEntries(
+    Object.entries(PLOTS).map(([name, spec]) => [name, chart(spec)]),
+  );
+  const blank = Array.from({ length: TILES }, () =>
+    h("div", { class: "tile skeleton", role: "listitem" }, "\u00a0"),
+  );
+  const tiles = h("div", { class: "tiles", role: "list", "aria-label": "Figures" }, blank);
+  const charts = h(
+    "div",
+    { class: "charts", role: "group", tabindex: "0", "aria-label": "Plots over time" },
+    Object.values(plots).map((plot) => plot.element),
+  );
+  const show = (told) => {
+    replace(tiles, tilesOf(told.total, told.series ?? []));
+    charts.hidden = told.total.requests === 0;
+    if (!charts.hidden) draw(plots, told);
+  };
+  return { tiles, charts, show };
 }
 
-/** told: /analytics by provider, with its steps. */
-export function showFigures(told) {
-  const { total } = told;
-  const empty = total.requests === 0;
-  at("empty").hidden = !empty;
-  at("view-overview").classList.toggle("without", empty);
-  replace(at("tiles"), tiles(total));
-  if (empty) return;
-  const series = total.series ?? [];
-  const picture = { at: series.map((s) => Date.parse(s.at)), step: told.step };
+/** told: what /analytics/overview answers. */
+function draw(plots, { total, series = [], step, byProvider }) {
+  const picture = { at: series.map((s) => Date.parse(s.at)), step };
   const line = (label, color, pick) => ({
     label,
     color,
@@ -78,11 +86,11 @@ export function showFigures(told) {
   );
   const found = CACHE.filter(([field]) => total.cache[field] || field === "miss");
   show("cache", ...found.map(([field, label, color]) => line(label, color, (f) => f.cache[field])));
-  plots.provider.show({ ...picture, series: byProvider(told.groups) });
+  plots.provider.show({ ...picture, series: busiest(byProvider ?? []) });
 }
 
 /** The busiest providers each for themselves, the rest together. */
-function byProvider(groups) {
+function busiest(groups) {
   const lines = groups.slice(0, SHADES.length - 1).map((group, i) => ({
     label: name(group.key.provider, "none"),
     color: SHADES[i],
@@ -104,8 +112,7 @@ function byProvider(groups) {
   return lines;
 }
 
-function tiles(total) {
-  const series = total.series ?? [];
+function tilesOf(total, series) {
   const tile = (title, value, detail, pick, kind = "") =>
     h(
       "div",

@@ -1,10 +1,12 @@
 // The request log: newest first, growing at its top while it is watched, older pages on demand.
 
-import { get } from "./api.js";
-import { at, badge, h, icon, replace } from "./dom.js";
-import { bytes, count, moment, name, percent, share, span, usd, UNKNOWN } from "./format.js";
-import { choose, state } from "./state.js";
-import { failure, narrowing, nothing } from "./tables.js";
+import { get } from "../api.js";
+import { h, icon, replace } from "../dom.js";
+import { bytes, count, moment, name, span, usd, UNKNOWN } from "../format.js";
+import { badge } from "../pill.js";
+import { attempts } from "../requests/attempts.js";
+import { choose, filtersFor, state } from "../state.js";
+import { failure, narrowing, nothing, skeleton } from "../table.js";
 
 const PAGE = 50;
 const MOST = 1_000;
@@ -32,71 +34,89 @@ const COLUMNS = [
   ["Latency", "number"],
 ];
 
-const form = () => at("log-filters");
-const body = () => at("view-requests").querySelector("[data-body]");
 let rows = []; // { id, told, line, facts }, newest first
 let next = null;
 let shownFor = "";
 
-/** Wires the view. `again` reads anew; `fail(error)` tells of what could not be read. */
-export function prepare(again, fail) {
-  form().elements.error.append(...ERRORS.map((type) => h("option", {}, type)));
-  form().addEventListener("submit", (event) => event.preventDefault());
-  form().addEventListener("change", ({ target }) => {
-    if (!form().reportValidity()) return;
-    if (target.name === "status") choose({ filters: { status: target.value } });
-    else again();
+let body = null;
+let older = null;
+let statusField = null;
+let context = null;
+
+export const page = {
+  name: "requests",
+  title: "Requests",
+  role: "user",
+  live: true,
+  filters: ["provider", "model", "user", "session", "endpoint", "status", "error", "cache"],
+  mount,
+  refresh,
+};
+
+function mount(root, its) {
+  context = its;
+  body = h("div");
+  older = h("button", { type: "button", id: "older", hidden: true, onclick: more }, "Load older requests");
+  root.append(h("div", { class: "card log" }, h("header", {}, narrow()), body, h("p", { class: "more" }, older)));
+}
+
+function narrow() {
+  const pick = (name, values) =>
+    h(
+      "select",
+      { name, onchange: ({ target }) => choose({ filters: { [name]: target.value } }) },
+      h("option", { value: "" }, "any"),
+      values.map((value) => h("option", {}, value)),
+    );
+  statusField = h("input", {
+    name: "status", inputmode: "numeric", pattern: "[1-5][0-9]{2}", maxlength: 3, size: 4, placeholder: "any",
+    onchange: ({ target }) => target.reportValidity() && choose({ filters: { status: target.value } }),
   });
-  at("older").addEventListener("click", async () => {
-    try {
-      const page = await get("/analytics/requests", { ...query(), cursor: next });
-      rows.push(...page.requests.filter(unseen).map(entry));
-      next = page.next;
-      draw();
-    } catch (error) {
-      fail(error);
-    }
-  });
+  return h(
+    "form",
+    { id: "log-filters", class: "row", "aria-label": "Narrow the log", onsubmit: (event) => event.preventDefault() },
+    h("label", {}, "Status", statusField),
+    h("label", {}, "Cache", pick("cache", ["hit", "miss", "bypass", "stale"])),
+    h("label", {}, "Error", pick("error", ERRORS)),
+  );
+}
+
+async function more() {
+  try {
+    const read = await get("/analytics/requests", { ...query(), cursor: next });
+    rows.push(...read.requests.filter(unseen).map(entry));
+    next = read.next;
+    draw();
+  } catch (error) {
+    context.trouble(error);
+  }
 }
 
 /** Reads the newest page and shows it above what is there. */
-export async function read(signal, again) {
-  if (document.activeElement !== form().elements.status)
-    form().elements.status.value = state.filters.status ?? "";
+async function refresh(signal) {
+  if (document.activeElement !== statusField) statusField.value = state.filters.status ?? "";
   const asked = JSON.stringify(query());
   if (asked !== shownFor) {
-    replace(
-      body(),
-      h(
-        "div",
-        { class: "lines" },
-        Array.from({ length: 8 }, () => h("span", { class: "skeleton line" })),
-      ),
-    );
-    at("older").hidden = true;
+    replace(body, skeleton(8));
+    older.hidden = true;
   }
   try {
-    const page = await get("/analytics/requests", query(), { signal });
-    const fresh = page.requests.filter(unseen);
-    const joined = asked === shownFor && fresh.length < page.requests.length;
+    const read = await get("/analytics/requests", query(), { signal });
+    const fresh = read.requests.filter(unseen);
+    const joined = asked === shownFor && fresh.length < read.requests.length;
     if (joined) rows = [...fresh.map(entry), ...rows].slice(0, MOST);
-    else [rows, next] = [page.requests.map(entry), page.next];
+    else [rows, next] = [read.requests.map(entry), read.next];
     shownFor = asked;
     draw();
   } catch (error) {
     if (error.name !== "AbortError" && error.status !== 401 && shownFor !== asked)
-      replace(body(), failure(error, again));
+      replace(body, failure(error, context.again));
     throw error;
   }
 }
 
 function query() {
-  return {
-    limit: PAGE,
-    ...state.filters,
-    cache: form().elements.cache.value,
-    error: form().elements.error.value,
-  };
+  return { limit: PAGE, ...filtersFor(page.filters) };
 }
 
 function unseen({ requestId }) {
@@ -104,16 +124,16 @@ function unseen({ requestId }) {
 }
 
 function draw() {
-  at("older").hidden = next === null || rows.length >= MOST;
+  older.hidden = next === null || rows.length >= MOST;
   if (!rows.length) {
     return replace(
-      body(),
+      body,
       nothing("No request matches. They appear here as they end; send one from the playground."),
     );
   }
-  if (!body().querySelector(".requests")) replace(body(), emptyTable());
+  if (!body.querySelector(".requests")) replace(body, emptyTable());
   return replace(
-    body().querySelector("tbody"),
+    body.querySelector("tbody"),
     rows.flatMap(({ line, facts }) => [line, facts]),
   );
 }
@@ -229,31 +249,4 @@ function tokens({ inputTokens, outputTokens, cachedTokens, reasoningTokens }) {
   const cached = cachedTokens ? ` (${count(cachedTokens)} cached)` : "";
   const reasoning = reasoningTokens ? ` (${count(reasoningTokens)} reasoning)` : "";
   return `${count(inputTokens)} in${cached}, ${count(outputTokens)} out${reasoning}`;
-}
-
-/** The attempts one below the other, each with its share of the longest. */
-export function attempts(tries) {
-  const longest = Math.max(...tries.map((a) => a.ms), 1);
-  const items = tries.map((a) =>
-    h(
-      "li",
-      {},
-      h("span", { class: "name" }, `${a.provider} / ${a.model}`),
-      badge(a.outcome === "ok" ? "ok" : "bad", [a.outcome, a.status].filter(Boolean).join(" ")),
-      h("span", {
-        class: "meter",
-        "aria-hidden": "true",
-        "--share": percent(share(a.ms, longest)),
-      }),
-      h("span", { class: "number" }, span(a.ms)),
-      a.replaces && h("span", { class: "under" }, `in the place of ${a.replaces}, which has ended`),
-      a.message && h("span", { class: "under" }, a.message),
-    ),
-  );
-  return h(
-    "div",
-    {},
-    h("p", { class: "title" }, "Attempts"),
-    h("ol", { class: "attempts" }, items),
-  );
 }

@@ -1,0 +1,24 @@
+// The pages, in the order of the navigation.
+//
+// A page has: `name` (its place in the address, `#/name`), `title`, `lead` (a sentence below the
+// title), `role` (the least that opens it: user, viewer, admin), `spends` (it calls models, which a
+// viewer may not), `window` (it looks at a window of time), `live` (it is read by the clock too),
+// `filters` (names of FILTERS that narrow it, LABEL for labels), and
+//
+//   mount(root, context)     builds its content, once, before it is first shown
+//   refresh(signal, asked)   reads anew and shows; `asked` is false for the clock's readings.
+//                            Rejects with what the reader is to be told; the shell tells it.
+//
+// context: `me` (GET /me), `can(role)`, `again()` (reads anew), `say(text)` (for ears),
+// `trouble(error)` (tells what concerns the whole page; null when it is over).
+
+import { page as overview } from "./overview.js";
+import { page as playground } from "./playground.js";
+import { page as requests } from "./requests.js";
+
+export const GROUPS = [
+  { title: "Observe", pages: [overview, requests] },
+  { title: "Operate", pages: [] },
+  { title: "Try", pages: [playground] },
+];
+export const PAGES = GROUPS.flatMap((group) => group.pages);
