@@ -37,7 +37,7 @@ def test_it_is_one_page_behind_a_strict_policy(proxy: httpx.Client) -> None:
     assert (
         proxy.get("/dashboard", headers={"if-none-match": page.headers["etag"]}).status_code == 304
     )
-    script = proxy.get("/dashboard/main.js")
+    script = proxy.get("/dashboard/app.js")
     assert script.headers["content-type"].startswith("text/javascript")
     assert script.headers["content-security-policy"] == policy
 
@@ -66,7 +66,7 @@ def test_it_shows_real_figures(open_url: str) -> None:
     total, text = told["total"], told["text"]
     assert total["requests"] >= 12
     assert (total["cacheHits"] >= 3, total["errors"] >= 2) == (True, True)
-    for part in ("groq", "openai", "closed", "502", "404"):
+    for part in ("groq", "openai", "working", "502", "404"):
         assert part in text
 
 
