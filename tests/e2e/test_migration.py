@@ -89,13 +89,12 @@ def test_keys_open_what_they_opened(migrated: httpx.Client) -> None:
 def test_requests_are_answered_and_counted(migrated: httpx.Client) -> None:
     headers = {"authorization": f"Bearer {KNOWN['keys']['kept']['key']}"}
     for prompt in ("Say one.", "Say three."):
-        body = {"prompt": prompt, "model": "openai/gpt-4o"}
-        answer = migrated.post("/v1/generate", json=body, headers=headers).json()
+        asked = {"prompt": prompt, "model": "openai/gpt-4o"}
+        answer = migrated.post("/v1/generate", json=asked, headers=headers).json()
         assert answer["data"] == f"echo: {prompt}"
-    refused = migrated.post(
-        "/v1/generate", json={"prompt": "Hi.", "model": "gemini/fast"}, headers=headers
-    )
-    assert refused.status_code == 403
+    body = {"prompt": "Hi.", "model": "gemini/fast", "fallback": False}
+    refused = migrated.post("/v1/generate", json=body, headers=headers)
+    assert refused.status_code == 403, refused.text
     assert migrated.get(f"/admin/limits?key={KNOWN['keys']['kept']['id']}").status_code == 200
     for path in ("/admin/limits?provider=openai", "/admin/breakers", "/health/providers"):
         assert migrated.get(path).status_code == 200
