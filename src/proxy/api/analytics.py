@@ -8,10 +8,12 @@ from proxy.analytics.insights import find_insights, render_insights
 from proxy.analytics.insights.model import Observations
 from proxy.analytics.insights.query import read_insights_query
 from proxy.analytics.query import parameters
+from proxy.analytics.query.csv_text import CONTENT_TYPE as CSV
 from proxy.analytics.query.exposition import CONTENT_TYPE
 from proxy.analytics.query.pages import read_page_query, render_page
 from proxy.analytics.query.prometheus import Gauges, render_metrics
 from proxy.analytics.query.report import read_report_query, render_report
+from proxy.api.export import export_requests
 from proxy.api.services import Services
 from proxy.core.errors import InvalidRequest
 from proxy.core.web import FRESH_JSON, Response
@@ -23,13 +25,16 @@ async def show_figures(services: Services, context: RequestContext) -> Response:
     now = int(services.ports.clock.now())
     query = read_report_query(context.request.query, now, visible_user(context))
     sums = await services.reader.read_sums(query.sums)
-    return Response(headers=dict(FRESH_JSON), body=render_report(query, sums))
+    headers = FRESH_JSON | ({"content-type": CSV} if query.is_csv else {})
+    return Response(headers=headers, body=render_report(query, sums))
 
 
 async def show_requests(services: Services, context: RequestContext) -> Response:
     """GET /analytics/requests. Raises ProxyError."""
-    shards = services.settings.analytics.shards
-    query = read_page_query(context.request.query, shards, visible_user(context))
+    shards, now = services.settings.analytics.shards, services.ports.clock.now()
+    query = read_page_query(context.request.query, shards, now, visible_user(context))
+    if query.is_csv:
+        return await export_requests(services.reader, query)
     pages = await services.reader.read_pages(query.of_shard)
     return Response(headers=dict(FRESH_JSON), body=render_page(query, pages))
 

@@ -7,6 +7,7 @@ from typing import cast
 from proxy.analytics.query import parameters
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.messages import (
+    Dimension,
     GroupKey,
     LogFilters,
     LogPage,
@@ -17,13 +18,17 @@ from proxy.analytics.store.messages import (
 )
 from proxy.analytics.store.totals import Totals, count_attempts
 
+OF_LOG: frozenset[Dimension] = frozenset({"session", "key", "team", "tag"})
+"""What only the log knows of."""
 MOST_SUMMED = 5_000
 """Requests of a shard that are looked at for an answer, and that it sends, at most."""
+
+_FIELDS = {"key": "key_id"}
 
 
 def wants_log(query: SumsQuery) -> bool:
     """Whether only the log can answer."""
-    return "session" in query.group_by or "session" in query.filters
+    return not OF_LOG.isdisjoint((*query.group_by, *query.filters))
 
 
 def choose_page(query: SumsQuery) -> LogQuery:
@@ -48,7 +53,9 @@ def sum_pages(query: SumsQuery, pages: Sequence[LogPage]) -> Sums:
         for row in page.rows:
             at = row.record.at // 1000
             if query.begin <= at < query.end:
-                values = tuple(getattr(row.record, name) for name in query.group_by)
+                values = tuple(
+                    getattr(row.record, _FIELDS.get(name, name)) for name in query.group_by
+                )
                 records[_find_step(query, at), values].append(row.record)
     groups = []
     for (step, values), some in records.items():

@@ -6,8 +6,12 @@ from typing import Any
 from msgspec import Struct, structs
 
 from proxy.analytics.query import parameters
-from proxy.analytics.query.report import PARAMETERS as OF_REPORT
-from proxy.analytics.query.report import ReportQuery, build_report, read_report_query
+from proxy.analytics.query.report import (
+    OF_FIGURES,
+    ReportQuery,
+    build_report,
+    read_report_query,
+)
 from proxy.analytics.store.messages import (
     KEPT_SECONDS,
     RESOLUTION_SECONDS,
@@ -17,7 +21,6 @@ from proxy.analytics.store.messages import (
 )
 from proxy.core.errors import ProxyError
 
-PARAMETERS = tuple(name for name in OF_REPORT if name != "group_by")
 TOP = 10
 """Groups of a part that may have many."""
 TOPS: dict[str, tuple[Dimension, ...]] = {
@@ -55,7 +58,7 @@ def read_overview_query(params: Mapping[str, str], now: int, user: str | None) -
     now: seconds since 1970; user: the only one whose requests the caller may see. Raises
     InvalidRequest naming the parameter, PermissionDenied.
     """
-    parameters.check_names(params, PARAMETERS)
+    parameters.check_names(params, OF_FIGURES)
     window = params.get("window", "1h")
     step = params.get("step") or _choose_step(parameters.read_duration("window", window))
     asked = {**params, "window": window, "step": step, "group_by": "provider"}

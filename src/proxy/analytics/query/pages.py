@@ -9,58 +9,93 @@ from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proxy.analytics.query import parameters
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store.messages import LogColumn, LogFilters, LogPage, LogQuery, LogRow
+from proxy.analytics.store.messages import LogColumn, LogPage, LogQuery, LogRow
 from proxy.core.money import to_dollars
 from proxy.core.time import format_time_ms
 
 LIMIT = "50"
 """Rows of a page that names no limit."""
+CLOCKS_APART = 3_600_000
+"""Milliseconds. A request came to the log after it came, by clocks that may differ."""
 COLUMNS: tuple[LogColumn, ...] = get_args(LogColumn)
-PARAMETERS = ("limit", "cursor", *COLUMNS)
+OF_ROWS = ("from", "to", *COLUMNS)
+"""Parameters that say which rows are wanted."""
+PARAMETERS = ("limit", "cursor", "format", *OF_ROWS)
 
 
 class PageQuery(Struct, frozen=True, kw_only=True):
     """A page that a caller asks for."""
 
-    limit: int
-    filters: LogFilters
-    positions: tuple[int, ...] | None
+    rows: LogQuery
+    """Which rows, and how many of them."""
+    positions: tuple[int, ...] | None = None
     """How far each shard was read; None: not at all."""
+    is_csv: bool = False
+    """Whether all rows are wanted, as CSV."""
 
     def of_shard(self, shard: int) -> LogQuery:
         """The part of one shard."""
         below = None if self.positions is None else self.positions[shard]
-        return LogQuery(limit=self.limit, below=below, filters=self.filters)
+        return structs.replace(self.rows, below=below)
 
 
-def read_page_query(params: Mapping[str, str], shards: int, user: str | None = None) -> PageQuery:
-    """Reads the query parameters. user: the only one whose rows the caller may see.
+def read_page_query(
+    params: Mapping[str, str], shards: int, now: float, user: str | None = None
+) -> PageQuery:
+    """Reads the query parameters. now: seconds since 1970; user: the only one whose rows the caller
+    may see.
 
     Raises InvalidRequest naming the parameter, PermissionDenied.
     """
-    parameters.check_names(params, PARAMETERS)
+    parameters.check_names(params, PARAMETERS, has_labels=True)
+    is_csv = parameters.read_format(params) == "csv"
     cursor = params.get("cursor")
+    limit = params.get("limit", str(parameters.MOST_ROWS) if is_csv else LIMIT)
     return PageQuery(
-        limit=parameters.read_limit(params.get("limit", LIMIT)),
-        filters=parameters.read_filters(params, COLUMNS, user),
+        rows=read_log_query(params, parameters.read_limit(limit), now, user),
         positions=None if cursor is None else parameters.read_cursor(cursor, shards),
+        is_csv=is_csv,
+    )
+
+
+def read_log_query(params: Mapping[str, str], limit: int, now: float, user: str | None) -> LogQuery:
+    """The rows that the parameters OF_ROWS and the labels name. Raises like read_page_query."""
+    begin, end = (parameters.read_moment(params, name, now) for name in ("from", "to"))
+    if begin is not None and end is not None and begin >= end:
+        raise parameters.invalid("to", "Must be later than `from`")
+    return LogQuery(
+        limit=limit,
+        filters=parameters.read_filters(params, COLUMNS, user),
+        labels=parameters.read_labels(params),
+        begin=begin or 0,
+        end=end,
+        since=max(0, (begin or 0) - CLOCKS_APART),
     )
 
 
 def render_page(query: PageQuery, pages: Sequence[LogPage]) -> bytes:
     """The body of the answer, from the page of each shard in their order."""
-    rows, positions = _merge(query, pages)
-    has_more = any(p.has_more for p in pages) or len(rows) < sum(len(p.rows) for p in pages)
+    records, after = merge_pages(query, pages)
     return msgspec.json.encode(
         {
-            "requests": [show_record(row.record) for row in rows],
-            "next": parameters.encode_cursor(positions) if has_more else None,
+            "requests": [show_record(record) for record in records],
+            "next": None if after is None else parameters.encode_cursor(after),
         }
     )
+
+
+def merge_pages(
+    query: PageQuery, pages: Sequence[LogPage]
+) -> tuple[list[RequestRecord], list[int] | None]:
+    """The records of the page of all shards, and how far each is read with them; None: to its
+    end."""
+    rows, positions = _merge(query, pages)
+    has_more = any(p.has_more for p in pages) or len(rows) < sum(len(p.rows) for p in pages)
+    return [row.record for row in rows], positions if has_more else None
 
 
 def show_record(record: RequestRecord) -> dict[str, object]:
@@ -74,6 +109,8 @@ def show_record(record: RequestRecord) -> dict[str, object]:
         "status": record.status,
         "user": record.user or None,
         "keyId": record.key_id or None,
+        "team": record.team or None,
+        "tags": record.tags,
         "provider": record.provider or None,
         "model": record.model or None,
         "asked": record.requested_model or None,
@@ -121,7 +158,7 @@ def _merge(query: PageQuery, pages: Sequence[LogPage]) -> tuple[list[LogRow], li
     positions = [*(query.positions or (page.top for page in pages))]
     read = [0] * len(pages)
     rows: list[LogRow] = []
-    while len(rows) < query.limit:
+    while len(rows) < query.rows.limit:
         left = [shard for shard, page in enumerate(pages) if read[shard] < len(page.rows)]
         if not left:
             break

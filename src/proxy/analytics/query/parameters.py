@@ -10,6 +10,7 @@ import msgspec
 
 from proxy.analytics.store.messages import Position
 from proxy.core.errors import InvalidRequest, PermissionDenied
+from proxy.core.time import parse_time
 
 Column = TypeVar("Column", bound=str)
 
@@ -21,6 +22,11 @@ MOST_ROWS = 500
 """Rows of a page."""
 LONGEST_CURSOR = 2_000
 _UNITS = {"m": 60, "h": 3600, "d": 86400}
+LABEL = "label."
+"""How the parameters begin that are labels."""
+MOST_LABELS = 8
+_CLASS = re.compile(r"[1-5]xx")
+_IS_ZONED = re.compile(r"T.*(?:Z|[+-]\d\d:\d\d)\Z", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(r"([1-9][0-9]{0,6})([mhd])")
 _POSITIONS = msgspec.json.Decoder(tuple[Position, ...])
 
@@ -31,11 +37,46 @@ def invalid(name: str, reason: str) -> InvalidRequest:
     return InvalidRequest(f"{name}: {reason}", param=name)
 
 
-def check_names(params: Mapping[str, str], known: Collection[str]) -> None:
-    """Raises InvalidRequest for an unknown parameter."""
+def check_names(
+    params: Mapping[str, str], known: Collection[str], *, has_labels: bool = False
+) -> None:
+    """Raises InvalidRequest for an unknown parameter. has_labels: whether `label.NAME` is known."""
     for name in params:
-        if name not in known:
-            raise invalid(name, f"Unknown parameter; there are {', '.join(known)}")
+        if name not in known and not (has_labels and name.startswith(LABEL)):
+            shown = (*known, f"{LABEL}NAME") if has_labels else known
+            raise invalid(name, f"Unknown parameter; there are {', '.join(shown)}")
+
+
+def read_labels(params: Mapping[str, str]) -> dict[str, str]:
+    """The labels that rows must have, from the parameters `label.NAME`. Raises InvalidRequest."""
+    labels = {name[len(LABEL) :]: text for name, text in params.items() if name.startswith(LABEL)}
+    for name, text in labels.items():
+        if not 0 < len(name) <= LONGEST:
+            raise invalid(LABEL + name, f"The name of a label has 1 to {LONGEST} characters")
+        _check_text(LABEL + name, text)
+    if len(labels) > MOST_LABELS:
+        raise invalid(LABEL + next(iter(labels)), f"There may be {MOST_LABELS} labels at most")
+    return labels
+
+
+def read_format(params: Mapping[str, str]) -> str:
+    """The parameter `format`: `json` or `csv`. Raises InvalidRequest."""
+    found = params.get("format", "json")
+    if found not in ("json", "csv"):
+        raise invalid("format", "Must be json or csv")
+    return found
+
+
+def read_moment(params: Mapping[str, str], name: str, now: float) -> int | None:
+    """Milliseconds since 1970 of a parameter that is a moment of RFC 3339; None: it is not there.
+    Raises InvalidRequest."""
+    text = params.get(name)
+    if text is None:
+        return None
+    seconds = parse_time(text, now) if _IS_ZONED.search(text) else None
+    if seconds is None:
+        raise invalid(name, "Must be a moment of RFC 3339, as in 2026-11-25T20:00:00Z")
+    return max(0, round(seconds * 1000))
 
 
 def read_duration(name: str, text: str) -> int:
@@ -64,8 +105,10 @@ def read_filters(
 
 
 def _read_status(text: str) -> int:
+    if _CLASS.fullmatch(text):
+        return int(text[0])
     if not re.fullmatch(r"[1-5][0-9]{2}", text, re.ASCII):
-        raise invalid("status", "Must be an HTTP status, as in 200")
+        raise invalid("status", "Must be an HTTP status or a class of them, as in 200 or 5xx")
     return int(text)
 
 

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxy.analytics.query import parameters
+from proxy.analytics.query.csv_text import flatten, render_lines
 from proxy.analytics.store.messages import (
     KEPT_SECONDS,
     MOST_GROUPS,
@@ -27,7 +28,10 @@ from proxy.core.time import format_time
 STEPS = 1_500
 """The most that a window may have."""
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
-PARAMETERS = ("window", "step", "group_by", *DIMENSIONS)
+GROUPED = tuple(name for name in DIMENSIONS if name != "tag")
+"""What requests may be grouped by: one with several tags would count in several groups."""
+OF_FIGURES = ("window", "step", *DIMENSIONS)
+PARAMETERS = ("group_by", "format", *OF_FIGURES)
 
 
 class ReportQuery(Struct, frozen=True, kw_only=True):
@@ -36,6 +40,7 @@ class ReportQuery(Struct, frozen=True, kw_only=True):
     window: str
     """As the caller wrote it."""
     sums: SumsQuery
+    is_csv: bool = False
 
 
 def read_report_query(params: Mapping[str, str], now: int, user: str | None = None) -> ReportQuery:
@@ -60,7 +65,7 @@ def read_report_query(params: Mapping[str, str], now: int, user: str | None = No
         filters=parameters.read_filters(params, DIMENSIONS, user),
         models_only="endpoint" not in (*params, *group_by),
     )
-    return ReportQuery(window=text, sums=sums)
+    return ReportQuery(window=text, sums=sums, is_csv=parameters.read_format(params) == "csv")
 
 
 def _choose_resolution(window: int, step: int | None) -> Resolution:
@@ -84,9 +89,9 @@ def _choose_resolution(window: int, step: int | None) -> Resolution:
 def _read_group_by(text: str) -> tuple[Dimension, ...]:
     names = text.split(",") if text else []
     for name in names:
-        if name not in DIMENSIONS:
+        if name not in GROUPED:
             raise parameters.invalid(
-                "group_by", f"Must be some of {','.join(DIMENSIONS)}, with commas between them"
+                "group_by", f"Must be some of {','.join(GROUPED)}, with commas between them"
             )
     if len(set(names)) < len(names):
         raise parameters.invalid("group_by", "Must not name anything twice")
@@ -110,7 +115,28 @@ def merge_sums(query: SumsQuery, answers: Iterable[Sums]) -> Sums:
 
 def render_report(query: ReportQuery, sums: Sums) -> bytes:
     """The body of the answer. Raises InvalidRequest where it would be too long."""
-    return msgspec.json.encode(build_report(query, sums))
+    report = build_report(query, sums)
+    return _render_csv(query, report) if query.is_csv else msgspec.json.encode(report)
+
+
+def _render_csv(query: ReportQuery, report: dict[str, Any]) -> bytes:
+    """A line for each group, or for each step of each."""
+    names = query.sums.group_by
+    header = [*names, *(["at"] if query.sums.step else []), *flatten(show_totals(Totals()))]
+    lines = (
+        [*group["key"].values(), *figures]
+        for group in report["groups"]
+        for figures in _list_figures(group)
+    )
+    return render_lines([header, *lines])
+
+
+def _list_figures(group: dict[str, Any]) -> list[list[object]]:
+    """A group's cells beside its key, or those of each of its steps."""
+    if "series" not in group:
+        return [[*flatten({name: own for name, own in group.items() if name != "key"}).values()]]
+    steps = (msgspec.json.decode(msgspec.json.encode(step)) for step in group["series"])
+    return [[*flatten(step).values()] for step in steps]
 
 
 def build_report(query: ReportQuery, sums: Sums) -> dict[str, Any]:

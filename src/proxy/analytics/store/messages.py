@@ -7,9 +7,11 @@ from msgspec import Meta, Raw, Struct, field
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.totals import Totals
 
-Dimension = Literal["provider", "model", "user", "endpoint", "status", "session"]
-"""`session` is none of the roll-ups, as callers could name more than can be kept: sums by it are of
-the request log (query.log_sums)."""
+Dimension = Literal[
+    "provider", "model", "user", "endpoint", "status", "session", "key", "team", "tag"
+]
+"""Those from `session` on are none of the roll-ups, as there may be more than can be kept: sums by
+them are of the request log (query.log_sums)."""
 GroupKey: TypeAlias = dict[Dimension, str | int]
 """What the requests of a group have in common; `status` is a number."""
 Resolution = Literal["minute", "hour", "day", "ever"]
@@ -76,9 +78,23 @@ class Flush(Struct, frozen=True, kw_only=True):
     """Records that the isolate had to drop since the last flush that was accepted."""
 
 
-LogColumn = Literal["provider", "model", "user", "endpoint", "status", "error", "cache", "session"]
+LogColumn = Literal[
+    "provider",
+    "model",
+    "user",
+    "endpoint",
+    "status",
+    "error",
+    "cache",
+    "session",
+    "key",
+    "team",
+    "tag",
+    "id",
+]
 LogFilters: TypeAlias = dict[LogColumn, str | int]
-"""What rows must have; `status` is a number."""
+"""What rows must have; `status` is a number, one of a digit the class of those that begin with it.
+"""
 Position = Annotated[int, Meta(ge=0, lt=2**53)]
 """Only rows with a smaller number are still to come."""
 
@@ -90,6 +106,11 @@ class LogQuery(Struct, frozen=True, kw_only=True):
     below: Position | None = None
     """None: from the newest row on."""
     filters: LogFilters = {}
+    labels: dict[str, str] = {}
+    """What the callers' labels must be."""
+    begin: int = 0
+    end: int | None = None
+    """Only requests that came in [begin, end), in ms since 1970; None: it has no end."""
     bare: bool = False
     """Requests for models (`/v1/…`) alone, without what only people read: ids, labels, messages.
     It may be most of a row."""

@@ -7,11 +7,13 @@ from msgspec import Raw, structs
 
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.drawing import is_drawn, is_prompt_drawn
-from proxy.analytics.store.messages import FLUSH_MOST, LogPage, LogQuery, LogRow
+from proxy.analytics.store.messages import FLUSH_MOST, LogColumn, LogPage, LogQuery, LogRow
 from proxy.core.ports import SQL
 
 KEPT = 10_000
 """Requests that are kept."""
+ROWS_READ = 20
+"""Rows of SQL that are read at once."""
 READ_MOST = 3_000
 """Requests that one call looks at, at most, so that none takes 50 ms."""
 
@@ -27,8 +29,14 @@ _TOP = "SELECT first + count FROM requests ORDER BY first DESC LIMIT 1"
 _PRUNE = "DELETE FROM requests WHERE first < (SELECT max(first) FROM requests WHERE first <= ?)"
 """The row that holds the oldest request that is kept stays. All three go by the primary key."""
 _READ = """
-SELECT first, heard, events FROM requests WHERE first < ? AND first >= ?
-ORDER BY first DESC LIMIT 20"""
+SELECT first, count, heard, events FROM requests WHERE first < ? AND first >= ?{terms}
+ORDER BY first DESC LIMIT {limit}"""
+_HOLDS = " AND instr(events, ?)"
+_LONGEST_MS = 3_600_000
+"""For how long no request lasts and waits for its log."""
+_STORED = {"key": "key_id"}
+_FIELDS = {"cache": "cache_status", "key": "key_id", "tag": "tags"}
+"""What columns are called in a row's text, and in a record, where that differs."""
 _RECORDS = msgspec.json.Decoder(list[RequestRecord])
 
 
@@ -56,18 +64,23 @@ class RequestLog:
         top = self._top()
         below = top if query.below is None else min(query.below, top)
         oldest = max(1, top - KEPT)
-        end = max(oldest, below - READ_MOST)
         rows: list[LogRow] = []
-        for row in self._read_newest(below, end):
-            if row.logged_at < query.since:
-                oldest = end = row.number
+        looked_at, end = 0, below
+        for first, count, logged_at, records in self._read_newest(query, below, oldest):
+            if logged_at < query.since:
                 break
-            if _matches(row, query):
-                rows.append(_strip(row) if query.bare else row)
-                if len(rows) == query.limit:
-                    end = row.number
-                    break
-        return LogPage(rows=rows, top=top, has_more=end > oldest, end=end)
+            looked_at += count
+            if looked_at > READ_MOST:
+                return LogPage(rows=rows, top=top, has_more=True, end=end)
+            end = max(oldest, first)
+            there = [*enumerate(_RECORDS.decode(records), first)]
+            for number, record in reversed(there):
+                if oldest <= number < below and _matches(number, record, query):
+                    record = _strip(record) if query.bare else record
+                    rows.append(LogRow(number=number, logged_at=logged_at, record=record))
+                    if len(rows) == query.limit:
+                        return LogPage(rows=rows, top=top, has_more=number > oldest, end=number)
+        return LogPage(rows=rows, top=top, has_more=False, end=oldest)
 
     def _top(self) -> int:
         """The number of the next request."""
@@ -75,35 +88,65 @@ class RequestLog:
         top: int = newest[0][0] if newest else 1
         return top
 
-    def _read_newest(self, below: int, least: int) -> Iterator[LogRow]:
-        """The rows from the one before `below` down to `least`."""
-        end = below
-        while end > least:
-            found = self._sql(_READ, end, end - FLUSH_MOST)  # a row that begins there, at least
-            for first, logged_at, records in found:
-                for number, record in reversed([*enumerate(_RECORDS.decode(records), first)]):
-                    if least <= number < below:
-                        yield LogRow(number=number, logged_at=logged_at, record=record)
-            end = found[-1][0] if found else end - FLUSH_MOST
+    def _read_newest(
+        self, query: LogQuery, below: int, oldest: int
+    ) -> Iterator[tuple[int, int, int, str]]:
+        """The rows of SQL that may hold what matches, from the one before `below` down: their first
+        number, how many records they hold, when these came, and their text. SQLite passes the
+        others by, unparsed."""
+        needles = _find_needles(query)
+        terms = _HOLDS * len(needles)
+        if query.end is not None:
+            terms += f" AND heard < {query.end + _LONGEST_MS}"
+        while below > oldest:
+            found = self._sql(
+                _READ.format(terms=terms, limit=ROWS_READ), below, oldest - FLUSH_MOST, *needles
+            )
+            for first, count, logged_at, records in found:
+                if first + count > oldest:
+                    yield first, count, logged_at, records
+            below = found[-1][0] if len(found) == ROWS_READ else oldest
 
 
-def _matches(row: LogRow, query: LogQuery) -> bool:
-    record = row.record
+def _find_needles(query: LogQuery) -> list[str]:
+    """What the text of a row must hold if any of its records is to match."""
+    needles = []
+    for column, value in query.filters.items():
+        text = msgspec.json.encode(value).decode()
+        if column == "tag":
+            needles.append(text)
+        elif value != "":  # which a record leaves out
+            needles.append(f'"{_STORED.get(column, column)}":{text}')
+    return needles + [
+        msgspec.json.encode({name: text}).decode()[1:-1] for name, text in query.labels.items()
+    ]
+
+
+def _matches(number: int, record: RequestRecord, query: LogQuery) -> bool:
     if query.bare and not record.endpoint.startswith("/v1/"):
         return False
-    if not (is_drawn(row.number, query.share) or is_prompt_drawn(record.cache_key, query.share)):
+    if not (is_drawn(number, query.share) or is_prompt_drawn(record.cache_key, query.share)):
         return False
-    return all(
-        getattr(record, "cache_status" if column == "cache" else column) == value
-        for column, value in query.filters.items()
-    )
+    if record.at < query.begin or (query.end is not None and record.at >= query.end):
+        return False
+    if any(record.metadata.get(name) != text for name, text in query.labels.items()):
+        return False
+    return all(_has(record, column, value) for column, value in query.filters.items())
 
 
-def _strip(row: LogRow) -> LogRow:
-    """The row as a bare one."""
-    attempts = tuple(structs.replace(attempt, message=None) for attempt in row.record.attempts)
-    record = structs.replace(row.record, id="", metadata={}, trace="", attempts=attempts)
-    return structs.replace(row, record=record)
+def _has(record: RequestRecord, column: LogColumn, value: str | int) -> bool:
+    found = getattr(record, _FIELDS.get(column, column))
+    if column == "tag":
+        return value in found
+    if column == "status" and isinstance(value, int) and value < 10:
+        return bool(found // 100 == value)
+    return bool(found == value)
+
+
+def _strip(record: RequestRecord) -> RequestRecord:
+    """The record as a bare one."""
+    attempts = tuple(structs.replace(attempt, message=None) for attempt in record.attempts)
+    return structs.replace(record, id="", metadata={}, trace="", attempts=attempts)
 
 
 def _is_kept(record: RequestRecord) -> bool:
