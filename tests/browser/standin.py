@@ -20,6 +20,7 @@ from tools.assets import assemble
 from tools.layout import ASSETS
 
 Json = dict[str, Any]
+PAGES = ("/dashboard", "/setup")
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 TYPES |= {".svg": "image/svg+xml", ".txt": "text/plain"}
 TEXT = "Paris is the capital of France. It has been since 987, with some pauses."
@@ -116,9 +117,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         target = urlsplit(self.path)
         self.standin.seen.append(self.path)
-        name = "dashboard.html" if target.path == "/dashboard" else target.path.lstrip("/")
-        file = ASSETS / name
-        if name.startswith("dashboard") and file.is_file():
+        name = target.path.lstrip("/")
+        file = ASSETS / (f"{name}.html" if target.path in PAGES else name)
+        if name.startswith(("dashboard", "setup")) and file.is_file():
             kind = TYPES[file.suffix]
             self._send(200, file.read_bytes(), {"content-type": kind, **asset_headers(target.path)})
             return

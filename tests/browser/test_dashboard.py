@@ -189,6 +189,11 @@ def test_a_stream_that_breaks_or_is_stopped() -> None:
         browse("breaking", server.url)
 
 
+def test_the_setup_page() -> None:
+    with StandIn() as server:
+        browse("setup", server.url)
+
+
 def test_the_policy_is_sent() -> None:
     with StandIn() as server:
         headers = httpx.get(f"{server.url}/dashboard").headers

@@ -17,7 +17,8 @@ export function showCache(panel, total) {
       "",
       nothing("No request looked anything up in the cache. Requests with a prompt that was asked before are answered from it, unless they say no."),
     );
-  const segments = CACHE.filter(([field]) => total.cache[field]).map(([field, , color]) =>
+  const found = CACHE.filter(([field]) => total.cache[field]);
+  const segments = found.map(([field, , color]) =>
     h("i", { "--share": `${(total.cache[field] / asked) * 100}%`, "--swatch": `var(${color})` }),
   );
   const columns = [
@@ -36,7 +37,7 @@ export function showCache(panel, total) {
     panel,
     `${usd(total.costSaved)} saved`,
     h("div", { class: "stack", "aria-hidden": "true" }, segments),
-    table("Cache tiers", columns, CACHE),
+    table("Cache tiers", columns, found),
   );
 }
 
@@ -71,7 +72,7 @@ export function showModels(panel, groups, total) {
       ],
     },
     ...ASKED,
-    { title: "p95", number: true, cell: (row) => span(row.latencyMs.p95) },
+    { title: "p95", number: true, extra: true, cell: (row) => span(row.latencyMs.p95) },
     ...spent(total),
   ];
   showTop(panel, "models", columns, groups);

@@ -20,7 +20,6 @@ export function showLimits(panel, limits) {
   const columns = [
     { title: "Provider", row: true, cell: (pool) => narrowing("provider", pool.provider) },
     { title: "Bears", cell: (pool) => bears(pool, now) },
-    { title: "Users", number: true, cell: (pool) => count(pool.users.length) },
     { title: "Greatest demand", cell: ({ users }) => users.slice(0, 3).map(demand) },
   ];
   fillPanel(

@@ -15,13 +15,13 @@ import { failure, fillPanel, nothing, panel, waiting } from "../table.js";
 const INSIGHTS_EVERY = 60_000; // they look at thousands of requests
 const PANELS = {
   providers: ["Providers", "wide"],
-  cache: ["Cache", ""],
   models: ["Top models", "half"],
   users: ["Top users", "half"],
   insights: ["Insights", "half"],
   coming: ["Coming changes", "half"],
-  limits: ["Limits", "half"],
-  statuses: ["Answers by status", "half"],
+  cache: ["Cache", ""],
+  statuses: ["Answers by status", ""],
+  limits: ["Limits", ""],
 };
 
 const shown = {};
@@ -37,7 +37,7 @@ export const page = {
   role: "user",
   window: true,
   live: true,
-  filters: ["provider", "model", "user", "team", "tag", "session", "endpoint", "status"],
+  filters: ["provider", "model", "user", "session", "endpoint", "status"],
   ahead,
   mount,
   refresh,
