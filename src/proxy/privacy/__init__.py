@@ -1,0 +1,1 @@
+"""Personal data and secrets in what callers and models write: found, masked, put back, kept."""

@@ -1,0 +1,179 @@
+"""Masks what is found in a JSON text: each value by a placeholder, the same by the same."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable
+from itertools import accumulate
+
+from msgspec import Struct
+
+from proxy.privacy.findings import Detector, Finding, is_sealed, unescape
+from proxy.privacy.scanning import Scanner, Token
+
+_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,40}_\d{1,9}")
+_QUOTE = re.compile(r'\\++"')
+_BEFORE_NUMBER = re.compile(r"[:\[,]\s{0,20}\Z")
+_AFTER_NUMBER = re.compile(r"\s{0,20}[,}\]]")
+
+
+class Sighting(Struct, frozen=True):
+    """What was found, and the field that holds it."""
+
+    kind: str
+    field: str
+
+
+class _Edit(Struct, frozen=True, order=True):
+    start: int
+    end: int
+    text: str
+
+
+class Placeholders:
+    """The placeholders of one request, by kind and value, and what they stand for."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.counts: dict[str, int] = {}
+        """How many different values there are of each kind."""
+        self._known: dict[tuple[str, str], str] = {}
+        self._taken: frozenset[str] | None = None
+        self._numbers: dict[str, int] = {}
+
+    def put(self, finding: Finding, read_all: Callable[[], str]) -> str:
+        """The placeholder of what was found. read_all: the whole text, whose own placeholders mean
+        nothing and are left alone."""
+        key = finding.kind, finding.value
+        if (known := self._known.get(key)) is None:
+            if self._taken is None:
+                self._taken = frozenset(_NAME.findall(unescape(read_all())))
+            kind = finding.kind.upper()
+            number = self._numbers.get(kind, 0) + 1
+            while f"{kind}_{number}" in self._taken:
+                number += 1
+            self._numbers[kind] = number
+            self.counts[finding.kind] = self.counts.get(finding.kind, 0) + 1
+            known = self._known[key] = f"[{kind}_{number}]"
+            self.values[known] = finding.value
+        return known
+
+
+class Masking:
+    """Goes through one JSON text, and gathers what to change in it."""
+
+    def __init__(self, text: str, detector: Detector, placeholders: Placeholders) -> None:
+        self._text = text
+        self._detector = detector
+        self._placeholders = placeholders
+        self._edits: list[_Edit] = []
+        self._run: list[Token] = []
+        """Texts of parts that follow one another."""
+        self._first_edit = 0
+        """The first change that may lie in the run."""
+        self._place: tuple[object, int] | None = None
+        self._run_field = ""
+        self.sightings: list[Sighting] = []
+        self.has_tokens = False
+        """Whether it holds a prompt as numbers of tokens, in which nothing can be found."""
+
+    def run(self) -> str:
+        """The text with all that is found masked."""
+        scanner = Scanner(self._text)
+        for token in scanner.tokens():
+            if not token.is_string:
+                self._take_number(token, scanner)
+                continue
+            self._follow(token, scanner)
+            if findings := self._detector.find(token.text):
+                self._take(token, findings, scanner)
+        self._end_run()
+        return self._rewrite()
+
+    def _take_number(self, token: Token, scanner: Scanner) -> None:
+        if scanner.is_in_token_list:
+            self.has_tokens = True
+        for finding in self._detector.find(token.text):
+            if finding.end - finding.start == len(token.text):
+                self._sight(finding, scanner.path)
+                self._edits.append(_Edit(token.start, token.end, f'"{self._put(finding)}"'))
+
+    def _take(self, token: Token, findings: list[Finding], scanner: Scanner) -> None:
+        for finding in findings:
+            self._sight(finding, scanner.path)
+            placeholder = self._put(finding)
+            if _is_number(token.text, finding):
+                quote = _QUOTE.search(token.text)
+                sign = quote[0] if quote else '\\"'
+                placeholder = f"{sign}{placeholder}{sign}"
+            start = token.start
+            self._edits.append(_Edit(start + finding.start, start + finding.end, placeholder))
+
+    def _put(self, finding: Finding) -> str:
+        return self._placeholders.put(finding, lambda: self._text)
+
+    def _sight(self, finding: Finding, field: str) -> None:
+        self.sightings.append(Sighting(finding.kind, field))
+
+    def _follow(self, token: Token, scanner: Scanner) -> None:
+        """Joins a part's text to the one before, or begins anew."""
+        place = None if token.is_name else scanner.part
+        if place is None:
+            return
+        if self._place != (place[0], place[1] - 1):
+            self._end_run()
+        if not self._run:
+            self._first_edit = len(self._edits)
+        if is_sealed(token.text):
+            return
+        self._place = place
+        self._run_field = scanner.path
+        self._run.append(token)
+
+    def _end_run(self) -> None:
+        """Looks for what stands in several parts: its placeholder is in the first of them."""
+        run, self._run = self._run, []
+        if len(run) < 2:
+            return
+        known = sorted(self._edits[self._first_edit :])
+        starts = [edit.start for edit in known]
+        begins = [0, *accumulate(len(token.text) for token in run)]
+        for finding in self._detector.find("".join(token.text for token in run)):
+            pieces = _place_in(run, begins, finding)
+            at = bisect_right(starts, pieces[-1][1] - 1) if pieces else 0
+            if len(pieces) < 2 or (at and known[at - 1].end > pieces[0][0]):
+                continue
+            self._sight(finding, self._run_field)
+            texts = [self._put(finding)] + [""] * len(pieces)
+            self._edits += [_Edit(*piece, text) for piece, text in zip(pieces, texts, strict=False)]
+
+    def _rewrite(self) -> str:
+        if not self._edits:
+            return self._text
+        pieces: list[str] = []
+        at = 0
+        for edit in sorted(self._edits):
+            pieces += (self._text[at : edit.start], edit.text)
+            at = edit.end
+        return "".join(pieces) + self._text[at:]
+
+
+def _is_number(text: str, finding: Finding) -> bool:
+    """Whether a finding is a number of JSON that stands in a string."""
+    number = text[finding.start : finding.end]
+    if not (number.isascii() and number.isdigit() and text.lstrip()[:1] in ("{", "[")):
+        return False
+    before = text[max(0, finding.start - 24) : finding.start]
+    return bool(_BEFORE_NUMBER.search(before) and _AFTER_NUMBER.match(text, finding.end))
+
+
+def _place_in(run: list[Token], begins: list[int], finding: Finding) -> list[tuple[int, int]]:
+    """Where a finding of joined texts stands in the whole text, by part. begins: of each text."""
+    pieces: list[tuple[int, int]] = []
+    for number in range(bisect_right(begins, finding.start) - 1, len(run)):
+        token, at = run[number], begins[number]
+        if at >= finding.end:
+            break
+        start, end = max(finding.start - at, 0), min(finding.end - at, len(token.text))
+        if start < end:
+            pieces.append((token.start + start, token.start + end))
+    return pieces

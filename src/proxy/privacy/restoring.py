@@ -1,0 +1,182 @@
+"""Puts back what was masked, in whole answers and in streams."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import structs
+
+from proxy.core.chat import Chunk
+from proxy.core.json_guard import is_json
+from proxy.core.messages import ToolCallDelta
+from proxy.privacy.scanning import Scanner
+
+
+class Restoring:
+    """What the placeholders of one request stand for."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        """values: at least one, by placeholder."""
+        self._values = {placeholder: _clean(value) for placeholder, value in values.items()}
+        self._pattern = re.compile("|".join(map(re.escape, self._values)))
+        self.longest = max(map(len, self._values))
+        self.answers_json = False
+        """Whether the answer's text is to be JSON."""
+
+    def restore_text(self, text: str, escapes: int = 0) -> str:
+        """A text with the values in place. escapes: how many strings of JSON it stands in."""
+        return self._pattern.sub(lambda found: _escape(self._values[found[0]], escapes), text)
+
+    def restore_json(self, data: bytes) -> bytes:
+        """JSON with the values in place, also in strings that are JSON themselves."""
+        text = data.decode("utf-8", "surrogateescape")
+        if not self._pattern.search(text):
+            return data
+        pieces: list[str] = []
+        at = 0
+        for token in Scanner(text).tokens():
+            if token.is_string and self._pattern.search(token.text):
+                restored = self.restore_text(token.text, 2 if _holds_json(token.text) else 1)
+                pieces += (text[at : token.start], restored)
+                at = token.end
+        return ("".join(pieces) + text[at:]).encode("utf-8", "surrogateescape")
+
+    def restore_value(self, value: Any) -> Any:
+        """A decoded JSON value with the values in place."""
+        return json.loads(self.restore_json(json.dumps(value).encode())) if value else value
+
+    def could_begin(self, text: str) -> int:
+        """Characters at the end of a text that may be the beginning of a placeholder."""
+        at = text.rfind("[", max(0, len(text) - self.longest + 1))
+        if at < 0:
+            return 0
+        begun = text[at:]
+        is_begun = any(name.startswith(begun) and name != begun for name in self._values)
+        return len(begun) if is_begun else 0
+
+
+class _Channel:
+    """One text that comes in pieces. What may be the beginning of a placeholder waits."""
+
+    def __init__(self, restoring: Restoring, escapes: int) -> None:
+        self._restoring = restoring
+        self._escapes = escapes
+        self.waiting = ""
+
+    def feed(self, piece: str) -> str:
+        """What can go on, now that a piece has come."""
+        if not piece and not self.waiting:
+            return ""
+        text = self.waiting + piece
+        held = self._restoring.could_begin(text)
+        ready, self.waiting = text[: len(text) - held], text[len(text) - held :]
+        return self._restoring.restore_text(ready, self._escapes)
+
+    def flush(self) -> str:
+        """What waits: it was no placeholder."""
+        waiting, self.waiting = self.waiting, ""
+        return waiting
+
+
+_TEXTS = ("reasoning", "text", "refusal")
+
+
+class StreamRestoring:
+    """Puts back what was masked in the chunks of one stream, which lose their providers' bytes."""
+
+    def __init__(self, restoring: Restoring) -> None:
+        self._restoring = restoring
+        escapes = int(restoring.answers_json)
+        self._texts = {name: _Channel(restoring, escapes * (name == "text")) for name in _TEXTS}
+        self._calls: dict[int, _Channel] = {}
+
+    def restore(self, chunk: Chunk) -> list[Chunk]:
+        """The chunks that can go on, now that one has come."""
+        is_last = chunk.finish_reason is not None
+        coming = {name for name in _TEXTS if getattr(chunk, name)}
+        before = self._flush_others(coming, bool(chunk.tool_calls), is_last=is_last)
+        fields: dict[str, Any] = {
+            name: self._texts[name].feed(getattr(chunk, name)) for name in coming
+        }
+        calls = tuple(map(self._restore_call, chunk.tool_calls))
+        native = chunk.native
+        if native:
+            body = self._restoring.restore_json(native.body)
+            native = structs.replace(native, body=body)
+        extra = self._restoring.restore_value(chunk.extra)
+        restored = structs.replace(
+            chunk, raw=None, tool_calls=calls, native=native, extra=extra, **fields
+        )
+        if is_last:
+            return [*before, *self._end(restored)]
+        return [*before, restored]
+
+    def flush(self) -> list[Chunk]:
+        """What waits at the end."""
+        texts = {name: channel.flush() for name, channel in self._texts.items()}
+        chunks = [_say(name, text) for name, text in texts.items() if text]
+        calls = tuple(
+            ToolCallDelta(index=index, arguments=channel.flush())
+            for index, channel in self._calls.items()
+            if channel.waiting
+        )
+        return [*chunks, Chunk(tool_calls=calls)] if calls else chunks
+
+    def _flush_others(self, coming: set[str], calls: bool, *, is_last: bool) -> list[Chunk]:
+        """What waits of other texts than those of which a piece comes now, which follow it."""
+        if not (coming or calls or is_last):
+            return []
+        waiting = {n: c.flush() for n, c in self._texts.items() if n not in coming and c.waiting}
+        return [_say(name, text) for name, text in waiting.items()]
+
+    def _restore_call(self, delta: ToolCallDelta) -> ToolCallDelta:
+        channel = self._calls.get(delta.index)
+        if channel is None:
+            escapes = int(delta.type == "function")
+            channel = self._calls[delta.index] = _Channel(self._restoring, escapes)
+        return structs.replace(delta, arguments=channel.feed(delta.arguments))
+
+    def _end(self, last: Chunk) -> list[Chunk]:
+        """The last chunk, before which nothing waits any more."""
+        content = structs.replace(last, finish_reason=None, usage=None, form=None, native=None)
+        waiting = self.flush()
+        if not waiting:
+            return [last]
+        return [
+            content,
+            *waiting,
+            Chunk(
+                finish_reason=last.finish_reason,
+                usage=last.usage,
+                id=last.id,
+                model=last.model,
+                form=last.form,
+                native=last.native,
+            ),
+        ]
+
+
+def _say(name: str, text: str) -> Chunk:
+    return structs.replace(Chunk(), **{name: text})
+
+
+def _holds_json(inner: str) -> bool:
+    """Whether a string of JSON, with its escapes, holds an object or an array of JSON."""
+    if inner.lstrip()[:1] not in ("{", "["):
+        return False
+    try:
+        return is_json(json.loads(f'"{inner}"').encode())
+    except ValueError:
+        return False
+
+
+def _escape(value: str, times: int) -> str:
+    for _ in range(times):
+        value = json.dumps(value, ensure_ascii=False)[1:-1]
+    return value
+
+
+def _clean(value: str) -> str:
+    """A value that UTF-8 can hold, with its surrogates joined."""
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,140 @@
+"""What was masked comes back, whole and in pieces."""
+
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.chat import Chunk, Native, Usage
+from proxy.core.messages import ToolCallDelta
+from proxy.privacy.restoring import Restoring, StreamRestoring
+
+HARD = 'a "b"\n\\c'
+VALUES = {"[EMAIL_1]": "joe@x.example", "[EMAIL_12]": "ann@x.example", "[OWN_1]": HARD}
+
+
+def restoring() -> Restoring:
+    return Restoring(VALUES)
+
+
+def stream(chunks: list[Chunk], *, answers_json: bool = False) -> list[Chunk]:
+    found = restoring()
+    found.answers_json = answers_json
+    restored = StreamRestoring(found)
+    out = [each for chunk in chunks for each in restored.restore(chunk)]
+    return out + restored.flush()
+
+
+def test_a_body_gets_its_values_escaped_as_deep_as_they_stand() -> None:
+    arguments = json.dumps({"to": "[OWN_1]"})
+    body = {
+        "text": "[OWN_1] [EMAIL_1][EMAIL_12] [EMAIL_2]",
+        "arguments": arguments,
+        "input": {"to": "[OWN_1]"},
+        "[EMAIL_1]": "{not json [OWN_1]",
+    }
+    back = json.loads(restoring().restore_json(json.dumps(body).encode()))
+    assert back["text"] == f"{HARD} joe@x.exampleann@x.example [EMAIL_2]"
+    assert json.loads(back["arguments"]) == {"to": HARD}
+    assert back["input"] == {"to": HARD}
+    assert back["joe@x.example"] == f"{{not json {HARD}"
+
+
+def test_a_body_without_a_placeholder_keeps_its_bytes() -> None:
+    for body in (b'{"a":  "[EMAIL_2]"}', b"\xff[", b""):
+        assert restoring().restore_json(body) is body
+    assert restoring().restore_json(b'{"a": "\xff[EMAIL_1]"}') == b'{"a": "\xffjoe@x.example"}'
+
+
+@given(
+    st.lists(st.sampled_from([*VALUES, "[EMAIL_2]", "[", "[E", "text ", "é", "]", "[["])), st.data()
+)
+def test_however_a_stream_is_cut_its_text_is_the_same(
+    pieces: list[str], data: st.DataObject
+) -> None:
+    text = "".join(pieces)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
+    ends = [0, *cuts, len(text)]
+    cut = [text[a:b] for a, b in pairwise(ends)]
+    expected = restoring().restore_text(text)
+    for last in (Chunk(finish_reason="stop"), Chunk(text="", usage=Usage(), finish_reason="stop")):
+        out = stream([*(Chunk(text=piece) for piece in cut), last])
+        assert "".join(chunk.text for chunk in out) == expected
+        assert [chunk.finish_reason for chunk in out if chunk.finish_reason] == ["stop"]
+        assert out[-1].finish_reason == "stop"
+    assert "".join(chunk.text for chunk in stream([Chunk(text=piece) for piece in cut])) == expected
+
+
+def test_no_more_waits_than_may_be_a_placeholder() -> None:
+    restored = StreamRestoring(restoring())
+
+    def say(text: str) -> str:
+        return "".join(chunk.text for chunk in restored.restore(Chunk(text=text)))
+
+    assert say("Hello [EM") == "Hello "
+    assert say("AIL_") == ""
+    assert say("9] [x") == "[EMAIL_9] [x"
+    assert say("[EMAIL_1") == ""
+    assert say("] and") == "joe@x.example and"
+
+
+def test_what_waits_comes_before_what_follows_it() -> None:
+    out = stream(
+        [
+            Chunk(reasoning="see [EMAIL_1"),
+            Chunk(text="[EMAIL_1"),
+            Chunk(text="] [E", raw=b"{}"),
+            Chunk(tool_calls=(ToolCallDelta(index=0, id="a", name="f", arguments='{"a":"[OW'),)),
+            Chunk(tool_calls=(ToolCallDelta(index=1, id="b", name="g", arguments='{"b":"[EMAIL'),)),
+            Chunk(tool_calls=(ToolCallDelta(index=0, arguments='N_1]"}'),)),
+            Chunk(tool_calls=(ToolCallDelta(index=1, arguments='_1]"}'),)),
+            Chunk(finish_reason="tool_calls", usage=Usage(output=1)),
+        ]
+    )
+    assert all(chunk.raw is None for chunk in out)
+    kinds = [
+        "reasoning" if chunk.reasoning else "text" if chunk.text else "call"
+        for chunk in out
+        if chunk.has_content
+    ]
+    assert kinds == ["reasoning", "reasoning", "text", "text", *["call"] * 4]
+    assert "".join(chunk.reasoning for chunk in out) == "see [EMAIL_1"
+    assert "".join(chunk.text for chunk in out) == "joe@x.example [E"
+    calls = [delta for chunk in out for delta in chunk.tool_calls]
+    told = {
+        index: json.loads("".join(each.arguments for each in calls if each.index == index))
+        for index in (0, 1)
+    }
+    assert told == {0: {"a": HARD}, 1: {"b": "joe@x.example"}}
+    assert out[-1].usage == Usage(output=1)
+
+
+def test_the_last_chunk_ends_all_that_waits() -> None:
+    last = Chunk(text="[EMAIL_1", finish_reason="stop", usage=Usage(output=3), id="x", model="m")
+    first, second, end = stream([last])
+    assert (first.text, second.text) == ("", "[EMAIL_1")
+    assert end == Chunk(finish_reason="stop", usage=Usage(output=3), id="x", model="m")
+
+
+@pytest.mark.parametrize("answers_json", [True, False])
+def test_an_answer_that_is_to_be_json_stays_json(answers_json: bool) -> None:
+    out = stream([Chunk(text='{"a": "[OWN'), Chunk(text='_1]"}')], answers_json=answers_json)
+    text = "".join(chunk.text for chunk in out)
+    assert text == (json.dumps({"a": HARD}) if answers_json else f'{{"a": "{HARD}"}}')
+
+
+def test_custom_tools_get_text_and_what_else_comes_is_restored() -> None:
+    call = ToolCallDelta(index=0, name="f", arguments="[OWN_1]", type="custom")
+    native = Native("messages", b'{"text":"[EMAIL_1]"}')
+    (chunk,) = stream([Chunk(tool_calls=(call,), native=native, extra={"a": [{"b": "[EMAIL_1]"}]})])
+    assert chunk.tool_calls[0].arguments == HARD
+    assert chunk.native == Native("messages", b'{"text":"joe@x.example"}')
+    assert chunk.extra == {"a": [{"b": "joe@x.example"}]}
+
+
+def test_signs_beyond_the_first_plane_come_back() -> None:
+    surrogates = "\ud83d\ude00"
+    found = Restoring({"[OWN_1]": surrogates + "\ud800"})
+    assert found.restore_json(b'{"a":"[OWN_1]"}').decode() == '{"a":"\U0001f600�"}'
