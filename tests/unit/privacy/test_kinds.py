@@ -201,9 +201,9 @@ def test_the_work_of_an_expression_grows_with_the_text_alone(pattern: re.Pattern
 
 @pytest.mark.parametrize("number", range(len(HOSTILE)))
 def test_the_work_around_the_expressions_does_too(number: int) -> None:
-    small, large = HOSTILE[number](20_000), HOSTILE[number](40_000)
+    small, large = HOSTILE[number](3_000), HOSTILE[number](6_000)
     steps = count_steps(lambda: ALL.find(small)), count_steps(lambda: ALL.find(large))
-    assert steps[1] <= 2.2 * steps[0] + 5_000
+    assert steps[1] <= 2.2 * steps[0] + 2_000
 
 
 @pytest.mark.parametrize("number", range(len(HOSTILE)))
