@@ -9,5 +9,8 @@ from proxy.serving.context import RequestContext
 
 async def answer_embeddings(services: Services, context: RequestContext) -> Response:
     """POST /v1/embeddings."""
-    request = openai.parse_embeddings(await read_body(services, context))
+    body = await read_body(services, context)
+    if services.guard:
+        body = services.guard.screen(context, body)
+    request = openai.parse_embeddings(body)
     return await services.embeddings.answer(context, request)

@@ -33,6 +33,7 @@ from proxy.serving.chat import Chat
 from proxy.serving.closing import Closer
 from proxy.serving.coalesce import Coalescer
 from proxy.serving.embeddings import EmbeddingService
+from proxy.serving.guarding import Guard
 from proxy.serving.keeping import Keeper
 from proxy.serving.origin import Origin
 from proxy.serving.passthrough import Passthrough
@@ -70,6 +71,8 @@ class Services:
         self.cache = build_cache(settings.cache, ports)
         self.market = CatalogMarket(self.selection)
         self.board = BoardReader(ports.objects, ports.clock, ports.log)
+        privacy = settings.privacy
+        self.guard = Guard(privacy) if privacy.guardrail != "off" else None
         self.tasks = tasks = self._build_tasks()
         self.aliases = AliasView(ports.objects, ports.clock, ports.log)
         self.aliasing = Aliasing(self.aliases, self.selection)
@@ -77,7 +80,9 @@ class Services:
         self.embeddings = EmbeddingService(tasks, self.manager, self.aliasing)
         self.chat = self._build_chat(tasks)
         capacity = Capacity.of(settings, len(self.selection.deployment.configured))
-        self.batch = BatchServices(self.chat, self.aliasing, self.closer, capacity, ports)
+        self.batch = BatchServices(
+            self.chat, self.aliasing, self.closer, capacity, ports, self.guard
+        )
 
     def _build_exporter(self) -> Exporter | None:
         settings = self.settings
@@ -92,7 +97,9 @@ class Services:
     def _build_tasks(self) -> TaskMaker:
         prompts = self.ports.log if self.settings.server.log_prompts else None
         retrying, cache = self.manager.retry_policy, self.settings.cache
-        return TaskMaker(self.selection, self.limiter, retrying, cache, prompts)
+        tasks = TaskMaker(self.selection, self.limiter, retrying, cache, prompts)
+        tasks.guard = self.guard
+        return tasks
 
     def _build_passthrough(self, tasks: TaskMaker) -> Passthrough:
         settings, ports = self.settings, self.ports

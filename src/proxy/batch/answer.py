@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from proxy.batch.chunks import BatchChunk, BatchChunkResult
 from proxy.batch.items import Item, ItemResult, read_batch, read_items, read_request, summarize
@@ -14,6 +14,7 @@ from proxy.core.ports import Sink, Write
 from proxy.core.sse import frame
 from proxy.core.web import EVENTS, JSON, Response
 from proxy.dialects import native
+from proxy.privacy.restoring import Restoring
 from proxy.serving.context import RequestContext
 
 FULL = "The answers of this batch are too large to be held together. Let the batch stream."
@@ -25,10 +26,16 @@ async def answer_batch(services: BatchServices, context: RequestContext, body: b
     batch = read_batch(body)
     # The id alone is the caller's choice: others may have chosen it too.
     runner = f"{context.id}.{services.ports.random.token(8)}"
-    items = read_items(batch.requests)
+    requests, guard, restorings = batch.requests, services.guard, dict[int, Restoring]()
+    if guard:
+        requests, restorings = guard.screen_items(requests)
+    items = read_items(requests, guard)
 
     async def run(report: ReportResults) -> None:
-        await BatchRun(services, context, runner, report).run(items)
+        async def restore(results: list[ItemResult]) -> None:
+            await report([_restore(result, restorings) for result in results])
+
+        await BatchRun(services, context, runner, restore if restorings else report).run(items)
 
     if not batch.stream:
         return await _answer_whole(context, run)
@@ -39,12 +46,21 @@ async def answer_batch(services: BatchServices, context: RequestContext, body: b
     return Response(headers=dict(EVENTS), stream=stream)
 
 
+def _restore(result: ItemResult, restorings: dict[int, Restoring]) -> ItemResult:
+    """A result with what was masked in its request."""
+    restoring = restorings.get(result.index)
+    if restoring is None:
+        return result
+    return structs.replace(result, response=Raw(restoring.restore_json(bytes(result.response))))
+
+
 async def answer_chunk(
     services: BatchServices, context: RequestContext, chunk: BatchChunk, write: Write
 ) -> None:
     """Runs a chunk in the runner's invocation and writes each result as it comes. When the batch
     is gone nothing more is begun. context: the batch's."""
-    items = [Item(read_request(part.raw), part.raw, part.places) for part in chunk.parts]
+    guard = services.guard
+    items = [Item(read_request(part.raw, guard), part.raw, part.places) for part in chunk.parts]
 
     async def report(results: list[ItemResult]) -> None:
         places = tuple(result.index for result in results)

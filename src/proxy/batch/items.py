@@ -9,6 +9,7 @@ from proxy.cache.key import KeyParts, cache_key
 from proxy.core.chat import Call, ChatRequest
 from proxy.core.errors import InvalidRequest, drop_frames
 from proxy.dialects import native, reading
+from proxy.serving.guarding import Guard
 
 
 class Batch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,14 +46,14 @@ def read_batch(body: bytes) -> Batch:
     return reading.decode(_BATCH, body)
 
 
-def read_items(requests: tuple[Raw, ...]) -> list[Item]:
+def read_items(requests: tuple[Raw, ...], guard: Guard | None = None) -> list[Item]:
     """Reads the requests: first those that are wrong, then identical ones once, unless they want
-    an answer of their own."""
+    an answer of their own. guard: as in `read_request`."""
     wrong: list[Item] = []
     places: dict[bytes, list[int]] = {}
     read: dict[bytes, tuple[Call, Raw]] = {}
     for index, raw in enumerate(requests):
-        call = read_request(raw)
+        call = read_request(raw, guard)
         if isinstance(call, InvalidRequest):
             wrong.append(Item(call, raw, (index,)))
             continue
@@ -63,9 +64,11 @@ def read_items(requests: tuple[Raw, ...]) -> list[Item]:
     return wrong + [Item(*read[meaning], tuple(where)) for meaning, where in places.items()]
 
 
-def read_request(raw: Raw) -> Call | InvalidRequest:
-    """Reads one request; the error, where it is wrong."""
+def read_request(raw: Raw, guard: Guard | None = None) -> Call | InvalidRequest:
+    """Reads one request; the error, where it is wrong. guard: refuses what no provider may see."""
     try:
+        if guard:
+            guard.check(raw)
         call = native.parse_chat(raw)
         if call.chat.stream:
             raise reading.invalid("stream", "A request of a batch can't stream; the batch can")

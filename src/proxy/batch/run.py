@@ -21,6 +21,7 @@ from proxy.serving.aliasing import Aliasing
 from proxy.serving.chat import Chat
 from proxy.serving.closing import Closer
 from proxy.serving.context import RequestContext
+from proxy.serving.guarding import Guard
 from proxy.serving.refusal import refuse
 
 AT_ONCE = 6
@@ -41,6 +42,7 @@ class BatchServices(Struct, frozen=True):
     closer: Closer
     capacity: Capacity
     ports: Ports
+    guard: Guard | None = None
 
 
 class BatchRun:

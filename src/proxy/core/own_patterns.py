@@ -7,10 +7,13 @@ that backtracks has no more ways than these, each as long as the longest match.
 """
 
 import re
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
+Kind = Literal["email", "card", "iban", "key", "jwt", "private_key"]
+"""What is known without a pattern of one's own."""
 MOST_PATTERNS = 20
 LONGEST = 500
 """Characters of a pattern."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec import structs
 
-from proxy.core.chat import Chunk
+from proxy.core.chat import Answer, Chunk, Native
 from proxy.core.json_guard import is_json
-from proxy.core.messages import ToolCallDelta
+from proxy.core.messages import ToolCall, ToolCallDelta
 from proxy.privacy.scanning import Scanner
 
 
@@ -41,6 +41,29 @@ class Restoring:
                 pieces += (text[at : token.start], restored)
                 at = token.end
         return ("".join(pieces) + text[at:]).encode("utf-8", "surrogateescape")
+
+    def restore_answer(self, answer: Answer) -> Answer:
+        """A whole answer with the values in place; it loses its provider's bytes."""
+        text, escapes = answer.text, int(self.answers_json)
+        native = answer.native
+        return structs.replace(
+            answer,
+            raw=None,
+            text=text and self.restore_text(text, escapes),
+            reasoning=answer.reasoning and self.restore_text(answer.reasoning),
+            refusal=answer.refusal and self.restore_text(answer.refusal),
+            tool_calls=tuple(map(self._restore_call, answer.tool_calls)),
+            extra=self.restore_value(answer.extra),
+            native=native and self.restore_native(native),
+        )
+
+    def restore_native(self, native: Native) -> Native:
+        """A provider's own form with the values in place."""
+        return structs.replace(native, body=self.restore_json(native.body))
+
+    def _restore_call(self, call: ToolCall) -> ToolCall:
+        arguments = self.restore_text(call.function.arguments or "", int(call.type == "function"))
+        return structs.replace(call, function=structs.replace(call.function, arguments=arguments))
 
     def restore_value(self, value: Any) -> Any:
         """A decoded JSON value with the values in place."""
@@ -100,10 +123,7 @@ class StreamRestoring:
             name: self._texts[name].feed(getattr(chunk, name)) for name in coming
         }
         calls = tuple(map(self._restore_call, chunk.tool_calls))
-        native = chunk.native
-        if native:
-            body = self._restoring.restore_json(native.body)
-            native = structs.replace(native, body=body)
+        native = chunk.native and self._restoring.restore_native(chunk.native)
         extra = self._restoring.restore_value(chunk.extra)
         restored = structs.replace(
             chunk, raw=None, tool_calls=calls, native=native, extra=extra, **fields

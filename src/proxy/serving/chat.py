@@ -63,12 +63,19 @@ class Chat:
                 else:
                     context.end_stage("limit")
                 return _replay_known(context, known, hit)
+        if guard := self._tasks.guard:
+            body = guard.screen(context, body)
+            fingerprint = None if context.restoring else fingerprint
         return await self.answer(context, context.dialect.parse_chat(body), fingerprint)
 
     async def answer(
         self, context: RequestContext, call: Call, fingerprint: Fingerprint | None = None
     ) -> Response:
-        """Answers a chat request. fingerprint: by which it may be recalled. Raises ProxyError."""
+        """Answers a chat request that may go to a provider as it is. fingerprint: by which it may
+        be recalled. Raises ProxyError."""
+        if context.restoring:
+            form = call.chat.response_format
+            context.restoring.answers_json = form is not None and form.type != "text"
         with within(math.inf):  # all that it waits for has one timer
             call = await self._aliasing.apply(context, call)
             task = await self._tasks.make_chat(context, call)

@@ -50,6 +50,8 @@ class Origin:
         served = describe_chat(task, success, cost)
         record_served(context, served)
         body = context.dialect.answer(answer, task.call, served)
+        if context.restoring:
+            body = context.restoring.restore_json(body)
         if context.keep_response:
             context.keep_response(body)
         return Response(headers=JSON | served_headers(served) | _cache_headers(task), body=body)

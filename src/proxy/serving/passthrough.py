@@ -28,7 +28,7 @@ from proxy.dialects.cloudflare import read_timeout
 from proxy.dialects.session import find_session
 from proxy.limits.estimate import NoEstimate
 from proxy.limits.meter import Meter
-from proxy.providers.address import TICKET
+from proxy.providers.address import TICKET, drop_key
 from proxy.providers.hop_headers import check_request, pass_request
 from proxy.providers.named_model import (
     Errand,
@@ -43,6 +43,7 @@ from proxy.routing.failure import as_limit_error, as_proxy_error, record_attempt
 from proxy.routing.passage import Passage, Wish
 from proxy.serving.aliasing import Aliasing
 from proxy.serving.context import RequestContext
+from proxy.serving.guarding import Guard
 from proxy.serving.passed_answer import UPLOAD, PassedAnswer, Sent
 from proxy.serving.task import TaskMaker, record_request
 
@@ -111,6 +112,8 @@ class Passthrough:
         self._passage.check_provider(wish.provider, grant)
         meter = await self._admit(context)
         letter = await self._open(context, wish, strict=bool(grant.models))
+        if self._tasks.guard:
+            letter = await self._screen(self._tasks.guard, context, wish, letter)
         self._passage.check_models(wish.provider, letter.names, grant)
         target = self._passage.find_target(wish, letter.names[0] if letter.names else None)
         return await self._pass_on(context, meter, [_Way(target, wish, letter)])
@@ -125,6 +128,8 @@ class Passthrough:
             why = "content-encoding: a body that names its model here comes without one."
             raise InvalidRequest(why, param="content-encoding")
         body, kind = await self._read(context), headers.get("content-type", "")
+        if self._tasks.guard:
+            self._tasks.guard.check_unread("", body, headers)
         named = read_model(body, kind)
         letter = _Letter(read_errand("POST", path), body=body)
         targets = await self._find_named(context, path, named, body)
@@ -195,6 +200,16 @@ class Passthrough:
         if names:
             record_model(context, names[0])
         return _Letter(errand, names, body)
+
+    async def _screen(
+        self, guard: Guard, context: RequestContext, wish: Wish, letter: _Letter
+    ) -> _Letter:
+        """Reads the whole request, which may go on if nothing is found in it."""
+        body = await self._read(context) if letter.body is None else letter.body
+        assert isinstance(body, bytes)  # as it was read
+        address = f"{wish.path}?{drop_key(wish.query)}"
+        guard.check_unread(address, body, context.request.headers)
+        return structs.replace(letter, body=body)
 
     async def _read(self, context: RequestContext) -> bytes:
         hold = context.hold

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from itertools import chain
 
 from msgspec import Struct
 
@@ -19,6 +20,7 @@ from proxy.core.errors import (
     ProxyError,
 )
 from proxy.core.ports import Log, Sink
+from proxy.privacy.restoring import StreamRestoring
 from proxy.routing.deadline import out_of_time
 from proxy.routing.failure import as_proxy_error
 from proxy.routing.fallback import Success
@@ -67,7 +69,10 @@ class Relay:
         self._settled: Served | None = None
         self._outcome: Outcome = GIVEN_UP
         self._ended = "client_gone"
-        self._flows = begun.stream.plain != "" and begun.stream.plain == self._writer.takes
+        restoring = task.context.restoring
+        self._restored = StreamRestoring(restoring) if restoring else None
+        plain = "" if restoring else begun.stream.plain
+        self._flows = plain != "" and plain == self._writer.takes
         """Whether the provider's bytes go to the caller as they are."""
         self._first: Chunk | None = None
         self._last: Chunk | None = None
@@ -126,9 +131,26 @@ class Relay:
             self._collector.overflow()
             self._task.context.release_memory()
         if not self._flows:
-            await self._send(b"".join(map(self._writer.chunk, chunks)))
+            await self._send(self._write(chunks))
         elif chunks:
             self._first, self._last = self._first or chunks[0], chunks[-1]
+
+    def _write(self, chunks: list[Chunk]) -> bytes:
+        """Renders chunks for the caller, with what was masked in the request."""
+        restored, restoring = self._restored, self._task.context.restoring
+        if restored is None or restoring is None:
+            return b"".join(map(self._writer.chunk, chunks))
+        shown = chain.from_iterable(map(restored.restore, chunks))
+        return restoring.restore_json(b"".join(map(self._writer.chunk, shown)))
+
+    def _write_end(self, answer: Answer, served: Served) -> bytes:
+        """Renders the end of a complete answer, before it what has waited."""
+        restored, restoring = self._restored, self._task.context.restoring
+        if restored is None or restoring is None:
+            return self._writer.done(answer, served)
+        answer = restoring.restore_answer(answer)
+        waiting = b"".join(map(self._writer.chunk, restored.flush()))
+        return waiting + restoring.restore_json(self._writer.done(answer, served))
 
     async def _send(self, data: bytes) -> None:
         """Sends bytes, unless the caller has left. Raises ClientGone where the stream is not to be
@@ -150,7 +172,7 @@ class Relay:
         """Sends the caller's last event, then keeps the answer, even if nobody has taken it."""
         answer = self._collector.answer()
         served = self._settle()
-        last = self._end_flow() if self._flows else self._writer.done(answer, served)
+        last = self._end_flow() if self._flows else self._write_end(answer, served)
         self._outcome, self._ended = OK, "ok"
         try:
             await self._send(last)
@@ -165,9 +187,12 @@ class Relay:
 
     def _keep_response(self, answer: Answer) -> None:
         """Hands on the whole answer, as it was written or has gone by."""
+        context = self._task.context
         response = self._writer.response or (answer.native and answer.native.body)
-        if response and self._task.context.keep_response:
-            self._task.context.keep_response(response)
+        if response and context.keep_response:
+            if context.restoring:
+                response = context.restoring.restore_json(response)
+            context.keep_response(response)
 
     def _end_flow(self) -> bytes:
         """What a stream lacks that has gone on as it was. The provider may have left its last line
@@ -186,7 +211,9 @@ class Relay:
             for chunk in (self._first, self._last):
                 if chunk:  # the error goes on where the flow has ended
                     self._writer.chunk(chunk)
-            last = self._writer.error(refusal, context.id, context.clock.now())
+            waiting = self._restored.flush() if self._restored else []
+            last = b"".join(map(self._writer.chunk, waiting))
+            last += self._writer.error(refusal, context.id, context.clock.now())
             with suppress(ClientGone):
                 await self._send(self._writer.cut + last if self._flows else last)
 

@@ -65,14 +65,19 @@ def render(
         created=int(entry.stored),
     )
     marks = {cloudflare.CACHE_STATUS: "HIT", "x-proxy-cache-key": key}
+    answer, restoring = entry.answer, context.restoring
+    if restoring:
+        answer = restoring.restore_answer(answer)
     if call.chat.stream:
         writer = context.dialect.writer(call, served)
-        chunks = b"".join(map(writer.chunk, chunks_of(entry.answer)))
-        kind, body = EVENTS, chunks + writer.done(entry.answer, served)
+        chunks = b"".join(map(writer.chunk, chunks_of(answer)))
+        kind, body = EVENTS, chunks + writer.done(answer, served)
         response = writer.response
     else:
-        kind, body = JSON, context.dialect.answer(entry.answer, call, served)
+        kind, body = JSON, context.dialect.answer(answer, call, served)
         response = body
+    if restoring:  # what repeats the request
+        body, response = restoring.restore_json(body), response and restoring.restore_json(response)
     if response and context.keep_response:
         context.keep_response(response)
     saved = bounded(entry.cost.nano_usd) or 0

@@ -33,6 +33,7 @@ from proxy.routing.retry import RetryPolicy
 from proxy.routing.routing_key import RoutingKey
 from proxy.routing.selection import Selection
 from proxy.serving.context import RequestContext
+from proxy.serving.guarding import Guard
 
 STEERING = frozenset({"cache-control", *SENT})
 """Headers that change what a request means."""
@@ -120,6 +121,9 @@ class ChatTask(Struct):
 
 class TaskMaker:
     """Makes the tasks of an isolate's requests."""
+
+    guard: Guard | None = None
+    """Looks at what is to go to a provider; None: nothing does."""
 
     def __init__(
         self,

@@ -11,8 +11,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from re import _parser  # type: ignore[attr-defined]
 
-sys.setrecursionlimit(20_000)
-
 
 class Steps:
     """Looks for a pattern as `re.finditer` does, and counts what that takes."""

@@ -8,23 +8,27 @@ from typing import Annotated, Literal
 
 from msgspec import Struct
 
+from proxy.core.own_patterns import Kind, OwnPattern
 from proxy.core.settings.limits import LimitSettings
 from proxy.core.settings.routing import RoutingSettings
 from proxy.core.settings.values import (
     BASE_URL,
     HEADERS,
     ORIGINS,
+    OWN_PATTERNS,
     SECRET,
     SWITCH,
     TEXT,
     Setting,
     one_of,
+    some_of,
     whole,
 )
 
 Environment = Literal["development", "staging", "production"]
 CacheScope = Literal["tenant", "shared"]
 OnClientGone = Literal["abort", "finish"]
+GuardrailMode = Literal["off", "mask", "refuse"]
 
 _YEAR = 31_622_400
 _MEGABYTE = 1024 * 1024
@@ -187,6 +191,30 @@ class CacheSettings(Struct, frozen=True, kw_only=True):
     ]
 
 
+class PrivacySettings(Struct, frozen=True, kw_only=True):
+    """Personal data and secrets in prompts and answers ([what is done with them](privacy.md))."""
+
+    guardrail: Annotated[
+        GuardrailMode,
+        Setting("GUARDRAIL", "off", one_of(GuardrailMode)),
+        "What becomes of personal data and secrets in a request before a provider sees it. `mask`:"
+        " placeholders stand for them, and the answer has them back. `refuse`: the request gets"
+        " 400. Either way what can't be looked at is refused.",
+    ]
+    guardrail_kinds: Annotated[
+        tuple[str, ...],
+        Setting("GUARDRAIL_KINDS", "email, card, iban, key, jwt, private_key", some_of(Kind)),
+        "What the guardrail looks for, beside `REDACT_PATTERNS`.",
+    ]
+    patterns: Annotated[
+        tuple[OwnPattern, ...],
+        Setting("REDACT_PATTERNS", "", OWN_PATTERNS, example="STAFF=EMP-[0-9]{6}"),
+        "Patterns of your own that the guardrail and the body log look for: lines `NAME=PATTERN`,"
+        " or a JSON object. Only what takes a bounded time is allowed"
+        " ([which](privacy.md#patterns-of-your-own)).",
+    ]
+
+
 class AnalyticsSettings(Struct, frozen=True, kw_only=True):
     """Figures."""
 
@@ -233,6 +261,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     server: ServerSettings
     cache: CacheSettings
     responses: ResponseSettings
+    privacy: PrivacySettings
     limits: LimitSettings
     routing: RoutingSettings
     analytics: AnalyticsSettings

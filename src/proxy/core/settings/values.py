@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from proxy.core.chat import TIERS
+from proxy.core.own_patterns import Kind, read_own_patterns
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LONGEST_NAME = 32
@@ -201,7 +202,23 @@ def _base_url(text: str) -> str | None:
     return text.rstrip("/")
 
 
+def some_of(kind: object) -> Reader:
+    """Some of a Literal's words, between commas."""
+    choices = get_args(kind)
+
+    def read(text: str) -> tuple[str, ...]:
+        words = _words(text)
+        if not words or set(words) - set(choices):
+            raise ValueError(f"must be some of {', '.join(choices)}, between commas")
+        return words
+
+    return Reader(read, ", ".join(f"`{choice}`" for choice in choices))
+
+
+_TAKEN_KINDS = frozenset(kind.upper() for kind in get_args(Kind))
+
 SWITCH = Reader(_switch, "`on`, `off`")
+OWN_PATTERNS = Reader(lambda text: read_own_patterns(text, _TAKEN_KINDS))
 TEXT = Reader(str)
 SECRET = Reader(_secret)
 SECRETS = Reader(read_secrets)

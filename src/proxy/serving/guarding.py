@@ -1,0 +1,122 @@
+"""The guardrail: what a request holds of personal data and secrets before a provider sees it.
+
+Promise: with it no body goes to a provider that was not looked at. What it can't look at it
+refuses, and no message of its own quotes what it has found.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import unquote_plus
+
+from msgspec import Raw
+
+from proxy.core.errors import InvalidRequest
+from proxy.core.json_guard import is_json
+from proxy.core.settings import PrivacySettings
+from proxy.privacy.findings import Detector
+from proxy.privacy.masking import Masking, Placeholders, Sighting
+from proxy.privacy.restoring import Restoring
+from proxy.serving.context import RequestContext
+
+CODE = "personal_data"
+_WORDS = {
+    "email": "an e-mail address",
+    "card": "the number of a payment card",
+    "iban": "an IBAN",
+    "key": "an API key",
+    "jwt": "a JSON Web Token",
+    "private_key": "a private key",
+}
+_TOKENS = "A prompt of token numbers can't be looked at for personal data (GUARDRAIL): send text"
+_UNKNOWN = (
+    "GUARDRAIL is on in this deployment, and it can look at bodies of JSON in UTF-8 alone, without"
+    " a content-encoding. Use POST /v1/chat/completions, /v1/messages or /v1/responses."
+)
+
+
+class Guard:
+    """The guardrail of a deployment that has one."""
+
+    def __init__(self, settings: PrivacySettings) -> None:
+        self._detector = Detector(settings.guardrail_kinds, settings.patterns)
+        self.refuses = settings.guardrail == "refuse"
+
+    def screen(self, context: RequestContext, body: bytes) -> bytes:
+        """The body as a provider may see it; what the answer gets back is in the context. Raises
+        InvalidRequest."""
+        masked, context.restoring = self.mask(body)
+        return masked
+
+    def screen_items(self, items: Sequence[Raw]) -> tuple[tuple[Raw, ...], dict[int, Restoring]]:
+        """The requests of a batch as providers may see them, and what the answers get back by their
+        places. Where it refuses they stay: `check` is for each."""
+        if self.refuses:
+            return tuple(items), {}
+        masked: list[Raw] = []
+        restorings: dict[int, Restoring] = {}
+        for index, item in enumerate(items):
+            body, restoring = self.mask(bytes(item))
+            masked.append(Raw(body))
+            if restoring:
+                restorings[index] = restoring
+        return tuple(masked), restorings
+
+    def check(self, item: Raw) -> None:
+        """Raises InvalidRequest for a request of a batch that may not go on. One that is masked
+        may."""
+        if self.refuses:
+            self.mask(bytes(item))
+
+    def mask(self, body: bytes) -> tuple[bytes, Restoring | None]:
+        """A body of JSON without what is found in it. Raises InvalidRequest."""
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            raise InvalidRequest("The body must be UTF-8.") from None
+        placeholders = Placeholders()
+        masking = Masking(text, self._detector, placeholders)
+        masked = masking.run()
+        if masking.has_tokens:
+            raise InvalidRequest(_TOKENS, param="input", code=CODE)
+        if not masking.sightings:
+            return body, None
+        if self.refuses:
+            raise _refuse(masking.sightings)
+        return masked.encode(), Restoring(placeholders.values)
+
+    def check_unread(self, address: str, body: bytes, headers: dict[str, str]) -> None:
+        """Raises InvalidRequest for a request that would go on as it is, and whose answer nothing
+        could be put back into, if it holds anything. address: path and query."""
+        if findings := self._detector.find(unquote_plus(address)):
+            raise _refuse([Sighting(findings[0].kind, "")], "The address")
+        if not body:
+            return
+        kind, _, charset = headers.get("content-type", "").lower().partition(";")
+        is_utf8 = "charset" not in charset or "utf-8" in charset
+        named = kind.strip() == "application/json" or kind.strip().endswith("+json")
+        if not (named and is_utf8 and "content-encoding" not in headers and is_json(body)):
+            raise InvalidRequest(_UNKNOWN, code=CODE)
+        if b"\x00" in body:  # UTF-16 and UTF-32, which JSON may be for some
+            raise InvalidRequest(_UNKNOWN, code=CODE)
+        _, restoring = self.mask(body)
+        if restoring:
+            raise InvalidRequest(
+                "The body holds personal data or a secret, which GUARDRAIL=mask can't put back into"
+                " an answer that is passed on as it is. Take it out, or use POST"
+                " /v1/chat/completions, /v1/messages or /v1/responses.",
+                code=CODE,
+            )
+
+
+def _refuse(sightings: Sequence[Sighting], place: str = "") -> InvalidRequest:
+    """The error that names the first field that holds something, and all kinds that it holds."""
+    field = sightings[0].field
+    kinds = dict.fromkeys(each.kind for each in sightings if each.field == field)
+    names = " and ".join(
+        _WORDS.get(kind, f"what the pattern {kind.upper()} means") for kind in kinds
+    )
+    where = f"{field}: " if field else ""
+    return InvalidRequest(
+        f"{where}{place or 'It'} holds {names}, which may not go to a provider here (GUARDRAIL).",
+        param=field or None,
+        code=CODE,
+    )
