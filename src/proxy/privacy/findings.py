@@ -115,10 +115,10 @@ class _Unescaped:
 
 
 def _read(escape: str) -> str:
-    """The sign that an escape stands for; backslashes alone stay as many as they are."""
+    """The sign that an escape stands for; two backslashes stand for one."""
     name = escape.lstrip("\\")
     if not name:
-        return escape
+        return escape[: (len(escape) + 1) // 2]
     if name[0] == "u":
         return chr(int(name[1:], 16))
     return _SIGNS.get(name, name)
