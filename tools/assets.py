@@ -1,5 +1,5 @@
-"""Put together what the Worker serves as files: its pages, and the dashboard as one script and one
-style sheet.
+"""Put together what the Worker serves as files: its pages, the dashboard as one script and one
+style sheet, and the description of the interface.
 
 `tools/build.py` does this before each `dev` and `deploy` and after each change to public/.
 """
@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from tools.describe import describe
 from tools.layout import ASSETS, NODE_MODULES, PUBLIC, ROOT
 from tools.pack import put
 from tools.setup import SetupError
@@ -23,6 +24,7 @@ AS_THEY_ARE = ("boot.js", "icon.svg")
 """The dashboard's files that are served by themselves."""
 LICENSES = {DASHBOARD / "licenses.txt": NODE_MODULES / "uplot" / "LICENSE"}
 """Of the libraries that are in the bundle."""
+DESCRIPTION = Path("openapi.json")
 
 
 def assemble(target: Path = ASSETS) -> None:
@@ -38,6 +40,7 @@ def assemble(target: Path = ASSETS) -> None:
         if DASHBOARD not in name.parents or name in own or name in LICENSES
     }
     files |= {DASHBOARD / name: content for name, content in _bundle().items()}
+    files[DESCRIPTION] = describe()
     for name, content in files.items():
         place = target / name
         place.parent.mkdir(parents=True, exist_ok=True)

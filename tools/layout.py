@@ -20,6 +20,7 @@ ASSETS = BUILD / "public"
 
 CACHE = ROOT / ".cache"
 BUNDLE = CACHE / "bundle" / "pyodide_dev.capnp.bin"
+DESCRIBER = CACHE / "describer"
 LOCAL_MODEL = CACHE / "local-model"
 AGENTS = CACHE / "agents"
 BROWSER = CACHE / "browser"

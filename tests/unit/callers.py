@@ -11,6 +11,7 @@ from proxy.api.app import App
 from proxy.api.misconfigured import Misconfigured
 from proxy.core.errors import PayloadTooLarge
 from proxy.core.web import Request, Response
+from tests.unit.described import check_described
 from tests.unit.doubles import Caller
 
 ENV = {
@@ -64,13 +65,16 @@ async def send(
     app: App | Misconfigured, request: Request, build: Callable[[Response], Response] = as_it_is
 ) -> Response:
     reaction = app.handle(request, build)
-    return await reaction if inspect.isawaitable(reaction) else reaction
+    response = await reaction if inspect.isawaitable(reaction) else reaction
+    check_described(request, response)
+    return response
 
 
 def send_at_once(app: App | Misconfigured, request: Request) -> Response:
     """The response to a request that waits for nothing."""
     response = app.handle(request, as_it_is)
     assert isinstance(response, Response)
+    check_described(request, response)
     return response
 
 

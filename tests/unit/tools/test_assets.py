@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools import assets
-from tools.assets import DASHBOARD, assemble
+from tools.assets import DASHBOARD, DESCRIPTION, assemble
 from tools.layout import PUBLIC, ROOT
 from tools.setup import SetupError
 
@@ -23,7 +23,7 @@ def test_the_pages_and_the_bundle_are_there(tmp_path: Path) -> None:
         if path.is_file() and DASHBOARD not in (name := path.relative_to(PUBLIC)).parents
     }
     parts = {"app.js", "app.css", "boot.js", "icon.svg", "licenses.txt"}
-    assert made == others | {DASHBOARD / name for name in parts}
+    assert made == others | {DASHBOARD / name for name in parts} | {DESCRIPTION}
     assert list(tmp_path.iterdir()) == [target]
     for bundle, part in (("app.js", "u-wrap"), ("app.css", "u-wrap"), ("app.css", "light-dark(")):
         assert part in (target / DASHBOARD / bundle).read_text("utf-8")

@@ -151,4 +151,7 @@ def test_an_unknown_part_is_refused_with_the_choices() -> None:
         text=True,
     )
     assert process.returncode == 2
-    assert "choose from node venv worker-packages bundle browser local-model" in process.stderr
+    assert (
+        "choose from node venv worker-packages describer bundle browser local-model"
+        in process.stderr
+    )

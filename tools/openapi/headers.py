@@ -1,0 +1,114 @@
+"""The headers of requests and answers, each described once."""
+
+from typing import get_args
+
+from proxy.core.cache_control import LONGEST_TTL
+from proxy.dialects import cloudflare, session
+from proxy.dialects.contract import LimitHeaders
+from tools.openapi.schemas import JSON
+
+TEXT: JSON = {"type": "string"}
+_COUNT: JSON = {"type": "integer", "minimum": 0}
+
+ANSWERED: dict[str, tuple[str, JSON]] = {
+    "x-request-id": ("The request's id, also in the log line.", TEXT),
+    "x-content-type-options": ("`nosniff`", {"const": "nosniff"}),
+    "server-timing": ("The stages of the request in ms (`auth`, `cache`, `upstream`, …).", TEXT),
+    "vary": ("`Origin`, where the deployment has `CORS_ORIGINS`.", TEXT),
+    "access-control-allow-origin": ("An allowed origin's own name.", TEXT),
+    "access-control-expose-headers": ("The headers that a page of it may read.", TEXT),
+    "request-id": ("The same as `x-request-id`, where Anthropic's SDKs look for it.", TEXT),
+    "x-should-retry": ("`false` where another try can't help.", {"const": "false"}),
+    "retry-after": ("Whole seconds after which another try may help.", _COUNT),
+    "www-authenticate": ("`Bearer`", {"const": "Bearer"}),
+    "allow": ("The methods of the path.", TEXT),
+    "location": ("Where it is.", TEXT),
+    "cache-control": ("`no-store`", {"const": "no-store"}),
+    "ratelimit-policy": ("Each limit of the request: its quota and window in s.", TEXT),
+    "ratelimit": ("What is left of each limit, and when it is whole again.", TEXT),
+    "x-proxy-provider": ("The provider that answered.", TEXT),
+    "x-proxy-model": ("The model that answered, percent-encoded.", TEXT),
+    "x-proxy-cost": ("US dollars; only whole answers of a known price.", TEXT),
+    "x-proxy-cost-origin": (
+        "Who says so.",
+        {"enum": ["provider", "computed", "estimated"]},
+    ),
+    "x-proxy-dropped": ("Parameters that the proxy left out.", TEXT),
+    "x-proxy-estimate": ("`true`: the proxy's own estimate.", {"const": "true"}),
+    "x-proxy-cache-key": ("The cache's key of a hit.", TEXT),
+    "deprecation": ("When the end of the model was announced (RFC 9745).", TEXT),
+    "sunset": ("The first day on which the model does not answer (RFC 8594).", TEXT),
+    "cache-status": ("What the cache did (RFC 9211).", TEXT),
+    "age": ("Seconds since the answer was stored.", _COUNT),
+    cloudflare.STEP: ("The number of failed attempts before the answer.", _COUNT),
+    cloudflare.CACHE_STATUS: ("What the cache did.", {"enum": ["HIT", "MISS", "BYPASS"]}),
+}
+for _unit in ("requests", "tokens"):
+    for _part in ("limit", "remaining", "reset"):
+        _same = f"`{'RateLimit' if _part != 'limit' else 'RateLimit-Policy'}`"
+        ANSWERED[f"x-ratelimit-{_part}-{_unit}"] = (f"{_same} in OpenAI's form.", TEXT)
+        ANSWERED[f"anthropic-ratelimit-{_unit}-{_part}"] = (f"{_same} in Anthropic's form.", TEXT)
+
+EVERY = (
+    *("x-request-id", "x-content-type-options", "server-timing"),
+    *("vary", "access-control-allow-origin", "access-control-expose-headers"),
+)
+"""Of every answer of the Worker."""
+LIMITS = ("ratelimit-policy", "ratelimit")
+SERVED = (
+    *("x-proxy-provider", "x-proxy-model", cloudflare.STEP, "x-proxy-dropped"),
+    *("x-proxy-cost", "x-proxy-cost-origin", "deprecation", "sunset"),
+)
+CACHED = ("cache-status", "age", cloudflare.CACHE_STATUS, "x-proxy-cache-key")
+NO_STORE = ("cache-control",)
+ESTIMATED = ("x-proxy-estimate", *NO_STORE)
+
+
+def list_limits(vendor: LimitHeaders) -> tuple[str, ...]:
+    """The headers of limits in a dialect."""
+    begin = {"openai": "x-ratelimit-", "anthropic": "anthropic-ratelimit-"}.get(vendor or "")
+    return LIMITS + tuple(name for name in ANSWERED if begin and name.startswith(begin))
+
+
+def _number(least: int, most: int) -> JSON:
+    return {"type": "integer", "minimum": least, "maximum": most}
+
+
+SESSION = (session.OWN, *session.HEADERS)
+SENT: dict[str, tuple[str, JSON]] = {
+    "x-request-id": (
+        "The request's id, if it has this form; otherwise the proxy makes one.",
+        {"type": "string"},
+    ),
+    "traceparent": ("W3C Trace Context, for the provider and the proxy's own spans.", TEXT),
+    "tracestate": ("W3C Trace Context.", TEXT),
+    cloudflare.TIMEOUT: ("The time of all attempts in ms.", _number(1, 600_000)),
+    cloudflare.ATTEMPTS: ("Attempts at each provider.", _number(1, cloudflare.MOST_ATTEMPTS)),
+    cloudflare.DELAY: ("Before the second attempt, in ms.", _number(0, 5_000)),
+    cloudflare.BACKOFF: (
+        "How the delay grows.",
+        {"type": "string", "enum": [*get_args(cloudflare.OptionBackoff)]},
+    ),
+    cloudflare.METADATA: ("A JSON object of up to 16 labels for the request log.", TEXT),
+    cloudflare.COLLECT_LOG: ("`false`: no line in the log, no row in the request log.", TEXT),
+    cloudflare.SKIP_CACHE: (
+        "`true`: neither lookup nor storing.",
+        {"type": "string", "enum": ["true", "false"]},
+    ),
+    cloudflare.CACHE_TTL: ("How long the answer is fresh, in s.", _number(1, LONGEST_TTL)),
+    cloudflare.CACHE_KEY: (
+        "The caller's own key in place of the request's meaning.",
+        {"type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+    ),
+    "cache-control": ("`no-store`, `no-cache`, `max-age=SECONDS` or `only-if-cached`.", TEXT),
+    "x-proxy-explain": ("`1`, from an operator: why this provider.", TEXT),
+    "anthropic-version": ("For a provider of Messages; also chooses the form of the models.", TEXT),
+    "anthropic-beta": ("For a provider of Messages.", TEXT),
+} | dict.fromkeys(SESSION, ("The conversation that the request is a turn of.", TEXT))
+
+TRACED = ("x-request-id", "traceparent", "tracestate")
+RETRIED = (cloudflare.TIMEOUT, cloudflare.ATTEMPTS, cloudflare.DELAY, cloudflare.BACKOFF)
+LABELLED = (cloudflare.METADATA, cloudflare.COLLECT_LOG, *SESSION)
+FROM_CACHE = (cloudflare.SKIP_CACHE, cloudflare.CACHE_TTL, cloudflare.CACHE_KEY, "cache-control")
+STEERED = (*RETRIED, *FROM_CACHE, *LABELLED, "x-proxy-explain")
+ANTHROPIC = ("anthropic-version", "anthropic-beta")

@@ -1,0 +1,96 @@
+"""What is said of an operation."""
+
+from dataclasses import dataclass, field
+
+from tools.openapi.errors import Errors
+from tools.openapi.headers import NO_STORE, TRACED
+from tools.openapi.schemas import JSON, Named, Schema
+
+JSON_TYPE = "application/json"
+EVENTS_TYPE = "text/event-stream"
+ANY_TYPE = "*/*"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of the query or of the path."""
+
+    what: str
+    schema: JSON
+    required: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Body:
+    """The body of a request."""
+
+    schema: Schema
+    example: object = None
+    media_type: str = JSON_TYPE
+    required: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """An answer that is no error."""
+
+    what: str
+    schema: Schema | None = None
+    """None: it has no body."""
+    media_type: str = JSON_TYPE
+    events: str = ""
+    """What the events of a streamed one are; empty: there is none."""
+    headers: tuple[str, ...] = NO_STORE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """A method of a path. The rest follows from the table of paths."""
+
+    id: str
+    """By which generated clients call it."""
+    tag: str
+    summary: str
+    detail: str = ""
+    answers: dict[int | str, Answer]
+    """By status; `default`: whatever a provider answers."""
+    errors: Errors = ()
+    """Beside those that follow from the table of paths."""
+    bodies: tuple[Body, ...] = ()
+    query: dict[str, Parameter] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()
+    """Those that it reads, beside TRACED."""
+
+    @property
+    def read_headers(self) -> tuple[str, ...]:
+        """All that it reads."""
+        return TRACED + self.headers
+
+
+def text(what: str, **limits: object) -> Parameter:
+    """A parameter of the query that is a text."""
+    return Parameter(what, {"type": "string", "minLength": 1, "maxLength": 256} | limits)
+
+
+def number(what: str, least: int, most: int, default: int | None = None) -> Parameter:
+    """A parameter of the query that is a whole number."""
+    schema: JSON = {"type": "integer", "minimum": least, "maximum": most}
+    return Parameter(what, schema | ({} if default is None else {"default": default}))
+
+
+def thing(*required: str, **properties: JSON) -> JSON:
+    """The schema of an object."""
+    return {"type": "object", "properties": properties, "required": [*required]}
+
+
+def listing(name: str, items: Named | JSON, **fields: JSON) -> JSON:
+    """The schema of an object that holds a list."""
+    schema = {"$ref": f"#/components/schemas/{items.name}"} if isinstance(items, Named) else items
+    return thing(name, *fields, **{name: {"type": "array", "items": schema}}, **fields)
+
+
+STRING: JSON = {"type": "string"}
+MAYBE: JSON = {"type": ["string", "null"]}
+INTEGER: JSON = {"type": "integer"}
+NUMBER: JSON = {"type": "number"}
+MOMENT: JSON = {"type": "string", "format": "date-time"}

@@ -1,0 +1,160 @@
+"""Figures, the request log, insights and metrics."""
+
+from proxy.analytics.insights.model import Insight
+from proxy.analytics.query.pages import COLUMNS
+from proxy.analytics.query.report import DIMENSIONS
+from tools.openapi.errors import ASKED, FINDS, OBJECTS, OPERATORS
+from tools.openapi.operation import (
+    INTEGER,
+    MAYBE,
+    MOMENT,
+    NUMBER,
+    STRING,
+    Answer,
+    Operation,
+    Parameter,
+    listing,
+    number,
+    text,
+    thing,
+)
+from tools.openapi.schemas import JSON, Named, refer
+
+_DURATION: JSON = {"type": "string", "pattern": "^[1-9][0-9]{0,6}[mhd]$", "examples": ["24h"]}
+_STATUS: JSON = {"type": "integer", "minimum": 100, "maximum": 599}
+_MEANT = {
+    "status": Parameter("Only with this HTTP status.", _STATUS),
+    "session": text("Only of this conversation."),
+    "endpoint": text("Only of this path, as the interface names it."),
+}
+_COUNTED = (
+    *("requests", "errors", "limited", "clientGone", "cacheHits", "fallbacks", "attempts"),
+    *("failedAttempts", "inputTokens", "outputTokens", "cachedTokens", "reasoningTokens"),
+    *("unpriced", "bytesIn", "bytesOut"),
+)
+_QUANTILES = {name: {"type": ["number", "null"]} for name in ("p50", "p95", "p99")}
+_FIGURES: dict[str, JSON] = {
+    **dict.fromkeys(_COUNTED, INTEGER),
+    "cost": NUMBER,
+    "costSaved": NUMBER,
+    "cache": {"type": "object", "additionalProperties": INTEGER},
+    "latencyMs": thing(*_QUANTILES, **_QUANTILES, mean={"type": ["number", "null"]}),
+    "firstTokenMs": thing(*_QUANTILES, **_QUANTILES),
+}
+_TOTALS = Named("Totals", thing(*_FIGURES, **_FIGURES))
+_STEP = Named("Step", {"allOf": [refer("Totals"), thing("at", at=MOMENT)]}, (_TOTALS,))
+_SERIES = {"type": "array", "items": refer("Step")}
+_GROUP = Named(
+    "Group",
+    {"allOf": [refer("Totals"), thing("key", key={"type": "object"}, series=_SERIES)]},
+    (_TOTALS, _STEP),
+)
+_WINDOW: dict[str, JSON] = {
+    "window": STRING,
+    "from": MOMENT,
+    "to": MOMENT,
+    "step": {"type": ["integer", "null"]},
+    "resolution": INTEGER,
+}
+_REPORT = Named(
+    "Report",
+    listing(
+        "groups",
+        _GROUP,
+        **_WINDOW,
+        total={"allOf": [refer("Totals"), thing(series=_SERIES)]},
+    ),
+    (_GROUP,),
+)
+_NULLABLE = (
+    *("user", "keyId", "provider", "model", "asked", "strategy", "error", "source", "cache"),
+    *("tier", "ended", "costOrigin", "country", "colo", "session", "traceId"),
+)
+_DOLLARS: JSON = {"type": ["number", "null"]}
+_ROW: dict[str, JSON] = {
+    "at": MOMENT,
+    **dict.fromkeys(("requestId", "endpoint", "method", "dialect"), STRING),
+    **dict.fromkeys(("status", "attempts", "ms", "bytesIn", "bytesOut"), INTEGER),
+    **dict.fromkeys(_NULLABLE, MAYBE),
+    "stream": {"type": "boolean"},
+    "firstMs": {"type": ["integer", "null"]},
+    "usage": {
+        "anyOf": [
+            thing(
+                *("inputTokens", "outputTokens", "totalTokens"),
+                inputTokens=INTEGER,
+                outputTokens=INTEGER,
+                totalTokens=INTEGER,
+                cachedTokens=INTEGER,
+                reasoningTokens=INTEGER,
+            ),
+            {"type": "null"},
+        ]
+    },
+    **dict.fromkeys(("cost", "costSaved"), _DOLLARS),
+    "metadata": {"type": "object", "additionalProperties": STRING},
+}
+_RECORD = Named("RequestRecord", thing(*_ROW, **_ROW))
+_PAGE = Named("RequestPage", listing("requests", _RECORD, next=MAYBE), (_RECORD,))
+_INSIGHTS = Named(
+    "Insights",
+    listing("insights", refer("Insight"), window=STRING, sample={"type": "object"}),
+    (Insight,),
+)
+
+
+def _filter(name: str) -> Parameter:
+    return _MEANT.get(name) or text(f"Only with this {name}.")
+
+
+OPERATIONS = {
+    "GET /analytics": Operation(
+        id="showFigures",
+        tag="Analytics",
+        summary="Sum up requests, cost, tokens and times",
+        detail="A user's key sees its own user's figures.",
+        query={
+            "window": Parameter("The time up to now.", _DURATION | {"default": "1h"}),
+            "step": Parameter("Adds a series with a figure for each.", _DURATION),
+            "group_by": Parameter(
+                f"Some of {', '.join(DIMENSIONS)}, with commas between them.", STRING
+            ),
+            **{name: _filter(name) for name in DIMENSIONS},
+        },
+        answers={200: Answer(what="The figures.", schema=_REPORT)},
+        errors=ASKED + OBJECTS + FINDS + OPERATORS,
+    ),
+    "GET /analytics/requests": Operation(
+        id="listRequests",
+        tag="Analytics",
+        summary="List requests, the newest first",
+        query={
+            "limit": number("Rows of a page.", 1, 500, 50),
+            "cursor": text("`next` of the page before.", maxLength=2000),
+            **{name: _filter(name) for name in COLUMNS},
+        },
+        answers={200: Answer(what="A page of the request log.", schema=_PAGE)},
+        errors=ASKED + OBJECTS + FINDS + OPERATORS,
+    ),
+    "GET /analytics/insights": Operation(
+        id="showInsights",
+        tag="Analytics",
+        summary="Draw conclusions from the requests",
+        query={"window": Parameter("The time up to now.", _DURATION | {"default": "7d"})},
+        answers={200: Answer(what="Conclusions, the most important first.", schema=_INSIGHTS)},
+        errors=ASKED + OBJECTS + FINDS,
+    ),
+    "GET /metrics": Operation(
+        id="showMetrics",
+        tag="Analytics",
+        summary="The figures for Prometheus",
+        answers={
+            200: Answer(
+                what="Prometheus' text format 0.0.4.",
+                schema={"type": "string"},
+                media_type="text/plain",
+            )
+        },
+        errors=OBJECTS + FINDS,
+    ),
+}
