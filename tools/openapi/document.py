@@ -38,6 +38,7 @@ ABOUT = (
     " nearest dialect. The paths below `/v1` are there without `/v1` too. A deployment without keys"
     " in development needs none. A slash at the end makes no difference."
 )
+PUBLIC = "Needs no key."
 _ENDS: dict[str, Parameter] = {
     "id": Parameter("The id.", {"type": "string", "minLength": 1}),
     "name": Parameter("The name.", {"type": "string", "minLength": 1}),
@@ -104,15 +105,15 @@ class _Builder:
         ends = re.findall(r"{(\w+)}", template(path))
         item: JSON = {"parameters": [_render(end, "path", _ENDS[end]) for end in ends]}
         for method in path.methods:
-            item[method.lower()] = self._operation(path, OPERATIONS[f"{method} {name}"])
+            item[method.lower()] = self._operation(path, method, OPERATIONS[f"{method} {name}"])
         return item if ends else {k: v for k, v in item.items() if k != "parameters"}
 
-    def _operation(self, path: Path, said: Operation) -> JSON:
+    def _operation(self, path: Path, method: str, said: Operation) -> JSON:
         operation: JSON = {
             "operationId": said.id,
             "tags": [said.tag],
             "summary": said.summary,
-            "description": _describe(path, said),
+            "description": " ".join(filter(None, (said.detail, _name_admitted(path, method)))),
             "parameters": [
                 *(_render(name, "query", each) for name, each in said.query.items()),
                 *({"$ref": f"#/components/parameters/{name}"} for name in said.read_headers),
@@ -130,16 +131,16 @@ class _Builder:
                     content[body.media_type]["example"] = body.example
             required = any(body.required for body in said.bodies)
             operation["requestBody"] = {"content": content, "required": required}
-        operation["responses"] = self._responses(path, said)
+        operation["responses"] = self._responses(path, method, said)
         return operation
 
-    def _responses(self, path: Path, said: Operation) -> JSON:
+    def _responses(self, path: Path, method: str, said: Operation) -> JSON:
         """The answers by status. Where a provider may answer anything, the proxy's own errors are
         no more than one form of that."""
         errors = said.errors + OURS
         if not path.public:
             errors += ADMITTED
-        if path.admin:
+        if _name_admitted(path, method) not in (PUBLIC, ""):
             errors += OPERATORS
         form = path.errors or path.dialect
         limits = () if path.public else list_limits(form.LIMIT_HEADERS)
@@ -170,11 +171,13 @@ class _Builder:
         return response
 
 
-def _describe(path: Path, said: Operation) -> str:
-    admitted = "Needs the admin token." if path.admin else ""
+def _name_admitted(path: Path, method: str) -> str:
+    """Which callers a method of a path admits; empty: all that the proxy knows."""
     if path.public:
-        admitted = "Needs no key."
-    return " ".join(filter(None, (said.detail, admitted)))
+        return PUBLIC
+    if path.admin:
+        return "For admins and viewers." if method == "GET" else "For admins."
+    return "" if path.is_own and method == "GET" else "For users and admins."
 
 
 def _render(name: str, place: str, parameter: Parameter) -> JSON:

@@ -2,7 +2,7 @@
 the types."""
 
 from proxy.aliases import model as aliases
-from proxy.api import keys
+from proxy.api import keys, operations
 from proxy.batch import items
 from proxy.core import messages, principal
 from proxy.dialects import (
@@ -56,6 +56,7 @@ NAMES: dict[type, str] = {
     keys._Limits: "NewKeyLimits",
     keys._Budget: "NewKeyBudget",
     principal.Limits: "KeyLimits",
+    operations._ShownPurge: "Purge",
     aliases.Range: "AliasRange",
     aliases.When: "AliasConditions",
     aliases.Limit: "AliasLimit",

@@ -1,8 +1,11 @@
 """Figures, the request log, insights and metrics."""
 
 from proxy.analytics.insights.model import Insight
+from proxy.analytics.query.overview import PARAMETERS as OF_OVERVIEW
+from proxy.analytics.query.overview import TOPS
 from proxy.analytics.query.pages import COLUMNS
 from proxy.analytics.query.report import DIMENSIONS
+from proxy.limits.pool_messages import PoolView
 from tools.openapi.errors import ASKED, FINDS, OBJECTS, OPERATORS
 from tools.openapi.operation import (
     INTEGER,
@@ -18,6 +21,7 @@ from tools.openapi.operation import (
     text,
     thing,
 )
+from tools.openapi.operations.others import PROVIDERS
 from tools.openapi.schemas import JSON, Named, refer
 
 _DURATION: JSON = {"type": "string", "pattern": "^[1-9][0-9]{0,6}[mhd]$", "examples": ["24h"]}
@@ -101,28 +105,49 @@ _INSIGHTS = Named(
     listing("insights", refer("Insight"), window=STRING, sample={"type": "object"}),
     (Insight,),
 )
+_GROUPS: JSON = {"type": ["array", "null"], "items": refer("Group")}
+_OVERVIEW_PARTS: dict[str, JSON] = {
+    **{name: schema for name, schema in _WINDOW.items() if name != "resolution"},
+    "total": {"anyOf": [refer("Totals"), {"type": "null"}]},
+    "series": {"type": ["array", "null"], "items": refer("Step")},
+    **dict.fromkeys(("byProvider", *TOPS), _GROUPS),
+    "providers": refer(PROVIDERS.name),
+    "limits": {"type": ["object", "null"], "additionalProperties": refer("PoolView")},
+    "unread": {"type": "object", "additionalProperties": STRING},
+}
+_OVERVIEW = Named(
+    "Overview", thing(*_OVERVIEW_PARTS, **_OVERVIEW_PARTS), (_GROUP, PROVIDERS, PoolView)
+)
 
 
 def _filter(name: str) -> Parameter:
     return _MEANT.get(name) or text(f"Only with this {name}.")
 
 
+_ASKED_FIGURES: dict[str, Parameter] = {
+    "window": Parameter("The time up to now.", _DURATION | {"default": "1h"}),
+    "step": Parameter("Adds a series with a figure for each.", _DURATION),
+    "group_by": Parameter(f"Some of {', '.join(DIMENSIONS)}, with commas between them.", STRING),
+    **{str(name): _filter(name) for name in DIMENSIONS},
+}
 OPERATIONS = {
     "GET /analytics": Operation(
         id="showFigures",
         tag="Analytics",
         summary="Sum up requests, cost, tokens and times",
         detail="A user's key sees its own user's figures.",
-        query={
-            "window": Parameter("The time up to now.", _DURATION | {"default": "1h"}),
-            "step": Parameter("Adds a series with a figure for each.", _DURATION),
-            "group_by": Parameter(
-                f"Some of {', '.join(DIMENSIONS)}, with commas between them.", STRING
-            ),
-            **{name: _filter(name) for name in DIMENSIONS},
-        },
+        query=_ASKED_FIGURES,
         answers={200: Answer(what="The figures.", schema=_REPORT)},
         errors=ASKED + OBJECTS + FINDS + OPERATORS,
+    ),
+    "GET /analytics/overview": Operation(
+        id="showOverview",
+        tag="Analytics",
+        summary="What a first screen shows, in one call",
+        detail="A part that can't be read is null, and `unread` says why.",
+        query={name: _ASKED_FIGURES[name] for name in OF_OVERVIEW},
+        answers={200: Answer(what="The overview.", schema=_OVERVIEW)},
+        errors=ASKED + OPERATORS,
     ),
     "GET /analytics/requests": Operation(
         id="listRequests",

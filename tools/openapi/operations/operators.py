@@ -2,6 +2,8 @@
 
 from proxy.aliases.model import Alias
 from proxy.api.keys import _New, _Rotation, _View, _ViewPage
+from proxy.api.operations import CacheReport, ProviderLimit
+from proxy.api.settings import SettingsReport
 from proxy.limits.account_messages import AccountView
 from proxy.limits.lease_messages import BucketView
 from proxy.limits.pool_messages import PoolView
@@ -34,7 +36,19 @@ _ALIAS = Named(
 _ALIASES = Named("AliasPage", listing("aliases", _ALIAS, next=MAYBE), (_ALIAS,))
 _EXAMPLE = {"name": "house", "targets": [{"model": "openai/gpt-4o"}, {"model": "groq/fast"}]}
 _VIEWS = (PoolView, BucketView, AccountView)
-_LIMIT = Named("LimitView", {"anyOf": [refer(view.__name__) for view in _VIEWS]}, _VIEWS)
+_ALL_LIMITS = Named(
+    "AllLimits",
+    thing(
+        "providers",
+        providers={"type": "object", "additionalProperties": refer("ProviderLimit")},
+    ),
+    (ProviderLimit,),
+)
+_LIMIT = Named(
+    "LimitView",
+    {"anyOf": [*(refer(view.__name__) for view in _VIEWS), refer("AllLimits")]},
+    (*_VIEWS, _ALL_LIMITS),
+)
 _WHICH_LIMIT = {
     "provider": text("The provider whose limit it is."),
     "user": text("The user whose bucket there it is."),
@@ -137,7 +151,7 @@ OPERATIONS = {
     "GET /admin/limits": Operation(
         id="showLimits",
         tag="Operations",
-        summary="Show a provider's pool, a bucket or what a key has used",
+        summary="Show all limits, a provider's pool, a bucket or what a key has used",
         query=_WHICH_LIMIT,
         answers={200: Answer(what="The limit.", schema=_LIMIT)},
         errors=ASKED + FINDS + OBJECTS,
@@ -145,7 +159,7 @@ OPERATIONS = {
     "DELETE /admin/limits": Operation(
         id="resetLimits",
         tag="Operations",
-        summary="Reset the same",
+        summary="Reset a pool, a bucket or what a key has used",
         query=_WHICH_LIMIT,
         answers=_DONE,
         errors=ASKED + FINDS + OBJECTS,
@@ -161,9 +175,26 @@ OPERATIONS = {
         id="resetBreakers",
         tag="Operations",
         summary="Close the circuit breakers",
-        query={"provider": text("Those of this provider alone.")},
+        query={
+            "provider": text("Those of this provider alone."),
+            "model": text("That of this model of the provider alone."),
+        },
         answers=_DONE,
-        errors=ASKED + OBJECTS,
+        errors=ASKED + FINDS + OBJECTS,
+    ),
+    "GET /admin/cache": Operation(
+        id="showCache",
+        tag="Operations",
+        summary="Show what this isolate keeps, and what was purged",
+        answers={200: Answer(what="The cache.", schema=CacheReport)},
+        errors=ASKED,
+    ),
+    "GET /admin/settings": Operation(
+        id="showSettings",
+        tag="Operations",
+        summary="Show the settings in force, and where each comes from",
+        answers={200: Answer(what="All settings; no secret.", schema=SettingsReport)},
+        errors=ASKED,
     ),
     "DELETE /admin/cache": Operation(
         id="purgeCache",

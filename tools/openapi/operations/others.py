@@ -1,5 +1,6 @@
 """Models, what is passed on as it is, and how the proxy is."""
 
+from proxy.api.me import Caller
 from proxy.api.passthrough import NAMED
 from proxy.routing.deployment import ProviderReport
 from tools.openapi import answers, headers
@@ -26,7 +27,7 @@ _HEALTH = Named(
         environment=STRING,
     ),
 )
-_PROVIDERS = Named("Providers", listing("providers", refer("ProviderReport")), (ProviderReport,))
+PROVIDERS = Named("Providers", listing("providers", refer("ProviderReport")), (ProviderReport,))
 _NOTHING = Named("Nothing", {"type": "object", "additionalProperties": False})
 _PASSED = Answer(
     what="The provider's own answer, as it came: its status, its headers, its body.",
@@ -124,8 +125,14 @@ OPERATIONS = {
         id="showProviders",
         tag="Health",
         summary="Each provider's state and last check",
-        answers={200: Answer(what="In the order of attempts.", schema=_PROVIDERS)},
+        answers={200: Answer(what="In the order of attempts.", schema=PROVIDERS)},
         errors=OBJECTS,
+    ),
+    "GET /me": Operation(
+        id="showCaller",
+        tag="Health",
+        summary="Who the caller is, and its role",
+        answers={200: Answer(what="The caller.", schema=Caller)},
     ),
     **{f"POST /v1/{name}": _pass_named(name) for name in NAMED},
     **{
