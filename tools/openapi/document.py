@@ -8,7 +8,7 @@ from proxy.api.routes import _PASSED, ALL_PATHS, Path
 from tools.openapi.errors import ADMITTED, FORMS, OPERATORS, OURS, Refusals
 from tools.openapi.headers import ANSWERED, EVERY, SENT, list_limits
 from tools.openapi.names import NAMES, REFINED
-from tools.openapi.operation import EVENTS_TYPE, Answer, Operation, Parameter
+from tools.openapi.operation import CSV_TYPE, EVENTS_TYPE, Answer, Operation, Parameter
 from tools.openapi.operations import OPERATIONS
 from tools.openapi.schemas import JSON, Schemas
 
@@ -165,9 +165,9 @@ class _Builder:
         }
         if answer.schema is not None:
             response["content"] = {answer.media_type: {"schema": self._schemas.add(answer.schema)}}
-        if answer.events:
-            events = {"type": "string", "description": answer.events}
-            response["content"][EVENTS_TYPE] = {"schema": events}
+        for kind, what in ((EVENTS_TYPE, answer.events), (CSV_TYPE, answer.csv)):
+            if what:
+                response["content"][kind] = {"schema": {"type": "string", "description": what}}
         return response
 
 

@@ -23,6 +23,7 @@ ANSWERED: dict[str, tuple[str, JSON]] = {
     "www-authenticate": ("`Bearer`", {"const": "Bearer"}),
     "allow": ("The methods of the path.", TEXT),
     "location": ("Where it is.", TEXT),
+    "content-disposition": ("The name of the file, of CSV.", TEXT),
     "cache-control": ("`no-store`", {"const": "no-store"}),
     "ratelimit-policy": ("Each limit of the request: its quota and window in s.", TEXT),
     "ratelimit": ("What is left of each limit, and when it is whole again.", TEXT),

@@ -8,6 +8,7 @@ from tools.openapi.schemas import JSON, Named, Schema
 
 JSON_TYPE = "application/json"
 EVENTS_TYPE = "text/event-stream"
+CSV_TYPE = "text/csv"
 ANY_TYPE = "*/*"
 
 
@@ -40,6 +41,8 @@ class Answer:
     media_type: str = JSON_TYPE
     events: str = ""
     """What the events of a streamed one are; empty: there is none."""
+    csv: str = ""
+    """What its rows are where it is wanted as CSV; empty: it can't be."""
     headers: tuple[str, ...] = NO_STORE
 
 

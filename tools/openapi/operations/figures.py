@@ -1,12 +1,12 @@
 """Figures, the request log, insights and metrics."""
 
 from proxy.analytics.insights.model import Insight
-from proxy.analytics.query.overview import PARAMETERS as OF_OVERVIEW
 from proxy.analytics.query.overview import TOPS
 from proxy.analytics.query.pages import COLUMNS
-from proxy.analytics.query.report import DIMENSIONS
+from proxy.analytics.query.report import DIMENSIONS, OF_FIGURES
 from proxy.limits.pool_messages import PoolView
 from tools.openapi.errors import ASKED, FINDS, OBJECTS, OPERATORS
+from tools.openapi.headers import NO_STORE
 from tools.openapi.operation import (
     INTEGER,
     MAYBE,
@@ -25,9 +25,11 @@ from tools.openapi.operations.others import PROVIDERS
 from tools.openapi.schemas import JSON, Named, refer
 
 _DURATION: JSON = {"type": "string", "pattern": "^[1-9][0-9]{0,6}[mhd]$", "examples": ["24h"]}
-_STATUS: JSON = {"type": "integer", "minimum": 100, "maximum": 599}
+_STATUS: JSON = {"type": "string", "pattern": "^[1-5]([0-9]{2}|xx)$", "examples": ["200", "5xx"]}
 _MEANT = {
-    "status": Parameter("Only with this HTTP status.", _STATUS),
+    "status": Parameter("Only with this HTTP status, or of this class.", _STATUS),
+    "id": text("Only the request of this id."),
+    "key": text("Only of the key of this id."),
     "session": text("Only of this conversation."),
     "endpoint": text("Only of this path, as the interface names it."),
 }
@@ -71,7 +73,18 @@ _REPORT = Named(
     (_GROUP,),
 )
 _NULLABLE = (
-    *("user", "keyId", "provider", "model", "asked", "strategy", "error", "source", "cache"),
+    *(
+        "user",
+        "keyId",
+        "team",
+        "provider",
+        "model",
+        "asked",
+        "strategy",
+        "error",
+        "source",
+        "cache",
+    ),
     *("tier", "ended", "costOrigin", "country", "colo", "session", "traceId"),
 )
 _DOLLARS: JSON = {"type": ["number", "null"]}
@@ -80,6 +93,7 @@ _ROW: dict[str, JSON] = {
     **dict.fromkeys(("requestId", "endpoint", "method", "dialect"), STRING),
     **dict.fromkeys(("status", "attempts", "ms", "bytesIn", "bytesOut"), INTEGER),
     **dict.fromkeys(_NULLABLE, MAYBE),
+    "tags": {"type": "array", "items": STRING},
     "stream": {"type": "boolean"},
     "firstMs": {"type": ["integer", "null"]},
     "usage": {
@@ -124,9 +138,11 @@ def _filter(name: str) -> Parameter:
     return _MEANT.get(name) or text(f"Only with this {name}.")
 
 
+_FORMAT = Parameter("The form of the answer.", {"enum": ["json", "csv"], "default": "json"})
 _ASKED_FIGURES: dict[str, Parameter] = {
     "window": Parameter("The time up to now.", _DURATION | {"default": "1h"}),
     "step": Parameter("Adds a series with a figure for each.", _DURATION),
+    "format": _FORMAT,
     "group_by": Parameter(f"Some of {', '.join(DIMENSIONS)}, with commas between them.", STRING),
     **{str(name): _filter(name) for name in DIMENSIONS},
 }
@@ -137,7 +153,7 @@ OPERATIONS = {
         summary="Sum up requests, cost, tokens and times",
         detail="A user's key sees its own user's figures.",
         query=_ASKED_FIGURES,
-        answers={200: Answer(what="The figures.", schema=_REPORT)},
+        answers={200: Answer(what="The figures.", schema=_REPORT, csv="A row for each group.")},
         errors=ASKED + OBJECTS + FINDS + OPERATORS,
     ),
     "GET /analytics/overview": Operation(
@@ -145,7 +161,7 @@ OPERATIONS = {
         tag="Analytics",
         summary="What a first screen shows, in one call",
         detail="A part that can't be read is null, and `unread` says why.",
-        query={name: _ASKED_FIGURES[name] for name in OF_OVERVIEW},
+        query={name: _ASKED_FIGURES[name] for name in OF_FIGURES},
         answers={200: Answer(what="The overview.", schema=_OVERVIEW)},
         errors=ASKED + OPERATORS,
     ),
@@ -153,12 +169,23 @@ OPERATIONS = {
         id="listRequests",
         tag="Analytics",
         summary="List requests, the newest first",
+        detail="`label.NAME=VALUE` stands for a label that a request must have; up to 8.",
         query={
+            "format": _FORMAT,
+            "from": Parameter("Only from this moment on.", MOMENT),
+            "to": Parameter("Only before this moment.", MOMENT),
             "limit": number("Rows of a page.", 1, 500, 50),
             "cursor": text("`next` of the page before.", maxLength=2000),
             **{name: _filter(name) for name in COLUMNS},
         },
-        answers={200: Answer(what="A page of the request log.", schema=_PAGE)},
+        answers={
+            200: Answer(
+                what="A page of the request log.",
+                schema=_PAGE,
+                csv="A row for each request.",
+                headers=("content-disposition", *NO_STORE),
+            )
+        },
         errors=ASKED + OBJECTS + FINDS + OPERATORS,
     ),
     "GET /analytics/insights": Operation(
