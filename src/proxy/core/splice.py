@@ -4,7 +4,8 @@ A body may be as large as an isolate's memory allows: a copy of it, and the enco
 that is half as large again, would be too much beside the body that the pieces lie in.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -18,6 +19,7 @@ SMALL = 64 * 1024
 _MARK = b"\x00"
 """Stands for a piece while the rest is encoded: JSON holds no such byte."""
 
+_encode = msgspec.json.Encoder().encode
 FIELDS = msgspec.json.Decoder(dict[str, Raw])
 ITEMS = msgspec.json.Decoder(tuple[Raw, ...])
 
@@ -34,18 +36,25 @@ def wrap(raw: Raw) -> Raw | Piece:
     return raw if len(memoryview(raw)) <= SMALL else Piece(raw)
 
 
-def encode_fields(fields: Mapping[str, object]) -> Body:
+def encode_fields(fields: dict[str, Any]) -> Body:
     """The JSON of an object, of which what is large stays where it is."""
     large = {
         name: Piece(value)
         for name, value in fields.items()
         if isinstance(value, Raw) and len(memoryview(value)) > SMALL
     }
-    return encode({**fields, **large})
+    return encode(fields | large if large else fields)
 
 
 def encode(value: object) -> Body:
     """The JSON of a value that may hold Pieces: in parts, if it does."""
+    try:
+        return _encode(value)
+    except TypeError:  # it holds some
+        return _encode_in_parts(value)
+
+
+def _encode_in_parts(value: object) -> Body:
     pieces: list[Piece] = []
 
     def mark(found: Piece) -> Raw:
@@ -53,8 +62,6 @@ def encode(value: object) -> Body:
         return Raw(_MARK)
 
     skeleton = msgspec.json.encode(value, enc_hook=mark)
-    if not pieces:
-        return skeleton
     between = skeleton.split(_MARK)
     if len(between) != len(pieces) + 1:  # a text that the caller sent holds the byte
         return msgspec.json.encode(value, enc_hook=lambda found: Raw(b"".join(found.parts)))

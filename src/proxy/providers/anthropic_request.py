@@ -5,6 +5,7 @@ set. Any other request is built from its fields: what Messages has no word for i
 `dropped`, what cannot be left out is refused.
 """
 
+from collections.abc import Set
 from typing import Any
 
 import msgspec
@@ -110,7 +111,7 @@ def _limit_output(target: Target, chat: ChatRequest) -> int:
     return min(chat.max_tokens, most or chat.max_tokens)
 
 
-def _build_tools(chat: ChatRequest, refused: set[str], dropped: list[str]) -> Fields:
+def _build_tools(chat: ChatRequest, refused: Set[str], dropped: list[str]) -> Fields:
     if "tool_choice" in chat.extra and chat.dialect == "chat":
         reason = "The Messages API can't be told which of the tools are allowed"
         raise InvalidRequest(f"tool_choice: {reason}.", param="tool_choice")
@@ -148,14 +149,14 @@ def _declare(tool: Tool, place: str) -> Fields:
 
 
 def _build_thinking(
-    target: Target, chat: ChatRequest, fields: Fields, refused: set[str], dropped: list[str]
+    target: Target, chat: ChatRequest, fields: Fields, refused: Set[str], dropped: list[str]
 ) -> Fields:
     """How much the model thinks. What the catalogue makes of an effort is an effort, a number of
     tokens for a model that wants a budget, or a type of thinking. A tool can't be forced on a model
     that thinks."""
     if chat.reasoning_effort is None:
         return {}
-    efforts = {**target.spec.efforts, **target.model.efforts}
+    efforts = target.efforts
     effort = efforts.get(chat.reasoning_effort, chat.reasoning_effort)
     forced = fields.get("tool_choice", {}).get("type") in _FORCED
     if "reasoning_effort" not in refused:
@@ -172,7 +173,7 @@ def _build_thinking(
 
 
 def _build_settings(
-    chat: ChatRequest, fields: Fields, refused: set[str], dropped: list[str]
+    chat: ChatRequest, fields: Fields, refused: Set[str], dropped: list[str]
 ) -> Fields:
     """The settings that stand beside the conversation. A model takes one of temperature and top_p
     where it doesn't think, and none of them where it does."""

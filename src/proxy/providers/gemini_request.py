@@ -94,7 +94,7 @@ def _build_config(target: Target, chat: ChatRequest, kept: dict[str, Any]) -> di
 
 def _build_thinking(target: Target, effort: str) -> dict[str, Any]:
     shown = {"includeThoughts": effort != "none"}
-    effort = {**target.spec.efforts, **target.model.efforts}.get(effort, effort)
+    effort = target.efforts.get(effort, effort)
     if _BUDGETED.match(target.model.wire_id):
         return shown | {"thinkingBudget": _BUDGETS.get(effort, _MOST)}
     return shown | {"thinkingLevel": _LEVELS.get(effort, effort)}

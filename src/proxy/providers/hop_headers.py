@@ -61,7 +61,7 @@ def pass_request(sent: Mapping[str, str], target: Target) -> dict[str, str]:
     passed, own = _choose(sent), target.auth_headers
     if "range" in passed:  # a part of a body that is coded can't be decoded
         passed["accept-encoding"] = "identity"
-    return own | passed | {name: own[name] for name in KEYS & own.keys()}
+    return {**own, **passed, **{name: own[name] for name in KEYS & own.keys()}}
 
 
 def _choose(sent: Mapping[str, str]) -> dict[str, str]:

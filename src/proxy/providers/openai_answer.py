@@ -126,16 +126,20 @@ def _is_whole(call: ToolCallDelta) -> bool:
 
 def read_message(message: dict[str, Any]) -> MessagePiece:
     """Reads a message or a delta."""
-    text, reasoning, native = _read_content(message.get("content"))
+    content, refusal = message.get("content"), message.get("refusal")
+    text, reasoning, native = content, "", True
+    if content is not None and not isinstance(content, str):
+        text, reasoning, native = *_read_parts(content), False
     named: tuple[str, ...] = ()
     if "reasoning_content" in message or "reasoning" in message:
         named = tuple(name for name in REASONING_FIELDS if as_text(message.get(name)))
     calls: list[ToolCallDelta] = []
-    for call in as_objects(message.get("tool_calls")):
-        delta, as_openai = read_call(call)
-        native = native and as_openai
-        if delta.name or delta.id or delta.arguments:
-            calls.append(delta)
+    if "tool_calls" in message:
+        for call in as_objects(message["tool_calls"]):
+            delta, as_openai = read_call(call)
+            native = native and as_openai
+            if delta.name or delta.id or delta.arguments:
+                calls.append(delta)
     legacy = message.get("function_call")
     if isinstance(legacy, dict):
         delta, _ = read_call({"index": 0, "function": legacy})
@@ -145,7 +149,7 @@ def read_message(message: dict[str, Any]) -> MessagePiece:
         text=text,
         reasoning=reasoning + (message[named[0]] if named else ""),
         reasoning_fields=named,
-        refusal=as_text(message.get("refusal")) or "",
+        refusal=refusal if isinstance(refusal, str) else "",
         calls=calls,
         extra={k: v for k, v in message.items() if k not in _KNOWN and v not in (None, "", [])},
         native=native,
@@ -219,15 +223,13 @@ def _encode(value: Any) -> str:
         return json.dumps(value)
 
 
-def _read_content(content: Any) -> tuple[str | None, str, bool]:
-    """Text, reasoning, and whether the content has OpenAI's form. Mistral's is a list of text
-    and thinking parts."""
-    if content is None or isinstance(content, str):
-        return content, "", True
+def _read_parts(content: object) -> tuple[str, str]:
+    """Text and reasoning of a content that is no text: Mistral's is a list of text and thinking
+    parts."""
     text, reasoning = list[str](), list[str]()
     for part in as_objects(content):
         if part.get("type") == "thinking":
             reasoning += (as_text(p.get("text")) or "" for p in as_objects(part.get("thinking")))
         else:
             text.append(as_text(part.get("text")) or "")
-    return "".join(text), "".join(reasoning), False
+    return "".join(text), "".join(reasoning)

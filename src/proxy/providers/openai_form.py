@@ -2,7 +2,7 @@
 caller would miss when the answer comes from the cache.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw, structs
@@ -11,6 +11,8 @@ from msgspec.json import Decoder
 from proxy.core.chat import Form
 from proxy.providers.garbage import UNREADABLE
 from proxy.providers.loose_json import as_objects
+
+T = TypeVar("T")
 
 _READ = frozenset({"id", "object", "model", "choices", "usage", "error"})
 """Fields of a completion that an Answer and a Chunk hold."""
@@ -27,6 +29,7 @@ _Fields = dict[str, Raw]
 # What is read here is an answer that core.json_guard has let pass.
 _FIELDS = Decoder(_Fields)
 _CHOICES = Decoder(list[_Fields])
+_OBJECT = Decoder(dict[str, Any])
 _ANY = Decoder(object)
 _encode = msgspec.json.Encoder().encode
 _NULL = Raw(b"null")
@@ -43,23 +46,40 @@ def read_form(
 ) -> Form:
     """The form of a whole answer. message: its own; extra, reasoning, inline: what was read of
     that."""
-    fields = _FIELDS.decode(body)
-    kept: dict[str, Any] = {
-        name: None if name in _TEXTS else value
-        for name, value in message.items()
-        if name not in extra and (name in _TEXTS or isinstance(value, str) or _is_writable(value))
-    }
+    kept = {name: None if name in _TEXTS else v for name, v in message.items() if name not in extra}
     calls = as_objects(kept.pop("tool_calls")) if kept.get("tool_calls") else []
-    return Form(
-        completion=_read_values(fields, _READ),
-        choice=_read_values(_read_first(fields["choices"]), _CHOICE),
+    read = Form(
         message=kept,
-        calls=tuple(
-            [{name: value for name, value in call.items() if name not in _CALL} for call in calls]
-        ),
-        usage=_read_usage(fields.get("usage", _NULL)),
+        calls=tuple([_leave_out(_CALL, call) for call in calls]),
         reasoning=reasoning,
         inline=inline,
+    )
+    try:
+        fields = _OBJECT.decode(body)
+        usage = fields.get("usage")
+        form = structs.replace(
+            read,
+            completion=_leave_out(_READ, fields),
+            choice=_leave_out(_CHOICE, fields["choices"][0]),
+            usage=usage if usage and isinstance(usage, dict) else None,
+        )
+        _encode(form)
+    except (*UNREADABLE, OverflowError):
+        return _read_singly(body, read)
+    return form
+
+
+def _read_singly(body: bytes, read: Form) -> Form:
+    """The form of a whole answer of which not every value can be read (1e999) or written (10**40):
+    the other values. read: what is known of it already."""
+    fields = _FIELDS.decode(body)
+    return structs.replace(
+        read,
+        completion=_read_values(_leave_out(_READ, fields)),
+        choice=_read_values(_leave_out(_CHOICE, _read_first(fields["choices"]))),
+        message={name: value for name, value in read.message.items() if _is_writable(value)},
+        calls=read.calls if _is_writable(read.calls) else (),
+        usage=_read_usage(fields.get("usage", _NULL)),
     )
 
 
@@ -111,7 +131,7 @@ class FormReader:
                 if self._room >= 0:
                     new[name] = raw.copy()
         known.update(new)
-        return _read_values(new, frozenset())
+        return _read_values(new)
 
 
 def without_usage(form: Form) -> Form:
@@ -120,7 +140,7 @@ def without_usage(form: Form) -> Form:
     return structs.replace(form, usage=None, choice=choice)
 
 
-def _leave_out(names: frozenset[str], fields: _Fields) -> _Fields:
+def _leave_out(names: frozenset[str], fields: dict[str, T]) -> dict[str, T]:
     return {name: raw for name, raw in fields.items() if name not in names}
 
 
@@ -130,17 +150,16 @@ def _read_first(choices: Raw) -> _Fields:
     return decoded[0] if decoded else {}
 
 
-def _read_values(fields: _Fields, left_out: frozenset[str]) -> dict[str, Any]:
+def _read_values(fields: _Fields) -> dict[str, Any]:
     """The values of the fields, but those that can't be read (1e999) or written (10**40)."""
     values: dict[str, Any] = {}
     for name, raw in fields.items():
-        if name not in left_out:
-            try:
-                value = _ANY.decode(raw)
-                _encode(value)
-            except (*UNREADABLE, OverflowError):
-                continue
-            values[name] = value
+        try:
+            value = _ANY.decode(raw)
+            _encode(value)
+        except (*UNREADABLE, OverflowError):
+            continue
+        values[name] = value
     return values
 
 
@@ -155,5 +174,5 @@ def _is_writable(value: object) -> bool:
 def _read_usage(raw: Raw | None) -> dict[str, Any] | None:
     if raw is None:
         return None
-    usage = _read_values({"usage": raw}, frozenset()).get("usage")
+    usage = _read_values({"usage": raw}).get("usage")
     return usage if isinstance(usage, dict) and usage else None

@@ -6,7 +6,7 @@ where nothing at all changes the body is the caller's own: a provider's prompt c
 prefix by its bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from hashlib import sha256
 from operator import is_
 from typing import Any
@@ -36,6 +36,8 @@ _KNOWN = frozenset(_PLAIN) | {
     "model", "messages", "stream", "stream_options", "stop", "tools", "tool_choice",
     "response_format", "max_completion_tokens",
 }  # fmt: skip
+_ANSWERING = ("assistant", "tool")
+"""Roles of messages that may hold what a provider refuses."""
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _TRUE, _NULL = Raw(b"true"), Raw(b"null")
 _WORD, _COUNT, _CALLS = Decoder(str), Decoder(float), Decoder(list[dict[str, Raw]])
@@ -48,11 +50,10 @@ def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]
     chat = move_images(chat)
     messages = _list_messages(target, chat)
     if own is not None:
-        given = dict[str, Any](splice.FIELDS.decode(own))
+        given: Fields = splice.FIELDS.decode(own)
     else:
         given = build_fields(chat, messages)
-    fields = dict(given)
-    fields["model"] = _encode(target.model.wire_id)
+    fields = given | {"model": _encode(target.model.wire_id)}
     if chat.max_tokens is not None:
         _set_limit(chat.max_tokens, fields)
     if chat.stream:
@@ -89,10 +90,9 @@ def build_fields(chat: ChatRequest, messages: Any) -> Fields:
 def adapt_fields(target: Target, chat: ChatRequest, fields: Fields) -> tuple[str, ...]:
     """Makes of the settings what the catalogue says of provider and model. Returns those that are
     gone."""
-    efforts = {**target.spec.efforts, **target.model.efforts}
-    if efforts and "reasoning_effort" in fields:
+    if target.efforts and "reasoning_effort" in fields:
         effort = _WORD.decode(fields["reasoning_effort"])
-        fields["reasoning_effort"] = _encode(efforts.get(effort, effort))
+        fields["reasoning_effort"] = _encode(target.efforts.get(effort, effort))
     for name, value in target.model.send.items():
         fields.setdefault(name, _encode(value))
     return fit_fields(target, fields, _KNOWN)
@@ -101,20 +101,20 @@ def adapt_fields(target: Target, chat: ChatRequest, fields: Fields) -> tuple[str
 def fit_fields(target: Target, fields: Fields, known: frozenset[str]) -> tuple[str, ...]:
     """Leaves out what the provider refuses, calls the rest by its names and returns the fields that
     are gone. known: the fields that are no caller's own invention."""
-    spec, model = target.spec, target.model
-    refused = target.refused
-    if not spec.unknown_fields:
-        refused |= fields.keys() - known - model.send.keys()
-    dropped = tuple(filter(refused.__contains__, fields))
-    for name in dropped:
-        del fields[name]
+    refused, dropped = target.refused, tuple[str, ...]()
+    if not target.spec.unknown_fields:
+        refused |= fields.keys() - known - target.model.send.keys()
+    if not refused.isdisjoint(fields):
+        dropped = tuple(filter(refused.__contains__, fields))
+        for name in dropped:
+            del fields[name]
     rename_fields(target, fields)
     return dropped
 
 
 def rename_fields(target: Target, fields: Fields) -> None:
     """Calls fields by the names that provider and model have for them."""
-    for name, other in {**target.spec.rename, **target.model.rename}.items():
+    for name, other in target.renamed.items():
         if name in fields:
             value = fields.pop(name)
             if fields.get(other, _NULL) == _NULL:
@@ -147,10 +147,11 @@ def _set_messages(
 ) -> None:
     """Changes the messages that this provider would refuse as they are."""
     spec = target.spec
-    roles = {"assistant", "tool", *spec.roles}
     edited = [
         _edit(target, raw, message)
-        if message.role in roles or not (spec.text_parts or isinstance(message.content, str))
+        if message.role in _ANSWERING
+        or message.role in spec.roles
+        or not (spec.text_parts or isinstance(message.content, str))
         else raw
         for raw, message in zip(raws, chat.messages, strict=True)
     ]
@@ -200,7 +201,7 @@ def _edit(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields:
     spec = target.spec
     in_parts = not spec.text_parts and isinstance(message.content, tuple)
     unlike = in_parts or message.role in spec.roles
-    refused = {*spec.message_drop, *target.model.message_drop}
+    refused = target.refused_in_messages
     if not (unlike or refused or message.tool_calls or message.tool_call_id):
         return raw
     given = splice.FIELDS.decode(raw) if isinstance(raw, Raw) else raw
@@ -221,7 +222,7 @@ def _edit(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields:
     return {name: _as_piece(value) for name, value in fields.items()}
 
 
-def _edit_calls(spec: ProviderSpec, refused: set[str], raw: Any, message: Message) -> Any:
+def _edit_calls(spec: ProviderSpec, refused: Set[str], raw: Any, message: Message) -> Any:
     """The calls of a message as this provider takes them. raw: their bytes, where there are."""
     given = _CALLS.decode(raw if isinstance(raw, Raw) else msgspec.json.encode(raw))
     calls = [{name: value for name, value in call.items() if name not in refused} for call in given]

@@ -106,14 +106,14 @@ def _fit_reasoning(target: Target, chat: ChatRequest, fields: Fields) -> tuple[s
     return ()
 
 
-def _list_refused(target: Target) -> set[str]:
+def _list_refused(target: Target) -> frozenset[str]:
     """The fields that provider or model refuses, by OpenAI's names."""
     refused = target.refused
     return refused | {"reasoning_summary"} if _EFFORT in refused else refused
 
 
 def _map_effort(target: Target, effort: str) -> str:
-    return {**target.spec.efforts, **target.model.efforts}.get(effort, effort)
+    return target.efforts.get(effort, effort)
 
 
 def _list_settings(chat: ChatRequest) -> Fields:

@@ -1,5 +1,6 @@
 """What a call goes to: one model at one provider, in one dialect."""
 
+from collections.abc import Mapping
 from functools import cached_property
 
 from msgspec import Struct, structs
@@ -53,8 +54,8 @@ class Target(Struct, frozen=True, dict=True):
         """Where and how `wire` is spoken."""
         return self.spec.endpoints[self.wire]
 
-    @property
-    def auth_headers(self) -> dict[str, str]:
+    @cached_property
+    def auth_headers(self) -> Mapping[str, str]:
         """The headers that every call has: the key, and what the catalogue adds."""
         return self.key_headers | self.spec.headers | self.endpoint.headers
 
@@ -68,10 +69,25 @@ class Target(Struct, frozen=True, dict=True):
         name = self.endpoint.key_header
         return {name: f"Bearer {self.key}" if name == "authorization" else self.key}
 
-    @property
-    def refused(self) -> set[str]:
+    @cached_property
+    def refused(self) -> frozenset[str]:
         """The fields that provider or model refuse in this dialect, by OpenAI's names."""
-        return {*self.spec.drop, *self.endpoint.drop, *self.model.drop}
+        return frozenset((*self.spec.drop, *self.endpoint.drop, *self.model.drop))
+
+    @cached_property
+    def refused_in_messages(self) -> frozenset[str]:
+        """The fields of messages that provider or model refuse."""
+        return frozenset((*self.spec.message_drop, *self.model.message_drop))
+
+    @cached_property
+    def renamed(self) -> Mapping[str, str]:
+        """The fields that provider or model call by another name, by OpenAI's."""
+        return self.spec.rename | self.model.rename
+
+    @cached_property
+    def efforts(self) -> Mapping[str, str]:
+        """The values of `reasoning_effort` that it refuses, and what they become."""
+        return self.spec.efforts | self.model.efforts
 
     def choose_wire(self, chat: ChatRequest) -> Wire:
         """The dialect for a request: its caller's, where the model has it there, else the first."""

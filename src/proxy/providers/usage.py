@@ -22,6 +22,9 @@ UNREPORTED = Raw(b"null")
 _ANY = Decoder(object, float_hook=float)  # 1e999 is infinite, and no error
 _FIELDS = Decoder(dict[str, Raw])
 _NUMBERS = (int, float)
+_COSTS = frozenset({"cost", "cost_in_usd_ticks", "estimated_cost"})
+"""Where a report may say its cost, see `_find_cost`."""
+_NO_DETAILS: dict[str, Any] = {}
 MARGIN = 2
 """So many times its context a model's prompt or answer may be reported at: the catalogue may be
 older than the model."""
@@ -118,7 +121,7 @@ def read_usage(target: Target, report: Raw, texts: int = 1) -> UsageReport:
     most = _bound_tokens(target, texts)
     given = _list_counts(fields)
     counts = _read_tokens(given, most)
-    has_cost = _find_cost(fields) is not None
+    has_cost = not _COSTS.isdisjoint(fields) and _find_cost(fields) is not None
     cost = read_cost(target, fields, texts) if has_cost else None
     is_cost_strange = has_cost and cost is None
     is_sound = counts == given and not is_cost_strange
@@ -145,8 +148,11 @@ def read_usage(target: Target, report: Raw, texts: int = 1) -> UsageReport:
 def _list_counts(fields: dict[str, Any]) -> list[Any]:
     """The counts of a report: prompt, answer, what was cached by three names, and so on; the total
     last."""
-    prompt = as_object(fields.get("prompt_tokens_details"))
-    completion = as_object(fields.get("completion_tokens_details"))
+    prompt = completion = _NO_DETAILS
+    if "prompt_tokens_details" in fields:
+        prompt = as_object(fields["prompt_tokens_details"])
+    if "completion_tokens_details" in fields:
+        completion = as_object(fields["completion_tokens_details"])
     return [
         fields.get("prompt_tokens"),
         fields.get("completion_tokens"),
