@@ -81,8 +81,10 @@ class _Holding:
                 left += lease.left
         return left
 
-    def spend(self, n: int, now: int) -> None:
-        """Spends `n`, which must be there, from the leases that end first."""
+    def spend(self, n: int, now: int) -> bool:
+        """Spends `n` from the leases that end first, where they are there."""
+        if self.left(now) < n:
+            return False
         self._turn_term(now)
         self._spent += n
         for id, lease in tuple(self.leases.items()):
@@ -92,6 +94,7 @@ class _Holding:
                 n -= spent
                 if not lease.left:
                     self.spent[id] = self.leases.pop(id)
+        return True
 
     def add(self, id: int, lease: _Lease) -> None:
         """Takes in a lease."""
@@ -156,11 +159,7 @@ class LeaseClient:
     def spend(self, key: LeaseKey, n: int, now: int) -> bool:
         """Spends `n` tokens from what it holds; False, and none is spent, if they aren't there."""
         now = self._follow_clock(now)
-        holding = self._find_holding(key, now)
-        if holding.left(now) < n:
-            return False
-        holding.spend(n, now)
-        return True
+        return self._find_holding(key, now).spend(n, now)
 
     def build_request(self, key: LeaseKey, rate: Rate, n: int, now: int) -> LeaseRequest:
         """What to send to the object, at once, when `n` could not be spent. All that is held of
@@ -237,6 +236,7 @@ class LeaseClient:
     def _follow_clock(self, now: int) -> int:
         """The moment by a clock that never steps back: a lease must not live the longer for the
         isolate's clock, which may."""
-        self._stepped_back += max(0, self._now - now)
+        if now < self._now:
+            self._stepped_back += self._now - now
         self._now = now
         return now + self._stepped_back

@@ -8,6 +8,7 @@ hangs costs one request its time-out and is then left alone for some seconds (co
 import asyncio
 import hashlib
 from collections.abc import Coroutine, Mapping
+from functools import lru_cache
 from typing import TypeVar
 
 from msgspec import Struct
@@ -40,6 +41,8 @@ R = TypeVar("R")
 
 TIDY_MS = 12_000
 """How long after a lease was granted what is left of it is looked after."""
+BUCKETS_KNOWN = 500
+"""Buckets of which an isolate remembers what they are."""
 LONGEST_USER = 512
 """Bytes of a user's name that stand in the name of its buckets; the platform lets an object know
 its name up to 1,024 bytes."""
@@ -76,6 +79,7 @@ class Limiter:
             )
             for provider, own in settings.providers.items()
         }
+        self._buckets = lru_cache(BUCKETS_KNOWN)(self._make_bucket)
         """The configured rate of each user at each provider."""
 
     def make_ticket(self) -> str:
@@ -85,11 +89,16 @@ class Limiter:
     def find_bucket(self, principal: Principal, provider: str, model: str) -> BucketLimit:
         """A caller's bucket at a provider, at the key's rate, else the provider's, else the
         deployment's."""
-        limits, rate = principal.limits, self.rates[provider]
+        return self._buckets(provider, model, principal.user, principal.key_id, principal.limits)
+
+    def _make_bucket(
+        self, provider: str, model: str, user: str, key_id: str | None, limits: Limits
+    ) -> BucketLimit:
+        rate = self.rates[provider]
         if limits.burst or limits.per_hour is not None:
             per_hour = rate.per_hour if limits.per_hour is None else limits.per_hour
             rate = Rate(burst=limits.burst or rate.burst, per_hour=per_hour)
-        name = name_bucket(provider, principal.user, principal.key_id, limits)
+        name = name_bucket(provider, user, key_id, limits)
         return BucketLimit(LeaseKey(name, model), f"provider:{provider}", rate)
 
     def find_alias_bucket(self, allotment: Allotment, per_hour: int) -> BucketLimit:

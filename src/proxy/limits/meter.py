@@ -1,6 +1,6 @@
 """The limits as one request meets them."""
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 
 from proxy.core.chat import Cost, Usage
 from proxy.core.errors import Fault
@@ -13,8 +13,6 @@ from proxy.limits.limiter import BucketLimit, Limiter
 from proxy.limits.refusals import UNREACHABLE, refuse_unpriced
 from proxy.limits.tab import Payer, Tab, find_alias_payer, find_key_payer
 from proxy.limits.token_bucket import Rate
-
-NOTHING_USED = Usage()
 
 
 class Meter:
@@ -61,7 +59,9 @@ class Meter:
         """See core.permit.Permit."""
         if refusal := self._limiter.cooldowns.find_refusal(offer.provider, offer.model):
             return refusal
-        reserved = await self._reserve(offer)
+        if not (payers := self._find_payers(offer)):
+            return await self._take_tokens(offer) or NOTHING_RESERVED
+        reserved = await self._reserve(offer, payers)
         if isinstance(reserved, Refusal):
             return reserved
         try:
@@ -127,11 +127,10 @@ class Meter:
         alias_payer = find_alias_payer(offer.allotment) if offer.allotment else None
         return [*self._key_payers, alias_payer] if alias_payer else self._key_payers
 
-    async def _reserve(self, offer: Offer) -> "AttemptReservation | Refusal":
-        """Reserves for an attempt what it may use."""
-        payers = self._find_payers(offer)
-        if not payers:
-            return AttemptReservation(self, offer, NOTHING_USED)
+    async def _reserve(
+        self, offer: Offer, payers: Sequence[Payer]
+    ) -> "AttemptReservation | Refusal":
+        """Reserves for an attempt what it may use. payers: whose accounts it is charged to."""
         expected, nano_usd = self.estimate.expected(offer.max_output), 0
         output_limit = self.output_limit(offer)
         if output_limit is not None:
@@ -168,9 +167,24 @@ class Meter:
         return refusal
 
 
+class NoReservation:
+    """core.permit.Reservation where nothing is reserved."""
+
+    def settle(self, usage: Usage, cost: Cost) -> None:
+        """Nothing is to be settled."""
+
+    def lose(self) -> None:
+        """Nothing is lost."""
+
+    def release(self) -> None:
+        """Nothing is free again."""
+
+
+NOTHING_RESERVED = NoReservation()
+
+
 class AttemptReservation:
-    """core.permit.Reservation. Without a ticket nothing was reserved, and nothing is settled.
-    lost: what is used if the attempt is given up."""
+    """core.permit.Reservation at accounts. lost: what is used if the attempt is given up."""
 
     def __init__(self, meter: Meter, offer: Offer, lost: Usage) -> None:
         self.tickets: list[tuple[Tab, str]] = []
@@ -180,8 +194,6 @@ class AttemptReservation:
 
     def settle(self, usage: Usage, cost: Cost) -> None:
         """See core.permit.Reservation."""
-        if not self.tickets:
-            return
         nano_usd = cost.nano_usd
         if nano_usd is None:
             nano_usd = self._most(usage) if self._most else 0

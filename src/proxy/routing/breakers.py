@@ -88,8 +88,11 @@ class Breakers:
             names += (call.key,)
             used: Verdict = "ok" if outcome.kind == "ok" else "neutral"
             verdicts += ("misconfigured" if key_refused else used,)
-        for name, ticket, verdict in zip(names, call.tickets, verdicts, strict=True):
-            breaker = self._table(name).get(name)
+        tables = self._providers, self._models, self._providers
+        for table, name, ticket, verdict in zip(
+            tables[: len(names)], names, call.tickets, verdicts, strict=True
+        ):
+            breaker = table.get(name)
             if breaker and breaker.report(ticket, verdict, now):
                 self._note_change(name, breaker)
 
