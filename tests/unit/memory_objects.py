@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from proxy.access.key_book import KeyBook
 from proxy.access.keys import (
+    CHANGE,
     GET_KEY,
     ISSUE,
     LIST_KEYS,
@@ -39,10 +40,12 @@ from proxy.core.ports import Clock
 from proxy.core.rpc import Method
 from proxy.limits.account import Account
 from proxy.limits.account_messages import RESERVE, RESET_ACCOUNT, SETTLE, SHOW_ACCOUNT, Settlement
+from proxy.limits.budget_book import BudgetBook
 from proxy.limits.lease_messages import GIVE_BACK, RESET_BUCKET, SHOW_BUCKET, TAKE
 from proxy.limits.lease_server import LeaseServer
 from proxy.limits.pool_messages import REPORT, RESET_POOL, SHOW_POOL, SIGNAL
 from proxy.limits.rate_limit_pool import RateLimitPool
+from proxy.limits.shared_budgets import DELETE_BUDGET, FIND_BUDGET, PUT_BUDGET, READ_BUDGETS
 from proxy.responses.book import ResponseBook
 from proxy.responses.messages import DELETE, FIND, FORGET, KEEP, LIST_INPUT, READ_CONTEXT
 from proxy.routing.board import EXCHANGE, READ_OPENINGS, Board
@@ -272,8 +275,15 @@ class Keys(Namespace[KeyBook]):
         self.serve(LIST_KEYS, lambda book, wanted, _: book.read_page(wanted))
         self.serve(GET_KEY, lambda book, key_id, _: FoundKey(key=book.find_key(key_id)))
         self.serve(LIST_PREFIXES, lambda book, after, _: book.list_prefixes(after))
+        self.serve(CHANGE, lambda book, change, _: FoundKey(key=book.change(change)))
         self.serve(REVOKE, lambda book, key_id, now: FoundKey(key=book.revoke(key_id, now)))
         self.serve(ROTATE, lambda book, rotation, now: FoundKey(key=book.rotate(rotation, now)))
+
+        self.budgets = budgets = BudgetBook(self._sql)
+        self.serve(READ_BUDGETS, lambda _, known, __: budgets.read(known))
+        self.serve(FIND_BUDGET, lambda _, name, __: budgets.find(name))
+        self.serve(PUT_BUDGET, lambda _, budget, __: budgets.put(budget))
+        self.serve(DELETE_BUDGET, lambda _, name, __: budgets.delete(name))
 
     @property
     def book(self) -> KeyBook:

@@ -11,6 +11,7 @@ from proxy.access.keys import (
     PREFIX,
     FoundKey,
     Key,
+    KeyChange,
     KeyPage,
     KeyRange,
     KeyRotation,
@@ -126,6 +127,13 @@ class KeyBook:
             until,
         )
         self._sql(f"DELETE FROM keys WHERE {_ENDED}", until)
+
+    def change(self, change: KeyChange) -> Key | None:
+        """Changes a key; None: it is not as it was, or there is none."""
+        if self.find_key(change.before.id) != change.before:
+            return None
+        self._put(change.after)
+        return change.after
 
     def revoke(self, key_id: str, now: int) -> Key | None:
         """Ends a key; None: there is none."""

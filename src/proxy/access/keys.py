@@ -31,13 +31,8 @@ class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: int | None = None
     revoked_at: int | None = None
     passthrough: bool | None = None
-    """None: it may where it has no budget."""
-
-    @property
-    def may_pass(self) -> bool:
-        """Whether it may have requests passed on as they are: what many of them cost is not
-        known."""
-        return self.budget == Budget() if self.passthrough is None else self.passthrough
+    """None: it may where neither it, nor its team, nor a tag has a budget: what many of these
+    requests cost is not known."""
 
     def explain_end(self, now: int) -> Literal["revoked", "expired"] | None:
         """Why it is no longer taken; None: it is."""
@@ -59,7 +54,7 @@ class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
             limits=self.limits,
             budget=self.budget,
             cache_scope=self.cache_scope,
-            passthrough=self.may_pass,
+            passthrough=self.passthrough,
         )
 
 
@@ -113,6 +108,13 @@ class KeyRange(Struct, frozen=True):
     limit: int
 
 
+class KeyChange(Struct, frozen=True):
+    """What is to stand in the place of a key, if that is still as it was."""
+
+    before: Key
+    after: Key
+
+
 class KeyRotation(Struct, frozen=True):
     """Another secret for a key, by its SHA-256; the old one goes on for `overlap_ms`."""
 
@@ -128,5 +130,6 @@ ISSUE = Method("ACCESS_KEYS", "issue", as_text(NewKey), NOTHING)
 LIST_KEYS = Method("ACCESS_KEYS", "list_keys", as_text(KeyRange), as_text(KeyPage))
 GET_KEY = Method("ACCESS_KEYS", "get_key", as_text(str), as_text(FoundKey))
 LIST_PREFIXES = Method("ACCESS_KEYS", "list_prefixes", as_text(int), as_text(PrefixPage))
+CHANGE = Method("ACCESS_KEYS", "change_key", as_text(KeyChange), as_text(FoundKey))
 REVOKE = Method("ACCESS_KEYS", "revoke", as_text(str), as_text(FoundKey))
 ROTATE = Method("ACCESS_KEYS", "rotate", as_text(KeyRotation), as_text(FoundKey))

@@ -12,6 +12,7 @@ from proxy.api import (
     aliases,
     analytics,
     batch,
+    budgets,
     chat,
     embeddings,
     health,
@@ -120,7 +121,21 @@ ALL_PATHS: tuple[Path, ...] = (
         admin=True,
     ),
     Path("/admin/keys", {"GET": keys.list_keys, "POST": keys.issue_key}, admin=True),
-    Path("/admin/keys/ID", {"GET": keys.show_key, "DELETE": keys.revoke_key}, admin=True),
+    Path("/admin/budgets", {"GET": budgets.list_budgets}, admin=True),
+    Path(
+        "/admin/budgets/NAME",
+        {
+            "GET": budgets.show_budget,
+            "PUT": budgets.put_budget,
+            "DELETE": budgets.delete_budget,
+        },
+        admin=True,
+    ),
+    Path(
+        "/admin/keys/ID",
+        {"GET": keys.show_key, "PATCH": keys.change_key, "DELETE": keys.revoke_key},
+        admin=True,
+    ),
     Path("/admin/keys/ID/rotate", {"POST": keys.rotate_key}, admin=True),
     Path(
         "/admin/limits",
@@ -160,6 +175,7 @@ PATTERNS = (
     (re.compile(r"/v1/messages/.*"), Path("", {}, anthropic)),
     (re.compile(r"/v1/models/.+"), PATHS["/v1/models/ID"]),
     (re.compile(r"/admin/aliases/[^/]+"), PATHS["/admin/aliases/NAME"]),
+    (re.compile(r"/admin/budgets/[^/]+"), PATHS["/admin/budgets/NAME"]),
     (re.compile(r"/admin/keys/[^/]+"), PATHS["/admin/keys/ID"]),
     (re.compile(r"/admin/keys/[^/]+/rotate"), PATHS["/admin/keys/ID/rotate"]),
 )

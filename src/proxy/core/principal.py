@@ -11,6 +11,8 @@ Via = Literal["open", "admin_token", "proxy_key", "metrics_token", "key", "acces
 """By what a caller was let in: a deployment that is open, one of its own keys, an issued key, or
 Cloudflare Access."""
 
+GROUP_NAME = r"[!-+\--~](?:[ -+\--~]{0,62}[!-+\--~])?"
+"""The name of a team or a tag, as a regular expression: visible ASCII without commas."""
 OTHER = "(other)"
 """The user, or the model, that stands for many in the figures."""
 
@@ -62,8 +64,9 @@ class Principal(Struct, frozen=True, kw_only=True):
     budget: Budget = Budget()
     cache_scope: str | None = None
     """`tenant` or `shared`; None: the deployment's."""
-    passthrough: bool = True
-    """Whether it may have requests passed on to a provider as they are."""
+    passthrough: bool | None = None
+    """Whether it may have requests passed on to a provider as they are; None: where nothing that
+    pays for them has a budget."""
 
     @property
     def admin(self) -> bool:

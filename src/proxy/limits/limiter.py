@@ -28,11 +28,13 @@ from proxy.limits.account_messages import (
     ReservationRequest,
     Settlement,
 )
+from proxy.limits.budget_view import BudgetView
 from proxy.limits.cooldowns import Cooldowns
 from proxy.limits.lease_client import LeaseClient, LeaseKey
 from proxy.limits.lease_messages import GIVE_BACK, TAKE
 from proxy.limits.pool_messages import SIGNAL
 from proxy.limits.refusals import THE_KEY, refuse_reservation, refuse_tokens, refuse_unreachable
+from proxy.limits.shared_budgets import SharedBudget
 from proxy.limits.signals import read_signal
 from proxy.limits.token_bucket import Rate
 
@@ -66,6 +68,7 @@ class Limiter:
     def __init__(self, settings: LimitSettings, ports: Ports) -> None:
         self.settings = settings
         self.cooldowns = Cooldowns(ports.clock)
+        self.budgets = BudgetView(ports.objects, ports.clock, ports.log)
         self._clock, self._random, self._log = ports.clock, ports.random, ports.log
         self._objects = ports.objects
         self._leases = LeaseClient(ports.random.token(8), settings.lease)
@@ -150,6 +153,12 @@ class Limiter:
             return self._refuse_unreachable(), None
         standing = _token_standing(answer, request.limits.tokens_per_minute)
         return refuse_reservation(answer, request, label), standing
+
+    async def find_budgets(self, names: tuple[str, ...]) -> list[SharedBudget] | Refusal:
+        """The shared budgets of these names. Where they can't be known, LIMITER_ON_ERROR decides
+        between none of them and a refusal."""
+        found = await self.budgets.find(names)
+        return (self._refuse_unreachable() or []) if found is None else found
 
     async def settle(self, account: str, settlements: tuple[Settlement, ...]) -> None:
         """Reports what was used in the place of what was reserved."""

@@ -11,17 +11,22 @@ from proxy.limits.estimate import Estimate
 from proxy.limits.lease_client import LeaseKey
 from proxy.limits.limiter import BucketLimit, Limiter
 from proxy.limits.refusals import UNREACHABLE, refuse_unpriced
-from proxy.limits.tab import Payer, Tab, find_alias_payer, find_key_payer
+from proxy.limits.shared_budgets import name_groups
+from proxy.limits.tab import Payer, Tab, find_alias_payer, find_key_payer, make_group_payer
 from proxy.limits.token_bucket import Rate
 
 
 class Meter:
     """core.permit.Permit of one request of one caller. defer: has work done after the answer.
 
-    Each attempt reserves for itself, of the key's account and of that of its alias's target.
+    Each attempt reserves for itself, of the accounts of the key, its team and the tags that have
+    budgets, and of that of its alias's target.
     """
 
-    def __init__(self, limiter: Limiter, principal: Principal, defer: Defer) -> None:
+    def __init__(
+        self, limiter: Limiter, principal: Principal, defer: Defer, tags: tuple[str, ...] = ()
+    ) -> None:
+        """tags: those of the key and of the request."""
         self.principal = principal
         self.grant = principal.grant
         self.user = principal.user
@@ -30,7 +35,9 @@ class Meter:
         """What the request will use; it is set before providers are."""
         self._limiter = limiter
         key_payer = find_key_payer(principal)
-        self._key_payers = [key_payer] if key_payer else []
+        self._groups = name_groups(principal.team, tags) if principal.team or tags else ()
+        self._payers = [key_payer] if key_payer else []
+        """Those of all attempts."""
         self._tabs: dict[str, Tab] = {}
         """By account."""
         self._standings: dict[str, BucketLimit | Standing] = {}
@@ -46,11 +53,26 @@ class Meter:
         ]
         return tuple(filter(None, standings))
 
+    @property
+    def has_budget(self) -> bool:
+        """Whether anything that pays for all attempts limits what is spent."""
+        return any(payer.has_budget for payer in self._payers)
+
     async def admit(self) -> Refusal | None:
-        """Charges the key's plain request limit, which the cache's answers count against too."""
+        """Charges the key's plain request limit, which the cache's answers count against too, and
+        looks up the budgets that the request shares with others."""
         per_minute = self.principal.limits.requests_per_minute
-        if per_minute is None:
+        if per_minute is not None and (refusal := await self._charge_request(per_minute)):
+            return refusal
+        if not self._groups:
             return None
+        found = await self._limiter.find_budgets(self._groups)
+        if isinstance(found, Refusal):
+            return found
+        self._payers += map(make_group_payer, found)
+        return None
+
+    async def _charge_request(self, per_minute: int) -> Refusal | None:
         key = LeaseKey(f"key:{self.principal.key_id}")
         rate = Rate(burst=per_minute, per_hour=per_minute * 60)
         return await self._take_token(BucketLimit(key, "requests_per_minute", rate))
@@ -125,7 +147,7 @@ class Meter:
     def _find_payers(self, offer: Offer) -> list[Payer]:
         """The accounts that an attempt is charged to."""
         alias_payer = find_alias_payer(offer.allotment) if offer.allotment else None
-        return [*self._key_payers, alias_payer] if alias_payer else self._key_payers
+        return [*self._payers, alias_payer] if alias_payer else self._payers
 
     async def _reserve(
         self, offer: Offer, payers: Sequence[Payer]

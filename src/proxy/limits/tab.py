@@ -1,4 +1,5 @@
-"""What one request reserves of one account: of its key's, or of a target's of an alias."""
+"""What one request reserves of one account: of its key's, a team's, a tag's, or a target's of an
+alias."""
 
 from msgspec import Struct
 
@@ -9,6 +10,7 @@ from proxy.core.principal import Principal
 from proxy.limits.account_messages import AccountLimits, ReservationRequest, Settlement
 from proxy.limits.limiter import Limiter
 from proxy.limits.refusals import THE_KEY
+from proxy.limits.shared_budgets import SharedBudget
 
 RESERVED_MS = 900_000
 """How long a reservation stands that nobody settles: longer than most answers take."""
@@ -43,6 +45,13 @@ def find_alias_payer(allotment: Allotment) -> Payer | None:
     limits = AccountLimits(day=allotment.day, month=allotment.month)
     payer = Payer(allotment.name, allotment.label, limits)
     return payer if payer.has_budget else None
+
+
+def make_group_payer(budget: SharedBudget) -> Payer:
+    """The account of a team or a tag."""
+    kind, _, name = budget.name.partition(":")
+    limits = AccountLimits(day=budget.day, month=budget.month)
+    return Payer(budget.name, f"the {kind} {name}", limits)
 
 
 class Tab:

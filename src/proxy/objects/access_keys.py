@@ -1,9 +1,10 @@
-"""The Durable Object of the issued keys."""
+"""The Durable Object of the issued keys, and of the budgets that they share."""
 
 from typing import Any
 
 from proxy.access.key_book import KeyBook
 from proxy.access.keys import (
+    CHANGE,
     GET_KEY,
     ISSUE,
     LIST_KEYS,
@@ -12,6 +13,7 @@ from proxy.access.keys import (
     REVOKE,
     ROTATE,
     FoundKey,
+    KeyChange,
     KeyLookup,
     KeyPage,
     KeyRange,
@@ -20,6 +22,17 @@ from proxy.access.keys import (
     PrefixPage,
 )
 from proxy.core.settings import AccessSettings, read_section
+from proxy.limits.budget_book import BudgetBook
+from proxy.limits.shared_budgets import (
+    DELETE_BUDGET,
+    FIND_BUDGET,
+    PUT_BUDGET,
+    READ_BUDGETS,
+    BudgetSet,
+    FoundBudget,
+    SharedBudget,
+    WrittenBudget,
+)
 from proxy.objects.edge_object import EdgeObject
 from proxy.objects.rpc import serves
 from proxy.platform.clock import now_ms
@@ -30,7 +43,7 @@ LONGEST_SLEEP_MS = 366 * 86_400_000
 
 
 class AccessKeys(EdgeObject):
-    """All issued keys. One object for the deployment. See access.key_book.
+    """All issued keys. One object for the deployment. See access.key_book, limits.budget_book.
 
     Its alarm deletes what ended KEYS_REVOKED_RETENTION seconds ago, when that is due.
     """
@@ -38,7 +51,8 @@ class AccessKeys(EdgeObject):
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
         self._storage = ctx._ctx.storage
-        self._book = KeyBook(RawSQL(self._storage))
+        sql = RawSQL(self._storage)
+        self._book, self._budgets = KeyBook(sql), BudgetBook(sql)
         settings = read_section(AccessSettings, lambda name: getattr(env, name, ""))
         self._retention = settings.revoked_retention * 1000
         self._set_alarm()  # for what ended before there was an alarm, or under another setting
@@ -69,6 +83,13 @@ class AccessKeys(EdgeObject):
         """How the digests of secrets begin."""
         return self._book.list_prefixes(after)
 
+    @serves(CHANGE)
+    def change_key(self, change: KeyChange) -> FoundKey:
+        """Changes a key, if it is still as it was."""
+        key = self._book.change(change)
+        self._set_alarm()
+        return FoundKey(key=key)
+
     @serves(REVOKE)
     def revoke(self, key_id: str) -> FoundKey:
         """Ends a key, if there is one of that id."""
@@ -82,6 +103,26 @@ class AccessKeys(EdgeObject):
         key = self._book.rotate(rotation, now_ms())
         self._set_alarm()
         return FoundKey(key=key)
+
+    @serves(READ_BUDGETS)
+    def read_budgets(self, known: int) -> BudgetSet:
+        """The shared budgets that an isolate does not know yet."""
+        return self._budgets.read(known)
+
+    @serves(FIND_BUDGET)
+    def find_budget(self, name: str) -> FoundBudget:
+        """One shared budget, if there is one of that name."""
+        return self._budgets.find(name)
+
+    @serves(PUT_BUDGET)
+    def put_budget(self, budget: SharedBudget) -> WrittenBudget:
+        """Keeps a shared budget."""
+        return self._budgets.put(budget)
+
+    @serves(DELETE_BUDGET)
+    def delete_budget(self, name: str) -> bool:
+        """Forgets a shared budget."""
+        return self._budgets.delete(name)
 
     async def on_alarm(self, info: Any = None) -> None:
         """Deletes what is due, and waits for the next."""

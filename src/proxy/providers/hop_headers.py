@@ -24,7 +24,7 @@ _OF_CALLER = _HOP | KEYS | frozenset({
 })  # fmt: skip
 """Of a request. Some say which account pays: that is the key's to say; some servers take the last
 for the method and the address in the place of those that were judged here."""
-_OF_PROXY = ("cf-", "x-forwarded-", "x-proxy-", "sec-", "proxy-")
+_OF_PROXY = ("cf-", "x-forwarded-", "x-proxy-", "x-litellm-", "sec-", "proxy-")
 _OF_PROVIDER = _HOP | frozenset({
     "set-cookie", "set-cookie2", "alt-svc", "strict-transport-security", "nel", "report-to",
     "clear-site-data", "content-security-policy", "content-security-policy-report-only", "refresh",

@@ -164,16 +164,15 @@ class Passthrough:
                 code="unknown_url",
             )
         assert context.principal  # no path that serves is public
-        if not context.principal.passthrough:
-            raise PermissionDenied(
-                "This key may not have requests passed on as they are: what they cost is not always"
-                " known, and the key has a budget, or was issued without `passthrough`."
-            )
+        if context.principal.passthrough is False:
+            raise _unpassed()
 
     async def _admit(self, context: RequestContext) -> Meter:
         record_request(context.record, Routing(model=""), {}, context.request.headers)
         context.record.session = find_session(context.request.headers)
         meter = await self._tasks.admit(context)
+        if meter.has_budget and not meter.principal.passthrough:
+            raise _unpassed()
         meter.estimate = NoEstimate()
         return meter
 
@@ -294,6 +293,13 @@ def _address(target: Target, path: str, named: str | None, letter: _Letter, kind
         passed = body if name == named else rename_model(body, kind, name)
         letter = structs.replace(letter, names=(name,), body=passed)
     return _Way(target, wish, letter)
+
+
+def _unpassed() -> PermissionDenied:
+    return PermissionDenied(
+        "This key may not have requests passed on as they are: what they cost is not always known,"
+        " and the key, its team or a tag has a budget, or it was issued without `passthrough`."
+    )
 
 
 def record_model(context: RequestContext, name: str) -> None:

@@ -23,6 +23,7 @@ from proxy.dialects.cloudflare import (
     read_timeout,
 )
 from proxy.dialects.session import find_session, keep_name
+from proxy.dialects.tags import LABEL, TAGS, read_tags
 from proxy.limits.estimate import ChatEstimate
 from proxy.limits.limiter import Limiter
 from proxy.limits.meter import Meter
@@ -185,7 +186,8 @@ class TaskMaker:
         """The limits for a request, which its key's own request limit admits. Raises
         ProxyError."""
         assert context.principal  # no path that serves is public
-        meter = context.meter = Meter(self._limiter, context.principal, context.request.defer)
+        principal, tags = context.principal, context.record.tags
+        meter = context.meter = Meter(self._limiter, principal, context.request.defer, tags)
         if refusal := await meter.admit():
             raise as_limit_error([refusal])
         context.end_stage("limit")
@@ -207,10 +209,12 @@ def record_call(context: RequestContext, call: Call) -> None:
 def record_request(
     record: RequestRecord, routing: Routing, metadata: Mapping[str, str], sent: Mapping[str, str]
 ) -> None:
-    """Records the model that is wanted, and the labels, those of the body before those of the
-    header, as far as there is room."""
+    """Records the model that is wanted, the tags and the labels, those of the body before those of
+    the header, as far as there is room."""
     if metadata or METADATA in sent:
         record.metadata = _keep_labels({**metadata, **read_metadata(sent), **metadata})
+    if LABEL in metadata or TAGS in sent:
+        record.tags = tuple(dict.fromkeys((*record.tags, *read_tags(metadata, sent))))
     provider = f"{routing.provider}/" if routing.provider else ""
     record.requested_model = f"{provider}{routing.model}"[:200]
     record.strategy = routing.strategy or ""

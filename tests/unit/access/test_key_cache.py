@@ -24,7 +24,6 @@ class TestIssuedKeys:
             limits=Limits(per_hour=5),
             budget=Budget(day=7),
             cache_scope="shared",
-            passthrough=False,
         )
 
     async def test_it_is_asked_for_once_in_a_while(

@@ -73,6 +73,14 @@ class Office:
         assert (response.status, response.headers["cache-control"]) == (200, "no-store")
         return json.loads(response.body)
 
+    async def change(self, key_id: str, body: bytes) -> Any:
+        context = self.context("PATCH", f"/admin/keys/{key_id}", body)
+        return json.loads((await keys.change_key(self.services, context)).body)
+
+    @staticmethod
+    def digest(secret: str) -> str:
+        return hashlib.sha256(secret.encode()).hexdigest()
+
     async def opens(self, secret: str, cache: KeyCache | None = None) -> str | None:
         """The id of the key that a secret opens, anew."""
         cache = cache or KeyCache(self.ports.objects, self.clock, self.log)

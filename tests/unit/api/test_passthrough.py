@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.core.errors import Fault
-from tests.unit.api.deployment import CALLER
+from tests.unit.api.deployment import ADMIN, CALLER
 from tests.unit.api.making import request_lines
 from tests.unit.api.passing import ANSWER, CHAT, Isolate, answering, error
 from tests.unit.doubles import FakeReply
@@ -90,6 +90,25 @@ class TestKeys:
         assert (await isolate.call("/openai/v1/chat/completions", key=key)).status == 200
         key = await isolate.issue(passthrough=False)
         assert (await isolate.call("/openai/v1/chat/completions", key=key)).status == 403
+
+    async def test_so_does_one_of_its_team_or_of_a_tag(self) -> None:
+        isolate = Isolate()
+        path = "/openai/v1/chat/completions"
+        groups: dict[str, dict[str, Any]] = {
+            "team:search": {"team": "search"},
+            "tag:eval": {"tags": ["eval"]},
+        }
+        for name, fields in groups.items():
+            key = await isolate.issue(**fields)
+            assert (await isolate.call(path, key=key)).status == 200
+            await isolate.call(f"/admin/budgets/{name}", {"day": 1}, "PUT", key=ADMIN)
+            refused = await isolate.call(path, key=key)
+            assert refused.status == 403
+            assert "its team or a tag" in error(refused)["message"]
+            key = await isolate.issue(**fields, passthrough=True)
+            assert (await isolate.call(path, key=key)).status == 200
+            await isolate.call(f"/admin/budgets/{name}", method="GET", key=ADMIN)
+            assert json.loads(isolate.read)["used"]["day"] > 0
 
     async def test_what_is_known_to_be_used_is_counted(self) -> None:
         isolate = Isolate()

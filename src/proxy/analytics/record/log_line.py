@@ -50,6 +50,7 @@ class LogLine(Struct, omit_defaults=True, gc=False):
     bytes_out: int = field(name="http.response.body.size")
     id: str = field(default="", name="proxy.request_id")
     key_id: str = field(default="", name="proxy.key_id")
+    team: str = field(default="", name="proxy.team")
     strategy: str = field(default="", name="proxy.strategy")
     source: str = field(default="", name="proxy.error.source")
     cache_status: str = field(default="", name="proxy.cache.status")
@@ -78,6 +79,7 @@ class LogLine(Struct, omit_defaults=True, gc=False):
     stream: bool | None = field(default=None, name="gen_ai.request.stream")
     first_seconds: float | None = field(default=None, name="gen_ai.response.time_to_first_chunk")
     attempts: str = field(default="", name="proxy.attempts")
+    tags: str = field(default="", name="proxy.tags")
     cost_usd: float | None = field(default=None, name="proxy.cost.usd")
     saved_usd: float | None = field(default=None, name="proxy.cost.saved_usd")
     method: str = field(default="", name="http.request.method")
@@ -106,6 +108,8 @@ def build_line(record: RequestRecord) -> LogLine:
         line = LogLine(*_OF_ANY(record))
     if record.attempts:
         line.attempts = ", ".join([f"{_name(a)}:{a.outcome}" for a in record.attempts])
+    if record.tags:
+        line.tags = ", ".join(record.tags)
     line.cost_usd = None if record.cost is None else record.cost / NANO
     line.saved_usd = record.saved / NANO or None
     line.method = record.method if record.method in _METHODS else "_OTHER"
