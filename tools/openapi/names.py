@@ -2,7 +2,7 @@
 the types."""
 
 from proxy.aliases import model as aliases
-from proxy.api import keys, operations
+from proxy.api import budgets, key_bodies, keys, operations
 from proxy.batch import items
 from proxy.core import messages, principal
 from proxy.dialects import (
@@ -49,12 +49,14 @@ NAMES: dict[type, str] = {
     responses_tools.OfferedTool: "ResponsesTool",
     responses_tools.ToolChoice: "ResponsesToolChoice",
     responses_tools.ChosenTool: "ResponsesToolName",
-    keys._New: "NewKey",
+    key_bodies.KeyBody: "NewKey",
     keys._Rotation: "KeyRotation",
-    keys._View: "Key",
-    keys._ViewPage: "KeyPage",
-    keys._Limits: "NewKeyLimits",
-    keys._Budget: "NewKeyBudget",
+    key_bodies.KeyView: "Key",
+    key_bodies.KeyViewPage: "KeyPage",
+    key_bodies._Limits: "NewKeyLimits",
+    key_bodies.BudgetBody: "Budget",
+    budgets.BudgetView: "SharedBudget",
+    budgets.BudgetPage: "SharedBudgetPage",
     principal.Limits: "KeyLimits",
     operations._ShownPurge: "Purge",
     aliases.Range: "AliasRange",

@@ -1,7 +1,9 @@
 """What operators do: keys, aliases, limits, breakers, the cache."""
 
 from proxy.aliases.model import Alias
-from proxy.api.keys import _New, _Rotation, _View, _ViewPage
+from proxy.api.budgets import BudgetPage, BudgetView
+from proxy.api.key_bodies import BudgetBody, KeyBody, KeyView, KeyViewPage
+from proxy.api.keys import _Rotation
 from proxy.api.operations import CacheReport, ProviderLimit
 from proxy.api.settings import SettingsReport
 from proxy.limits.account_messages import AccountView
@@ -28,6 +30,19 @@ _PAGE = {
     "limit": number("How many of a page.", 1, 500, 100),
     "cursor": text("`next` of the page before.", maxLength=2000),
 }
+_USAGE = {
+    "usage": Parameter(
+        "Whether the view says what each key has spent.", {"enum": ["true", "false"]}
+    )
+}
+_PATCH = Named(
+    "KeyPatch",
+    {
+        "type": "object",
+        "additionalProperties": True,
+        "description": "What POST takes but for `user`; null takes a field out (RFC 7396).",
+    },
+)
 _ALIAS = Named(
     "AliasView",
     {"allOf": [refer("Alias"), thing("name", "updatedAt", updatedAt=MOMENT)]},
@@ -73,24 +88,33 @@ OPERATIONS = {
         id="listKeys",
         tag="Keys",
         summary="List the keys, the oldest first",
-        query=_PAGE,
-        answers={200: Answer(what="A page of keys.", schema=_ViewPage)},
+        query=_PAGE | _USAGE,
+        answers={200: Answer(what="A page of keys.", schema=KeyViewPage)},
         errors=ASKED + OBJECTS,
     ),
     "POST /admin/keys": Operation(
         id="issueKey",
         tag="Keys",
         summary="Issue a key",
-        bodies=(Body(schema=_New, example={"user": "ann", "budget": {"month": 40}}),),
-        answers={201: Answer(what="The key, with its secret.", schema=_View)},
+        bodies=(Body(schema=KeyBody, example={"user": "ann", "budget": {"month": 40}}),),
+        answers={201: Answer(what="The key, with its secret.", schema=KeyView)},
         errors=READS + OBJECTS,
     ),
     "GET /admin/keys/ID": Operation(
         id="getKey",
         tag="Keys",
         summary="Show a key",
-        answers={200: Answer(what="The key.", schema=_View)},
+        query=_USAGE,
+        answers={200: Answer(what="The key.", schema=KeyView)},
         errors=FINDS + OBJECTS,
+    ),
+    "PATCH /admin/keys/ID": Operation(
+        id="changeKey",
+        tag="Keys",
+        summary="Change a key",
+        bodies=(Body(schema=_PATCH, example={"team": "search", "note": None}),),
+        answers={200: Answer(what="The key.", schema=KeyView)},
+        errors=READS + FINDS + OBJECTS,
     ),
     "DELETE /admin/keys/ID": Operation(
         id="revokeKey",
@@ -104,8 +128,41 @@ OPERATIONS = {
         tag="Keys",
         summary="Give a key another secret",
         bodies=(Body(schema=_Rotation, example={"overlapSeconds": 3600}, required=False),),
-        answers={200: Answer(what="The key, with its new secret.", schema=_View)},
+        answers={200: Answer(what="The key, with its new secret.", schema=KeyView)},
         errors=READS + FINDS + OBJECTS,
+    ),
+    "GET /admin/budgets": Operation(
+        id="listBudgets",
+        tag="Keys",
+        summary="List the budgets of teams and tags",
+        query=_PAGE,
+        answers={200: Answer(what="A page of budgets.", schema=BudgetPage)},
+        errors=ASKED + OBJECTS,
+    ),
+    "GET /admin/budgets/NAME": Operation(
+        id="getBudget",
+        tag="Keys",
+        summary="Show the budget of a team or a tag",
+        answers={200: Answer(what="The budget.", schema=BudgetView)},
+        errors=FINDS + OBJECTS,
+    ),
+    "PUT /admin/budgets/NAME": Operation(
+        id="putBudget",
+        tag="Keys",
+        summary="Create or replace the budget of a team or a tag",
+        bodies=(Body(schema=BudgetBody, example={"day": 20, "month": 300}),),
+        answers={
+            200: Answer(what="It is replaced.", schema=BudgetView),
+            201: Answer(what="It is created.", schema=BudgetView),
+        },
+        errors=READS + OBJECTS,
+    ),
+    "DELETE /admin/budgets/NAME": Operation(
+        id="deleteBudget",
+        tag="Keys",
+        summary="Delete the budget of a team or a tag",
+        answers=_DONE,
+        errors=FINDS + OBJECTS,
     ),
     "GET /admin/aliases": Operation(
         id="listAliases",
