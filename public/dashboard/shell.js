@@ -1,6 +1,7 @@
 // The frame around the pages: navigation, the tools above a page, and what concerns all of them.
 
 import { at, h, icon, replace } from "./dom.js";
+import { moment } from "./format.js";
 import { GROUPS, PAGES } from "./pages/index.js";
 import { choose, filtersFor, FILTERS, LABEL, linkTo, state, WINDOWS } from "./state.js";
 
@@ -99,7 +100,7 @@ function showNavigation(me, current) {
 
 function showFilters(page) {
   const chips = Object.entries(filtersFor(page.filters ?? [])).map(([name, value]) => {
-    const label = `${name.startsWith(LABEL) ? name.slice(LABEL.length) : FILTERS[name]}: ${value}`;
+    const label = `${FILTERS[name] ?? name.slice(LABEL.length)}: ${shownValue(name, value)}`;
     return h(
       "li",
       {},
@@ -124,7 +125,13 @@ function showFilters(page) {
     { type: "button", class: "quiet", onclick: () => choose({ filters: clear }) },
     "Remove all filters",
   );
-  replace(at("filters"), chips, chips.length > 1 && h("li", {}, all));
+  replace(at("filters").firstElementChild, chips, chips.length > 1 && h("li", {}, all));
+}
+
+/** Moments as the reader's clock has them; all else as it is. */
+function shownValue(name, value) {
+  const at = name === "from" || name === "to" ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(at) ? value : moment(at);
 }
 
 /** Wires what is around the pages; `refresh` reads the page that is shown. */

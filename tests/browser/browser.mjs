@@ -12,7 +12,8 @@ import { fileURLToPath } from "node:url";
 
 import { chromium } from "playwright-core";
 
-import * as scenarios from "./scenarios.mjs";
+import * as reading from "./reading.mjs";
+import * as dashboard from "./scenarios.mjs";
 
 const [name, url, json] = process.argv.slice(2);
 const options = JSON.parse(json);
@@ -87,7 +88,7 @@ async function inspect(page, shot) {
 }
 
 try {
-  const result = await scenarios[name]({ open, inspect, faults, options });
+  const result = await { ...dashboard, ...reading }[name]({ open, inspect, faults, options });
   assert.deepEqual(faults, []);
   console.log(JSON.stringify(result ?? null));
 } catch (error) {

@@ -16,13 +16,6 @@ PROVIDERS = {
     "workers-ai": ("@cf/meta/llama-3.1-8b-instruct-fp8", 0.05, 840),
 }
 """Each with a model, its share of the requests and its usual latency in ms."""
-ENDPOINTS = (
-    ("/v1/generate", "native"),
-    ("/v1/chat/completions", "openai"),
-    ("/v1/messages", "messages"),
-    ("/v1/responses", "responses"),
-)
-"""With the dialect that is spoken there."""
 USERS = ("billing-service", "ann", "support-bot", "ben", "nightly-eval", "carol")
 UNITS = {"m": 60, "h": 3_600, "d": 86_400}
 COUNTS = (
@@ -152,81 +145,6 @@ def _groups(group_by: str, lines: dict[str, list[Json]]) -> list[Json]:
         key = {"provider": provider} | ({"model": model} if "model" in group_by else {})
         groups.append({"key": key, **summed(line), "series": line})
     return sorted(groups, key=lambda group: -group["requests"])
-
-
-def requests(query: Json, now: float) -> Json:
-    """GET /analytics/requests: one every 3.7 s, each the same whenever it is asked for."""
-    page, limit = int(query.get("cursor") or 0), int(query.get("limit", 50))
-    newest = int(now / 3.7)
-    first = int(query["cursor"]) if page else newest
-    rows = [_request(number) for number in range(first, first - limit, -1)]
-    wanted = ("status", "provider", "model", "user", "cache", "error")
-    rows = [
-        row
-        for row in rows
-        if all(str(row[name]) == query[name] for name in wanted if query.get(name))
-    ]
-    return {"requests": rows, "next": str(first - limit) if first - limit > newest - 400 else None}
-
-
-def _request(number: int) -> Json:
-    dice = Random(number)
-    provider = dice.choices(list(PROVIDERS), [share for _, share, _ in PROVIDERS.values()])[0]
-    kind = dice.choices(("ok", "hit", "limited", "failed", "fallback"), (52, 34, 3, 3, 8))[0]
-    spread = 0.6 + dice.random() * 2
-    ms = 4 if kind in ("hit", "limited") else round(PROVIDERS[provider][2] * spread)
-    endpoint, dialect = dice.choice(ENDPOINTS)
-    row: Json = {
-        "at": stamp(number * 3.7),
-        "requestId": f"req_{number:024x}",
-        "endpoint": endpoint,
-        "method": "POST",
-        "dialect": dialect,
-        "user": dice.choice(USERS),
-        "keyId": f"key_{dice.randrange(16**8):08x}",
-        "asked": dice.choice(("auto", "fast", f"{provider}/{PROVIDERS[provider][0]}")),
-        "strategy": "priority",
-        "stream": dice.random() < 0.5,
-        "ms": ms,
-        "bytesIn": 1_204,
-        "bytesOut": 2_881,
-        "country": "DE",
-        "colo": "FRA",
-        "traceId": f"{number:032x}",
-        **_outcome(kind, provider, ms),
-    }
-    if row["status"] == 200:
-        used = (0, 0) if kind == "hit" else (120 + dice.randrange(900), 20 + dice.randrange(400))
-        row["usage"] = {"inputTokens": used[0], "outputTokens": used[1], "totalTokens": sum(used)}
-        row |= {"cost": sum(used) * 6e-7, "costOrigin": "computed"}
-        if row["stream"]:
-            row |= {"ended": "ok", "firstMs": round(ms * 0.4)}
-    return row
-
-
-def _outcome(kind: str, provider: str, ms: int) -> Json:
-    """What became of a request: the fields that hang on it."""
-    model = PROVIDERS[provider][0]
-    ok = {"provider": provider, "model": model, "outcome": "ok", "ms": ms}
-    lost = {"provider": "openai", "model": "gpt-5-mini", "outcome": "unavailable", "ms": 85}
-    lost |= {"status": 503, "message": "The server is overloaded or not ready yet."}
-    is_answered = kind not in ("limited", "failed")
-    return {
-        "status": {"limited": 429, "failed": 502}.get(kind, 200),
-        "provider": provider if is_answered else None,
-        "model": model if is_answered else None,
-        "attempts": {"ok": [ok], "fallback": [lost, ok], "failed": [lost]}.get(kind, []),
-        "error": {"limited": "rate_limit_exceeded", "failed": "provider_error"}.get(kind),
-        "source": {"limited": "proxy", "failed": "provider"}.get(kind),
-        "cache": {"hit": "hit", "limited": None}.get(kind, "miss"),
-        "tier": "memory" if kind == "hit" else None,
-        "ended": None,
-        "firstMs": None,
-        "usage": None,
-        "cost": None,
-        "costOrigin": None,
-        "costSaved": 0.00041 if kind == "hit" else 0,
-    }
 
 
 def insights(query: Json) -> Json:

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 
-const PHONE = {
+export const PHONE = {
   viewport: { width: 360, height: 740 },
   deviceScaleFactor: 2,
   isMobile: true,
@@ -13,7 +13,8 @@ const number = (value) => new Intl.NumberFormat("en").format(value);
 const told = (page, path) =>
   page.waitForResponse((r) => new URL(r.url()).pathname === path && r.ok());
 
-async function settled(page) {
+/** Waits until the page has read what it shows. */
+export async function settled(page) {
   await page.waitForFunction(() =>
     document.querySelector("#fresh").textContent.startsWith("as of"),
   );
@@ -282,7 +283,8 @@ export async function hostile({ open, inspect, faults, options }) {
   assert.match(faults.splice(0).join(), /^[^,]*TrustedHTML[^,]*$/);
 }
 
-async function inert(page) {
+/** No name has become markup. */
+export async function inert(page) {
   const found = await page.evaluate(() => ({
     ran: "hacked" in globalThis,
     planted: document.querySelectorAll(
@@ -292,47 +294,22 @@ async function inert(page) {
   assert.deepEqual(found, { ran: false, planted: 0 });
 }
 
-/** The log grows at its top under a reader who holds a row open, and goes back in time. */
-export async function log({ open, inspect, options }) {
-  const page = await open("/dashboard#/requests", options);
+/** On a phone the pages are behind a menu, which the keyboard reaches and Escape closes. */
+export async function menu({ open, inspect }) {
+  const page = await open("/dashboard", PHONE);
   await settled(page);
-  const row = page.locator(".disclose").first();
-  await row.focus();
+  const button = page.getByRole("button", { name: "Menu" });
+  assert.ok(await page.locator("#nav").isHidden());
+  await button.focus();
   await page.keyboard.press("Enter");
-  const id = await row.getAttribute("data-focus");
-  assert.match(await page.locator(`[id="facts-${id}"]`).innerText(), new RegExp(id));
-  await inspect(page, "requests");
-  const before = await page.locator(".disclose").count();
-  await page.clock.install();
-  await page.selectOption("#every", "5");
-  await row.focus();
-  await page.evaluate(() => fetch("/next"));
-  await page.clock.runFor(5_000);
-  await page.waitForFunction(
-    (count) => document.querySelectorAll(".disclose").length > count,
-    before,
-  );
-  assert.notEqual(await page.locator(".disclose").first().getAttribute("data-focus"), id);
-  assert.equal(await page.evaluate(() => document.activeElement.dataset.focus), id);
-  assert.ok(await page.locator(`[id="facts-${id}"]`).isVisible());
-  const shown = await page.locator(".disclose").count();
-  await page.click("#older");
-  await page.waitForFunction(
-    (count) => document.querySelectorAll(".disclose").length > count,
-    shown,
-  );
-  const ids = await page.locator(".disclose").evaluateAll((all) => all.map((e) => e.dataset.focus));
-  assert.equal(new Set(ids).size, ids.length);
-  assert.deepEqual(ids, [...ids].sort().reverse());
-  await page.selectOption("#log-filters select[name=cache]", "hit");
-  await page.waitForFunction(() =>
-    [...document.querySelectorAll(".requests .tag")].every((tag) =>
-      tag.textContent.startsWith("hit"),
-    ),
-  );
-  const phone = await open("/dashboard#/requests", { ...options, ...PHONE, colorScheme: "dark" });
-  await settled(phone);
-  await inspect(phone, "requests-phone");
+  await page.getByRole("link", { name: "Requests" }).waitFor();
+  await inspect(page, "menu-phone");
+  await page.keyboard.press("Escape");
+  assert.ok(await page.locator("#nav").isHidden());
+  await button.click();
+  await page.getByRole("link", { name: "Requests" }).click();
+  await page.getByRole("heading", { name: "Requests", level: 1 }).waitFor();
+  assert.ok(await page.locator("#nav").isHidden());
 }
 
 /** An answer streams in, with all that is known of it, and the code that asks the same. */
@@ -384,34 +361,6 @@ export async function breaking({ open, inspect }) {
   await page.click("#stop");
   await page.locator("#phase", { hasText: "Stopped" }).waitFor();
   assert.ok(await page.locator("#send").isEnabled());
-}
-
-/** The log of real traffic: a request made while it is watched appears, a name in it stays text. */
-export async function realLog({ open, inspect, options }) {
-  const page = await open("/dashboard#/requests", options);
-  await settled(page);
-  const before = await page.locator(".disclose").first().getAttribute("data-focus");
-  await page.evaluate(() =>
-    fetch("/v1/generate", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: '{"prompt":""}',
-    }),
-  );
-  await page.click("#refresh");
-  await page.waitForFunction(
-    (id) => document.querySelector(".disclose")?.dataset.focus !== id,
-    before,
-  );
-  assert.match(
-    await page.locator(".requests tbody tr").first().innerText(),
-    /400.*invalid_request/s,
-  );
-  const evil = page.locator(".requests tbody tr", { hasText: "onerror=" }).first();
-  await evil.locator(".disclose").click();
-  await inert(page);
-  await inspect(page, "real-requests");
-  return { asked: (await evil.locator(".asked").textContent()).trim() };
 }
 
 /** The blocks for clients name the address of the page, in every look, and can be copied. */

@@ -7,6 +7,7 @@ It serves what the Worker's assets are, by `_headers` and without an ending, as 
 """
 
 import json
+import re
 import sys
 import threading
 import time
@@ -15,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.browser import canned
+from tests.browser import canned, canned_log
 from tools.assets import assemble
 from tools.layout import ASSETS
 
@@ -93,12 +94,17 @@ class StandIn:
             "/analytics": lambda: canned.analytics(query, now),
             "/analytics/overview": lambda: canned.overview(query, now, sees_all=role != "user"),
             "/analytics/insights": lambda: canned.insights(query),
-            "/analytics/requests": lambda: canned.requests(query, now),
+            "/analytics/requests": lambda: canned_log.requests(query, now),
+            "/analytics/sessions": lambda: canned_log.spent("session", now),
+            "/analytics/tags": lambda: canned_log.spent("tag", now),
             "/health/providers": lambda: canned.health(now),
             "/admin/limits": lambda: canned.limits(query["provider"]),
             "/admin/breakers": lambda: {"breakers": {}},
             "/v1/models": canned.models,
         }
+        if found := re.fullmatch(r"/analytics/requests/req_([0-9a-f]{24})(/body)?", path):
+            number, path = int(found[1], 16), f"one{found[2] or ''}"
+            makers = {"one": lambda: canned_log.detail(number), "one/body": canned_log.kept_body}
         if path not in makers:
             return refusal(404, "not_found", f"There is nothing at {path}.")
         return 200, makers[path]()
@@ -127,7 +133,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         key = self.headers.get("authorization", "").removeprefix("Bearer ") or None
-        status, body = self.standin.answer(target.path, dict(parse_qsl(target.query)), key)
+        query = dict(parse_qsl(target.query))
+        status, body = self.standin.answer(target.path, query, key)
+        if query.get("format") == "csv":
+            self._send(status, b"at,requestId\n", {"content-type": "text/csv"})
+            return
         self._send(status, json.dumps(body).encode(), {"content-type": "application/json"})
 
     def do_POST(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from tests.browser import canned, standin
+from tests.browser import canned, canned_log, standin
 from tests.browser.chromium import browse
 from tests.browser.standin import ADMIN, USER, VIEWER, StandIn
 from tools.layout import NODE_MODULES
@@ -110,7 +110,7 @@ def _hostile() -> dict[str, Any]:
     health["providers"][5] |= {"name": script, "reason": quoted}
     insights = canned.insights({})
     insights["insights"][0] |= {"title": markup, "evidence": {script: quoted}}
-    log = canned.requests({"limit": "3"}, 1_764_100_000)
+    log = canned_log.requests({"limit": "3"}, 1_764_100_000)
     for row in log["requests"]:
         row |= {"user": markup, "model": script, "error": quoted, "asked": markup}
         row["attempts"] = [{"provider": markup, "model": script, "outcome": quoted, "ms": 1}]
@@ -132,19 +132,9 @@ def _hostile() -> dict[str, Any]:
     }
 
 
-def test_the_request_log() -> None:
-    now = {"at": 1_764_100_000.0}
-
-    def page(query: dict[str, Any]) -> Any:
-        return canned.requests(query, now["at"])
-
-    def later(_: dict[str, Any]) -> Any:
-        now["at"] += 12
-        return {}
-
-    answers = {"/analytics/requests": page, "/next": later}
-    with StandIn(open_=True, answers=answers) as server:
-        browse("log", server.url)
+def test_the_menu_of_a_phone() -> None:
+    with StandIn(open_=True) as server:
+        browse("menu", server.url)
 
 
 def test_the_playground() -> None:

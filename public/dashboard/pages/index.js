@@ -15,9 +15,10 @@
 import { page as overview } from "./overview.js";
 import { page as playground } from "./playground.js";
 import { page as requests } from "./requests.js";
+import { page as sessions } from "./sessions.js";
 
 export const GROUPS = [
-  { title: "Observe", pages: [overview, requests] },
+  { title: "Observe", pages: [overview, requests, sessions] },
   { title: "Operate", pages: [] },
   { title: "Try", pages: [playground] },
 ];

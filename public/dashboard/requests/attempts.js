@@ -1,32 +1,52 @@
-// The attempts of a request, for its detail and for the playground.
+// The attempts of a request in time, for its detail and for the playground.
 
 import { h } from "../dom.js";
-import { percent, share, span } from "../format.js";
+import { share, span } from "../format.js";
 import { badge } from "../pill.js";
 
-/** The attempts one below the other, each with its share of the longest. */
-export function attempts(tries) {
-  const longest = Math.max(...tries.map((a) => a.ms), 1);
-  const items = tries.map((a) =>
-    h(
-      "li",
-      {},
-      h("span", { class: "name" }, `${a.provider} / ${a.model}`),
-      badge(a.outcome === "ok" ? "ok" : "bad", [a.outcome, a.status].filter(Boolean).join(" ")),
-      h("span", {
-        class: "meter",
-        "aria-hidden": "true",
-        "--share": percent(share(a.ms, longest)),
-      }),
-      h("span", { class: "number" }, span(a.ms)),
-      a.replaces && h("span", { class: "under" }, `in the place of ${a.replaces}, which has ended`),
-      a.message && h("span", { class: "under" }, a.message),
-    ),
-  );
+/**
+ * The attempts one below the other, each as long as it took and where the one before it ended.
+ * whole: the request's own time in ms.
+ */
+export function attempts(tries, whole = 0) {
+  const sum = tries.reduce((all, { ms }) => all + ms, 0);
+  const width = Math.max(sum, whole, 1);
+  let before = 0;
+  const items = tries.map((attempt) => {
+    const from = before;
+    before += attempt.ms;
+    return item(attempt, share(from, width), share(attempt.ms, width));
+  });
   return h(
     "div",
-    {},
+    { class: "timeline" },
     h("p", { class: "title" }, "Attempts"),
     h("ol", { class: "attempts" }, items),
   );
+}
+
+function item(attempt, from, part) {
+  const { outcome, status, key, replaces, message, code } = attempt;
+  const percent = (value) => `${(value * 100).toFixed(2)}%`;
+  const under = (text) => h("span", { class: "under" }, text);
+  return h(
+    "li",
+    {},
+    h("span", { class: "name" }, `${attempt.provider} / ${attempt.model}`),
+    badge(outcome === "ok" ? "ok" : "bad", [words(outcome), status].filter(Boolean).join(" ")),
+    h("span", { class: "number" }, span(attempt.ms)),
+    h("span", {
+      class: `track ${outcome === "ok" ? "ok" : "bad"}`,
+      "aria-hidden": "true",
+      "--from": percent(from),
+      "--share": percent(part),
+    }),
+    key && under(`with key ${key}`),
+    replaces && under(`in the place of ${replaces}, which has ended`),
+    (code || message) && under([code, message].filter(Boolean).join(": ")),
+  );
+}
+
+function words(outcome) {
+  return String(outcome).replaceAll("_", " ");
 }
