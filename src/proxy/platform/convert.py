@@ -29,6 +29,12 @@ def to_js_object(values: Mapping[str, Any], **objects: Any) -> Any:
     return made
 
 
+@cache
+def byob_mode() -> Any:
+    """The options of a stream's reader that fills buffers."""
+    return to_js_object({"mode": "byob"})
+
+
 def bind(function: Any, owner: Any, *args: Any) -> Any:
     """A function of JavaScript, to which its owner and its first arguments are bound."""
     return _find_bind()(function, owner, *args)

@@ -49,7 +49,7 @@ class FetchUpstream:
             raise
         bounds = Bounds(idle, request.largest, request.hold)
         headers = read_headers(response)
-        return StreamReply(response.status, headers, response.body, bounds, controller.abort)
+        return StreamReply(response.status, headers, response.body, bounds, controller)
 
 
 def parse_url(text: str, base: str | None) -> URL | None:

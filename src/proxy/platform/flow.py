@@ -11,7 +11,7 @@ from typing import Any
 
 import js
 
-from proxy.platform.convert import find_function, ignore_failure, to_js_object
+from proxy.platform.convert import byob_mode, find_function, ignore_failure, to_js_object
 from proxy.platform.streams import CallerStream
 
 FIRST_LOOK = 0.1
@@ -19,7 +19,6 @@ FIRST_LOOK = 0.1
 LAST_LOOK = 0.5
 MOST = 32 * 1024
 """Bytes of one read."""
-_BYTES = {"mode": "byob"}
 _END = 0.1
 """Seconds for which a pipe may end by itself: a connection that is not cut can be used again."""
 
@@ -32,7 +31,7 @@ class Drain:
         """stream: a ReadableStream that nobody has locked."""
         self._own = find_function("AbortController", "new")()
         branch, self.rest = stream.tee()
-        self.reader = self.rest.getReader(to_js_object(_BYTES))
+        self.reader = self.rest.getReader(byob_mode())
         # A sink of JavaScript's own would cost a turn of it for each chunk: the platform reads this
         # pipe whole instead, so it keeps what has gone by.
         pipe = find_function("IdentityTransformStream", "new")()
@@ -145,7 +144,7 @@ class Flow:
     def _read(self) -> "asyncio.Future[Any]":
         """The read that waits, or a new one."""
         if self._reader is None:
-            self._reader = self._copy.getReader(to_js_object(_BYTES))
+            self._reader = self._copy.getReader(byob_mode())
         if self._reading is None:
             reading = self._reader.read(js.Uint8Array.new(MOST))
             self._reading = asyncio.ensure_future(reading)

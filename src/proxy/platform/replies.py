@@ -13,7 +13,7 @@ from proxy.core.errors import ClientGone, Fault
 from proxy.core.patience import within
 from proxy.core.ports import ANSWER_BYTES, Sink
 from proxy.core.receive import forward, pour, read_whole
-from proxy.platform.convert import find_function, to_js_object
+from proxy.platform.convert import byob_mode, find_function
 from proxy.platform.flow import MOST, Drain, Flow
 from proxy.platform.streams import CallerStream
 
@@ -104,15 +104,16 @@ class StreamReply:
         headers: Mapping[str, str],
         stream: Any,
         bounds: Bounds,
-        close: Callable[[], object] | None = None,
+        controller: Any = None,
     ) -> None:
-        """stream: a ReadableStream or null; close: ends the connection, if not by cancelling."""
+        """stream: a ReadableStream or null; controller: the AbortController that ends the
+        connection, if not cancelling does."""
         self._bounds = bounds
         self._stream = stream
         self.status = status
         self.headers = headers
         self._reader: Any = None
-        self._close = close
+        self._controller = controller
         self._stalled = False
         self._is_over = False
         """Whether the body has been read to its end: there is nothing to close any more."""
@@ -149,7 +150,7 @@ class StreamReply:
 
     def gather(self) -> None:
         """See core.ports.Reply."""
-        if self._close:
+        if self._controller:
             self._may_gather = True
             _gathering.add(self)
 
@@ -174,7 +175,7 @@ class StreamReply:
 
     async def flow(self, sink: Sink, begun: bytes, *, finish: bool) -> AsyncGenerator[bytes]:
         """See core.ports.Reply. `chunks` has to be closed before."""
-        if not (isinstance(sink, CallerStream) and self._stream and self._close):
+        if not (isinstance(sink, CallerStream) and self._stream and self._controller):
             async for piece in forward(self, sink, begun, finish=finish):
                 yield piece
             return
@@ -198,7 +199,7 @@ class StreamReply:
 
     async def pour(self, sink: Sink) -> None:
         """See core.ports.Reply."""
-        if not (isinstance(sink, CallerStream) and self._stream and self._close):
+        if not (isinstance(sink, CallerStream) and self._stream and self._controller):
             await pour(self, sink)
             return
         try:
@@ -239,16 +240,40 @@ class StreamReply:
 
     async def read(self) -> bytes:
         """See core.ports.Reply."""
-        body = await self._read_short() if self._close and self._stream else None
+        body: bytes | None = None
+        if self._controller and self._stream:
+            length = self._find_length()
+            body = await (self._read_known(length) if 0 < length < SHORT else self._read_short())
         if body is None:
             body = await read_whole(self, self._bounds.largest, self._bounds.hold)
+        return body
+
+    def _find_length(self) -> int:
+        """Bytes of the body, 0 where that is not known: of a coded one, which comes decoded."""
+        length = self.headers.get("content-length", "")
+        is_known = length.isdecimal() and "content-encoding" not in self.headers
+        return int(length) if is_known else 0
+
+    async def _read_known(self, length: int) -> bytes:
+        """A short body of a length that is known, by one read through its end. Raises Fault, also
+        where it takes longer than a silence may."""
+        reader, room = self._stream.getReader(byob_mode()), length + 1
+        try:
+            with within(self._bounds.idle):
+                step = await reader.readAtLeast(room, find_function("Uint8Array", "new")(room))
+        except (JsException, TimeoutError) as error:
+            self._stalled = isinstance(error, TimeoutError)
+            self.abort()
+            raise self._broken() from error
+        self._is_over = True
+        body: bytes = step.value.to_bytes()
         return body
 
     async def _read_short(self) -> bytes | None:
         """The whole body by one read, which ends where the body does. None where it is longer or
         takes long: then the other branch has all of it, and `chunks` watches how it comes."""
         branch, self._stream = self._stream.tee()
-        reader = branch.getReader(to_js_object({"mode": "byob"}))
+        reader = branch.getReader(byob_mode())
         wait = min(self._bounds.idle / 4, LAG)
         try:
             with within(wait):
@@ -271,8 +296,8 @@ class StreamReply:
         """Closes the connection."""
         if self._is_over:
             return
-        if self._close:
-            self._close()
+        if self._controller:
+            self._controller.abort()
         elif self._stream:
             self._cancelling = asyncio.ensure_future(_cancel(self._reader or self._stream))
 
