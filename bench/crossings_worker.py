@@ -275,3 +275,6 @@ def on_fetch(request: Any, env: Any, ctx: Any) -> Any:  # type: ignore[no-redef]
     response = js.Response.new(report)
     _counting.forget_entry()
     return response
+
+
+on_fetch.__dict__["__signature__"] = ()  # as of the proxy's own, see entry.py

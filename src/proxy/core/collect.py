@@ -212,6 +212,7 @@ def size_of(value: object) -> int:
     if isinstance(value, list):
         return PIECE + 8 * len(value) + sum(map(size_of, value))
     if isinstance(value, dict):
-        items = sum(map(size_of, value)) + sum(map(size_of, value.values()))
-        return 2 * PIECE + 32 * len(value) + items
+        size = 2 * PIECE + (PIECE + 32) * len(value) + sum(map(size_of, value.values()))
+        names = "".join(value)
+        return size + len(names) * (1 if names.isascii() else 4)
     return PIECE // 2 + (value.bit_length() // 8 if isinstance(value, int) else 0)

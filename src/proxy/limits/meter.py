@@ -107,6 +107,8 @@ class Meter:
 
     def output_limit(self, offer: Offer) -> int | None:
         """See core.permit.Permit."""
+        if not (self._payers or offer.allotment):
+            return None  # as most are
         budgets = [payer for payer in self._find_payers(offer) if payer.has_budget]
         if not budgets:
             return None

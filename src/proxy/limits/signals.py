@@ -37,7 +37,9 @@ def read_signal(
     given = [names for names in _NAMES if names[0] in headers]
     if fault is None and not given:
         return None
-    low = next((low for names in given if (low := _read_limit(headers, names, now))), None)
+    low = None
+    for names in given:
+        low = low or _read_limit(headers, names, now)
     if fault is None or fault.kind != "rate_limited" or fault.blame == "caller":
         return low and replace(low, scope=model)
     signal = low or Signal()

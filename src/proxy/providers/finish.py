@@ -40,7 +40,7 @@ _WORD_BORDER = re.compile(r"(?<=[a-z])(?=[A-Z])|[- ]")
 
 def check_finish(target: Target, reason: object, error: object = None) -> None:
     """Raises the fault of an answer that holds an error, or whose end says that it broke off."""
-    if reason is None and not error:
+    if not error and (reason is None or (isinstance(reason, str) and reason in _FINISH)):
         return
     word = _normalize(reason)
     if error or word in _BROKEN_OFF or word.endswith("_error"):
@@ -53,6 +53,8 @@ def read_finish(reason: object, called: bool) -> str | None:
     the model has called a tool."""
     if not reason:
         return None
+    if isinstance(reason, str) and reason in _FINISH:
+        return _FINISH[reason]
     word = _normalize(reason)
     return infer_finish(called) if word in _ENDS else _FINISH.get(word, str(reason))
 

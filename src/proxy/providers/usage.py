@@ -38,7 +38,7 @@ MOST_UNPRICED = 100 * NANO
 
 def is_absent(report: Raw) -> bool:
     """Whether there is no report."""
-    return not report or report == UNREPORTED
+    return report is UNREPORTED or not report or report == UNREPORTED
 
 
 def read_object(report: Raw) -> dict[str, Any]:
@@ -115,8 +115,8 @@ class UsageReport(Struct, frozen=True):
 def read_usage(target: Target, report: Raw, texts: int = 1) -> UsageReport:
     """Reads a report of OpenAI's form, by whichever names a provider gives its parts, and what it
     says of the cost. texts: as in `believe`."""
-    fields = read_object(report)
-    if not fields:
+    fields = _read(report)
+    if not (fields and isinstance(fields, dict)):
         return UsageReport(None, is_absent(report))
     most = _bound_tokens(target, texts)
     given = _list_counts(fields)

@@ -281,7 +281,8 @@ class FallbackRun(Generic[T]):
 
     def _allow(self, target: Target, now: float) -> Allowance:
         """What an attempt may take as a whole."""
-        others = self._watch.count_closed(self._waiting, target.spec.name)
+        waiting = self._waiting
+        others = self._watch.count_closed(waiting, target.spec.name) if waiting else 0
         return self._conditions.deadline.allow_whole(now, others)
 
     def _pause(self, target: Target, fault: Fault, tries: int) -> float | None:

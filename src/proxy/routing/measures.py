@@ -92,9 +92,11 @@ class Figures(Struct, array_like=True):
 
     def merge(self, other: "Figures") -> None:
         """Counts all that the other has counted."""
-        at = max(self.at, other.at)
-        mine, its = _left(at - self.at), _left(at - other.at)
-        self.at = at
+        mine = its = 1.0
+        if other.at >= self.at:
+            mine, self.at = _left(other.at - self.at), other.at
+        else:
+            its = _left(self.at - other.at)
         self.count = self.count * mine + other.count * its
         self.ok = self.ok * mine + other.ok * its
         self.firsts = self.firsts * mine + other.firsts * its

@@ -1,6 +1,8 @@
 """What an answer used and cost: settled with the limits, kept in the request's record, and sent
 to the caller in headers."""
 
+from operator import attrgetter
+
 from msgspec import structs
 
 from proxy.analytics.record.request_record import UNSENT
@@ -16,6 +18,7 @@ from proxy.serving.task import ChatTask
 
 MESSAGE_KEPT = 100
 """Characters of a provider's message that a record keeps, where it may."""
+_ms = attrgetter("ms")
 MOST_COUNTED = 10**13
 """Tokens of an answer, or nano-dollars: ten thousand dollars."""
 
@@ -138,7 +141,7 @@ def record_usage(context: RequestContext, usage: Usage) -> None:
 def record_attempts(context: RequestContext, attempts: tuple[Attempt, ...]) -> None:
     """Records what was tried, unless another request's record has it."""
     if attempts:
-        context.upstream_ms = sum(attempt.ms for attempt in attempts)
+        context.upstream_ms = sum(map(_ms, attempts))
     if attempts and not context.is_follower:
         context.record.attempts = tuple(map(_shorten, attempts))
 

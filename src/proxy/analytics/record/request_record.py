@@ -135,9 +135,10 @@ _WORD = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 def without_quotes(record: RequestRecord) -> RequestRecord:
     """The record without the words of providers, which may quote the prompt: of a failed attempt
     the outcome, the status and the code stay."""
-    if not record.attempts or not any(each.message or each.code for each in record.attempts):
-        return record
-    return structs.replace(record, attempts=tuple(map(_strip_quotes, record.attempts)))
+    for attempt in record.attempts:
+        if attempt.message or attempt.code:
+            return structs.replace(record, attempts=tuple(map(_strip_quotes, record.attempts)))
+    return record
 
 
 def _strip_quotes(attempt: Attempt) -> Attempt:
