@@ -11,10 +11,11 @@ const HOW = { cache: "no-store", credentials: "same-origin", redirect: "manual" 
 
 /** The proxy's refusal, or the lack of any answer (status 0). `message` is for the reader. */
 export class ApiError extends Error {
-  constructor(status, type, message, metadata = {}) {
+  constructor(status, type, message, { param = null, metadata = {} } = {}) {
     super(message);
     this.status = status;
     this.type = type;
+    this.param = param; // the field that is wrong, where the proxy names one
     this.metadata = metadata;
   }
 }
@@ -110,5 +111,6 @@ async function read(response) {
   const told = body?.error ?? {};
   const message = told.message ?? `The proxy answered ${response.status} and no reason.`;
   const type = told.error_type ?? told.type ?? "unknown";
-  throw new ApiError(response.status, type, message, body?.metadata);
+  const { param } = told;
+  throw new ApiError(response.status, type, message, { param, metadata: body?.metadata });
 }

@@ -63,18 +63,36 @@ export function issueCurl(origin) {
   ].join(" \\\n  ");
 }
 
-/** A native request as OpenAI's fields and the proxy's own beside them. */
-function asChat({ prompt, system, model, maxTokens, temperature, stream, ...own }) {
-  const messages = [
-    ...(system ? [{ role: "system", content: system }] : []),
-    { role: "user", content: prompt },
-  ];
-  const call = { model: model ?? "auto", messages };
-  if (temperature !== undefined) call.temperature = temperature;
-  if (maxTokens !== undefined) call.max_tokens = maxTokens;
-  if (stream) call.stream = true;
-  return { call, own };
+/** A request without the bulk of its images, to be looked at. */
+export function shorten(body) {
+  const cut = (url) => `${url.slice(0, 40)}…`;
+  const part = (its) => (its.image_url ? { ...its, image_url: { url: cut(its.image_url.url) } } : its);
+  const message = (its) =>
+    Array.isArray(its.content) ? { ...its, content: its.content.map(part) } : its;
+  return body.messages ? { ...body, messages: body.messages.map(message) } : body;
 }
+
+/** A native request as OpenAI's fields and the proxy's own beside them. */
+function asChat({ prompt, messages, system, model, stream, ...rest }) {
+  const said = messages ?? [{ role: "user", content: prompt }];
+  const all = system ? [{ role: "system", content: system }, ...said] : said;
+  const call = { model: model ?? "auto", messages: all };
+  for (const [name, theirs] of Object.entries(THEIRS)) {
+    if (rest[name] !== undefined) call[theirs] = rest[name];
+    delete rest[name];
+  }
+  if (stream) call.stream = true;
+  return { call, own: rest };
+}
+
+/** Fields by OpenAI's names for them. */
+const THEIRS = {
+  temperature: "temperature",
+  maxTokens: "max_tokens",
+  topP: "top_p",
+  tools: "tools",
+  toolChoice: "tool_choice",
+};
 
 function quoted(text) {
   return `'${text.replaceAll("'", `'\\''`)}'`;

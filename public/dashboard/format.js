@@ -12,6 +12,7 @@ const time = new Intl.DateTimeFormat("en", {
   hourCycle: "h23",
 });
 const seconds = new Intl.DateTimeFormat("en", { timeStyle: "medium", hourCycle: "h23" });
+const year = new Intl.DateTimeFormat("en", { year: "numeric", month: "short", day: "numeric" });
 const day = new Intl.DateTimeFormat("en", { month: "short", day: "numeric" });
 
 const known = (format) => (value) =>
@@ -37,6 +38,15 @@ export const span = known((value) => {
   if (value < 1_000) return `${plain.format(value)} ms`;
   if (value < 60_000) return `${(value / 1_000).toFixed(value < 10_000 ? 2 : 1)} s`;
   return `${(value / 60_000).toFixed(1)} min`;
+});
+
+/** Whole seconds as a lifetime: 90 s, 1 hour, 30 days. */
+export const lifetime = known((value) => {
+  const units = { day: 86_400, hour: 3_600, minute: 60 };
+  for (const [unit, width] of Object.entries(units))
+    if (value >= width && value % width === 0)
+      return `${plain.format(value / width)} ${unit}${value === width ? "" : "s"}`;
+  return `${plain.format(value)} s`;
 });
 
 /** A share of 1 in per cent. */
@@ -65,6 +75,11 @@ export function clock(ms) {
 export function moment(ms) {
   const today = day.format(Date.now()) === day.format(ms);
   return today ? clock(ms) : `${day.format(ms)} ${clock(ms)}`;
+}
+
+/** The day of a moment in ms, with its year. */
+export function date(ms) {
+  return year.format(ms);
 }
 
 /** A moment on an axis whose marks are `step` seconds apart. */

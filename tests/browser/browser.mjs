@@ -12,8 +12,12 @@ import { fileURLToPath } from "node:url";
 
 import { chromium } from "playwright-core";
 
+import * as operating from "./operating.mjs";
+import * as playing from "./playing.mjs";
 import * as reading from "./reading.mjs";
 import * as dashboard from "./scenarios.mjs";
+
+const scenarios = { ...dashboard, ...reading, ...operating, ...playing };
 
 const [name, url, json] = process.argv.slice(2);
 const options = JSON.parse(json);
@@ -88,7 +92,7 @@ async function inspect(page, shot) {
 }
 
 try {
-  const result = await { ...dashboard, ...reading }[name]({ open, inspect, faults, options });
+  const result = await scenarios[name]({ open, inspect, faults, options });
   assert.deepEqual(faults, []);
   console.log(JSON.stringify(result ?? null));
 } catch (error) {

@@ -60,6 +60,10 @@ class StandIn:
         self.answers = answers or {}
         self.down = False
         self.seen: list[str] = []
+        self.asked: list[Json] = []
+        """The bodies of what was sent to models."""
+        self.changes: list[tuple[str, str, Any]] = []
+        """What operators changed: method, path with its query, and body."""
         handler = type("Handler", (_Handler,), {"standin": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
@@ -138,21 +142,51 @@ class _Handler(BaseHTTPRequestHandler):
         if query.get("format") == "csv":
             self._send(status, b"at,requestId\n", {"content-type": "text/csv"})
             return
-        self._send(status, json.dumps(body).encode(), {"content-type": "application/json"})
+        self._answer(status, body)
 
     def do_POST(self) -> None:
+        if self.path != "/v1/generate":
+            self._change()
+            return
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.standin.seen.append(self.path)
+        self.standin.asked.append(body)
+        answer = self.standin.answers.get("/v1/generate", generate)(body)
+        if isinstance(answer, tuple):
+            self._answer(*answer)
+            return
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("connection", "close")
         self.end_headers()
         self.close_connection = True
-        answer = self.standin.answers.get("/v1/generate", generate)
-        for event, data in answer(body):
+        for event, data in answer:
             self.wfile.write(f"event: {event}\ndata: {json.dumps(data)}\n\n".encode())
             self.wfile.flush()
             time.sleep(0.02)
+
+    def _change(self) -> None:
+        """Notes what an operator changes; `answers` has an answer by method and path."""
+        text = self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = json.loads(text) if text else None
+        self.standin.seen.append(self.path)
+        self.standin.changes.append((self.command, self.path, body))
+        given = self.standin.answers.get(f"{self.command} {urlsplit(self.path).path}", (204, None))
+        given = given(body) if callable(given) else given
+        self._answer(*(given if isinstance(given, tuple) else (200, given)))
+
+    def do_PUT(self) -> None:
+        self._change()
+
+    def do_PATCH(self) -> None:
+        self._change()
+
+    def do_DELETE(self) -> None:
+        self._change()
+
+    def _answer(self, status: int, body: Json | None) -> None:
+        text = b"" if body is None else json.dumps(body).encode()
+        self._send(status, text, {"content-type": "application/json"})
 
     def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)

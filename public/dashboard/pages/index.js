@@ -12,14 +12,20 @@
 // context: `me` (GET /me), `can(role)`, `again()` (reads anew), `say(text)` (for ears),
 // `trouble(error)` (tells what concerns the whole page; null when it is over).
 
+import { page as aliases } from "./aliases.js";
+import { page as budgets } from "./budgets.js";
+import { page as cache } from "./cache.js";
+import { page as keys } from "./keys.js";
+import { page as limits } from "./limits.js";
 import { page as overview } from "./overview.js";
 import { page as playground } from "./playground.js";
 import { page as requests } from "./requests.js";
 import { page as sessions } from "./sessions.js";
+import { page as settings } from "./settings.js";
 
 export const GROUPS = [
   { title: "Observe", pages: [overview, requests, sessions] },
-  { title: "Operate", pages: [] },
+  { title: "Operate", pages: [keys, budgets, aliases, limits, cache, settings] },
   { title: "Try", pages: [playground] },
 ];
 export const PAGES = GROUPS.flatMap((group) => group.pages);

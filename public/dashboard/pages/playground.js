@@ -1,215 +1,199 @@
-// One request to the proxy: its answer as it comes, what it took, and the code that does the same.
+// Conversations with up to three models at once, and the code that asks the same.
 
-import { ask, events, get, key, ORIGIN } from "../api.js";
-import { LANGUAGES } from "../code.js";
-import { at, h, replace } from "../dom.js";
-import { count, name, span, usd } from "../format.js";
-import { badge } from "../pill.js";
-import { attempts } from "../requests/attempts.js";
+import { get, key, ORIGIN } from "../api.js";
+import { LANGUAGES, shorten } from "../code.js";
+import { h, icon } from "../dom.js";
+import { clearErrors, copyButton, showError } from "../forms.js";
+import { Lane } from "../playground/lane.js";
+import { options } from "../playground/options.js";
+import { pictures } from "../playground/images.js";
+import { choose } from "../state.js";
 
-const form = () => at("ask");
-let running = null;
 let language = Object.keys(LANGUAGES)[0];
+const lanes = [];
+let made = 0;
+let parts;
 let listed = false;
+let wanted = null; // a model that another page wants to be tried
 
-export const page = { name: "playground", title: "Playground", role: "user", spends: true, mount, refresh };
+export const page = {
+  name: "playground",
+  title: "Playground",
+  lead: "Ask a model, or several side by side, and see what each answer took.",
+  role: "user",
+  spends: true,
+  mount,
+  refresh,
+};
+
+/** Opens the playground with a model. */
+export function tryModel(model) {
+  wanted = model;
+  choose({ page: page.name });
+}
 
 function mount(root) {
-  root.append(at("playground").content.cloneNode(true));
-  form().addEventListener("submit", (event) => {
-    event.preventDefault();
-    send();
+  const asking = options(showCode, regroup);
+  const images = pictures(showCode);
+  const prompt = h("textarea", {
+    id: "prompt",
+    rows: 3,
+    required: true,
+    placeholder: "Ask something",
+    "aria-label": "Prompt",
+    "aria-describedby": "prompt-hint prompt-error",
   });
-  form().addEventListener("input", showCode);
-  form().addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form().requestSubmit();
-  });
-  at("stop").addEventListener("click", () => running?.abort());
-  at("copy").addEventListener("click", copy);
-  for (const [i, label] of Object.keys(LANGUAGES).entries()) {
-    const choice = h("input", { type: "radio", name: "language", value: label, checked: i === 0 });
-    at("languages").append(h("label", {}, choice, h("span", {}, label)));
-  }
-  at("languages").addEventListener("change", (event) => {
-    language = event.target.value;
-    showCode();
-  });
-  replace(at("answer"), h("p", { class: "nothing" }, "The answer appears here as it is written."));
+  parts = { asking, images, prompt, code: h("code", { id: "code" }), lanes: h("div", { class: "lanes" }) };
+  const main = h("div", { class: "talk" }, parts.lanes, composer(), codeCard());
+  root.append(h("div", { class: "play" }, asking.element, main));
+  regroup();
+  busy();
 }
 
 /** The models are asked for once: that request is in the figures too. */
-async function refresh(signal, asked) {
+async function refresh(signal) {
+  if (wanted !== null) {
+    clear();
+    parts.asking.choose(wanted);
+    wanted = null;
+  }
   showCode();
-  if (listed && !asked) return;
+  if (listed) return;
   const { data } = await get("/v1/models", {}, { signal });
   listed = true;
-  at("model-list").replaceChildren(...data.map((model) => h("option", { value: model.id })));
+  parts.asking.list(data.map(({ id }) => id));
 }
 
-function request() {
-  const fields = form().elements;
-  const text = (field) => fields[field].value.trim() || undefined;
-  const number = (field) => (fields[field].value === "" ? undefined : Number(fields[field].value));
-  return {
-    prompt: fields.prompt.value,
-    system: text("system"),
-    model: text("model"),
-    temperature: number("temperature"),
-    maxTokens: number("maxTokens"),
-    strategy: text("strategy"),
-    cache: text("cache") && { mode: text("cache") },
-    fallback: fields.fallback.checked ? undefined : false,
-    stream: fields.stream.checked || undefined,
+function composer() {
+  const { prompt, images } = parts;
+  const send = h("button", { id: "send", type: "submit", class: "primary" }, "Send");
+  const stop = { id: "stop", type: "button", onclick: () => lanes.forEach((lane) => lane.stop()) };
+  const anew = { type: "button", onclick: clear };
+  const error = h("p", { id: "prompt-error", class: "error", role: "alert" });
+  const form = h(
+    "form",
+    {
+      class: "card composer",
+      oninput: showCode,
+      onkeydown: (event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+      },
+      onpaste: (event) => {
+        if (event.clipboardData.files.length) images.take([...event.clipboardData.files]);
+      },
+      onsubmit: (event) => {
+        event.preventDefault();
+        ask();
+      },
+    },
+    prompt,
+    error,
+    h(
+      "div",
+      { class: "row" },
+      send,
+      h("button", stop, "Stop"),
+      h("button", anew, "New conversation"),
+      images.element,
+      h("span", { id: "prompt-hint", class: "muted small" }, h("kbd", {}, "Ctrl"), " ", h("kbd", {}, "Enter"), " sends"),
+    ),
+  );
+  Object.assign(parts, { send, error, stop: form.querySelector("#stop") });
+  return form;
+}
+
+function codeCard() {
+  const choose = (event) => {
+    language = event.target.value;
+    showCode();
   };
+  const segments = Object.keys(LANGUAGES).map((label, i) =>
+    h("label", {}, h("input", { type: "radio", name: "language", value: label, checked: i === 0 }), h("span", {}, label)),
+  );
+  const title = h("h2", { id: "code-title" }, icon("right"), "The same request as code");
+  return h(
+    "details",
+    { class: "card code-card" },
+    h("summary", {}, title),
+    h(
+      "div",
+      { class: "code-tools" },
+      h("fieldset", { id: "languages", class: "segments", onchange: choose }, h("legend", { class: "unseen" }, "Language"), segments),
+      copyButton(() => code(), parts.code),
+    ),
+    h("pre", { class: "code", tabindex: "0", role: "group", "aria-labelledby": "code-title" }, parts.code),
+  );
+}
+
+/** One conversation for each model that is named. removed: the place of one that is no more. */
+function regroup(removed = null) {
+  const models = parts.asking.models();
+  if (removed !== null) lanes.splice(removed, 1)[0].stop();
+  while (lanes.length > models.length) lanes.pop().stop();
+  while (lanes.length < models.length) lanes.push(new Lane((made += 1), () => parts.asking.read(), busy));
+  for (const [place, lane] of lanes.entries()) lane.name(models[place]);
+  parts.lanes.replaceChildren(...lanes.map(({ element }) => element));
+  parts.lanes.dataset.count = lanes.length;
+  showCode();
+}
+
+function busy() {
+  const running = lanes.some((lane) => lane.running);
+  parts.send.disabled = running;
+  parts.stop.disabled = !running;
+  if (!running) showCode();
+}
+
+function message() {
+  const { prompt, images } = parts;
+  const pieces = images.parts();
+  const text = prompt.value;
+  if (!pieces.length) return { role: "user", content: text };
+  return { role: "user", content: [{ type: "text", text }, ...pieces] };
+}
+
+function ask() {
+  clearErrors(parts.asking.element);
+  parts.error.textContent = "";
+  if (lanes.some((lane) => lane.running)) return;
+  if (lanes.some((lane) => lane.waits)) {
+    parts.error.textContent = "Send the results of the calls first.";
+    return;
+  }
+  try {
+    parts.asking.read();
+  } catch (error) {
+    showError(parts.asking.element, error);
+    return;
+  }
+  const said = message();
+  for (const lane of lanes) lane.send([said]);
+  parts.prompt.value = "";
+  parts.images.clear();
+}
+
+function clear() {
+  for (const lane of lanes) lane.clear();
+  parts.error.textContent = "";
+  parts.prompt.focus();
+  showCode();
+}
+
+/** The code of the next request of the first conversation. */
+function code(shown = (body) => body) {
+  const next = message();
+  const messages = lanes[0].history.length && !parts.prompt.value && !parts.images.parts().length ? [] : [next];
+  if (next.content === "") next.content = "Hello!";
+  const body = JSON.parse(JSON.stringify(lanes[0].request(messages))); // without what is undefined
+  return LANGUAGES[language](shown(body), ORIGIN, key.get() !== null);
 }
 
 function showCode() {
-  const body = JSON.parse(JSON.stringify(request())); // without what is undefined
-  if (!body.prompt) body.prompt = "Hello!";
-  at("code").textContent = LANGUAGES[language](body, ORIGIN, key.get() !== null);
-}
-
-async function copy() {
-  let word = "Copied";
+  if (!lanes.length) return;
   try {
-    await navigator.clipboard.writeText(at("code").textContent);
-  } catch {
-    getSelection().selectAllChildren(at("code"));
-    word = "Selected";
-  }
-  at("copy").textContent = word;
-  setTimeout(() => {
-    at("copy").textContent = "Copy";
-  }, 2_000);
-}
-
-async function send() {
-  running?.abort();
-  const mine = new AbortController();
-  running = mine;
-  const run = { began: performance.now(), first: null, text: "", reasoning: "", calls: new Map() };
-  busy(true);
-  at("phase").textContent = "Asking …";
-  at("receipt").replaceChildren();
-  const show = display();
-  try {
-    const response = await ask(request(), mine.signal);
-    const streamed = response.headers.get("content-type")?.startsWith("text/event-stream");
-    const done = streamed
-      ? await follow(response, run, show)
-      : whole(await response.json(), run, show);
-    receipt(done, run);
-    at("phase").textContent = "Done";
+    parts.code.textContent = code(shorten);
   } catch (error) {
-    if (error.name === "AbortError") at("phase").textContent = "Stopped";
-    else refused(error, run);
-  } finally {
-    if (running === mine) busy(false);
+    if (!error.param) throw error;
+    parts.code.textContent = error.message; // tools that are no JSON yet
   }
-}
-
-/** Places for an answer that is on its way; returns what shows a run in them. */
-function display() {
-  const thought = h("p", { class: "prose" });
-  const reasoning = h("details", { hidden: true }, h("summary", {}, "Reasoning"), thought);
-  const said = h("p", { class: "prose" });
-  const calls = h("pre", { class: "code", hidden: true });
-  replace(at("answer"), reasoning, said, calls);
-  return (run) => {
-    reasoning.hidden = !run.reasoning;
-    thought.textContent = run.reasoning;
-    said.textContent = run.text;
-    calls.hidden = !run.calls.size;
-    calls.textContent = [...run.calls.values()].map((c) => `${c.name}(${c.arguments})`).join("\n");
-    at("answer").scrollTop = at("answer").scrollHeight;
-  };
-}
-
-async function follow(response, run, show) {
-  for await (const [event, data] of events(response)) {
-    if (event === "done") return data;
-    if (event === "error")
-      throw Object.assign(new Error(data.error.message), {
-        type: data.error.type,
-        metadata: data.metadata,
-      });
-    if (run.first === null) {
-      run.first = performance.now() - run.began;
-      at("phase").textContent = "Writing …";
-    }
-    run.text += data.text ?? data.refusal ?? "";
-    run.reasoning += data.reasoning ?? "";
-    if (data.toolCall) piece(run.calls, data.toolCall);
-    show(run);
-  }
-  throw new Error("The stream ended without its last event.");
-}
-
-function piece(calls, { index, name: called = "", arguments: more = "" }) {
-  const call = calls.get(index) ?? { name: "", arguments: "" };
-  calls.set(index, { name: call.name + called, arguments: call.arguments + more });
-}
-
-function whole(answer, run, show) {
-  run.text = answer.data || answer.refusal || "";
-  run.reasoning = answer.reasoning ?? "";
-  for (const [index, { function: its }] of (answer.toolCalls ?? []).entries())
-    piece(run.calls, { index, ...its });
-  show(run);
-  return answer;
-}
-
-/** What the answer took and who gave it. */
-function receipt(done, run) {
-  const { usage, metadata } = done;
-  const cache = [metadata.cacheStatus, metadata.cacheTier].filter(Boolean).join(" · ");
-  const facts = [
-    ["Provider", name(done.provider)],
-    ["Model", name(done.model)],
-    [
-      "Cache",
-      h("span", { class: `tag ${metadata.cacheStatus === "hit" ? "ok" : "plain"}` }, cache),
-    ],
-    [
-      "Tokens",
-      usage ? `${count(usage.inputTokens)} in, ${count(usage.outputTokens)} out` : "not told",
-    ],
-    [
-      "Cost",
-      metadata.cost === null
-        ? "no price known"
-        : [usd(metadata.cost), metadata.costOrigin].filter(Boolean).join(" "),
-    ],
-    ["First token", run.first === null ? "not streamed" : span(run.first)],
-    ["Whole answer", span(performance.now() - run.began)],
-    ["In the proxy", span(metadata.responseTime)],
-    ["Finish", name(metadata.finishReason)],
-    ["Request", metadata.requestId],
-  ];
-  const list = h(
-    "dl",
-    { class: "facts" },
-    facts.map(([label, value]) => [h("dt", {}, label), h("dd", {}, value)]),
-  );
-  replace(at("receipt"), list, metadata.attempts?.length ? attempts(metadata.attempts) : null);
-}
-
-function refused(error, run) {
-  at("phase").textContent = "Failed";
-  const message = h("p", {}, badge("bad", name(error.type, "error")), ` ${error.message}`);
-  if (run.text) at("answer").append(message);
-  else replace(at("answer"), message);
-  const tries = error.metadata?.attempts;
-  const id = error.metadata?.requestId;
-  replace(
-    at("receipt"),
-    id && h("dl", { class: "facts" }, h("dt", {}, "Request"), h("dd", {}, id)),
-    tries?.length ? attempts(tries) : null,
-  );
-}
-
-function busy(yes) {
-  at("send").disabled = yes;
-  at("stop").disabled = !yes;
-  at("answer").setAttribute("aria-busy", String(yes));
 }

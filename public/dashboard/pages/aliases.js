@@ -1,0 +1,185 @@
+// Names of one's own for models, with what goes with them.
+
+import { editor } from "../aliases/editor.js";
+import { change, get } from "../api.js";
+import { h, replace } from "../dom.js";
+import { formDialog } from "../forms.js";
+import { ago, count, usd } from "../format.js";
+import { act, done, fill, placeFor, undertake } from "../operate.js";
+import { nothing, table } from "../table.js";
+import { tryModel } from "./playground.js";
+
+const MOST = 500; // aliases of a page; there are a thousand at most
+
+let context;
+let parts;
+let aliases = [];
+let models = null;
+
+export const page = {
+  name: "aliases",
+  title: "Aliases",
+  lead: "Names of your own that callers write in place of a model, for one model or several.",
+  role: "viewer",
+  mount,
+  refresh,
+};
+
+function mount(root, given) {
+  context = given;
+  const search = h("input", {
+    type: "search",
+    placeholder: "Name, model or description",
+    "aria-label": "Search the aliases",
+    oninput: () => replace(parts.list, show()),
+  });
+  const note = h("span", { class: "muted grow", role: "status" });
+  parts = { search, note, list: placeFor(5) };
+  const making = { type: "button", class: "primary", onclick: make };
+  const tools = [search, note, context.can("admin") && h("button", making, "Make an alias")];
+  root.append(h("div", { class: "card" }, h("header", { class: "card-tools" }, tools), parts.list));
+}
+
+function refresh(signal) {
+  const read = async () => {
+    const found = [];
+    let cursor = null;
+    do {
+      const told = await get("/admin/aliases", { limit: MOST, cursor }, { signal });
+      found.push(...told.aliases);
+      cursor = told.next;
+    } while (cursor);
+    aliases = found;
+  };
+  return fill(parts.list, context, read, show);
+}
+
+function show() {
+  const words = parts.search.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const text = ({ name, description, targets }) =>
+    [name, description, ...targets.map(({ model }) => model)].join(" ").toLowerCase();
+  const shown = aliases.filter((alias) => words.every((word) => text(alias).includes(word)));
+  parts.note.textContent = `${count(shown.length)} of ${count(aliases.length)}`;
+  if (shown.length) return table("Aliases", COLUMNS, shown, { cards: true });
+  return nothing(
+    words.length
+      ? "No alias fits."
+      : "There is no alias yet. With one you change models, limits and prompts without a change to any caller.",
+  );
+}
+
+const COLUMNS = [
+  {
+    title: "Alias",
+    row: true,
+    cell: ({ name, description }) => [
+      h("span", { class: "name" }, name),
+      description && h("span", { class: "under" }, description),
+    ],
+  },
+  {
+    title: "Targets",
+    cell: (alias) => h("ol", { class: "targets" }, alias.targets.map((target) => showTarget(alias, target))),
+  },
+  { title: "Adds", cell: additions },
+  { title: "Changed", cell: ({ updatedAt }) => ago(Date.parse(updatedAt)) },
+  { title: "Actions", cell: actions },
+];
+
+function showTarget({ strategy, targets }, { model, weight, when, limit, budget }) {
+  const whole = targets.reduce((sum, target) => sum + (target.weight ?? 1), 0);
+  const share = strategy === "weighted" && whole ? (weight ?? 1) / whole : null;
+  const words = [
+    share !== null && `${Math.round(share * 100)}%`,
+    when && `for ${Object.entries(when).map(told).join(", ")}`,
+    limit && `${count(limit.perHour)} an hour`,
+    budget?.day && `${usd(budget.day)} a day`,
+    budget?.month && `${usd(budget.month)} a month`,
+  ].filter(Boolean);
+  return h("li", {}, h("span", { class: "wrap" }, model), words.length > 0 && h("span", { class: "under" }, words.join(" · ")));
+}
+
+function told([name, its]) {
+  if (name === "metadata")
+    return Object.entries(its)
+      .map(([label, value]) => `${label}=${[value].flat().join("|")}`)
+      .join(" ");
+  if (name === "promptTokens") return `${its.min ?? 0} to ${its.max ?? "∞"} tokens`;
+  return `${name} ${its.join("|")}`;
+}
+
+function additions({ defaults = {}, fixed = {}, system, timeout, cache }) {
+  const words = [
+    system && "a system prompt",
+    Object.keys(defaults).length && `default ${Object.keys(defaults).join(", ")}`,
+    Object.keys(fixed).length && `fixed ${Object.keys(fixed).join(", ")}`,
+    timeout && "a timeout",
+    cache && "a cache lifetime",
+  ].filter(Boolean);
+  return words.length ? h("span", { class: "small" }, words.join("; ")) : h("span", { class: "muted" }, "nothing");
+}
+
+function actions(alias) {
+  return h(
+    "span",
+    { class: "actions" },
+    context.can("admin") && [
+      act("Try", alias.name, () => tryModel(alias.name)),
+      act("Edit", alias.name, () => edit(alias)),
+      act("Delete", alias.name, () => remove(alias), { dangerous: true }),
+    ],
+  );
+}
+
+/** What a target may name: read once, for the list that the browser offers. */
+async function listModels() {
+  if (models) return models;
+  try {
+    const { data } = await get("/v1/models");
+    models = data.map(({ id }) => id).filter((id) => !aliases.some(({ name }) => name === id));
+  } catch {
+    return []; // a model can be typed without it
+  }
+  return models;
+}
+
+async function make() {
+  const { element, read } = editor({ name: "", targets: [{ model: "" }] }, await listModels());
+  const made = await formDialog({
+    title: "Make an alias",
+    action: "Make it",
+    wide: true,
+    fields: element,
+    submit: () => change("POST", "/admin/aliases", read()),
+  });
+  if (made) done(context, "The alias is made.");
+}
+
+async function edit(alias) {
+  const { element, read } = editor(alias, await listModels());
+  const kept = await formDialog({
+    title: `Change the alias ${alias.name}`,
+    lead: "It is replaced as a whole: at once here and within 30 s everywhere.",
+    action: "Save",
+    wide: true,
+    fields: element,
+    submit: () => {
+      const body = read();
+      delete body.updatedAt; // the proxy's own, which it does not take back
+      return change("PUT", `/admin/aliases/${encodeURIComponent(alias.name)}`, body);
+    },
+  });
+  if (kept) done(context, "The alias is changed.");
+}
+
+function remove({ name }) {
+  return undertake(context, {
+    title: `Delete the alias ${name}?`,
+    text:
+      `Requests that name ${name} then mean the model of that name, and are refused where there is` +
+      " none. Its targets, prompts and limits are gone. This can’t be undone.",
+    action: "Delete the alias",
+    work: () => change("DELETE", `/admin/aliases/${encodeURIComponent(name)}`),
+    said: "The alias is deleted.",
+  });
+}
