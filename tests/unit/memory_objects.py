@@ -30,6 +30,7 @@ from proxy.analytics.store.shard import (
     ADD,
     FIGURES,
     FIGURES_TOGETHER,
+    LOG_GROUPS,
     PRUNE,
     REQUESTS,
     Shard,
@@ -237,6 +238,7 @@ def _statistics(clock: Clock) -> Namespace[Shard]:
         FIGURES_TOGETHER, lambda shard, queries, _: tuple(map(shard.read_sums, queries))
     )
     statistics.serve(REQUESTS, lambda shard, query, _: shard.read_page(query))
+    statistics.serve(LOG_GROUPS, lambda shard, query, _: shard.read_groups(query))
     statistics.serve(PRUNE, lambda shard, _, now: shard.prune(now))
     return statistics
 

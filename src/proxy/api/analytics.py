@@ -3,6 +3,12 @@
 A user's key sees its own figures, an admin and a viewer everybody's.
 """
 
+from operator import attrgetter
+from typing import Literal
+from urllib.parse import unquote
+
+import msgspec
+
 from proxy import __version__
 from proxy.analytics.insights import find_insights, render_insights
 from proxy.analytics.insights.model import Observations
@@ -10,14 +16,19 @@ from proxy.analytics.insights.query import read_insights_query
 from proxy.analytics.query import parameters
 from proxy.analytics.query.csv_text import CONTENT_TYPE as CSV
 from proxy.analytics.query.exposition import CONTENT_TYPE
-from proxy.analytics.query.pages import read_page_query, render_page
+from proxy.analytics.query.log_groups import merge_groups, read_groups_query, render_groups
+from proxy.analytics.query.pages import read_page_query, render_page, show_record
 from proxy.analytics.query.prometheus import Gauges, render_metrics
+from proxy.analytics.query.reason import show_reason
 from proxy.analytics.query.report import read_report_query, render_report
+from proxy.analytics.store.messages import LogFilters, LogQuery
 from proxy.api.export import export_requests
 from proxy.api.services import Services
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import InvalidRequest, NotFound
 from proxy.core.web import FRESH_JSON, Response
 from proxy.serving.context import RequestContext
+
+_LOGGED_AT = attrgetter("logged_at")
 
 
 async def show_figures(services: Services, context: RequestContext) -> Response:
@@ -37,6 +48,41 @@ async def show_requests(services: Services, context: RequestContext) -> Response
         return await export_requests(services.reader, query)
     pages = await services.reader.read_pages(query.of_shard)
     return Response(headers=dict(FRESH_JSON), body=render_page(query, pages))
+
+
+async def show_request(services: Services, context: RequestContext) -> Response:
+    """GET /analytics/requests/ID: the newest of this id, which callers may choose. Raises
+    NotFound, InvalidRequest."""
+    parameters.check_names(context.request.query, ())
+    id_ = unquote(context.request.path.rstrip("/").rpartition("/")[2])
+    user = visible_user(context)
+    filters: LogFilters = {"id": id_} if user is None else {"id": id_, "user": user}
+    query = LogQuery(limit=1, filters=filters)
+    pages = await services.reader.read_pages(lambda _: query)
+    found = max((page.rows[0] for page in pages if page.rows), key=_LOGGED_AT, default=None)
+    if found is None:
+        raise NotFound(f"The request log has no request {id_[:100]!r}, or no longer.")
+    shown = show_record(found.record) | {"reason": show_reason(found.record), "bodyKept": False}
+    return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode(shown))
+
+
+async def list_sessions(services: Services, context: RequestContext) -> Response:
+    """GET /analytics/sessions. Raises ProxyError."""
+    return await _show_groups(services, context, "session")
+
+
+async def list_tags(services: Services, context: RequestContext) -> Response:
+    """GET /analytics/tags. Raises ProxyError."""
+    return await _show_groups(services, context, "tag")
+
+
+async def _show_groups(
+    services: Services, context: RequestContext, by: Literal["session", "tag"]
+) -> Response:
+    now = services.ports.clock.now()
+    query = read_groups_query(context.request.query, by, now, visible_user(context))
+    groups = merge_groups(await services.reader.read_groups(query.sums))
+    return Response(headers=dict(FRESH_JSON), body=render_groups(query, groups))
 
 
 async def show_insights(services: Services, context: RequestContext) -> Response:

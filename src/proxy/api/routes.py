@@ -99,6 +99,9 @@ ALL_PATHS: tuple[Path, ...] = (
     Path("/analytics/insights", {"GET": analytics.show_insights}),
     Path("/analytics/overview", {"GET": overview.show_overview}),
     Path("/analytics/requests", {"GET": analytics.show_requests}),
+    Path("/analytics/requests/ID", {"GET": analytics.show_request}),
+    Path("/analytics/sessions", {"GET": analytics.list_sessions}),
+    Path("/analytics/tags", {"GET": analytics.list_tags}),
     Path("/metrics", {"GET": analytics.show_metrics}, admin=True),
     Path(
         "/admin/aliases",
@@ -174,6 +177,7 @@ PATTERNS = (
     (re.compile(r"/v1/responses/[^/]+/input_items"), PATHS["/v1/responses/ID/input_items"]),
     (re.compile(r"/v1/messages/.*"), Path("", {}, anthropic)),
     (re.compile(r"/v1/models/.+"), PATHS["/v1/models/ID"]),
+    (re.compile(r"/analytics/requests/[^/]+"), PATHS["/analytics/requests/ID"]),
     (re.compile(r"/admin/aliases/[^/]+"), PATHS["/admin/aliases/NAME"]),
     (re.compile(r"/admin/budgets/[^/]+"), PATHS["/admin/budgets/NAME"]),
     (re.compile(r"/admin/keys/[^/]+"), PATHS["/admin/keys/ID"]),

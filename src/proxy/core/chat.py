@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Raw, Struct, structs
 
 from proxy.core.cache_control import CacheControl
-from proxy.core.choices import Aliased
+from proxy.core.choices import Aliased, Reason
 from proxy.core.messages import (
     BridgedTool,
     JSONObject,
@@ -321,6 +321,8 @@ class Served(Struct, frozen=True, kw_only=True):
     """How the candidates were ordered, where an operator wants to know."""
     wire: Wire = "chat"
     """What was spoken with the provider."""
+    reason: Reason | None = None
+    """None: it is the one that was asked for, or the first of the chain."""
 
 
 class ModelEntry(Struct, frozen=True):

@@ -1,4 +1,5 @@
-"""What an operator's alias stands for: a choice of models, each with what may be used of it."""
+"""Choices among models: those of an operator's alias, each with what may be used of it, and why one
+was taken."""
 
 from msgspec import Struct
 
@@ -38,3 +39,27 @@ class Aliased(Struct, frozen=True, kw_only=True):
     """Whether they mean the same to the caller, so that the strategy orders them."""
     licensed: bool = False
     """Whether the caller's key may use them by the alias's name, whatever their own."""
+
+
+class Weighed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A candidate as it was weighed against others."""
+
+    provider: str
+    model: str
+    score: float | None = None
+    """In the strategy's unit (routing.strategy.Scored); None: it has none."""
+    note: str = ""
+    """See routing.strategy.Scored."""
+
+
+class Reason(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why the candidate was tried first that was, as far as its request does not say so itself."""
+
+    strategy: str = "priority"
+    """The one that held, be it the request's, its alias's or the deployment's."""
+    choice: str = ""
+    """The target of an alias that answered."""
+    is_home: bool = False
+    """Whether the conversation had been there."""
+    weighed: tuple[Weighed, ...] = ()
+    """The first of those among which the strategy chose, the best first."""

@@ -3,11 +3,20 @@
 from functools import partial
 from typing import Any
 
-from proxy.analytics.store.messages import Flush, LogPage, LogQuery, Sums, SumsQuery
+from proxy.analytics.store.messages import (
+    Flush,
+    LogGroups,
+    LogGroupsQuery,
+    LogPage,
+    LogQuery,
+    Sums,
+    SumsQuery,
+)
 from proxy.analytics.store.shard import (
     ADD,
     FIGURES,
     FIGURES_TOGETHER,
+    LOG_GROUPS,
     PRUNE,
     REQUESTS,
     Shard,
@@ -46,6 +55,11 @@ class Analytics(EdgeObject):
     def requests(self, query: LogQuery) -> LogPage:
         """A page of the request log."""
         return self._shard.read_page(query)
+
+    @serves(LOG_GROUPS)
+    def log_groups(self, query: LogGroupsQuery) -> LogGroups:
+        """Sums of the request log."""
+        return self._shard.read_groups(query)
 
     @serves(PRUNE)
     def prune(self, _: None) -> None:

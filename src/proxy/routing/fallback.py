@@ -11,6 +11,7 @@ from typing import Generic, TypeAlias, TypeVar
 from msgspec import Struct, structs
 
 from proxy.core.chat import Attempt, Cost, Usage
+from proxy.core.choices import Reason
 from proxy.core.errors import GIVEN_UP, Fault, FaultKind, ProxyError, drop_frames
 from proxy.core.patience import within
 from proxy.core.permit import Permit, Refusal, Reservation
@@ -55,6 +56,7 @@ class Success(Struct, frozen=True):
     attempts: tuple[Attempt, ...] = ()
     explain: Callable[[], list[Order]] = list
     """How the candidates were ordered, group by group, for an operator."""
+    reason: Reason | None = None
 
     def cost(self, usage: Usage, *, estimated: bool) -> Cost:
         """What the answer cost, by the model that gave it. estimated: whether the provider has

@@ -124,7 +124,12 @@ class Manager:
         if ranking.conversation:
             self._ranker.settle(ranking, request.routing, success.target.spec.name)
         attempts = tuple(run.attempts)
-        return result, structs.replace(success, attempts=attempts, explain=ranking.explain)
+        return result, structs.replace(
+            success,
+            attempts=attempts,
+            explain=ranking.explain,
+            reason=ranking.find_reason(success.target),
+        )
 
     def _deadline(self, routing: Routing, options: RunOptions, candidates: int) -> Deadline:
         began = self._ports.clock.now() if options.began is None else options.began

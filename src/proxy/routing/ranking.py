@@ -11,6 +11,7 @@ from functools import partial
 from msgspec import Struct, structs
 
 from proxy.core.chat import Routing
+from proxy.core.choices import Reason, Weighed
 from proxy.core.permit import Permit
 from proxy.core.ports import Random
 from proxy.core.settings import RoutingSettings
@@ -18,8 +19,11 @@ from proxy.providers.target import Target
 from proxy.routing.affinity import Conversation, Homes
 from proxy.routing.calendar import Calendar
 from proxy.routing.plan import Plan
-from proxy.routing.strategy import EXPLORING, Candidate, Order, Preferences, order
+from proxy.routing.strategy import EXPLORING, Candidate, Order, Preferences, Ranked, order
 from proxy.routing.watch import Watch
+
+WEIGHED = 4
+"""Candidates that a reason names at most."""
 
 
 class Ranking(Struct, frozen=True):
@@ -31,6 +35,32 @@ class Ranking(Struct, frozen=True):
     strategy: str
     conversation: Conversation | None
     """The conversation that had a say; None: none had."""
+    first: str = ""
+    """The provider that the conversation wants first; empty: none."""
+
+    def find_reason(self, target: Target) -> Reason | None:
+        """Why a target was chosen; None where its request alone says so, or the chain."""
+        name = target.spec.name, target.model.id
+        choice = target.choice.id if target.choice else ""
+        is_home = target.spec.name == self.first
+        if self.strategy == "priority":
+            return Reason(choice=choice, is_home=is_home) if choice or is_home else None
+        weighed: tuple[Weighed, ...] = ()
+        for group in self.explain():
+            there = [(t.spec.name, t.model.id) for t in group.targets]
+            if len(there) > 1 and name in there:
+                weighed = tuple(map(_weigh, group.ranked[:WEIGHED]))
+        return Reason(strategy=self.strategy, choice=choice, is_home=is_home, weighed=weighed)
+
+
+def _weigh(ranked: Ranked) -> Weighed:
+    candidate, score, notes = ranked
+    return Weighed(
+        provider=candidate.target.spec.name,
+        model=candidate.target.model.id,
+        score=None if score is None else round(score, 9),
+        note=", ".join(notes),
+    )
 
 
 class Ranker:
@@ -69,6 +99,7 @@ class Ranker:
                 ],
                 strategy,
                 conversation,
+                first,
             )
         orders: list[Order] = []
         whose = user or permit.user
@@ -79,7 +110,9 @@ class Ranker:
             orders.append(order_group(targets))
             return orders[-1].targets
 
-        return Ranking(plan.in_order(best_first), lambda: orders, strategy, conversation)
+        targets = plan.in_order(best_first)
+        first = preferences.first or preferences.home
+        return Ranking(targets, lambda: orders, strategy, conversation, first)
 
     def settle(self, ranking: Ranking, routing: Routing, provider: str) -> None:
         """Makes the provider that has answered the conversation's home, where its next turn would

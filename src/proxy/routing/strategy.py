@@ -68,7 +68,7 @@ class Scored(Struct, frozen=True):
     share."""
 
 
-class _Ranked(NamedTuple):
+class Ranked(NamedTuple):
     """A candidate in its place."""
 
     candidate: Candidate
@@ -79,7 +79,7 @@ class _Ranked(NamedTuple):
 class Order(Struct, frozen=True):
     """The choice: the candidates, best first."""
 
-    ranked: tuple[_Ranked, ...]
+    ranked: tuple[Ranked, ...]
     strategy: str
     explored: bool
     """Whether the first is there to be measured and not for its score."""
@@ -136,7 +136,7 @@ def order(
         ranked.insert(0, first)
         notes[first] = [why]
     return Order(
-        ranked=tuple(_Ranked(candidates[i], scores[i], notes.get(i, ())) for i in ranked),
+        ranked=tuple(Ranked(candidates[i], scores[i], notes.get(i, ())) for i in ranked),
         strategy=strategy,
         explored=why == "explored",
     )

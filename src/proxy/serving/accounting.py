@@ -73,6 +73,7 @@ def describe_served(
         created=int(context.began),
         explained=_explain(context, success),
         wire=success.target.wire,
+        reason=success.reason,
     )
 
 
@@ -125,7 +126,7 @@ def record_served(context: RequestContext, served: Served) -> None:
     """Records how the request was served."""
     record = context.record
     record_attempts(context, served.attempts)
-    record.provider, record.model = served.provider, served.model
+    record.provider, record.model, record.reason = served.provider, served.model, served.reason
     record.cache_status, record.cache_tier = served.cache_status, served.cache_tier or ""
     record.cost = bounded(served.cost.nano_usd)
     record.cost_origin = served.cost.origin or ""

@@ -10,7 +10,7 @@ from proxy.api.start import start
 from proxy.core.ports import Ports
 from proxy.core.web import Response
 from tests.unit.callers import ENV, JSON, request, send
-from tests.unit.doubles import FakeReply, LoopClock, ports
+from tests.unit.doubles import Answerer, FakeReply, LoopClock, ports
 from tests.unit.memory_objects import MemoryObjects, Namespace
 from tests.unit.routing.making import whole
 
@@ -21,9 +21,9 @@ CALLER = "a-callers-key"
 class Deployment:
     """An isolate with two kinds of callers."""
 
-    def __init__(self, reply: FakeReply | None = None, **env: str) -> None:
-        reply = reply or whole("Hi!")
-        self.ports: Ports = ports(lambda _: reply, clock=LoopClock())
+    def __init__(self, reply: FakeReply | Answerer | None = None, **env: str) -> None:
+        answer = reply if callable(reply) else lambda _: reply or whole("Hi!")
+        self.ports: Ports = ports(answer, clock=LoopClock())
         keys = {"ADMIN_TOKEN": ADMIN, "PROXY_API_KEY": CALLER}
         app = start(ENV | keys | env, self.ports)
         assert isinstance(app, App)

@@ -3,7 +3,9 @@
 from proxy.analytics.insights.model import Insight
 from proxy.analytics.query.overview import TOPS
 from proxy.analytics.query.pages import COLUMNS
-from proxy.analytics.query.report import DIMENSIONS, OF_FIGURES
+from proxy.analytics.query.report import DIMENSIONS, GROUPED, OF_FIGURES
+from proxy.core.chat import Attempt
+from proxy.core.choices import Weighed
 from proxy.limits.pool_messages import PoolView
 from tools.openapi.errors import ASKED, FINDS, OBJECTS, OPERATORS
 from tools.openapi.headers import NO_STORE
@@ -91,7 +93,8 @@ _DOLLARS: JSON = {"type": ["number", "null"]}
 _ROW: dict[str, JSON] = {
     "at": MOMENT,
     **dict.fromkeys(("requestId", "endpoint", "method", "dialect"), STRING),
-    **dict.fromkeys(("status", "attempts", "ms", "bytesIn", "bytesOut"), INTEGER),
+    **dict.fromkeys(("status", "ms", "bytesIn", "bytesOut"), INTEGER),
+    "attempts": {"type": "array", "items": refer("Attempt")},
     **dict.fromkeys(_NULLABLE, MAYBE),
     "tags": {"type": "array", "items": STRING},
     "stream": {"type": "boolean"},
@@ -112,7 +115,45 @@ _ROW: dict[str, JSON] = {
     **dict.fromkeys(("cost", "costSaved"), _DOLLARS),
     "metadata": {"type": "object", "additionalProperties": STRING},
 }
-_RECORD = Named("RequestRecord", thing(*_ROW, **_ROW))
+_RECORD = Named("RequestRecord", thing(*_ROW, **_ROW), (Attempt,))
+_REASON = Named(
+    "Reason",
+    thing(
+        *("words", "strategy", "target", "candidates", "failed"),
+        words={"type": "array", "items": STRING, "description": "Sentences for people."},
+        strategy=STRING,
+        target=MAYBE,
+        candidates={"type": "array", "items": refer("Weighed")},
+        failed={"type": "array", "items": refer("Attempt")},
+    ),
+    (Attempt, Weighed),
+)
+_DETAIL = Named(
+    "RequestDetail",
+    {
+        "allOf": [
+            refer("RequestRecord"),
+            thing("reason", "bodyKept", reason=refer("Reason"), bodyKept={"type": "boolean"}),
+        ]
+    },
+    (_RECORD, _REASON),
+)
+_SUMS: dict[str, JSON] = {
+    **dict.fromkeys(("requests", "errors", "inputTokens", "outputTokens"), INTEGER),
+    "cost": NUMBER,
+    "first": MOMENT,
+    "last": MOMENT,
+}
+_MORE: JSON = {"type": "boolean", "description": "Whether there are more than `limit`."}
+_SESSIONS = Named(
+    "Sessions",
+    listing(
+        "sessions",
+        thing("session", "user", *_SUMS, session=STRING, user=MAYBE, **_SUMS),
+        hasMore=_MORE,
+    ),
+)
+_TAGS = Named("Tags", listing("tags", thing("tag", *_SUMS, tag=STRING, **_SUMS), hasMore=_MORE))
 _PAGE = Named("RequestPage", listing("requests", _RECORD, next=MAYBE), (_RECORD,))
 _INSIGHTS = Named(
     "Insights",
@@ -143,9 +184,33 @@ _ASKED_FIGURES: dict[str, Parameter] = {
     "window": Parameter("The time up to now.", _DURATION | {"default": "1h"}),
     "step": Parameter("Adds a series with a figure for each.", _DURATION),
     "format": _FORMAT,
-    "group_by": Parameter(f"Some of {', '.join(DIMENSIONS)}, with commas between them.", STRING),
+    "group_by": Parameter(f"Some of {', '.join(GROUPED)}, with commas between them.", STRING),
     **{str(name): _filter(name) for name in DIMENSIONS},
 }
+_LABELS = "`label.NAME=VALUE` stands for a label that a request must have; up to 8."
+_ROWS_ASKED: dict[str, Parameter] = {
+    "from": Parameter("Only from this moment on.", MOMENT),
+    "to": Parameter("Only before this moment.", MOMENT),
+    **{name: _filter(name) for name in COLUMNS},
+}
+
+
+def _list_sums(what: str, answer: Named) -> Operation:
+    return Operation(
+        id=f"list{what.capitalize()}",
+        tag="Analytics",
+        summary=f"What the {what} of the request log have cost, the dearest first",
+        detail=_LABELS,
+        query={
+            "window": Parameter("The time up to now, in the place of from and to.", _DURATION),
+            "limit": number(f"{what.capitalize()} of the answer.", 1, 500, 100),
+            **_ROWS_ASKED,
+        },
+        answers={200: Answer(what="Their sums.", schema=answer)},
+        errors=ASKED + OBJECTS + FINDS + OPERATORS,
+    )
+
+
 OPERATIONS = {
     "GET /analytics": Operation(
         id="showFigures",
@@ -169,14 +234,12 @@ OPERATIONS = {
         id="listRequests",
         tag="Analytics",
         summary="List requests, the newest first",
-        detail="`label.NAME=VALUE` stands for a label that a request must have; up to 8.",
+        detail=_LABELS,
         query={
             "format": _FORMAT,
-            "from": Parameter("Only from this moment on.", MOMENT),
-            "to": Parameter("Only before this moment.", MOMENT),
             "limit": number("Rows of a page.", 1, 500, 50),
             "cursor": text("`next` of the page before.", maxLength=2000),
-            **{name: _filter(name) for name in COLUMNS},
+            **_ROWS_ASKED,
         },
         answers={
             200: Answer(
@@ -188,6 +251,16 @@ OPERATIONS = {
         },
         errors=ASKED + OBJECTS + FINDS + OPERATORS,
     ),
+    "GET /analytics/requests/ID": Operation(
+        id="showRequest",
+        tag="Analytics",
+        summary="One request, with why it went where it did",
+        detail="The newest of this id, which callers may choose.",
+        answers={200: Answer(what="The request.", schema=_DETAIL)},
+        errors=ASKED + OBJECTS + FINDS,
+    ),
+    "GET /analytics/sessions": _list_sums("sessions", _SESSIONS),
+    "GET /analytics/tags": _list_sums("tags", _TAGS),
     "GET /analytics/insights": Operation(
         id="showInsights",
         tag="Analytics",

@@ -12,10 +12,18 @@ from proxy.analytics.query.log_sums import choose_page, sum_pages, wants_log
 from proxy.analytics.query.report import merge_sums
 from proxy.analytics.query.sample import Sample, choose_share, find_limit, take_sample
 from proxy.analytics.record.recorder import Recorder
-from proxy.analytics.store.messages import LogPage, LogQuery, Sums, SumsQuery
+from proxy.analytics.store.messages import (
+    LogGroup,
+    LogGroupsQuery,
+    LogPage,
+    LogQuery,
+    Sums,
+    SumsQuery,
+)
 from proxy.analytics.store.shard import (
     FIGURES,
     FIGURES_TOGETHER,
+    LOG_GROUPS,
     PRUNE,
     REQUESTS,
     shard_name,
@@ -97,6 +105,21 @@ class StatisticsReader:
                 query_of_shard(shard),
                 lambda query: self._objects.call(REQUESTS, shard_name(shard), query),
             )
+
+        return await self._of_all(read)
+
+    async def read_groups(self, query: LogGroupsQuery) -> list[list[LogGroup]]:
+        """The sums of the parts of all shards' request logs."""
+
+        async def read(shard: int) -> list[LogGroup]:
+            groups: list[LogGroup] = []
+            rows, has_more = query.rows, True
+            while has_more:
+                asked = structs.replace(query, rows=rows)
+                part = await self._objects.call(LOG_GROUPS, shard_name(shard), asked)
+                groups += part.groups
+                rows, has_more = structs.replace(rows, below=part.end), part.has_more
+            return groups
 
         return await self._of_all(read)
 

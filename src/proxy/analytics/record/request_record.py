@@ -6,6 +6,7 @@ from typing import Literal
 from msgspec import Struct, field, structs
 
 from proxy.core.chat import Attempt, CacheStatus
+from proxy.core.choices import Reason
 
 TierName = Literal["", "memory", "kv", "r2"]
 BATCH = "/v1/batch"
@@ -61,6 +62,8 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True, gc=False):
     """The model or tier that the caller named."""
     strategy: str = ""
     attempts: tuple[Attempt, ...] = ()
+    reason: Reason | None = None
+    """None: nothing decided but the request itself and the chain, or no candidate was tried."""
     cache_status: CacheStatus | Literal[""] = field(default="", name="cache")
     cache_tier: TierName = field(default="", name="tier")
     """Where a hit was found; empty for one that another request's flight brought."""

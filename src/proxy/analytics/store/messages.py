@@ -140,3 +140,37 @@ class LogPage(Struct, frozen=True, kw_only=True):
     """Whether there are older rows, of which none was looked at yet."""
     end: Position = 0
     """The oldest row that was looked at."""
+
+
+class LogGroupsQuery(Struct, frozen=True, kw_only=True):
+    """Asks for sums of one shard's request log."""
+
+    by: Literal["session", "tag"]
+    rows: LogQuery
+    """Which requests are summed up, as far as one call looks."""
+
+
+class LogGroup(Struct, kw_only=True):
+    """The sums of a conversation of a user, or of a tag. Money in nano-dollars."""
+
+    name: str
+    user: str = ""
+    """Whose conversation it is; a tag has none."""
+    requests: int = 0
+    errors: int = 0
+    input: int = 0
+    output: int = 0
+    cost: int = 0
+    first: int
+    last: int
+    """When the first and the last request came, in ms since 1970."""
+
+
+class LogGroups(Struct, frozen=True, kw_only=True):
+    """Sums of a part of a shard's log."""
+
+    groups: list[LogGroup]
+    has_more: bool
+    """Whether there are older rows, of which none was looked at yet."""
+    end: Position
+    """The oldest row that was looked at."""

@@ -7,7 +7,16 @@ import msgspec
 from msgspec import structs
 
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.store.messages import Flush, LogPage, LogQuery, Sums, SumsQuery
+from proxy.analytics.store.log_sums import read_groups
+from proxy.analytics.store.messages import (
+    Flush,
+    LogGroups,
+    LogGroupsQuery,
+    LogPage,
+    LogQuery,
+    Sums,
+    SumsQuery,
+)
 from proxy.analytics.store.request_log import RequestLog
 from proxy.analytics.store.rollup import Rollup
 from proxy.core.ports import SQL
@@ -31,6 +40,7 @@ FIGURES_TOGETHER = Method(
     "STATISTICS", "figures_together", as_text(tuple[SumsQuery, ...]), as_text(tuple[Sums, ...])
 )
 REQUESTS = Method("STATISTICS", "requests", as_text(LogQuery), as_text(LogPage))
+LOG_GROUPS = Method("STATISTICS", "log_groups", as_text(LogGroupsQuery), as_text(LogGroups))
 PRUNE = Method("STATISTICS", "prune", NOTHING, NOTHING)
 
 
@@ -79,6 +89,10 @@ class Shard:
     def read_page(self, query: LogQuery) -> LogPage:
         """A page of the request log."""
         return self._log.read_page(query)
+
+    def read_groups(self, query: LogGroupsQuery) -> LogGroups:
+        """Sums of the request log."""
+        return read_groups(self._log, query)
 
     def prune(self, now: int) -> None:
         """Drops what is older than it is kept."""
