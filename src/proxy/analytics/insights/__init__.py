@@ -10,9 +10,10 @@ import msgspec
 from msgspec import structs
 
 from proxy.analytics.insights import breakers, cache, cost, errors, providers, users
+from proxy.analytics.insights.actions import advise
 from proxy.analytics.insights.model import Insight, Kind, Observations, Severity
 from proxy.analytics.insights.sampling import Timeline
-from proxy.analytics.insights.words import format_percent
+from proxy.analytics.insights.words import format_percent, format_window
 
 LEVELS = (0.95, 0.99, 0.999)
 """What is claimed holds at the first; an insight has the greatest at which it does."""
@@ -47,7 +48,12 @@ def find_insights(window: Observations) -> list[Insight]:
         + cache.suggest_ttl(window, Timeline(window.repeats))
     )
     both = (*found.values(), *counted)
-    return sorted((_state_share(insight, window.share) for insight in both), key=_rank)
+    whole = format_window(window.seconds, window.now)
+    complete = (
+        structs.replace(insight, period=insight.period or whole, action=advise(insight))
+        for insight in both
+    )
+    return sorted((_state_share(insight, window.share) for insight in complete), key=_rank)
 
 
 def render_insights(window: Observations, insights: list[Insight], text: str) -> bytes:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 
 from proxy.analytics.insights.model import Amount, Insight, Observations, OpenedBreaker
-from proxy.analytics.insights.words import format_duration, format_moment
+from proxy.analytics.insights.words import format_duration, format_period
 
 OPENED = 3
 """Openings of a breaker below which there is no insight,"""
@@ -35,14 +35,15 @@ def _describe(name: str, openings: list[OpenedBreaker], now: int) -> Insight:
     first, last = openings[0], openings[-1]
     longest = sum(min(opening.open_until, now) - opening.at for opening in openings)
     times = "once" if len(openings) == 1 else f"{len(openings):,} times"
+    period = format_period(first.at, last.at)
     is_open = last.open_until > now
     return Insight(
         id=f"breaker.opened:{name}",
         kind="breaker",
         severity="warning" if is_open or _is_lasting(openings) else "notice",
-        title=f"The breaker of {name} opened {times} from {format_moment(first.at)} to"
-        f" {format_moment(last.at)}, mostly as {often}: for up to"
+        title=f"The breaker of {name} opened {times} {period}, mostly as {often}: for up to"
         f" {format_duration(longest / 1000)} it was asked for nothing.",
+        period=period,
         amount=Amount(longest, "ms"),
         evidence={
             "name": name,

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from proxy.analytics.insights.model import Amount, Family, Insight, Observations
 from proxy.analytics.insights.sampling import Interval, Mark, Tally, Timeline, build_tallies
-from proxy.analytics.insights.words import format_moment, format_percent
+from proxy.analytics.insights.words import format_moment, format_percent, format_period
 from proxy.analytics.record.request_record import RequestRecord
 
 FAILED = 20
@@ -161,17 +161,21 @@ def _describe_burst(kind: FailureKind, burst: _Burst) -> Insight:
     begin, end = burst.records[0].at, burst.records[-1].at
     share = burst.failed / size
     goes_on = (1 - share) ** burst.since >= DOUBT
-    until = "and goes on" if goes_on else f"until {format_moment(end)}"
+    period = format_period(begin, end)
+    if goes_on:
+        period = f"since {format_moment(begin)}, and it goes on"
     return Insight(
         id=f"error.burst:{kind.words}@{begin}",
         kind="error",
         severity="warning" if goes_on else "notice",
-        title=f"From {format_moment(begin)} {until}, {burst.failed:,} of {size:,} requests"
+        title=f"{period[0].upper()}{period[1:]}, {burst.failed:,} of {size:,} requests"
         f" ({format_percent(share)}) failed with {kind.words}; of the {burst.outside:,} others in"
         f" the log, {burst.outside_failed:,} did.",
+        period=period,
         amount=Amount(burst.failed, "requests"),
         evidence={
             "status": kind.status,
+            "provider": kind.provider,
             "failed": burst.failed,
             "requests": size,
             "othersFailed": burst.outside_failed,
@@ -205,6 +209,7 @@ def _describe_steady(kind: FailureKind, tally: Tally, failing: Interval) -> Insi
         amount=Amount(tally.of, "requests"),
         evidence={
             "status": kind.status,
+            "provider": kind.provider,
             "failed": tally.of,
             "requests": tally.size,
             "shareLow": failing.low,

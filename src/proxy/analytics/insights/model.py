@@ -92,6 +92,10 @@ class Insight(Struct, frozen=True, kw_only=True, rename="camel"):
     severity: Severity = "notice"
     title: str
     """One sentence with the numbers in it."""
+    period: str = ""
+    """When that was, in words, e.g. `on 2026-11-25 from 20:00 to 21:00 UTC`."""
+    action: str = ""
+    """What an operator can do about it: one sentence."""
     amount: Amount | None
     confidence: float = 1.0
     """The level at which this and all other claims of that level hold together; 1 for what was

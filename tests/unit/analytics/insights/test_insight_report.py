@@ -11,10 +11,17 @@ from msgspec import structs
 
 from proxy.analytics.insights import find_insights, render_insights
 from proxy.analytics.insights.model import Observations
-from proxy.analytics.insights.words import format_duration, format_percent
+from proxy.analytics.insights.words import (
+    format_duration,
+    format_percent,
+    format_period,
+    format_window,
+)
 from proxy.core.money import format_dollars
 from tests.unit.analytics.insights.planted import openings, outage
 from tests.unit.analytics.traffic import C, Prices, Traffic
+
+EVENING = 1_764_104_460_000
 
 
 @cache
@@ -76,11 +83,14 @@ def test_the_report_is_that_of_the_interface() -> None:
     assert len(report["insights"]) == len(found)
     for shown, insight in zip(report["insights"], found, strict=True):
         assert set(shown) == {
-            "id", "kind", "severity", "title", "amount", "confidence", "evidence",
+            "id", "kind", "severity", "title", "period", "action", "amount", "confidence",
+            "evidence",
         }  # fmt: skip
         assert set(shown["amount"]) == {"value", "unit"}
         assert shown["evidence"] == insight.evidence
         assert None not in shown["evidence"].values()
+        assert len(shown["period"]) > 10
+        assert shown["action"].endswith((".", "?"))
 
 
 def test_a_weak_claim_has_less_confidence() -> None:
@@ -109,6 +119,13 @@ def test_a_weak_claim_has_less_confidence() -> None:
         (format_duration(3600), "60 minutes"),
         (format_duration(86400), "24 hours"),
         (format_duration(7 * 86400), "7 days"),
+        (format_period(EVENING, EVENING + 59_000), "at 2025-11-25 21:01 UTC"),
+        (format_period(EVENING, EVENING + 60_000), "on 2025-11-25 from 21:01 to 21:02 UTC"),
+        (
+            format_period(EVENING, EVENING + 86_400_000),
+            "from 2025-11-25 21:01 UTC to 2025-11-26 21:01 UTC",
+        ),
+        (format_window(3600, EVENING), "in the 60 minutes up to 2025-11-25 21:01 UTC"),
     ],
 )
 def test_numbers_are_for_people(words: str, expected: str) -> None:

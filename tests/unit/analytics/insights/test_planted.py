@@ -5,7 +5,7 @@ from msgspec import structs
 
 from proxy.analytics.insights import find_insights
 from proxy.analytics.insights.model import Pair
-from proxy.analytics.insights.words import format_percent
+from proxy.analytics.insights.words import format_percent, format_period
 from tests.unit.analytics.insights.planted import HOUR, evidence, ids, only, openings, outage
 from tests.unit.analytics.traffic import NOW, B, C, Prices, Traffic
 
@@ -176,13 +176,17 @@ def test_an_outage_and_when_it_was() -> None:
     assert evidence(insight, "begin", "end") == [bad[0].at, bad[-1].at]
     assert evidence(insight, "failed", "goesOn") == [len(bad), 0]
     assert (insight.kind, insight.severity) == ("error", "notice")
+    assert insight.period == format_period(bad[0].at, bad[-1].at)
+    assert insight.period[1:] in insight.title
 
 
 def test_an_outage_that_goes_on() -> None:
     insight = only(Traffic(16, faults=outage(0.93, 1.0), fallback=False).window())
     assert insight.evidence["goesOn"] == 1
     assert insight.severity == "warning"
-    assert " and goes on, " in insight.title
+    assert ", and it goes on, " in insight.title
+    assert insight.title.startswith("Since 20")
+    assert insight.action.startswith("Look at groq in /health/providers")
 
 
 def test_two_outages_are_two() -> None:
@@ -231,4 +235,5 @@ def test_a_breaker_that_is_open_is_a_warning() -> None:
 def test_a_key_that_is_refused_is_an_insight_at_once(reason: str) -> None:
     insight = only(Traffic(20).window(openings=openings("groq", 9, reason=reason)))
     assert (insight.severity, insight.evidence[reason]) == ("warning", 1)
-    assert " opened once " in insight.title
+    assert f" opened once {format_period(NOW - 9 * HOUR, NOW - 9 * HOUR)}, " in insight.title
+    assert insight.action
