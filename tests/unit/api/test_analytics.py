@@ -12,7 +12,7 @@ from tests.unit.api.deployment import ADMIN, CALLER, Deployment
 from tests.unit.callers import JSON, read_stream, request, send
 from tests.unit.doubles import FakeReply, in_no_time
 from tests.unit.memory_objects import MemoryObjects
-from tests.unit.routing.making import EVENTS, HELLO
+from tests.unit.routing.making import EVENTS, HELLO, error, whole
 
 
 @in_no_time
@@ -45,6 +45,27 @@ async def test_a_stream_that_its_provider_breaks_off_is_its_failure(
     assert group["key"] == {"provider": "openai"}
     assert (group["errors"], group["attempts"], group["failedAttempts"]) == (1, 1, failed)
     await asyncio.sleep(1)
+
+
+@in_no_time
+async def test_what_failed_over_counts_at_the_provider_that_failed() -> None:
+    """Whose requests are another's answers: it stands first, and not with 0 % of nothing."""
+    deployment = Deployment(
+        lambda out: error(429) if "groq" in out.url else whole("Hi!"),
+        FALLBACK_CHAIN="groq,openai",
+        GROQ_API_KEY="key-of-groq",
+    )
+    for number in range(3):
+        await deployment.chat(f"{number}", model="fast")
+    await deployment.chat("alone", provider="openai", model="gpt-4o-mini")
+    for path in ("/analytics?group_by=provider", "/analytics/overview"):
+        shown = await deployment.read(path)
+        openai, groq = shown.get("groups") or shown["byProvider"]
+        assert (openai["requests"], openai["errorRate"], openai["failureRate"]) == (4, 0, 0)
+        assert (groq["requests"], groq["attempts"], groq["failedAttempts"]) == (0, 3, 3)
+        assert (groq["errorRate"], groq["failureRate"]) == (None, 1)
+        assert groq["key"] == {"provider": "groq"}
+    await asyncio.sleep(10)
 
 
 @in_no_time

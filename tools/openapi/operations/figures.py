@@ -41,8 +41,10 @@ _COUNTED = (
     *("unpriced", "bytesIn", "bytesOut"),
 )
 _QUANTILES = {name: {"type": ["number", "null"]} for name in ("p50", "p95", "p99")}
+_RATE: JSON = {"type": ["number", "null"]}
 _FIGURES: dict[str, JSON] = {
     **dict.fromkeys(_COUNTED, INTEGER),
+    **dict.fromkeys(("errorRate", "failureRate"), _RATE),
     "cost": NUMBER,
     "costSaved": NUMBER,
     "cache": {"type": "object", "additionalProperties": INTEGER},

@@ -140,8 +140,8 @@ def _list_figures(group: dict[str, Any]) -> list[list[object]]:
 
 
 def build_report(query: ReportQuery, sums: Sums) -> dict[str, Any]:
-    """The report, its groups by falling requests. Raises InvalidRequest where it would be too
-    long."""
+    """The report, the groups with the most requests and failed attempts first. Raises
+    InvalidRequest where it would be too long."""
     by_key: defaultdict[tuple[object, ...], list[SumsGroup]] = defaultdict(list)
     for group in sums.groups:
         by_key[tuple(group.key.values())].append(group)
@@ -149,7 +149,7 @@ def build_report(query: ReportQuery, sums: Sums) -> dict[str, Any]:
     if len(by_key) * max(len(steps), 1) > MOST_GROUPS:
         raise _too_many_groups(query.sums)
     wholes = [(parts[0].key, _add_parts(parts), parts) for parts in by_key.values()]
-    wholes.sort(key=lambda group: (-group[1].requests, [*map(str, group[0].values())]))
+    wholes.sort(key=lambda group: (-_count(group[1]), [*map(str, group[0].values())]))
     return {
         "window": query.window,
         "from": format_time(query.sums.begin * 1000),
@@ -167,6 +167,11 @@ def build_report(query: ReportQuery, sums: Sums) -> dict[str, Any]:
     }
 
 
+def _count(totals: Totals) -> int:
+    """What groups are ordered by: a provider from which all went on to another counts too."""
+    return totals.requests + totals.failed_attempts
+
+
 def _list_steps(query: SumsQuery) -> range:
     return range(query.begin, query.end, query.step) if query.step else range(0)
 
@@ -178,6 +183,7 @@ def show_totals(totals: Totals) -> dict[str, object]:
     return {
         "requests": totals.requests,
         "errors": totals.errors,
+        "errorRate": _share(totals.errors, totals.requests),
         "limited": totals.limited,
         "clientGone": totals.gone,
         "cacheHits": totals.hits,
@@ -193,6 +199,7 @@ def show_totals(totals: Totals) -> dict[str, object]:
         "fallbacks": totals.fallbacks,
         "attempts": totals.attempts,
         "failedAttempts": totals.failed_attempts,
+        "failureRate": _share(totals.failed_attempts, totals.attempts),
         "inputTokens": totals.input,
         "outputTokens": totals.output,
         "cachedTokens": totals.cached,
@@ -205,6 +212,11 @@ def show_totals(totals: Totals) -> dict[str, object]:
         "latencyMs": _show_quantiles(totals.latency) | {"mean": mean},
         "firstTokenMs": _show_quantiles(totals.first),
     }
+
+
+def _share(part: int, whole: int) -> float | None:
+    """A share of 1; None of nothing."""
+    return round(part / whole, 6) if whole else None
 
 
 def _too_many_groups(query: SumsQuery) -> InvalidRequest:

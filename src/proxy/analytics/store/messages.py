@@ -43,7 +43,7 @@ class SumsQuery(Struct, frozen=True, kw_only=True):
     counters_only: bool = False
     """Without the sketches."""
     top: int | None = None
-    """Only so many groups, those of the most requests; None: all."""
+    """Only so many groups, those of the most requests and failed attempts; None: all."""
 
 
 class SumsGroup(Struct, kw_only=True):

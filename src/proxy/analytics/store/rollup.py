@@ -125,7 +125,11 @@ class Rollup:
         """The sums that a query asks for; of more than MOST_GROUPS only that they are too many."""
         source, bindings = _choose_rows(query)
         key = f"json_array({', '.join((_begin_of_step(query), *query.group_by))})"
-        most = f"ORDER BY sum(requests) DESC, k LIMIT {query.top}" if query.top else ""
+        most = (
+            f"ORDER BY sum(requests) + sum(failed_attempts) DESC, k LIMIT {query.top}"
+            if query.top
+            else ""
+        )
         counted = self._sql(
             f"SELECT {key} AS k, {_SUMS} FROM {source} GROUP BY k"
             f" {most or f'LIMIT {MOST_GROUPS + 1}'}",

@@ -61,6 +61,7 @@ RECORD = make_record(
 FULL_TOTALS = {
     "requests": 1,
     "errors": 0,
+    "errorRate": 0.0,
     "limited": 0,
     "clientGone": 0,
     "cacheHits": 0,
@@ -68,6 +69,7 @@ FULL_TOTALS = {
     "fallbacks": 1,
     "attempts": 2,
     "failedAttempts": 1,
+    "failureRate": 0.5,
     "inputTokens": 10,
     "outputTokens": 20,
     "cachedTokens": 3,
@@ -87,7 +89,8 @@ def test_all_figures_of_one_request() -> None:
     assert tried.pop("key") == {"provider": "openai", "status": 200}
     assert (tried["requests"], tried["attempts"], tried["failedAttempts"]) == (0, 1, 1)
     assert (group["attempts"], group["failedAttempts"]) == (1, 0)
-    group |= {"attempts": 2, "failedAttempts": 1}
+    assert (tried["failureRate"], group["failureRate"]) == (1, 0)
+    group |= {"attempts": 2, "failedAttempts": 1, "failureRate": 0.5}
     assert body == {
         "window": "1h",
         "from": "2025-11-25T20:01:00Z",
