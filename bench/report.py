@@ -1,4 +1,4 @@
-"""A run's figures in docs/performance.md, and their plot beside it."""
+"""A run's figures in docs/performance.md, their plot beside it, and the few of README.md."""
 
 import json
 import os
@@ -12,8 +12,11 @@ from pathlib import Path
 
 from bench import rows
 from bench.plot import Bar, draw
+from bench.summary import summarise
 from bench.table import GOALS, OF_FLOOR, Table, goal_lines, lines
 from tools.layout import NODE_MODULES, ROOT
+from tools.settings import replace_between
+from tools.settings import write as write_file
 
 _DOCUMENT = ROOT / "docs" / "performance.md"
 _PLOT = ROOT / "docs" / "performance.svg"
@@ -23,7 +26,7 @@ _OURS, _OTHERS = "#2b6cb0", "#a0aec0"
 
 
 def write(table: Table, arguments: Sequence[str], peers: Mapping[str, str]) -> None:
-    """Writes both. arguments: the command's; peers: their versions by name."""
+    """Writes them all. arguments: the command's; peers: their versions by name."""
     _PLOT.write_text(draw("of the floor, answers a second", list(_bars(table))), "utf-8")
     figures = (
         *(_BEGIN, "", *_circumstances(arguments, peers), ""),
@@ -32,7 +35,10 @@ def write(table: Table, arguments: Sequence[str], peers: Mapping[str, str]) -> N
     )
     before, _, rest = _DOCUMENT.read_text("utf-8").partition(_BEGIN)
     after = rest.partition(_END)[2]
-    _DOCUMENT.write_text(before + "\n".join(figures) + after, "utf-8")
+    document = before + "\n".join(figures) + after
+    _DOCUMENT.write_text(document, "utf-8")
+    readme = ROOT / "README.md"
+    write_file(readme, replace_between(readme.read_text("utf-8"), "speed", summarise(document)))
 
 
 def _circumstances(arguments: Sequence[str], peers: Mapping[str, str]) -> Iterator[str]:

@@ -23,7 +23,6 @@ DOCUMENT = ROOT / "docs" / "providers.md"
 MARK = "providers"
 CATALOG = Catalog.load()
 DIALECTS = {"chat": "chat completions", "messages": "Messages", "responses": "Responses"}
-SPOKEN = DIALECTS | {"gemini": "Gemini's native API", "workers-ai": "Workers AI"}
 
 
 def render_document(text: str) -> str:
@@ -45,7 +44,7 @@ def render_readme(text: str) -> str:
     columns: dict[str, Callable[[ProviderSpec], str]] = {
         "provider": lambda spec: spec.name,
         "key": _tell_key,
-        "speaks": lambda spec: ", ".join(SPOKEN[wire] for wire in spec.endpoints),
+        **{name: _mark_way(wire) for wire, name in DIALECTS.items()},
     }
     return replace_between(text, MARK, _render(columns))
 
@@ -58,6 +57,10 @@ def _render(columns: dict[str, Callable[[ProviderSpec], str]]) -> str:
 
 def _tell_way(wire: str) -> Callable[[ProviderSpec], str]:
     return lambda spec: "as it comes" if wire in spec.endpoints else "translated"
+
+
+def _mark_way(wire: str) -> Callable[[ProviderSpec], str]:
+    return lambda spec: "●" if wire in spec.endpoints else "○"
 
 
 def _tell_schema(spec: ProviderSpec) -> str:

@@ -333,3 +333,11 @@ export async function setup({ open, inspect }) {
   await page.getByRole("button", { name: "Copied" }).waitFor();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), blocks[0]);
 }
+
+/** The picture of README.md. */
+export async function picture({ open, options }) {
+  const page = await open("/dashboard", options);
+  await settled(page);
+  await page.waitForSelector(".chart canvas");
+  await page.screenshot({ path: options.to });
+}

@@ -5,7 +5,10 @@ import pytest
 from bench import rows
 from bench.load import Sample
 from bench.plot import Bar, draw
+from bench.summary import summarise
 from bench.table import Seen, Table, goal_lines, lines
+from tools.layout import ROOT
+from tools.settings import replace_between
 
 
 def seen(number: int, kind: str, name: str, rate: float, **more: float) -> Seen:
@@ -81,3 +84,9 @@ def test_a_bar_is_as_long_as_its_ratio_up_to_the_end(ratio: float, width: str) -
     assert f'width="{width}" height="16" fill="#123456"' in drawn
     assert f">{ratio:.2f}<" in drawn
     assert "a &lt;label&gt;" in drawn
+
+
+def test_readme_has_the_figures_of_the_last_run() -> None:
+    document = (ROOT / "docs" / "performance.md").read_text()
+    text = (ROOT / "README.md").read_text()
+    assert replace_between(text, "speed", summarise(document)) == text

@@ -8,7 +8,7 @@ import pytest
 
 from tools.layout import ROOT
 
-DOCUMENTS = (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/**/README.md"))
+DOCUMENTS = (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/**/README.md"))
 
 
 def read_prose(document: Path) -> str:
