@@ -34,6 +34,10 @@ test-agents: setup ## run Claude Code and Codex against the Worker (fetches 660 
 fuzz: setup ## send hostile requests at the pipeline and the Worker (SEED=1 PIPELINE=100000 WORKER=5000; 10 minutes)
 	@exec $(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED)) --pipeline $(or $(PIPELINE),100000) --worker $(or $(WORKER),5000)
 
+contract: setup ## hold the Worker to /openapi.json with all of schemathesis (SEED=1, EXAMPLES=50; 10 minutes)
+	@CONTRACT_SHARE=1 CONTRACT="--seed $(or $(SEED),1) --max-examples $(or $(EXAMPLES),50)" \
+		$(BIN)/python -m pytest tests/e2e/test_openapi.py --no-cov
+
 check: ## lint, types, import rules
 	@$(PYTHON) -m tools.setup node venv
 	$(BIN)/ruff check

@@ -58,6 +58,7 @@ PATIENT = {"CACHE_TIMEOUT_MS": "10000"}
 DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
     "open": ("development", {"IDLE_TIMEOUT_MS": "1500", "CORS_ORIGINS": "https://app.example"}),
     "keyed": ("development", {"PROXY_API_KEY": CALLER_KEY, "ADMIN_TOKEN": ADMIN_TOKEN}),
+    "described": ("development", {"PROXY_API_KEY": CALLER_KEY, "ADMIN_TOKEN": ADMIN_TOKEN}),
     "closed": ("production", {}),
     "coalescing": ("development", {"CACHE_COALESCE": "on"}),
     "limited": (

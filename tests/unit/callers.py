@@ -53,7 +53,17 @@ def request(method: str, path: str, body: Any = b"", **headers: str) -> Request:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     url = f"https://proxy.example{path}{query and '?'}{query}"
     upload = Unread(content)
-    return Request(method, path, dict(parse_qsl(query)), given, read, defer, None, url, upload)
+    return Request(
+        method,
+        path,
+        dict(parse_qsl(query, keep_blank_values=True)),
+        given,
+        read,
+        defer,
+        None,
+        url,
+        upload,
+    )
 
 
 def as_it_is(response: Response) -> Response:

@@ -8,7 +8,7 @@ from proxy.api.routes import _PASSED, ALL_PATHS, Path
 from tools.openapi.errors import ADMITTED, FORMS, OPERATORS, OURS, Refusals
 from tools.openapi.headers import ANSWERED, EVERY, SENT, list_limits
 from tools.openapi.names import NAMES, REFINED
-from tools.openapi.operation import CSV_TYPE, EVENTS_TYPE, Answer, Operation, Parameter
+from tools.openapi.operation import CSV_TYPE, EVENTS_TYPE, JSON_TYPE, Answer, Operation, Parameter
 from tools.openapi.operations import OPERATIONS
 from tools.openapi.schemas import JSON, Schemas
 
@@ -38,6 +38,11 @@ ABOUT = (
     " nearest dialect. The paths below `/v1` are there without `/v1` too. A deployment without keys"
     " in development needs none. A slash at the end makes no difference."
 )
+EVENT: JSON = {
+    "type": "object",
+    "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+}
+"""Of one event of a stream."""
 PUBLIC = "Needs no key."
 _ENDS: dict[str, Parameter] = {
     "id": Parameter("The id.", {"type": "string", "minLength": 1}),
@@ -94,7 +99,8 @@ class _Builder:
                     for name, (what, schema) in ANSWERED.items()
                 },
                 "parameters": {
-                    name: {"name": name, "in": "header", "description": what, "schema": schema}
+                    name: {"name": name, "in": "header", "description": what}
+                    | _hold(schema, self._schemas)
                     for name, (what, schema) in SENT.items()
                 },
                 "securitySchemes": SECURITY | _IN_QUERY,
@@ -165,10 +171,19 @@ class _Builder:
         }
         if answer.schema is not None:
             response["content"] = {answer.media_type: {"schema": self._schemas.add(answer.schema)}}
-        for kind, what in ((EVENTS_TYPE, answer.events), (CSV_TYPE, answer.csv)):
-            if what:
-                response["content"][kind] = {"schema": {"type": "string", "description": what}}
+        if answer.events:
+            response["content"][EVENTS_TYPE] = {"schema": EVENT | {"description": answer.events}}
+        if answer.csv:
+            csv = {"type": "string", "description": answer.csv}
+            response["content"][CSV_TYPE] = {"schema": csv}
         return response
+
+
+def _hold(schema: JSON, schemas: Schemas) -> JSON:
+    """What a header holds: a value, or JSON of a type."""
+    if kind := schema.get("json"):
+        return {"content": {JSON_TYPE: {"schema": schemas.render(kind)}}}
+    return {"schema": schema}
 
 
 def _name_admitted(path: Path, method: str) -> str:

@@ -90,7 +90,10 @@ SENT: dict[str, tuple[str, JSON]] = {
         "How the delay grows.",
         {"type": "string", "enum": [*get_args(cloudflare.OptionBackoff)]},
     ),
-    cloudflare.METADATA: ("A JSON object of up to 16 labels for the request log.", TEXT),
+    cloudflare.METADATA: (
+        "A JSON object of labels for the request log.",
+        {"json": cloudflare._LABELS.type},
+    ),
     cloudflare.COLLECT_LOG: ("`false`: no line in the log, no row in the request log.", TEXT),
     cloudflare.SKIP_CACHE: (
         "`true`: neither lookup nor storing.",

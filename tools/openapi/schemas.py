@@ -28,6 +28,8 @@ class Named:
     schema: JSON
     uses: tuple["Schema", ...] = ()
     """What it refers to."""
+    like: type[Struct] | None = None
+    """Whose fields it has beside its own."""
 
 
 _PLAIN: dict[type[mi.Type], JSON] = {
@@ -64,11 +66,21 @@ class Schemas:
             for used in schema.uses:
                 self.add(used)
             if self._is_new(schema.name, schema.name):
-                self.components[schema.name] = schema.schema
+                self.components[schema.name] = self._complete(schema)
             return refer(schema.name)
-        if isinstance(schema, dict):
-            return schema
-        return self._render(mi.type_info(schema))
+        return schema if isinstance(schema, dict) else self.render(schema)
+
+    def render(self, kind: object) -> JSON:
+        """The schema of a type, a Struct or not."""
+        return self._render(mi.type_info(kind))
+
+    def _complete(self, named: Named) -> JSON:
+        if named.like is None:
+            return named.schema
+        base = self.components[self.add(named.like)["$ref"].removeprefix(ROOT)]
+        properties = base["properties"] | named.schema["properties"]
+        required = [*base.get("required", ()), *named.schema.get("required", ())]
+        return {"type": "object", "properties": properties, "required": required}
 
     def _is_new(self, name: str, described: object) -> bool:
         if self._types.setdefault(name, described) is not described:

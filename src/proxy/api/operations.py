@@ -28,7 +28,7 @@ T = TypeVar("T")
 SECONDS = 5.0
 """What an object may take, for whose answer an operator waits."""
 LONGEST_NAME = 256
-"""Characters of a user's name or a key's id."""
+"""Characters of a user's or a model's name, of a key's id, or of a cache key."""
 PAGE = 500
 """Keys that are read at a time."""
 SCOPES = tuple(scope for scope in get_args(Scope) if scope != "all")
@@ -122,6 +122,7 @@ async def purge_cache(services: Services, context: RequestContext) -> Response:
     if len(given) != 1 or (given[0][0] == "all" and given[0][1] != "true"):
         raise InvalidRequest(f"Say what to purge: one of {', '.join(SCOPES)}, or all=true.")
     scope, value = given[0]
+    _check_length(scope, value)
     if scope == "model":
         value = services.selection.names.find_canonical(value)
     work = services.cache.purge(scope, "" if scope == "all" else value)
@@ -210,6 +211,11 @@ def _check_names(context: RequestContext, known: set[str]) -> None:
         raise InvalidRequest(f"{unknown[0]}: Unknown parameter", param=unknown[0])
 
 
+def _check_length(param: str, value: str) -> None:
+    if len(value) > LONGEST_NAME:
+        raise InvalidRequest(f"{param}: Must have 1 to {LONGEST_NAME} characters", param=param)
+
+
 def _check_provider(services: Services, name: str | None) -> str:
     providers = services.catalog.providers
     if name is None or name not in providers:
@@ -230,8 +236,7 @@ async def _find_limits(services: Services, context: RequestContext) -> tuple[_Li
             "Say which limit: provider=NAME, with user=NAME or key=ID or neither, or key=ID."
         )
     for param, value in (("user", user), ("key", key)):
-        if len(value or "") > LONGEST_NAME:
-            raise InvalidRequest(f"{param}: Must have 1 to {LONGEST_NAME} characters", param=param)
+        _check_length(param, value or "")
     if key and not provider:
         return _ACCOUNT, [key]
     provider = _check_provider(services, provider)

@@ -13,7 +13,7 @@ from proxy.core.errors import ClientGone, InternalError, Unavailable
 from proxy.core.ports import Sink, Write
 from proxy.core.sse import frame
 from proxy.core.web import EVENTS, JSON, Response
-from proxy.dialects import native
+from proxy.dialects import cloudflare, native
 from proxy.privacy.restoring import Restoring
 from proxy.serving.context import RequestContext
 
@@ -22,8 +22,9 @@ FULL = "The answers of this batch are too large to be held together. Let the bat
 
 async def answer_batch(services: BatchServices, context: RequestContext, body: bytes) -> Response:
     """Answers a batch, every request of which has its own success or error. Raises InvalidRequest
-    where the batch itself is wrong."""
+    where the batch itself is wrong, or a header that holds for all of it."""
     batch = read_batch(body)
+    cloudflare.check(context.request.headers)
     # The id alone is the caller's choice: others may have chosen it too.
     runner = f"{context.id}.{services.ports.random.token(8)}"
     requests, guard, restorings = batch.requests, services.guard, dict[int, Restoring]()

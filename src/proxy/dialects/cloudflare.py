@@ -100,6 +100,12 @@ def read_metadata(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: v if isinstance(v, str) else f"{v}".lower() for name, v in labels.items()}
 
 
+def check(headers: Mapping[str, str]) -> None:
+    """Raises InvalidRequest for a header that can't be read, where many requests share them."""
+    for read in (read_timeout, read_retries, read_metadata, read_cache):
+        read(headers)
+
+
 def _read_number(
     headers: Mapping[str, str], name: str, least: int, most: int, digits: int = 9
 ) -> int | None:

@@ -62,9 +62,9 @@ class _Response(Struct, frozen=True, kw_only=True, rename="camel"):
     data: str | UnsetType
     refusal: str | UnsetType
     reasoning: str | UnsetType
-    reasoning_details: Any
+    reasoning_details: Any | UnsetType
     tool_calls: list[dict[str, Any]] | UnsetType
-    annotations: Any
+    annotations: Any | UnsetType
     extra: dict[str, Any] | UnsetType
     provider: str
     model: str

@@ -51,6 +51,8 @@ class TestParameters:
             ("models=openai/gpt-4o", "models"),
             ("all=true&dry=1", "dry"),
             ("All=true", "All"),
+            (f"user={'u' * 257}", "user"),
+            (f"key={'k' * 257}", "key"),
         ],
     )
     async def test_what_is_not_clear_is_refused(

@@ -120,6 +120,11 @@ def test_a_part_that_cant_be_read_is_named_and_takes_no_other_with_it(
     play()
 
 
+async def test_a_step_that_is_empty_is_none() -> None:
+    refused = await Deployment().get("/analytics/overview?step=")
+    assert (refused.status, b'"param":"step"' in refused.body) == (400, True)
+
+
 @in_no_time
 async def test_where_nothing_is_counted_the_rest_is_shown() -> None:
     deployment = Deployment(ANALYTICS="off")

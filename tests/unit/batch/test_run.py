@@ -48,6 +48,15 @@ async def test_each_has_its_own_answer_in_order() -> None:
     assert body["summary"] == {"total": 10, "succeeded": 10, "failed": 0}
 
 
+async def test_a_wrong_header_refuses_the_whole() -> None:
+    """It would refuse each request."""
+    house = House(by_host(openai=counting()))
+    wrong = {"cf-aig-skip-cache": "perhaps"}
+    refused = await house.fetch("POST", "/v1/batch", {"requests": [item("a")]}, **wrong)
+    assert (refused.status, refused.json["error"]["param"]) == (400, "cf-aig-skip-cache")
+    assert house.sent == []
+
+
 async def test_a_failure_is_ones_own() -> None:
     def answer(outgoing: Outgoing) -> FakeReply:
         assert outgoing.body

@@ -43,11 +43,7 @@ _PATCH = Named(
         "description": "What POST takes but for `user`; null takes a field out (RFC 7396).",
     },
 )
-_ALIAS = Named(
-    "AliasView",
-    {"allOf": [refer("Alias"), thing("name", "updatedAt", updatedAt=MOMENT)]},
-    (Alias,),
-)
+_ALIAS = Named("AliasView", thing("name", "updatedAt", updatedAt=MOMENT), like=Alias)
 _ALIASES = Named("AliasPage", listing("aliases", _ALIAS, next=MAYBE), (_ALIAS,))
 _EXAMPLE = {"name": "house", "targets": [{"model": "openai/gpt-4o"}, {"model": "groq/fast"}]}
 _VIEWS = (PoolView, BucketView, AccountView)

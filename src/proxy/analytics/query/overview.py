@@ -60,8 +60,8 @@ def read_overview_query(params: Mapping[str, str], now: int, user: str | None) -
     """
     parameters.check_names(params, OF_FIGURES)
     window = params.get("window", "1h")
-    step = params.get("step") or _choose_step(parameters.read_duration("window", window))
-    asked = {**params, "window": window, "step": step, "group_by": "provider"}
+    step = _choose_step(parameters.read_duration("window", window))
+    asked = {"step": step, **params, "window": window, "group_by": "provider"}
     main = read_report_query(asked, now, user)
     tops = {
         part: structs.replace(
