@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import selectors
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, ParamSpec
 from urllib.parse import urljoin, urlsplit
 
@@ -306,6 +306,15 @@ class MemoryStore:
     async def delete(self, key: str) -> None:
         await self._ready()
         self.held.pop(key, None)
+
+    async def list_keys(self, prefix: str, after: str) -> Sequence[str]:
+        await self._ready()
+        return sorted(key for key in self.held if key.startswith(prefix) and key > after)[:1000]
+
+    async def delete_all(self, keys: Sequence[str]) -> None:
+        await self._ready()
+        for key in keys:
+            del self.held[key]
 
     async def prune(self, prefix: str) -> int:
         await self._ready()

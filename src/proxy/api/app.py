@@ -144,7 +144,8 @@ class App:
             response = self._refuse(context, error)
             built = build(self._complete(context, response))
         if response.stream is None:
-            self.services.closer.close(context, response.status, len(response.body))
+            body = response.body
+            self.services.closer.close(context, response.status, len(body), body)
         return built
 
     def _closing(self, context: RequestContext, stream: BodyStream, status: int) -> BodyStream:

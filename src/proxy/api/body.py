@@ -34,6 +34,8 @@ async def read_body(services: Services, context: RequestContext) -> bytes:
     if context.dialect.NAME in BUILT_ANEW:
         size = max(size, min(size * 3 // 2, hold.limit))
     hold.keep(size)
+    if services.notes:
+        services.notes.take_request(context, body)
     context.begin_stage()
     return body
 

@@ -12,6 +12,7 @@ from proxy.api import (
     aliases,
     analytics,
     batch,
+    bodies,
     budgets,
     chat,
     embeddings,
@@ -102,6 +103,7 @@ ALL_PATHS: tuple[Path, ...] = (
     Path("/analytics/requests/ID", {"GET": analytics.show_request}),
     Path("/analytics/sessions", {"GET": analytics.list_sessions}),
     Path("/analytics/tags", {"GET": analytics.list_tags}),
+    Path("/analytics/requests/ID/body", {"GET": bodies.show_body}),
     Path("/metrics", {"GET": analytics.show_metrics}, admin=True),
     Path(
         "/admin/aliases",
@@ -113,6 +115,7 @@ ALL_PATHS: tuple[Path, ...] = (
         {"GET": aliases.show_alias, "PUT": aliases.put_alias, "DELETE": aliases.delete_alias},
         admin=True,
     ),
+    Path("/admin/bodies", {"DELETE": bodies.delete_bodies}, admin=True),
     Path(
         "/admin/breakers",
         {"GET": operations.show_breakers, "DELETE": operations.reset_breakers},
@@ -178,6 +181,7 @@ PATTERNS = (
     (re.compile(r"/v1/messages/.*"), Path("", {}, anthropic)),
     (re.compile(r"/v1/models/.+"), PATHS["/v1/models/ID"]),
     (re.compile(r"/analytics/requests/[^/]+"), PATHS["/analytics/requests/ID"]),
+    (re.compile(r"/analytics/requests/[^/]+/body"), PATHS["/analytics/requests/ID/body"]),
     (re.compile(r"/admin/aliases/[^/]+"), PATHS["/admin/aliases/NAME"]),
     (re.compile(r"/admin/budgets/[^/]+"), PATHS["/admin/budgets/NAME"]),
     (re.compile(r"/admin/keys/[^/]+"), PATHS["/admin/keys/ID"]),

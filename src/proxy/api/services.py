@@ -18,8 +18,11 @@ from proxy.cache.purge import PurgeView
 from proxy.cache.tiers import LowerTiers
 from proxy.core.body_memory import BodyMemory
 from proxy.core.ports import Ports
-from proxy.core.settings import CacheSettings, Given, read_settings
+from proxy.core.settings import CacheSettings, Given, SettingsError, read_settings
 from proxy.limits.limiter import Limiter
+from proxy.privacy.body_log import BodyLog
+from proxy.privacy.findings import Detector
+from proxy.privacy.kinds import KINDS
 from proxy.providers.catalog import Catalog
 from proxy.responses.store import ResponseStore
 from proxy.routing.board_reader import BoardReader
@@ -35,6 +38,7 @@ from proxy.serving.coalesce import Coalescer
 from proxy.serving.embeddings import EmbeddingService
 from proxy.serving.guarding import Guard
 from proxy.serving.keeping import Keeper
+from proxy.serving.noting import Notes
 from proxy.serving.origin import Origin
 from proxy.serving.passthrough import Passthrough
 from proxy.serving.task import TaskMaker
@@ -58,7 +62,8 @@ class Services:
         self.exporter = self._build_exporter()
         self.recorder = Recorder(settings.analytics, ports, self.exporter)
         self.reader = StatisticsReader(settings.analytics, ports, self.recorder)
-        self.closer = Closer(self.recorder, ports.log, log_prompts=server.log_prompts)
+        self.bodies, self.notes = self._build_bodies()
+        self.closer = Closer(self.recorder, ports.log, self.notes, log_prompts=server.log_prompts)
         self.memory = BodyMemory(server.body_memory_bytes)
         self.key_cache = KeyCache(ports.objects, ports.clock, ports.log)
         self.authenticator = Authenticator(settings.access, self.key_cache)
@@ -81,7 +86,7 @@ class Services:
         self.chat = self._build_chat(tasks)
         capacity = Capacity.of(settings, len(self.selection.deployment.configured))
         self.batch = BatchServices(
-            self.chat, self.aliasing, self.closer, capacity, ports, self.guard
+            self.chat, self.aliasing, self.closer, capacity, ports, self.guard, self.notes
         )
 
     def _build_exporter(self) -> Exporter | None:
@@ -93,6 +98,19 @@ class Services:
             "deployment.environment.name": settings.access.environment,
         }
         return Exporter(settings.traces, resource, self.ports)
+
+    def _build_bodies(self) -> tuple[BodyLog | None, Notes | None]:
+        """The body log where there is a place for it, and what fills it where it is on."""
+        settings, ports = self.settings.body_log, self.ports
+        if ports.r2 is None:
+            if settings.enabled:
+                raise SettingsError("BODY_LOG needs the R2 bucket that is bound as CACHE_R2.")
+            return None, None
+        detector = Detector(tuple(KINDS), self.settings.privacy.patterns)
+        limits = settings.ttl, settings.most_bytes
+        bodies = BodyLog(ports.r2, detector, ports.clock, ports.random, limits)
+        notes = Notes(bodies, self.settings.routing.secrets, ports.log)
+        return bodies, notes if settings.enabled else None
 
     def _build_tasks(self) -> TaskMaker:
         prompts = self.ports.log if self.settings.server.log_prompts else None

@@ -22,6 +22,7 @@ from proxy.serving.chat import Chat
 from proxy.serving.closing import Closer
 from proxy.serving.context import RequestContext
 from proxy.serving.guarding import Guard
+from proxy.serving.noting import Notes
 from proxy.serving.refusal import refuse
 
 AT_ONCE = 6
@@ -43,6 +44,7 @@ class BatchServices(Struct, frozen=True):
     capacity: Capacity
     ports: Ports
     guard: Guard | None = None
+    notes: Notes | None = None
 
 
 class BatchRun:
@@ -87,6 +89,8 @@ class BatchRun:
     async def _run_here(self, left: Iterator[Item]) -> None:
         for item in left:
             context = self._fork(item.places[0])
+            if self._services.notes:
+                self._services.notes.take_request(context, bytes(item.raw))
             try:
                 response = await self._answer(context, item)
             except asyncio.CancelledError:  # the batch's caller has left
@@ -107,7 +111,7 @@ class BatchRun:
     async def _send(
         self, places: tuple[int, ...], context: RequestContext, response: Response
     ) -> None:
-        self._services.closer.close(context, response.status, len(response.body))
+        self._services.closer.close(context, response.status, len(response.body), response.body)
         body = Raw(response.body)
         await self._report([ItemResult(place, response.status, body) for place in places])
 

@@ -168,6 +168,12 @@ class PrunableStore(BlobStore, Protocol):
     async def prune(self, prefix: str) -> int:
         """Removes what is over among the keys that begin with `prefix`; how many they were."""
 
+    async def list_keys(self, prefix: str, after: str) -> Sequence[str]:
+        """Up to 1,000 keys that begin with `prefix` and come after `after`, in their order."""
+
+    async def delete_all(self, keys: Sequence[str]) -> None:
+        """Removes up to 1,000 keys."""
+
 
 class DataPoint(Struct, frozen=True, gc=False):
     """A row of the Analytics Engine dataset, as its binding takes it."""

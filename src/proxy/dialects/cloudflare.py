@@ -23,6 +23,7 @@ SKIP_CACHE = "cf-aig-skip-cache"
 CACHE_TTL = "cf-aig-cache-ttl"
 CACHE_KEY = "cf-aig-cache-key"
 COLLECT_LOG = "cf-aig-collect-log"
+COLLECT_PAYLOAD = "cf-aig-collect-log-payload"
 SENT = (
     METADATA,
     TIMEOUT,
@@ -33,7 +34,7 @@ SENT = (
     CACHE_TTL,
     CACHE_KEY,
 )
-"""Those that say what a request means; COLLECT_LOG does not."""
+"""Those that say what a request means; COLLECT_LOG and COLLECT_PAYLOAD do not."""
 STEP = "cf-aig-step"
 """Of an answer: the place of the attempt that gave it, from 0."""
 CACHE_STATUS = "cf-aig-cache-status"
@@ -84,6 +85,11 @@ def read_retries(headers: Mapping[str, str]) -> RetryOptions:
 def allows_log(headers: Mapping[str, str]) -> bool:
     """Whether the request may appear in logs; if not, it is counted only."""
     return headers.get(COLLECT_LOG) != "false"
+
+
+def allows_bodies(headers: Mapping[str, str]) -> bool:
+    """Whether the request's body and its answer may be kept where it appears in logs."""
+    return allows_log(headers) and headers.get(COLLECT_PAYLOAD, "").strip().lower() != "false"
 
 
 def read_metadata(headers: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,8 @@ from msgspec import structs
 
 from proxy.api.services import Services
 from proxy.cache.tiers import prune_prefix
+from proxy.core.ports import Log
+from proxy.privacy.body_log import BodyLog
 from proxy.providers.target import Target
 from proxy.routing import health
 
@@ -13,6 +15,8 @@ from proxy.routing import health
 async def maintain(services: Services) -> None:
     """Does all of the work, also where a part of it fails; the first failure is raised then."""
     work = [_prune_cache(services), _check_providers(services)]
+    if services.bodies:
+        work.append(_prune_bodies(services.bodies, services.ports.log))
     if services.settings.analytics.enabled:
         work.append(services.reader.prune())
     for result in await asyncio.gather(*work, return_exceptions=True):
@@ -25,6 +29,11 @@ async def _prune_cache(services: Services) -> None:
     if ports.r2:
         removed = await ports.r2.prune(prune_prefix(ports.clock.now()))
         ports.log("info", "cache pruned", removed=removed)
+
+
+async def _prune_bodies(bodies: BodyLog, log: Log) -> None:
+    if removed := await bodies.prune():
+        log("info", "bodies pruned", removed=removed)
 
 
 async def _check_providers(services: Services) -> None:

@@ -1,6 +1,7 @@
 """R2 as a tier of the cache. R2 expires nothing by itself: `prune` removes what is over."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from pyodide.ffi import jsnull, to_js
@@ -37,6 +38,16 @@ class R2Store:
     async def delete(self, key: str) -> None:
         """See core.ports.BlobStore."""
         await self._bucket.delete(key)
+
+    async def list_keys(self, prefix: str, after: str) -> Sequence[str]:
+        """See core.ports.PrunableStore."""
+        options = {"prefix": prefix} | ({"startAfter": after} if after else {})
+        listed = await self._bucket.list(to_js_object(options))
+        return [str(found.key) for found in listed.objects]
+
+    async def delete_all(self, keys: Sequence[str]) -> None:
+        """See core.ports.PrunableStore."""
+        await self._bucket.delete(to_js(list(keys)))
 
     async def prune(self, prefix: str) -> int:
         """See core.ports.PrunableStore."""

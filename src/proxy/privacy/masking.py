@@ -61,10 +61,19 @@ class Placeholders:
 class Masking:
     """Goes through one JSON text, and gathers what to change in it."""
 
-    def __init__(self, text: str, detector: Detector, placeholders: Placeholders) -> None:
+    def __init__(
+        self,
+        text: str,
+        detector: Detector,
+        placeholders: Placeholders,
+        *,
+        drops_sealed: bool = False,
+    ) -> None:
+        """drops_sealed: whether images and files are left out, in which nothing can be found."""
         self._text = text
         self._detector = detector
         self._placeholders = placeholders
+        self._drops_sealed = drops_sealed
         self._edits: list[_Edit] = []
         self._run: list[Token] = []
         """Texts of parts that follow one another."""
@@ -86,6 +95,8 @@ class Masking:
             self._follow(token, scanner)
             if findings := self._detector.find(token.text):
                 self._take(token, findings, scanner)
+            elif self._drops_sealed and is_sealed(token.text):
+                self._edits.append(_Edit(token.start, token.end, f"[{len(token.text)} CHARACTERS]"))
         self._end_run()
         return self._rewrite()
 

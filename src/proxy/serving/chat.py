@@ -49,7 +49,7 @@ class Chat:
     async def answer_body(self, context: RequestContext, body: bytes) -> Response:
         """Answers a chat request by its body, unread where the cache's memory has the answer to
         one of the same bytes. Raises ProxyError."""
-        fingerprint = take_fingerprint(context, body)
+        fingerprint = None if context.note else take_fingerprint(context, body)
         defer = context.request.defer
         known = self._recall.find(fingerprint)
         if known and self._aliasing.holds(known.call.alias_version, context.began, defer):

@@ -14,6 +14,7 @@ from proxy.core.web import Request
 from proxy.dialects.cloudflare import allows_log
 from proxy.dialects.contract import Dialect, ErrorForm
 from proxy.limits.meter import Meter
+from proxy.privacy.body_log import Note
 from proxy.privacy.restoring import Restoring
 
 UNCOUNTED = ("", "/api/hello", "/health")
@@ -41,6 +42,8 @@ class RequestContext:
     """The betas of Anthropic's that the request asks for, which its body does not show."""
     restoring: Restoring | None = None
     """What was masked in the request; None: nothing."""
+    note: Note | None = None
+    """What is noted for the body log; None: nothing."""
     keep_response: Callable[[bytes], None] | None = None
     """Takes the whole answer, in its caller's dialect, where that is to be kept."""
 

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from itertools import chain
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proxy.cache.coalescing import Leader
 from proxy.core.body_memory import STEP
@@ -20,6 +20,7 @@ from proxy.core.errors import (
     ProxyError,
 )
 from proxy.core.ports import Log, Sink
+from proxy.privacy.body_log import Note
 from proxy.privacy.restoring import StreamRestoring
 from proxy.routing.deadline import out_of_time
 from proxy.routing.failure import as_proxy_error
@@ -242,10 +243,25 @@ class Relay:
         self._begun.stream.abort()
         is_gone = self._outcome is CALLER_GONE or self._is_finished_alone
         self._begun.success.watched.end(self._outcome)
-        record_served(context, self._settle())
+        served = self._settle()
+        record_served(context, served)
+        if context.note:
+            self._note_answer(context.note, served)
         context.record.ended = "client_gone" if is_gone else self._ended
         if self._leader:
             self._keeper.resign(context, self._leader, None)
+
+    def _note_answer(self, note: Note, served: Served) -> None:
+        """Notes the answer as far as it has come; one that broke ends by the word for that."""
+        context, answer = self._task.context, self._collector.answer()
+        if self._collector.overflowed:
+            return
+        if self._collector.finish_reason is None:
+            answer = structs.replace(answer, finish_reason=self._ended)
+        try:
+            note.take_answer(context.dialect.answer(answer, self._task.call, served))
+        except Exception as error:
+            report_bug(context, error, self._log)
 
     def _fits(self) -> bool:
         """Whether there is room for what is kept of the stream, which is held from then on."""

@@ -64,6 +64,8 @@ def render(
         ms=context.ms,
         created=int(entry.stored),
     )
+    if context.note:
+        context.note.take_answer(context.dialect.answer(entry.answer, call, served))
     marks = {cloudflare.CACHE_STATUS: "HIT", "x-proxy-cache-key": key}
     answer, restoring = entry.answer, context.restoring
     if restoring:

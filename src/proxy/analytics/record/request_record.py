@@ -93,6 +93,8 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True, gc=False):
     """The caller's labels."""
     logged: bool = True
     """Whether the request appears in the log and the request log, or in the figures only."""
+    body: str = ""
+    """The name of what the body log keeps of it; empty: nothing."""
     cache_key: str = field(default="", name="prompt")
     """The first 16 hexadecimal digits of the cache's key: the same for the same question of the
     same tenant."""

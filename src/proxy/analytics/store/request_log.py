@@ -146,7 +146,7 @@ def _has(record: RequestRecord, column: LogColumn, value: str | int) -> bool:
 def _strip(record: RequestRecord) -> RequestRecord:
     """The record as a bare one."""
     attempts = tuple(structs.replace(attempt, message=None) for attempt in record.attempts)
-    return structs.replace(record, id="", metadata={}, trace="", attempts=attempts)
+    return structs.replace(record, id="", metadata={}, trace="", body="", attempts=attempts)
 
 
 def _is_kept(record: RequestRecord) -> bool:

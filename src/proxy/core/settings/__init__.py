@@ -13,6 +13,7 @@ from proxy.core.settings.routing import ProviderAccess, RoutingSettings
 from proxy.core.settings.sections import (
     AccessSettings,
     AnalyticsSettings,
+    BodyLogSettings,
     CacheSettings,
     PrivacySettings,
     ResponseSettings,
@@ -24,6 +25,7 @@ from proxy.core.settings.sections import (
 __all__ = [
     "AccessSettings",
     "AnalyticsSettings",
+    "BodyLogSettings",
     "CacheSettings",
     "Given",
     "LimitSettings",

@@ -13,6 +13,7 @@ from proxy.core.settings.routing import ProviderAccess, RoutingSettings
 from proxy.core.settings.sections import (
     AccessSettings,
     AnalyticsSettings,
+    BodyLogSettings,
     CacheSettings,
     PrivacySettings,
     ResponseSettings,
@@ -73,11 +74,14 @@ def read_settings(env: Mapping[str, str], providers: Iterable[str]) -> Settings:
         cache=reading.section(CacheSettings),
         responses=reading.section(ResponseSettings),
         privacy=reading.section(PrivacySettings),
+        body_log=reading.section(BodyLogSettings),
         limits=limits,
         routing=structs.replace(routing, providers=reached, secrets=tuple(secrets)),
         analytics=reading.section(AnalyticsSettings),
         traces=traces,
     )
+    if settings.body_log.enabled and not settings.analytics.enabled:
+        reading.faults.append("BODY_LOG needs ANALYTICS=on, whose request log says what is kept")
     if reading.faults:
         raise SettingsError("The settings are wrong: " + "; ".join(reading.faults) + ".")
     return settings

@@ -215,6 +215,27 @@ class PrivacySettings(Struct, frozen=True, kw_only=True):
     ]
 
 
+class BodyLogSettings(Struct, frozen=True, kw_only=True):
+    """The [body log](privacy.md#the-body-log): requests and answers in R2, redacted."""
+
+    enabled: Annotated[
+        bool,
+        Setting("BODY_LOG", "off", SWITCH),
+        "`on`: requests and answers of models are kept, without the personal data and secrets that"
+        " are found in them. It needs the R2 bucket and `ANALYTICS`.",
+    ]
+    ttl: Annotated[
+        int,
+        Setting("BODY_LOG_TTL", "604800", whole(60, _YEAR)),
+        "Seconds for which they are kept. The default is 7 days.",
+    ]
+    most_bytes: Annotated[
+        int,
+        Setting("BODY_LOG_BYTES", str(_MEGABYTE // 4), whole(1024, 4 * _MEGABYTE)),
+        "Bytes that are kept of each; what is longer is cut.",
+    ]
+
+
 class AnalyticsSettings(Struct, frozen=True, kw_only=True):
     """Figures."""
 
@@ -262,6 +283,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     cache: CacheSettings
     responses: ResponseSettings
     privacy: PrivacySettings
+    body_log: BodyLogSettings
     limits: LimitSettings
     routing: RoutingSettings
     analytics: AnalyticsSettings
