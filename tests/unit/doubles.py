@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import selectors
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any, ParamSpec
 from urllib.parse import urljoin, urlsplit
 
@@ -17,6 +17,7 @@ from proxy.core.ports import URL, Defer, Outgoing, Ports, Sink
 from proxy.core.principal import ModelGrant
 from proxy.core.receive import forward
 from tests.unit.memory_objects import MemoryObjects
+from tests.unit.memory_store import MemoryStore
 
 
 class ManualClock:
@@ -272,56 +273,6 @@ class MemoryBatches:
             await running
         finally:
             gone = True
-
-
-class MemoryStore:
-    """A tier of the cache, in memory; `fault` makes it raise, `silent` makes it hang."""
-
-    def __init__(self) -> None:
-        self.held: dict[str, tuple[bytes, int]] = {}
-        self.fault: Exception | None = None
-        self.silent = False
-
-    async def _ready(self) -> None:
-        if self.fault:
-            raise self.fault
-        if self.silent:
-            await asyncio.sleep(10)
-
-    async def get(self, key: str) -> bytes | None:
-        await self._ready()
-        held = self.held.get(key)
-        return held[0] if held else None
-
-    async def put(self, key: str, data: bytes, lifetime: int, failed: Any = None) -> None:
-        try:
-            await self._ready()
-        except Exception as error:
-            if not failed:
-                raise
-            failed(error)
-        else:
-            self.held[key] = (data, lifetime)
-
-    async def delete(self, key: str) -> None:
-        await self._ready()
-        self.held.pop(key, None)
-
-    async def list_keys(self, prefix: str, after: str) -> Sequence[str]:
-        await self._ready()
-        return sorted(key for key in self.held if key.startswith(prefix) and key > after)[:1000]
-
-    async def delete_all(self, keys: Sequence[str]) -> None:
-        await self._ready()
-        for key in keys:
-            del self.held[key]
-
-    async def prune(self, prefix: str) -> int:
-        await self._ready()
-        over = [key for key in self.held if key.startswith(prefix)]
-        for key in over:
-            del self.held[key]
-        return len(over)
 
 
 class Logbook:

@@ -94,6 +94,7 @@ SENT: dict[str, tuple[str, JSON]] = {
         "A JSON object of labels for the request log.",
         {"json": cloudflare._LABELS.type},
     ),
+    cloudflare.COLLECT_PAYLOAD: ("`false`: the body log keeps neither body.", TEXT),
     cloudflare.COLLECT_LOG: ("`false`: no line in the log, no row in the request log.", TEXT),
     cloudflare.SKIP_CACHE: (
         "`true`: neither lookup nor storing.",
@@ -112,7 +113,7 @@ SENT: dict[str, tuple[str, JSON]] = {
 
 TRACED = ("x-request-id", "traceparent", "tracestate")
 RETRIED = (cloudflare.TIMEOUT, cloudflare.ATTEMPTS, cloudflare.DELAY, cloudflare.BACKOFF)
-LABELLED = (cloudflare.METADATA, cloudflare.COLLECT_LOG, *SESSION)
+LABELLED = (cloudflare.METADATA, cloudflare.COLLECT_LOG, cloudflare.COLLECT_PAYLOAD, *SESSION)
 FROM_CACHE = (cloudflare.SKIP_CACHE, cloudflare.CACHE_TTL, cloudflare.CACHE_KEY, "cache-control")
 STEERED = (*RETRIED, *FROM_CACHE, *LABELLED, "x-proxy-explain")
 ANTHROPIC = ("anthropic-version", "anthropic-beta")

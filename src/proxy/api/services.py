@@ -36,7 +36,7 @@ from proxy.serving.chat import Chat
 from proxy.serving.closing import Closer
 from proxy.serving.coalesce import Coalescer
 from proxy.serving.embeddings import EmbeddingService
-from proxy.serving.guarding import Guard
+from proxy.serving.guarding import make_guard
 from proxy.serving.keeping import Keeper
 from proxy.serving.noting import Notes
 from proxy.serving.origin import Origin
@@ -76,8 +76,7 @@ class Services:
         self.cache = build_cache(settings.cache, ports)
         self.market = CatalogMarket(self.selection)
         self.board = BoardReader(ports.objects, ports.clock, ports.log)
-        privacy = settings.privacy
-        self.guard = Guard(privacy) if privacy.guardrail != "off" else None
+        self.guard = make_guard(settings.privacy)
         self.tasks = tasks = self._build_tasks()
         self.aliases = AliasView(ports.objects, ports.clock, ports.log)
         self.aliasing = Aliasing(self.aliases, self.selection)

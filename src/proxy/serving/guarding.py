@@ -107,6 +107,11 @@ class Guard:
             )
 
 
+def make_guard(settings: PrivacySettings) -> Guard | None:
+    """The guardrail that the settings want; None: none."""
+    return None if settings.guardrail == "off" else Guard(settings)
+
+
 def _refuse(sightings: Sequence[Sighting], place: str = "") -> InvalidRequest:
     """The error that names the first field that holds something, and all kinds that it holds."""
     field = sightings[0].field

@@ -12,8 +12,9 @@ from proxy.cache.lru import MemoryCache
 from proxy.cache.purge import PurgeView
 from proxy.cache.tiers import IN_R2, LowerTiers
 from tests.unit.cache.making import KEY, NOW, make_entry
-from tests.unit.doubles import Logbook, ManualClock, MemoryStore
+from tests.unit.doubles import Logbook, ManualClock
 from tests.unit.memory_objects import MemoryObjects
+from tests.unit.memory_store import MemoryStore
 
 DIRECTIVES = Directives(read=True, store=True, ttl=60)
 

@@ -9,7 +9,8 @@ import pytest
 from proxy.cache.entry import encode
 from proxy.cache.tiers import IN_R2, WRITES_KNOWN, LowerTiers, prune_prefix
 from tests.unit.cache.making import KEY, LARGE, make_entry
-from tests.unit.doubles import Logbook, ManualClock, MemoryStore, in_no_time
+from tests.unit.doubles import Logbook, ManualClock, in_no_time
+from tests.unit.memory_store import MemoryStore
 
 MB = 1024 * 1024
 HOUR = 3600

@@ -22,10 +22,10 @@ from tests.unit.doubles import (
     Logbook,
     ManualClock,
     MemoryBatches,
-    MemoryStore,
     ports,
 )
 from tests.unit.memory_objects import MemoryObjects
+from tests.unit.memory_store import MemoryStore
 from tests.unit.routing.making import EVENTS, event, whole
 
 GROQ = {"GROQ_API_KEY": "key-of-groq", "FALLBACK_CHAIN": "openai,groq"}

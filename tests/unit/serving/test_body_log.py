@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from typing import Any
 
 import pytest
 from msgspec import structs
@@ -13,56 +12,27 @@ from proxy.api.start import start
 from proxy.core.errors import Fault
 from proxy.host.maintenance import maintain
 from proxy.privacy.body_log import PREFIX
-from tests.unit.callers import JSON, send
+from tests.unit.callers import send
 from tests.unit.doubles import Caller, FakeReply
 from tests.unit.routing.making import EVENTS, event, whole
-from tests.unit.serving.making import OPENAI, House, Received, by_host, stream_of
-from tests.unit.serving.stage import make_env, play
+from tests.unit.serving.bodies import (
+    ADMIN,
+    CARD,
+    MAIL,
+    VIEWER,
+    by,
+    issue,
+    kept,
+    logged,
+    look,
+    message,
+    say,
+)
+from tests.unit.serving.making import OPENAI, House, by_host, stream_of
 from tests.unit.serving.turns import PATHS, ask
 
-MAIL, CARD = "joe@x.example", "4111 1111 1111 1111"
-ADMIN, VIEWER = "admin-token-0123456789", "metrics-token-0123456789"
-ON = {"BODY_LOG": "on", "ANALYTICS": "on", "ADMIN_TOKEN": ADMIN, "METRICS_TOKEN": VIEWER}
 each_way = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 each_dialect = pytest.mark.parametrize("dialect", PATHS)
-
-
-def by(key: str) -> dict[str, str]:
-    return JSON | {"authorization": f"Bearer {key}"}
-
-
-def logged(answer: Any = None, **env: str) -> House:
-    house = House(answer or play, **(make_env() | ON | env))
-    house.ports = structs.replace(house.ports, bindings=frozenset({"workers-ai"}))
-    house.leave()
-    return house
-
-
-async def issue(house: House, user: str) -> str:
-    made = await house.fetch("POST", "/admin/keys", {"user": user}, **by(ADMIN))
-    return str(made.json["key"])
-
-
-async def say(house: House, path: str = OPENAI, key: str = ADMIN, /, **fields: Any) -> Received:
-    headers = {name: fields.pop(name) for name in [*fields] if name.startswith(("cf_", "x_"))}
-    body = {} if path == "/v1/batch" else {"model": "openai/auto"}
-    body |= fields
-    answer = await house.fetch("POST", path, body, **(by(key) | headers))
-    await house.settle()
-    return answer
-
-
-async def look(house: House, answer: Received, key: str = ADMIN) -> Received:
-    id_ = answer.headers["x-request-id"]
-    return await house.fetch("GET", f"/analytics/requests/{id_}/body", **by(key))
-
-
-def kept(house: House) -> list[bytes]:
-    return [data for key, (data, _) in house.r2.held.items() if key.startswith(PREFIX)]
-
-
-def message(text: Any) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": text}]
 
 
 @each_way
@@ -321,6 +291,7 @@ async def test_an_answer_does_not_wait_for_the_store() -> None:
     answer = await house.fetch("POST", OPENAI, body, **by(ADMIN))
     assert answer.status == 200
     assert house.app.services.memory.held > 0  # until it is written
+    await asyncio.sleep(0.01)
     for task in house.deferred:
         task.cancel()
     await asyncio.gather(*house.deferred, return_exceptions=True)

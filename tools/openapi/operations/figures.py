@@ -7,6 +7,7 @@ from proxy.analytics.query.report import DIMENSIONS, GROUPED, OF_FIGURES
 from proxy.core.chat import Attempt
 from proxy.core.choices import Weighed
 from proxy.limits.pool_messages import PoolView
+from proxy.privacy.body_log import KeptBodies
 from tools.openapi.errors import ASKED, FINDS, OBJECTS, OPERATORS
 from tools.openapi.headers import NO_STORE
 from tools.openapi.operation import (
@@ -263,6 +264,14 @@ OPERATIONS = {
     ),
     "GET /analytics/sessions": _list_sums("sessions", _SESSIONS),
     "GET /analytics/tags": _list_sums("tags", _TAGS),
+    "GET /analytics/requests/ID/body": Operation(
+        id="showBody",
+        tag="Analytics",
+        summary="Show what is kept of a request and its answer",
+        detail="An admin may read all, a key its own user's, a viewer none.",
+        answers={200: Answer(what="Both, redacted.", schema=KeptBodies)},
+        errors=OBJECTS + FINDS + OPERATORS,
+    ),
     "GET /analytics/insights": Operation(
         id="showInsights",
         tag="Analytics",

@@ -9,6 +9,7 @@ from proxy.api.settings import SettingsReport
 from proxy.limits.account_messages import AccountView
 from proxy.limits.lease_messages import BucketView
 from proxy.limits.pool_messages import PoolView
+from proxy.privacy.body_log import Deleted
 from proxy.routing.breaker import BreakerView
 from tools.openapi.errors import ASKED, FINDS, OBJECTS, READS
 from tools.openapi.errors import TAKEN as NAME_TAKEN
@@ -215,6 +216,20 @@ OPERATIONS = {
         summary="Reset a pool, a bucket or what a key has used",
         query=_WHICH_LIMIT,
         answers=_DONE,
+        errors=ASKED + FINDS + OBJECTS,
+    ),
+    "DELETE /admin/bodies": Operation(
+        id="deleteBodies",
+        tag="Operations",
+        summary="Delete what the body log keeps of a user",
+        detail="Where `next` is no null there is more: ask again with it as `cursor`.",
+        query={
+            "user": Parameter(
+                "Whose bodies.", {"type": "string", "minLength": 1, "maxLength": 256}, required=True
+            ),
+            "cursor": text("`next` of the answer before.", maxLength=80, pattern="^[0-9a-f-]*$"),
+        },
+        answers={200: Answer(what="How many are deleted.", schema=Deleted)},
         errors=ASKED + FINDS + OBJECTS,
     ),
     "GET /admin/breakers": Operation(
