@@ -40,6 +40,7 @@ OPENAI_KEYS = [KEYS["OPENAI_API_KEY"], *(f"{KEYS['OPENAI_API_KEY']}-{n}" for n i
 """A pool; the upstream takes a provider's key with any number behind it."""
 CALLER_KEY = "a-callers-key-0123456789"
 ADMIN_TOKEN = "the-admin-token-0123456789"
+METRICS_TOKEN = "the-metrics-token-0123456789"
 
 ROOMY = {
     "RATE_LIMIT_BURST": "1000000",
@@ -102,6 +103,18 @@ DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
         {"ADMIN_TOKEN": ADMIN_TOKEN, "CACHE_COALESCE": "on", "KEYS_REVOKED_RETENTION": "2"},
     ),
     "unbound": ("development", {}),
+    "private": (
+        "development",
+        PATIENT
+        | {
+            "ADMIN_TOKEN": ADMIN_TOKEN,
+            "METRICS_TOKEN": METRICS_TOKEN,
+            "GUARDRAIL": "mask",
+            "BODY_LOG": "on",
+            "REDACT_PATTERNS": "STAFF=EMP-[0-9]{6}",
+        },
+    ),
+    "refusing": ("development", {"GUARDRAIL": "refuse"}),
     "secrets": ("development", {"SUBREQUEST_LIMIT": "50"}),
     "later": (
         "development",

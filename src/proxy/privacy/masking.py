@@ -10,7 +10,7 @@ from msgspec import Struct
 from proxy.privacy.findings import Detector, Finding, is_sealed, unescape
 from proxy.privacy.scanning import Scanner, Token
 
-_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,40}_\d{1,9}")
+_NAME = re.compile(r"\[([A-Z][A-Z0-9_]{0,40}_\d{1,9})\]")
 _QUOTE = re.compile(r'\\++"')
 _BEFORE_NUMBER = re.compile(r"[:\[,]\s{0,20}\Z")
 _AFTER_NUMBER = re.compile(r"\s{0,20}[,}\]]")

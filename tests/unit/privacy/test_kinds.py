@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.own_patterns import OwnPattern
-from proxy.privacy import kinds
+from proxy.privacy import findings, kinds
 from proxy.privacy.findings import Detector
 from tests.unit.privacy.backtracking import Steps
 from tests.unit.work import count_steps
@@ -209,6 +209,12 @@ def test_the_work_around_the_expressions_does_too(number: int) -> None:
 @pytest.mark.parametrize("number", range(len(HOSTILE)))
 def test_a_megabyte_of_it_comes_to_an_end(number: int) -> None:
     ALL.find(HOSTILE[number](1_000_000))
+
+
+@given(st.text('aeou0412 \\nrt"/bf'))
+def test_the_quick_way_to_read_escapes_reads_the_same(text: str) -> None:
+    quick = findings._read_quickly(text)
+    assert quick is None or quick == findings.unescape(text)
 
 
 @given(st.text('joe@x.1234 -\\u0n/"eyJ', max_size=80))

@@ -79,6 +79,11 @@ def test_escapes_hide_nothing(text: str) -> None:
     assert "x.example" not in json.dumps(masked)
 
 
+def test_names_that_are_no_placeholders_count_for_nothing() -> None:
+    masked, _, _ = mask({"a": f"EMAIL_1 = {MAIL}"})
+    assert masked["a"] == "EMAIL_1 = [EMAIL_1]"
+
+
 def test_arguments_of_tools_stay_json() -> None:
     arguments = json.dumps({"to": MAIL, "card": int(CARD), "cards": [int(CARD)], "n": 12})
     call = {"function": {"name": "send", "arguments": arguments}}
