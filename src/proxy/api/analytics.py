@@ -62,8 +62,10 @@ async def show_request(services: Services, context: RequestContext) -> Response:
     found = max((page.rows[0] for page in pages if page.rows), key=_LOGGED_AT, default=None)
     if found is None:
         raise NotFound(f"The request log has no request {id_[:100]!r}, or no longer.")
-    shown = show_record(found.record) | {"reason": show_reason(found.record), "bodyKept": False}
-    return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode(shown))
+    record = found.record
+    more = {"reason": show_reason(record), "bodyKept": record.body != ""}
+    body = msgspec.json.encode(show_record(record) | more)
+    return Response(headers=dict(FRESH_JSON), body=body)
 
 
 async def list_sessions(services: Services, context: RequestContext) -> Response:

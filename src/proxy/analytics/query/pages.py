@@ -135,7 +135,6 @@ def show_record(record: RequestRecord) -> dict[str, object]:
         "session": record.session or None,
         "metadata": record.metadata,
         "traceId": record.trace or None,
-        "bodyKept": record.body != "",
     }
 
 

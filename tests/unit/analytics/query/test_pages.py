@@ -244,7 +244,6 @@ FULL_ROW = {
     "session": "s-1",
     "metadata": {"team": "red"},
     "traceId": "ab" * 16,
-    "bodyKept": False,
 }  # fmt: skip
 
 
@@ -261,7 +260,7 @@ def test_what_is_not_known_is_null() -> None:
     known = {name for name, value in row.items() if value is not None}
     assert known == {
         "at", "requestId", "endpoint", "method", "dialect", "status", "attempts", "error", "source",
-        "stream", "ms", "costSaved", "bytesIn", "bytesOut", "metadata", "tags", "bodyKept",
+        "stream", "ms", "costSaved", "bytesIn", "bytesOut", "metadata", "tags",
     }  # fmt: skip
 
 
