@@ -164,6 +164,7 @@ def insights(query: Json) -> Json:
         "sample": {"requests": 41_200, "logged": 10_000},
         "insights": [
             {"id": name, "kind": kind, "severity": severity, "title": title}
+            | {"action": "Raise CACHE_TTL, or send `cache.ttl`.", "period": "in the last 7 days"}
             | {"amount": {"value": value, "unit": unit}, "confidence": 0.93}
             | {"evidence": {"requests": 8_120, "hitRateNow": 0.41, "hitRateThen": 0.52}}
             for name, kind, severity, value, unit, title in found

@@ -63,7 +63,7 @@ export async function overview({ open, inspect, options }) {
   const phone = await open("/dashboard", { ...options, ...PHONE });
   await settled(phone);
   await inspect(phone, `${shots}-phone`);
-  return { total, text: await page.locator("main").innerText() };
+  return { total, byProvider, text: await page.locator("main").innerText() };
 }
 
 /** The window, the filters and the way back, by keyboard; the address keeps them. */

@@ -1,5 +1,6 @@
 """The dashboard as the Worker serves it, with real traffic behind it."""
 
+import re
 from typing import Any
 
 import httpx
@@ -66,6 +67,13 @@ def test_it_shows_real_figures(open_url: str) -> None:
     total, text = told["total"], told["text"]
     assert total["requests"] >= 12
     assert (total["cacheHits"] >= 3, total["errors"] >= 2) == (True, True)
+    groq = next(g for g in told["byProvider"] if g["key"]["provider"] == "groq")
+    assert groq["errors"] >= 1
+    row = re.search(
+        r"^groq\n.*?^openai\n", text.partition("Providers\n")[2], re.DOTALL | re.MULTILINE
+    )
+    assert row is not None
+    assert f"{100 * groq['errors'] / groq['requests']:.0f}" in row[0]
     for part in ("groq", "openai", "working", "502", "404"):
         assert part in text
 
