@@ -55,6 +55,17 @@ export async function overview({ open, inspect, options }) {
   assert.equal(await plot.locator("tbody tr").count(), series.length);
   await plot.getByRole("button", { name: "as a table" }).click();
 
+  const errors = await page
+    .locator("#providers tbody tr")
+    .evaluateAll((rows) =>
+      Object.fromEntries(
+        rows.map((row) => [
+          row.querySelector("th").textContent,
+          row.querySelector("[data-label=Errors]").textContent,
+        ]),
+      ),
+    );
+
   const shots = options.shot ?? "overview";
   await inspect(page, `${shots}-light`);
   await page.getByRole("button", { name: /^Theme: system/ }).click();
@@ -63,7 +74,7 @@ export async function overview({ open, inspect, options }) {
   const phone = await open("/dashboard", { ...options, ...PHONE });
   await settled(phone);
   await inspect(phone, `${shots}-phone`);
-  return { total, byProvider, text: await page.locator("main").innerText() };
+  return { total, errors, text: await page.locator("main").innerText() };
 }
 
 /** The window, the filters and the way back, by keyboard; the address keeps them. */

@@ -1,6 +1,5 @@
 """The dashboard as the Worker serves it, with real traffic behind it."""
 
-import re
 from typing import Any
 
 import httpx
@@ -67,13 +66,8 @@ def test_it_shows_real_figures(open_url: str) -> None:
     total, text = told["total"], told["text"]
     assert total["requests"] >= 12
     assert (total["cacheHits"] >= 3, total["errors"] >= 2) == (True, True)
-    groq = next(g for g in told["byProvider"] if g["key"]["provider"] == "groq")
-    assert groq["errors"] >= 1
-    row = re.search(
-        r"^groq\n.*?^openai\n", text.partition("Providers\n")[2], re.DOTALL | re.MULTILINE
-    )
-    assert row is not None
-    assert f"{100 * groq['errors'] / groq['requests']:.0f}" in row[0]
+    assert float(told["errors"]["groq"].rstrip("%")) > 0
+    assert told["errors"]["openai"] == "0%"
     for part in ("groq", "openai", "working", "502", "404"):
         assert part in text
 
