@@ -77,6 +77,27 @@ export async function overview({ open, inspect, options }) {
   return { total, errors, text: await page.locator("main").innerText() };
 }
 
+/** The figures come with one call, beside the one that says who reads, and soon. */
+export async function soon({ open, options }) {
+  const waits = [];
+  const asked = [];
+  for (let i = 0; i < 3; i++) {
+    const page = await open("/dashboard", options);
+    await settled(page);
+    const measured = await page.evaluate(() => ({
+      at: performance.getEntriesByName("figures")[0].startTime,
+      paths: performance
+        .getEntriesByType("resource")
+        .map(({ name }) => new URL(name).pathname)
+        .filter((path) => !path.startsWith("/dashboard/")),
+    }));
+    waits.push(measured.at);
+    asked.push(measured.paths.sort().join(" "));
+    await page.close();
+  }
+  return { waits, asked };
+}
+
 /** The window, the filters and the way back, by keyboard; the address keeps them. */
 export async function choosing({ open }) {
   const page = await open();

@@ -34,6 +34,13 @@ def test_the_figures_are_shown_in_every_look() -> None:
         assert part not in text
 
 
+def test_the_first_figures_come_within_a_second_and_with_one_call() -> None:
+    with StandIn(open_=True) as server:
+        told = browse("soon", server.url)
+    assert min(told["waits"]) < 1_000
+    assert set(told["asked"]) == {"/analytics/insights /analytics/overview /me"}
+
+
 def test_window_and_filters_by_keyboard() -> None:
     with StandIn(open_=True) as server:
         browse("choosing", server.url)

@@ -111,6 +111,7 @@ function show(told) {
   if (total) {
     document.getElementById("empty").hidden = total.requests > 0;
     view.show(told);
+    performance.mark("figures"); // the first of them says how long a reader waited
   }
   part("providers", ["providers"], (at) =>
     showProviders(at, providers.providers, byProvider ?? [], total?.requests ?? 0),
