@@ -157,3 +157,27 @@ export async function realLog({ open, inspect, options }) {
   await inspect(page, "real-requests");
   return { asked: (await evil.locator(".asked").textContent()).trim() };
 }
+
+/** Names that would be markup are text in a request's detail, in sessions and in the address. */
+export async function hostileLog({ open, inspect, options }) {
+  const [evil] = options.strings;
+  const named = encodeURIComponent(evil);
+  const page = await open(`/dashboard#/requests?user=${named}&label.${named}=${named}`);
+  await settled(page);
+  await page.locator(".disclose").first().click();
+  await page.locator(".facts-row").getByText("Why there").waitFor();
+  await page.locator(".reason summary").click();
+  await page.getByRole("button", { name: "Show the kept request" }).click();
+  await page.locator(".kept pre").first().waitFor();
+  for (const place of [".reason", ".kept", ".timeline", ".facts-row .facts", "#filters"])
+    for (const text of place === "#filters" ? [evil] : options.strings)
+      assert.ok((await page.locator(place).innerText()).includes(text), `${place}: ${text}`);
+  await inert(page);
+  await inspect(page, "hostile-request");
+  await page.goto(`${new URL(page.url()).origin}/dashboard#/sessions`);
+  await page.locator("#by-tag tbody th").first().waitFor();
+  const text = await page.locator("#view-sessions").innerText();
+  for (const name of options.strings) assert.ok(text.includes(name), `sessions: ${name}`);
+  await inert(page);
+  await inspect(page, "hostile-sessions");
+}

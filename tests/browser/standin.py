@@ -25,6 +25,12 @@ PAGES = ("/dashboard", "/setup")
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 TYPES |= {".svg": "image/svg+xml", ".txt": "text/plain"}
 TEXT = "Paris is the capital of France. It has been since 987, with some pauses."
+HOSTILE = (
+    "<img src=x onerror=hacked=1>",
+    "</script><script>hacked=1</script>",
+    "\"><svg onload=hacked=1> & 'quoted'",
+)
+"""What a name would be that is to become markup."""
 ADMIN, USER, VIEWER = "the-admin-token", "a-users-key", "the-metrics-token"
 ROLES = {
     ADMIN: ("admin", "admin_token"),

@@ -9,13 +9,7 @@ import httpx
 
 from tests.browser import canned, canned_log, standin
 from tests.browser.chromium import browse
-from tests.browser.standin import ADMIN, USER, VIEWER, StandIn
-
-HOSTILE = (
-    "<img src=x onerror=hacked=1>",
-    "</script><script>hacked=1</script>",
-    "\"><svg onload=hacked=1> & 'quoted'",
-)
+from tests.browser.standin import ADMIN, HOSTILE, USER, VIEWER, StandIn
 
 
 def test_the_figures_are_shown_in_every_look() -> None:

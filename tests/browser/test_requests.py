@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tests.browser import canned_log
 from tests.browser.chromium import browse
-from tests.browser.standin import ADMIN, StandIn
+from tests.browser.standin import ADMIN, HOSTILE, StandIn
 
 
 def test_the_request_log() -> None:
@@ -57,3 +57,30 @@ def test_a_request_in_detail() -> None:
 def test_sessions_and_tags() -> None:
     with StandIn(open_=True) as server:
         browse("sessions", server.url)
+
+
+def test_names_in_the_log_are_text() -> None:
+    markup, script, quoted = HOSTILE
+    row = canned_log.requests({"limit": "1"}, 1_764_100_000)["requests"][0]
+    row |= {"user": markup, "session": script, "team": quoted, "tags": [*HOSTILE]}
+    row |= {"metadata": {script: quoted}, "requestId": "req_evil"}
+    tried = {"provider": markup, "model": script, "outcome": "network", "ms": 1, "message": quoted}
+    weighed = [{"provider": name, "model": name, "score": 1.0, "note": name} for name in HOSTILE]
+    reason = {"words": [*HOSTILE], "strategy": quoted, "candidates": weighed}
+    text = {"contentType": quoted, "text": markup, "truncated": False}
+    kept = {"request": text, "answer": text | {"text": script}, "redacted": {quoted: 1}}
+    spent = canned_log.spent("session", 1_764_100_000)
+    for session, name in zip(spent["sessions"], HOSTILE, strict=False):
+        session |= {"session": name, "user": name}
+    tags = canned_log.spent("tag", 1_764_100_000)
+    tags["tags"][0]["tag"] = script
+    row["attempts"] = [tried]
+    answers = {
+        "/analytics/requests": {"requests": [row], "next": None},
+        "/analytics/requests/req_evil": row | {"reason": reason, "bodyKept": True},
+        "/analytics/requests/req_evil/body": kept | {"expiresAt": None},
+        "/analytics/sessions": spent,
+        "/analytics/tags": tags,
+    }
+    with StandIn(open_=True, answers=answers) as server:
+        browse("hostileLog", server.url, strings=HOSTILE)
