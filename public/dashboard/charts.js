@@ -135,10 +135,15 @@ function options(spec, { step, at, series }, host, tell) {
         values: (_, marks, __, ___, gap) => marks.map((m) => mark(m * 1_000, gap)),
         splits: localSplits(at),
       },
-      { ...axis, size: 52, space: 34, values: (_, marks) => marks.map((m) => spec.format(m)) },
+      { ...axis, size: widthOf, space: 34, values: (_, marks) => marks.map((m) => spec.format(m)) },
     ],
     series: [{}, ...order.map((s) => look(stacked, color(s.color)))],
   };
+}
+
+/** The pixels that an axis' marks need. */
+function widthOf(_, marks) {
+  return Math.max(52, ...(marks ?? []).map((text) => text.length * 6.5 + 16));
 }
 
 /** What a CSS variable is in the present theme, as a canvas understands it. */

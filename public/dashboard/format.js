@@ -33,6 +33,9 @@ export const usd = known((value) => {
   return `$${Math.abs(value) < 10_000 ? cents.format(value) : compact.format(value)}`;
 });
 
+/** The same in little room. */
+export const shortUsd = known((value) => (value > 0 && value < 1e-4 ? "<$0.0001" : usd(value)));
+
 /** Milliseconds as a span. */
 export const span = known((value) => {
   if (value < 1_000) return `${plain.format(value)} ms`;

@@ -93,6 +93,38 @@ export function fillPanel(place, note, ...content) {
   replace(place.querySelector("[data-body]"), ...content);
 }
 
+const whole = new Set(); // the panels that the reader has opened
+
+/** Fills a panel with what `draw(items)` makes of the first `few` items, and of all on request. */
+export function fillWithFirst(few, place, note, items, draw, ...after) {
+  const show = () => {
+    const all = whole.has(place.id);
+    const turn = () => {
+      if (!whole.delete(place.id)) whole.add(place.id);
+      show();
+    };
+    const more = h(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        "aria-expanded": String(all),
+        "data-focus": `more:${place.id}`,
+        onclick: turn,
+      },
+      all ? "Show fewer" : `Show ${items.length - few} more`,
+    );
+    fillPanel(
+      place,
+      note,
+      draw(all ? items : items.slice(0, few)),
+      items.length > few && h("p", { class: "more" }, more),
+      ...after,
+    );
+  };
+  show();
+}
+
 /** Says that there is nothing, and what brings something: texts and elements. */
 export function nothing(...content) {
   return h("p", { class: "nothing" }, content);

@@ -55,13 +55,13 @@ export async function overview({ open, inspect, options }) {
   assert.equal(await plot.locator("tbody tr").count(), series.length);
   await plot.getByRole("button", { name: "as a table" }).click();
 
-  const errors = await page
+  const failing = await page
     .locator("#providers tbody tr")
     .evaluateAll((rows) =>
       Object.fromEntries(
         rows.map((row) => [
           row.querySelector("th").textContent,
-          row.querySelector("[data-label=Errors]").textContent,
+          row.querySelector("[data-label=Failing]").textContent,
         ]),
       ),
     );
@@ -74,7 +74,7 @@ export async function overview({ open, inspect, options }) {
   const phone = await open("/dashboard", { ...options, ...PHONE });
   await settled(phone);
   await inspect(phone, `${shots}-phone`);
-  return { total, errors, text: await page.locator("main").innerText() };
+  return { total, failing, text: await page.locator("main").innerText() };
 }
 
 /** The figures come with one call, beside the one that says who reads, and soon. */
@@ -104,6 +104,11 @@ export async function choosing({ open }) {
   await settled(page);
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
+  await page.getByRole("radio", { name: "1 hour" }).focus();
+  await page.getByRole("button", { name: "Show 1 more" }).focus();
+  await page.keyboard.press("Enter");
+  assert.equal(await page.locator("#users tbody tr").count(), 6);
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Show fewer");
   await page.getByRole("radio", { name: "1 hour" }).focus();
   let asked = page.waitForRequest((r) => r.url().includes("overview?window=6h"));
   await page.keyboard.press("ArrowRight");

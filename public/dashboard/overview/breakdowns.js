@@ -2,11 +2,10 @@
 
 import { h } from "../dom.js";
 import { count, name, percent, share, short, span, usd } from "../format.js";
-import { bar, fillPanel, narrowing, nothing, table } from "../table.js";
+import { bar, fillPanel, fillWithFirst, narrowing, nothing, table } from "../table.js";
 import { CACHE } from "./figures.js";
 
 const FEW = 5;
-const whole = new Set(); // the tables that the reader has opened
 
 /** total: the figures of the whole window; so in the others. */
 export function showCache(panel, total) {
@@ -41,13 +40,12 @@ export function showCache(panel, total) {
   );
 }
 
-const failed = (row) =>
-  h("span", { class: row.errors ? "bad-text" : "muted" }, percent(share(row.errors, row.requests)));
+/** A share of what went wrong. */
+export function wrong(part, whole) {
+  return h("span", { class: part ? "bad-text" : "muted" }, percent(share(part, whole)));
+}
 
-const ASKED = [
-  { title: "Requests", number: true, cell: (row) => count(row.requests) },
-  { title: "Errors", number: true, cell: failed },
-];
+const REQUESTS = { title: "Requests", number: true, cell: (row) => count(row.requests) };
 
 /** What both tops end with: tokens, cost, and the share of all requests. */
 const spent = (total) => [
@@ -71,17 +69,19 @@ export function showModels(panel, groups, total) {
         h("span", { class: "under" }, name(key.provider, "no provider")),
       ],
     },
-    ...ASKED,
+    REQUESTS,
+    { title: "Failing", number: true, cell: (row) => wrong(row.failedAttempts, row.attempts) },
     { title: "p95", number: true, extra: true, cell: (row) => span(row.latencyMs.p95) },
     ...spent(total),
   ];
-  showTop(panel, "models", columns, groups);
+  showTop(panel, columns, groups);
 }
 
 export function showUsers(panel, groups, total) {
   const columns = [
     { title: "User", row: true, cell: ({ key }) => narrowing("user", key.user) },
-    ...ASKED,
+    REQUESTS,
+    { title: "Errors", number: true, cell: (row) => wrong(row.errors, row.requests) },
     {
       title: "Hits",
       number: true,
@@ -90,41 +90,16 @@ export function showUsers(panel, groups, total) {
     },
     ...spent(total),
   ];
-  showTop(panel, "users", columns, groups);
+  showTop(panel, columns, groups);
 }
 
-/** The first few, and the others on request. */
-function showTop(panel, kind, columns, groups) {
+function showTop(panel, columns, groups) {
   if (!groups.length) {
     fillPanel(panel, "", nothing("None in this window. A longer one may have some."));
     return;
   }
   const caption = panel.querySelector("h2").textContent;
-  const draw = () => {
-    const all = whole.has(kind);
-    const rest = groups.length - FEW;
-    const more = h(
-      "button",
-      {
-        type: "button",
-        class: "quiet",
-        "aria-expanded": String(all),
-        "data-focus": `more:${kind}`,
-        onclick: () => {
-          if (!whole.delete(kind)) whole.add(kind);
-          draw();
-        },
-      },
-      all ? "Show fewer" : `Show ${rest} more`,
-    );
-    fillPanel(
-      panel,
-      "",
-      table(caption, columns, all ? groups : groups.slice(0, FEW)),
-      rest > 0 && h("p", { class: "more" }, more),
-    );
-  };
-  draw();
+  fillWithFirst(FEW, panel, "", groups, (some) => table(caption, columns, some));
 }
 
 const MEANINGS = {
@@ -156,6 +131,6 @@ export function showStatuses(panel, groups, total) {
     { title: "Requests", number: true, cell: (row) => count(row.requests) },
     { title: "Share", number: true, cell: (row) => percent(share(row.requests, total.requests)) },
   ];
-  showTop(panel, "statuses", columns, groups);
+  showTop(panel, columns, groups);
 }
 

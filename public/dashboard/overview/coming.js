@@ -3,8 +3,9 @@
 import { h } from "../dom.js";
 import { name } from "../format.js";
 import { badge } from "../pill.js";
-import { fillPanel, nothing } from "../table.js";
+import { fillPanel, fillWithFirst, nothing } from "../table.js";
 
+const FEW = 5;
 const DAY_MS = 86_400_000;
 
 /** providers: those of /health/providers. */
@@ -15,16 +16,17 @@ export function showComing(panel, providers) {
     return;
   }
   items.sort((a, b) => a.day.localeCompare(b.day));
-  const list = items.map(({ day, kind, title, what }) =>
+  const entry = ({ day, kind, title, what }) =>
     h(
       "li",
       {},
       badge(kind === "ends" ? "warn" : "info", kind),
       h("span", { class: "claim" }, h("b", {}, title), h("span", { class: "under" }, what)),
       h("span", { class: "due" }, h("b", {}, day), h("span", { class: "under" }, within(day))),
-    ),
+    );
+  fillWithFirst(FEW, panel, `${items.length} within 60 days`, items, (some) =>
+    h("ul", { class: "coming" }, some.map(entry)),
   );
-  fillPanel(panel, `${items.length} within 60 days`, h("ul", { class: "coming" }, list));
 }
 
 function changes({ name: provider, endings = [], priceChanges = [] }) {

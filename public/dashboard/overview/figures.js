@@ -2,7 +2,7 @@
 
 import { chart, sparkline } from "../charts.js";
 import { h, replace } from "../dom.js";
-import { count, name, percent, share, short, span, usd, UNKNOWN } from "../format.js";
+import { count, name, percent, share, short, shortUsd, span, usd, UNKNOWN } from "../format.js";
 
 const SHADES = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7", "--c8"];
 const TILES = 8;
@@ -152,10 +152,10 @@ function tilesOf(total, series) {
       `${short(total.inputTokens)} in, ${short(total.outputTokens)} out`,
       (f) => f.inputTokens + f.outputTokens,
     ),
-    tile("Cost", usd(total.cost), costDetail(total), (f) => f.cost),
+    tile("Cost", shortUsd(total.cost), costDetail(total), (f) => f.cost),
     tile(
       "Saved",
-      usd(total.costSaved),
+      shortUsd(total.costSaved),
       `${percent(share(total.costSaved, would))} of the full cost`,
       (f) => f.costSaved,
     ),

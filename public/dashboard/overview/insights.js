@@ -31,6 +31,7 @@ function entry(insight) {
     h("dt", {}, words(label)),
     h("dd", {}, figure(label, value)),
   ]);
+  const when = insight.period ? [h("dt", {}, "when"), h("dd", {}, insight.period)] : [];
   const sure = [h("dt", {}, "confidence"), h("dd", {}, percent(insight.confidence))];
   return h(
     "li",
@@ -45,8 +46,8 @@ function entry(insight) {
         h("span", { class: "claim" }, insight.title),
         insight.amount && h("b", {}, amount(insight.amount)),
       ),
-      insight.advice && h("p", { class: "advice" }, h("b", {}, "What to do: "), insight.advice),
-      h("dl", { class: "facts" }, facts, sure),
+      insight.action && h("p", { class: "advice" }, h("b", {}, "What to do: "), insight.action),
+      h("dl", { class: "facts" }, when, facts, sure),
     ),
   );
 }

@@ -1,9 +1,12 @@
 // The providers, each with its state, that of its models and keys, and its figures.
 
 import { h } from "../dom.js";
-import { ago, clock, count, name, percent, share, short, span, usd, UNKNOWN } from "../format.js";
+import { ago, clock, count, name, short, span, usd, UNKNOWN } from "../format.js";
 import { pill } from "../pill.js";
-import { bar, fillPanel, narrowing, nothing, table } from "../table.js";
+import { bar, fillPanel, fillWithFirst, narrowing, nothing, table } from "../table.js";
+import { wrong } from "./breakdowns.js";
+
+const FEW = 6;
 
 /** providers: those of /health/providers; groups: the figures by provider; requests: of all. */
 export function showProviders(panel, providers, groups, requests) {
@@ -35,8 +38,8 @@ export function showProviders(panel, providers, groups, requests) {
     { title: "State", cell: state },
     { title: "Last check", extra: true, cell: lastCheck },
     number("Requests", (f) => count(f.requests)),
-    number("Errors", (f) => failed(f.errors, f.requests)),
-    number("Failed attempts", (f) => failed(f.failedAttempts, f.attempts), true),
+    number("Failing", (f) => wrong(f.failedAttempts, f.attempts)),
+    number("Errors", (f) => wrong(f.errors, f.requests), true),
     number("p50", (f) => span(f.latencyMs.p50), true),
     number("p95", (f) => span(f.latencyMs.p95)),
     number("First token", (f) => span(f.firstTokenMs.p50), true),
@@ -45,16 +48,18 @@ export function showProviders(panel, providers, groups, requests) {
     {
       title: "Share",
       extra: true,
-      cell: (row) => bar(row.figures?.requests ?? 0, requests),
+      cell: (row) => (row.figures ? bar(row.figures.requests, requests) : UNKNOWN),
     },
   ];
   const off = there.filter((row) => !isWell(row)).length;
   const note = off ? `${off} of ${there.length} not as usual` : `${there.length} configured`;
-  fillPanel(panel, note, table("Providers", columns, there, { cards: true }), missing(absent));
+  there.sort((a, b) => isWell(a) - isWell(b) || attempts(b) - attempts(a));
+  const draw = (some) => table("Providers", columns, some, { cards: true });
+  fillWithFirst(FEW, panel, note, there, draw, missing(absent));
 }
 
-function failed(part, whole) {
-  return h("span", { class: part ? "bad-text" : "muted" }, percent(share(part, whole)));
+function attempts({ figures }) {
+  return figures ? figures.attempts + figures.requests : 0;
 }
 
 /** Whether it and all of its models are asked. */

@@ -25,6 +25,7 @@ const PANELS = {
 };
 
 const shown = {};
+let root = null;
 let view = null;
 let context = null;
 let early = null;
@@ -51,8 +52,8 @@ function ahead() {
   });
 }
 
-function mount(root, its) {
-  context = its;
+function mount(place, its) {
+  [root, context] = [place, its];
   view = figures();
   for (const [id, [title, style]] of Object.entries(PANELS)) {
     shown[id] = panel(id, title, style);
@@ -109,7 +110,8 @@ function show(told) {
     else draw(shown[id]);
   };
   if (total) {
-    document.getElementById("empty").hidden = total.requests > 0;
+    root.querySelector("#empty").hidden = total.requests > 0;
+    root.classList.toggle("without", total.requests === 0);
     view.show(told);
     performance.mark("figures"); // the first of them says how long a reader waited
   }
