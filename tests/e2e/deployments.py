@@ -58,8 +58,16 @@ PATIENT = {"CACHE_TIMEOUT_MS": "10000"}
 
 DEPLOYMENTS: dict[str, tuple[str, dict[str, str]]] = {
     "open": ("development", {"IDLE_TIMEOUT_MS": "1500", "CORS_ORIGINS": "https://app.example"}),
-    "keyed": ("development", {"PROXY_API_KEY": CALLER_KEY, "ADMIN_TOKEN": ADMIN_TOKEN}),
+    "keyed": (
+        "development",
+        {
+            "PROXY_API_KEY": CALLER_KEY,
+            "ADMIN_TOKEN": ADMIN_TOKEN,
+            "METRICS_TOKEN": METRICS_TOKEN,
+        },
+    ),
     "described": ("development", {"PROXY_API_KEY": CALLER_KEY, "ADMIN_TOKEN": ADMIN_TOKEN}),
+    "granted": ("development", {"ACCESS_ROLES": "group:ops=admin", "ACCESS_AUD": "f" * 64}),
     "closed": ("production", {}),
     "coalescing": ("development", {"CACHE_COALESCE": "on"}),
     "limited": (
@@ -183,6 +191,8 @@ class Deployments:
         )
         if name == "secrets":
             bind_secrets(main)
+        if name == "granted":
+            stand_behind_access(main)
         _take_tiers(name, main)
         _take_objects(name, main)
         self._ai_config(ai)
@@ -214,6 +224,16 @@ class Deployments:
         config = load_config(source / "wrangler.toml")
         config["vars"] = {"UPSTREAM_URL": self._upstream.url}
         (directory / "wrangler.json").write_text(json.dumps(config))
+
+
+def stand_behind_access(path: Path) -> None:
+    """Has the platform say that Access has signed somebody in, as it does where that stands before
+    a Worker."""
+    config = load_config(path)
+    groups = [{"id": "g-1", "name": "ops", "email": "ops@example.com"}]
+    identity = {"email": "Ann@example.com", "name": "Ann", "user_uuid": "u-1", "groups": groups}
+    config["access"] = {"dev": {"aud": "f" * 64, "identity": identity}}
+    path.write_text(json.dumps(config))
 
 
 STORE = "0123456789abcdef0123456789abcdef"

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.e2e.deployments import ADMIN_TOKEN, CALLER_KEY
+from tests.e2e.deployments import ADMIN_TOKEN, CALLER_KEY, METRICS_TOKEN
 
 GUARDED = [
     ("POST", "/v1/generate"),
@@ -55,3 +55,22 @@ def test_wrong_settings_are_told_to_everyone(broken: httpx.Client) -> None:
         message = answer.json()["error"]["message"]
         assert "FALLBACK_CHAIN names nobody" in message
         assert "IDLE_TIMEOUT_MS must be a whole number" in message
+
+
+def test_the_token_of_metrics_reads_and_does_no_more(keyed: httpx.Client) -> None:
+    headers = {"authorization": f"Bearer {METRICS_TOKEN}"}
+    told = keyed.get("/me", headers=headers).json()
+    assert (told["user"], told["role"], told["via"]) == ("metrics", "viewer", "metrics_token")
+    for path in ("/metrics", "/analytics", "/health/providers", "/admin/keys", "/admin/budgets"):
+        assert keyed.get(path, headers=headers).status_code == 200
+    for method, path in (
+        *GUARDED[:5],
+        ("POST", "/admin/keys"),
+        ("PUT", "/admin/budgets/team:a"),
+        ("DELETE", "/admin/cache?all=true"),
+        ("DELETE", "/admin/breakers"),
+        ("GET", "/openai/v1/models"),
+    ):
+        refused = keyed.request(method, path, headers=headers, json={})
+        assert refused.status_code == 403
+        assert "METRICS_TOKEN may only read" in refused.text

@@ -37,6 +37,7 @@ OURS: Errors = (InternalError("The proxy made a mistake; it has been logged."),)
 ADMITTED: Errors = (
     AuthenticationFailed("The key is not known.", code="invalid_api_key"),
     RateLimitExceeded("Too many unknown keys came from this address.", retry_after=6),
+    PermissionDenied("Cloudflare Access has signed in somebody who has no role here."),
     Unavailable("The keys can't be looked up now.", retry_after=1),
 )
 """Where a caller must be let in."""

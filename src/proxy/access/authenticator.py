@@ -1,4 +1,5 @@
-"""Names the caller: by the deployment's own keys, compared in constant time, or an issued one.
+"""Names the caller: by the deployment's own keys, compared in constant time, an issued one, or,
+where it sends none, Cloudflare Access.
 
 Promises: without any key configured nobody is let in, except in development. Whatever wrong keys
 an address has sent, a right one is let in.
@@ -10,6 +11,7 @@ import re
 from collections.abc import Coroutine, Mapping, Sequence
 
 from proxy.access.key_cache import KeyCache
+from proxy.access.sign_in import SignIn
 from proxy.core.errors import (
     AuthenticationFailed,
     ProxyError,
@@ -18,6 +20,7 @@ from proxy.core.errors import (
 )
 from proxy.core.principal import Principal
 from proxy.core.settings import AccessSettings
+from proxy.core.web import ReadIdentity, read_nobody
 
 ANONYMOUS = Principal(user="anonymous", role="admin", via="open")
 METRICS = Principal(user="metrics", role="viewer", via="metrics_token")
@@ -30,12 +33,16 @@ _NO_KEY_YET = (
 
 
 class Authenticator:
-    """Lets callers in by their key."""
+    """Lets callers in by their key, or as whom Access has signed them in."""
 
-    def __init__(self, settings: AccessSettings, issued: KeyCache) -> None:
+    def __init__(
+        self, settings: AccessSettings, issued: KeyCache, sign_in: SignIn | None = None
+    ) -> None:
+        """sign_in: None: nobody is signed in."""
         self._is_open = settings.is_open
         self._environment = settings.environment
         self._issued = issued
+        self._sign_in = sign_in
         self._own = [
             (hash_secret(key), principal)
             for key, principal in (
@@ -47,14 +54,23 @@ class Authenticator:
         ]
 
     def admit(
-        self, headers: Mapping[str, str], address: str
+        self, headers: Mapping[str, str], address: str, read_identity: ReadIdentity = read_nobody
     ) -> Principal | Coroutine[object, None, Principal]:
         """As `authenticate`, by whichever key of the request is right: clients of Anthropic's
-        dialect may send two."""
+        dialect may send two. One that sends none is whom Access has signed in."""
         first, *others = read_authorizations(headers) or (headers.get("authorization"),)
-        if not others:
-            return self.authenticate(first, address)
-        return self._try_each((first, *others), address)
+        if others:
+            return self._try_each((first, *others), address)
+        if self._sign_in and not first:
+            return self._admit_signed_in(self._sign_in, headers, read_identity)
+        return self.authenticate(first, address)
+
+    async def _admit_signed_in(
+        self, sign_in: SignIn, headers: Mapping[str, str], read_identity: ReadIdentity
+    ) -> Principal:
+        if found := await sign_in.find(headers, read_identity):
+            return found
+        raise _missing_key()
 
     async def _try_each(self, given: Sequence[str | None], address: str) -> Principal:
         refusals: list[ProxyError] = []
@@ -76,7 +92,7 @@ class Authenticator:
         can't be looked up."""
         if self._is_open:
             return ANONYMOUS
-        if not self._own:
+        if not self._own and not self._sign_in:
             raise AuthenticationFailed(_NO_KEY_YET, code="no_key_configured")
         key = _read_bearer(authorization)
         digest = hash_secret(key)
@@ -120,14 +136,18 @@ def hash_secret(key: str) -> str:
 def _read_bearer(authorization: str | None) -> str:
     """Raises AuthenticationFailed."""
     if not authorization:
-        raise AuthenticationFailed(
-            "No key was sent. Send it as `Authorization: Bearer KEY`, `x-api-key: KEY` or"
-            " `api-key: KEY`.",
-            code="missing_api_key",
-        )
+        raise _missing_key()
     scheme, _, key = authorization.partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         raise AuthenticationFailed(
             "The Authorization header must be `Bearer KEY`.", code="invalid_api_key"
         )
     return key.strip()
+
+
+def _missing_key() -> AuthenticationFailed:
+    return AuthenticationFailed(
+        "No key was sent. Send it as `Authorization: Bearer KEY`, `x-api-key: KEY` or"
+        " `api-key: KEY`.",
+        code="missing_api_key",
+    )

@@ -1,4 +1,7 @@
-"""Which callers a path admits, by their role."""
+"""Which callers a path admits, by their role, and from which pages those whom a browser signs in by
+itself."""
+
+from urllib.parse import urlsplit
 
 from proxy.api.routes import Path
 from proxy.core.errors import PermissionDenied
@@ -20,6 +23,27 @@ def check_admission(path: Path, request: Request, principal: Principal) -> None:
             "This needs the role admin: the admin token (ADMIN_TOKEN), or a key or a sign-in of"
             " that role."
         )
+
+    if principal.via == "access" and not _is_from_here(request):
+        raise PermissionDenied(
+            "Who is signed in by Cloudflare Access changes things from this proxy's own pages only,"
+            " and reads from no other site's: a page elsewhere could make a browser send this. Send"
+            " a key instead.",
+            code="cross_site",
+        )
+
+
+def _is_from_here(request: Request) -> bool:
+    """Whether a browser that sends who is signed in with every request was told to by the proxy's
+    own page, or, where nothing changes, by its user (Fetch Metadata; RFC 6454)."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    reads = request.method in _READS
+    if site is not None:
+        return site == "same-origin" or (site == "none" and reads)
+    if origin is not None:
+        own = urlsplit(request.url)
+        return origin == f"{own.scheme}://{own.netloc}"
+    return reads
 
 
 def _name(viewer: Principal) -> str:

@@ -88,7 +88,7 @@ class App:
             if key := request.query.get("key"):
                 headers = {"x-goog-api-key": key, **headers}
         address = headers.get("cf-connecting-ip", "")
-        caller = self.services.authenticator.admit(headers, address)
+        caller = self.services.authenticator.admit(headers, address, request.read_identity)
         if isinstance(caller, Principal):
             self._admit(context, path, caller)
             return handler(self.services, context)

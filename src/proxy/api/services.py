@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from proxy import __version__
 from proxy.access.authenticator import Authenticator
 from proxy.access.key_cache import KeyCache
+from proxy.access.sign_in import SignIn
 from proxy.access.tickets import Tickets
 from proxy.aliases.view import AliasView
 from proxy.analytics.query.reader import StatisticsReader
@@ -66,7 +67,8 @@ class Services:
         self.closer = Closer(self.recorder, ports.log, self.notes, log_prompts=server.log_prompts)
         self.memory = BodyMemory(server.body_memory_bytes)
         self.key_cache = KeyCache(ports.objects, ports.clock, ports.log)
-        self.authenticator = Authenticator(settings.access, self.key_cache)
+        sign_in = SignIn(settings.access, ports) if settings.access.roles else None
+        self.authenticator = Authenticator(settings.access, self.key_cache, sign_in)
         self.limiter = Limiter(settings.limits, ports)
         self.selection = Selection(self.catalog, settings.routing, ports.bindings, ports.clock)
         self.watch = Watch(settings.routing, ports.objects, ports.clock, ports.random, ports.log)

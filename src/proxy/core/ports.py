@@ -114,6 +114,34 @@ ParseURL: TypeAlias = Callable[[str, str | None], URL | None]
 """`parse_url(text, base)`: the URL that `text` is, by itself or relative to `base`; None: none."""
 
 
+class SignedIn(Struct, frozen=True):
+    """Whom Cloudflare Access has signed in, by the platform's own word."""
+
+    aud: str
+    """The application's tag."""
+    identity: str
+    """What it knows of the user, as JSON; an empty object: nothing, as of a service token."""
+
+
+class RSAKey(Struct, frozen=True):
+    """A public key, its numbers in base64url (RFC 7518, 6.3)."""
+
+    n: str
+    e: str
+
+
+class VerifyRS256(Protocol):
+    """Verifies a signature: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, 3.3)."""
+
+    async def __call__(self, key: RSAKey, signed: bytes, signature: bytes) -> bool:
+        """Whether the key has signed it."""
+
+
+async def verify_nothing(key: RSAKey, signed: bytes, signature: bytes) -> bool:
+    """VerifyRS256 where there is none."""
+    return False
+
+
 class Clock(Protocol):
     """Time, injected so that tests can turn it."""
 
@@ -254,6 +282,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     """Bytes of memory that the isolate's Python holds; None: not known."""
     unbrotli: Unbrotli | None = None
     """None: Brotli can't be decoded here."""
+    verify_rs256: VerifyRS256 = verify_nothing
     bindings: frozenset[str] = frozenset()
     """The providers that a binding of the Worker provides (`workers-ai`)."""
     unbound: tuple[str, ...] = ()

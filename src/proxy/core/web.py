@@ -5,7 +5,7 @@ Header values are visible ASCII and spaces: what is made of others' text goes th
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import quote
@@ -13,7 +13,16 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from proxy.core.body_memory import Hold
-from proxy.core.ports import Defer, Sink, Upload
+from proxy.core.ports import Defer, SignedIn, Sink, Upload
+
+ReadIdentity: TypeAlias = Callable[[], Coroutine[object, object, SignedIn | None]]
+"""Asks the platform whom Cloudflare Access has signed in; None: nobody, or it does not stand before
+the Worker. Raises whatever keeps it from saying it."""
+
+
+async def read_nobody() -> SignedIn | None:
+    """ReadIdentity of a request that no Access stands before."""
+    return None
 
 
 class Request(Struct, frozen=True):
@@ -32,6 +41,7 @@ class Request(Struct, frozen=True):
     """The address as it was sent, with scheme and host."""
     upload: Upload | None = None
     """The body, in the place of `read`."""
+    read_identity: ReadIdentity = read_nobody
 
 
 BodyStream: TypeAlias = Callable[[Sink], Awaitable[None]]

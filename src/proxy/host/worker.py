@@ -12,6 +12,7 @@ from proxy.platform.brotli import unbrotli
 from proxy.platform.clock import SystemClock, SystemRandom
 from proxy.platform.fetch import FetchUpstream, parse_url
 from proxy.platform.http import Body, build_response, receive_request
+from proxy.platform.identity import verify_rs256
 from proxy.platform.kv import KVStore
 from proxy.platform.log import log
 from proxy.platform.loop import adopt_loop
@@ -52,6 +53,7 @@ def ports(env: Any) -> Ports:
         heap=measure_heap,
         unbrotli=unbrotli,
         log=log,
+        verify_rs256=verify_rs256,
         bindings=frozenset({"workers-ai"} if ai else ()),
         unbound=tuple(name for name in OBJECTS if not hasattr(objects[name], "getByName")),
     )

@@ -18,6 +18,7 @@ from proxy.core.errors import InvalidRequest, ProxyError
 from proxy.core.web import Request, Response
 from proxy.platform.background import wait_until
 from proxy.platform.convert import find_function, read_headers, to_js_object
+from proxy.platform.identity import read_identity
 from proxy.platform.streams import open_stream
 
 DISCARD_SECONDS = 3.0
@@ -43,6 +44,7 @@ def receive_request(request: Any, ctx: Any, hold: Hold | None) -> tuple[Request,
         hold=hold,
         url=url,
         upload=body,
+        read_identity=partial(read_identity, ctx),
     )
     return received, body
 

@@ -66,6 +66,7 @@ def read_settings(env: Mapping[str, str], providers: Iterable[str]) -> Settings:
     reached = {name: reading.access(name, is_local, numbered) for name in known}
     if len(set(access.secrets)) < len(access.secrets):
         reading.faults.append("PROXY_API_KEY, METRICS_TOKEN and ADMIN_TOKEN must differ")
+    reading.check_sign_in(access, is_local=is_local)
     own = (*access.secrets, *traces.headers.values())
     secrets = filter(None, (*(key for access in reached.values() for key in access.keys), *own))
     settings = Settings(
@@ -145,6 +146,15 @@ class _Reading:
             if url and not is_local and urlsplit(url).scheme == "http":
                 self.faults.append(f"{name_variable(provider, end)} {HTTPS_ONLY}")
         return access
+
+    def check_sign_in(self, access: AccessSettings, *, is_local: bool) -> None:
+        """What of Cloudflare Access makes sense together only."""
+        if access.team and not access.auds:
+            self.faults.append("ACCESS_TEAM_DOMAIN needs ACCESS_AUD, or tokens for any other pass")
+        if access.team and not access.roles:
+            self.faults.append("ACCESS_TEAM_DOMAIN needs ACCESS_ROLES, or nobody is signed in")
+        if access.team and not is_local and urlsplit(access.team).scheme == "http":
+            self.faults.append(f"ACCESS_TEAM_DOMAIN {HTTPS_ONLY}")
 
     def _read_keys(self, name: str) -> tuple[str, ...]:
         given = self._get(name)

@@ -9,16 +9,20 @@ from typing import Annotated, Literal
 from msgspec import Struct
 
 from proxy.core.own_patterns import Kind, OwnPattern
+from proxy.core.principal import Role
 from proxy.core.settings.limits import LimitSettings
 from proxy.core.settings.routing import RoutingSettings
 from proxy.core.settings.values import (
+    ACCESS_ROLES,
     BASE_URL,
     HEADERS,
     ORIGINS,
     OWN_PATTERNS,
     SECRET,
     SWITCH,
+    TEAM,
     TEXT,
+    WORDS,
     Setting,
     one_of,
     some_of,
@@ -64,6 +68,26 @@ class AccessSettings(Struct, frozen=True, kw_only=True):
         " (secret): for Prometheus. It counts as a key: development that has nothing but this one"
         " is closed.",
     ]
+    roles: Annotated[
+        dict[str, Role],
+        Setting("ACCESS_ROLES", "", ACCESS_ROLES, example="ann@example.com=admin"),
+        "Who is signed in by Cloudflare Access, and as what"
+        " ([sign-in](access.md#cloudflare-access)): `EMAIL=ROLE`, `@DOMAIN=ROLE` or"
+        " `group:NAME=ROLE` between commas, with the roles `admin`, `viewer` and `user`. An e-mail"
+        " goes before a group, a group before a domain. Without it nobody is signed in.",
+    ]
+    team: Annotated[
+        str | None,
+        Setting("ACCESS_TEAM_DOMAIN", "", TEAM, example="example.cloudflareaccess.com"),
+        "The team whose tokens (`Cf-Access-Jwt-Assertion`) are verified, where the platform itself"
+        " does not say who is signed in; it needs `ACCESS_AUD`.",
+    ]
+    auds: Annotated[
+        tuple[str, ...],
+        Setting("ACCESS_AUD", "", WORDS),
+        "The tags (AUD) of the Access applications that stand before this deployment, between"
+        " commas.",
+    ]
     revoked_retention: Annotated[
         int,
         Setting("KEYS_REVOKED_RETENTION", "2592000", whole(0, _YEAR)),
@@ -74,7 +98,7 @@ class AccessSettings(Struct, frozen=True, kw_only=True):
     @property
     def is_open(self) -> bool:
         """Whether callers need no key: in development, as long as none is set."""
-        return self.environment == "development" and not any(self.secrets)
+        return self.environment == "development" and not self.secrets and not self.roles
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from proxy.core.chat import TIERS
 from proxy.core.own_patterns import Kind, read_own_patterns
+from proxy.core.principal import Role
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LONGEST_NAME = 32
@@ -202,6 +203,35 @@ def _base_url(text: str) -> str | None:
     return text.rstrip("/")
 
 
+def _team(text: str) -> str | None:
+    """The URL of a team of Cloudflare Access, which may be given as its domain alone."""
+    if text and "://" not in text:
+        text = f"https://{text}"
+    url = _base_url(text)
+    if url and urlsplit(url).path:
+        raise ValueError("must be a domain such as example.cloudflareaccess.com")
+    return url
+
+
+def _access_roles(text: str) -> dict[str, Role]:
+    """Roles by an e-mail, `@domain` or `group:name`, in their order."""
+    roles: dict[str, Role] = {}
+    for word in _words(text):
+        name, _, given = (part.strip() for part in word.rpartition("="))
+        name = name if name.startswith("group:") else name.lower()
+        role = next((role for role in get_args(Role) if role == given), None)
+        if role is None:
+            raise ValueError(f"{word!r} must end in one of =admin, =viewer and =user")
+        if not re.fullmatch(r"group:.+|[!-?A-~]*@[a-z0-9-]+(\.[a-z0-9-]+)+", name):
+            raise ValueError(
+                f"{word!r} must begin with an e-mail, @ and a domain, or group: and a name"
+            )
+        if name in roles:
+            raise ValueError(f"names {name!r} twice")
+        roles[name] = role
+    return roles
+
+
 def some_of(kind: object) -> Reader:
     """Some of a Literal's words, between commas."""
     choices = get_args(kind)
@@ -230,3 +260,5 @@ DAY = Reader(_day)
 ORIGINS = Reader(_origins)
 HEADERS = Reader(_headers)
 BASE_URL = Reader(_base_url)
+TEAM = Reader(_team)
+ACCESS_ROLES = Reader(_access_roles)
