@@ -67,8 +67,7 @@ class Services:
         self.closer = Closer(self.recorder, ports.log, self.notes, log_prompts=server.log_prompts)
         self.memory = BodyMemory(server.body_memory_bytes)
         self.key_cache = KeyCache(ports.objects, ports.clock, ports.log)
-        sign_in = SignIn(settings.access, ports) if settings.access.roles else None
-        self.authenticator = Authenticator(settings.access, self.key_cache, sign_in)
+        self.authenticator = self._build_authenticator()
         self.limiter = Limiter(settings.limits, ports)
         self.selection = Selection(self.catalog, settings.routing, ports.bindings, ports.clock)
         self.watch = Watch(settings.routing, ports.objects, ports.clock, ports.random, ports.log)
@@ -89,6 +88,11 @@ class Services:
         self.batch = BatchServices(
             self.chat, self.aliasing, self.closer, capacity, ports, self.guard, self.notes
         )
+
+    def _build_authenticator(self) -> Authenticator:
+        access = self.settings.access
+        sign_in = SignIn(access, self.ports) if access.roles else None
+        return Authenticator(access, self.key_cache, sign_in)
 
     def _build_exporter(self) -> Exporter | None:
         settings = self.settings

@@ -35,6 +35,8 @@ def test_without_any_setting_it_is_closed_production() -> None:
         ({"ENVIRONMENT": "development"}, True),
         ({"ENVIRONMENT": "development", "PROXY_API_KEY": "k"}, False),
         ({"ENVIRONMENT": "development", "ADMIN_TOKEN": "k"}, False),
+        ({"ENVIRONMENT": "development", "METRICS_TOKEN": "k"}, False),
+        ({"ENVIRONMENT": "development", "ACCESS_ROLES": "a@example.com=user"}, False),
         ({"ENVIRONMENT": "staging"}, False),
         ({"ENVIRONMENT": ""}, False),
     ],
@@ -105,6 +107,23 @@ def test_several_keys_of_a_provider_are_numbered_in_their_order_and_each_counts_
         ("IDLE_TIMEOUT_MS", "1.5", "must be a whole number"),
         ("MAX_BODY_BYTES", "lots", "must be a whole number from 1024 to 104857600"),
         ("PROXY_API_KEY", "two words", "must be visible ASCII"),
+        ("METRICS_TOKEN", "two words", "must be visible ASCII"),
+        ("ACCESS_ROLES", "ann@example.com", "must end in one of =admin, =viewer and =user"),
+        ("ACCESS_ROLES", "ann@example.com=owner", "must end in one of"),
+        ("ACCESS_ROLES", "ann@example.com=", "must end in one of"),
+        ("ACCESS_ROLES", "example.com=user", "must begin with an e-mail, @ and a domain"),
+        ("ACCESS_ROLES", "@=user", "must begin with an e-mail"),
+        ("ACCESS_ROLES", "*@example.com@x=user", "must begin with an e-mail"),
+        ("ACCESS_ROLES", "@example=user", "must begin with an e-mail"),
+        ("ACCESS_ROLES", "*=user", "must begin with an e-mail"),
+        ("ACCESS_ROLES", "group:=user", "must begin with an e-mail"),
+        ("ACCESS_ROLES", "A@b.c=user, a@b.c=admin", "names 'a@b.c' twice"),
+        ("ACCESS_TEAM_DOMAIN", "example.cloudflareaccess.com", "needs ACCESS_AUD"),
+        ("ACCESS_TEAM_DOMAIN", "example.cloudflareaccess.com", "needs ACCESS_ROLES"),
+        ("ACCESS_TEAM_DOMAIN", "http://evil.example", "must begin with https://"),
+        ("ACCESS_TEAM_DOMAIN", "http://127.0.0.1:1", "must begin with https://"),
+        ("ACCESS_TEAM_DOMAIN", "https://a.example/cdn-cgi", "must be a domain such as"),
+        ("ACCESS_TEAM_DOMAIN", "a.example/x", "must be a domain such as"),
         ("OPENAI_API_KEY", "sk\r\nx: y", "OPENAI_API_KEY must be visible ASCII"),
         ("OPENAI_API_KEY", "sk-a,,sk-b", "OPENAI_API_KEY must be keys between commas"),
         ("OPENAI_API_KEY", "sk-a,", "OPENAI_API_KEY must be keys between commas"),
@@ -178,6 +197,28 @@ def test_plain_http_reaches_only_loopback_in_development() -> None:
         read_settings(env, PROVIDERS)
 
 
+def test_the_deployments_own_keys_differ() -> None:
+    for name in ("ADMIN_TOKEN", "PROXY_API_KEY"):
+        with pytest.raises(SettingsError, match="must differ") as caught:
+            read_settings({"METRICS_TOKEN": "the-same", name: "the-same"}, PROVIDERS)
+        assert "the-same" not in str(caught.value)
+
+
+def test_who_is_signed_in_by_access() -> None:
+    env = {
+        "ACCESS_ROLES": "Ann@Example.com=admin, group:A=b c=viewer, @example.com = user",
+        "ACCESS_TEAM_DOMAIN": "example.cloudflareaccess.com",
+        "ACCESS_AUD": "a, b",
+    }
+    access = read_settings(env, PROVIDERS).access
+    assert list(access.roles.items()) == [
+        ("ann@example.com", "admin"),
+        ("group:A=b c", "viewer"),
+        ("@example.com", "user"),
+    ]
+    assert (access.team, access.auds) == ("https://example.cloudflareaccess.com", ("a", "b"))
+
+
 def test_the_message_lists_every_fault() -> None:
     env = {"ENVIRONMENT": "x", "MAX_BODY_BYTES": "x", "GROQ_BASE_URL": "x", "FALLBACK_CHAIN": "x"}
     with pytest.raises(SettingsError) as caught:
@@ -218,8 +259,9 @@ def test_all_that_is_secret_is_known_to_be() -> None:
         "GROQ_API_KEY": "b",
         "OTEL_EXPORTER_OTLP_HEADERS": "x=c",
         "PROXY_API_KEY": "d",
+        "METRICS_TOKEN": "e",
     }
-    assert set(read_settings(env, PROVIDERS).routing.secrets) == set("abcd")
+    assert set(read_settings(env, PROVIDERS).routing.secrets) == set("abcde")
 
 
 def test_a_section_alone_takes_the_default_for_nonsense() -> None:
