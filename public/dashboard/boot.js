@@ -1,5 +1,5 @@
-// Not part of the bundle: it runs before the first paint, so that a chosen theme does not flash, and
-// it tells of a bundle that does not come or breaks, which the bundle itself can't.
+// Not part of the bundle: it runs before the first paint, so that a chosen theme does not flash,
+// and it tells of a bundle that does not come or breaks, which the bundle itself can't.
 {
   const CHOICES = ["system", "light", "dark"];
   const root = document.documentElement;
@@ -19,6 +19,14 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
     root.dispatchEvent(new Event("theme-changed")),
   );
+
+  // Chromium's own language may be none that Intl knows (`en-US@posix` where the system's is C), at
+  // which the plotting library would break.
+  try {
+    new Intl.NumberFormat(navigator.language);
+  } catch {
+    Object.defineProperty(navigator, "language", { value: "en" });
+  }
 
   // A file that can't be loaded tells so only to those who listen on the way down.
   addEventListener(

@@ -6,12 +6,12 @@ import { choose, state } from "./state.js";
 
 /**
  * A table. columns: `title`, `cell(row)` and optionally `number` (set in figures), `row` (names the
- * row), `extra` (left out where there is little room). `cards`: on a phone each row is a card, with
- * the titles beside the cells.
+ * row), `extra` (left out where there is little room), `half` (wide in a card). `cards`: on a phone
+ * each row is a card, with the titles beside the cells.
  */
 export function table(caption, columns, rows, { cards = false } = {}) {
-  const style = ({ number, extra }) =>
-    [number && "number", extra && "extra"].filter(Boolean).join(" ") || null;
+  const style = ({ number, extra, half }) =>
+    [number && "number", extra && "extra", half && "half"].filter(Boolean).join(" ") || null;
   const head = columns.map((c) =>
     h("th", { scope: "col", class: style(c), role: "columnheader" }, c.title),
   );
@@ -95,8 +95,12 @@ export function fillPanel(place, note, ...content) {
 
 const whole = new Set(); // the panels that the reader has opened
 
-/** Fills a panel with what `draw(items)` makes of the first `few` items, and of all on request. */
-export function fillWithFirst(few, place, note, items, draw, ...after) {
+/**
+ * Fills a panel with what `draw(items)` makes of the first `most` items, fewer on a phone, and of
+ * all on request.
+ */
+export function fillWithFirst(most, place, note, items, draw, ...after) {
+  const few = matchMedia("(max-width: 700px)").matches ? Math.min(3, most) : most;
   const show = () => {
     const all = whole.has(place.id);
     const turn = () => {

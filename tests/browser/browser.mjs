@@ -32,10 +32,11 @@ const faults = [];
 
 /**
  * A page at `path`, in a context of its own. Settings are the context's, and `key` (signed in with
- * it), `block` (a pattern of addresses to what is done with a request for one).
+ * it), `block` (a pattern of addresses to what is done with a request for one), `before` (a function
+ * that runs in the page before its own scripts).
  */
 async function open(path = "/dashboard", settings = {}) {
-  const { key, block, ...context } = { viewport: { width: 1440, height: 900 }, ...settings };
+  const { key, block, before, ...context } = { viewport: { width: 1440, height: 900 }, ...settings };
   const page = await (
     await browser.newContext({
       locale: "en-US",
@@ -68,6 +69,7 @@ async function open(path = "/dashboard", settings = {}) {
     );
   });
   if (key) await page.addInitScript((value) => sessionStorage.setItem("proxy-key", value), key);
+  if (before) await page.addInitScript(before);
   for (const [pattern, route] of Object.entries(block ?? {})) await page.route(pattern, route);
   await page.goto(url + path);
   return page;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 
-import { inert, PHONE, settled } from "./scenarios.mjs";
+import { inert, PHONE, settled, TABLET } from "./scenarios.mjs";
 
 /** The log grows at its top under a reader who holds a row open, and goes back in time. */
 export async function log({ open, inspect, options }) {
@@ -103,6 +103,10 @@ export async function detail({ open, inspect }) {
   await facts.getByRole("button", { name: "Show the kept request" }).click();
   await facts.getByText("Left out: 2 × email, 1 × iban.").waitFor();
   await inspect(page, "request");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await inspect(page, "request-dark");
+  await page.setViewportSize(TABLET);
+  await inspect(page, "request-tablet");
   const text = await facts.innerText();
   const id = /req_[0-9a-f]{24}/.exec(text)[0];
   await facts.getByRole("button", { name: id }).click();
@@ -119,6 +123,8 @@ export async function sessions({ open, inspect }) {
   const page = await open("/dashboard#/sessions");
   await settled(page);
   await inspect(page, "sessions");
+  await page.setViewportSize(TABLET);
+  await inspect(page, "sessions-tablet");
   await page.setViewportSize({ width: 360, height: 740 });
   await page.emulateMedia({ colorScheme: "dark" });
   await inspect(page, "sessions-phone");

@@ -9,6 +9,7 @@ export const PHONE = {
   isMobile: true,
   hasTouch: true,
 };
+export const TABLET = { width: 768, height: 1024 };
 const number = (value) => new Intl.NumberFormat("en").format(value);
 const told = (page, path) =>
   page.waitForResponse((r) => new URL(r.url()).pathname === path && r.ok());
@@ -71,10 +72,19 @@ export async function overview({ open, inspect, options }) {
   await page.getByRole("button", { name: /^Theme: system/ }).click();
   await page.getByRole("button", { name: /^Theme: light/ }).click();
   await inspect(page, `${shots}-dark`);
+  await page.setViewportSize(TABLET);
+  await inspect(page, `${shots}-tablet`);
   const phone = await open("/dashboard", { ...options, ...PHONE });
   await settled(phone);
   await inspect(phone, `${shots}-phone`);
   return { total, failing, text: await page.locator("main").innerText() };
+}
+
+function watchShifts() {
+  globalThis.shifted = 0;
+  new PerformanceObserver((list) => {
+    for (const { value } of list.getEntries()) globalThis.shifted += value;
+  }).observe({ type: "layout-shift", buffered: true });
 }
 
 /** The figures come with one call, beside the one that says who reads, and soon. */
@@ -82,7 +92,7 @@ export async function soon({ open, options }) {
   const waits = [];
   const asked = [];
   for (let i = 0; i < 3; i++) {
-    const page = await open("/dashboard", options);
+    const page = await open("/dashboard", { ...options, before: watchShifts });
     await settled(page);
     const measured = await page.evaluate(() => ({
       at: performance.getEntriesByName("figures")[0].startTime,
@@ -90,7 +100,9 @@ export async function soon({ open, options }) {
         .getEntriesByType("resource")
         .map(({ name }) => new URL(name).pathname)
         .filter((path) => !path.startsWith("/dashboard/")),
+      shifted: globalThis.shifted,
     }));
+    assert.ok(measured.shifted < 0.05, `the layout moved by ${measured.shifted}`);
     waits.push(measured.at);
     asked.push(measured.paths.sort().join(" "));
     await page.close();
@@ -234,6 +246,14 @@ export async function blocked({ open, inspect, faults }) {
   assert.match(faults.splice(0).join(), /^[^,]*broken on purpose[^,]*$/);
   const all = { block: { "**/*.js": (route) => route.abort() } };
   await says(await open("/dashboard", all), "no-scripts");
+}
+
+/** A browser's own language may be none that it knows itself. */
+export async function language({ open, options }) {
+  const odd = () =>
+    Object.defineProperty(Navigator.prototype, "language", { get: () => "en-US@posix" });
+  const page = await open("/dashboard", { ...options, before: odd });
+  await settled(page);
 }
 
 /** A viewer reads what an admin reads, and is told why it can't try a model. */

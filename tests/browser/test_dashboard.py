@@ -72,6 +72,11 @@ def test_a_script_that_does_not_come_or_breaks_is_told() -> None:
         browse("blocked", server.url)
 
 
+def test_a_browser_of_an_odd_language() -> None:
+    with StandIn(open_=True) as server:
+        browse("language", server.url)
+
+
 def test_a_viewer_sees_everything_and_calls_no_model() -> None:
     with StandIn() as server:
         browse("viewer", server.url, key=VIEWER)

@@ -3,8 +3,9 @@
 import { h } from "../dom.js";
 import { count, moment, percent, short, span, usd } from "../format.js";
 import { badge } from "../pill.js";
-import { fillPanel, nothing } from "../table.js";
+import { fillPanel, fillWithFirst, nothing } from "../table.js";
 
+const FEW = 5;
 const SEVERITIES = {
   info: ["info", "Info"],
   notice: ["warn", "Notice"],
@@ -18,10 +19,9 @@ export function showInsights(panel, { insights, sample }) {
     const text = `Nothing stands out in ${count(sample.requests)} requests. Conclusions need some traffic: try a longer window.`;
     return fillPanel(panel, "", nothing(text));
   }
-  return fillPanel(
-    panel,
-    `from ${count(sample.requests)} requests`,
-    h("ul", { class: "insights" }, insights.map(entry)),
+  const note = `from ${count(sample.requests)} requests`;
+  return fillWithFirst(FEW, panel, note, insights, (some) =>
+    h("ul", { class: "insights" }, some.map(entry)),
   );
 }
 

@@ -19,13 +19,13 @@ export function showLimits(panel, limits) {
   }
   const columns = [
     { title: "Provider", row: true, cell: (pool) => narrowing("provider", pool.provider) },
-    { title: "Bears", cell: (pool) => bears(pool, now) },
-    { title: "Greatest demand", cell: ({ users }) => users.slice(0, 3).map(demand) },
+    { title: "Bears", half: true, cell: (pool) => bears(pool, now) },
+    { title: "Greatest demand", half: true, cell: ({ users }) => users.slice(0, 3).map(demand) },
   ];
   fillPanel(
     panel,
     pressed ? `${pressed} under pressure` : "no pressure",
-    table("Limits by provider", columns, known),
+    table("Limits by provider", columns, known, { cards: true }),
   );
 }
 
