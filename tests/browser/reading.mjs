@@ -160,8 +160,22 @@ export async function realLog({ open, inspect, options }) {
   const evil = page.locator(".requests tbody tr", { hasText: "onerror=" }).first();
   await evil.locator(".disclose").click();
   await inert(page);
+  await page.locator(".reason", { hasText: "No provider was asked" }).waitFor();
   await inspect(page, "real-requests");
-  return { asked: (await evil.locator(".asked").textContent()).trim() };
+  const told = { asked: (await evil.locator(".asked").textContent()).trim() };
+  const filters = "status=4xx&from=2020-01-01T00:00:00.000Z";
+  await page.goto(`${new URL(page.url()).origin}/dashboard#/requests?${filters}`);
+  await page.locator("#filters", { hasText: "status: 4xx" }).waitFor();
+  await page.waitForFunction(() => {
+    const codes = [...document.querySelectorAll(".requests tbody td:nth-child(2) .badge")];
+    return codes.length > 1 && codes.every((code) => code.textContent.startsWith("4"));
+  });
+  const [file] = await Promise.all([page.waitForEvent("download"), page.click("#export")]);
+  const csv = await readFile(await file.path(), "utf-8");
+  await page.goto(`${new URL(page.url()).origin}/dashboard#/sessions`);
+  await page.locator("#by-session", { hasText: "talk-1" }).waitFor();
+  await inspect(page, "real-sessions");
+  return { ...told, csv };
 }
 
 /** Names that would be markup are text in a request's detail, in sessions and in the address. */

@@ -266,6 +266,9 @@ export async function viewer({ open, inspect, options }) {
   await page.goto(`${new URL(page.url()).origin}/dashboard#/playground`);
   await page.getByText("calls no model").waitFor();
   await inspect(page, "viewer-playground");
+  await page.getByRole("link", { name: "Requests" }).click();
+  await page.locator(".requests tbody tr", { hasText: "200" }).first().locator("button").first().click();
+  await page.getByText("admins and their user see them").waitFor();
 }
 
 /** Access stands before the proxy: nobody is asked for a key, and signing out is Access's. */

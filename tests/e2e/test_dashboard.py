@@ -23,6 +23,7 @@ def traffic(proxy: httpx.Client, script: Any) -> None:
     ask(script("Fall back.", groq={"status": 503}), model="groq/fast", fallback=["openai"])
     ask(script("Fail.", groq={"status": 503}), model="groq/fast", fallback=False)
     ask("Nobody has this.", model="<img src=x onerror=hacked=1>")
+    ask(script("Name a lake."), model="openai/fast", sessionId="talk-1")
 
 
 def test_it_is_one_page_behind_a_strict_policy(proxy: httpx.Client) -> None:
@@ -74,7 +75,12 @@ def test_it_shows_real_figures(open_url: str) -> None:
 
 @pytest.mark.usefixtures("traffic")
 def test_the_log_grows(open_url: str) -> None:
-    assert browse("realLog", open_url)["asked"] == "<img src=x onerror=hacked=1>"
+    told = browse("realLog", open_url)
+    assert told["asked"] == "<img src=x onerror=hacked=1>"
+    head, *rows = told["csv"].splitlines()
+    assert head.startswith("at,requestId,")
+    assert rows
+    assert all(",404," in row or ",400," in row for row in rows)
 
 
 def test_the_playground_streams(open_url: str, script: Any) -> None:

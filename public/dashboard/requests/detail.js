@@ -58,6 +58,8 @@ function showReason(place, reason) {
 
 /** A button that reads the bodies: they may be long, and each reading is one of R2. */
 function keptBody(path, context) {
+  if (context.me.role === "viewer")
+    return h("p", { class: "muted small" }, "The texts are kept; admins and their user see them.");
   const place = h("div");
   const show = async () => {
     button.disabled = true;
