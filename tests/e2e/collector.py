@@ -1,4 +1,4 @@
-"""A collector of OpenTelemetry's traces, as far as it keeps what it is sent."""
+"""A collector of OpenTelemetry's traces and metrics, as far as it keeps what it is sent."""
 
 import json
 import threading
@@ -9,16 +9,29 @@ from typing import Any
 
 
 class Collector:
-    """What has arrived: spans, and the headers of the requests that brought them."""
+    """What has arrived: spans, metrics, and the headers of the requests that brought them."""
 
     def __init__(self) -> None:
         self.url = ""
         self.spans: list[dict[str, Any]] = []
+        self.metrics: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
 
     def trace(self, trace_id: str) -> list[dict[str, Any]]:
         """The spans of one trace."""
         return [span for span in list(self.spans) if span["traceId"] == trace_id]
+
+    def points(self, metric: str, **attributes: str) -> list[dict[str, Any]]:
+        """The data points of a metric that have these attributes, dots as `__`."""
+        wanted = {name.replace("__", "."): value for name, value in attributes.items()}
+        found = []
+        for told in list(self.metrics):
+            if told["name"] == metric:
+                for point in (told.get("histogram") or told["sum"])["dataPoints"]:
+                    has = {a["key"]: a["value"].get("stringValue") for a in point["attributes"]}
+                    if wanted.items() <= has.items():
+                        found.append(point)
+        return found
 
 
 @contextmanager
@@ -30,10 +43,12 @@ def collecting() -> Iterator[Collector]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             collector.headers.append({name.lower(): v for name, v in self.headers.items()})
-            for resource in body["resourceSpans"]:
-                for scope in resource["scopeSpans"]:
-                    collector.spans += scope["spans"]
-            self.send_response(200)
+            spans, metrics = ("/v1/traces", "Spans"), ("/v1/metrics", "Metrics")
+            for path, kind in (spans, metrics):
+                for resource in body[f"resource{kind}"] if self.path == path else ():
+                    for scope in resource[f"scope{kind}"]:
+                        getattr(collector, kind.lower()).extend(scope[kind.lower()])
+            self.send_response(200 if self.path in (spans[0], metrics[0]) else 404)
             self.send_header("content-length", "2")
             self.end_headers()
             self.wfile.write(b"{}")

@@ -10,6 +10,7 @@ from proxy.access.tickets import Tickets
 from proxy.aliases.view import AliasView
 from proxy.analytics.query.reader import StatisticsReader
 from proxy.analytics.record.exporter import Exporter
+from proxy.analytics.record.metric_exporter import MetricExporter
 from proxy.analytics.record.recorder import Recorder
 from proxy.batch.capacity import Capacity
 from proxy.batch.run import BatchServices
@@ -60,8 +61,8 @@ class Services:
         self.settings = settings = read_settings(env, catalog.providers)
         self.catalog = catalog.extend(settings.routing.own_models)
         server = settings.server
-        self.exporter = self._build_exporter()
-        self.recorder = Recorder(settings.analytics, ports, self.exporter)
+        self.exporter, metrics = self._build_exporters()
+        self.recorder = Recorder(settings.analytics, ports, self.exporter, metrics)
         self.reader = StatisticsReader(settings.analytics, ports, self.recorder)
         self.bodies, self.notes = self._build_bodies()
         self.closer = Closer(self.recorder, ports.log, self.notes, log_prompts=server.log_prompts)
@@ -94,15 +95,20 @@ class Services:
         sign_in = SignIn(access, self.ports) if access.roles else None
         return Authenticator(access, self.key_cache, sign_in)
 
-    def _build_exporter(self) -> Exporter | None:
+    def _build_exporters(self) -> tuple[Exporter | None, MetricExporter | None]:
+        """Those of traces and of metrics."""
         settings = self.settings
         if not settings.traces.endpoint:
-            return None
+            return None, None
         resource = {
             "service.version": __version__,
             "deployment.environment.name": settings.access.environment,
         }
-        return Exporter(settings.traces, resource, self.ports)
+        metrics = None
+        if settings.traces.metrics == "otlp":
+            listed = self.catalog.models.keys()
+            metrics = MetricExporter(settings.traces, resource, self.ports, listed)
+        return Exporter(settings.traces, resource, self.ports), metrics
 
     def _build_bodies(self) -> tuple[BodyLog | None, Notes | None]:
         """The body log where there is a place for it, and what fills it where it is on."""

@@ -26,6 +26,7 @@ def admin(deployments: Deployments, collector: Collector) -> Iterator[httpx.Clie
             "ADMIN_TOKEN": ADMIN_TOKEN,
             "ANALYTICS_SHARDS": "3",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "OTEL_METRICS_EXPORTER": "otlp",
             "OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer%20{COLLECTOR_KEY}",
         },
     )

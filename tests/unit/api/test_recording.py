@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from proxy.core.ports import Outgoing
 from proxy.core.web import Response
 from tests.unit.api.deployment import ADMIN, CALLER, Deployment
 from tests.unit.callers import JSON, request, send
@@ -213,6 +214,27 @@ def test_traces_are_exported_where_there_is_a_collector(endpoint: str) -> None:
         assert (deployment.app.services.exporter is not None) == bool(endpoint)
 
     play()
+
+
+@in_no_time
+async def test_metrics_are_exported_where_they_are_wanted() -> None:
+    endpoint = "https://collector.example"
+    sent: list[str] = []
+
+    def answer(outgoing: Outgoing) -> FakeReply:
+        if outgoing.url.startswith(endpoint):
+            sent.append(outgoing.url.removeprefix(endpoint))
+            return FakeReply(b"{}")
+        return whole("Hi!")
+
+    for metrics, paths in (("none", {"/v1/traces"}), ("otlp", {"/v1/traces", "/v1/metrics"})):
+        deployment = Deployment(
+            answer, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, OTEL_METRICS_EXPORTER=metrics
+        )
+        await deployment.chat()
+        await asyncio.sleep(3)
+        assert set(sent) == paths
+        sent.clear()
 
 
 @in_no_time

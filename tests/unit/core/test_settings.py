@@ -156,6 +156,8 @@ def test_several_keys_of_a_provider_are_numbered_in_their_order_and_each_counts_
         ("OPENAI_BASE_URL", "nonsense", "must be a URL"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.example", "must begin with https://"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "must be a URL"),
+        ("OTEL_METRICS_EXPORTER", "otlp", "needs OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("OTEL_METRICS_EXPORTER", "prometheus", "must be"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a=b,key", "number 2 is not"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "=b", "must be name=value"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a b=c", "must be name=value"),

@@ -78,7 +78,7 @@ def encode_spans(
     body = {
         "resourceSpans": [
             {
-                "resource": {"attributes": _list_attributes(resource)},
+                "resource": {"attributes": list_attributes(resource)},
                 "scopeSpans": [{"scope": scope, "spans": spans}],
             }
         ]
@@ -114,9 +114,9 @@ def _build_request_span(record: RequestRecord, line: Attributes) -> _Span:
         flags=_SAMPLED | _KNOWN | (_REMOTE if record.parent and not is_item else 0),
         name=_clean(f"{method} {record.endpoint}".strip()),
         kind=INTERNAL if is_item else SERVER,
-        start_time_unix_nano=_to_nanos(record.at),
-        end_time_unix_nano=_to_nanos(record.at + record.ms),
-        attributes=_list_attributes(attributes),
+        start_time_unix_nano=to_nanos(record.at),
+        end_time_unix_nano=to_nanos(record.at + record.ms),
+        attributes=list_attributes(attributes),
         status={"code": FAILED} if has_broken else None,
     )
 
@@ -124,7 +124,7 @@ def _build_request_span(record: RequestRecord, line: Attributes) -> _Span:
 def _build_attempt_span(
     record: RequestRecord, line: Attributes, timed: TimedAttempt, span_id: str
 ) -> _Span:
-    attempt, fault = timed.attempt, _find_fault(record, timed)
+    attempt, fault = timed.attempt, find_fault(record, timed)
     attributes = _describe_attempt(record, line, timed)
     if fault:
         attributes["error.type"] = fault
@@ -136,14 +136,14 @@ def _build_attempt_span(
         flags=_SAMPLED | _KNOWN,
         name=_clean(f"{OPERATIONS.get(record.endpoint, 'chat')} {attempt.model}"),
         kind=CLIENT,
-        start_time_unix_nano=_to_nanos(timed.start),
-        end_time_unix_nano=_to_nanos(timed.end),
-        attributes=_list_attributes(attributes),
+        start_time_unix_nano=to_nanos(timed.start),
+        end_time_unix_nano=to_nanos(timed.end),
+        attributes=list_attributes(attributes),
         status={"code": FAILED, "message": message} if fault else None,
     )
 
 
-def _find_fault(record: RequestRecord, timed: TimedAttempt) -> str:
+def find_fault(record: RequestRecord, timed: TimedAttempt) -> str:
     """How an attempt failed; empty where it did not."""
     if not timed.is_answer:
         return timed.attempt.outcome
@@ -188,7 +188,8 @@ def time_attempts(record: RequestRecord) -> list[TimedAttempt]:
     return timed[::-1]
 
 
-def _list_attributes(attributes: Mapping[str, Value]) -> list[dict[str, object]]:
+def list_attributes(attributes: Mapping[str, Value]) -> list[dict[str, object]]:
+    """Attributes as OTLP writes them."""
     return [{"key": name, "value": _wrap(value)} for name, value in attributes.items()]
 
 
@@ -207,5 +208,6 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _to_nanos(ms: int) -> str:
+def to_nanos(ms: int) -> str:
+    """Milliseconds as nanoseconds, which JSON's numbers may not hold."""
     return f"{ms}000000"

@@ -1,4 +1,4 @@
-"""Records what became of requests: in the log, the statistics, data points and traces.
+"""Records what became of requests: in the log, the statistics, data points, traces and metrics.
 
 Promises: a request waits for nothing here, and nothing here fails one. What is recorded is reported
 within a second, the first 50 requests after a pause at once, by a request that is still held open
@@ -9,6 +9,7 @@ import asyncio
 
 from proxy.analytics.record.exporter import Exporter
 from proxy.analytics.record.log_line import build_line, choose_level
+from proxy.analytics.record.metric_exporter import MetricExporter
 from proxy.analytics.record.point_writer import PointWriter
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.record.shard_reporter import (
@@ -25,15 +26,19 @@ PAUSES = (FLUSH_SECONDS, 2.0, 4.0, 8.0)
 
 
 class Recorder:
-    """What one isolate records. Where ANALYTICS is off it only logs and exports traces."""
+    """What one isolate records. Where ANALYTICS is off it only logs and exports."""
 
     def __init__(
-        self, settings: AnalyticsSettings, ports: Ports, exporter: Exporter | None = None
+        self,
+        settings: AnalyticsSettings,
+        ports: Ports,
+        exporter: Exporter | None = None,
+        metrics: MetricExporter | None = None,
     ) -> None:
         enabled, points = settings.enabled, ports.points
         self._reporter = ShardReporter(settings.shards, ports) if enabled else None
         self._points = PointWriter(points, ports.log) if enabled and points else None
-        self._exporter = exporter
+        self._exporters = [each for each in (exporter, metrics) if each]
         self._clock = ports.clock
         self._log = ports.log
         self._carried: float | None = None
@@ -52,13 +57,13 @@ class Recorder:
         if not counted:
             return
         now = self._clock.now()
-        if self._exporter:
-            self._exporter.add(record)
+        for exporter in self._exporters:
+            exporter.add(record)
         if self._reporter:
             self._reporter.add(record)
         if self._points:
             self._points.add(record, defer, now)
-        if self._reporter or self._exporter:
+        if self._reporter or self._exporters:
             self._carry(defer, now)
 
     async def flush(self) -> None:
@@ -93,5 +98,5 @@ class Recorder:
 
     async def _deliver(self) -> None:
         await self.flush()
-        if self._exporter:
-            await self._exporter.flush()
+        for exporter in self._exporters:
+            await exporter.flush()

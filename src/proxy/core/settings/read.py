@@ -67,6 +67,8 @@ def read_settings(env: Mapping[str, str], providers: Iterable[str]) -> Settings:
     if len(set(access.secrets)) < len(access.secrets):
         reading.faults.append("PROXY_API_KEY, METRICS_TOKEN and ADMIN_TOKEN must differ")
     reading.check_sign_in(access, is_local=is_local)
+    if traces.metrics == "otlp" and not traces.endpoint:
+        reading.faults.append("OTEL_METRICS_EXPORTER needs OTEL_EXPORTER_OTLP_ENDPOINT")
     own = (*access.secrets, *traces.headers.values())
     secrets = filter(None, (*(key for access in reached.values() for key in access.keys), *own))
     settings = Settings(

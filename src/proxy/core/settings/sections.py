@@ -277,14 +277,17 @@ class AnalyticsSettings(Struct, frozen=True, kw_only=True):
     ]
 
 
+MetricsExporter = Literal["none", "otlp"]
+
+
 class TraceSettings(Struct, frozen=True, kw_only=True):
-    """The collector of traces."""
+    """The collector of traces and metrics."""
 
     endpoint: Annotated[
         str | None,
         Setting("OTEL_EXPORTER_OTLP_ENDPOINT", "", BASE_URL, example="http://127.0.0.1:4318"),
-        "The base URL of an OpenTelemetry collector; `/v1/traces` is appended ([what is"
-        " sent](#traces)). https, or plain http to loopback. None: no traces are sent.",
+        "The base URL of an OpenTelemetry collector; `/v1/traces` and `/v1/metrics` are appended"
+        " ([what is sent](#traces)). https, or plain http to loopback. None: nothing is sent.",
     ]
     headers: Annotated[
         dict[str, str],
@@ -295,8 +298,13 @@ class TraceSettings(Struct, frozen=True, kw_only=True):
     service_name: Annotated[
         str,
         Setting("OTEL_SERVICE_NAME", "ai-edge-proxy", TEXT),
-        "What the proxy is called in traces (`service.name`).",
+        "What the proxy is called in traces and metrics (`service.name`).",
     ]
+    metrics: Annotated[
+        MetricsExporter,
+        Setting("OTEL_METRICS_EXPORTER", "none", one_of(MetricsExporter)),
+        "`otlp`: the collector is sent [metrics](#opentelemetrys-metrics) too.",
+    ] = "none"
 
 
 class Settings(Struct, frozen=True, kw_only=True):

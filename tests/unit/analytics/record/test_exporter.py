@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from proxy.analytics.record.exporter import BATCH_SIZE, QUEUE_SIZE, QUIET, TIMEOUT, Exporter
+from proxy.analytics.record.collector import QUIET, TIMEOUT
+from proxy.analytics.record.exporter import BATCH_SIZE, QUEUE_SIZE, Exporter
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.core.errors import Fault
 from proxy.core.ports import Body
