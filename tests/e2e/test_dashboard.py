@@ -74,6 +74,13 @@ def test_it_shows_real_figures(open_url: str) -> None:
 
 
 @pytest.mark.usefixtures("traffic")
+def test_the_first_figures_come_soon_and_with_one_call(open_url: str) -> None:
+    told = browse("soon", open_url)
+    assert set(told["asked"]) == {"/analytics/insights /analytics/overview /me"}
+    assert min(told["waits"]) < 1_000
+
+
+@pytest.mark.usefixtures("traffic")
 def test_the_log_grows(open_url: str) -> None:
     told = browse("realLog", open_url)
     assert told["asked"] == "<img src=x onerror=hacked=1>"

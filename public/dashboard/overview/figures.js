@@ -38,7 +38,7 @@ export function figures() {
   const tiles = h("div", { class: "tiles", role: "list", "aria-label": "Figures" }, blank);
   const charts = h(
     "div",
-    { class: "charts", role: "group", tabindex: "0", "aria-label": "Plots over time" },
+    { class: "charts", role: "group", "aria-label": "Plots over time" },
     Object.values(plots).map((plot) => plot.element),
   );
   const show = (told) => {
