@@ -162,7 +162,7 @@ export async function realLog({ open, inspect, options }) {
   await inert(page);
   await page.locator(".reason", { hasText: "No provider was asked" }).waitFor();
   await inspect(page, "real-requests");
-  const told = { asked: (await evil.locator(".asked").textContent()).trim() };
+  const told = { asked: (await evil.locator(".asked-for").textContent()).trim() };
   const filters = "status=4xx&from=2020-01-01T00:00:00.000Z";
   await page.goto(`${new URL(page.url()).origin}/dashboard#/requests?${filters}`);
   await page.locator("#filters", { hasText: "status: 4xx" }).waitFor();

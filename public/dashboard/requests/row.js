@@ -65,7 +65,7 @@ function cells(told, toggle) {
 /** Who answered; else what was asked for, and where. */
 function model({ model: answered, provider, asked, endpoint }) {
   if (answered) return [narrowing("model", answered), h("span", { class: "under" }, provider)];
-  return [asked && h("span", { class: "asked" }, asked), h("span", { class: "under" }, endpoint)];
+  return [asked && h("span", { class: "asked-for" }, asked), h("span", { class: "under" }, endpoint)];
 }
 
 function status({ status: code, error, ended }) {
@@ -77,6 +77,6 @@ function status({ status: code, error, ended }) {
 
 function cache({ cache: found, tier }) {
   if (!found) return h("span", { class: "muted" }, UNKNOWN);
-  const kind = { hit: "ok", stale: "warn" }[found] ?? "plain";
+  const kind = { hit: "ok", stale: "warn" }[found] ?? "";
   return h("span", { class: `tag ${kind}` }, tier ? `${found} · ${tier}` : found);
 }
