@@ -7,6 +7,7 @@ import httpx
 
 from tests.e2e.analytics.making import Issue
 from tests.e2e.collector import Collector
+from tests.grafana import find_missing
 
 OPERATION = "gen_ai.client.operation.duration"
 
@@ -82,3 +83,16 @@ def test_the_overview_and_what_stands_beside_it(
     assert len(exported.text.splitlines()) == 3
     detail = user.get(f"/analytics/requests/{rows[0]['requestId']}").json()
     assert detail["reason"]["words"] == ["groq/llama-3.1-8b-instant was asked for by name."]
+
+
+def test_the_dashboard_for_grafana_asks_for_what_is_there(
+    issue: Issue, admin: httpx.Client, script: Any
+) -> None:
+    user = issue()
+    body = {"prompt": script("g", groq={"status": 500}), "provider": "groq", "fallback": ["openai"]}
+    user.post("/v1/generate", json=body).raise_for_status()
+    with user.stream("POST", "/v1/generate", json={"prompt": script("s"), "stream": True}) as told:
+        told.read()
+    assert wait_for(lambda: not find_missing(admin.get("/metrics").text)), find_missing(
+        admin.get("/metrics").text
+    )
