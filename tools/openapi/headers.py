@@ -3,7 +3,7 @@
 from typing import get_args
 
 from proxy.core.cache_control import LONGEST_TTL
-from proxy.dialects import cloudflare, session
+from proxy.dialects import cloudflare, session, tags
 from proxy.dialects.contract import LimitHeaders
 from tools.openapi.schemas import JSON
 
@@ -94,6 +94,7 @@ SENT: dict[str, tuple[str, JSON]] = {
         "A JSON object of labels for the request log.",
         {"json": cloudflare._LABELS.type},
     ),
+    tags.TAGS: ("Tags of the request, between commas, for their budgets.", TEXT),
     cloudflare.COLLECT_PAYLOAD: ("`false`: the body log keeps neither body.", TEXT),
     cloudflare.COLLECT_LOG: ("`false`: no line in the log, no row in the request log.", TEXT),
     cloudflare.SKIP_CACHE: (
@@ -113,7 +114,13 @@ SENT: dict[str, tuple[str, JSON]] = {
 
 TRACED = ("x-request-id", "traceparent", "tracestate")
 RETRIED = (cloudflare.TIMEOUT, cloudflare.ATTEMPTS, cloudflare.DELAY, cloudflare.BACKOFF)
-LABELLED = (cloudflare.METADATA, cloudflare.COLLECT_LOG, cloudflare.COLLECT_PAYLOAD, *SESSION)
+LABELLED = (
+    cloudflare.METADATA,
+    tags.TAGS,
+    cloudflare.COLLECT_LOG,
+    cloudflare.COLLECT_PAYLOAD,
+    *SESSION,
+)
 FROM_CACHE = (cloudflare.SKIP_CACHE, cloudflare.CACHE_TTL, cloudflare.CACHE_KEY, "cache-control")
 STEERED = (*RETRIED, *FROM_CACHE, *LABELLED, "x-proxy-explain")
 ANTHROPIC = ("anthropic-version", "anthropic-beta")

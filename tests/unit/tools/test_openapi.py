@@ -16,6 +16,7 @@ from proxy.api import routes
 from proxy.api.cors import EXPOSED
 from proxy.dialects import cloudflare
 from proxy.dialects.session import HEADERS, OWN
+from proxy.dialects.tags import TAGS
 from tests.unit.described import description
 from tools.describe import describe
 from tools.openapi import document
@@ -67,7 +68,7 @@ def test_patterns_are_javascripts() -> None:
 def test_all_headers_are_described() -> None:
     components = description()["components"]
     assert {name.strip() for name in EXPOSED.split(",")} <= components["headers"].keys()
-    sent = {*cloudflare.SENT, cloudflare.COLLECT_LOG, OWN, *HEADERS}
+    sent = {*cloudflare.SENT, cloudflare.COLLECT_LOG, OWN, TAGS, *HEADERS}
     assert sent <= components["parameters"].keys()
 
 
