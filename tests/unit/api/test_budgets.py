@@ -54,6 +54,16 @@ async def test_made_changed_and_deleted(office: Office) -> None:
     assert await office.list() == {"budgets": [], "next": None}
 
 
+async def test_what_was_used_is_forgotten(office: Office) -> None:
+    await office.call("PUT", "/team:search", {"day": 2.5})
+    await office.house.keyed(maxTokens=1000)
+    shown = await office.house.operate("GET", "/admin/limits?key=team:search")
+    assert shown.json["spent_day"] == 12_500_000
+    reset = await office.house.operate("DELETE", "/admin/limits?key=team:search")
+    assert reset.status == 204
+    assert (await office.call("GET", "/team:search")).json["used"] == NOTHING
+
+
 @pytest.mark.parametrize(
     "name", ["team:a", "tag:a b", "tag:User-Agent: x/1.0", "tag:a/b?c#d%", "team:" + "x" * 64]
 )
