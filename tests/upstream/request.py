@@ -49,7 +49,7 @@ class Request:
         """The parsed body, or None where it is not JSON."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
 
