@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from bench.processes import listener
-from tests.e2e.deployments import ADMIN_TOKEN, DEPLOYMENTS, Deployments
+from tests.e2e.deployments import ADMIN_TOKEN, DEPLOYMENTS, KEYS, Deployments
 from tests.soak.checks import check_all
 from tests.soak.ledger import Ledger, Outage
 from tests.soak.report import Sample, Soaked, write_report
@@ -49,7 +49,7 @@ PLANS = (
     Plan("free-2"),
     Plan("minute", {"limits": {"requestsPerMinute": 30}}, plain=True),
     Plan("hour", {"limits": {"perHour": 600, "burst": 20}}, plain=True),
-    Plan("tokens", {"limits": {"tokensPerMinute": 2_000}}, plain=True),
+    Plan("tokens", {"limits": {"tokensPerMinute": 400}}, plain=True),
     Plan("budget", {"budget": {"day": 0.005}}, plain=True),
 )
 KILLS = (0.13, 0.26, 0.4)
@@ -125,7 +125,15 @@ class Soak:
         heap = int(float(values["proxy_isolate_heap_bytes"]))
         life = len(self.ledger.outages)
         pending = int(float(values.get("proxy_isolate_pending_events", "0")))
-        self.samples.append(Sample(at, life, heap, resident * 1024, pending))
+        self.samples.append(Sample(at, life, heap, resident * 1024, pending, self._call_directly()))
+
+    def _call_directly(self) -> float:
+        began = time.monotonic()
+        body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Say hello."}]}
+        headers = {"authorization": f"Bearer {KEYS['OPENAI_API_KEY']}"}
+        url = f"{self._upstream.url}/openai/v1/chat/completions"
+        httpx.post(url, json=body, headers=headers, timeout=60).raise_for_status()
+        return time.monotonic() - began
 
     def stop(self) -> None:
         self._deployments.stop()

@@ -23,6 +23,8 @@ class Sample(Struct, frozen=True):
     resident: int
     pending: int
     """Records that are not stored yet."""
+    direct: float
+    """Seconds that a provider took for a call without the proxy: what the machine makes of it."""
 
 
 class Check(Struct, frozen=True):

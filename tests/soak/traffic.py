@@ -147,12 +147,12 @@ class Caller(threading.Thread):
                 next(answer.iter_raw(), b"")
         except httpx.ConnectError:
             self._wait()
-            return None
+            return
         except httpx.TransportError:
             pass
         ended = time.monotonic() + 2  # until the proxy has seen it
         self._ledger.add(Sent(self.plan.user, "left", began, ended, status, is_left=status != 0))
-        return None
+        return
 
     def _batch(self) -> None:
         parts = [
