@@ -10,7 +10,7 @@ from proxy.api.routes import ALL_PATHS, PATHS
 from tests.fuzz.bodies import BODIES, OTHER
 from tests.fuzz.mutate import INSIDE, TEXTS, garble, mutate, pack, render
 
-CALLERS = (*("mallory",) * 12, *("default",) * 4, *("admin",) * 6, "wrong", "none")
+CALLERS = (*("mallory",) * 12, *("default",) * 4, *("admin",) * 6, "viewer", "wrong", "none")
 PROVIDERS = ("openai", "anthropic", "gemini", "groq", "workers-ai", "openrouter", "deepseek", "xai")
 MODELS = (
     *(f"{name}/auto" for name in PROVIDERS),

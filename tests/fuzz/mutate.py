@@ -24,7 +24,10 @@ INSIDE = (
     *("http://localhost:8787/admin/keys", "file:///etc/passwd", "gopher://a/", "data:,x"),
     *("https://user:pw@example.com/", "https://example.com\\@127.0.0.1/", "https://[", "https://%"),
 )
+PERSONAL = "jane.canary@example.com"
+"""What the guardrail keeps from providers, where it is on."""
 TEXTS = (
+    *(PERSONAL, f"write to {PERSONAL} now", "4111 1111 1111 1111", "[EMAIL_1]"),
     *("", " ", "\0", "\x7f", "\u202e", "\ufeff", "e\u0301", "\ufdfa" * 50, "\U0001f600" * 300),
     *("a\r\nset-cookie: x=1", "%0d%0a", "../../admin/keys", "%2e%2e%2f", "a/b/c", "*", "a" * 257),
     *("__proto__", "constructor", "then", "toJSON", "null", "NaN", "-1", "1e999", "true", "{}"),

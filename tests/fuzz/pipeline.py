@@ -20,7 +20,7 @@ from proxy.routing.public_host import is_public
 from tests.fuzz import answers
 from tests.fuzz.cases import ANNS_RESPONSE, Case, make_case, make_dice
 from tests.fuzz.judge import Answer, find_faults
-from tests.fuzz.mutate import INSIDE
+from tests.fuzz.mutate import INSIDE, PERSONAL
 from tests.unit.callers import Unread, as_it_is
 from tests.unit.doubles import Caller, FakeReply, LoopClock, parse_url
 from tests.unit.providers.making_responses import response, says
@@ -38,16 +38,18 @@ DAY = 86_400.0
 KEPT = 500
 """Cases after which what the stand-ins of the stores hold is forgotten."""
 ADMIN, DEFAULT = "the-admin-token-0123456789", "the-proxy-key-0123456789"
+VIEWER = "the-metrics-token-0123456789"
 SECRETS = {
     name: format_secret("development", pair * 32)
     for name, pair in (("ann", "ab"), ("mallory", "cd"), ("wrong", "ef"))
 }
-KEYS = {"default": DEFAULT, "admin": ADMIN, **SECRETS}
+KEYS = {"default": DEFAULT, "admin": ADMIN, "viewer": VIEWER, **SECRETS}
 ANNS_TEXTS = (b"anns-question-canary", b"anns-answer-canary", b"anns-metadata-canary")
 ENV = {
     **make_env(),
     "ADMIN_TOKEN": ADMIN,
     "PROXY_API_KEY": DEFAULT,
+    "METRICS_TOKEN": VIEWER,
     "RATE_LIMIT_PER_HOUR": "10000000",
     "RATE_LIMIT_BURST": "1000000",
     "FALLBACK_CHAIN": "openai,groq,gemini,anthropic",
@@ -55,6 +57,16 @@ ENV = {
     "CACHE_MEMORY_BYTES": "1000000",
     "ANALYTICS": "on",
 }
+VARIANTS: tuple[dict[str, str], ...] = (
+    {},
+    {
+        "GUARDRAIL": "mask",
+        "REDACT_PATTERNS": "STAFF=EMP-[0-9]{6}",
+        "CACHE_COALESCE": "on",
+        "HEDGE_AFTER_MS": "1000",
+    },
+)
+"""What else is set: the cases of even numbers meet the one deployment, those of odd the other."""
 PROVIDER_KEYS = tuple(value.encode() for name, value in ENV.items() if name.endswith("_API_KEY"))
 
 
@@ -71,8 +83,9 @@ class Fuzzed(House):
     """The app before providers that answer as the case's number has it, and Ann, whose answer is
     cached, and whose response is kept."""
 
-    def __init__(self) -> None:
-        super().__init__(self.answer, LoopClock(), **ENV)
+    def __init__(self, variant: int = 0) -> None:
+        super().__init__(self.answer, LoopClock(), **ENV | VARIANTS[variant])
+        self._masks = bool(variant)
         self.dice = Random(0)
         self.leaks: list[str] = []
         self.anns_response = ""
@@ -146,6 +159,8 @@ class Fuzzed(House):
         """No caller's key goes to a provider, and nothing goes where it should not."""
         sent = repr((outgoing.url, outgoing.headers, outgoing.body))
         self.leaks += [f"{name}'s key goes out" for name, key in KEYS.items() if key in sent]
+        if self._masks and PERSONAL in repr(outgoing.body):
+            self.leaks.append("what the guardrail keeps goes out")
         if not outgoing.url.startswith(("ai:", HOST)):
             found = parse_url(outgoing.url, None)
             if not (found and found.scheme == "https" and is_public(found.host)):
@@ -236,7 +251,7 @@ async def try_case(house: Fuzzed, seed: int, number: int) -> tuple[Case, Answer 
         return case, None, [f"is not answered within {WAIT_SECONDS:.0f} s"]
     except Exception:
         return case, None, [f"raises {traceback.format_exc(limit=-6)}"]
-    texts = ANNS_TEXTS[: 2 if case.caller == "admin" else 3]  # an operator sees labels
+    texts = ANNS_TEXTS[: 2 if case.caller in ("admin", "viewer") else 3]  # an operator sees labels
     forbidden = [*PROVIDER_KEYS, *texts, *(key.encode() for key in KEYS.values())]
     faults = find_faults(case, answer, forbidden)
     faults += house.leaks + list(_find_log_faults(house, forbidden))

@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tests.fuzz.pipeline import CPU_SECONDS, KEPT, Fuzzed, TooLongError, try_case
+from tests.fuzz.pipeline import CPU_SECONDS, KEPT, VARIANTS, Fuzzed, TooLongError, try_case
 from tests.unit.doubles import JumpingLoop
 
 FLAT_BLOCKS = 0.10
@@ -49,7 +49,7 @@ def run_share(seed: int, numbers: range, told: Any = None) -> Share:
 
 
 async def _run_share(seed: int, numbers: range, told: Callable[[int], object]) -> Share:
-    house, share = Fuzzed(), Share([], Counter(), [])
+    house, share = Fuzzed(numbers.start % len(VARIANTS)), Share([], Counter(), [])
     escaped: list[str] = []
     asyncio.get_running_loop().set_exception_handler(
         lambda _, context: escaped.append(repr(context.get("exception") or context["message"]))
@@ -111,6 +111,7 @@ def find_growth(memory: list[tuple[int, int]]) -> str | None:
 
 def run(seed: int, numbers: range, processes: int, show: Callable[[int], None]) -> list[Share]:
     """Runs the cases in so many processes; show: is told how many are done."""
+    processes += processes % len(VARIANTS)  # so that each process has cases of one deployment
     with Manager() as manager, ProcessPoolExecutor(processes) as pool:
         queue = manager.Queue()
         parts = [numbers[place::processes] for place in range(processes)]

@@ -19,7 +19,7 @@ from tests.fuzz.bodies import PROMPT
 from tests.fuzz.cases import ANNS_RESPONSE, METHODS, PROVIDERS, Case, make_case, make_dice
 from tests.fuzz.judge import Answer, find_faults
 from tests.fuzz.mutate import BOMBS
-from tests.fuzz.pipeline import ANNS_TEXTS, PASSED_ON, PASSED_PREFIXES, SECRETS, authorize
+from tests.fuzz.pipeline import ANNS_TEXTS, PASSED_ON, PASSED_PREFIXES, SECRETS, VIEWER, authorize
 from tests.fuzz.run_pipeline import Finding, Share
 from tests.upstream import Upstream
 
@@ -34,6 +34,7 @@ SETTINGS = {
     "ENVIRONMENT": "development",
     "ADMIN_TOKEN": ADMIN_TOKEN,
     "PROXY_API_KEY": CALLER_KEY,
+    "METRICS_TOKEN": VIEWER,
     "IDLE_TIMEOUT_MS": "1500",
     "FIRST_BYTE_TIMEOUT_MS": "3000",
     "REQUEST_TIMEOUT_MS": "20000",
@@ -51,7 +52,12 @@ class Target:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.keys = {"admin": ADMIN_TOKEN, "default": CALLER_KEY, "wrong": SECRETS["wrong"]}
+        self.keys = {
+            "admin": ADMIN_TOKEN,
+            "default": CALLER_KEY,
+            "wrong": SECRETS["wrong"],
+            "viewer": VIEWER,
+        }
         for name in ("ann", "mallory"):
             limits = {"perHour": 10_000_000, "burst": 1_000_000}
             made = self._ask("POST", "/admin/keys", {"user": name, "limits": limits}, "admin")

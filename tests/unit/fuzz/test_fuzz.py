@@ -9,17 +9,18 @@ from proxy.core.web import Response
 from tests.fuzz import run_pipeline
 from tests.fuzz.cases import make_case
 from tests.fuzz.judge import Answer, find_faults
-from tests.fuzz.pipeline import Fuzzed
+from tests.fuzz.pipeline import VARIANTS, Fuzzed
 from tests.fuzz.run_pipeline import find_growth, run_share
 
 SEED = 1
 CASES = 1_500
 
 
-def test_no_hostile_request_is_a_mistake_of_the_proxy() -> None:
-    share = run_share(SEED, range(CASES))
+@pytest.mark.parametrize("variant", range(len(VARIANTS)))
+def test_no_hostile_request_is_a_mistake_of_the_proxy(variant: int) -> None:
+    share = run_share(SEED, range(variant, CASES, len(VARIANTS)))
     assert [(found.faults, found.told) for found in share.findings] == []
-    assert share.statuses[200] > CASES / 10, share.statuses
+    assert share.statuses[200] > CASES / 20, share.statuses
 
 
 def test_a_case_is_the_same_each_time() -> None:
