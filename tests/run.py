@@ -19,7 +19,17 @@ PYTEST = (sys.executable, "-m", "pytest")
 UNIT = ("tests/unit", "--numprocesses=auto", "--dist=worksteal")
 COVERAGE = ("--cov", "--cov-report=term:skip-covered")
 APART = (
-    *("dates", "deployment", "fault_matrix", "fuzz", "growth", "isolates", "key_pools", "make_dev"),
+    *(
+        "dates",
+        "deployment",
+        "fault_matrix",
+        "floods",
+        "fuzz",
+        "growth",
+        "isolates",
+        "key_pools",
+        "make_dev",
+    ),
     *("memory", "routing", "secrets_store", "vendors"),
 )
 """Of the end-to-end tests those that start Workers which no others use: half of the time."""

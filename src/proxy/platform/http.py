@@ -5,6 +5,7 @@ as bytes, and an answer is built with one object for all its options.
 """
 
 import asyncio
+import math
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,6 +16,7 @@ from pyodide.ffi import JsException, jsnull, to_js
 from proxy.core.body_memory import STEP, Hold
 from proxy.core.codings import too_large
 from proxy.core.errors import InvalidRequest, ProxyError
+from proxy.core.patience import within
 from proxy.core.web import Request, Response
 from proxy.platform.background import wait_until
 from proxy.platform.convert import find_function, read_headers, to_js_object
@@ -22,8 +24,14 @@ from proxy.platform.identity import read_identity
 from proxy.platform.streams import open_stream
 
 DISCARD_SECONDS = 3.0
-LARGE = 1024 * 1024
-"""Bytes from which on it is worth a crossing to give memory back at once."""
+SMALL = 16 * 1024
+"""Bytes up to which a body is not worth a timer."""
+STRETCH = 256 * 1024
+"""Bytes of a body that are read, and held, at a time: who sends nothing holds no more."""
+STRETCH_SECONDS = 10.0
+"""What a stretch, or a piece of a body of no known length, may take to come."""
+_BROKEN = "The body broke off before its end."
+_SLOW = f"The body came too slowly: {STRETCH} bytes of it may take {STRETCH_SECONDS:.0f} s."
 NULL_BODY = frozenset({101, 103, 204, 205, 304})
 
 
@@ -66,6 +74,19 @@ def build_response(response: Response, ctx: Any) -> Any:
     return built
 
 
+def _join(stretches: list[Any], length: int) -> bytes:
+    """The bytes of JavaScript's arrays, each of which is given up: what is not collected yet counts
+    too."""
+    whole, at = find_function("Uint8Array", "new")(length), 0
+    for stretch in stretches:
+        whole.set(stretch, at)
+        at += stretch.byteLength
+        stretch.buffer.transfer(0)
+    joined: bytes = whole.to_bytes()
+    whole.buffer.transfer(0)
+    return joined
+
+
 class Body:
     """The body of a request."""
 
@@ -101,7 +122,10 @@ class Body:
                 return await self._read_whole(int(length), limit)
             return await self._read_pieces(limit) if self._is_there else b""
         except JsException as error:
-            raise InvalidRequest("The body broke off before its end.") from error
+            raise InvalidRequest(_BROKEN) from error
+        except TimeoutError:
+            self._is_taken = True  # nobody waits for the rest
+            raise InvalidRequest(_SLOW, code="body_timeout") from None
 
     async def discard(self) -> None:
         """Lets what is left of the body run into the void, for seconds at most: an answer to a
@@ -113,14 +137,48 @@ class Body:
         """A body of a length that is known."""
         if length > limit:
             raise too_large(limit)
+        if length > STRETCH:
+            return await self._read_stretches(length)
         if self._hold:
             self._hold.keep(length)
         self._is_taken = True
-        buffer = await self._request.arrayBuffer()
-        body: bytes = buffer.to_bytes()
-        if length > LARGE:
-            buffer.transfer(0)  # JavaScript's copy counts too until it is collected
-        return body
+        if length <= SMALL:
+            return bytes((await self._request.arrayBuffer()).to_bytes())
+        with within(STRETCH_SECONDS):
+            return bytes((await self._request.arrayBuffer()).to_bytes())
+
+    async def _read_stretches(self, length: int) -> bytes:
+        """A large body of a known length, of which no more is held than has come, about. The
+        stretches stay JavaScript's until all are there: in Python's heap they would leave holes."""
+        hold = self._hold
+        if hold and length > hold.limit:
+            hold.keep(length)
+        stretches: list[Any] = []
+        size = 0
+        reader = self._request.body.getReader(to_js_object({"mode": "byob"}))
+        try:
+            with within(math.inf):
+                while size < length:
+                    if hold:
+                        hold.keep(min(size + STRETCH, length))
+                    stretch = await self._read_stretch(reader, min(STRETCH, length - size))
+                    size += stretch.byteLength
+                    stretches.append(stretch)
+        except ProxyError:
+            reader.releaseLock()
+            raise
+        self._is_taken = True
+        return _join(stretches, length)
+
+    @staticmethod
+    async def _read_stretch(reader: Any, size: int) -> Any:
+        """Up to so many bytes. Raises InvalidRequest where there are no more, TimeoutError."""
+        room = find_function("Uint8Array", "new")(size)
+        with within(STRETCH_SECONDS):
+            stretch = (await reader.readAtLeast(size, room)).value
+        if not getattr(stretch, "byteLength", 0):
+            raise InvalidRequest(_BROKEN)
+        return stretch
 
     async def _read_pieces(self, limit: int) -> bytes:
         """A body whose length only its end shows."""
@@ -128,16 +186,23 @@ class Body:
         size, hold = 0, self._hold
         reader = self._request.body.getReader()
         try:
-            while not (step := await reader.read()).done:
-                piece = step.value.to_bytes()
-                size += len(piece)
-                if size > limit:
-                    raise too_large(limit)
-                if hold and size > STEP and size > hold.size:
-                    hold.keep(size + STEP)
-                pieces.append(piece)
+            with within(math.inf):
+                while not (step := await self._read_piece(reader)).done:
+                    piece = step.value.to_bytes()
+                    size += len(piece)
+                    if size > limit:
+                        raise too_large(limit)
+                    if hold and size > STEP and size > hold.size:
+                        hold.keep(size + STEP)
+                    pieces.append(piece)
         except ProxyError:
             reader.releaseLock()
             raise
         self._is_taken = True
         return b"".join(pieces)
+
+    @staticmethod
+    async def _read_piece(reader: Any) -> Any:
+        """What comes next. Raises TimeoutError."""
+        with within(STRETCH_SECONDS):
+            return await reader.read()
