@@ -6,7 +6,7 @@ NODE_BIN := $(CURDIR)/node_modules/.bin
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test test-unit test-e2e test-agents fuzz soak check bench bench-peers catalog lock deploy clean
+.PHONY: help setup dev test test-unit test-e2e test-agents fuzz contract soak check bench bench-peers catalog lock deploy clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{printf "  make %-11s  %s\n", $$1, $$2}'
@@ -34,7 +34,12 @@ test-agents: setup ## run Claude Code and Codex against the Worker (fetches 660 
 fuzz: setup ## send hostile requests at the pipeline and the Worker (SEED=1 PIPELINE=100000 WORKER=5000; 10 minutes)
 	@exec $(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED)) --pipeline $(or $(PIPELINE),100000) --worker $(or $(WORKER),5000)
 
-contract: setup ## hold the Worker to /openapi.json with all of schemathesis (SEED=1, EXAMPLES=50; 10 minutes) @CONTRACT_SHARE=1 CONTRACT="--seed $(or $(SEED),1) --max-examples $(or $(EXAMPLES),50)" \ $(BIN)/python -m pytest tests/e2e/test_openapi.py --no-cov soak: mixed traffic faults and restarts; writes docs/soak.md (MINUTES=30) @exec tests.soak --minutes $(MINUTES),30) --seed
+contract: setup ## hold the Worker to /openapi.json with all of schemathesis (SEED=1, EXAMPLES=50; 10 minutes)
+	@CONTRACT_SHARE=1 CONTRACT="--seed $(or $(SEED),1) --max-examples $(or $(EXAMPLES),50)" \
+		$(BIN)/python -m pytest tests/e2e/test_openapi.py --no-cov
+
+soak: setup ## mixed traffic with faults and restarts; writes docs/soak.md (MINUTES=30)
+	@exec $(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)
 
 check: ## lint, types, import rules
 	@$(PYTHON) -m tools.setup node venv
