@@ -36,6 +36,17 @@ INSIDE = [
     "https://0177.0.0.1/x",
     "https://0x7f.1/x",
     "https://127.1/x",
+    "https://127.0.1/x",
+    "https://0x7f.0.0.0x1/x",
+    "https://0300.0250.1.1/x",
+    "https://\u2460\u2461\u2466.\u24ea.\u24ea.\u2460/x",
+    "https://127\u30020\uff0e0\uff611/x",
+    "https://127.0.\n0.\t1/x",
+    "https:127.0.0.1/x",
+    "https:\\\\127.0.0.1\\x",
+    "https:///127.0.0.1/x",
+    " https://127.0.0.1/x",
+    "HTTPS://127.0.0.1:443/x",
     "https://127.0.0.1./x",
     "https://0/x",
     "https://[::1]/x",
@@ -43,6 +54,12 @@ INSIDE = [
     "https://[::ffff:127.0.0.1]/x",
     "https://[64:ff9b::7f00:1]/x",
     "https://[2002:7f00:1::]/x",
+    "https://[64:ff9b:1::7f00:1]/x",
+    "https://[::ffff:0:7f00:1]/x",
+    "https://[2001:0:7f00:1::1]/x",
+    "https://[0:0:0:0:0:FFFF:169.254.169.254]/x",
+    "https://[fd00:ec2::254]/x",
+    "https://[fe80::1]/x",
     "https://[fd00::1]/x",
     "https://100.64.0.1/x",
     "https://169.254.169.254/latest",
@@ -52,6 +69,10 @@ INSIDE = [
     "https://\uff4cocalhost/x",
     "https://a.localhost/x",
     "https://metadata.google.internal/x",
+    "https://metadata.google.internal./x",
+    "https://168.63.129.16/x",
+    "https://192.0.0.192/x",
+    "https://100.100.100.200/x",
 ]
 
 
@@ -68,7 +89,21 @@ def test_no_spelling_of_an_inner_address_is_fetched(
     assert received() == []
 
 
-@pytest.mark.parametrize("address", ["https://[", "https://a]b/", "https://℀b/", "https://a%00b/"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://[",
+        "https://a]b/",
+        "https://℀b/",
+        "https://a%00b/",
+        *(
+            "https://[fe80::1%25eth0]/",
+            "https://4294967297/",
+            "https://256.0.0.1/",
+            "https://127.0.0.1%/",
+        ),
+    ],
+)
 def test_what_is_no_address_is_the_callers_mistake(
     proxy: httpx.Client, script: Any, received: Any, address: str
 ) -> None:

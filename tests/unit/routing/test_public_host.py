@@ -1,6 +1,10 @@
 """Which hosts count as public."""
 
+import ipaddress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.routing.public_host import is_public
 
@@ -70,3 +74,49 @@ def test_what_is_not_public(host: str) -> None:
 )
 def test_what_is_public(host: str) -> None:
     assert is_public(host)
+
+
+INNER = tuple(
+    map(
+        ipaddress.IPv4Network,
+        (
+            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+            *("172.16.0.0/12", "192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3"),
+        ),
+    )
+)
+"""What is nobody's on the internet (IANA's registry of special addresses)."""
+INNER_ADDRESSES = st.sampled_from(INNER).flatmap(
+    lambda net: st.integers(int(net[0]), int(net[-1])).map(ipaddress.IPv4Address)
+)
+HOLDERS = {
+    "mapped": lambda address: (0xFFFF << 32) | address,
+    "translated": lambda address: (0xFFFF << 48) | address,
+    "compatible": lambda address: address,
+    "NAT64": lambda address: (0x64FF9B << 96) | address,
+    "NAT64 of a network's own": lambda address: (0x64FF9B0001 << 80) | address,
+    "6to4": lambda address: (0x2002 << 112) | (address << 80) | 1,
+    "Teredo's server": lambda address: (0x20010000 << 96) | (address << 64) | 1,
+    "Teredo's client": lambda address: (0x20010000 << 96) | (address ^ 0xFFFFFFFF),
+}
+"""The addresses of IPv6 in which one of IPv4 stands."""
+
+
+@given(INNER_ADDRESSES)
+def test_no_inner_address_is_public(address: ipaddress.IPv4Address) -> None:
+    assert not is_public(str(address))
+    assert not is_public(f"{address}.")
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+@given(st.integers(0, 2**32 - 1))
+def test_no_address_that_stands_in_another_is_public(holder: str, address: int) -> None:
+    held = ipaddress.IPv6Address(HOLDERS[holder](address))
+    assert not is_public(f"[{held.compressed}]")
+    assert not is_public(f"[{held.exploded.upper()}]")
+
+
+@given(st.integers(0, 2**128 - 1))
+def test_of_ipv6_only_global_unicast_is_public(address: int) -> None:
+    told = ipaddress.IPv6Address(address)
+    assert not is_public(f"[{told}]") or told in ipaddress.IPv6Network("2000::/3")
