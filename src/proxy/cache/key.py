@@ -21,6 +21,7 @@ from msgspec import Raw, Struct, structs
 
 from proxy.core import splice
 from proxy.core.chat import ChatRequest
+from proxy.core.json_guard import may_repeat_a_name
 from proxy.core.messages import Message, Part
 
 FORM = 1
@@ -120,6 +121,20 @@ def _lines(parts: KeyParts) -> Iterator[bytes]:
         yield _encode(_normalize_message(_read_message(message)))
     for raw in chat.beside:
         yield _encode([_read(raw)])  # a list: no message
+    if not parts.scope:
+        yield from _digest_ambiguous(chat)
+
+
+def _digest_ambiguous(chat: ChatRequest) -> Iterator[bytes]:
+    """Where all share their entries: the very bytes of what goes on as it came and may be read in
+    two ways. A provider could read another question in them than this key has, and whoever sent
+    them would put its answer under everybody's."""
+    texts = [*chat.raw_messages, chat.raw_tools, *chat.extra.values(), *chat.beside]
+    if chat.response_format is not None and chat.body is not None and chat.dialect == "chat":
+        texts.append(_BODY.decode(chat.body).response_format)
+    for text in (bytes(raw) for raw in texts if isinstance(raw, Raw | bytes)):
+        if may_repeat_a_name(text):
+            yield _encode(["bytes", sha256(text).hexdigest()])
 
 
 def _read(raw: Raw | bytes) -> object:

@@ -96,6 +96,27 @@ def decode_pairs(text: bytes) -> Any:
     return json.loads(text, parse_int=_number, object_pairs_hook=Pairs)
 
 
+READ_FOR_NAMES = 1024 * 1024
+"""Bytes of a text that is read for names that stand twice: to read it takes its size twice over."""
+
+
+def may_repeat_a_name(text: bytes) -> bool:
+    """Whether an object in it has a name twice, of which one reader takes the first and another the
+    last; True as well for what is too large to be read for that, or can't be read."""
+    if len(text) > READ_FOR_NAMES or find_excess(text):
+        return True
+    try:
+        json.loads(text, parse_int=_number, object_pairs_hook=_refuse_repeats)
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
+def _refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a name stands there twice")
+
+
 def _number(digits: str) -> int | float:
     """An integer, infinite where it has more digits than CPython reads."""
     try:
