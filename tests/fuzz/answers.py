@@ -65,7 +65,7 @@ def choose(dice: Random, provider: str, *, streams: bool) -> Reply:
     """What a provider answers: most often what fits, often changed."""
     names = NAMES.get(provider) or NAMES["openai"]
     owner = provider if provider in NAMES else "openai"
-    fitting = [name for name in names if name.startswith("stream") == streams]
+    fitting = [name for name in names if name.startswith("stream") == streams] or names
     if dice.random() < 0.3:
         fitting = names
     elif dice.random() < 0.4:
