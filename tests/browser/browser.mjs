@@ -15,9 +15,10 @@ import { chromium } from "playwright-core";
 import * as operating from "./operating.mjs";
 import * as playing from "./playing.mjs";
 import * as reading from "./reading.mjs";
+import * as running from "./running.mjs";
 import * as dashboard from "./scenarios.mjs";
 
-const scenarios = { ...dashboard, ...reading, ...operating, ...playing };
+const scenarios = { ...dashboard, ...reading, ...operating, ...playing, ...running };
 
 const [name, url, json] = process.argv.slice(2);
 const options = JSON.parse(json);

@@ -7,7 +7,8 @@ import { inert, PHONE } from "./scenarios.mjs";
 export const PAGES = ["keys", "budgets", "aliases", "limits", "cache", "settings"];
 const TABLET = { viewport: { width: 768, height: 1024 } };
 
-async function visit(page, name) {
+/** Opens a page by its address, and waits until it is read. */
+export async function visit(page, name) {
   await page.evaluate((to) => {
     location.hash = `#/${to}`;
   }, name);
@@ -19,14 +20,15 @@ async function visit(page, name) {
 }
 
 /** A button's press; the dialog that it opens. */
-async function ask(page, name) {
+export async function asked(page, name) {
   await page.getByRole("button", { name, exact: true }).click();
   const dialog = page.getByRole("dialog");
   await dialog.waitFor();
   return dialog;
 }
 
-async function closed(page) {
+/** Waits until no dialog is open. */
+export async function closed(page) {
   await page.waitForFunction(() => !document.querySelector("dialog"));
 }
 
@@ -126,21 +128,21 @@ export async function keys({ open, inspect, options }) {
   await closed(page);
   assert.ok(!(await page.content()).includes("aep_test_secret"));
 
-  const edit = await ask(page, "Edit: billing-service, production");
+  const edit = await asked(page, "Edit: billing-service, production");
   assert.equal(await edit.getByLabel("Dollars a month").inputValue(), "40");
   await edit.getByLabel("Name").fill("");
   await edit.getByLabel("Dollars a month").fill("");
   await edit.getByLabel("Requests at once").fill("7");
   await edit.getByRole("button", { name: "Save" }).click();
   await closed(page);
-  const rotation = await ask(page, "Rotate: ann, laptop");
+  const rotation = await asked(page, "Rotate: ann, laptop");
   await rotation.getByLabel("The old secret works on for").selectOption("0");
   await inspect(page, "keys-rotate");
   await rotation.getByRole("button", { name: "Rotate" }).click();
   await page.getByRole("heading", { name: "The new secret" }).waitFor();
   await page.getByRole("button", { name: "I have kept it" }).click();
   await closed(page);
-  const revocation = await ask(page, "Revoke: ann, laptop");
+  const revocation = await asked(page, "Revoke: ann, laptop");
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "Cancel");
   assert.match(await revocation.innerText(), /ann, laptop.*refused.*can’t be undone/s);
   await inspect(page, "keys-revoke");
@@ -150,7 +152,7 @@ export async function keys({ open, inspect, options }) {
     await page.evaluate(() => document.activeElement.getAttribute("aria-label")),
     "Revoke: ann, laptop",
   );
-  await ask(page, "Revoke: ann, laptop");
+  await asked(page, "Revoke: ann, laptop");
   await page.getByRole("button", { name: "Revoke the key" }).click();
   await closed(page);
 }
@@ -159,7 +161,7 @@ export async function keys({ open, inspect, options }) {
 export async function budgets({ open, inspect, options }) {
   const page = await open("/dashboard#/budgets", options);
   await visit(page, "budgets");
-  const dialog = await ask(page, "Set a budget");
+  const dialog = await asked(page, "Set a budget");
   await dialog.getByLabel("Of a").selectOption("tag");
   await dialog.getByLabel("Name").fill("a/b c");
   await dialog.getByRole("button", { name: "Save" }).click();
@@ -168,12 +170,12 @@ export async function budgets({ open, inspect, options }) {
   await dialog.getByLabel("Dollars a day").fill("3");
   await dialog.getByRole("button", { name: "Save" }).click();
   await closed(page);
-  const change = await ask(page, "Change: team payments");
+  const change = await asked(page, "Change: team payments");
   assert.equal(await change.getByLabel("Dollars a month").inputValue(), "200");
   await change.getByLabel("Dollars a month").fill("250");
   await change.getByRole("button", { name: "Save" }).click();
   await closed(page);
-  await ask(page, "Remove: tag eval");
+  await asked(page, "Remove: tag eval");
   await inspect(page, "budgets-remove");
   await page.getByRole("button", { name: "Remove the budget" }).click();
   await closed(page);
@@ -183,7 +185,7 @@ export async function budgets({ open, inspect, options }) {
 export async function aliases({ open, inspect, options }) {
   const page = await open("/dashboard#/aliases", options);
   await visit(page, "aliases");
-  const dialog = await ask(page, "Make an alias");
+  const dialog = await asked(page, "Make an alias");
   await dialog.getByLabel("Name", { exact: true }).fill("fresh");
   await dialog.getByLabel("Model", { exact: true }).fill("groq/fast");
   await dialog.getByRole("button", { name: "Add a target" }).click();
@@ -220,12 +222,12 @@ export async function aliases({ open, inspect, options }) {
   await dialog.getByRole("button", { name: "Make it" }).click();
   await closed(page);
 
-  const edit = await ask(page, "Edit: support");
+  const edit = await asked(page, "Edit: support");
   assert.ok(!(await edit.getByLabel("Name", { exact: true }).isEditable()));
   await edit.getByLabel("Description").fill("");
   await edit.getByRole("button", { name: "Save" }).click();
   await closed(page);
-  await ask(page, "Delete: canary");
+  await asked(page, "Delete: canary");
   await inspect(page, "alias-delete");
   await page.getByRole("button", { name: "Delete the alias" }).click();
   await closed(page);
@@ -236,19 +238,19 @@ export async function limits({ open, inspect, options }) {
   const page = await open("/dashboard#/limits", options);
   await visit(page, "limits");
   for (const name of ["Reset: groq/openai/gpt-oss-20b", "Reset: deepseek", "Reset all: breakers"]) {
-    await ask(page, name);
+    await asked(page, name);
     await page.getByRole("button", { name: "Close and forget" }).click();
     await closed(page);
   }
   await page.getByText("3 more").click();
-  const bucket = await ask(page, "ann, key_000000000002");
+  const bucket = await asked(page, "ann, key_000000000002");
   assert.match(await bucket.innerText(), /Left now\s+12.*Held to\s+240 an hour.*in 2.3 min/s);
   await inspect(page, "limits-bucket");
   await bucket.getByRole("button", { name: "Reset" }).click();
   await page.getByText("Give ann, key_000000000002 all its requests at groq again?").waitFor();
   await page.getByRole("button", { name: "Reset", exact: true }).click();
   await closed(page);
-  const pool = await ask(page, "Reset: limits at gemini");
+  const pool = await asked(page, "Reset: limits at gemini");
   await page.getByRole("button", { name: "Forget it" }).click();
   await pool.getByText("The limits can't be reached now").waitFor();
   await inspect(page, "limits-refused");
@@ -266,14 +268,14 @@ export async function cache({ open, inspect, options }) {
   for (const [scope, value] of [["model", "openai/gpt-5-mini"], ["user", "ann"], ["key", "abc"]]) {
     await page.getByLabel("What", { exact: true }).selectOption(scope);
     await page.getByLabel("Which", { exact: true }).fill(value);
-    const dialog = await ask(page, "Purge");
+    const dialog = await asked(page, "Purge");
     assert.ok((await dialog.innerText()).includes(value));
     await dialog.getByRole("button", { name: "Purge" }).click();
     await closed(page);
   }
   await page.getByLabel("What", { exact: true }).selectOption("all");
   assert.ok(await page.getByLabel("Which", { exact: true }).isHidden());
-  const dialog = await ask(page, "Purge");
+  const dialog = await asked(page, "Purge");
   assert.match(await dialog.innerText(), /Every answer that is kept, of all users/);
   await inspect(page, "cache-purge-all");
   await dialog.getByRole("button", { name: "Purge" }).click();

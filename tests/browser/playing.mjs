@@ -25,7 +25,7 @@ async function looks(page, inspect, shot) {
 /** An answer streams in, with all that is known of it, and the code that asks the same. */
 export async function playground({ open, inspect, options }) {
   const page = await open("/dashboard#/playground", options);
-  if (options.model) await page.getByLabel(/^Model/).fill(options.model);
+  if (options.model) await page.getByLabel("Model, tier, alias").fill(options.model);
   await page.getByText("The same request as code").click();
   await page.fill("#prompt", options.prompt);
   const code = {};

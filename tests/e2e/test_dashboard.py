@@ -98,6 +98,12 @@ def test_the_playground_streams(open_url: str, script: Any) -> None:
         assert part in told["receipt"]
 
 
+def test_an_operator_runs_the_proxy_by_it(keyed_url: str, script: Any) -> None:
+    failing = script("Fail.", groq={"status": 503})
+    options = {"prompt": script("Name a lake."), "failing": failing}
+    browse("running", keyed_url, key=ADMIN_TOKEN, **options)
+
+
 def test_keys_decide_what_is_seen(keyed_url: str) -> None:
     browse("signing", keyed_url, admin=ADMIN_TOKEN)
     browse("user", keyed_url, key=CALLER_KEY)

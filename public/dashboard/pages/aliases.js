@@ -33,7 +33,7 @@ function mount(root, given) {
     "aria-label": "Search the aliases",
     oninput: () => replace(parts.list, show()),
   });
-  const note = h("span", { class: "muted grow", role: "status" });
+  const note = h("span", { class: "muted", role: "status" });
   parts = { search, note, list: placeFor(5) };
   const making = { type: "button", class: "primary", onclick: make };
   const tools = [search, note, context.can("admin") && h("button", making, "Make an alias")];

@@ -137,7 +137,7 @@ function show() {
   parts.note.textContent = `${count(shown.length)} of ${all}`;
   parts.more.hidden = !next;
   if (!shown.length) return nothing(emptiness(words.length));
-  return table("Keys", COLUMNS, shown, { cards: true });
+  return h("div", { class: "roomy" }, table("Keys", COLUMNS, shown, { cards: true }));
 }
 
 function emptiness(searched) {

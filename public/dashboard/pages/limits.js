@@ -94,7 +94,7 @@ const BREAKERS = [
   {
     title: "Calls lately",
     cell: ({ calls, failures, slow }) => [
-      h("span", {}, `${count(failures)} of ${count(calls)} failed`),
+      calls > 0 && h("span", {}, `${count(failures)} of ${count(calls)} failed`),
       slow > 0 && h("span", { class: "under" }, `${count(slow)} were slow`),
     ],
   },
