@@ -66,7 +66,8 @@ export function issueCurl(origin) {
 /** A request without the bulk of its images, to be looked at. */
 export function shorten(body) {
   const cut = (url) => `${url.slice(0, 40)}…`;
-  const part = (its) => (its.image_url ? { ...its, image_url: { url: cut(its.image_url.url) } } : its);
+  const part = (its) =>
+    its.image_url ? { ...its, image_url: { url: cut(its.image_url.url) } } : its;
   const message = (its) =>
     Array.isArray(its.content) ? { ...its, content: its.content.map(part) } : its;
   return body.messages ? { ...body, messages: body.messages.map(message) } : body;

@@ -112,7 +112,11 @@ export function showError(form, error) {
     form.querySelector(":scope > .error, .form-end > .error").textContent = error.message;
     return;
   }
-  for (let around = place.closest("details"); around; around = around.parentElement.closest("details"))
+  for (
+    let around = place.closest("details");
+    around;
+    around = around.parentElement.closest("details")
+  )
     around.open = true;
   control.setAttribute("aria-invalid", "true");
   place.querySelector(".error").textContent = error.message;

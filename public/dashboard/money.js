@@ -37,7 +37,8 @@ function bar(word, used, most) {
 /** The two fields of a budget; name: where they stand in the body. */
 export function budgetFields(budget, name = "budget") {
   const at = name ? `${name}.` : "";
-  const control = (period) => figure(budget?.[period], { min: 0, step: "any", inputmode: "decimal" });
+  const control = (period) =>
+    figure(budget?.[period], { min: 0, step: "any", inputmode: "decimal" });
   return [
     field(`${at}day`, "Dollars a day", control("day"), { hint: "By day of UTC." }),
     field(`${at}month`, "Dollars a month", control("month"), { hint: "By month of UTC." }),

@@ -61,9 +61,17 @@ export async function hostileOffice({ open, inspect, options }) {
     await inert(page);
     await inspect(page, `hostile-${name}`);
   }
-  for (const [name, word] of [["keys", "Edit"], ["aliases", "Edit"], ["budgets", "Remove"]]) {
+  for (const [name, word] of [
+    ["keys", "Edit"],
+    ["aliases", "Edit"],
+    ["budgets", "Remove"],
+  ]) {
     await visit(page, name);
-    await page.locator(`#view-${name}`).getByRole("button", { name: new RegExp(`^${word}: `) }).first().click();
+    await page
+      .locator(`#view-${name}`)
+      .getByRole("button", { name: new RegExp(`^${word}: `) })
+      .first()
+      .click();
     await page.getByRole("dialog").waitFor();
     await inert(page);
     await page.keyboard.press("Escape");
@@ -86,7 +94,10 @@ export async function viewing({ open, inspect, options }) {
 
 /** A key is issued by keyboard, its secret shown once; changed, rotated, revoked. */
 export async function keys({ open, inspect, options }) {
-  const page = await open("/dashboard#/keys", { ...options, permissions: ["clipboard-read", "clipboard-write"] });
+  const page = await open("/dashboard#/keys", {
+    ...options,
+    permissions: ["clipboard-read", "clipboard-write"],
+  });
   await visit(page, "keys");
   await page.getByLabel("Search the keys").fill("research eval");
   assert.equal(await page.locator("#view-keys tbody tr").count(), 1);
@@ -265,7 +276,11 @@ export async function cache({ open, inspect, options }) {
   await page.getByRole("button", { name: "Purge" }).click();
   await page.getByText("Say which.").waitFor();
   await inspect(page, "cache-wrong");
-  for (const [scope, value] of [["model", "openai/gpt-5-mini"], ["user", "ann"], ["key", "abc"]]) {
+  for (const [scope, value] of [
+    ["model", "openai/gpt-5-mini"],
+    ["user", "ann"],
+    ["key", "abc"],
+  ]) {
     await page.getByLabel("What", { exact: true }).selectOption(scope);
     await page.getByLabel("Which", { exact: true }).fill(value);
     const dialog = await asked(page, "Purge");

@@ -56,10 +56,7 @@ export async function playground({ open, inspect, options }) {
 export async function breaking({ open, inspect }) {
   const page = await open("/dashboard#/playground");
   await say(page, "break", "Failed");
-  assert.match(
-    await lane(page).innerText(),
-    /Half an answer.*provider_error.*The stream broke/s,
-  );
+  assert.match(await lane(page).innerText(), /Half an answer.*provider_error.*The stream broke/s);
   await inspect(page, "playground-failed");
   await lane(page).getByRole("button", { name: "Try again" }).click();
   await lane(page).getByRole("status").filter({ hasText: "Done" }).waitFor();

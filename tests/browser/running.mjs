@@ -107,8 +107,7 @@ async function runAliases(page, options) {
 async function runCache(page, options) {
   await visit(page, "cache");
   const sent = { prompt: `${options.prompt} Keep it.`, model: "openai/fast" };
-  const status = async () =>
-    (await chat(page, options.key, sent)).body.metadata.cacheStatus;
+  const status = async () => (await chat(page, options.key, sent)).body.metadata.cacheStatus;
   assert.equal(await status(), "miss");
   assert.equal(await status(), "hit");
   await shows(page, "cache", /[1-9]\d* of 1,000/);

@@ -1,7 +1,18 @@
 // The editor of an alias: a form for what most need, and its JSON for all of it.
 
 import { h, replace } from "../dom.js";
-import { area, choice, field, figure, given, group, line, numberOf, textOf, tick } from "../forms.js";
+import {
+  area,
+  choice,
+  field,
+  figure,
+  given,
+  group,
+  line,
+  numberOf,
+  textOf,
+  tick,
+} from "../forms.js";
 import { readTarget, targetFields } from "./targets.js";
 
 const STRATEGIES = [
@@ -36,7 +47,11 @@ export function editor(alias, models) {
       mode = to;
       draw();
     }),
-    h("datalist", { id: "alias-models" }, models.map((id) => h("option", { value: id }))),
+    h(
+      "datalist",
+      { id: "alias-models" },
+      models.map((id) => h("option", { value: id })),
+    ),
     body,
   );
 
@@ -72,10 +87,17 @@ function switcher(change) {
         problem.textContent = "";
       } catch (error) {
         problem.textContent = error.message;
-        for (const input of place.querySelectorAll("input")) input.checked = input.value === current;
+        for (const input of place.querySelectorAll("input"))
+          input.checked = input.value === current;
       }
     };
-    const its = { type: "radio", name: "edit-as", value: mode, checked: mode === FORM, onchange: choose };
+    const its = {
+      type: "radio",
+      name: "edit-as",
+      value: mode,
+      checked: mode === FORM,
+      onchange: choose,
+    };
     place.append(h("label", {}, h("input", its), h("span", {}, mode)));
   }
   return [place, problem];
@@ -120,9 +142,16 @@ function formOf(alias, edit) {
 
 function naming(alias) {
   const pattern = "[A-Za-z0-9][A-Za-z0-9_.:\\-]{0,63}";
-  const name = line(alias.name, { required: true, pattern, readonly: "updatedAt" in alias, autofocus: true });
+  const name = line(alias.name, {
+    required: true,
+    pattern,
+    readonly: "updatedAt" in alias,
+    autofocus: true,
+  });
   return [
-    field("name", "Name", name, { hint: "Letters, digits and _ . : - . Callers write it where they write a model." }),
+    field("name", "Name", name, {
+      hint: "Letters, digits and _ . : - . Callers write it where they write a model.",
+    }),
     field("description", "Description", line(alias.description, { maxlength: 256 })),
   ];
 }
@@ -133,7 +162,11 @@ function order(alias) {
     h(
       "div",
       { class: "form-field", "data-field": "fallback" },
-      tick("fallback", "Other providers may follow, as after a model that is named", alias.fallback),
+      tick(
+        "fallback",
+        "Other providers may follow, as after a model that is named",
+        alias.fallback,
+      ),
       h("p", { class: "error" }),
     ),
   ];
@@ -152,7 +185,9 @@ function parameters(its, at) {
     ...Object.entries(NUMBERS).map(([name, label]) =>
       field(`${at}.${name}`, label, figure(its?.[name], { min: 0, step: "any" })),
     ),
-    ...Object.entries(WORDS).map(([name, label]) => field(`${at}.${name}`, label, line(its?.[name]))),
+    ...Object.entries(WORDS).map(([name, label]) =>
+      field(`${at}.${name}`, label, line(its?.[name])),
+    ),
   ];
 }
 
@@ -164,8 +199,16 @@ function timing(alias) {
   ];
   const mode = alias.cache?.mode === "default" ? "" : alias.cache?.mode;
   return [
-    field("timeout", "Time for an answer, in ms", figure(alias.timeout, { min: 1, max: 600_000, step: 1 })),
-    field("cache.ttl", "Answers are fresh for, in s", figure(alias.cache?.ttl, { min: 1, step: 1 })),
+    field(
+      "timeout",
+      "Time for an answer, in ms",
+      figure(alias.timeout, { min: 1, max: 600_000, step: 1 }),
+    ),
+    field(
+      "cache.ttl",
+      "Answers are fresh for, in s",
+      figure(alias.cache?.ttl, { min: 1, step: 1 }),
+    ),
     field("cache.mode", "Cache", choice(mode, modes)),
   ];
 }

@@ -11,8 +11,22 @@ export function targetFields(target, place, count, changes) {
   const at = `targets[${place}]`;
   const said = `target ${place + 1}`;
   const button = (word, act) =>
-    h("button", { type: "button", class: "quiet", "aria-label": `${word} ${said}`, onclick: () => act(place) }, word);
-  const models = { list: "alias-models", required: true, placeholder: "provider/model", spellcheck: "false" };
+    h(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        "aria-label": `${word} ${said}`,
+        onclick: () => act(place),
+      },
+      word,
+    );
+  const models = {
+    list: "alias-models",
+    required: true,
+    placeholder: "provider/model",
+    spellcheck: "false",
+  };
   return h(
     "fieldset",
     { class: "form-group target" },
@@ -26,8 +40,12 @@ export function targetFields(target, place, count, changes) {
     h(
       "div",
       { class: "form-grid" },
-      field(`${at}.model`, "Model", line(target.model, models), { hint: "provider/model, a tier, or provider/tier." }),
-      field(`${at}.weight`, "Weight", figure(target.weight, { min: 0, step: "any" }), { hint: "Its share of the requests." }),
+      field(`${at}.model`, "Model", line(target.model, models), {
+        hint: "provider/model, a tier, or provider/tier.",
+      }),
+      field(`${at}.weight`, "Weight", figure(target.weight, { min: 0, step: "any" }), {
+        hint: "Its share of the requests.",
+      }),
     ),
     h(
       "details",
@@ -61,12 +79,20 @@ function conditions(when, at) {
   );
   const { min, max } = when.promptTokens ?? {};
   return [
-    field(`${at}.users`, "Users", line(when.users?.join(", ")), { hint: "Names or patterns with *, between commas." }),
+    field(`${at}.users`, "Users", line(when.users?.join(", ")), {
+      hint: "Names or patterns with *, between commas.",
+    }),
     field(`${at}.keys`, "Keys", line(when.keys?.join(", ")), { hint: "Ids between commas." }),
     field(`${at}.metadata`, "Labels", area(writeLabels(when.metadata), { rows: 2 }), {
       hint: "One name=value a line. A name that comes again may have either value.",
     }),
-    h("fieldset", { class: "ticks", "data-field": `${at}.needs` }, h("legend", {}, "Requests with"), ticks, h("p", { class: "error" })),
+    h(
+      "fieldset",
+      { class: "ticks", "data-field": `${at}.needs` },
+      h("legend", {}, "Requests with"),
+      ticks,
+      h("p", { class: "error" }),
+    ),
     field(`${at}.promptTokens.min`, "Tokens of the prompt, from", figure(min, { min: 0, step: 1 })),
     field(`${at}.promptTokens.max`, "to", figure(max, { min: 0, step: 1 })),
   ];
@@ -90,7 +116,9 @@ export function readTarget(form, target, place) {
 
 function readConditions(form, when, at) {
   const of = (name) => form.elements[`${at}.${name}`];
-  const needs = [...form.querySelectorAll(`[name="${at}.needs"]:checked`)].map(({ value }) => value);
+  const needs = [...form.querySelectorAll(`[name="${at}.needs"]:checked`)].map(
+    ({ value }) => value,
+  );
   const labels = of("metadata").value;
   return {
     users: listOf(of("users")),

@@ -1,7 +1,18 @@
 // The form of a key: of a new one, and of one that is there.
 
 import { h } from "../dom.js";
-import { area, choice, field, figure, given, group, line, listOf, numberOf, textOf } from "../forms.js";
+import {
+  area,
+  choice,
+  field,
+  figure,
+  given,
+  group,
+  line,
+  listOf,
+  numberOf,
+  textOf,
+} from "../forms.js";
 import { budgetFields, readBudget } from "../money.js";
 
 const ROLES = [

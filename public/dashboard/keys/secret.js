@@ -19,13 +19,30 @@ export function showSecret(title, key) {
     (close) => {
       const shown = h("code", {}, key.key);
       return [
-        h("p", {}, "This is the only time that the secret is shown. Keep it now: nobody can read it later."),
-        h("div", { class: "secret" }, h("pre", { class: "code", tabindex: "0" }, shown), copyButton(key.key, shown)),
-        h("p", { class: "muted small" }, `For ${key.user}${key.name ? `, ${key.name}` : ""} (${key.id}).`),
+        h(
+          "p",
+          {},
+          "This is the only time that the secret is shown. Keep it now: nobody can read it later.",
+        ),
+        h(
+          "div",
+          { class: "secret" },
+          h("pre", { class: "code", tabindex: "0" }, shown),
+          copyButton(key.key, shown),
+        ),
+        h(
+          "p",
+          { class: "muted small" },
+          `For ${key.user}${key.name ? `, ${key.name}` : ""} (${key.id}).`,
+        ),
         h(
           "div",
           { class: "dialog-buttons" },
-          h("button", { type: "button", class: "primary", onclick: () => close(true) }, "I have kept it"),
+          h(
+            "button",
+            { type: "button", class: "primary", onclick: () => close(true) },
+            "I have kept it",
+          ),
         ),
       ];
     },

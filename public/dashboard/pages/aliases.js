@@ -79,7 +79,12 @@ const COLUMNS = [
   },
   {
     title: "Targets",
-    cell: (alias) => h("ol", { class: "targets" }, alias.targets.map((target) => showTarget(alias, target))),
+    cell: (alias) =>
+      h(
+        "ol",
+        { class: "targets" },
+        alias.targets.map((target) => showTarget(alias, target)),
+      ),
   },
   { title: "Adds", cell: additions },
   { title: "Changed", cell: ({ updatedAt }) => ago(Date.parse(updatedAt)) },
@@ -96,7 +101,12 @@ function showTarget({ strategy, targets }, { model, weight, when, limit, budget 
     budget?.day && `${usd(budget.day)} a day`,
     budget?.month && `${usd(budget.month)} a month`,
   ].filter(Boolean);
-  return h("li", {}, h("span", { class: "wrap" }, model), words.length > 0 && h("span", { class: "under" }, words.join(" · ")));
+  return h(
+    "li",
+    {},
+    h("span", { class: "wrap" }, model),
+    words.length > 0 && h("span", { class: "under" }, words.join(" · ")),
+  );
 }
 
 function told([name, its]) {
@@ -116,7 +126,9 @@ function additions({ defaults = {}, fixed = {}, system, timeout, cache }) {
     timeout && "a timeout",
     cache && "a cache lifetime",
   ].filter(Boolean);
-  return words.length ? h("span", { class: "small" }, words.join("; ")) : h("span", { class: "muted" }, "nothing");
+  return words.length
+    ? h("span", { class: "small" }, words.join("; "))
+    : h("span", { class: "muted" }, "nothing");
 }
 
 function actions(alias) {

@@ -37,13 +37,17 @@ function mount(root, given) {
 }
 
 function refresh(signal) {
-  return fill(list, context, () => readAll(signal), (budgets) =>
-    budgets.length
-      ? table("Budgets of teams and tags", COLUMNS, budgets, { cards: true })
-      : nothing(
-          "No team and no tag has a budget. A key’s team and tags are set where it is issued or" +
-            " changed.",
-        ),
+  return fill(
+    list,
+    context,
+    () => readAll(signal),
+    (budgets) =>
+      budgets.length
+        ? table("Budgets of teams and tags", COLUMNS, budgets, { cards: true })
+        : nothing(
+            "No team and no tag has a budget. A key’s team and tags are set where it is issued or" +
+              " changed.",
+          ),
   );
 }
 

@@ -31,7 +31,12 @@ function mount(root, given) {
   context = given;
   places = { figures: placeFor(2), purges: placeFor(3) };
   const card = (title, ...content) =>
-    h("section", { class: "card", "aria-label": title }, h("header", {}, h("h2", {}, title)), content);
+    h(
+      "section",
+      { class: "card", "aria-label": title },
+      h("header", {}, h("h2", {}, title)),
+      content,
+    );
   root.append(
     h(
       "div",
@@ -54,19 +59,39 @@ async function refresh(signal) {
 }
 
 function figures(cache) {
-  const { entries, mostEntries, bytes: held, mostBytes, tiers, ttl, grace, scope, coalesce } = cache;
+  const {
+    entries,
+    mostEntries,
+    bytes: held,
+    mostBytes,
+    tiers,
+    ttl,
+    grace,
+    scope,
+    coalesce,
+  } = cache;
   const lower = tiers.filter((tier) => tier !== "memory").map((tier) => tier.toUpperCase());
   const facts = [
-    ["Entries in memory", [bar(entries, mostEntries), `${count(entries)} of ${count(mostEntries)}`]],
+    [
+      "Entries in memory",
+      [bar(entries, mostEntries), `${count(entries)} of ${count(mostEntries)}`],
+    ],
     ["Memory", [bar(held, mostBytes), `${bytes(held)} of ${bytes(mostBytes)}`]],
     ["Below memory", lower.length ? lower.join(" and ") : "nothing: each isolate keeps its own"],
     ["Fresh for", ttl ? lifetime(ttl) : "what a request asks for"],
     ["Kept for bad times", `${lifetime(grace)} more, for when every provider fails`],
     ["Shared", scope === "shared" ? "among all users" : "with nobody: a user sees its own answers"],
-    ["The same request at once", coalesce ? "reaches the provider once" : "reaches the provider each time"],
+    [
+      "The same request at once",
+      coalesce ? "reaches the provider once" : "reaches the provider each time",
+    ],
   ];
   return [
-    h("dl", { class: "facts padded" }, facts.map(([name, its]) => [h("dt", {}, name), h("dd", {}, its)])),
+    h(
+      "dl",
+      { class: "facts padded" },
+      facts.map(([name, its]) => [h("dt", {}, name), h("dd", {}, its)]),
+    ),
     h("p", { class: "foot" }, "Memory is that of the isolate that answered; each has its own."),
   ];
 }
@@ -84,7 +109,10 @@ const PURGES = [
 ];
 
 function purging() {
-  const scope = choice("model", Object.entries(SCOPES).map(([name, [label]]) => [name, label]));
+  const scope = choice(
+    "model",
+    Object.entries(SCOPES).map(([name, [label]]) => [name, label]),
+  );
   const value = line("", { maxlength: 1024, spellcheck: "false" });
   const which = field("value", "Which", value, { hint: SCOPES.model[2] });
   scope.addEventListener("change", () => {
@@ -121,7 +149,11 @@ function purge(form, scope, value) {
     showError(form, { param: "value", message: "Say which." });
     return;
   }
-  const of = { model: `of the model ${value}`, user: `of the user ${value}`, key: `under ${value}` };
+  const of = {
+    model: `of the model ${value}`,
+    user: `of the user ${value}`,
+    key: `under ${value}`,
+  };
   undertake(context, {
     title: scope === "all" ? "Purge the whole cache?" : `Purge what is kept ${of[scope]}?`,
     text:
@@ -130,7 +162,10 @@ function purge(form, scope, value) {
       " undone.",
     action: "Purge",
     work: () =>
-      change("DELETE", `/admin/cache?${new URLSearchParams({ [scope]: scope === "all" ? "true" : value })}`),
+      change(
+        "DELETE",
+        `/admin/cache?${new URLSearchParams({ [scope]: scope === "all" ? "true" : value })}`,
+      ),
     said: "Purged.",
   });
 }

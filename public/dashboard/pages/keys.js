@@ -204,7 +204,11 @@ function limits(own) {
     .filter(([name]) => own?.[name] !== null && own?.[name] !== undefined)
     .map(([name, words]) => `${count(own[name])} ${words}`);
   if (!told.length) return h("span", { class: "muted small" }, "default");
-  return h("ul", { class: "plain small" }, told.map((text) => h("li", {}, text)));
+  return h(
+    "ul",
+    { class: "plain small" },
+    told.map((text) => h("li", {}, text)),
+  );
 }
 
 function actions(key) {

@@ -32,15 +32,31 @@ function mount(root, given) {
     h(
       "section",
       { class: "card", "aria-label": title },
-      h("header", { class: "card-tools" }, h("h2", {}, title), h("span", { class: "muted grow" }, note), tool),
+      h(
+        "header",
+        { class: "card-tools" },
+        h("h2", {}, title),
+        h("span", { class: "muted grow" }, note),
+        tool,
+      ),
       place,
     );
   root.append(
     h(
       "div",
       { class: "stacked" },
-      card("Circuit breakers", "As the isolate that answers knows them.", context.can("admin") && all, places.breakers),
-      card("Limits at providers", "Requests of each user. Answers from the cache don’t count.", null, places.limits),
+      card(
+        "Circuit breakers",
+        "As the isolate that answers knows them.",
+        context.can("admin") && all,
+        places.breakers,
+      ),
+      card(
+        "Limits at providers",
+        "Requests of each user. Answers from the cache don’t count.",
+        null,
+        places.limits,
+      ),
     ),
   );
 }
@@ -57,8 +73,11 @@ async function refresh(signal) {
 
 function showBreakers({ breakers }) {
   const rows = Object.entries(breakers).map(([name, view]) => ({ name, ...view }));
-  rows.sort((a, b) => (a.phase === "closed") - (b.phase === "closed") || a.name.localeCompare(b.name));
-  if (!rows.length) return nothing("No provider was called lately, so no breaker has anything to tell.");
+  rows.sort(
+    (a, b) => (a.phase === "closed") - (b.phase === "closed") || a.name.localeCompare(b.name),
+  );
+  if (!rows.length)
+    return nothing("No provider was called lately, so no breaker has anything to tell.");
   const more = rows.length - LISTED;
   return [
     table("Circuit breakers", BREAKERS, rows.slice(0, LISTED), { cards: true }),
@@ -109,7 +128,11 @@ const BREAKERS = [
     title: "Actions",
     cell: ({ name, phase }) =>
       context.can("admin") && phase !== "closed"
-        ? h("span", { class: "actions" }, act("Reset", name, () => resetBreaker(name)))
+        ? h(
+            "span",
+            { class: "actions" },
+            act("Reset", name, () => resetBreaker(name)),
+          )
         : "",
   },
 ];
@@ -132,7 +155,9 @@ function resetBreaker(name) {
 function showLimits({ providers }) {
   const rows = Object.entries(providers).map(([provider, its]) => ({ provider, ...its }));
   if (!rows.length) return nothing("No provider is configured.");
-  const busy = rows.filter(({ pool }) => !pool || pool.users.length || pool.closed_until || pool.capacity);
+  const busy = rows.filter(
+    ({ pool }) => !pool || pool.users.length || pool.closed_until || pool.capacity,
+  );
   const idle = rows.filter((row) => !busy.includes(row)).map(({ provider }) => provider);
   return [
     busy.length
@@ -148,7 +173,11 @@ const LIMITS = [
     row: true,
     cell: ({ provider, rate }) => [
       h("span", { class: "name" }, provider),
-      h("span", { class: "under" }, `${count(rate.per_hour)} an hour, ${count(rate.burst)} at once`),
+      h(
+        "span",
+        { class: "under" },
+        `${count(rate.per_hour)} an hour, ${count(rate.burst)} at once`,
+      ),
     ],
   },
   { title: "State", cell: ({ pool }) => pressure(pool) },
@@ -157,7 +186,11 @@ const LIMITS = [
     title: "Actions",
     cell: ({ provider }) =>
       context.can("admin")
-        ? h("span", { class: "actions" }, act("Reset", `limits at ${provider}`, () => resetPool(provider)))
+        ? h(
+            "span",
+            { class: "actions" },
+            act("Reset", `limits at ${provider}`, () => resetPool(provider)),
+          )
         : "",
   },
 ];
@@ -166,7 +199,11 @@ function pressure(pool) {
   if (!pool) return badge("warn", "out of reach");
   const closed = pool.closed_until > Date.now();
   const scopes = pool.scopes.map(({ scope, capacity, closed_until: until }) =>
-    h("span", { class: "under" }, `${scope}: ${until > Date.now() ? `closed until ${clock(until)}` : `${count(capacity)} an hour`}`),
+    h(
+      "span",
+      { class: "under" },
+      `${scope}: ${until > Date.now() ? `closed until ${clock(until)}` : `${count(capacity)} an hour`}`,
+    ),
   );
   const word = closed
     ? badge("bad", "closed", "The provider asked to be left alone.")
@@ -236,13 +273,16 @@ async function showBucket(provider, label, who) {
     return;
   }
   const reset = await openDialog(`${label} at ${provider}`, (close) => [
-    h("dl", { class: "facts" }, facts(view).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
+    h(
+      "dl",
+      { class: "facts" },
+      facts(view).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+    ),
     h(
       "div",
       { class: "dialog-buttons" },
       h("button", { type: "button", autofocus: true, onclick: () => close() }, "Close"),
-      context.can("admin") &&
-        h("button", { type: "button", onclick: () => close(true) }, "Reset"),
+      context.can("admin") && h("button", { type: "button", onclick: () => close(true) }, "Reset"),
     ),
   ]);
   if (reset) await resetBucket(provider, label, who);

@@ -43,7 +43,13 @@ function mount(root) {
     "aria-label": "Prompt",
     "aria-describedby": "prompt-hint prompt-error",
   });
-  parts = { asking, images, prompt, code: h("code", { id: "code" }), lanes: h("div", { class: "lanes" }) };
+  parts = {
+    asking,
+    images,
+    prompt,
+    code: h("code", { id: "code" }),
+    lanes: h("div", { class: "lanes" }),
+  };
   const main = h("div", { class: "talk" }, parts.lanes, composer(), codeCard());
   root.append(h("div", { class: "play" }, asking.element, main));
   regroup();
@@ -95,7 +101,14 @@ function composer() {
       h("button", stop, "Stop"),
       h("button", anew, "New conversation"),
       images.element,
-      h("span", { id: "prompt-hint", class: "muted small" }, h("kbd", {}, "Ctrl"), " ", h("kbd", {}, "Enter"), " sends"),
+      h(
+        "span",
+        { id: "prompt-hint", class: "muted small" },
+        h("kbd", {}, "Ctrl"),
+        " ",
+        h("kbd", {}, "Enter"),
+        " sends",
+      ),
     ),
   );
   Object.assign(parts, { send, error, stop: form.querySelector("#stop") });
@@ -108,7 +121,12 @@ function codeCard() {
     showCode();
   };
   const segments = Object.keys(LANGUAGES).map((label, i) =>
-    h("label", {}, h("input", { type: "radio", name: "language", value: label, checked: i === 0 }), h("span", {}, label)),
+    h(
+      "label",
+      {},
+      h("input", { type: "radio", name: "language", value: label, checked: i === 0 }),
+      h("span", {}, label),
+    ),
   );
   const title = h("h2", { id: "code-title" }, icon("right"), "The same request as code");
   return h(
@@ -118,10 +136,19 @@ function codeCard() {
     h(
       "div",
       { class: "code-tools" },
-      h("fieldset", { id: "languages", class: "segments", onchange: choose }, h("legend", { class: "unseen" }, "Language"), segments),
+      h(
+        "fieldset",
+        { id: "languages", class: "segments", onchange: choose },
+        h("legend", { class: "unseen" }, "Language"),
+        segments,
+      ),
       copyButton(() => code(), parts.code),
     ),
-    h("pre", { class: "code", tabindex: "0", role: "group", "aria-labelledby": "code-title" }, parts.code),
+    h(
+      "pre",
+      { class: "code", tabindex: "0", role: "group", "aria-labelledby": "code-title" },
+      parts.code,
+    ),
   );
 }
 
@@ -130,7 +157,8 @@ function regroup(removed = null) {
   const models = parts.asking.models();
   if (removed !== null) lanes.splice(removed, 1)[0].stop();
   while (lanes.length > models.length) lanes.pop().stop();
-  while (lanes.length < models.length) lanes.push(new Lane((made += 1), () => parts.asking.read(), busy));
+  while (lanes.length < models.length)
+    lanes.push(new Lane((made += 1), () => parts.asking.read(), busy));
   for (const [place, lane] of lanes.entries()) lane.name(models[place]);
   parts.lanes.replaceChildren(...lanes.map(({ element }) => element));
   parts.lanes.dataset.count = lanes.length;
@@ -182,7 +210,8 @@ function clear() {
 /** The code of the next request of the first conversation. */
 function code(shown = (body) => body) {
   const next = message();
-  const messages = lanes[0].history.length && !parts.prompt.value && !parts.images.parts().length ? [] : [next];
+  const messages =
+    lanes[0].history.length && !parts.prompt.value && !parts.images.parts().length ? [] : [next];
   if (next.content === "") next.content = "Hello!";
   const body = JSON.parse(JSON.stringify(lanes[0].request(messages))); // without what is undefined
   return LANGUAGES[language](shown(body), ORIGIN, key.get() !== null);

@@ -85,7 +85,12 @@ function show() {
     problems(),
     names.map((name) => {
       const its = shown.filter(({ section }) => section === name);
-      return card(name, name === "providers" ? providers(its, words.length > 0 || parts.set.checked) : settings(name, its));
+      return card(
+        name,
+        name === "providers"
+          ? providers(its, words.length > 0 || parts.set.checked)
+          : settings(name, its),
+      );
     }),
     !names.length && h("div", { class: "card" }, nothing("No setting fits.")),
   );
@@ -106,7 +111,12 @@ function problems() {
 
 function card(name, content) {
   const title = TITLES[name] ?? name.replaceAll("_", " ");
-  return h("section", { class: "card in-columns", "aria-label": title }, h("header", {}, h("h2", {}, title)), content);
+  return h(
+    "section",
+    { class: "card in-columns", "aria-label": title },
+    h("header", {}, h("h2", {}, title)),
+    content,
+  );
 }
 
 function settings(caption, rows) {
@@ -122,7 +132,12 @@ function providers(rows, open) {
     return h(
       "details",
       { class: "fold", open, "data-focus": open ? null : `settings:${provider}` },
-      h("summary", {}, h("span", { class: "name" }, provider), h("span", { class: "muted" }, set ? `${count(set)} set` : "nothing set")),
+      h(
+        "summary",
+        {},
+        h("span", { class: "name" }, provider),
+        h("span", { class: "muted" }, set ? `${count(set)} set` : "nothing set"),
+      ),
       settings(provider, its),
     );
   });
@@ -132,10 +147,16 @@ const COLUMNS = [
   {
     title: "Setting",
     row: true,
-    cell: ({ name, help }) => [h("code", { class: "name" }, name), h("span", { class: "under prose" }, marked(help))],
+    cell: ({ name, help }) => [
+      h("code", { class: "name" }, name),
+      h("span", { class: "under prose" }, marked(help)),
+    ],
   },
   { title: "In force", cell: value },
-  { title: "From", cell: ({ source }) => badge(...(SOURCES[source] ?? ["info", source.replaceAll("_", " ")])) },
+  {
+    title: "From",
+    cell: ({ source }) => badge(...(SOURCES[source] ?? ["info", source.replaceAll("_", " ")])),
+  },
 ];
 
 function value({ value: text, secret, set, default: standard }) {
@@ -143,7 +164,9 @@ function value({ value: text, secret, set, default: standard }) {
   if (!text) return h("span", { class: "muted" }, "not set");
   return [
     h("code", { class: "wrap" }, text),
-    set && text !== standard && h("span", { class: "under" }, standard ? `default: ${standard}` : "not set by default"),
+    set &&
+      text !== standard &&
+      h("span", { class: "under" }, standard ? `default: ${standard}` : "not set by default"),
   ];
 }
 

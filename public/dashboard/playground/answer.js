@@ -44,7 +44,10 @@ export function receipt(done, run) {
   const figures = [
     ["First token", run.first === null ? "not streamed" : span(run.first)],
     ["Whole answer", span(run.took)],
-    ["Tokens", usage ? `${count(usage.inputTokens)} in, ${count(usage.outputTokens)} out` : "not told"],
+    [
+      "Tokens",
+      usage ? `${count(usage.inputTokens)} in, ${count(usage.outputTokens)} out` : "not told",
+    ],
     ["Cost", [cost, metadata.cost !== null && metadata.costOrigin].filter(Boolean).join(" ")],
   ];
   const cache = [metadata.cacheStatus, metadata.cacheTier].filter(Boolean).join(" · ");
@@ -60,7 +63,11 @@ export function receipt(done, run) {
   return h(
     "div",
     { class: "receipt" },
-    h("dl", { class: "figures" }, figures.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value)))),
+    h(
+      "dl",
+      { class: "figures" },
+      figures.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value))),
+    ),
     h(
       "details",
       {},
@@ -72,7 +79,11 @@ export function receipt(done, run) {
 }
 
 function facts(pairs) {
-  return h("dl", { class: "facts" }, pairs.map(([label, value]) => [h("dt", {}, label), h("dd", {}, value)]));
+  return h(
+    "dl",
+    { class: "facts" },
+    pairs.map(([label, value]) => [h("dt", {}, label), h("dd", {}, value)]),
+  );
 }
 
 /** What went wrong, with what was tried; `again` asks once more. */
@@ -112,7 +123,11 @@ export function resultsForm(calls, send) {
       },
     },
     fields,
-    h("button", { type: "submit", class: "primary" }, calls.length > 1 ? "Send the results" : "Send the result"),
+    h(
+      "button",
+      { type: "submit", class: "primary" },
+      calls.length > 1 ? "Send the results" : "Send the result",
+    ),
   );
   return form;
 }

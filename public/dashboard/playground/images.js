@@ -21,7 +21,13 @@ export function pictures(changed) {
   });
   const list = h("ul", { class: "pictures", "aria-label": "Images of the prompt" });
   const problem = h("p", { class: "error", role: "alert" });
-  const element = h("div", { class: "images" }, h("label", { class: "button" }, "Add images", picker), list, problem);
+  const element = h(
+    "div",
+    { class: "images" },
+    h("label", { class: "button" }, "Add images", picker),
+    list,
+    problem,
+  );
 
   async function take(files) {
     problem.textContent = "";
@@ -37,7 +43,8 @@ export function pictures(changed) {
     const sum = held.reduce((all, { size }) => all + size, file.size);
     if (!file.type.startsWith("image/")) return `${file.name} is no image.`;
     if (held.length >= MOST) return `Up to ${MOST} images go along.`;
-    if (sum > MOST_BYTES) return `${file.name} is too large: all images together have up to ${bytes(MOST_BYTES)}.`;
+    if (sum > MOST_BYTES)
+      return `${file.name} is too large: all images together have up to ${bytes(MOST_BYTES)}.`;
     return null;
   }
 

@@ -20,9 +20,19 @@ export class Lane {
     this._cost = 0;
     this._title = h("h2", { id: `lane-${number}` });
     this._phase = h("span", { class: "muted", role: "status" });
-    this._turns = h("div", { class: "turns", tabindex: "0", role: "group", "aria-labelledby": `lane-${number}` });
+    this._turns = h("div", {
+      class: "turns",
+      tabindex: "0",
+      role: "group",
+      "aria-labelledby": `lane-${number}`,
+    });
     const head = h("header", {}, this._title, this._phase);
-    this.element = h("section", { class: "card lane", "aria-labelledby": `lane-${number}` }, head, this._turns);
+    this.element = h(
+      "section",
+      { class: "card lane", "aria-labelledby": `lane-${number}` },
+      head,
+      this._turns,
+    );
     this.clear();
   }
 
@@ -33,7 +43,9 @@ export class Lane {
     this.waits = false;
     this._cost = 0;
     this._phase.textContent = "";
-    this._turns.replaceChildren(h("p", { class: "nothing" }, "The answer appears here as it is written."));
+    this._turns.replaceChildren(
+      h("p", { class: "nothing" }, "The answer appears here as it is written."),
+    );
   }
 
   /** Says whom it talks to. */
@@ -70,7 +82,13 @@ export class Lane {
     const { element, show } = answerPlace();
     this._turns.append(element);
     this._follow();
-    const run = { began: performance.now(), first: null, text: "", reasoning: "", calls: new Map() };
+    const run = {
+      began: performance.now(),
+      first: null,
+      text: "",
+      reasoning: "",
+      calls: new Map(),
+    };
     try {
       const response = await ask(this.request(messages), mine.signal);
       const done = await this._read(response, run, show);
@@ -101,7 +119,9 @@ export class Lane {
       show(run);
       this._follow();
     }
-    throw broken({ error: { type: "stream_ended", message: "The stream ended without its last event." } });
+    throw broken({
+      error: { type: "stream_ended", message: "The stream ended without its last event." },
+    });
   }
 
   _conclude(element, done, run) {

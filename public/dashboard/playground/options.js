@@ -22,7 +22,12 @@ export function options(changed, regroup) {
   const another = h("button", adding, "Compare with another model");
   const element = h(
     "form",
-    { id: "ask", class: "card form padded", oninput: changed, onsubmit: (event) => event.preventDefault() },
+    {
+      id: "ask",
+      class: "card form padded",
+      oninput: changed,
+      onsubmit: (event) => event.preventDefault(),
+    },
     h("div", { role: "group", "aria-label": "Models" }, places, another),
     list,
     more(),
@@ -57,12 +62,21 @@ export function options(changed, regroup) {
         type: "button",
         class: "icon",
         "aria-label": `Remove model ${place + 1}`,
-        onclick: () => set(models.filter((_, other) => other !== place), place),
+        onclick: () =>
+          set(
+            models.filter((_, other) => other !== place),
+            place,
+          ),
       },
       icon("close"),
     );
     const label = models.length > 1 ? `Model ${place + 1}` : "Model, tier, alias or provider/model";
-    return h("div", { class: "model-row" }, field(`model-${place}`, label, control), models.length > 1 && removal);
+    return h(
+      "div",
+      { class: "model-row" },
+      field(`model-${place}`, label, control),
+      models.length > 1 && removal,
+    );
   }
 
   draw();
@@ -94,16 +108,37 @@ function more() {
 
 function parameters() {
   const each = [
-    field("temperature", "Temperature", figure(null, { min: 0, max: 2, step: 0.1, placeholder: "default" })),
+    field(
+      "temperature",
+      "Temperature",
+      figure(null, { min: 0, max: 2, step: 0.1, placeholder: "default" }),
+    ),
     field("maxTokens", "Max tokens", figure(null, { min: 1, step: 1, placeholder: "default" })),
     field("topP", "Top P", figure(null, { min: 0, max: 1, step: 0.05, placeholder: "default" })),
-    field("strategy", "Strategy", choice("", [["", "deployment’s"], ...STRATEGIES.map((one) => [one, one])])),
-    field("cache", "Cache", choice("", [["", "default"], ["refresh", "refresh"], ["off", "off"]])),
+    field(
+      "strategy",
+      "Strategy",
+      choice("", [["", "deployment’s"], ...STRATEGIES.map((one) => [one, one])]),
+    ),
+    field(
+      "cache",
+      "Cache",
+      choice("", [
+        ["", "default"],
+        ["refresh", "refresh"],
+        ["off", "off"],
+      ]),
+    ),
   ];
   return group(
     "Parameters",
     each,
-    h("div", { class: "ticks whole" }, tick("stream", "Stream", true), tick("fallback", "Fall back to other providers", true)),
+    h(
+      "div",
+      { class: "ticks whole" },
+      tick("stream", "Stream", true),
+      tick("fallback", "Fall back to other providers", true),
+    ),
   );
 }
 
@@ -114,7 +149,10 @@ function tools() {
     "details",
     {},
     h("summary", {}, "Tools"),
-    field("tools", "Tools as JSON", text, { hint: "A list in OpenAI’s form. You type the results.", wide: true }),
+    field("tools", "Tools as JSON", text, {
+      hint: "A list in OpenAI’s form. You type the results.",
+      wide: true,
+    }),
     field("toolChoice", "Tool choice", choice("", [["", "default"], ...choices]), { wide: true }),
   );
 }
@@ -145,6 +183,8 @@ function readTools(text) {
     if (!Array.isArray(tools)) throw new Error("it must be a list.");
     return tools;
   } catch (error) {
-    throw Object.assign(new Error(`This is no list of tools: ${error.message}`), { param: "tools" });
+    throw Object.assign(new Error(`This is no list of tools: ${error.message}`), {
+      param: "tools",
+    });
   }
 }

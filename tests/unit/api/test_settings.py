@@ -103,3 +103,8 @@ async def test_a_deployment_without_a_provider_is_told() -> None:
 @pytest.mark.parametrize(("key", "query", "status"), [(PROXY_KEY, "", 403), (ADMIN, "?a=b", 400)])
 async def test_who_may_ask_and_what(key: str, query: str, status: int) -> None:
     assert (await ask(query, key)).status == status
+
+
+async def test_what_is_called_a_secret_is_treated_as_one() -> None:
+    for view in (await read()).values():
+        assert view["secret"] is ("(secret)" in view["help"]), view["name"]
