@@ -25,15 +25,15 @@ MOST = """\
 |  | hit | miss | stream |
 | --- | --- | --- | --- |
 | entries | 3 + 0 + 1 | 7 + 0 + 1 | 8 + 4 + 1 |
-| calls of JavaScript | 7 + 7 + 10 | 34 + 7 + 10 | 30 + 29 + 10 |
+| calls of JavaScript | 7 + 7 + 10 | 29 + 7 + 10 | 30 + 29 + 10 |
 | awaits of promises | 1 + 0 + 1 | 5 + 0 + 1 | 6 + 4 + 1 |
 | tasks | 1 + 2 + 0 | 1 + 2 + 0 | 2 + 2 + 0 |
 | callbacks scheduled | 0 + 0 + 0 | 0 + 0 + 0 | 0 + 0 + 0 |
-| timers | 0 + 2 + 1 | 2 + 2 + 1 | 2 + 3 + 1 |
-| timers cancelled | 0 + 0 + 1 | 2 + 0 + 1 | 1 + 2 + 1 |
-| proxies | 0 + 2 + 1 | 2 + 2 + 1 | 2 + 3 + 1 |
+| timers | 0 + 2 + 1 | 1 + 2 + 1 | 2 + 3 + 1 |
+| timers cancelled | 0 + 0 + 1 | 1 + 0 + 1 | 1 + 2 + 1 |
+| proxies | 0 + 2 + 1 | 1 + 2 + 1 | 2 + 3 + 1 |
 | conversions | 2 + 0 + 1 | 6 + 0 + 1 | 5 + 3 + 1 |
-| clock reads | 2 + 0 + 4 | 12 + 0 + 4 | 15 + 2 + 4 |
+| clock reads | 2 + 0 + 2 | 10 + 0 + 2 | 12 + 1 + 2 |
 | log lines | 0 + 1 + 0 | 0 + 1 + 0 | 0 + 1 + 0 |
 | fetches | 0 + 0 + 0 | 1 + 0 + 0 | 1 + 0 + 0 |
 | Durable Object calls | 0 + 0 + 1 | 1 + 0 + 1 | 1 + 0 + 1 |

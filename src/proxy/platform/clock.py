@@ -2,6 +2,7 @@
 
 import random
 import secrets
+from collections.abc import Callable
 
 import js
 
@@ -12,23 +13,10 @@ DRAWN = 384
 
 
 class SystemClock:
-    """core.ports.Clock, read once a turn of the loop: in production it moves only between turns.
-
-    JavaScript's, as Python's is made to grow here: of two calls within a millisecond the second
-    says one more, so that what takes no time would seem to take as many ms as it was measured.
-    """
+    """core.ports.Clock: the loop's."""
 
     def __init__(self) -> None:
-        self._read = js.Date.now
-        self._loop = adopt_loop()
-        self._turn = -1
-        self._moment = 0.0
-
-    def now(self) -> float:
-        """Seconds since 1970."""
-        if self._turn != self._loop.turn:
-            self._turn, self._moment = self._loop.turn, self._read() / 1000
-        return self._moment
+        self.now: Callable[[], float] = adopt_loop().now
 
 
 def now_ms() -> int:

@@ -14,7 +14,8 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context, copy_context
-from functools import partial
+from functools import cache, partial
+from time import monotonic
 from typing import Any, TypeVar
 
 import js
@@ -63,6 +64,10 @@ class _Ready(asyncio.Handle):
             _loop.call_exception_handler({"message": message, "exception": error})
 
 
+def _wake() -> None:
+    """Does nothing itself: what is ready runs after it."""
+
+
 class _Timer(asyncio.Handle):
     """A callback that waits for a timer of JavaScript. A cancelled one is taken back: thousands
     would wait for their end."""
@@ -87,13 +92,27 @@ class _Timer(asyncio.Handle):
         _loop.run(self._run)
 
 
+def _read_clock() -> float:
+    """JavaScript's, as Python's is made to grow here: of two calls within a millisecond the second
+    says one more, so that what takes no time would seem to take as many ms as it was measured."""
+    ms: int = find_function("Date", "now")()
+    return ms / 1000
+
+
+def _read_steady_clock() -> float:
+    return monotonic()
+
+
 class EdgeLoop(WebLoop):
     """The loop of one isolate, for its requests and its objects."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.turn = 0
-        """Counts the turns: entries from JavaScript, between which alone the clock moves."""
+        self.now = cache(_read_clock)
+        """Seconds since 1970, read once a turn: an entry from JavaScript, between which alone the
+        clock moves on Cloudflare."""
+        self.time = cache(_read_steady_clock)
+        """See asyncio; once a turn, too."""
         self._ready: deque[_Ready] = deque()
         self._is_running = False
 
@@ -106,17 +125,15 @@ class EdgeLoop(WebLoop):
         self.enter()
         try:
             callback(*args)
-            self._run_ready()
+            while self._ready:
+                self._ready.popleft().run()
         finally:
             self._is_running = False
 
-    def _run_ready(self) -> None:
-        while self._ready:
-            self._ready.popleft().run()
-
     def enter(self) -> None:
         """Begins a turn: makes it the running loop of the stack that Python runs on now."""
-        self.turn += 1
+        self.now.cache_clear()
+        self.time.cache_clear()
         if asyncio._get_running_loop() is not self:
             asyncio._set_running_loop(self)
         if sys.get_asyncgen_hooks().finalizer != self._close_generator:
@@ -129,7 +146,7 @@ class EdgeLoop(WebLoop):
         context = copy_context() if context is None else context  # an empty one is false
         ready = _Ready(partial(context.run, callback, *args))
         if not self._ready and not self._is_running:
-            js.queueMicrotask(create_once_callable(lambda: self.run(self._run_ready)))
+            js.queueMicrotask(create_once_callable(partial(self.run, _wake)))
         self._ready.append(ready)
         return ready
 

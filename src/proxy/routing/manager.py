@@ -3,7 +3,6 @@
 A stream may change its provider until its first real content is there, never after.
 """
 
-from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from msgspec import structs
@@ -12,9 +11,8 @@ from proxy.core.chat import Answer, Call, Routing
 from proxy.core.embedding import EmbeddingRequest, Embeddings
 from proxy.core.errors import OK
 from proxy.core.permit import Permit
-from proxy.core.ports import Ports, Reply
+from proxy.core.ports import Ports
 from proxy.core.settings import RoutingSettings
-from proxy.providers.target import Target
 from proxy.routing.deadline import Deadline
 from proxy.routing.fallback import Conditions, FallbackRun, Success
 from proxy.routing.operations import (
@@ -60,7 +58,8 @@ class Manager:
         self, call: Call, permit: Permit, options: RunOptions = DEFAULTS
     ) -> tuple[Answer, Success]:
         """A whole answer."""
-        answer, success = await self._run_chat(call, permit, options, read_answer)
+        operation = ChatOperation(call, permit, self._sender, options, read_answer)
+        answer, success = await self._run(call, operation, permit, options)
         success.watched.end(OK)
         return answer, success
 
@@ -68,7 +67,8 @@ class Manager:
         self, call: Call, permit: Permit, options: RunOptions = DEFAULTS
     ) -> tuple[Stream, Success]:
         """An answer that has begun. `Success.watched` has to be ended when it has."""
-        return await self._run_chat(call, permit, options, begin_stream)
+        operation = ChatOperation(call, permit, self._sender, options, begin_stream)
+        return await self._run(call, operation, permit, options)
 
     async def embed(
         self, request: EmbeddingRequest, permit: Permit, options: RunOptions = DEFAULTS
@@ -82,19 +82,6 @@ class Manager:
     def timeout(self, routing: Routing) -> float:
         """Seconds that a request has, up to a stream's first content."""
         return (routing.timeout_ms or self._settings.timeout_ms) / 1000
-
-    async def _run_chat(
-        self,
-        call: Call,
-        permit: Permit,
-        options: RunOptions,
-        read: Callable[[Target, Reply], Awaitable[T]],
-    ) -> tuple[T, Success]:
-        operation = ChatOperation(call, permit, self._sender, options, read)
-        try:
-            return await self._run(call, operation, permit, options)
-        finally:
-            operation.close()
 
     async def _run(
         self,
@@ -120,7 +107,10 @@ class Manager:
             priced_at=priced_at,
         )
         run = FallbackRun(operation, targets, permit, self._watch, conditions)
-        result, success = await run.run()
+        try:
+            result, success = await run.run()
+        finally:
+            operation.close()
         if ranking.conversation:
             self._ranker.settle(ranking, request.routing, success.target.spec.name)
         attempts = tuple(run.attempts)

@@ -79,6 +79,9 @@ class Operation(Protocol[T_co]):
     async def attempt(self, target: Target, outgoing: Outgoing, first_byte: Allowance) -> T_co:
         """Sends the call and reads its answer. Raises Fault."""
 
+    def close(self) -> None:
+        """Ends what no candidate waits for any more."""
+
 
 async def read_answer(target: Target, reply: Reply) -> Answer:
     """Reads a chat's whole answer."""
@@ -160,7 +163,7 @@ class ChatOperation(Generic[T]):
             raise
 
     def close(self) -> None:
-        """Ends a fetch that no candidate waits for, and keeps neither images nor error."""
+        """See Operation. A fetch of images ends, and neither they nor its error are kept."""
         images, self._images = self._images, None
         if images is None or images.cancel() or images.cancelled():
             return
@@ -231,6 +234,9 @@ class EmbeddingOperation:
                 self._sender.keys.observe(target, permit, {}, fault)
                 raise
         return _join(found)
+
+    def close(self) -> None:
+        """See Operation."""
 
     def _build(self, target: Target, part: EmbeddingRequest) -> Outgoing:
         build = ADAPTERS[target.wire].build_embedding_request
