@@ -63,7 +63,9 @@ class Alike:
         if end:
             texts.append(last)
             size = len(stream) - len(rest)
-        read = decode_strings([self._quiet(text) for text in texts])
+        if self._noise_lead:
+            texts = [self._quiet(text) for text in texts]
+        read = decode_strings(texts)
         return ("".join(read), size) if read else ("", 0)
 
     def _quiet(self, text: bytes) -> bytes:
