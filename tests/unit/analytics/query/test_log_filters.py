@@ -83,6 +83,12 @@ def test_what_came_long_after_a_time_is_passed_by() -> None:
     assert [row.record.id for row in page.rows] == ["r1"]
 
 
+def test_what_took_long_is_found_by_when_it_came() -> None:
+    shard = Shard(PlatformSQL())
+    shard.add(make_flush("a", 1, make_record(id="r1")), NOW_MS + 1_200_000)
+    assert len(shard.read_page(LogQuery(limit=9, end=NOW_MS + 1)).rows) == 1
+
+
 @pytest.mark.parametrize(
     ("params", "name"),
     [
