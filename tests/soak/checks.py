@@ -1,6 +1,7 @@
 """What must be true after a soak."""
 
 import time
+from collections import Counter
 from typing import Any
 
 import httpx
@@ -39,14 +40,26 @@ def check_all(soaked: Soaked, admin: httpx.Client, url: str, ids: dict[str, str]
 
 def _check_records(soaked: Soaked, ask: Any, user: str) -> Check:
     """The figures count what was sent."""
-    told = ask(f"/analytics?user={user}&window=24h")["total"]["requests"]
+    figures = ask(f"/analytics?user={user}&window=24h&group_by=endpoint")
+    told = figures["total"]["requests"]
     bounds = soaked.ledger.bound_records(soaked.ledger.by(user))
+    apart = _find_differences(soaked, user, figures["groups"]) if told not in bounds else ""
     return Check(
         f"the figures of `{user}` count what was sent",
         told in bounds,
         f"{told:,}; sent {bounds.most:,}, of which {bounds.most - bounds.least:,} were under way or"
-        " just done at a kill",
+        f" just done at a kill{apart}",
     )
+
+
+def _find_differences(soaked: Soaked, user: str, groups: list[dict[str, Any]]) -> str:
+    """What the figures have of each endpoint, and what was sent."""
+    counted = {group["key"]["endpoint"]: group["requests"] for group in groups}
+    sent: Counter[str] = Counter()
+    for each in soaked.ledger.by(user):
+        sent[each.endpoint] += 1
+        sent["/v1/batch/item"] += each.items
+    return "".join(f"; {name}: {counted.get(name, 0)} of {n}" for name, n in sent.items())
 
 
 def _plain(soaked: Soaked, user: str) -> list[Sent]:

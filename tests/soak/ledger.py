@@ -26,6 +26,8 @@ class Sent(Struct, frozen=True):
     """Of a batch: each has a record of its own beside the batch's."""
     is_left: bool = False
     """Whether its caller hung up."""
+    endpoint: str = ""
+    """As the figures name it."""
 
     @property
     def records(self) -> int:

@@ -83,7 +83,17 @@ class Caller(threading.Thread):
         ended = time.monotonic()
         counted = items if status == 200 else 0
         cost, tokens = _read_use(answer) if answer and kind == "plain" else (0.0, 0)
-        self._last = Sent(self.plan.user, kind, began, ended, status, cost, tokens, counted)
+        self._last = Sent(
+            user=self.plan.user,
+            kind=kind,
+            began=began,
+            ended=ended,
+            status=status,
+            cost=cost,
+            tokens=tokens,
+            items=counted,
+            endpoint="/openai" if path.startswith("/openai") else path,
+        )
         self._ledger.add(self._last)
         if status == 500:
             self._ledger.blame(f"{kind}: {answer and answer.text[:300]}")
@@ -151,7 +161,17 @@ class Caller(threading.Thread):
         except httpx.TransportError:
             pass
         ended = time.monotonic() + 2  # until the proxy has seen it
-        self._ledger.add(Sent(self.plan.user, "left", began, ended, status, is_left=status != 0))
+        self._ledger.add(
+            Sent(
+                self.plan.user,
+                "left",
+                began,
+                ended,
+                status,
+                is_left=status != 0,
+                endpoint=PATHS[dialect],
+            )
+        )
         return
 
     def _batch(self) -> None:
@@ -189,7 +209,9 @@ class Caller(threading.Thread):
             except httpx.TransportError:
                 pass
             ended = time.monotonic()
-            self._ledger.add(Sent(self.plan.user, "recalled", began, ended, seen))
+            self._ledger.add(
+                Sent(self.plan.user, "recalled", began, ended, seen, endpoint="/v1/responses/ID")
+            )
             if seen == 0:
                 return None
             if seen == 404 and not self._ledger.is_sure(made):
