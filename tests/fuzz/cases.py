@@ -17,9 +17,11 @@ MODELS = (
     *("auto", "fast", "gpt-4o", "claude-sonnet-5", "gemini/vision", "openai/unheard-of", "house"),
 )
 ANNS_RESPONSE = "@anns-response@"
-"""Stands for the id of a response that is kept for somebody else."""
+"""Stands for the id of a response that is kept for somebody else,"""
+ANNS_REQUEST = "@anns-request@"
+"""and this for the id of somebody else's request."""
 IDS = (
-    *(ANNS_RESPONSE, "house", "key_eve", "resp_1", "%00", "%ff", "..%2f..%2fadmin"),
+    *(ANNS_RESPONSE, ANNS_REQUEST, "house", "key_eve", "resp_1", "%00", "%ff", "..%2f..%2fadmin"),
     *("x" * 3000, "%2e%2e", "a%20b", "team:a", "tag:a", "%E5%90%8D", "*", "__proto__", "gpt-4o"),
 )
 CHATS = ("/v1/generate", "/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/batch")

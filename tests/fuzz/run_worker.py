@@ -16,7 +16,15 @@ from bench.bare import Bare, proxy
 from tests.e2e.deployments import ADMIN_TOKEN, CALLER_KEY, DAY, KEYS, PATHS, ROOMY
 from tests.fuzz import answers
 from tests.fuzz.bodies import PROMPT
-from tests.fuzz.cases import ANNS_RESPONSE, METHODS, PROVIDERS, Case, make_case, make_dice
+from tests.fuzz.cases import (
+    ANNS_REQUEST,
+    ANNS_RESPONSE,
+    METHODS,
+    PROVIDERS,
+    Case,
+    make_case,
+    make_dice,
+)
 from tests.fuzz.judge import Answer, find_faults
 from tests.fuzz.mutate import BOMBS
 from tests.fuzz.pipeline import ANNS_TEXTS, PASSED_ON, PASSED_PREFIXES, SECRETS, VIEWER, authorize
@@ -66,6 +74,8 @@ class Target:
         told = f"{said} upstream:{json.dumps({'*': {'text': ANNS_TEXTS[1].decode()}})}"
         kept = {"model": "openai/gpt-4o", "input": told, "store": True, "fallback": False}
         self.anns_response = self._ask("POST", "/v1/responses", kept, "ann")["id"]
+        rows = self._ask("GET", "/analytics/requests", None, "ann")["requests"]
+        self.anns_request = rows[0]["requestId"]
         for bomb in BOMBS:  # the largest that comes, so that the heap is what it will ever be
             self._ask("POST", "/v1/generate", bomb, "mallory", {"content-encoding": "gzip"})
         self.secrets = [
@@ -97,6 +107,7 @@ class Target:
     def send(self, case: Case, body: bytes) -> Answer:
         """What the caller of a case gets. Raises OSError where it gets nothing in time."""
         path = case.path.replace(ANNS_RESPONSE, self.anns_response)
+        path = path.replace(ANNS_REQUEST, self.anns_request)
         body = body.replace(ANNS_RESPONSE.encode(), self.anns_response.encode())
         given = {**case.headers, **authorize(case, self.keys)}
         with closing(
