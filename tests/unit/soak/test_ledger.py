@@ -3,8 +3,8 @@
 from tests.soak.ledger import SURE, Ledger, Outage, Sent, find_most_within, percentile
 
 
-def sent(began: float, ended: float, status: int = 200, **fields: int) -> Sent:
-    return Sent("ann", "miss", began, ended, status, **fields)
+def sent(began: float, ended: float, status: int = 200, items: int = 0) -> Sent:
+    return Sent("ann", "miss", began, ended, status, items=items)
 
 
 def test_what_no_kill_touched_must_be_counted() -> None:
