@@ -244,6 +244,8 @@ check 'the page that says how agents are pointed here' 200 '<html' 'ANTHROPIC_BA
 send no_key GET /openapi.json
 has_header content-type 'application/json' || status="$status of another type"
 check 'the description of the interface' 200 '"openapi":"3.1.0"' '"/v1/generate"'
+send no_key GET /docs
+check 'the page that shows it' 200 '<html' '/docs/docs.js'
 send no_key GET /dashboard
 check 'the dashboard' 200 '<html'
 has_header content-security-policy ".*default-src 'none'" || { status="200 without a policy"; check 'its Content-Security-Policy' 200; }

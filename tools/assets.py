@@ -1,5 +1,5 @@
-"""Put together what the Worker serves as files: its pages, the dashboard as one script and one
-style sheet, and the description of the interface.
+"""Put together what the Worker serves as files: its pages, the dashboard and the API's page as
+bundles, and the description of the interface.
 
 `tools/build.py` does this before each `dev` and `deploy` and after each change to public/.
 """
@@ -18,10 +18,15 @@ PROGRAMS = NODE_MODULES / ".bin"
 ESBUILD = PROGRAMS / "esbuild"
 """A script for Node, or a program where npm has run the package's own script: so it runs itself."""
 DASHBOARD = Path("dashboard")
-ENTRIES = {"app.js": "main.js", "app.css": "css/index.css"}
-"""What is made of which of the dashboard's files, and of those that it imports."""
-AS_THEY_ARE = ("boot.js", "icon.svg")
-"""The dashboard's files that are served by themselves."""
+DOCS = Path("docs")
+ENTRIES = {
+    DASHBOARD / "app.js": DASHBOARD / "main.js",
+    DASHBOARD / "app.css": DASHBOARD / "css" / "index.css",
+    DOCS / "docs.js": DOCS / "main.js",
+}
+"""What is made of which file, and of those that it imports."""
+AS_THEY_ARE = (DASHBOARD / "boot.js", DASHBOARD / "icon.svg", DOCS / "docs.css")
+"""The files beside them that are served by themselves."""
 LICENSES = {DASHBOARD / "licenses.txt": NODE_MODULES / "uplot" / "LICENSE"}
 """Of the libraries that are in the bundle."""
 DESCRIPTION = Path("openapi.json")
@@ -33,14 +38,12 @@ def assemble(target: Path = ASSETS) -> None:
     Raises SetupError where npm's packages are not installed or the bundle can't be made.
     """
     sources = {path.relative_to(PUBLIC): path for path in PUBLIC.rglob("*") if path.is_file()}
-    own = {DASHBOARD / name for name in AS_THEY_ARE}
     files = {
         name: source.read_bytes()
         for name, source in (sources | LICENSES).items()
-        if DASHBOARD not in name.parents or name in own or name in LICENSES
+        if {DASHBOARD, DOCS}.isdisjoint(name.parents) or name in (*AS_THEY_ARE, *LICENSES)
     }
-    files |= {DASHBOARD / name: content for name, content in _bundle().items()}
-    files[DESCRIPTION] = describe()
+    files |= _bundle() | {DESCRIPTION: describe()}
     for name, content in files.items():
         place = target / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +53,7 @@ def assemble(target: Path = ASSETS) -> None:
             path.unlink(missing_ok=True)
 
 
-def _bundle() -> dict[str, bytes]:
+def _bundle() -> dict[Path, bytes]:
     """The bundles by their names."""
     if not ESBUILD.exists() or not all(source.is_file() for source in LICENSES.values()):
         raise SetupError("npm's packages are missing. Run: python3 -m tools.setup node")
@@ -60,7 +63,7 @@ def _bundle() -> dict[str, bytes]:
                 *(str(ESBUILD), f"--outdir={scratch}", "--bundle", "--minify", "--format=iife"),
                 *("--target=es2022", "--charset=utf8", "--legal-comments=none"),
                 *("--log-level=warning",),
-                *(f"{Path(name).stem}={PUBLIC / DASHBOARD / of}" for name, of in ENTRIES.items()),
+                *(f"{name.with_suffix('')}={PUBLIC / of}" for name, of in ENTRIES.items()),
             ],
             cwd=ROOT,
             env={**os.environ, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ.get('PATH', '')}"},
@@ -69,5 +72,5 @@ def _bundle() -> dict[str, bytes]:
             check=False,
         )
         if done.returncode:
-            raise SetupError(f"The dashboard can't be bundled:\n{done.stderr}")
+            raise SetupError(f"The pages can't be bundled:\n{done.stderr}")
         return {name: (Path(scratch) / name).read_bytes() for name in ENTRIES}

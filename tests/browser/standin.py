@@ -21,9 +21,9 @@ from tools.assets import assemble
 from tools.layout import ASSETS
 
 Json = dict[str, Any]
-PAGES = ("/dashboard", "/setup")
+PAGES = ("/dashboard", "/setup", "/docs")
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
-TYPES |= {".svg": "image/svg+xml", ".txt": "text/plain"}
+TYPES |= {".svg": "image/svg+xml", ".txt": "text/plain", ".json": "application/json"}
 TEXT = "Paris is the capital of France. It has been since 987, with some pauses."
 HOSTILE = (
     "<img src=x onerror=hacked=1>",
@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.standin.seen.append(self.path)
         name = target.path.lstrip("/")
         file = ASSETS / (f"{name}.html" if target.path in PAGES else name)
-        if name.startswith(("dashboard", "setup")) and file.is_file():
+        if name.startswith(("dashboard", "setup", "docs", "openapi")) and file.is_file():
             kind = TYPES[file.suffix]
             self._send(200, file.read_bytes(), {"content-type": kind, **asset_headers(target.path)})
             return

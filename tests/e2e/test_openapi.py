@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.browser.chromium import browse
 from tests.e2e.deployments import ADMIN_TOKEN, Deployments
 from tools.layout import ROOT
 
@@ -83,6 +84,15 @@ def test_every_example_is_accepted(described: httpx.Client, document: dict[str, 
                 assert answer.status_code in known, (method, path, answer.text)
                 tried += 1
     assert tried >= 10
+
+
+def test_the_page_tries_operations(described: httpx.Client) -> None:
+    """By keyboard, with a key that stays in the page; and from an operation's address."""
+    page = described.get("/docs")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    for scenario in ("trying", "linking"):
+        browse(scenario, str(described.base_url).rstrip("/"), given=ADMIN_TOKEN)
 
 
 def test_every_answer_is_one_that_is_described(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools import assets
-from tools.assets import DASHBOARD, DESCRIPTION, assemble
+from tools.assets import DASHBOARD, DESCRIPTION, DOCS, assemble
 from tools.layout import PUBLIC, ROOT
 from tools.setup import SetupError
 
@@ -20,10 +20,12 @@ def test_the_pages_and_the_bundle_are_there(tmp_path: Path) -> None:
     others = {
         name
         for path in PUBLIC.rglob("*")
-        if path.is_file() and DASHBOARD not in (name := path.relative_to(PUBLIC)).parents
+        if path.is_file()
+        and {DASHBOARD, DOCS}.isdisjoint((name := path.relative_to(PUBLIC)).parents)
     }
     parts = {"app.js", "app.css", "boot.js", "icon.svg", "licenses.txt"}
-    assert made == others | {DASHBOARD / name for name in parts} | {DESCRIPTION}
+    docs = {DOCS / "docs.js", DOCS / "docs.css", DESCRIPTION}
+    assert made == others | {DASHBOARD / name for name in parts} | docs
     assert list(tmp_path.iterdir()) == [target]
     for bundle, part in (("app.js", "u-wrap"), ("app.css", "u-wrap"), ("app.css", "light-dark(")):
         assert part in (target / DASHBOARD / bundle).read_text("utf-8")

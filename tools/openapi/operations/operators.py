@@ -103,7 +103,7 @@ OPERATIONS = {
         summary="Show a key",
         query=_USAGE,
         answers={200: Answer(what="The key.", schema=KeyView)},
-        errors=FINDS + OBJECTS,
+        errors=ASKED + FINDS + OBJECTS,
     ),
     "PATCH /admin/keys/ID": Operation(
         id="changeKey",

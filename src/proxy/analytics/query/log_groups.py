@@ -35,10 +35,10 @@ def read_groups_query(
     parameters.check_names(params, ("window", "limit", *OF_ROWS), has_labels=True)
     limit = parameters.read_limit(params.get("limit", LIMIT))
     rows = read_log_query(params, limit, now, user)
-    if window := params.get("window"):
+    if "window" in params:
         if "from" in params or "to" in params:
             raise parameters.invalid("window", "Must not stand beside `from` or `to`")
-        begin = round((now - parameters.read_duration("window", window)) * 1000)
+        begin = round((now - parameters.read_duration("window", params["window"])) * 1000)
         rows = structs.replace(rows, begin=begin, since=max(0, begin - CLOCKS_APART))
     return GroupsQuery(limit, LogGroupsQuery(by=by, rows=rows))
 
