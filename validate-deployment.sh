@@ -231,6 +231,17 @@ if [ -n "$ADMIN" ]; then
   check 'a revoked key is refused' 401 '"authentication_failed"'
 fi
 
+send caller GET /me
+check 'who is asking, and in which role' 200 '"role":"' '"via":"'
+if [ -n "$ADMIN" ]; then
+  send admin GET /me
+  check 'the admin token is the operator'\''s' 200 '"role":"admin"'
+  send admin GET /admin/settings
+  case $body in *"$ADMIN"*) status="$status with the token" ;; esac
+  check 'the settings in force, without secrets' 200 '"name":"ADMIN_TOKEN"'
+  send admin GET /admin/budgets
+  check 'GET /admin/budgets' 200 '"budgets"'
+fi
 send caller GET '/analytics?window=1h&group_by=endpoint'
 check 'figures' 200 '"groups"' '"endpoint":"/v1/' '"total"'
 send caller GET '/analytics?window=soon'

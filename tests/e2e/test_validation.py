@@ -118,6 +118,14 @@ FAULTS = {
         "/admin/keys", answering(200), "an issued key is no operator's", status=403
     ),
     "keys stay": Fault("/admin/keys/[^/]*", answering(500), "a key is revoked", status=204),
+    "settings that show a token": Fault(
+        "/admin/settings",
+        writing(b'"settings"', ADMIN_TOKEN.encode()),
+        "the settings in force, without secrets",
+    ),
+    "anybody is an operator": Fault(
+        "/me", writing(b'"role":"', b'"part":"'), "who is asking, and in which role"
+    ),
     "no figures": Fault("/analytics.*", answering(503), "figures", status=200),
     "no metrics": Fault("/metrics", writing(b"histogram", b"gauge"), "metrics"),
     "no policy": Fault("/dashboard", without("content-security-policy"), "its Content-Security-"),
