@@ -13,13 +13,22 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 import * as describing from "./describing.mjs";
+import * as entering from "./entering.mjs";
 import * as operating from "./operating.mjs";
 import * as playing from "./playing.mjs";
 import * as reading from "./reading.mjs";
 import * as running from "./running.mjs";
 import * as dashboard from "./scenarios.mjs";
 
-const scenarios = { ...dashboard, ...reading, ...operating, ...playing, ...running, ...describing };
+const scenarios = {
+  ...dashboard,
+  ...entering,
+  ...reading,
+  ...operating,
+  ...playing,
+  ...running,
+  ...describing,
+};
 
 const [name, url, json] = process.argv.slice(2);
 const options = JSON.parse(json);
