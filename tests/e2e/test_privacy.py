@@ -51,7 +51,7 @@ def test_no_provider_sees_it_its_caller_has_it_back_and_nothing_keeps_it(
     dialect, provider = cell
     said = f"I am {MAIL} ({STAFF}), {CARD}. {provider} {dialect} {stream}"
     body = {"model": f"{provider}/auto", "stream": stream, "fallback": False}
-    body |= body_of(dialect, script(said, **{"*": {"split": 3}}))
+    body |= body_of(dialect, script(said, **{provider: {"split": 3}}))
     if dialect == "openai":
         body["stream_options"] = {"include_usage": True} if stream else None
     answer = private.post(PATHS[dialect], json=body)

@@ -91,8 +91,9 @@ async def test_an_entry_holds_the_placeholder_and_each_caller_has_its_own_back(
         read = READ[dialect](JOIN[dialect](answer.body) if stream else answer.json)
         return str(read.text)
 
-    assert await say(MAIL) == f"echo: I am {MAIL}."
-    assert await say(OTHER) == f"echo: I am {OTHER}."
+    for _ in range(4):  # the same bytes again, too
+        assert await say(MAIL) == f"echo: I am {MAIL}."
+        assert await say(OTHER) == f"echo: I am {OTHER}."
     house.leave()
     assert await say(MAIL) == f"echo: I am {MAIL}."
     assert await say(OTHER) == f"echo: I am {OTHER}."
@@ -117,6 +118,14 @@ async def test_off_sees_nothing() -> None:
     assert (await post(house, OPENAI, message(f"I am {MAIL}."))).status == 200
     assert MAIL in sent_text(house)
     assert house.app.services.guard is None
+
+
+async def test_a_hit_that_is_streamed_in_pieces_has_every_value_back() -> None:
+    house = House(by_host(openai=whole("x" + "[EMAIL_1]" * 40)), **MASK)
+    for stream in (False, True):
+        answer = await house.post(OPENAI, stream=stream, messages=message(MAIL)["messages"])
+        assert answer.text == "x" + MAIL * 40
+    assert len(house.sent) == 1
 
 
 async def test_a_placeholder_that_comes_in_pieces() -> None:
