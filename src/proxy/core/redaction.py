@@ -9,6 +9,7 @@ import html
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -49,10 +50,11 @@ def _begun(text: str, form: str) -> int:
     return next((n for n in range(longest, 0, -1) if text.endswith(form[:n])), 0)
 
 
-def _forms(secret: str) -> set[str]:
+@lru_cache(maxsize=256)
+def _forms(secret: str) -> frozenset[str]:
     """The spellings of a secret in URLs, JSON (also within JSON), HTML, hexadecimal and base64."""
     data = secret.encode(errors="replace")
-    forms = {secret, data.hex(), *_base64(data)}
+    forms = frozenset((secret, data.hex(), *_base64(data)))
     if _PLAIN.fullmatch(secret):  # as most keys are: nothing escapes it
         return forms
     escaped = json.dumps(secret)[1:-1]
