@@ -16,12 +16,12 @@ from proxy.aliases.messages import (
     NewAlias,
 )
 from proxy.aliases.model import MOST_BYTES, NAME, Alias, AliasTarget
-from proxy.aliases.view import UNREAD, unreachable
 from proxy.analytics.query import parameters
 from proxy.api.body import read_body
 from proxy.api.services import Services
 from proxy.core.chat import TIERS
 from proxy.core.errors import Cause, InvalidRequest, NotFound
+from proxy.core.replica import UNREAD
 from proxy.core.time import format_time
 from proxy.core.web import FRESH_JSON, Response
 from proxy.dialects import reading
@@ -125,7 +125,7 @@ async def _check(services: Services, alias: Alias) -> None:
         raise reading.invalid("name", f"{alias.name!r} is a tier's or a provider's name")
     await services.aliases.read()
     if services.aliases.version == UNREAD:
-        raise unreachable()
+        raise services.aliases.unreachable()
     ids = set[str]()
     for place, target in enumerate(alias.targets):
         at = f"targets[{place}]"

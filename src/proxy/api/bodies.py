@@ -8,9 +8,10 @@ from urllib.parse import unquote
 
 import msgspec
 
+from proxy.analytics.query import parameters
 from proxy.analytics.store.messages import LogFilters, LogQuery
 from proxy.api.services import Services
-from proxy.core.errors import InvalidRequest, NotFound, PermissionDenied, Unavailable
+from proxy.core.errors import NotFound, PermissionDenied, Unavailable
 from proxy.core.web import FRESH_JSON, Response
 from proxy.serving.context import RequestContext
 
@@ -18,7 +19,6 @@ T = TypeVar("T")
 
 SECONDS = 10.0
 """What R2 may take."""
-LONGEST_NAME = 256
 _ROWS = 20
 """Records of one id that are looked at: a caller may give many requests the same."""
 _CURSOR = re.compile(r"[0-9a-f-]{1,80}")
@@ -46,13 +46,12 @@ async def delete_bodies(services: Services, context: RequestContext) -> Response
     """DELETE /admin/bodies?user=NAME[&cursor=…]: what is kept of a user. Raises InvalidRequest,
     NotFound where nothing is kept at all."""
     query = context.request.query
-    if unknown := sorted(query.keys() - {"user", "cursor"}):
-        raise InvalidRequest(f"{unknown[0]}: Unknown parameter", param=unknown[0])
+    parameters.check_names(query, ("user", "cursor"))
     user, cursor = query.get("user", ""), query.get("cursor", "")
-    if not 1 <= len(user) <= LONGEST_NAME:
-        raise InvalidRequest(f"user: Must have 1 to {LONGEST_NAME} characters", param="user")
+    if not 1 <= len(user) <= parameters.LONGEST:
+        raise parameters.invalid("user", f"Must have 1 to {parameters.LONGEST} characters")
     if cursor and not _CURSOR.fullmatch(cursor):
-        raise InvalidRequest("cursor: Must be the `next` of the page before", param="cursor")
+        raise parameters.invalid("cursor", "Must be `next` of the page before")
     if services.bodies is None:
         raise NotFound("No bodies are kept here: there is no R2 bucket (CACHE_R2).")
     deleted = await _wait_for(services, services.bodies.delete_of(user, cursor))

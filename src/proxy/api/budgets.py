@@ -14,10 +14,10 @@ from proxy.api.usage import Used, bound_page, read_used
 from proxy.core.errors import InvalidRequest, NotFound
 from proxy.core.money import to_dollars, to_nano
 from proxy.core.principal import GROUP_NAME
+from proxy.core.replica import UNREAD
 from proxy.core.web import FRESH_JSON, Response
 from proxy.dialects import reading
 from proxy.limits.budget_book import MOST_BUDGETS
-from proxy.limits.budget_view import UNREAD
 from proxy.limits.shared_budgets import (
     DELETE_BUDGET,
     FIND_BUDGET,

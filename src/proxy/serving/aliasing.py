@@ -8,7 +8,7 @@ from msgspec import structs
 from proxy.aliases.conditions import Circumstances, admits_caller, explain_refusal
 from proxy.aliases.model import Alias
 from proxy.aliases.names import Spelling, names_alias, read_spelling
-from proxy.aliases.view import UNREAD, AliasView, unreachable
+from proxy.aliases.view import AliasView
 from proxy.core.cache_control import CacheControl
 from proxy.core.chat import TIERS, Call, ModelEntry, Routing
 from proxy.core.choices import Aliased, Choice
@@ -16,6 +16,7 @@ from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import Cause, InvalidRequest, NoProviderAvailable, NotFound, ProxyError
 from proxy.core.ports import Defer
 from proxy.core.principal import ModelGrant, Principal
+from proxy.core.replica import UNREAD
 from proxy.dialects.cloudflare import read_metadata
 from proxy.dialects.preset import put_preset
 from proxy.limits.estimate import ChatEstimate, EmbeddingEstimate
@@ -149,7 +150,7 @@ class Aliasing:
         alias = self._view.aliases.get(spelling.alias)
         if alias is None and spelling.is_certain:
             if self._view.version == UNREAD:
-                raise unreachable()
+                raise self._view.unreachable()
             raise NotFound(
                 f"There is no alias {spelling.alias[:100]!r}.",
                 param="model",

@@ -14,10 +14,10 @@ from proxy.aliases.view import (
     HOLD_SECONDS,
     RENEW_SECONDS,
     RETRY_SECONDS,
-    UNREAD,
     AliasView,
 )
 from proxy.core.errors import Unavailable
+from proxy.core.replica import UNREAD
 from tests.unit.callers import DEFERRED, defer
 from tests.unit.doubles import Logbook, ManualClock
 from tests.unit.memory_objects import MemoryObjects

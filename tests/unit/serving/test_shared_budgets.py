@@ -10,9 +10,10 @@ import pytest
 from proxy.access import keys
 from proxy.core.money import NANO
 from proxy.core.principal import Budget
+from proxy.core.replica import STORE_SECONDS
 from proxy.limits import shared_budgets
 from proxy.limits.account_messages import RESERVE, SETTLE, AccountView
-from proxy.limits.budget_view import HOLD_SECONDS, STORE_SECONDS
+from proxy.limits.budget_view import HOLD_SECONDS
 from proxy.limits.shared_budgets import READ_BUDGETS, SharedBudget
 from proxy.limits.tab import RESERVED_MS
 from tests.unit.callers import JSON, request, send
