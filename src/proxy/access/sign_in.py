@@ -19,8 +19,9 @@ from proxy.core.principal import Principal, Role
 from proxy.core.settings import AccessSettings
 from proxy.core.web import ReadIdentity
 
-# An e-mail holds an @, so it is never one of the users that the proxy itself names.
-_EMAIL = re.compile(r"[!-?A-~]{1,160}@[A-Za-z0-9.-]{1,90}")
+# An e-mail holds an @, so it is never one of the users that the proxy itself names, and no
+# colon, so it is no group either.
+_EMAIL = re.compile(r"[!-9;-?A-~]{1,160}@[A-Za-z0-9.-]{1,90}")
 GROUP = "group:"
 
 
@@ -61,7 +62,7 @@ class SignIn:
             found = _Identity(claims.email, groups)
         if found is None or not found.email:  # a service token is nobody's
             return None
-        return self._make_principal(found.email.lower(), list_groups(found.groups))
+        return self._make_principal(found.email, list_groups(found.groups))
 
     async def _find_by_platform(self, read_identity: ReadIdentity) -> _Identity | None:
         try:
@@ -84,14 +85,16 @@ class SignIn:
         return identity
 
     def _make_principal(self, email: str, groups: Iterable[str]) -> Principal:
-        role = self._find_role(email, groups)
-        if role is None or not _EMAIL.fullmatch(email):
+        # Checked first: some letters are ASCII only once they are in lower case (the Kelvin sign).
+        name = email.lower() if _EMAIL.fullmatch(email) else None
+        role = self._find_role(name, groups) if name else None
+        if name is None or role is None:
             raise PermissionDenied(
                 f"Cloudflare Access has signed in {email[:256]!r}, to whom ACCESS_ROLES gives no"
                 " role.",
                 code="no_role",
             )
-        return Principal(user=email, role=role, via="access")
+        return Principal(user=name, role=role, via="access")
 
     def _find_role(self, email: str, groups: Iterable[str]) -> Role | None:
         """The role that is given to the e-mail itself, else to one of its groups (the setting's

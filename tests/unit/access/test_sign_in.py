@@ -56,6 +56,8 @@ class TestRoles:
             {"email": "@example.com"},
             {"email": "a b@example.com"},
             {"email": "ann\u0131@example.com"},
+            {"email": "\u212aate@example.com"},  # kate, in lower case
+            {"email": "group:ops@example.com"},
             {"email": "x" * 300 + "@example.com"},
         ],
     )
