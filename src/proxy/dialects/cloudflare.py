@@ -84,12 +84,16 @@ def read_retries(headers: Mapping[str, str]) -> RetryOptions:
 
 def allows_log(headers: Mapping[str, str]) -> bool:
     """Whether the request may appear in logs; if not, it is counted only."""
-    return headers.get(COLLECT_LOG) != "false"
+    return _allows(headers, COLLECT_LOG)
 
 
 def allows_bodies(headers: Mapping[str, str]) -> bool:
     """Whether the request's body and its answer may be kept where it appears in logs."""
-    return allows_log(headers) and headers.get(COLLECT_PAYLOAD, "").strip().lower() != "false"
+    return allows_log(headers) and _allows(headers, COLLECT_PAYLOAD)
+
+
+def _allows(headers: Mapping[str, str], name: str) -> bool:
+    return headers.get(name, "").strip().lower() != "false"
 
 
 def read_metadata(headers: Mapping[str, str]) -> dict[str, str]:

@@ -80,4 +80,5 @@ def test_whatever_the_headers_say_the_bounds_hold(headers: dict[str, str]) -> No
 def test_only_the_plain_word_keeps_a_request_out_of_the_log() -> None:
     assert allows_log({})
     assert allows_log({"cf-aig-collect-log": "no"})
-    assert not allows_log({"cf-aig-collect-log": "false"})
+    for word in ("false", "False", " FALSE "):
+        assert not allows_log({"cf-aig-collect-log": word})
