@@ -170,7 +170,11 @@ class BodyLog:
         text = self._mask_rest(masking.run(), placeholders, counts)
         for sighting in masking.sightings:
             counts[sighting.kind] = counts.get(sighting.kind, 0) + 1
-        data = redact(text, secrets, cut=body.size > self.most_read).encode("utf-8", "replace")
+        is_cut = body.size > self.most_read
+        text = redact(text, secrets, cut=is_cut)
+        if is_cut:  # what was left out before may have brought the cut's place up to here
+            text = text[:-MARGIN]
+        data = text.encode("utf-8", "replace")
         return KeptText(
             content_type=body.content_type,
             text=data[: self._most].decode("utf-8", "ignore"),

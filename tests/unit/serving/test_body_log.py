@@ -198,6 +198,16 @@ async def test_a_body_that_is_long_is_cut_after_it_is_redacted() -> None:
             assert "joe" not in body[part]["text"] and "x.ex" not in body[part]["text"]
 
 
+@pytest.mark.parametrize("value", [MAIL, CARD])
+async def test_nor_is_the_beginning_kept_of_what_the_cut_goes_through(value: str) -> None:
+    house = logged(BODY_LOG_BYTES="1024")
+    for length in range(4_935, 4_960, 3):  # of an image before it, which is left out
+        url = {"url": "data:image/png;base64," + "A" * length}
+        text = {"type": "text", "text": f"I am {value} " + "y" * 9000}
+        asked = message([{"type": "image_url", "image_url": url}, text])
+        assert value[:4] not in (await look(house, await say(house, messages=asked))).body.decode()
+
+
 async def test_images_are_not_kept() -> None:
     house = logged()
     url = "data:image/png;base64," + "iVBORw0KGgoA" * 300
