@@ -80,16 +80,14 @@ def is_sealed(text: str) -> bool:
 
 
 def _without_overlaps(spans: list[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
-    """The spans, the longest first, that overlap none before them."""
-    starts: list[int] = []
-    ends: list[int] = []
+    """The spans, the longest first, that overlap none before them: one that does has its beginning
+    or its end in it."""
+    taken = bytearray(max(end for _, end, _ in spans))
     for span in spans:
-        at = bisect_right(starts, span[0])
-        if (at and ends[at - 1] > span[0]) or (at < len(starts) and starts[at] < span[1]):
-            continue
-        starts.insert(at, span[0])
-        ends.insert(at, span[1])
-        yield span
+        start, end, _ = span
+        if not (taken[start] or taken[end - 1]):
+            taken[start:end] = b"\1" * (end - start)
+            yield span
 
 
 def _read_quickly(text: str) -> str | None:

@@ -10,9 +10,11 @@ from msgspec import Struct
 from proxy.privacy.findings import Detector, Finding, is_sealed, unescape
 from proxy.privacy.scanning import Scanner, Token
 
-_NAME = re.compile(r"\[([A-Z][A-Z0-9_]{0,40}_\d{1,9})\]")
+PLACEHOLDER = re.compile(r"\[[A-Z][A-Z0-9_]{0,40}_\d{1,9}\]")
 _QUOTE = re.compile(r'\\++"')
 _BEFORE_NUMBER = re.compile(r"[:\[,]\s{0,20}\Z")
+_WHOLE = re.compile(r"-?(\d+)(?:\.0+)?")
+"""A whole number of JSON, also as those write it who know no whole numbers."""
 _AFTER_NUMBER = re.compile(r"\s{0,20}[,}\]]")
 
 
@@ -46,10 +48,10 @@ class Placeholders:
         key = finding.kind, finding.value
         if (known := self._known.get(key)) is None:
             if self._taken is None:
-                self._taken = frozenset(_NAME.findall(unescape(read_all())))
+                self._taken = frozenset(PLACEHOLDER.findall(unescape(read_all())))
             kind = finding.kind.upper()
             number = self._numbers.get(kind, 0) + 1
-            while f"{kind}_{number}" in self._taken:
+            while f"[{kind}_{number}]" in self._taken:
                 number += 1
             self._numbers[kind] = number
             self.counts[finding.kind] = self.counts.get(finding.kind, 0) + 1
@@ -103,8 +105,10 @@ class Masking:
     def _take_number(self, token: Token, scanner: Scanner) -> None:
         if scanner.is_in_token_list:
             self.has_tokens = True
-        for finding in self._detector.find(token.text):
-            if finding.end - finding.start == len(token.text):
+        whole = _WHOLE.fullmatch(token.text)
+        number = whole[1] if whole else token.text
+        for finding in self._detector.find(number):
+            if finding.end - finding.start == len(number):
                 self._sight(finding, scanner.path)
                 self._edits.append(_Edit(token.start, token.end, f'"{self._put(finding)}"'))
 

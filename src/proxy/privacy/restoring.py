@@ -2,6 +2,7 @@
 
 import json
 import re
+from bisect import bisect
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,33 +11,42 @@ from msgspec import structs
 from proxy.core.chat import Answer, Chunk, Native
 from proxy.core.json_guard import is_json
 from proxy.core.messages import ToolCall, ToolCallDelta
+from proxy.privacy.masking import PLACEHOLDER
 from proxy.privacy.scanning import Scanner
 
 
 class Restoring:
-    """What the placeholders of one request stand for."""
+    """What the placeholders of one request stand for.
+
+    Promise: the work of a text does not grow with how many there are.
+    """
 
     def __init__(self, values: Mapping[str, str]) -> None:
         """values: at least one, by placeholder."""
         self._values = {placeholder: _clean(value) for placeholder, value in values.items()}
-        self._pattern = re.compile("|".join(map(re.escape, self._values)))
+        self._names = sorted(self._values)
         self.longest = max(map(len, self._values))
         self.answers_json = False
         """Whether the answer's text is to be JSON."""
 
     def restore_text(self, text: str, escapes: int = 0) -> str:
         """A text with the values in place. escapes: how many strings of JSON it stands in."""
-        return self._pattern.sub(lambda found: _escape(self._values[found[0]], escapes), text)
+
+        def put_back(found: re.Match[str]) -> str:
+            value = self._values.get(found[0])
+            return found[0] if value is None else _escape(value, escapes)
+
+        return PLACEHOLDER.sub(put_back, text)
 
     def restore_json(self, data: bytes) -> bytes:
         """JSON with the values in place, also in strings that are JSON themselves."""
         text = data.decode("utf-8", "surrogateescape")
-        if not self._pattern.search(text):
+        if not self._holds(text):
             return data
         pieces: list[str] = []
         at = 0
         for token in Scanner(text).tokens():
-            if token.is_string and self._pattern.search(token.text):
+            if token.is_string and self._holds(token.text):
                 restored = self.restore_text(token.text, 2 if _holds_json(token.text) else 1)
                 pieces += (text[at : token.start], restored)
                 at = token.end
@@ -75,8 +85,11 @@ class Restoring:
         if at < 0:
             return 0
         begun = text[at:]
-        is_begun = any(name.startswith(begun) and name != begun for name in self._values)
-        return len(begun) if is_begun else 0
+        following = self._names[bisect(self._names, begun) :][:1]
+        return len(begun) if following and following[0].startswith(begun) else 0
+
+    def _holds(self, text: str) -> bool:
+        return any(found[0] in self._values for found in PLACEHOLDER.finditer(text))
 
 
 class _Channel:

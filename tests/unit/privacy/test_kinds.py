@@ -186,6 +186,7 @@ HOSTILE: list[Callable[[int], str]] = [
     lambda size: "-----BEGIN PRIVATE KEY-----" + "\nAb: x" * (size // 6),
     lambda size: "4111 1111 1111 1112 " * (size // 20),
     lambda size: "joe@" + "a" * size,
+    lambda size: "a@b.cc a@bb.cc " * (size // 15),
 ]
 
 

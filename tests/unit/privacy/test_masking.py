@@ -98,6 +98,14 @@ def test_arguments_of_tools_stay_json() -> None:
     assert values == {"[EMAIL_1]": MAIL, "[CARD_1]": CARD}
 
 
+@pytest.mark.parametrize("number", [CARD, f"{CARD}.0", f"{CARD}.00", f"-{CARD}"])
+def test_a_number_is_a_card_however_it_is_written(number: str) -> None:
+    masked, values, _ = mask(f'{{"card": {number}, "n": [{number}]}}')
+    assert masked == {"card": "[CARD_1]", "n": ["[CARD_1]"]}
+    assert values == {"[CARD_1]": CARD}
+    assert mask(f'{{"n": {CARD}.5}}')[1] == {}
+
+
 def test_what_is_split_between_parts_is_one() -> None:
     masked, values, masking = mask(parts("I am joe@", "x.exa", "mple, and ", f"{MAIL}."))
     assert values == {"[EMAIL_1]": MAIL}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from proxy.core.chat import Chunk, Native, Usage
 from proxy.core.messages import ToolCallDelta
 from proxy.privacy.restoring import Restoring, StreamRestoring
+from tests.unit.work import count_steps
 
 HARD = 'a "b"\n\\c'
 VALUES = {"[EMAIL_1]": "joe@x.example", "[EMAIL_12]": "ann@x.example", "[OWN_1]": HARD}
@@ -65,6 +66,20 @@ def test_however_a_stream_is_cut_its_text_is_the_same(
         assert [chunk.finish_reason for chunk in out if chunk.finish_reason] == ["stop"]
         assert out[-1].finish_reason == "stop"
     assert "".join(chunk.text for chunk in stream([Chunk(text=piece) for piece in cut])) == expected
+
+
+def test_the_work_of_an_answer_does_not_grow_with_what_was_masked() -> None:
+    def work(size: int) -> int:
+        found = Restoring({f"[EMAIL_{n}]": "joe@x.example" for n in range(size)})
+
+        def restore() -> None:
+            assert found.restore_text("[EMAIL_7] [") == "joe@x.example ["
+            assert found.could_begin("a [EMAIL_3") == 8
+            assert found.could_begin("a [EMAIL_x") == 0
+
+        return count_steps(restore)
+
+    assert work(2_000) <= work(20) + 200
 
 
 def test_no_more_waits_than_may_be_a_placeholder() -> None:
