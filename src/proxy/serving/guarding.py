@@ -5,6 +5,7 @@ refuses, and no message of its own quotes what it has found.
 """
 
 from collections.abc import Sequence
+from hashlib import sha256
 from urllib.parse import unquote_plus
 
 from msgspec import Raw
@@ -82,6 +83,14 @@ class Guard:
         if self.refuses:
             raise _refuse(masking.sightings)
         return masked.encode(), Restoring(placeholders.values)
+
+    def screen_name(self, name: str) -> str:
+        """The name that a header gives to a conversation, as a provider may see it: a digest where
+        it holds anything. Raises InvalidRequest."""
+        findings = self._detector.find(name)
+        if findings and self.refuses:
+            raise _refuse([Sighting(findings[0].kind, "")], "The name of the conversation")
+        return sha256(name.encode()).hexdigest() if findings else name
 
     def check_unread(self, address: str, body: bytes, headers: dict[str, str]) -> None:
         """Raises InvalidRequest for a request that would go on as it is, and whose answer nothing

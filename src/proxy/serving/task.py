@@ -61,6 +61,8 @@ class ChatTask(Struct):
     """The tenant whose entries the request may see; empty: all see all."""
     key: str = ""
     """The cache's key of the request; empty: the cache has no part in it."""
+    session: str = ""
+    """The conversation's name, as a provider may see it; empty: it has none."""
     found_stale: bool = False
     """Whether the cache has an answer that is too old."""
 
@@ -76,7 +78,7 @@ class ChatTask(Struct):
             passed_on=context.upstream_headers,
             caller_keys=context.caller_keys,
             native_headers=context.native_headers,
-            session=context.record.session,
+            session=self.session,
         )
 
     @property
@@ -153,6 +155,9 @@ class TaskMaker:
         headers = context.request.headers
         is_steered = not STEERING.isdisjoint(headers)
         record_call(context, call)
+        session = context.record.session
+        if session and self.guard:
+            session = self.guard.screen_name(session)
         if is_steered:
             call = structs.replace(call, routing=with_timeout(call.routing, headers))
         meter = await self.admit(context)
@@ -176,6 +181,7 @@ class TaskMaker:
             estimate=estimate,
             retrying=self.retrying(headers) if is_steered else self._retrying,
             scope="" if shared else meter.principal.user,
+            session=session,
         )
         if task.is_cached:
             task.key = task.find_key(task.routing_key)

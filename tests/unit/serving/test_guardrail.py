@@ -1,6 +1,7 @@
 """What the guardrail lets a provider see, and what its caller gets back, in every dialect."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -111,6 +112,24 @@ async def test_refused_with_the_field_and_never_the_value(dialect: str) -> None:
     assert house.upstream.sent == []
     answer = await post(house, PATHS[dialect], {"model": "openai/auto"} | ask(dialect, "Hello"))
     assert answer.status == 200
+
+
+@pytest.mark.parametrize("name", ["x_session_id", "session_id", "cf_aig_session_id"])
+async def test_the_name_of_a_conversation_goes_on_as_its_digest(name: str) -> None:
+    house = played(**MASK)
+    for text in ("Hello", "And?"):
+        answer = await post(house, OPENAI, message(text), **{name: MAIL})
+        assert answer.status == 200, answer.body
+    assert MAIL not in sent_text(house)
+    assert MAIL not in repr([outgoing.headers for outgoing in house.upstream.sent])
+    first, second = (body["prompt_cache_key"] for body in house.sent_bodies)
+    assert first == second and re.fullmatch("[0-9a-f]{64}", first)
+    assert (await post(house, OPENAI, message("Plain"), **{name: "s-1"})).status == 200
+    assert house.sent_bodies[-1]["prompt_cache_key"] == "s-1"
+    house = played(**REFUSE)
+    answer = await post(house, OPENAI, message("Hello"), **{name: MAIL})
+    assert (answer.status, house.upstream.sent) == (400, [])
+    assert "The name of the conversation holds an e-mail address" in answer.body.decode()
 
 
 async def test_off_sees_nothing() -> None:
