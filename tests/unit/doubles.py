@@ -13,7 +13,7 @@ from proxy.core import receive
 from proxy.core.chat import Cost, Usage
 from proxy.core.errors import ClientGone, Fault, FaultKind
 from proxy.core.permit import Offer, Refusal, Reservation
-from proxy.core.ports import URL, Defer, Outgoing, Ports, Sink
+from proxy.core.ports import ANSWER_BYTES, URL, Defer, Outgoing, Ports, Sink
 from proxy.core.principal import ModelGrant
 from proxy.core.receive import forward
 from tests.unit.memory_objects import MemoryObjects
@@ -194,7 +194,7 @@ class FakeReply:
                 yield piece
 
     async def read(self) -> bytes:
-        return b"".join([piece async for piece in self.chunks()])
+        return await receive.read_whole(self, ANSWER_BYTES, None)
 
     def gather(self) -> None:
         self.gathers = True

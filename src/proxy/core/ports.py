@@ -60,7 +60,9 @@ class Reply(Protocol):
 
     async def read(self) -> bytes:
         """The whole body. Raises Fault (network, timeout, garbage when over the request's
-        `largest`), InternalError (503) where other requests take the memory."""
+        `largest`), InternalError (503) where other requests take the memory. The connection is
+        closed where the body is not read to its end, also when reading is cancelled: the provider
+        would go on billing."""
 
     def chunks(self) -> AsyncGenerator[bytes]:
         """The body as it comes. Raises Fault (network; timeout after too long a silence)."""

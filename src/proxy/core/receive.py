@@ -36,16 +36,6 @@ async def read_whole(reply: Reply, limit: int, hold: Hold | None) -> bytes:
     return b"".join(pieces)
 
 
-async def read_body(reply: Reply) -> bytes:
-    """The whole body. Raises Fault. The connection is closed where the body is not read to its
-    end, also when reading is cancelled: the provider would go on billing."""
-    try:
-        return await reply.read()
-    except BaseException:
-        reply.abort()
-        raise
-
-
 async def read_head(reply: Reply) -> bytes:
     """The first HEAD_BYTES of a body, or what comes of them."""
     head = bytearray()

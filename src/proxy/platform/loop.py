@@ -68,28 +68,29 @@ def _wake() -> None:
     """Does nothing itself: what is ready runs after it."""
 
 
-class _Timer(asyncio.Handle):
+class _Timer(_Ready):
     """A callback that waits for a timer of JavaScript. A cancelled one is taken back: thousands
     would wait for their end."""
 
     __slots__ = ("_fire", "_id")
 
-    def start(self, ms: float) -> None:
-        """Begins to wait."""
+    def __init__(self, call: Callable[[], object], ms: float) -> None:
+        self._call = call
+        self._cancelled = False
         self._fire = create_once_callable(self._end)
         self._id = find_function("globalThis", "setTimeout")(self._fire, ms)
 
     def cancel(self) -> None:
         """See asyncio.Handle."""
-        if not self.cancelled() and self._fire:
+        if self._fire:
             find_function("globalThis", "clearTimeout")(self._id)
             self._fire.destroy()
             self._fire = None
-        super().cancel()
+        self._cancelled = True
 
     def _end(self) -> None:
         self._fire = None
-        _loop.run(self._run)
+        _loop.run(self.run)
 
 
 def _read_clock() -> float:
@@ -160,9 +161,9 @@ class EdgeLoop(WebLoop):
         """See asyncio."""
         if delay == math.inf:
             return asyncio.Handle(callback, args, self, context)
-        timer = _Timer(callback, args, self, context)
-        timer.start(min(max(delay, 0) * 1000, LONGEST_MS))
-        return timer
+        context = copy_context() if context is None else context
+        call = partial(context.run, callback, *args)
+        return _Timer(call, min(max(delay, 0) * 1000, LONGEST_MS))
 
     def create_future(self) -> asyncio.Future[Any]:
         """See asyncio."""

@@ -241,11 +241,16 @@ class StreamReply:
     async def read(self) -> bytes:
         """See core.ports.Reply."""
         body: bytes | None = None
-        if self._controller and self._stream:
-            length = self._find_length()
-            body = await (self._read_known(length) if 0 < length < SHORT else self._read_short())
-        if body is None:
-            body = await read_whole(self, self._bounds.largest, self._bounds.hold)
+        try:
+            if self._controller and self._stream:
+                length = self._find_length()
+                is_short = 0 < length < SHORT
+                body = await (self._read_known(length) if is_short else self._read_short())
+            if body is None:
+                body = await read_whole(self, self._bounds.largest, self._bounds.hold)
+        except BaseException:
+            self.abort()
+            raise
         return body
 
     def _find_length(self) -> int:
@@ -263,7 +268,6 @@ class StreamReply:
                 step = await reader.readAtLeast(room, find_function("Uint8Array", "new")(room))
         except (JsException, TimeoutError) as error:
             self._stalled = isinstance(error, TimeoutError)
-            self.abort()
             raise self._broken() from error
         self._is_over = True
         body: bytes = step.value.to_bytes()
@@ -283,9 +287,6 @@ class StreamReply:
             return None
         except TimeoutError:
             body = b""
-        except asyncio.CancelledError:
-            self.abort()
-            raise
         if not 0 < len(body) < SHORT:
             reader.cancel()  # or all that comes would gather in this branch
             return None

@@ -228,50 +228,50 @@ class FallbackRun(Generic[T]):
             if chosen and chosen.key_number:
                 headers = outgoing.headers | chosen.key_headers
                 outgoing = structs.replace(outgoing, headers=headers)
-            result = await self._send(chosen or target, outgoing, reservation)
-            if not isinstance(result, Fault):
-                return result
-            if chosen and result.blame == "key" and self._left > 0:
+            sent, start = chosen or target, self._now()
+            first_byte = self._conditions.deadline.allow_first_byte(start, len(self._waiting))
+            whole, watched = self._allow(sent, start), WatchedAttempt(self._watch, sent)
+            self._sent = True
+            try:
+                with within(whole.seconds, shortest=first_byte.seconds):
+                    value = await self._operation.attempt(sent, outgoing, first_byte)
+            except TimeoutError:
+                fault = whole.run_out()
+            except Fault as error:
+                fault = error
+            except BaseException:  # another was faster, the caller is gone, or the proxy has a bug
+                watched.end(GIVEN_UP)
+                reservation.lose()
+                raise
+            else:
+                if self._operation.needs.streaming:
+                    watched.note_first_content()
+                self.attempts.append(record_attempt(sent, None, start, self._now()))
+                priced_at = self._conditions.priced_at
+                return value, Success(sent, outgoing.dropped, watched, reservation, priced_at)
+            self._fail(sent, fault, watched, reservation, start)
+            if chosen and fault.blame == "key" and self._left > 0:
                 tried.add(chosen.key_number)
                 chosen = self._watch.keys.assign(target, converse, tried)
                 if chosen:
                     continue
             reservation.release()  # unless it is lost already
-            return result
+            return fault
 
-    async def _send(
-        self, target: Target, outgoing: Outgoing, reservation: Reservation
-    ) -> Result[T] | Fault:
-        """Sends the call with the target's key. The reservation stands on where it fails and has
-        cost nothing."""
-        start, deadline = self._now(), self._conditions.deadline
-        first_byte = deadline.allow_first_byte(start, len(self._waiting))
-        whole = self._allow(target, start)
-        watched = WatchedAttempt(self._watch, target)
-        self._sent = True
-        try:
-            with within(whole.seconds, shortest=first_byte.seconds):
-                value = await self._operation.attempt(target, outgoing, first_byte)
-        except TimeoutError:
-            fault = whole.run_out()
-        except Fault as error:
-            fault = error
-        except BaseException:  # another was faster, the caller is gone, or the proxy has a bug
-            watched.end(GIVEN_UP)
-            reservation.lose()
-            raise
-        else:
-            if self._operation.needs.streaming:
-                watched.note_first_content()
-            self.attempts.append(record_attempt(target, None, start, self._now()))
-            priced_at = self._conditions.priced_at
-            return value, Success(target, outgoing.dropped, watched, reservation, priced_at)
+    def _fail(
+        self,
+        target: Target,
+        fault: Fault,
+        watched: WatchedAttempt,
+        reservation: Reservation,
+        start: float,
+    ) -> None:
+        """Ends an attempt that failed. The reservation stands on where it has cost nothing."""
         fault.blame = attributed(target, fault.outcome).blame or fault.blame
         watched.end(fault.outcome, key_refused=fault.refuses_key)
         if fault.status is None and fault.kind in MAY_COST:
             reservation.lose()
         self._record_failure(target, fault, start)
-        return fault
 
     def _record_failure(self, target: Target, fault: Fault, start: float) -> None:
         """Records a failed candidate, and drops those that need not be tried after it."""

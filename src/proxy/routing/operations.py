@@ -12,7 +12,6 @@ from proxy.core.embedding import EmbeddingRequest, Embeddings
 from proxy.core.errors import Fault, FaultDetails, InvalidRequest, drop_frames
 from proxy.core.permit import Permit
 from proxy.core.ports import VECTORS_BYTES, Outgoing, Reply
-from proxy.core.receive import read_body
 from proxy.providers.garbage import garbage
 from proxy.providers.registry import ADAPTERS
 from proxy.providers.session import name_session
@@ -85,7 +84,7 @@ class Operation(Protocol[T_co]):
 
 async def read_answer(target: Target, reply: Reply) -> Answer:
     """Reads a chat's whole answer."""
-    return ADAPTERS[target.wire].read_answer(target, await read_body(reply))
+    return ADAPTERS[target.wire].read_answer(target, await reply.read())
 
 
 async def begin_stream(target: Target, reply: Reply) -> Stream:
@@ -229,7 +228,7 @@ class EmbeddingOperation:
             call = self._build(target, part) if found else outgoing
             reply = await self._sender.send(target, call, permit, first_byte)
             try:
-                found.append(adapter.read_embeddings(target, part, await read_body(reply)))
+                found.append(adapter.read_embeddings(target, part, await reply.read()))
             except Fault as fault:
                 self._sender.keys.observe(target, permit, {}, fault)
                 raise

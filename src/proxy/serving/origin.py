@@ -1,11 +1,13 @@
 """The answer of a provider: whole, or begun as a stream."""
 
 from proxy.cache.coalescing import Leader
-from proxy.core.chat import Cost
+from proxy.core.chat import Answer, Cost
 from proxy.core.ports import Log
 from proxy.core.web import EVENTS, JSON, Response
 from proxy.dialects import cloudflare
+from proxy.routing.fallback import Success
 from proxy.routing.manager import Manager
+from proxy.routing.stream import Stream
 from proxy.serving.accounting import (
     count_characters,
     describe_chat,
@@ -31,17 +33,21 @@ class Origin:
     async def answer(self, task: ChatTask, leader: Leader | None) -> Response:
         """Answers by a provider. leader: publishes the answer to the followers. Raises
         ProxyError."""
+        call, permit, options = task.call, task.meter, task.run_options
         try:
-            if task.call.chat.stream:
-                return await self._begin(task, leader)
-            return await self._complete(task, leader)
+            if call.chat.stream:
+                stream, success = await self._manager.stream(call, permit, options)
+                return self._begin(task, leader, stream, success)
+            answer, success = await self._manager.complete(call, permit, options)
+            return self._complete(task, leader, answer, success)
         except BaseException:
             task.meter.close()
             raise
 
-    async def _complete(self, task: ChatTask, leader: Leader | None) -> Response:
+    def _complete(
+        self, task: ChatTask, leader: Leader | None, answer: Answer, success: Success
+    ) -> Response:
         context = task.context
-        answer, success = await self._manager.complete(task.call, task.meter, task.run_options)
         characters = 0 if answer.usage else count_characters(answer)
         cost = settle_chat(task, success, answer.usage, characters)
         entry = self._keeper.keep(task, store_key(task, success), success, answer, cost)
@@ -56,9 +62,10 @@ class Origin:
             context.keep_response(body)
         return Response(headers=JSON | served_headers(served) | _cache_headers(task), body=body)
 
-    async def _begin(self, task: ChatTask, leader: Leader | None) -> Response:
+    def _begin(
+        self, task: ChatTask, leader: Leader | None, stream: Stream, success: Success
+    ) -> Response:
         context = task.context
-        stream, success = await self._manager.stream(task.call, task.meter, task.run_options)
         context.record.first_ms = context.ms
         served = describe_chat(task, success, Cost(None))
         begun = Begun(
