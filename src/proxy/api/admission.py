@@ -19,9 +19,10 @@ def check_admission(path: Path, request: Request, principal: Principal) -> None:
             " /admin and /me. It changes nothing and calls no model."
         )
     if path.admin and not principal.sees_all:
+        viewers = " or viewer (METRICS_TOKEN)" if request.method in _READS else ""
         raise PermissionDenied(
-            "This needs the role admin: the admin token (ADMIN_TOKEN), or a key or a sign-in of"
-            " that role."
+            f"This needs the role admin{viewers}: the admin token (ADMIN_TOKEN), or a key or a"
+            " sign-in of that role."
         )
 
     if principal.via == "access" and not _is_from_here(request):
