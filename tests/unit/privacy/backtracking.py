@@ -3,13 +3,12 @@ the interpreter's shows how much it is."""
 
 import re
 import sys
-import warnings
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from re import _parser  # type: ignore[attr-defined]
+_parser = import_module("re._parser")
+"""Of no type: mypy knows the module where an installed package imports it, and else does not."""
 
 
 class Steps:
