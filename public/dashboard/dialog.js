@@ -1,4 +1,4 @@
-// Questions in front of the page. Escape, the button Cancel and a press beside it answer no.
+// Dialogs in front of the page, which Escape and a press beside them call off.
 
 import { h } from "./dom.js";
 
@@ -33,19 +33,4 @@ export function openDialog(title, build, { wide = false, keep = false } = {}) {
     document.body.append(element);
     element.showModal();
   });
-}
-
-/** Asks before what can't be undone; `action` is the word on the button. Resolves to yes or no. */
-export async function confirm({ title, text, action }) {
-  const yes = await openDialog(title, (close) => [
-    h("p", { class: "muted" }, text),
-    buttons(close, h("button", { type: "button", class: "danger", onclick: () => close(true) }, action)),
-  ]);
-  return yes === true;
-}
-
-/** The row of buttons at a dialog's end: Cancel, which has the focus at first, and others. */
-export function buttons(close, ...others) {
-  const cancel = h("button", { type: "button", autofocus: true, onclick: () => close() }, "Cancel");
-  return h("div", { class: "dialog-buttons" }, cancel, others);
 }

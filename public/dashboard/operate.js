@@ -1,5 +1,7 @@
-// What the pages of operators share: reading a list, asking before what can't be undone, actions.
+// What the pages of operators share: reading and searching lists, asking before what can't be undone,
+// actions.
 
+import { get } from "./api.js";
 import { h, replace } from "./dom.js";
 import { formDialog } from "./forms.js";
 import { failure, skeleton } from "./table.js";
@@ -24,6 +26,40 @@ export async function fill(place, context, read, show) {
   } finally {
     place.removeAttribute("aria-busy");
   }
+}
+
+/** Waits for several that are filled. Raises what the first of them has raised, once all are done. */
+export async function fillAll(...filling) {
+  const failed = (await Promise.allSettled(filling)).find(({ reason }) => reason);
+  if (failed) throw failed.reason;
+}
+
+/** All pages of the list `name` that GET `path` answers. */
+export async function readAll(path, name, params, signal) {
+  const found = [];
+  let cursor = null;
+  do {
+    const page = await get(path, { ...params, cursor }, { signal });
+    found.push(...page[name]);
+    cursor = page.next;
+  } while (cursor);
+  return found;
+}
+
+/** A control for words to search for. label: what it searches, for ears. */
+export function searchBox(placeholder, label, oninput) {
+  return h("input", { type: "search", placeholder, "aria-label": label, oninput });
+}
+
+/** The words that stand in such a control. */
+export function wordsOf(search) {
+  return search.value.toLowerCase().split(/\s+/).filter(Boolean);
+}
+
+/** Whether texts together hold all words. */
+export function hold(texts, words) {
+  const text = texts.filter(Boolean).join(" ").toLowerCase();
+  return words.every((word) => text.includes(word));
 }
 
 /** A small button of a row. of: what it is about, for ears and for the focus. */

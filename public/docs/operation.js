@@ -59,7 +59,7 @@ function renderBodies(operation, description) {
 }
 
 /** JSON as a block that can be scrolled by keyboard. */
-export function code(value) {
+function code(value) {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
   return h("pre", { tabindex: "0", role: "group", "aria-label": "JSON" }, h("code", {}, text));
 }

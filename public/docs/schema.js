@@ -24,7 +24,7 @@ const LIMITS = {
 };
 
 /** A schema's type in a few words. */
-export function typeOf(given, description) {
+function typeOf(given, description) {
   const schema = resolve(given, description);
   if ("const" in schema) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");

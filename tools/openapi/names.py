@@ -55,7 +55,7 @@ NAMES: dict[type, str] = {
     key_bodies.KeyViewPage: "KeyPage",
     key_bodies._Limits: "NewKeyLimits",
     key_bodies.BudgetBody: "Budget",
-    budgets.BudgetView: "SharedBudget",
+    budgets.ShownBudget: "SharedBudget",
     budgets.BudgetPage: "SharedBudgetPage",
     principal.Limits: "KeyLimits",
     operations._ShownPurge: "Purge",

@@ -5,7 +5,17 @@ import { change, get } from "../api.js";
 import { h, replace } from "../dom.js";
 import { formDialog } from "../forms.js";
 import { ago, count, usd } from "../format.js";
-import { act, done, fill, placeFor, undertake } from "../operate.js";
+import {
+  act,
+  done,
+  fill,
+  hold,
+  placeFor,
+  readAll,
+  searchBox,
+  undertake,
+  wordsOf,
+} from "../operate.js";
 import { nothing, table } from "../table.js";
 import { tryModel } from "./playground.js";
 
@@ -27,12 +37,8 @@ export const page = {
 
 function mount(root, given) {
   context = given;
-  const search = h("input", {
-    type: "search",
-    placeholder: "Name, model or description",
-    "aria-label": "Search the aliases",
-    oninput: () => replace(parts.list, show()),
-  });
+  const draw = () => replace(parts.list, show());
+  const search = searchBox("Name, model or description", "Search the aliases", draw);
   const note = h("span", { class: "muted", role: "status" });
   parts = { search, note, list: placeFor(5) };
   const making = { type: "button", class: "primary", onclick: make };
@@ -42,23 +48,19 @@ function mount(root, given) {
 
 function refresh(signal) {
   const read = async () => {
-    const found = [];
-    let cursor = null;
-    do {
-      const told = await get("/admin/aliases", { limit: MOST, cursor }, { signal });
-      found.push(...told.aliases);
-      cursor = told.next;
-    } while (cursor);
-    aliases = found;
+    aliases = await readAll("/admin/aliases", "aliases", { limit: MOST }, signal);
   };
   return fill(parts.list, context, read, show);
 }
 
 function show() {
-  const words = parts.search.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const text = ({ name, description, targets }) =>
-    [name, description, ...targets.map(({ model }) => model)].join(" ").toLowerCase();
-  const shown = aliases.filter((alias) => words.every((word) => text(alias).includes(word)));
+  const words = wordsOf(parts.search);
+  const texts = ({ name, description, targets }) => [
+    name,
+    description,
+    ...targets.map(({ model }) => model),
+  ];
+  const shown = aliases.filter((alias) => hold(texts(alias), words));
   parts.note.textContent = `${count(shown.length)} of ${count(aliases.length)}`;
   if (shown.length) return table("Aliases", COLUMNS, shown, { cards: true });
   return nothing(

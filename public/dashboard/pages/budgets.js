@@ -1,10 +1,10 @@
 // What teams and tags may spend, all of their keys together.
 
-import { change, get } from "../api.js";
+import { change } from "../api.js";
 import { h } from "../dom.js";
 import { choice, field, formDialog, line, textOf } from "../forms.js";
 import { budgetBars, budgetFields, readBudget } from "../money.js";
-import { act, done, fill, leadTo, placeFor, undertake } from "../operate.js";
+import { act, done, fill, leadTo, placeFor, readAll, undertake } from "../operate.js";
 import { linkTo } from "../state.js";
 import { nothing, table } from "../table.js";
 
@@ -40,7 +40,7 @@ function refresh(signal) {
   return fill(
     list,
     context,
-    () => readAll(signal),
+    () => readAll("/admin/budgets", "budgets", {}, signal),
     (budgets) =>
       budgets.length
         ? table("Budgets of teams and tags", COLUMNS, budgets, { cards: true })
@@ -49,17 +49,6 @@ function refresh(signal) {
               " changed.",
           ),
   );
-}
-
-async function readAll(signal) {
-  const budgets = [];
-  let cursor = null;
-  do {
-    const told = await get("/admin/budgets", { cursor }, { signal });
-    budgets.push(...told.budgets);
-    cursor = told.next;
-  } while (cursor);
-  return budgets;
 }
 
 /** `team:search` as the kind and the name. */

@@ -4,7 +4,7 @@ import { change, get } from "../api.js";
 import { h } from "../dom.js";
 import { clearErrors, choice, field, line, showError, textOf } from "../forms.js";
 import { bytes, count, lifetime, moment } from "../format.js";
-import { fill, placeFor, undertake } from "../operate.js";
+import { fill, fillAll, placeFor, undertake } from "../operate.js";
 import { bar, nothing, table } from "../table.js";
 
 const SCOPES = {
@@ -50,12 +50,10 @@ function mount(root, given) {
 
 async function refresh(signal) {
   const read = get("/admin/cache", {}, { signal });
-  const shown = [
+  await fillAll(
     fill(places.figures, context, () => read, figures),
     fill(places.purges, context, () => read, purges),
-  ];
-  const failed = (await Promise.allSettled(shown)).find(({ reason }) => reason);
-  if (failed) throw failed.reason;
+  );
 }
 
 function figures(cache) {

@@ -7,7 +7,17 @@ import { ago, count, date } from "../format.js";
 import { keyFields, readChanges, readNew } from "../keys/form.js";
 import { rotate, showSecret } from "../keys/secret.js";
 import { budgetBars } from "../money.js";
-import { act, done, fill, leadTo, placeFor, undertake } from "../operate.js";
+import {
+  act,
+  done,
+  fill,
+  hold,
+  leadTo,
+  placeFor,
+  searchBox,
+  undertake,
+  wordsOf,
+} from "../operate.js";
 import { pill } from "../pill.js";
 import { linkTo } from "../state.js";
 import { nothing, table } from "../table.js";
@@ -32,12 +42,7 @@ export const page = {
 
 function mount(root, given) {
   context = given;
-  const search = h("input", {
-    type: "search",
-    placeholder: "User, name, team, tag or id",
-    "aria-label": "Search the keys",
-    oninput: find,
-  });
+  const search = searchBox("User, name, team, tag or id", "Search the keys", find);
   const ended = h("input", { type: "checkbox", onchange: draw });
   const more = h("button", { type: "button", onclick: older }, "Load more keys");
   const note = h("span", { class: "muted", role: "status" });
@@ -117,11 +122,7 @@ function stateOf(key, now = Date.now()) {
 }
 
 function fits(key, words) {
-  const text = [key.id, key.user, key.name, key.note, key.team, ...(key.tags ?? [])]
-    .filter(Boolean)
-    .join(" ")
-    .toLowerCase();
-  return words.every((word) => text.includes(word));
+  return hold([key.id, key.user, key.name, key.note, key.team, ...(key.tags ?? [])], words);
 }
 
 function draw() {
@@ -129,7 +130,7 @@ function draw() {
 }
 
 function show() {
-  const words = parts.search.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = wordsOf(parts.search);
   const shown = keys.filter(
     (key) => fits(key, words) && (parts.ended.checked || stateOf(key) === "active"),
   );

@@ -4,7 +4,7 @@ import { change, get } from "../api.js";
 import { openDialog } from "../dialog.js";
 import { h } from "../dom.js";
 import { clock, count, span } from "../format.js";
-import { act, fill, placeFor, undertake } from "../operate.js";
+import { act, fill, fillAll, placeFor, undertake } from "../operate.js";
 import { badge, pill } from "../pill.js";
 import { nothing, table } from "../table.js";
 
@@ -63,12 +63,10 @@ function mount(root, given) {
 
 async function refresh(signal) {
   const read = (path) => () => get(path, {}, { signal });
-  const shown = [
+  await fillAll(
     fill(places.breakers, context, read("/admin/breakers"), showBreakers),
     fill(places.limits, context, read("/admin/limits"), showLimits),
-  ];
-  const failed = (await Promise.allSettled(shown)).find(({ reason }) => reason);
-  if (failed) throw failed.reason;
+  );
 }
 
 function showBreakers({ breakers }) {

@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { h, icon, replace } from "../dom.js";
 import { count } from "../format.js";
-import { fill, placeFor } from "../operate.js";
+import { fill, hold, placeFor, searchBox, wordsOf } from "../operate.js";
 import { badge } from "../pill.js";
 import { nothing, table } from "../table.js";
 
@@ -11,6 +11,8 @@ const TITLES = {
   access: "Who may call",
   server: "Requests and their memory",
   cache: "Cache",
+  privacy: "Personal data and secrets",
+  body_log: "Body log",
   responses: "Kept responses",
   limits: "Limits",
   routing: "Routing",
@@ -39,12 +41,7 @@ export const page = {
 
 function mount(root, given) {
   context = given;
-  const search = h("input", {
-    type: "search",
-    placeholder: "Name or meaning",
-    "aria-label": "Search the settings",
-    oninput: draw,
-  });
+  const search = searchBox("Name or meaning", "Search the settings", draw);
   const set = h("input", { type: "checkbox", onchange: draw });
   parts = { search, set, note: h("span", { class: "muted", role: "status" }), list: placeFor(8) };
   root.append(
@@ -71,11 +68,10 @@ function draw() {
 }
 
 function show() {
-  const words = parts.search.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = wordsOf(parts.search);
   const shown = report.settings.filter(
     (setting) =>
-      (!parts.set.checked || setting.set) &&
-      words.every((word) => `${setting.name} ${setting.help}`.toLowerCase().includes(word)),
+      (!parts.set.checked || setting.set) && hold([setting.name, setting.help], words),
   );
   parts.note.textContent = `${count(shown.length)} of ${count(report.settings.length)}`;
   const names = [...new Set(shown.map(({ section }) => section))];

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from proxy.core.errors import Unavailable
 from proxy.core.ports import Clock, Log, Outgoing, RSAKey, Upstream
+from proxy.core.time import is_recent
 
 PATH = "/cdn-cgi/access/certs"
 KEPT_SECONDS = 3600.0
@@ -69,13 +70,13 @@ class Certs:
     async def find(self, kid: str) -> RSAKey | None:
         """A key by its id; None: there is none. Raises InternalError (503) where the keys can't be
         read."""
-        is_recent = self._is_within(self._read_at, KEPT_SECONDS) and kid in self._keys
-        if is_recent or self._is_within(self._read_at, NEW_SECONDS):
+        now = self._clock.now()
+        longest = KEPT_SECONDS if kid in self._keys else NEW_SECONDS
+        if is_recent(self._read_at, longest, now):
             return self._keys.get(kid)
-        rests = self._is_within(self._failed_at, REST_SECONDS) or self._fetches >= FETCHES
-        if not rests:
+        if not is_recent(self._failed_at, REST_SECONDS, now) and self._fetches < FETCHES:
             await self._read()
-        if not self._is_within(self._read_at, LONGEST_SECONDS):
+        if not is_recent(self._read_at, LONGEST_SECONDS, self._clock.now()):
             raise Unavailable(
                 "The keys of Cloudflare Access can't be read now. Try again.",
                 code="access_unreachable",
@@ -100,10 +101,6 @@ class Certs:
             self._log("error", "access keys unreachable", error=repr(error)[:500])
         finally:
             self._fetches -= 1
-
-    def _is_within(self, since: float | None, seconds: float) -> bool:
-        """Whether a moment is no longer ago; a clock that stepped back ends its worth."""
-        return since is not None and 0 <= self._clock.now() - since < seconds
 
 
 def _parse(body: bytes) -> dict[str, RSAKey]:

@@ -33,7 +33,7 @@ _BUDGET = msgspec.json.Decoder(BudgetBody)
 _PATH = re.compile(rf"/admin/budgets/((?:team|tag):{GROUP_NAME})")
 
 
-class BudgetView(Struct, frozen=True):
+class ShownBudget(Struct, frozen=True):
     """A budget as operators see it, in dollars."""
 
     name: str
@@ -45,7 +45,7 @@ class BudgetView(Struct, frozen=True):
 class BudgetPage(Struct, frozen=True):
     """A page of budgets."""
 
-    budgets: list[BudgetView]
+    budgets: list[ShownBudget]
     next: str | None
 
 
@@ -97,15 +97,15 @@ async def delete_budget(services: Services, context: RequestContext) -> Response
     return Response(status=204)
 
 
-async def _view(services: Services, *budgets: SharedBudget) -> list[BudgetView]:
+async def _view(services: Services, *budgets: SharedBudget) -> list[ShownBudget]:
     used = await read_used(services, [budget.name for budget in budgets])
     return [
-        BudgetView(budget.name, to_dollars(budget.day), to_dollars(budget.month), spent)
+        ShownBudget(budget.name, to_dollars(budget.day), to_dollars(budget.month), spent)
         for budget, spent in zip(budgets, used, strict=True)
     ]
 
 
-def _respond(body: BudgetView | BudgetPage, status: int = 200) -> Response:
+def _respond(body: ShownBudget | BudgetPage, status: int = 200) -> Response:
     return Response(status=status, headers=dict(FRESH_JSON), body=msgspec.json.encode(body))
 
 

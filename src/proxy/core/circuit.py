@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from proxy.core.patience import within
 from proxy.core.ports import Clock
+from proxy.core.time import is_recent
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ class Circuit:
         return answer
 
     def _rests(self, since: float | None) -> bool:
-        return since is not None and 0 <= self._clock.now() - since < REST_SECONDS
+        return is_recent(since, REST_SECONDS, self._clock.now())
 
     def _begin_trial(self, name: str) -> None:
         """Keeps others away while this call tries an object that hung."""

@@ -1,4 +1,4 @@
-"""Moments as texts: RFC 3339, and the dates of HTTP."""
+"""Moments: how long ago they were, and as texts (RFC 3339, the dates of HTTP)."""
 
 import re
 from datetime import UTC, datetime
@@ -19,6 +19,11 @@ _HTTP_DATES = tuple(
 )
 """RFC 9110's three: its own, RFC 850's and asctime's, in any case and any zone."""
 _ISO_DATE = re.compile(r"\d{4}-?\d\d-?\d\d[T ].{1,30}", re.ASCII | re.IGNORECASE)
+
+
+def is_recent(moment: float | None, seconds: float, now: float) -> bool:
+    """Whether something began, and less than `seconds` ago. A clock that stepped back ends it."""
+    return moment is not None and 0 <= now - moment < seconds
 
 
 def format_time(ms: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from proxy.core.ports import Clock, Log, Objects
 from proxy.core.replica import STORE_SECONDS, UNREAD, Origin, Replica
+from proxy.core.time import is_recent
 from proxy.limits.shared_budgets import READ_BUDGETS, STORE, BudgetSet, SharedBudget
 
 HOLD_SECONDS = 30.0
@@ -23,9 +24,10 @@ class BudgetView(Replica[BudgetSet]):
 
     async def find(self, names: Iterable[str]) -> list[SharedBudget] | None:
         """The budgets that there are of these names; None: they have never been read."""
-        if not self._is_within(self._read_at, HOLD_SECONDS) and not (
+        now = self._clock.now()
+        if not is_recent(self._read_at, HOLD_SECONDS, now) and not (
             # Another request reads: what was read last is good enough until that comes back.
-            self.version != UNREAD and self._is_within(self._begun_at, STORE_SECONDS)
+            self.version != UNREAD and is_recent(self._begun_at, STORE_SECONDS, now)
         ):
             await self.read()
         if self.version == UNREAD:
@@ -36,7 +38,3 @@ class BudgetView(Replica[BudgetSet]):
         """Keeps the budgets, where they have changed."""
         if found.budgets is not None:
             self._budgets = {budget.name: budget for budget in found.budgets}
-
-    def _is_within(self, since: float | None, seconds: float) -> bool:
-        """Whether a moment is no longer ago; a clock that stepped back ends its worth."""
-        return since is not None and 0 <= self._clock.now() - since < seconds

@@ -19,7 +19,7 @@ from proxy.core.errors import InvalidRequest, ProxyError
 from proxy.core.patience import within
 from proxy.core.web import Request, Response
 from proxy.platform.background import wait_until
-from proxy.platform.convert import find_function, read_headers, to_js_object
+from proxy.platform.convert import byob_mode, find_function, read_headers, to_js_object
 from proxy.platform.identity import read_identity
 from proxy.platform.streams import open_stream
 
@@ -155,7 +155,7 @@ class Body:
             hold.keep(length)
         stretches: list[Any] = []
         size = 0
-        reader = self._request.body.getReader(to_js_object({"mode": "byob"}))
+        reader = self._request.body.getReader(byob_mode())
         try:
             with within(math.inf):
                 while size < length:

@@ -1,7 +1,7 @@
 """What operators do: keys, aliases, limits, breakers, the cache."""
 
 from proxy.aliases.model import Alias
-from proxy.api.budgets import BudgetPage, BudgetView
+from proxy.api.budgets import BudgetPage, ShownBudget
 from proxy.api.key_bodies import BudgetBody, KeyBody, KeyView, KeyViewPage
 from proxy.api.keys import _Rotation
 from proxy.api.operations import CacheReport, ProviderLimit
@@ -140,7 +140,7 @@ OPERATIONS = {
         id="getBudget",
         tag="Keys",
         summary="Show the budget of a team or a tag",
-        answers={200: Answer(what="The budget.", schema=BudgetView)},
+        answers={200: Answer(what="The budget.", schema=ShownBudget)},
         errors=FINDS + OBJECTS,
     ),
     "PUT /admin/budgets/NAME": Operation(
@@ -149,8 +149,8 @@ OPERATIONS = {
         summary="Create or replace the budget of a team or a tag",
         bodies=(Body(schema=BudgetBody, example={"day": 20, "month": 300}),),
         answers={
-            200: Answer(what="It is replaced.", schema=BudgetView),
-            201: Answer(what="It is created.", schema=BudgetView),
+            200: Answer(what="It is replaced.", schema=ShownBudget),
+            201: Answer(what="It is created.", schema=ShownBudget),
         },
         errors=READS + OBJECTS,
     ),

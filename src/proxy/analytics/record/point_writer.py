@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from proxy.analytics.record.data_point import build_data_point
 from proxy.analytics.record.request_record import BATCH, ITEM, RequestRecord
-from proxy.analytics.record.shard_reporter import FLUSH_SECONDS, LOST_SECONDS, is_recent
+from proxy.analytics.record.shard_reporter import FLUSH_SECONDS, LOST_SECONDS
 from proxy.core.ports import Defer, Log, Points
+from proxy.core.time import is_recent
 
 POINTS = 25
 """Data points that are written together, as many as an invocation may write: a request writes them

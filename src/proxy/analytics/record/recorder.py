@@ -12,14 +12,10 @@ from proxy.analytics.record.log_line import build_line, choose_level
 from proxy.analytics.record.metric_exporter import MetricExporter
 from proxy.analytics.record.point_writer import PointWriter
 from proxy.analytics.record.request_record import RequestRecord
-from proxy.analytics.record.shard_reporter import (
-    FLUSH_SECONDS,
-    LOST_SECONDS,
-    ShardReporter,
-    is_recent,
-)
+from proxy.analytics.record.shard_reporter import FLUSH_SECONDS, LOST_SECONDS, ShardReporter
 from proxy.core.ports import Defer, Ports
 from proxy.core.settings import AnalyticsSettings
+from proxy.core.time import is_recent
 
 PAUSES = (FLUSH_SECONDS, 2.0, 4.0, 8.0)
 """Seconds before the tries of a request that is held open; the platform holds none over 30."""

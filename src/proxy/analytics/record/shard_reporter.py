@@ -14,6 +14,7 @@ from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.messages import FLUSH_MOST, Flush
 from proxy.analytics.store.shard import ADD, shard_name
 from proxy.core.ports import Ports
+from proxy.core.time import is_recent
 
 FLUSH_SECONDS = 0.9
 """For how long a request waits at most."""
@@ -137,8 +138,3 @@ class ShardReporter:
         self._number += 1
         lost, self._dropped = self._dropped, 0
         return Flush(isolate=self._isolate, number=self._number, records=Raw(records), lost=lost)
-
-
-def is_recent(moment: float | None, seconds: float, now: float) -> bool:
-    """Whether something began, and less than `seconds` ago: the clock may step."""
-    return moment is not None and 0 <= now - moment < seconds
