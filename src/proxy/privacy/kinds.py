@@ -18,9 +18,11 @@ _LOCAL = 64
 BEFORE_AT = re.compile(r"[\w.+~'-]++")
 AFTER_AT = re.compile(r"(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_][\w-]{0,61}[^\W_]")
 AT = re.compile(r"@|%40")
-DIGITS = re.compile(r"\d(?<!\d\d)(?<!\d\.\d)(?:[ -]?\d){12,}+")
-IBAN = re.compile(r"\d\d(?<=(?<![A-Za-z0-9])([A-Za-z]{2})\d\d)(?=[ -]?[A-Za-z0-9])")
-IBAN_SIGNS = re.compile(r"(?:[ -]?[A-Za-z0-9]){11,30}+")
+_GAP = r"[ \u00a0\u2007\u2009\u202f\u2010\u2011-]?"
+"""Between groups of digits: spaces and dashes, also those at which no line breaks."""
+DIGITS = re.compile(rf"\d(?<!\d\d)(?<!\d\.\d)(?:{_GAP}\d){{12,}}+")
+IBAN = re.compile(rf"\d\d(?<=(?<![A-Za-z0-9])([A-Za-z]{{2}})\d\d)(?={_GAP}[A-Za-z0-9])")
+IBAN_SIGNS = re.compile(rf"(?:{_GAP}[A-Za-z0-9]){{11,30}}+")
 KEY = re.compile(
     r"(?<![A-Za-z0-9])(?=[AGafghknprstwxy])(?:"
     r"(?:sk-|xai-|pplx-|nvapi-|(?:aep|gsk|hf|fw|r8|tgp)_)(?=[A-Za-z_-]{0,120}\d)[\w-]{16,}+"
@@ -120,14 +122,14 @@ def find_ibans(text: str) -> Spans:
         rest = IBAN_SIGNS.match(text, head.end()) if length else None
         if length is None or rest is None:
             continue
-        signs = [at for at, sign in enumerate(rest[0]) if sign not in " -"]
+        signs = [at for at, sign in enumerate(rest[0]) if sign.isalnum()]
         if len(signs) < length - 4:
             continue
         size = signs[length - 5] + 1
         end = head.end() + size
         if text[end : end + 1].isalnum():
             continue
-        number = head[1] + head[0] + rest[0][:size].replace(" ", "").replace("-", "")
+        number = head[1] + head[0] + "".join(filter(str.isalnum, rest[0][:size]))
         if _is_iban(number.upper()):
             yield head.start(1), end
 
