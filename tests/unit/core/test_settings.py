@@ -153,6 +153,7 @@ def test_several_keys_of_a_provider_are_numbered_in_their_order_and_each_counts_
         ("OPENAI_BASE_URL", "http://127.0.0.1:1/v1", "must begin with https://"),
         ("OPENAI_BASE_URL", "HTTP://127.0.0.1:1/v1", "must begin with https://"),
         ("OPENAI_BASE_URL", "https://user:pw@host/v1", "without user, query and fragment"),
+        ("OPENAI_BASE_URL", "https://:pw@host/v1", "without user, query and fragment"),
         ("OPENAI_BASE_URL", "nonsense", "must be a URL"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.example", "must begin with https://"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "must be a URL"),

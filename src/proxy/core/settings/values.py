@@ -195,7 +195,7 @@ def _base_url(text: str) -> str | None:
     parts = urlsplit(text)
     if not parts.hostname or not re.fullmatch(r"[!-~]+", text):
         raise ValueError("must be a URL such as https://host/v1")
-    if parts.query or parts.fragment or parts.username:
+    if parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError("must be a URL without user, query and fragment")
     is_local = parts.scheme == "http" and parts.hostname in LOOPBACK
     if parts.scheme != "https" and not is_local:
