@@ -12,7 +12,9 @@ from proxy.serving.context import RequestContext
 
 CHUNK_BYTES = 2 * 1024 * 1024
 """Bytes of a chunk that holds more than one request: it is in memory beside the batch."""
-CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "cookie"})
+CREDENTIALS = frozenset({
+    "authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "cf-access-jwt-assertion",
+})  # fmt: skip
 """The headers that no runner gets."""
 
 

@@ -213,6 +213,8 @@ class TestChunks:
             "authorization": "Bearer the-one-key",
             "x-api-key": "the-one-key",
             "api-key": "the-one-key",
+            "x-goog-api-key": "the-one-key",
+            "cf-access-jwt-assertion": "the-one-key",
             "cf-aig-skip-cache": "true",
             "traceparent": f"00-{'a' * 32}-{'b' * 16}-01",
         }
