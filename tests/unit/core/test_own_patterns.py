@@ -5,7 +5,7 @@ import re
 from importlib import import_module
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.core.own_patterns import MOST_STEPS, OwnPattern, check, read_own_patterns
@@ -113,6 +113,7 @@ patterns = st.recursive(
 
 
 @given(patterns, st.text("ab1_ ", max_size=60) | st.integers(0, 80).map(lambda n: "a" * n))
+@example("a(?:a?){2}", "a")
 @settings(max_examples=300, deadline=None)
 def test_no_text_takes_more_steps_than_promised(pattern: str, text: str) -> None:
     try:

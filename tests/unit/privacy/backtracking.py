@@ -72,14 +72,15 @@ class Steps:
                 end -= 1
             return
         stack: list[tuple[int, Iterator[int]]] = []
-        count, place = 0, at
+        count, place, moved = 0, at, True
         while True:
-            stack.append((place, self._match(body, 0, place, ignore) if count < most else iter(())))
+            goes_on = count < most and (moved or count < low)
+            stack.append((place, self._match(body, 0, place, ignore) if goes_on else iter(())))
             while stack:
                 before, ways = stack[-1]
                 after = next(ways, None)
-                if after is not None and after > before:
-                    place, count = after, count + 1
+                if after is not None:
+                    place, count, moved = after, count + 1, after > before
                     break
                 stack.pop()
                 if len(stack) >= low:
