@@ -96,7 +96,7 @@ def decode_pairs(text: bytes) -> Any:
     return json.loads(text, parse_int=_number, object_pairs_hook=Pairs)
 
 
-READ_FOR_NAMES = 1024 * 1024
+READ_FOR_NAMES = 256 * 1024
 """Bytes of a text that is read for names that stand twice: to read it takes its size twice over."""
 
 
