@@ -47,7 +47,7 @@ class AnswerCache:
         self._log = log
 
     async def find(self, key: str, directives: Directives, defer: Defer) -> Hit | None:
-        """The best entry there is: a fresh one from the uppermost tier, else a stale one.
+        """The best entry there is: a fresh one from the uppermost tier, else the newest stale one.
 
         Waits for nothing where memory has a fresh one and the purges are known.
         """
@@ -55,10 +55,19 @@ class AnswerCache:
             await self._read_purges()
             if not self._purges.is_usable:
                 return None
-        hit = self.find_in_memory(key, directives, defer)
-        if hit and hit.is_fresh:
+        best = self.find_in_memory(key, directives, defer)
+        if best and best.is_fresh:
+            return best
+        if (found := await self._lower.find(key)) is None:
+            return best
+        entry, data, tier = found
+        hit = self._judge(key, entry, tier, directives)
+        if hit is None:
+            return best
+        if best is None or entry.stored > best.entry.stored:
+            self.remember(key, entry, data)
             return hit
-        return await self._find_below(key, directives, hit)
+        return hit if hit.is_fresh else best
 
     def find_in_memory(
         self, key: str, directives: Directives, defer: Defer, last: Hit | None = None
@@ -104,20 +113,6 @@ class AnswerCache:
         if scope == "key":
             self.memory.delete(value)
             await self._lower.delete(value)
-
-    async def _find_below(self, key: str, directives: Directives, best: Hit | None) -> Hit | None:
-        """The entry below memory if it is fresh, else the newer of it and `best`."""
-        found = await self._lower.find(key)
-        if found is None:
-            return best
-        entry, data, tier = found
-        hit = self._judge(key, entry, tier, directives)
-        if hit is None:
-            return best
-        if best is None or entry.stored > best.entry.stored:
-            self.remember(key, entry, data)
-            return hit
-        return hit if hit.is_fresh else best
 
     def _judge(
         self, key: str, entry: CacheEntry, tier: Tier, directives: Directives, data: bytes = b""

@@ -132,15 +132,17 @@ class Meter:
         for tab, ticket in reserved.tickets:
             tab.end(ticket, used)
 
-    async def _take_tokens(self, offer: Offer) -> Refusal | None:
+    def _take_tokens(self, offer: Offer) -> Coroutine[object, None, Refusal | None]:
         """Charges the caller's bucket at the provider, then that of the alias's target: who is over
         a limit of its own takes nothing from the others."""
         own = self._limiter.find_bucket(self.principal, offer.provider, offer.model)
-        refusal = await self._take_token(own)
-        if refusal or offer.allotment is None or offer.allotment.per_hour is None:
-            return refusal
+        if offer.allotment is None or offer.allotment.per_hour is None:
+            return self._take_token(own)
         shared = self._limiter.find_alias_bucket(offer.allotment, offer.allotment.per_hour)
-        return await self._limiter.take_token(shared, self.defer)
+        return self._take_both(own, shared)
+
+    async def _take_both(self, own: BucketLimit, shared: BucketLimit) -> Refusal | None:
+        return await self._take_token(own) or await self._limiter.take_token(shared, self.defer)
 
     def _take_token(self, bucket: BucketLimit) -> Coroutine[object, None, Refusal | None]:
         self._standings[bucket.limit] = bucket

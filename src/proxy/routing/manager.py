@@ -3,6 +3,7 @@
 A stream may change its provider until its first real content is there, never after.
 """
 
+from collections.abc import Coroutine
 from typing import TypeVar
 
 from msgspec import structs
@@ -54,30 +55,26 @@ class Manager:
         self.retry_policy = RetryPolicy(settings.retry_attempts, settings.retry_delay_ms)
         """The deployment's; a request may bring another."""
 
-    async def complete(
+    def complete(
         self, call: Call, permit: Permit, options: RunOptions = DEFAULTS
-    ) -> tuple[Answer, Success]:
+    ) -> Coroutine[object, None, tuple[Answer, Success]]:
         """A whole answer."""
         operation = ChatOperation(call, permit, self._sender, options, read_answer)
-        answer, success = await self._run(call, operation, permit, options)
-        success.watched.end(OK)
-        return answer, success
+        return self._run(call, operation, permit, options)
 
-    async def stream(
+    def stream(
         self, call: Call, permit: Permit, options: RunOptions = DEFAULTS
-    ) -> tuple[Stream, Success]:
+    ) -> Coroutine[object, None, tuple[Stream, Success]]:
         """An answer that has begun. `Success.watched` has to be ended when it has."""
         operation = ChatOperation(call, permit, self._sender, options, begin_stream)
-        return await self._run(call, operation, permit, options)
+        return self._run(call, operation, permit, options)
 
-    async def embed(
+    def embed(
         self, request: EmbeddingRequest, permit: Permit, options: RunOptions = DEFAULTS
-    ) -> tuple[Embeddings, Success]:
+    ) -> Coroutine[object, None, tuple[Embeddings, Success]]:
         """Vectors for texts."""
         operation = EmbeddingOperation(request, permit, self._sender, options)
-        vectors, success = await self._run(request, operation, permit, options)
-        success.watched.end(OK)
-        return vectors, success
+        return self._run(request, operation, permit, options)
 
     def timeout(self, routing: Routing) -> float:
         """Seconds that a request has, up to a stream's first content."""
@@ -111,6 +108,8 @@ class Manager:
             result, success = await run.run()
         finally:
             operation.close()
+        if not isinstance(result, Stream):
+            success.watched.end(OK)
         if ranking.conversation:
             self._ranker.settle(ranking, request.routing, success.target.spec.name)
         attempts = tuple(run.attempts)

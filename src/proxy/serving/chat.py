@@ -79,7 +79,11 @@ class Chat:
         with within(math.inf):  # all that it waits for has one timer
             call = await self._aliasing.apply(context, call)
             task = await self._tasks.make_chat(context, call)
-            hit = await self._find(task)
+            hit = None
+            if task.directives.read:
+                hit = await self._cache.find(task.key, task.directives, context.request.defer)
+                task.found_stale = hit is not None and not hit.is_fresh
+            context.end_stage("cache")
             if hit and hit.is_fresh:
                 if fingerprint and not self._tasks.logs_prompts:
                     self._recall.keep(fingerprint, task)
@@ -93,15 +97,6 @@ class Chat:
                     raise
                 record_attempts(context, error.attempts)
                 return replay(context, task.call, task.key, hit, stale=True)
-
-    async def _find(self, task: ChatTask) -> Hit | None:
-        """Finds the cache's best entry, a fresh one or a stale one."""
-        hit = None
-        if task.directives.read:
-            hit = await self._cache.find(task.key, task.directives, task.context.request.defer)
-            task.found_stale = hit is not None and not hit.is_fresh
-        task.context.end_stage("cache")
-        return hit
 
     def _answer_anew(self, task: ChatTask) -> Coroutine[object, None, Response]:
         """Answers by a provider that this request or an identical one has reached."""
