@@ -1,5 +1,5 @@
-"""Which callers a path admits, by their role, and from which pages those whom a browser signs in by
-itself."""
+"""Which callers a path admits, by their role, and from which pages those that Cloudflare Access has
+signed in."""
 
 from urllib.parse import urlsplit
 
@@ -27,16 +27,16 @@ def check_admission(path: Path, request: Request, principal: Principal) -> None:
 
     if principal.via == "access" and not _is_from_here(request):
         raise PermissionDenied(
-            "Who is signed in by Cloudflare Access changes things from this proxy's own pages only,"
-            " and reads from no other site's: a page elsewhere could make a browser send this. Send"
-            " a key instead.",
+            "A caller whom Cloudflare Access has signed in changes things from this proxy's own"
+            " pages only, and reads from no other site's: a page elsewhere could make a browser"
+            " send this. Send a key instead.",
             code="cross_site",
         )
 
 
 def _is_from_here(request: Request) -> bool:
-    """Whether a browser that sends who is signed in with every request was told to by the proxy's
-    own page, or, where nothing changes, by its user (Fetch Metadata; RFC 6454)."""
+    """Whether the proxy's own page has a browser send this or, where nothing changes, its user does
+    (Fetch Metadata; RFC 6454). A browser sends the sign-in with every request to the proxy."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     reads = request.method in _READS
     if site is not None:

@@ -29,9 +29,6 @@ from proxy.dialects.messages import check_format
 from proxy.routing.needs import Needs
 from proxy.serving.context import RequestContext
 
-PAGE = "100"
-"""Aliases of a page, where the request does not say how many."""
-
 _ALIAS = msgspec.json.Decoder(Alias)
 _PATH = re.compile(rf"/admin/aliases/({NAME})")
 _FULL = {
@@ -45,12 +42,14 @@ async def list_aliases(services: Services, context: RequestContext) -> Response:
     InvalidRequest."""
     query = context.request.query
     parameters.check_names(query, ("limit", "cursor"))
-    limit = parameters.read_limit(query.get("limit", PAGE))
-    cursor = query.get("cursor")
-    after = 0 if cursor is None else parameters.read_cursor(cursor, 1)[0]
+    limit, after = parameters.read_page(query)
     page = await services.aliases.call(LIST_ALIASES, AliasRange(after, limit))
-    following = None if page.next is None else parameters.encode_cursor([page.next])
-    return _respond({"aliases": [_view_of(kept) for kept in page.aliases], "next": following})
+    return _respond(
+        {
+            "aliases": [_view_of(kept) for kept in page.aliases],
+            "next": parameters.encode_next(page.next),
+        }
+    )
 
 
 async def create_alias(services: Services, context: RequestContext) -> Response:

@@ -1,4 +1,4 @@
-"""The paths of the body log: who may reads them, and admins delete a user's."""
+"""The paths of the body log: admins read and delete what is kept, users read their own."""
 
 import asyncio
 import re

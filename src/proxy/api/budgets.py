@@ -27,8 +27,6 @@ from proxy.limits.shared_budgets import (
 )
 from proxy.serving.context import RequestContext
 
-PAGE = "100"
-"""Budgets of a page, where the request does not say how many."""
 _BUDGET = msgspec.json.Decoder(BudgetBody)
 _PATH = re.compile(rf"/admin/budgets/((?:team|tag):{GROUP_NAME})")
 
@@ -54,13 +52,12 @@ async def list_budgets(services: Services, context: RequestContext) -> Response:
     InvalidRequest."""
     query = context.request.query
     parameters.check_names(query, ("limit", "cursor"))
-    limit = bound_page(services, parameters.read_limit(query.get("limit", PAGE)))
-    cursor = query.get("cursor")
-    after = 0 if cursor is None else parameters.read_cursor(cursor, 1)[0]
+    limit, after = parameters.read_page(query)
+    limit = bound_page(services, limit)
     found = (await services.limiter.budgets.call(READ_BUDGETS, UNREAD)).budgets or ()
     page = found[after : after + limit]
     end = after + len(page)
-    following = parameters.encode_cursor([end]) if end < len(found) else None
+    following = parameters.encode_next(end if end < len(found) else None)
     return _respond(BudgetPage(await _view(services, *page), following))
 
 

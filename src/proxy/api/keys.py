@@ -42,8 +42,6 @@ from proxy.dialects import reading
 from proxy.limits.tab import find_key_payer
 from proxy.serving.context import RequestContext
 
-PAGE = "100"
-"""Keys of a page, where the request does not say how many."""
 TRIES = 3
 """How often a change is tried that another one has overtaken."""
 
@@ -76,13 +74,11 @@ async def list_keys(services: Services, context: RequestContext) -> Response:
     InvalidRequest."""
     query, cache = context.request.query, services.key_cache
     parameters.check_names(query, ("limit", "cursor", "usage"))
-    limit = parameters.read_limit(query.get("limit", PAGE))
+    limit, after = parameters.read_page(query)
     if wants_usage(context):
         limit = bound_page(services, limit)
-    cursor = query.get("cursor")
-    after = 0 if cursor is None else parameters.read_cursor(cursor, 1)[0]
     page = await cache.call(LIST_KEYS, KeyRange(after, limit))
-    following = None if page.next is None else parameters.encode_cursor([page.next])
+    following = parameters.encode_next(page.next)
     return _respond(KeyViewPage(await _view(services, context, page.keys), following))
 
 

@@ -27,7 +27,7 @@ DISCARD_SECONDS = 3.0
 SMALL = 16 * 1024
 """Bytes up to which a body is not worth a timer."""
 STRETCH = 256 * 1024
-"""Bytes of a body that are read, and held, at a time: who sends nothing holds no more."""
+"""Bytes of a body that are read, and held, at a time: a client that sends nothing holds no more."""
 STRETCH_SECONDS = 10.0
 """What a stretch, or a piece of a body of no known length, may take to come."""
 _BROKEN = "The body broke off before its end."

@@ -2,7 +2,8 @@
 time is over and whose it is.
 
 Names begin with that moment, so that what is over comes first in R2's order. They end with what
-nobody can guess, and stand in the request log: who finds the record there may read its bodies.
+nobody can guess, and stand in the request log: a caller that finds the record there may read its
+bodies.
 """
 
 from collections.abc import Sequence

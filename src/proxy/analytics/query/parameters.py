@@ -20,6 +20,8 @@ LONGEST_WINDOW = 730 * 86400
 """Seconds."""
 MOST_ROWS = 500
 """Rows of a page."""
+PAGE = "100"
+"""Rows of a page of a list, where the request does not say how many."""
 LONGEST_CURSOR = 2_000
 _UNITS = {"m": 60, "h": 3600, "d": 86400}
 LABEL = "label."
@@ -123,6 +125,19 @@ def read_limit(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= MOST_ROWS):
         raise invalid("limit", f"Must be a whole number from 1 to {MOST_ROWS}")
     return int(text)
+
+
+def read_page(params: Mapping[str, str]) -> tuple[int, int]:
+    """The page of a list that the parameters `limit` and `cursor` name: how many rows, and after
+    which position. Raises InvalidRequest."""
+    cursor = params.get("cursor")
+    after = 0 if cursor is None else read_cursor(cursor, 1)[0]
+    return read_limit(params.get("limit", PAGE)), after
+
+
+def encode_next(position: int | None) -> str | None:
+    """The cursor of the page after a position; None: there is none."""
+    return None if position is None else encode_cursor([position])
 
 
 def encode_cursor(positions: Sequence[int]) -> str:
