@@ -121,13 +121,13 @@ def test_a_worker_without_its_packages_is_not_deployed(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
-def test_the_worker_is_under_500_kb(uploads: list[Path]) -> None:
+def test_the_worker_is_under_560_kb(uploads: list[Path]) -> None:
     """All that is uploaded but the vendored packages, as it lies."""
     for upload in uploads:
         files = [path for path in upload.rglob("*") if path.is_file()]
         own = [path for path in files if path.relative_to(upload).parts[0] != "python_modules"]
         assert len(own) < len(files)
-        assert sum(path.stat().st_size for path in own) < 500_000
+        assert sum(path.stat().st_size for path in own) < 560_000
 
 
 def test_the_memory_snapshot_is_taken_and_loaded() -> None:
