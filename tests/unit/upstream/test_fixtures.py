@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2] / "fixtures"
-FILES = sorted(ROOT.glob("*/*.json"))
+FILES = sorted(path for path in ROOT.glob("*/*.json") if path.parent.name != "first_version")
 IDS = [f"{path.parent.name}/{path.stem}" for path in FILES]
 
 Json = dict[str, Any]
@@ -121,5 +121,6 @@ CHECKS = {
 
 def test_readme_lists_each_fixture_once() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
-    rows = lines[lines.index("| provider | case | about |") + 2 :]
+    table = lines[lines.index("| provider | case | about |") + 2 :]
+    rows = [line for line in table if line.startswith("|")]
     assert rows == [f"| {p.parent.name} | {p.stem} | {read(p)['about']} |" for p in FILES]
