@@ -22,7 +22,7 @@ from tools import dotenv, offline, runtime, setup
 from tools.layout import LOGS
 
 UPSTREAMS = ("local", "none")
-PARTS = ("node", "worker-packages", *offline.PARTS)
+PARTS = ("node", "worker-packages", "describer", *offline.PARTS)
 DEMO_BODY = '{"prompt":"What is the capital of France? Answer in one short sentence."}'
 _POLL_SECONDS = 0.2
 

@@ -19,12 +19,13 @@ PRINT = (
     [
         (
             "offline",
-            "('node', 'worker-packages', 'bundle') ('python_workers_development', 'experimental')"
+            "('node', 'worker-packages', 'describer', 'bundle')"
+            " ('python_workers_development', 'experimental')"
             f" {{'MINIFLARE_WORKERD_PATH': '{ROOT}/tools/offline/workerd.sh',"
             " 'PYTHON_SNAPSHOT': '/s'}"
             " True",
         ),
-        ("cloudflare", "('node', 'worker-packages') () {} False"),
+        ("cloudflare", "('node', 'worker-packages', 'describer') () {} False"),
     ],
 )
 def test_the_switch(runtime: str, expected: str) -> None:
