@@ -35,7 +35,12 @@ APART = (
 """Of the end-to-end tests those that start Workers which no others use: half of the time."""
 HALVES = (
     [f"tests/e2e/test_{name}.py" for name in APART],
-    ["tests/e2e", "tests/browser", *(f"--ignore=tests/e2e/test_{name}.py" for name in APART)],
+    [
+        "tests/e2e",
+        "tests/browser",
+        "--ignore=tests/e2e/test_openapi.py",
+        *(f"--ignore=tests/e2e/test_{name}.py" for name in APART),
+    ],
 )
 
 
