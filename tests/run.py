@@ -38,7 +38,6 @@ HALVES = (
     [
         "tests/e2e",
         "tests/browser",
-        "--ignore=tests/e2e/test_openapi.py",
         *(f"--ignore=tests/e2e/test_{name}.py" for name in APART),
     ],
 )

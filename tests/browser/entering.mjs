@@ -12,7 +12,7 @@ export async function signing({ open, inspect, options }) {
   await page.fill("#key", "no-such-key");
   await page.keyboard.press("Enter");
   await page.waitForFunction(() =>
-    document.querySelector("#key-error").textContent.includes("not let in"),
+    document.querySelector("#key-error")?.textContent.includes("not let in"),
   );
   await inspect(page, "wrong-key");
   page.on("request", (request) => assert.ok(!request.url().includes(options.admin)));

@@ -17,7 +17,7 @@ const told = (page, path) =>
 /** Waits until the page has read what it shows. */
 export async function settled(page) {
   await page.waitForFunction(() =>
-    document.querySelector("#fresh").textContent.startsWith("as of"),
+    document.querySelector("#fresh")?.textContent.startsWith("as of"),
   );
 }
 
@@ -29,7 +29,7 @@ export async function overview({ open, inspect, options }) {
   await page.click("#refresh");
   const { total, series, byProvider } = await (await figures).json();
   await page.waitForFunction(
-    (text) => document.querySelector(".tile .value").textContent === text,
+    (text) => document.querySelector(".tile .value")?.textContent === text,
     total.requests < 10_000 ? number(total.requests) : "",
   );
   const drawn = await page.evaluate(() =>
@@ -199,7 +199,7 @@ export async function empty({ open, inspect, options }) {
 export async function trouble({ open, inspect }) {
   const page = await open();
   await page.waitForFunction(() =>
-    document.querySelector("#insights").innerText.includes("Try again"),
+    document.querySelector("#insights")?.innerText.includes("Try again"),
   );
   assert.match(await page.locator("#insights").innerText(), /broken on purpose/);
   await page.locator(".tile .value").first().waitFor();

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .behaviour import Behaviour
+from .reply import RejectedError
 
 CALL_ARGUMENTS = {"city": "Paris"}
 CALL_INPUT = 'weather --city "Paris"\n'
+MOST_DIMENSIONS = 3072
+"""Of a vector: those of the longest that OpenAI's and Google's models make."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,8 @@ def think(question: Question, behaviour: Behaviour) -> Answer:
 
 def embed(text: str, dimensions: int) -> list[float]:
     """A vector that depends on the text's bytes only, of length about one."""
+    if not 1 <= dimensions <= MOST_DIMENSIONS:
+        raise RejectedError(400, f"Dimensions must be between 1 and {MOST_DIMENSIONS}.")
     seed = sum((i + 1) * byte for i, byte in enumerate(text.encode()))
     return [
         round(((seed * (i + 7)) % 199 - 99) / 100 / dimensions**0.5, 6) for i in range(dimensions)
