@@ -65,6 +65,11 @@ class Authenticator:
             return self._admit_signed_in(self._sign_in, headers, read_identity)
         return self.authenticate(first, address)
 
+    def admit_again(self, named: Principal) -> Principal | Coroutine[object, None, Principal]:
+        """The caller whom a ticket names, as its issued key has it now. The coroutine raises as
+        that of `authenticate` does."""
+        return named if named.key_id is None else self._issued.find(named.key_id)
+
     async def _admit_signed_in(
         self, sign_in: SignIn, headers: Mapping[str, str], read_identity: ReadIdentity
     ) -> Principal:

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from proxy.access.keys import LIST_PREFIXES, LOOKUP, PREFIX, STORE, KeyLookup
+from proxy.access.keys import GET_KEY, LIST_PREFIXES, LOOKUP, PREFIX, STORE, FoundKey, KeyLookup
 from proxy.access.wrong_keys import find_network
 from proxy.core.circuit import Circuit
 from proxy.core.errors import AuthenticationFailed, RateLimitExceeded, Unavailable
@@ -100,10 +100,10 @@ class KeyCache:
         self._changes = 0
         """Counts them, so that what was looked up before a change is not kept after it."""
 
-    def peek(self, digest: str) -> Principal | None:
-        """The caller, as far as this isolate knows; None: it has to be looked up. Raises
-        AuthenticationFailed for an issued key that was revoked."""
-        known = self._known.get(digest)
+    def peek(self, name: str) -> Principal | None:
+        """The caller, as far as this isolate knows; None: it has to be looked up. name: a secret's
+        digest, or a key's id. Raises AuthenticationFailed for an issued key that was revoked."""
+        known = self._known.get(name)
         return None if known is None else _admit(known)
 
     def check_unknown(self, digest: str) -> None:
@@ -124,22 +124,33 @@ class KeyCache:
             )
         sent_at, changes = self._clock.now(), self._changes
         found = await self.call(LOOKUP, KeyLookup(digest, address))
-        now = self._clock.now()
-        is_current = changes == self._changes
         if found.blocked_ms:
+            now = self._clock.now()
             until = now + found.blocked_ms / 1000
             self._blocked_until.put(network, until, now, until)
-        if found.key is None:
-            if is_current:
-                self._unknown.put(digest, True, sent_at, sent_at + UNKNOWN_SECONDS)
+        if found.key is None and changes == self._changes:
+            self._unknown.put(digest, True, sent_at, sent_at + UNKNOWN_SECONDS)
+        return self._keep(digest, found, sent_at, changes)
+
+    async def find(self, key_id: str) -> Principal:
+        """The caller that a key's id names, for one who has shown that key before. Raises
+        AuthenticationFailed where the key is no longer taken; InternalError (503)."""
+        if (known := self.peek(key_id)) is not None:
+            return known
+        sent_at, changes = self._clock.now(), self._changes
+        return self._keep(key_id, await self.call(GET_KEY, key_id), sent_at, changes)
+
+    def _keep(self, name: str, found: FoundKey, sent_at: float, changes: int) -> Principal:
+        """The caller that the object's answer names; it is kept by `name` for its time, unless a
+        key was changed here meanwhile. Raises AuthenticationFailed."""
+        key = found.key
+        if key is None:
             raise _unknown_key()
-        known = found.key.explain_end(round(now * 1000)) or found.key.make_principal()
-        if is_current:
-            until = sent_at + KNOWN_SECONDS
-            if found.until is not None:
-                until = min(until, found.until / 1000)
+        known = key.explain_end(round(self._clock.now() * 1000)) or key.make_principal()
+        if changes == self._changes:
+            ends = [end / 1000 for end in (found.until, key.expires_at) if end is not None]
             size = 4 * len(LOOKUP.answer.encode(found))
-            self._known.put(digest, known, sent_at, until, size=size)
+            self._known.put(name, known, sent_at, min([sent_at + KNOWN_SECONDS, *ends]), size)
         return _admit(known)
 
     async def _is_listed(self, digest: str) -> bool:

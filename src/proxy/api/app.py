@@ -81,18 +81,25 @@ class App:
         handler = path.methods[method]
         if path.public:
             return handler(self.services, context)
-        if path.query_key:
-            if known := self.services.passthrough.read_ticket(request, context.began):
-                self._admit(context, path, known)
-                return handler(self.services, context)
-            if key := request.query.get("key"):
-                headers = {"x-goog-api-key": key, **headers}
-        address = headers.get("cf-connecting-ip", "")
-        caller = self.services.authenticator.admit(headers, address, request.read_identity)
+        caller = self._find_caller(context, path)
         if isinstance(caller, Principal):
             self._admit(context, path, caller)
             return handler(self.services, context)
         return self._look_up(context, path, method, caller)
+
+    def _find_caller(
+        self, context: RequestContext, path: Path
+    ) -> Principal | Coroutine[object, None, Principal]:
+        """Whom a ticket names or a key lets in, or the coroutine that looks it up."""
+        request, headers = context.request, context.request.headers
+        authenticator = self.services.authenticator
+        if path.query_key:
+            if named := self.services.passthrough.read_ticket(request, context.began):
+                return authenticator.admit_again(named)
+            if key := request.query.get("key"):
+                headers = {"x-goog-api-key": key, **headers}
+        address = headers.get("cf-connecting-ip", "")
+        return authenticator.admit(headers, address, request.read_identity)
 
     async def _look_up(
         self,

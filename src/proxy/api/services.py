@@ -133,7 +133,8 @@ class Services:
     def _build_passthrough(self, tasks: TaskMaker) -> Passthrough:
         settings, ports = self.settings, self.ports
         passage = Passage(self.selection, self.watch, ports, settings.routing.timeout_ms)
-        tickets = Tickets("\n".join(settings.routing.secrets))
+        # What lets callers in is part of it: where that changes, no ticket of before is taken.
+        tickets = Tickets("\n".join([*settings.routing.secrets, repr(settings.access.roles)]))
         return Passthrough(tasks, passage, settings.server, tickets, self.aliasing)
 
     def _build_chat(self, tasks: TaskMaker) -> Chat:

@@ -68,8 +68,11 @@ class TestIssuedKeys:
         key = Key(id="key_3", user="cy", created_at=0, expires_at=ends)
         store.book.issue(key, hash_secret(secret))
         await isolate.authenticate(secret)
+        assert await isolate.keys.find("key_3") == await isolate.authenticate(secret)
         clock.time += 5
         assert await isolate.refusal(secret) == "expired_api_key"
+        with pytest.raises(AuthenticationFailed):
+            await isolate.keys.find("key_3")
 
     @pytest.mark.parametrize("overlap", [0, 60])
     async def test_rotation(

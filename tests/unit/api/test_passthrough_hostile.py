@@ -1,8 +1,12 @@
 """What callers and providers can't do to one another by what is passed on."""
 
+import json
+from typing import Any
+
 import pytest
 
 from proxy.core.errors import Fault
+from tests.unit.api.deployment import ADMIN
 from tests.unit.api.passing import CHAT, Isolate, answering, error
 from tests.unit.doubles import FakeReply
 
@@ -76,6 +80,38 @@ async def test_a_ticket_is_for_uploads_alone() -> None:
         assert (await isolate.call(f"{path}?{query}", b"", authorization="")).status == 200
     for path in ("/genai/v1beta/upload/x", "/p/gemini/v1beta/models/upload/x:generateContent"):
         assert (await isolate.call(f"{path}?{query}", b"", authorization="")).status == 401
+
+
+UPLOAD = "https://generativelanguage.googleapis.com/upload/v1beta/files?upload_id=u1"
+
+
+@pytest.mark.parametrize(
+    ("method", "change", "status"),
+    [("DELETE", {}, 401), ("PATCH", {"passthrough": False}, 403), ("PATCH", {"note": "x"}, 200)],
+)
+async def test_a_ticket_is_as_good_as_its_key(method: str, change: Any, status: int) -> None:
+    isolate = Isolate(lambda _: FakeReply(b"", headers={"x-goog-upload-url": UPLOAD}))
+    begun = await isolate.call("/genai/upload/v1beta/files", b"{}", key=await isolate.issue())
+    path = begun.headers["x-goog-upload-url"].removeprefix("https://proxy.example")
+    for _ in range(2):  # the second without a look-up
+        assert (await isolate.call(path, b"", authorization="")).status == 200
+    [key] = json.loads((await isolate.call("/admin/keys", method="GET", key=ADMIN)).body)["keys"]
+    await isolate.call(f"/admin/keys/{key['id']}", change, method, ADMIN)
+    assert (await isolate.call(path, b"", authorization="")).status == status
+
+
+async def test_a_ticket_ends_with_what_let_its_caller_in() -> None:
+    def make(**env: str) -> Isolate:
+        return Isolate(lambda _: FakeReply(b"", headers={"x-goog-upload-url": UPLOAD}), **env)
+
+    begun = await make().call("/genai/upload/v1beta/files", b"{}")
+    path = begun.headers["x-goog-upload-url"].removeprefix("https://proxy.example")
+    for env, status in (
+        ({}, 200),
+        ({"PROXY_API_KEY": "another"}, 401),
+        ({"ACCESS_ROLES": "ann@example.com=user"}, 401),
+    ):
+        assert (await make(**env).call(path, b"", authorization="")).status == status
 
 
 async def test_headers_that_no_server_takes_are_the_caller_s() -> None:
