@@ -85,8 +85,10 @@ class Recorder:
             if not self._is_refused:
                 if was_refused:
                     self._carried = None
+                    await self._deliver()  # what came meanwhile, which nobody carries
                 return
             self._carried = self._clock.now()
+        self._carried = None  # the next request carries what waits
 
     @property
     def _is_refused(self) -> bool:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.analytics.record import shard_reporter
+from proxy.analytics.record.recorder import PAUSES
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.record.shard_reporter import GIVE_UP_SECONDS, PENDING
 from proxy.analytics.store.messages import FLUSH_MOST
@@ -146,6 +147,30 @@ async def test_what_was_not_accepted_is_sent_again_though_nobody_comes() -> None
     isolate.record(3)
     await asyncio.sleep(25)
     assert isolate.shards.accepted == isolate.recorded()
+
+
+@in_no_time
+async def test_what_comes_while_a_call_is_made_again_waits_for_no_other_request() -> None:
+    isolate = Isolate()
+    isolate.shards.fate = ["deaf"]
+    isolate.record()
+    while isolate.shards.calls < 2:
+        await asyncio.sleep(0.01)
+    isolate.record()
+    assert isolate.shards.accepted == []
+    await asyncio.sleep(3)
+    assert isolate.shards.accepted == ["1", "2"]
+
+
+@in_no_time
+async def test_what_comes_after_the_last_try_waits_for_no_other_request() -> None:
+    isolate = Isolate()
+    isolate.shards.fate = ["deaf"] * len(PAUSES)
+    isolate.record()
+    await asyncio.gather(*isolate.open)
+    isolate.record()
+    await asyncio.sleep(3)
+    assert isolate.shards.accepted == ["1", "2"]
 
 
 @in_no_time
