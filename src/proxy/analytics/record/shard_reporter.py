@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.messages import FLUSH_MOST, Flush
-from proxy.analytics.store.shard import ADD, shard_name
+from proxy.analytics.store.shard import ADD, FORGET_MS, shard_name
 from proxy.core.ports import Ports
 from proxy.core.time import is_recent
 
@@ -25,6 +25,9 @@ FLUSH_BYTES = 1_000_000
 """What one call sends at most: it must stay under SQLite's 2 MB."""
 GIVE_UP_SECONDS = 300.0
 """After how long a batch is given up: one that the object can't count must not stop the others."""
+RESEND_SECONDS = FORGET_MS / 2000
+"""For how long a batch may be sent again: half as long as the shard knows for sure that it has it.
+"""
 PENDING = 2_000
 """Requests that wait at most; the oldest are dropped for newer ones."""
 CALL_SECONDS = 3.0
@@ -49,6 +52,8 @@ class ShardReporter:
         self._batch: Flush | None = None
         self._batch_size = 0
         """Its requests."""
+        self._batched = 0.0
+        """When it was put together."""
         self._number = 0
         self._failed: float | None = None
         """Since when the batch under way is sent in vain."""
@@ -100,10 +105,13 @@ class ShardReporter:
 
     async def _send(self) -> bool:
         """Sends the batch under way, or the next one. False: the call failed."""
+        now = self._clock.now()
+        if self._batch and now - self._batched >= RESEND_SECONDS:
+            self._give_up(self._batch)  # counted twice it would be worse than lost
         if self._batch is None:
-            self._batch = self._take_batch()
+            self._batch, self._batched = self._take_batch(), now
         batch = self._batch
-        self._called = self._calling = self._clock.now()
+        self._called = self._calling = now
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 await self._objects.call(ADD, self._shard, batch)
@@ -123,8 +131,12 @@ class ShardReporter:
         self._failed = self._refused if self._failed is None else self._failed
         is_old = not is_recent(self._failed, GIVE_UP_SECONDS, self._refused)
         if is_old and self._batch is batch:
-            self._batch = self._failed = None
-            self._dropped += self._batch_size + batch.lost
+            self._give_up(batch)
+
+    def _give_up(self, batch: Flush) -> None:
+        """Counts the batch under way as lost."""
+        self._batch = self._failed = None
+        self._dropped += self._batch_size + batch.lost
 
     def _take_batch(self) -> Flush:
         """What waits, as much as one call may send."""

@@ -11,6 +11,7 @@ from proxy.analytics.record.recorder import PAUSES
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.record.shard_reporter import GIVE_UP_SECONDS, PENDING
 from proxy.analytics.store.messages import FLUSH_MOST
+from proxy.analytics.store.shard import FORGET_MS
 from tests.unit.analytics.record.isolate import Isolate
 from tests.unit.doubles import in_no_time
 
@@ -171,6 +172,21 @@ async def test_what_comes_after_the_last_try_waits_for_no_other_request() -> Non
     isolate.record()
     await asyncio.sleep(3)
     assert isolate.shards.accepted == ["1", "2"]
+
+
+@in_no_time
+async def test_what_the_shard_may_have_forgotten_is_not_sent_again() -> None:
+    """The isolate sleeps after a flush that was accepted, though it never heard so."""
+    isolate = Isolate()
+    isolate.shards.fate = ["unanswered"] * len(PAUSES)
+    isolate.record(3)
+    await asyncio.sleep(FORGET_MS / 1000)
+    isolate.shards.last = 0
+    isolate.record()
+    await asyncio.sleep(1)
+    assert isolate.shards.accepted == ["1", "2", "3", "4"]
+    assert isolate.shards.lost == 3
+    assert isolate.recorder.pending == 0
 
 
 @in_no_time
