@@ -43,6 +43,8 @@ R = TypeVar("R")
 
 TIDY_MS = 12_000
 """How long after a lease was granted what is left of it is looked after."""
+SETTLE_PAUSES = (1.0, 4.0)
+"""Seconds before a settlement is sent again: an object that starts anew takes so long."""
 BUCKETS_KNOWN = 500
 """Buckets of which an isolate remembers what they are."""
 LONGEST_USER = 512
@@ -161,7 +163,12 @@ class Limiter:
         return (self._refuse_unreachable() or []) if found is None else found
 
     async def settle(self, account: str, settlements: tuple[Settlement, ...]) -> None:
-        """Reports what was used in the place of what was reserved."""
+        """Reports what was used in the place of what was reserved. It is sent again where that
+        fails, and counts once: a reservation that nobody settles lapses, and the money is free."""
+        for pause in SETTLE_PAUSES:
+            if await self._report(SETTLE, account, settlements):
+                return
+            await asyncio.sleep(pause)
         await self._report(SETTLE, account, settlements)
 
     def observe(
@@ -201,13 +208,15 @@ class Limiter:
             self._log_unreachable(error)
             return None
 
-    async def _report(self, method: Method[A, None], name: str, argument: A) -> None:
-        """Reports to an object beside the requests; what does not arrive in time is lost."""
+    async def _report(self, method: Method[A, None], name: str, argument: A) -> bool:
+        """Reports to an object beside the requests. False: it did not confirm it in time."""
         try:
             async with asyncio.timeout(self.settings.timeout_ms / 1000):
                 await self._objects.call(method, name, argument)
         except Exception as error:
             self._log_unreachable(error)
+            return False
+        return True
 
     def _log_unreachable(self, error: Exception) -> None:
         self._log("error", "limiter unreachable", error=repr(error)[:500])

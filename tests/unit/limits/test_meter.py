@@ -1,7 +1,7 @@
 """The reservations of a request whose attempts are given up, or never ended."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -10,11 +10,11 @@ from proxy.core.messages import Message
 from proxy.core.permit import Offer, Refusal
 from proxy.core.principal import Budget, Principal
 from proxy.core.settings import read_settings
-from proxy.limits.account_messages import AccountView
+from proxy.limits.account_messages import SETTLE, AccountView
 from proxy.limits.estimate import ChatEstimate
 from proxy.limits.limiter import Limiter
 from proxy.limits.meter import Meter
-from tests.unit.doubles import FakeReply, ManualClock, ports
+from tests.unit.doubles import FakeReply, ManualClock, in_no_time, ports
 from tests.unit.memory_objects import MemoryObjects
 
 ANN = Principal(user="ann", key_id="key_1", budget=Budget(day=1_000_000))
@@ -89,3 +89,24 @@ async def test_only_the_first_end_of_an_attempt_counts(metered: Metered) -> None
     reserved.lose()
     reserved.release()
     assert (await metered.close()).spent_day == 7
+
+
+@in_no_time
+async def test_what_was_used_counts_once_though_its_report_or_the_answer_is_lost() -> None:
+    metered = Metered()
+    reserved = await metered.meter.charge(OFFER)
+    assert not isinstance(reserved, Refusal)
+    reserved.settle(Usage(input=1, output=1), Cost(7))
+    fates = ["lost", "unanswered"]
+
+    async def lose(_: str, __: object, answer: Callable[[], Awaitable[None]]) -> None:
+        fate = fates.pop(0) if fates else ""
+        if fate != "lost":
+            await answer()
+        if fate:
+            raise RuntimeError("the object is unreachable")
+
+    metered.objects.accounts.wrap(SETTLE, lose)
+    account = await metered.close()
+    assert (account.reservations, account.spent_day) == (0, 7)
+    assert len(metered.objects.accounts.called(SETTLE)) == 3
