@@ -22,7 +22,7 @@ from proxy.analytics.store.rollup import Rollup
 from proxy.core.ports import SQL
 from proxy.core.rpc import NOTHING, Method, as_bytes, as_text
 
-FORGET_MS = 3_600_000
+FORGET_MS = 86_400_000
 """For how long a silent isolate is known: it sends no flush again after so long."""
 PRUNED_EVERY = 20
 """Flushes of an isolate after which the log is."""

@@ -87,7 +87,7 @@ def test_a_flush_that_says_only_what_was_lost_is_counted() -> None:
     assert read_sums(EVERYTHING, shard).lost == 7
 
 
-def test_isolates_are_forgotten_an_hour_after_their_last_new_flush() -> None:
+def test_isolates_are_forgotten_a_day_after_their_last_new_flush() -> None:
     sql = PlatformSQL()
     shard = Shard(sql)
     shard.add(make_flush("old", 1, make_record()), NOW_MS)

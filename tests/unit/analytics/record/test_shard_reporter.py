@@ -155,10 +155,9 @@ async def test_what_comes_while_a_call_is_made_again_waits_for_no_other_request(
     isolate = Isolate()
     isolate.shards.fate = ["deaf"]
     isolate.record()
-    while isolate.shards.calls < 2:
-        await asyncio.sleep(0.01)
+    await asyncio.sleep(sum(PAUSES[:2]) + 0.03)
+    assert (isolate.shards.calls, isolate.shards.accepted) == (2, [])
     isolate.record()
-    assert isolate.shards.accepted == []
     await asyncio.sleep(3)
     assert isolate.shards.accepted == ["1", "2"]
 
@@ -187,6 +186,18 @@ async def test_what_the_shard_may_have_forgotten_is_not_sent_again() -> None:
     assert isolate.shards.accepted == ["1", "2", "3", "4"]
     assert isolate.shards.lost == 3
     assert isolate.recorder.pending == 0
+
+
+@in_no_time
+async def test_an_isolate_that_sleeps_through_an_outage_has_lost_nothing() -> None:
+    isolate = Isolate()
+    isolate.shards.fate = ["deaf"] * len(PAUSES)
+    isolate.record(3)
+    await asyncio.sleep(10 * 3600)
+    isolate.record()
+    await asyncio.sleep(1)
+    assert isolate.shards.accepted == isolate.recorded()
+    assert isolate.shards.lost == 0
 
 
 @in_no_time
