@@ -3,8 +3,8 @@
 A provider of the same dialect may add fields of its own, so what is named is what is always there.
 """
 
-from tools.openapi.operation import INTEGER, MAYBE, NUMBER, STRING, listing, thing
-from tools.openapi.schemas import JSON, Named, refer
+from tools.openapi.operation import listing
+from tools.openapi.schemas import INTEGER, JSON, MAYBE, NUMBER, STRING, Named, refer, thing
 
 OBJECT: JSON = {"type": "object"}
 _COUNTS: JSON = {"type": "object", "description": "Counts of tokens."}
@@ -110,10 +110,7 @@ RESPONSE = Named(
 DELETED_RESPONSE = Named(
     "DeletedResponse",
     thing(
-        *("id", "object", "deleted"),
-        id=STRING,
-        object=_tagged("response"),
-        deleted={"const": True},
+        *("id", "object", "deleted"), id=STRING, object=_tagged("response"), deleted={"const": True}
     ),
 )
 INPUT_ITEMS = Named(
@@ -130,9 +127,7 @@ INPUT_ITEMS = Named(
 RESPONSE_TOKENS = Named(
     "ResponseTokens",
     thing(
-        *("object", "input_tokens"),
-        object=_tagged("response.input_tokens"),
-        input_tokens=INTEGER,
+        *("object", "input_tokens"), object=_tagged("response.input_tokens"), input_tokens=INTEGER
     ),
 )
 MODEL = Named(
@@ -162,11 +157,7 @@ MODELS = Named(
         "anyOf": [
             listing("data", MODEL, object=_tagged("list")),
             listing(
-                "data",
-                ANTHROPIC_MODEL,
-                has_more={"type": "boolean"},
-                first_id=MAYBE,
-                last_id=MAYBE,
+                "data", ANTHROPIC_MODEL, has_more={"type": "boolean"}, first_id=MAYBE, last_id=MAYBE
             ),
             listing("models", thing("slug", slug=STRING)),
         ]

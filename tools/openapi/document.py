@@ -153,7 +153,7 @@ class _Builder:
         own = tuple(form.headers("", None))
         answers = {
             f"{status}": self._answer(answer, EVERY + own + limits)
-            for status, answer in said.answers.items()
+            for status, answer in said.answers_by_status.items()
         }
         refusals = self._refusals.add(form, errors)
         if anything := answers.get("default"):

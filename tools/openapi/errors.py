@@ -4,8 +4,6 @@ What stands here are errors as the code raises them. Their statuses, their types
 follow from that, by each dialect's own functions.
 """
 
-from typing import Any
-
 import msgspec
 
 from proxy.core.chat import Attempt
@@ -28,7 +26,7 @@ from proxy.core.errors import (
 )
 from proxy.dialects.contract import ErrorForm
 from tools.openapi.headers import EVERY, list_limits
-from tools.openapi.schemas import JSON, Named, Schemas, refer
+from tools.openapi.schemas import INTEGER, JSON, MAYBE, MOMENT, STRING, Named, Schemas, refer, thing
 
 Errors = tuple[ProxyError, ...]
 
@@ -87,70 +85,62 @@ def _list_types(kind: type[ProxyError]) -> set[str]:
 
 
 TYPES = sorted(_list_types(ProxyError))
-_TEXT: JSON = {"type": "string"}
 _SOURCE: JSON = {"enum": ["proxy", "provider"]}
 _ATTEMPTS: JSON = {"type": "array", "items": refer("Attempt")}
 
 
-def _object(required: tuple[str, ...] = (), **properties: Any) -> JSON:
-    return {"type": "object", "properties": properties, "required": [*required]}
-
-
-_NATIVE = _object(
-    ("success", "error", "metadata"),
+_NATIVE = thing(
+    *("success", "error", "metadata"),
     success={"const": False},
-    error=_object(
-        ("type", "message", "code", "source"),
+    error=thing(
+        *("type", "message", "code", "source"),
         type={"enum": TYPES},
-        message=_TEXT,
+        message=STRING,
         code={"type": "integer", "description": "The HTTP status."},
         source=_SOURCE,
         param={"type": "string", "description": "The path of the wrong field."},
         limit={"type": "string", "description": "The proxy's own limit that refused."},
         retryAfter={"type": "integer", "minimum": 0, "description": "Seconds."},
     ),
-    metadata=_object(
-        ("requestId", "timestamp"),
-        requestId=_TEXT,
-        timestamp={"type": "string", "format": "date-time"},
-        attempts=_ATTEMPTS,
+    metadata=thing(
+        *("requestId", "timestamp"), requestId=STRING, timestamp=MOMENT, attempts=_ATTEMPTS
     ),
 )
-_OPENAI = _object(
-    ("error",),
-    error=_object(
-        ("message",),
-        message=_TEXT,
-        type={"type": ["string", "null"]},
-        param={"type": ["string", "null"]},
+_OPENAI = thing(
+    "error",
+    error=thing(
+        "message",
+        message=STRING,
+        type=MAYBE,
+        param=MAYBE,
         code={"type": ["string", "integer", "null"]},
         error_type={"enum": TYPES},
         source=_SOURCE,
-        request_id=_TEXT,
-        limit=_TEXT,
+        request_id=STRING,
+        limit=STRING,
         attempts=_ATTEMPTS,
     ),
 )
-_ANTHROPIC = _object(
-    ("type", "error"),
+_ANTHROPIC = thing(
+    *("type", "error"),
     type={"const": "error"},
-    error=_object(
-        ("type", "message"),
-        type=_TEXT,
-        message=_TEXT,
-        details=_object(
-            error_code=_TEXT, source=_SOURCE, param=_TEXT, limit=_TEXT, attempts=_ATTEMPTS
+    error=thing(
+        *("type", "message"),
+        type=STRING,
+        message=STRING,
+        details=thing(
+            error_code=STRING, source=_SOURCE, param=STRING, limit=STRING, attempts=_ATTEMPTS
         ),
     ),
-    request_id={"type": ["string", "null"]},
+    request_id=MAYBE,
 )
-_GEMINI = _object(
-    ("error",),
-    error=_object(
-        ("code", "message", "status"),
-        code={"type": "integer"},
-        message=_TEXT,
-        status=_TEXT,
+_GEMINI = thing(
+    "error",
+    error=thing(
+        *("code", "message", "status"),
+        code=INTEGER,
+        message=STRING,
+        status=STRING,
         details={"type": "array", "items": {"type": "object"}},
     ),
 )

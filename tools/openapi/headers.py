@@ -5,41 +5,37 @@ from typing import get_args
 from proxy.core.cache_control import LONGEST_TTL
 from proxy.dialects import cloudflare, session, tags
 from proxy.dialects.contract import LimitHeaders
-from tools.openapi.schemas import JSON
+from tools.openapi.schemas import JSON, STRING
 
-TEXT: JSON = {"type": "string"}
 _COUNT: JSON = {"type": "integer", "minimum": 0}
 
 ANSWERED: dict[str, tuple[str, JSON]] = {
-    "x-request-id": ("The request's id, also in the log line.", TEXT),
+    "x-request-id": ("The request's id, also in the log line.", STRING),
     "x-content-type-options": ("`nosniff`", {"const": "nosniff"}),
-    "server-timing": ("The stages of the request in ms (`auth`, `cache`, `upstream`, …).", TEXT),
-    "vary": ("`Origin`, where the deployment has `CORS_ORIGINS`.", TEXT),
-    "access-control-allow-origin": ("An allowed origin's own name.", TEXT),
-    "access-control-expose-headers": ("The headers that a page of it may read.", TEXT),
-    "request-id": ("The same as `x-request-id`, where Anthropic's SDKs look for it.", TEXT),
+    "server-timing": ("The stages of the request in ms (`auth`, `cache`, `upstream`, …).", STRING),
+    "vary": ("`Origin`, where the deployment has `CORS_ORIGINS`.", STRING),
+    "access-control-allow-origin": ("An allowed origin's own name.", STRING),
+    "access-control-expose-headers": ("The headers that a page of it may read.", STRING),
+    "request-id": ("The same as `x-request-id`, where Anthropic's SDKs look for it.", STRING),
     "x-should-retry": ("`false` where another try can't help.", {"const": "false"}),
     "retry-after": ("Whole seconds after which another try may help.", _COUNT),
     "www-authenticate": ("`Bearer`", {"const": "Bearer"}),
-    "allow": ("The methods of the path.", TEXT),
-    "location": ("Where it is.", TEXT),
-    "content-disposition": ("The name of the file, of CSV.", TEXT),
+    "allow": ("The methods of the path.", STRING),
+    "location": ("Where it is.", STRING),
+    "content-disposition": ("The name of the file, of CSV.", STRING),
     "cache-control": ("`no-store`", {"const": "no-store"}),
-    "ratelimit-policy": ("Each limit of the request: its quota and window in s.", TEXT),
-    "ratelimit": ("What is left of each limit, and when it is whole again.", TEXT),
-    "x-proxy-provider": ("The provider that answered.", TEXT),
-    "x-proxy-model": ("The model that answered, percent-encoded.", TEXT),
-    "x-proxy-cost": ("US dollars; only whole answers of a known price.", TEXT),
-    "x-proxy-cost-origin": (
-        "Who says so.",
-        {"enum": ["provider", "computed", "estimated"]},
-    ),
-    "x-proxy-dropped": ("Parameters that the proxy left out.", TEXT),
+    "ratelimit-policy": ("Each limit of the request: its quota and window in s.", STRING),
+    "ratelimit": ("What is left of each limit, and when it is whole again.", STRING),
+    "x-proxy-provider": ("The provider that answered.", STRING),
+    "x-proxy-model": ("The model that answered, percent-encoded.", STRING),
+    "x-proxy-cost": ("US dollars; only whole answers of a known price.", STRING),
+    "x-proxy-cost-origin": ("Who says so.", {"enum": ["provider", "computed", "estimated"]}),
+    "x-proxy-dropped": ("Parameters that the proxy left out.", STRING),
     "x-proxy-estimate": ("`true`: the proxy's own estimate.", {"const": "true"}),
-    "x-proxy-cache-key": ("The cache's key of a hit.", TEXT),
-    "deprecation": ("When the end of the model was announced (RFC 9745).", TEXT),
-    "sunset": ("The first day on which the model does not answer (RFC 8594).", TEXT),
-    "cache-status": ("What the cache did (RFC 9211).", TEXT),
+    "x-proxy-cache-key": ("The cache's key of a hit.", STRING),
+    "deprecation": ("When the end of the model was announced (RFC 9745).", STRING),
+    "sunset": ("The first day on which the model does not answer (RFC 8594).", STRING),
+    "cache-status": ("What the cache did (RFC 9211).", STRING),
     "age": ("Seconds since the answer was stored.", _COUNT),
     cloudflare.STEP: ("The number of failed attempts before the answer.", _COUNT),
     cloudflare.CACHE_STATUS: ("What the cache did.", {"enum": ["HIT", "MISS", "BYPASS"]}),
@@ -47,8 +43,8 @@ ANSWERED: dict[str, tuple[str, JSON]] = {
 for _unit in ("requests", "tokens"):
     for _part in ("limit", "remaining", "reset"):
         _same = f"`{'RateLimit' if _part != 'limit' else 'RateLimit-Policy'}`"
-        ANSWERED[f"x-ratelimit-{_part}-{_unit}"] = (f"{_same} in OpenAI's form.", TEXT)
-        ANSWERED[f"anthropic-ratelimit-{_unit}-{_part}"] = (f"{_same} in Anthropic's form.", TEXT)
+        ANSWERED[f"x-ratelimit-{_part}-{_unit}"] = (f"{_same} in OpenAI's form.", STRING)
+        ANSWERED[f"anthropic-ratelimit-{_unit}-{_part}"] = (f"{_same} in Anthropic's form.", STRING)
 
 EVERY = (
     *("x-request-id", "x-content-type-options", "server-timing"),
@@ -79,10 +75,10 @@ SESSION = (session.OWN, *session.HEADERS)
 SENT: dict[str, tuple[str, JSON]] = {
     "x-request-id": (
         "The request's id, if it has this form; otherwise the proxy makes one.",
-        {"type": "string"},
+        STRING,
     ),
-    "traceparent": ("W3C Trace Context, for the provider and the proxy's own spans.", TEXT),
-    "tracestate": ("W3C Trace Context.", TEXT),
+    "traceparent": ("W3C Trace Context, for the provider and the proxy's own spans.", STRING),
+    "tracestate": ("W3C Trace Context.", STRING),
     cloudflare.TIMEOUT: ("The time of all attempts in ms.", _number(1, 600_000)),
     cloudflare.ATTEMPTS: ("Attempts at each provider.", _number(1, cloudflare.MOST_ATTEMPTS)),
     cloudflare.DELAY: ("Before the second attempt, in ms.", _number(0, 5_000)),
@@ -94,9 +90,9 @@ SENT: dict[str, tuple[str, JSON]] = {
         "A JSON object of labels for the request log.",
         {"json": cloudflare._LABELS.type},
     ),
-    tags.TAGS: ("Tags of the request, between commas, for their budgets.", TEXT),
-    cloudflare.COLLECT_PAYLOAD: ("`false`: the body log keeps neither body.", TEXT),
-    cloudflare.COLLECT_LOG: ("`false`: no line in the log, no row in the request log.", TEXT),
+    tags.TAGS: ("Tags of the request, between commas, for their budgets.", STRING),
+    cloudflare.COLLECT_PAYLOAD: ("`false`: the body log keeps neither body.", STRING),
+    cloudflare.COLLECT_LOG: ("`false`: no line in the log, no row in the request log.", STRING),
     cloudflare.SKIP_CACHE: (
         "`true`: neither lookup nor storing.",
         {"type": "string", "enum": ["true", "false"]},
@@ -106,11 +102,14 @@ SENT: dict[str, tuple[str, JSON]] = {
         "The caller's own key in place of the request's meaning.",
         {"type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     ),
-    "cache-control": ("`no-store`, `no-cache`, `max-age=SECONDS` or `only-if-cached`.", TEXT),
-    "x-proxy-explain": ("`1`, from an operator: why this provider.", TEXT),
-    "anthropic-version": ("For a provider of Messages; also chooses the form of the models.", TEXT),
-    "anthropic-beta": ("For a provider of Messages.", TEXT),
-} | dict.fromkeys(SESSION, ("The conversation that the request is a turn of.", TEXT))
+    "cache-control": ("`no-store`, `no-cache`, `max-age=SECONDS` or `only-if-cached`.", STRING),
+    "x-proxy-explain": ("`1`, from an operator: why this provider.", STRING),
+    "anthropic-version": (
+        "For a provider of Messages; also chooses the form of the models.",
+        STRING,
+    ),
+    "anthropic-beta": ("For a provider of Messages.", STRING),
+} | dict.fromkeys(SESSION, ("The conversation that the request is a turn of.", STRING))
 
 TRACED = ("x-request-id", "traceparent", "tracestate")
 RETRIED = (cloudflare.TIMEOUT, cloudflare.ATTEMPTS, cloudflare.DELAY, cloudflare.BACKOFF)

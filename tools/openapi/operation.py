@@ -1,10 +1,10 @@
 """What is said of an operation."""
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from tools.openapi.errors import Errors
 from tools.openapi.headers import NO_STORE, TRACED
-from tools.openapi.schemas import JSON, Named, Schema
+from tools.openapi.schemas import JSON, Named, Schema, thing
 
 JSON_TYPE = "application/json"
 EVENTS_TYPE = "text/event-stream"
@@ -21,23 +21,25 @@ class Parameter:
     required: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Body:
     """The body of a request."""
 
     schema: Schema
     example: object = None
+    _: KW_ONLY
     media_type: str = JSON_TYPE
     required: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Answer:
     """An answer that is no error."""
 
     what: str
     schema: Schema | None = None
     """None: it has no body."""
+    _: KW_ONLY
     media_type: str = JSON_TYPE
     events: str = ""
     """What the events of a streamed one are; empty: there is none."""
@@ -46,7 +48,7 @@ class Answer:
     headers: tuple[str, ...] = NO_STORE
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Operation:
     """A method of a path. The rest follows from the table of paths."""
 
@@ -54,15 +56,21 @@ class Operation:
     """By which generated clients call it."""
     tag: str
     summary: str
-    detail: str = ""
-    answers: dict[int | str, Answer]
-    """By status; `default`: whatever a provider answers."""
+    answers: Answer | dict[int | str, Answer]
+    """By status, or that of 200; `default`: whatever a provider answers."""
     errors: Errors = ()
     """Beside those that follow from the table of paths."""
+    _: KW_ONLY
+    detail: str = ""
     bodies: tuple[Body, ...] = ()
     query: dict[str, Parameter] = field(default_factory=dict)
     headers: tuple[str, ...] = ()
     """Those that it reads, beside TRACED."""
+
+    @property
+    def answers_by_status(self) -> dict[int | str, Answer]:
+        """The answers, each by its status."""
+        return {200: self.answers} if isinstance(self.answers, Answer) else self.answers
 
     @property
     def read_headers(self) -> tuple[str, ...]:
@@ -81,19 +89,7 @@ def number(what: str, least: int, most: int, default: int | None = None) -> Para
     return Parameter(what, schema | ({} if default is None else {"default": default}))
 
 
-def thing(*required: str, **properties: JSON) -> JSON:
-    """The schema of an object."""
-    return {"type": "object", "properties": properties, "required": [*required]}
-
-
 def listing(name: str, items: Named | JSON, **fields: JSON) -> JSON:
     """The schema of an object that holds a list."""
     schema = {"$ref": f"#/components/schemas/{items.name}"} if isinstance(items, Named) else items
     return thing(name, *fields, **{name: {"type": "array", "items": schema}}, **fields)
-
-
-STRING: JSON = {"type": "string"}
-MAYBE: JSON = {"type": ["string", "null"]}
-INTEGER: JSON = {"type": "integer"}
-NUMBER: JSON = {"type": "number"}
-MOMENT: JSON = {"type": "string", "format": "date-time"}

@@ -18,6 +18,11 @@ from msgspec import NODEFAULT, UNSET, Raw, Struct, UnsetType, to_builtins
 
 JSON: TypeAlias = dict[str, Any]
 ROOT = "#/components/schemas/"
+STRING: JSON = {"type": "string"}
+MAYBE: JSON = {"type": ["string", "null"]}
+INTEGER: JSON = {"type": "integer"}
+NUMBER: JSON = {"type": "number"}
+MOMENT: JSON = {"type": "string", "format": "date-time"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ _PLAIN: dict[type[mi.Type], JSON] = {
     mi.DateType: {"type": "string", "format": "date"},
 }
 Schema: TypeAlias = type[Struct] | Named | JSON
+
+
+def thing(*required: str, **properties: JSON) -> JSON:
+    """The schema of an object."""
+    return {"type": "object", "properties": properties, "required": [*required]}
 
 
 def refer(name: str) -> JSON:
@@ -165,10 +175,7 @@ def _render_scalar(kind: mi.Type) -> JSON:
         case mi.StrType():
             pattern = kind.pattern and kind.pattern.replace(r"\A", "^").replace(r"\Z", "$")
             return _drop_none(
-                type="string",
-                minLength=kind.min_length,
-                maxLength=kind.max_length,
-                pattern=pattern,
+                type="string", minLength=kind.min_length, maxLength=kind.max_length, pattern=pattern
             )
     return dict(_PLAIN[type(kind)])
 

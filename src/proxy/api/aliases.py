@@ -20,7 +20,7 @@ from proxy.analytics.query import parameters
 from proxy.api.body import read_body
 from proxy.api.services import Services
 from proxy.core.chat import TIERS
-from proxy.core.errors import Cause, InvalidRequest, NotFound
+from proxy.core.errors import Cause, InvalidRequest, NotFound, invalid
 from proxy.core.replica import UNREAD
 from proxy.core.time import format_time
 from proxy.core.web import FRESH_JSON, Response
@@ -56,7 +56,7 @@ async def create_alias(services: Services, context: RequestContext) -> Response:
     """POST /admin/aliases. Raises InvalidRequest, with the status 409 for a name that is taken."""
     alias = await _read_alias(services, context)
     if not alias.name:
-        raise reading.invalid("name", "Missing")
+        raise invalid("name", "Missing")
     return await _keep(services, alias, may_replace=False)
 
 
@@ -74,7 +74,7 @@ async def put_alias(services: Services, context: RequestContext) -> Response:
     name = _name_of(context)
     alias = await _read_alias(services, context)
     if alias.name not in ("", name):
-        raise reading.invalid("name", f"Must be {name!r}, as in the path, or left out")
+        raise invalid("name", f"Must be {name!r}, as in the path, or left out")
     return await _keep(services, structs.replace(alias, name=name), may_replace=True)
 
 
@@ -121,7 +121,7 @@ async def _keep(services: Services, alias: Alias, *, may_replace: bool) -> Respo
 async def _check(services: Services, alias: Alias) -> None:
     """Raises InvalidRequest for what the catalogue or the other aliases forbid."""
     if alias.name in TIERS or alias.name in services.catalog.providers:
-        raise reading.invalid("name", f"{alias.name!r} is a tier's or a provider's name")
+        raise invalid("name", f"{alias.name!r} is a tier's or a provider's name")
     await services.aliases.read()
     if services.aliases.version == UNREAD:
         raise services.aliases.unreachable()
@@ -131,30 +131,30 @@ async def _check(services: Services, alias: Alias) -> None:
         _check_model(services, alias, target.model, f"{at}.model")
         _check_target(target, at)
         if target.own_id in ids:
-            raise reading.invalid(f"{at}.id", f"{target.own_id!r} is another target's; give one")
+            raise invalid(f"{at}.id", f"{target.own_id!r} is another target's; give one")
         ids.add(target.own_id)
     if alias.order == "weighted" and all(target.weight == 0 for target in alias.targets):
-        raise reading.invalid("targets[0].weight", "One of the targets must have more than 0")
+        raise invalid("targets[0].weight", "One of the targets must have more than 0")
 
 
 def _check_model(services: Services, alias: Alias, model: str, at: str) -> None:
     if model == alias.name or model in services.aliases.aliases:
-        raise reading.invalid(at, f"{model!r} is an alias; name a model, as provider/model")
+        raise invalid(at, f"{model!r} is an alias; name a model, as provider/model")
     selection = services.selection
     try:
         found = selection.names.find_models(model, None, Needs(), selection.deployment.order)
     except NotFound as error:
-        raise reading.invalid(at, error.message) from None
+        raise invalid(at, error.message) from None
     if not found:
-        raise reading.invalid(at, f"No provider has a model of the tier {model!r}")
+        raise invalid(at, f"No provider has a model of the tier {model!r}")
 
 
 def _check_target(target: AliasTarget, at: str) -> None:
     length = target.when.prompt_tokens if target.when else None
     if length and length.max is not None and (length.min or 0) > length.max:
-        raise reading.invalid(f"{at}.when.promptTokens", "min is above max")
+        raise invalid(f"{at}.when.promptTokens", "min is above max")
     if target.budget and target.budget.day is None and target.budget.month is None:
-        raise reading.invalid(f"{at}.budget", "Give day, month or both")
+        raise invalid(f"{at}.budget", "Give day, month or both")
 
 
 def _view_of(kept: KeptAlias) -> dict[str, object]:
@@ -174,7 +174,7 @@ def _name_of(context: RequestContext) -> str:
     found = _PATH.fullmatch(path)
     if found is None:
         if context.request.method == "PUT":
-            raise reading.invalid("name", f"Must be like {NAME}")
+            raise invalid("name", f"Must be like {NAME}")
         raise _not_found(path.rpartition("/")[2])
     return found[1]
 

@@ -11,7 +11,7 @@ from proxy.api.body import read_body
 from proxy.api.key_bodies import BudgetBody
 from proxy.api.services import Services
 from proxy.api.usage import Used, bound_page, read_used
-from proxy.core.errors import InvalidRequest, NotFound
+from proxy.core.errors import InvalidRequest, NotFound, invalid
 from proxy.core.money import to_dollars, to_nano
 from proxy.core.principal import GROUP_NAME
 from proxy.core.replica import UNREAD
@@ -114,7 +114,7 @@ def _name_of(context: RequestContext) -> str:
         return found[1]
     if context.request.method == "PUT":
         why = "Must be team:NAME or tag:NAME, of 1 to 64 visible characters of ASCII, no comma"
-        raise reading.invalid("name", why)
+        raise invalid("name", why)
     raise _not_found(path.removeprefix("/admin/budgets/"))
 
 

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from proxy.access.keys import Key
 from proxy.api.usage import Used
+from proxy.core.errors import invalid
 from proxy.core.money import NANO, to_dollars, to_nano
 from proxy.core.principal import GROUP_NAME, Budget, Limits, ModelGrant, Role
 from proxy.core.time import LAST_MS, format_time
@@ -104,7 +105,7 @@ def read_patch(body: bytes) -> dict[str, Any]:
     reading.check(body)
     patch = reading.decode(_PATCH, body)
     if "user" in patch:
-        raise reading.invalid("user", "Can't be changed: limits and figures belong to it")
+        raise invalid("user", "Can't be changed: limits and figures belong to it")
     return patch
 
 
@@ -201,8 +202,8 @@ def _read_expiry(given: datetime | int | None, now: int) -> int | None:
         return None
     if isinstance(given, datetime):
         if given.tzinfo is None:
-            raise reading.invalid("expiresAt", "Must say its time zone, as in 2027-01-01T00:00:00Z")
+            raise invalid("expiresAt", "Must say its time zone, as in 2027-01-01T00:00:00Z")
         given = round(given.timestamp() * 1000)
     if not now < given <= LAST_MS:
-        raise reading.invalid("expiresAt", "Must be in the future, and before the year 10000")
+        raise invalid("expiresAt", "Must be in the future, and before the year 10000")
     return given

@@ -35,7 +35,7 @@ from proxy.api.key_bodies import (
 )
 from proxy.api.services import Services
 from proxy.api.usage import bound_page, read_used, wants_usage
-from proxy.core.errors import NotFound, Unavailable
+from proxy.core.errors import NotFound, Unavailable, invalid
 from proxy.core.principal import Principal
 from proxy.core.web import FRESH_JSON, Response
 from proxy.dialects import reading
@@ -143,9 +143,7 @@ def _check_providers(services: Services, body: KeyBody) -> None:
     providers = services.catalog.providers
     for name in body.providers or ():
         if name not in providers:
-            raise reading.invalid(
-                "providers", f"{name!r} is no provider; there are {', '.join(providers)}"
-            )
+            raise invalid("providers", f"{name!r} is no provider; there are {', '.join(providers)}")
 
 
 def _respond(body: KeyView | KeyViewPage, status: int = 200) -> Response:

@@ -7,7 +7,7 @@ from msgspec import Meta, Raw, Struct, structs
 
 from proxy.cache.key import KeyParts, cache_key
 from proxy.core.chat import Call, ChatRequest
-from proxy.core.errors import InvalidRequest, drop_frames
+from proxy.core.errors import InvalidRequest, drop_frames, invalid
 from proxy.dialects import native, reading
 from proxy.serving.guarding import Guard
 
@@ -71,7 +71,7 @@ def read_request(raw: Raw, guard: Guard | None = None) -> Call | InvalidRequest:
             guard.check(raw)
         call = native.parse_chat(raw)
         if call.chat.stream:
-            raise reading.invalid("stream", "A request of a batch can't stream; the batch can")
+            raise invalid("stream", "A request of a batch can't stream; the batch can")
     except InvalidRequest as error:
         return drop_frames(error)
     return call

@@ -4,7 +4,8 @@ Everything is frozen; raw JSON stays in dialects/ and providers/, but for the by
 unchanged (`raw`), which no other room looks into.
 """
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
 from msgspec import Raw, Struct, structs
 
@@ -76,6 +77,11 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     beside: tuple[Raw, ...] = ()
     """What `body` holds beside the fields here that may change the answer of a provider of
     `dialect`: it makes the request another one to the cache."""
+
+    def list_given(self, names: Iterable[str]) -> dict[str, Any]:
+        """The settings of these names that the caller has given."""
+        settings = ((name, getattr(self, name)) for name in names)
+        return {name: value for name, value in settings if value not in (None, ())}
 
     def with_functions_only(self) -> "ChatRequest":
         """The request for a provider without custom tools, see `Tool.as_function`."""
@@ -323,6 +329,11 @@ class Served(Struct, frozen=True, kw_only=True):
     """What was spoken with the provider."""
     reason: Reason | None = None
     """None: it is the one that was asked for, or the first of the chain."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the answer came out of the cache, stale or not."""
+        return self.cache_status in ("hit", "stale")
 
 
 class ModelEntry(Struct, frozen=True):

@@ -16,6 +16,8 @@ from msgspec import Struct
 from proxy.core.chat import Attempt, Blame, Wire
 
 E = TypeVar("E", bound=Exception)
+LONGEST_SHOWN = 200
+"""Characters of a path or a reason that an error shows: they quote the caller, at any length."""
 Source = Literal["proxy", "provider"]
 FaultKind = Literal[
     "bad_request",  # 400, 422: the request itself is refused
@@ -115,6 +117,12 @@ class ProxyError(Exception):
 
 class InvalidRequest(ProxyError, type="invalid_request", status=400):
     """The request is wrong; the message names the field."""
+
+
+def invalid(path: str, reason: str) -> InvalidRequest:
+    """The error for the field at `path`, as the caller spells it."""
+    path = path[:LONGEST_SHOWN]
+    return InvalidRequest(f"{path}: {reason}", param=path)
 
 
 class AuthenticationFailed(ProxyError, type="authentication_failed", status=401):

@@ -22,6 +22,7 @@ _MARK = b"\x00"
 _encode = msgspec.json.Encoder().encode
 FIELDS = msgspec.json.Decoder(dict[str, Raw])
 ITEMS = msgspec.json.Decoder(tuple[Raw, ...])
+NULL, TRUE = Raw(b"null"), Raw(b"true")
 
 
 class Piece:
@@ -29,6 +30,16 @@ class Piece:
 
     def __init__(self, *parts: Text) -> None:
         self.parts = parts
+
+
+def as_raw(value: object) -> Raw:
+    """The JSON of a value, which is encoded no more."""
+    return Raw(_encode(value))
+
+
+def begins(raw: Raw, sign: bytes) -> bool:
+    """Whether a JSON text begins with a sign: `{`, `[` or a quote."""
+    return memoryview(raw)[:1] == sign
 
 
 def wrap(raw: Raw) -> Raw | Piece:

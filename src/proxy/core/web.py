@@ -69,16 +69,11 @@ _LONGEST = 16_384
 """Characters of all values together: what the platforms on the way take."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(500)  # the same few models again and again
 def encode_value(text: str) -> str:
     """A text as a header's value: all but ASCII letters, digits and `_.-~/:@+` is
     percent-encoded."""
-    return _quote(text[:256])
-
-
-@lru_cache(500)  # the same few models again and again
-def _quote(text: str) -> str:
-    return quote(text, safe="/:@+", errors="replace")
+    return quote(text[:256], safe="/:@+", errors="replace")
 
 
 def list_names(names: Iterable[str]) -> str:

@@ -11,27 +11,14 @@ from typing import Any
 import msgspec
 
 from proxy.core.chat import ModelEntry
-from proxy.dialects.anthropic_answer import answer
-from proxy.dialects.anthropic_error import error, headers, status
-from proxy.dialects.anthropic_request import parse_chat, parse_count
-from proxy.dialects.anthropic_stream import AnthropicWriter, writer
+from proxy.dialects.anthropic_answer import answer as answer
+from proxy.dialects.anthropic_error import error as error
+from proxy.dialects.anthropic_error import headers as headers
+from proxy.dialects.anthropic_error import status as status
+from proxy.dialects.anthropic_request import parse_chat as parse_chat
+from proxy.dialects.anthropic_request import parse_count as parse_count
+from proxy.dialects.anthropic_stream import writer as writer
 from proxy.dialects.contract import DialectName, LimitHeaders
-
-__all__ = [
-    "LIMIT_HEADERS",
-    "NAME",
-    "AnthropicWriter",
-    "answer",
-    "count_tokens",
-    "error",
-    "headers",
-    "model",
-    "models",
-    "parse_chat",
-    "parse_count",
-    "status",
-    "writer",
-]
 
 NAME: DialectName = "messages"
 LIMIT_HEADERS: LimitHeaders = "anthropic"

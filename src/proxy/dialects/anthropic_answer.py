@@ -8,6 +8,7 @@ from msgspec import Raw, structs
 
 from proxy.core.chat import Answer, Call, Served, Usage
 from proxy.core.json_guard import Decoder
+from proxy.core.loose_json import as_object, as_objects
 from proxy.core.messages import BridgedTool, JSONObject, ToolCall
 from proxy.dialects.seal import ProviderState, seal
 
@@ -127,9 +128,8 @@ def list_citations(extra: JSONObject, text: str) -> list[Fields]:
     A citation is to hold what its provider wants back. Nothing is wanted back of these: the mark of
     what is sealed here has them taken out again where they come back.
     """
-    found = extra.get("annotations")
-    noted = [note for note in found if isinstance(note, dict)] if isinstance(found, list) else []
-    sources = [note["url_citation"] for note in noted if isinstance(note.get("url_citation"), dict)]
+    notes = as_objects(extra.get("annotations"))
+    sources = (as_object(note.get("url_citation")) for note in notes)
     return [
         {
             "type": "web_search_result_location",

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from proxy.core.errors import InvalidRequest
 from proxy.core.json_guard import Text
 from proxy.core.messages import NOTHING
 from proxy.dialects import reading
@@ -148,7 +147,6 @@ class Body(Steering, frozen=True, kw_only=True):
     cache: CacheWish | None = None
 
 
-FIELDS = msgspec.json.Decoder(dict[str, Raw])
 OBJECT = msgspec.json.Decoder(dict[str, Any])
 ANY = msgspec.json.Decoder()
 BODY = msgspec.json.Decoder(Body)
@@ -165,40 +163,21 @@ _KINDS = {
     "array": "list",
     "object": "dictionary",
 }
-_AT = re.compile(r"(.*) - at `(?:key` in `)?\$(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
 _KIND = re.compile(r"Expected `([^`]*)`, got `[^`]*`")
 _BOUND = re.compile(r"Expected `(?:int|float)` ([<>]=) ([\d.e+]+)")
 _INDEX = re.compile(r"\[(\d+|\.\.\.)\]")
-_LONGEST = 200
-"""Characters of a path or a reason that an error shows."""
-
-
-def invalid(path: str, reason: str) -> InvalidRequest:
-    """The error for the field at `path`, whose places are counted from 0: `messages.0.content`."""
-    return InvalidRequest(f"{path[:_LONGEST]}: {reason}", param=path[:_LONGEST])
 
 
 def decode(decoder: msgspec.json.Decoder[T], text: Text, at: str = "") -> T:
-    """Decodes what `reading.check` has let pass. at: where in the body `text` stands.
-
-    Raises InvalidRequest.
-    """
-    try:
-        return decoder.decode(text)
-    except msgspec.ValidationError as error:
-        raise _worded(str(error), at) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
+    """As `reading.decode`, in Anthropic's words."""
+    return reading.decode(decoder, text, at, _word)
 
 
-def _worded(error: str, at: str) -> InvalidRequest:
-    """msgspec's error in Anthropic's words."""
-    located = _AT.fullmatch(error)
-    reason, path = located.groups() if located else (error, "")
-    path = (at + _INDEX.sub(r".\1", path)).lstrip(".")
+def _word(path: str, reason: str) -> tuple[str, str]:
+    path = _INDEX.sub(r".\1", path)
     if missing := _MISSING.fullmatch(reason):
-        path, reason = f"{path}.{missing[1]}".lstrip("."), "Field required"
+        path, reason = f"{path}.{missing[1]}", "Field required"
     elif kind := _KIND.fullmatch(reason):
         words = [_KINDS.get(word, word) for word in kind[1].split(" | ") if word != "null"]
         reason = f"Input should be a valid {words[-1]}"
@@ -209,5 +188,4 @@ def _worded(error: str, at: str) -> InvalidRequest:
         reason = f"Input should be a known value, not {reason.removeprefix('Invalid enum value ')}"
     elif "matching regex" in reason:
         reason = "Must not hold control characters or line breaks"
-    reason = reason.replace("`", "")[:_LONGEST]
-    return invalid(path, reason) if path else InvalidRequest(f"The body: {reason}")
+    return path, reason

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 import msgspec
 from msgspec import Raw
 
+from proxy.core.errors import invalid
 from proxy.core.messages import NOTHING, ImageURL, Part
-from proxy.core.splice import ITEMS
+from proxy.core.splice import FIELDS, ITEMS, NULL
 from proxy.dialects.anthropic_body import (
     CITATIONS,
     CONTENT,
-    FIELDS,
     SOURCE,
     STRING,
     Block,
@@ -19,9 +19,8 @@ from proxy.dialects.anthropic_body import (
     Content,
     Source,
     decode,
-    invalid,
 )
-from proxy.dialects.messages import IMAGE_BYTES, check_image
+from proxy.dialects.messages import check_image
 from proxy.dialects.seal import MARK
 
 ONLY_HERE = "only a provider of Anthropic's Messages can take it"
@@ -88,7 +87,7 @@ class BlockReader:
     def _read_text(self, block: Block, index: int) -> Iterator[Part]:
         if block.text is None:
             raise invalid(f"{self.path}.{index}.text", "Field required")
-        if block.citations not in (NOTHING, Raw(b"null"), Raw(b"[]")):
+        if block.citations not in (NOTHING, NULL, Raw(b"[]")):
             self._findings.drop("citations", block.citations)
             if MARK.encode() in bytes(block.citations):  # no provider's own
                 self._findings.is_sealed = True
@@ -109,9 +108,7 @@ class BlockReader:
             url = f"data:{source.media_type};base64,{_read_data(source, path)}"
         if url is None:
             raise invalid(place, "Field required")
-        self._findings.image_bytes += check_image(url, place)
-        if self._findings.image_bytes > IMAGE_BYTES:
-            raise invalid(place, f"The images are over {IMAGE_BYTES >> 20} MB together")
+        self._findings.image_bytes = check_image(url, place, self._findings.image_bytes)
         yield Part(type="image_url", image_url=ImageURL(url), cache_control=block.cache_control)
 
     def _read_document(self, block: Block, index: int) -> Iterator[Part]:

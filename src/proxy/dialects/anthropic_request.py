@@ -13,21 +13,12 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxy.core.chat import Call, ChatRequest
+from proxy.core.errors import invalid
 from proxy.core.json_guard import Decoder
 from proxy.core.messages import NOTHING, JSONSchema, ResponseFormat
+from proxy.core.splice import FIELDS, NULL
 from proxy.dialects import reading
-from proxy.dialects.anthropic_body import (
-    ANY,
-    BODY,
-    FIELDS,
-    OBJECT,
-    Body,
-    Form,
-    Metadata,
-    Thinking,
-    decode,
-    invalid,
-)
+from proxy.dialects.anthropic_body import ANY, BODY, OBJECT, Body, Form, Metadata, Thinking, decode
 from proxy.dialects.anthropic_parts import Findings
 from proxy.dialects.anthropic_tools import Names, read_choice, read_tools
 from proxy.dialects.anthropic_turns import Conversation
@@ -42,7 +33,6 @@ _IGNORED = frozenset({
 """Fields that change no answer, or none that another model could give alike."""
 _READ = frozenset({"thinking", "output_config"})
 """Fields that others get translated, and a provider of this dialect to the letter."""
-_NULL = Raw(b"null")
 _EMPTY = (Raw(b"[]"), Raw(b"{}"))
 _BUDGETS = ((4096, "high"), (2048, "medium"), (1024, "low"))
 """Tokens of thinking, and the effort that they are."""
@@ -134,7 +124,7 @@ def _read_extra(request: Body, fields: dict[str, Raw], findings: Findings) -> di
     no proper JSON."""
     extra: dict[str, Raw] = {}
     for name, value in fields.items():
-        if name in _CARRIED or value == _NULL:
+        if name in _CARRIED or value == NULL:
             continue
         decode(ANY, value, name)
         if name == "output_config":

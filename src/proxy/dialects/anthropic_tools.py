@@ -6,9 +6,10 @@ from typing import Any
 
 from msgspec import Raw
 
+from proxy.core.errors import invalid
 from proxy.core.messages import NOTHING, BridgedTool, CustomTool, Function, Tool
-from proxy.core.splice import ITEMS
-from proxy.dialects.anthropic_body import OBJECT, Choice, Offer, decode, invalid
+from proxy.core.splice import ITEMS, NULL
+from proxy.dialects.anthropic_body import OBJECT, Choice, Offer, decode
 from proxy.dialects.anthropic_parts import Findings
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
@@ -68,7 +69,7 @@ def _read_function(offer: Offer, path: str, names: Names, findings: Findings) ->
         reason = "Extra inputs are not permitted"
         findings.reserve(f"{path}.allowed_callers", "allowed_callers", reason)
     description = offer.description
-    if offer.input_examples not in (NOTHING, Raw(b"null"), Raw(b"[]")):
+    if offer.input_examples not in (NOTHING, NULL, Raw(b"[]")):
         examples = bytes(offer.input_examples).decode()
         description = "\n\n".join(filter(None, (description, f"Examples of input: {examples}")))
     function = Function(

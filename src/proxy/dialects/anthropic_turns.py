@@ -9,8 +9,9 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Raw, Struct
 
+from proxy.core.errors import invalid
 from proxy.core.messages import FunctionCall, JSONObject, Message, Part, Role, ToolCall
-from proxy.dialects.anthropic_body import CONTENT, Block, Blocks, Content, Turn, decode, invalid
+from proxy.dialects.anthropic_body import CONTENT, Block, Blocks, Content, Turn, decode
 from proxy.dialects.anthropic_parts import BlockReader, Findings
 from proxy.dialects.seal import ProviderState, unseal
 

@@ -60,6 +60,16 @@ class ErrorForm(Protocol):
         """Headers that its clients look for: in every answer, and beside those in an `error`."""
 
 
+def status(error: ProxyError) -> int:
+    """SPEC.md's status, for a dialect that has no other."""
+    return error.status
+
+
+def headers(request_id: str, error: ProxyError | None) -> dict[str, str]:
+    """No header beside those of every answer, for a dialect whose clients look for none."""
+    return {}
+
+
 class Dialect(ErrorForm, Protocol):
     """A caller's dialect."""
 

@@ -5,6 +5,8 @@ import msgspec
 
 from proxy.core.errors import ProxyError
 from proxy.dialects.contract import DialectName, LimitHeaders
+from proxy.dialects.contract import headers as headers
+from proxy.dialects.contract import status as status
 
 NAME: DialectName = "gemini"
 LIMIT_HEADERS: LimitHeaders = None
@@ -45,13 +47,3 @@ def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
         "details": details,
     }
     return msgspec.json.encode({"error": described})
-
-
-def status(error: ProxyError) -> int:
-    """SPEC.md's status."""
-    return error.status
-
-
-def headers(request_id: str, error: ProxyError | None) -> dict[str, str]:
-    """None beside those of every answer."""
-    return {}

@@ -5,11 +5,12 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Raw, Struct
 
+from proxy.core.errors import invalid
 from proxy.core.messages import FORMATS, Message, Part, ResponseFormat, Tool, ToolCall
-from proxy.dialects.reading import Name, invalid
+from proxy.core.splice import ITEMS
+from proxy.dialects.reading import Name
 
 IMAGE_BYTES = 20 * 1024 * 1024
 """Bytes of images, decoded, that one request may carry."""
@@ -17,7 +18,6 @@ IMAGE_BYTES = 20 * 1024 * 1024
 Messages = Annotated[tuple[Message, ...], Meta(min_length=1, max_length=2048)]
 Tools = Annotated[tuple[Tool, ...], Meta(max_length=512)]
 
-_RAWS = msgspec.json.Decoder(tuple[Raw, ...])
 _FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _DATA_URL = re.compile(
     r"data:image/[a-zA-Z0-9.+-]{1,64}(?:;[a-zA-Z0-9=.+-]{1,64}){0,4};base64,(?=[a-zA-Z0-9+/]{2}[a-zA-Z0-9+/=]{2})"
@@ -53,7 +53,7 @@ ToolChoice = Literal["auto", "none", "required", "any"] | NamedChoice
 
 def raw_messages(messages: Raw) -> tuple[Raw, ...]:
     """Each message's own bytes."""
-    return _RAWS.decode(messages)
+    return ITEMS.decode(messages)
 
 
 def check_messages(messages: Sequence[Message]) -> None:
@@ -73,10 +73,7 @@ def check_messages(messages: Sequence[Message]) -> None:
                 if part.type == "text" and part.text is not None:
                     continue
                 path = f"messages[{index}].content[{number}]"
-                image_bytes += _check_part(part, path)
-                if image_bytes > IMAGE_BYTES:
-                    reason = f"The images are over {IMAGE_BYTES >> 20} MB together"
-                    raise invalid(f"{path}.image_url.url", reason)
+                image_bytes = _check_part(part, path, image_bytes)
     if is_empty:
         raise invalid("messages", "All are empty")
 
@@ -145,22 +142,26 @@ def tool_call(call: ToolCall) -> dict[str, Any]:
     return form
 
 
-def _check_part(part: Part, path: str) -> int:
-    """The bytes of the part's image, 0 without one. The part is no text, or lacks it."""
+def _check_part(part: Part, path: str, before: int) -> int:
+    """As `check_image`, for a part that is no text or lacks it."""
     if part.type == "text":
         raise invalid(f"{path}.text", "Missing")
     if part.type != "image_url":
-        return 0
+        return before
     if part.image_url is None:
         raise invalid(f"{path}.image_url", "Missing")
-    return check_image(part.image_url.url, f"{path}.image_url.url")
+    return check_image(part.image_url.url, f"{path}.image_url.url", before)
 
 
-def check_image(url: str, path: str) -> int:
-    """The bytes of an image, 0 where it is only pointed to. Raises InvalidRequest for any other
-    URL than one of https or of data."""
+def check_image(url: str, path: str, before: int) -> int:
+    """The bytes of a request's images with this one, which has none where it is only pointed to.
+    before: those of the images before it. Raises InvalidRequest for any other URL than one of https
+    or of data, and for more than IMAGE_BYTES."""
     if data := _DATA_URL.match(url):
-        return (len(url) - data.end()) * 3 // 4
+        size = before + (len(url) - data.end()) * 3 // 4
+        if size > IMAGE_BYTES:
+            raise invalid(path, f"The images are over {IMAGE_BYTES >> 20} MB together")
+        return size
     if not _HTTPS_URL.fullmatch(url):
         raise invalid(path, "Expected an https:// URL or data:image/…;base64,… with data")
-    return 0
+    return before

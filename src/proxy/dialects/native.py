@@ -15,20 +15,10 @@ from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import frame
 from proxy.core.time import format_time
 from proxy.dialects.contract import DialectName, LimitHeaders
+from proxy.dialects.contract import headers as headers
+from proxy.dialects.contract import status as status
 from proxy.dialects.messages import tool_call
-from proxy.dialects.native_request import parse_chat
-
-__all__ = [
-    "LIMIT_HEADERS",
-    "NAME",
-    "NativeWriter",
-    "answer",
-    "error",
-    "headers",
-    "parse_chat",
-    "status",
-    "writer",
-]
+from proxy.dialects.native_request import parse_chat as parse_chat
 
 NAME: DialectName = "native"
 LIMIT_HEADERS: LimitHeaders = None
@@ -98,16 +88,6 @@ def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
     if error.attempts:
         metadata["attempts"] = error.attempts
     return msgspec.json.encode({"success": False, "error": fields, "metadata": metadata})
-
-
-def status(error: ProxyError) -> int:
-    """SPEC.md's status."""
-    return error.status
-
-
-def headers(request_id: str, error: ProxyError | None) -> dict[str, str]:
-    """None beside those of every answer."""
-    return {}
 
 
 class NativeWriter:
@@ -198,12 +178,11 @@ def _usage(usage: Usage) -> _Usage:
 
 
 def _metadata(answer: Answer, served: Served) -> _Metadata:
-    from_cache = served.cache_status in ("hit", "stale")
     return _Metadata(
         response_time=served.ms,
         cache_status=served.cache_status,
-        cost=0 if from_cache else served.cost.usd,
-        cost_origin=None if from_cache else served.cost.origin,
+        cost=0 if served.is_kept else served.cost.usd,
+        cost_origin=None if served.is_kept else served.cost.origin,
         request_id=served.request_id,
         cache_tier=served.cache_tier,
         finish_reason=answer.finish_reason,

@@ -11,9 +11,10 @@ from msgspec import Raw, Struct
 
 from proxy.core.cache_control import CacheControl, CacheMode
 from proxy.core.chat import Call, ChatRequest, Routing, Strategy
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import InvalidRequest, invalid
 from proxy.core.json_guard import Text
 from proxy.core.messages import Message, ResponseFormat
+from proxy.core.splice import FIELDS
 from proxy.dialects import older_forms, reading
 from proxy.dialects.messages import (
     Messages,
@@ -25,7 +26,6 @@ from proxy.dialects.messages import (
     check_tools,
     raw_messages,
 )
-from proxy.dialects.reading import invalid
 
 
 class _NativeCache(Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,7 +65,6 @@ class _Raws(Struct, frozen=True):
 
 
 _REASONING = re.compile(rb'"reasoningDetails"\s*:')
-_FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _BODY = msgspec.json.Decoder(_NativeBody)
 _RAWS = msgspec.json.Decoder(_Raws)
 
@@ -76,7 +75,7 @@ def parse_chat(body: Text) -> Call:
     raws = reading.decode(_RAWS, body)
     turns = older_forms.modernize_messages(raws.messages)
     if turns is not raws.messages:
-        body = older_forms.with_changes(body, reading.decode(_FIELDS, body), {"messages": turns})
+        body = older_forms.with_changes(body, reading.decode(FIELDS, body), {"messages": turns})
         reading.check(body)
         raws = reading.decode(_RAWS, body)
     request = reading.decode(_BODY, body)
@@ -136,7 +135,7 @@ def _conversation(request: _NativeBody, raw: Raw) -> tuple[tuple[Message, ...], 
 
 def _as_openai(message: Raw) -> Raw:
     """A message with `reasoningDetails`, as answers call them, under OpenRouter's name for them."""
-    fields = _FIELDS.decode(message)
+    fields = FIELDS.decode(message)
     details = fields.pop("reasoningDetails", None)
     if details is None:
         return message

@@ -16,10 +16,9 @@ import msgspec
 from msgspec import Raw
 
 from proxy.core import splice
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import InvalidRequest, invalid
 from proxy.core.json_guard import Text
-from proxy.core.splice import FIELDS, Piece, wrap
-from proxy.dialects.reading import invalid
+from proxy.core.splice import FIELDS, NULL, Piece, begins, wrap
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Text)
@@ -33,8 +32,8 @@ _LOOKED_AT = frozenset({"functions", "function_call", "tools", "tool_choice", "s
 _EMPTY = re.compile(rb"\[\s*\]")
 _TEXT = msgspec.json.Decoder(str)
 _LIST = msgspec.json.Decoder(list[Raw])
-_NOTHING, _ANY, _FALSE = Raw(b"null"), Raw(b'"any"'), Raw(b"false")
-_NO_CHOICE = (_NOTHING, Raw(b'"auto"'), Raw(b'"none"'))
+_ANY, _FALSE = Raw(b'"any"'), Raw(b"false")
+_NO_CHOICE = (NULL, Raw(b'"auto"'), Raw(b'"none"'))
 _TODAY = (
     (re.compile(r"\Atools\[(\d+)\]\.function"), r"functions[\1]"),
     (re.compile(r"\Atool_choice(\.function)?"), "function_call"),
@@ -45,7 +44,7 @@ _TODAY = (
 
 def is_of_today(fields: dict[str, Raw]) -> bool:
     """Whether nothing of a body can be in another form than today's."""
-    return _LOOKED_AT.isdisjoint(fields) and not _OLD.search(fields.get("messages", _NOTHING))
+    return _LOOKED_AT.isdisjoint(fields) and not _OLD.search(fields.get("messages", NULL))
 
 
 def uses_functions(fields: dict[str, Raw]) -> bool:
@@ -57,7 +56,7 @@ def modernize(body: B, fields: dict[str, Raw]) -> B | bytes:
     """A body in today's form: `body` itself where it is. fields: those of the body. Raises
     InvalidRequest for what has no such form."""
     changed = _modernize_fields(fields)
-    messages = fields.get("messages", _NOTHING)
+    messages = fields.get("messages", NULL)
     if (turns := modernize_messages(messages)) is not messages:
         changed["messages"] = turns
     return with_changes(body, fields, changed)
@@ -70,8 +69,8 @@ def _modernize_fields(fields: dict[str, Raw]) -> dict[str, Any]:
     for name in ("tools", "stop"):
         if name in fields and _EMPTY.fullmatch(fields[name]):
             changed.setdefault(name, None)
-    choice = fields.get("tool_choice", _NOTHING)
-    if changed.get("tools", _NOTHING) is None:
+    choice = fields.get("tool_choice", NULL)
+    if changed.get("tools", NULL) is None:
         changed["parallel_tool_calls"] = None
         if choice in _NO_CHOICE:  # any other can't be met: the dialect refuses it
             changed["tool_choice"] = None
@@ -116,7 +115,7 @@ def _tools_of(fields: dict[str, Raw]) -> dict[str, Any]:
     """`functions` and `function_call` as tools."""
     if _given(fields, "tools") or _given(fields, "tool_choice"):
         raise invalid("functions", "Older names of tools and tool_choice; give one or the other")
-    choice = fields.get("function_call", _NOTHING)
+    choice = fields.get("function_call", NULL)
     functions = _list(fields["functions"]) if _given(fields, "functions") else []
     if functions is None:
         raise invalid("functions", "Expected array")
@@ -147,21 +146,21 @@ def _choice(choice: Raw) -> Raw:
 def _message(fields: dict[str, Raw], index: int, called: dict[str, str]) -> Raw | Piece:
     """A message in today's form. called: the id of the last call of each function."""
     message: dict[str, Any] = {name: wrap(raw) for name, raw in fields.items()}
-    calls = fields.get("tool_calls", _NOTHING)
+    calls = fields.get("tool_calls", NULL)
     if _EMPTY.fullmatch(calls):
         del message["tool_calls"]
     call = message.pop("function_call", None)
-    function = _object(fields.get("function_call", _NOTHING))
+    function = _object(fields.get("function_call", NULL))
     if function is not None and "tool_calls" not in message:
-        id_ = called[_text(function.get("name", _NOTHING)) or ""] = f"call_{index}"
+        id_ = called[_text(function.get("name", NULL)) or ""] = f"call_{index}"
         message["tool_calls"] = [{"id": id_, "type": "function", "function": call}]
-    if _text(fields.get("role", _NOTHING)) == "function":
-        name = _text(fields.get("name", _NOTHING)) or ""
+    if _text(fields.get("role", NULL)) == "function":
+        name = _text(fields.get("name", NULL)) or ""
         if name not in called:
             raise invalid(f"messages[{index}].name", "No earlier message calls that function")
         del message["name"]
         message |= {"role": "tool", "tool_call_id": called[name]}
-    parts = _list(fields.get("content", _NOTHING))
+    parts = _list(fields.get("content", NULL))
     if parts is not None:
         message["content"] = [_part(part) for part in parts]
     return _encode(message)
@@ -169,30 +168,26 @@ def _message(fields: dict[str, Raw], index: int, called: dict[str, str]) -> Raw 
 
 def _part(part: Raw) -> Any:
     fields = _object(part)
-    url = fields.get("image_url", _NOTHING) if fields else _NOTHING
-    if fields is None or not _begins(url, b'"'):
+    url = fields.get("image_url", NULL) if fields else NULL
+    if fields is None or not begins(url, b'"'):
         return wrap(part)
     return {name: wrap(raw) for name, raw in fields.items()} | {"image_url": {"url": wrap(url)}}
 
 
 def _given(fields: dict[str, Raw], name: str) -> bool:
-    return name in fields and fields[name] != _NOTHING and not _EMPTY.fullmatch(fields[name])
-
-
-def _begins(raw: Raw, sign: bytes) -> bool:
-    return bytes(memoryview(raw)[:1]) == sign
+    return name in fields and fields[name] != NULL and not _EMPTY.fullmatch(fields[name])
 
 
 def _object(raw: Raw) -> dict[str, Raw] | None:
-    return _read(FIELDS, raw) if _begins(raw, b"{") else None
+    return _read(FIELDS, raw) if begins(raw, b"{") else None
 
 
 def _list(raw: Raw) -> list[Raw] | None:
-    return _read(_LIST, raw) if _begins(raw, b"[") else None
+    return _read(_LIST, raw) if begins(raw, b"[") else None
 
 
 def _text(raw: Raw) -> str | None:
-    return _read(_TEXT, raw) if _begins(raw, b'"') else None
+    return _read(_TEXT, raw) if begins(raw, b'"') else None
 
 
 def _read(decoder: msgspec.json.Decoder[T], raw: Raw) -> T | None:

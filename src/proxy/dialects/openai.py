@@ -8,40 +8,24 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from proxy.core.chat import Answer, Call, Chunk, Form, ModelEntry, Served, Usage
 from proxy.core.embedding import Embeddings
 from proxy.core.errors import ProxyError
-from proxy.core.json_guard import Decoder
 from proxy.core.messages import ToolCallDelta
+from proxy.core.splice import FIELDS, NULL
 from proxy.core.sse import DONE, frame
 from proxy.dialects.contract import DialectName, LimitHeaders
+from proxy.dialects.contract import headers as headers
+from proxy.dialects.contract import status as status
 from proxy.dialects.messages import tool_call
 from proxy.dialects.openai_error import describe_error
-from proxy.dialects.openai_request import parse_chat, parse_embeddings
-
-__all__ = [
-    "LIMIT_HEADERS",
-    "NAME",
-    "OpenAIWriter",
-    "answer",
-    "embeddings",
-    "error",
-    "headers",
-    "model",
-    "models",
-    "parse_chat",
-    "parse_embeddings",
-    "status",
-    "writer",
-]
+from proxy.dialects.openai_request import parse_chat as parse_chat
+from proxy.dialects.openai_request import parse_embeddings as parse_embeddings
 
 NAME: DialectName = "openai"
 LIMIT_HEADERS: LimitHeaders = "openai"
 
-_FIELDS = Decoder(dict[str, Raw])
-_NULL = Raw(b"null")
 _NO_FORM = Form()
 _STATE = "extra_content"
 """The field of a message that holds what its provider wants back. It comes whole each time, but
@@ -110,16 +94,6 @@ def _reasoning_fields(form: Form) -> tuple[str, ...]:
 def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
     """The body of an error. The time has no place in OpenAI's form."""
     return msgspec.json.encode({"error": describe_error(error, request_id)})
-
-
-def status(error: ProxyError) -> int:
-    """SPEC.md's status."""
-    return error.status
-
-
-def headers(request_id: str, error: ProxyError | None) -> dict[str, str]:
-    """None beside those of every answer."""
-    return {}
 
 
 def embeddings(embeddings: Embeddings, served: Served) -> bytes:
@@ -225,8 +199,8 @@ class OpenAIWriter:
         until the end; of several the largest stands, as in Collector."""
         if not self._include_usage or chunk.usage is None:
             return b"" if chunk.usage_only else frame(raw)
-        event = _FIELDS.decode(raw)  # unread: a number may be any
-        has_usage = event.get("usage", _NULL) != _NULL
+        event = FIELDS.decode(raw)  # unread: a number may be any
+        has_usage = event.get("usage", NULL) != NULL
         if has_usage and chunk.usage.total >= self._closing_total:
             self._closing_total = chunk.usage.total
             self._closing = msgspec.json.encode({**event, "choices": []})

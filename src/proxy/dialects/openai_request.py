@@ -13,8 +13,9 @@ from msgspec import Meta, Raw, Struct
 
 from proxy.core.chat import Call, ChatRequest, Routing
 from proxy.core.embedding import EmbeddingRequest
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import InvalidRequest, invalid
 from proxy.core.messages import ResponseFormat
+from proxy.core.splice import FIELDS, TRUE
 from proxy.dialects import older_forms, reading
 from proxy.dialects.messages import (
     Messages,
@@ -27,7 +28,6 @@ from proxy.dialects.messages import (
     check_tools,
     raw_messages,
 )
-from proxy.dialects.reading import invalid
 from proxy.dialects.steering import (
     OWN,
     CacheWish,
@@ -88,11 +88,8 @@ class _EmbeddingBody(Steering, frozen=True, kw_only=True):
 
 _CHAT = msgspec.json.Decoder(_ChatBody)
 _EMBED = msgspec.json.Decoder(_EmbeddingBody)
-_FIELDS = msgspec.json.Decoder(dict[str, Raw])
-_ANY = msgspec.json.Decoder()
 
 _OWN = OWN | {"metadata", "session_id"}
-_TRUE = Raw(b"true")
 _KNOWN_IN_CHAT = frozenset(_ChatBody.__struct_fields__)
 _KNOWN_IN_EMBED = frozenset(_EmbeddingBody.__struct_fields__)
 
@@ -101,14 +98,14 @@ def parse_chat(body: bytes) -> Call:
     """Reads and validates a chat completion's request. Raises InvalidRequest, its message
     naming the field."""
     reading.check(body)
-    fields = reading.decode(_FIELDS, body)
+    fields = reading.decode(FIELDS, body)
     if older_forms.is_of_today(fields):
         return _call(body, fields, functions=False)
     functions = older_forms.uses_functions(fields)
     given, body = body, older_forms.modernize(body, fields)
     if body is not given:
         reading.check(body)
-        fields = reading.decode(_FIELDS, body)
+        fields = reading.decode(FIELDS, body)
     try:
         return _call(body, fields, functions=functions)
     except InvalidRequest as error:
@@ -122,7 +119,7 @@ def _call(body: bytes, fields: dict[str, Raw], *, functions: bool) -> Call:
     extra = _unknown(fields, _KNOWN_IN_CHAT)
     is_plain = _OWN.isdisjoint(fields)
     # OpenAI takes metadata only for what it stores; else it labels the request for the proxy.
-    if request.metadata and extra.get("store") == _TRUE:
+    if request.metadata and extra.get("store") == TRUE:
         extra["metadata"] = fields["metadata"]
         is_plain = (_OWN - {"metadata"}).isdisjoint(fields)
     return Call(
@@ -175,7 +172,7 @@ def parse_embeddings(body: bytes) -> EmbeddingRequest:
     the field."""
     reading.check(body)
     request = reading.decode(_EMBED, body)
-    fields = _FIELDS.decode(body)
+    fields = FIELDS.decode(body)
     return EmbeddingRequest(
         input=_inputs(request.input),
         listed=isinstance(request.input, list) and not isinstance(request.input[0], int),
@@ -201,15 +198,13 @@ def _check(request: _ChatBody, fields: dict[str, Raw]) -> None:
     if "response_format" in fields:
         check_format(request.response_format, "response_format")
         # What is not known in it goes on too.
-        reading.decode(_ANY, fields["response_format"], at="response_format")
+        reading.check_values({"response_format": fields["response_format"]})
 
 
 def _unknown(fields: dict[str, Raw], known: frozenset[str]) -> dict[str, Raw]:
-    """The fields that are not known. Raises InvalidRequest for one that is no proper JSON:
-    Raw lets pass what can't be decoded (1e999)."""
+    """The fields that are not known. Raises InvalidRequest for one that is no proper JSON."""
     unknown = {name: value for name, value in fields.items() if name not in known}
-    for name, value in unknown.items():
-        reading.decode(_ANY, value, at=name)
+    reading.check_values(unknown)
     return unknown
 
 

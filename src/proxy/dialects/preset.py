@@ -15,6 +15,7 @@ from proxy.core import splice
 from proxy.core.chat import Call, ChatRequest
 from proxy.core.messages import JSONObject, Message, Part, ResponseFormat, Role
 from proxy.core.preset import Preset
+from proxy.core.splice import NULL, as_raw, begins
 from proxy.dialects.older_forms import with_changes
 
 Fields = dict[str, Raw]
@@ -26,7 +27,6 @@ class _Turn(Struct):
 
 _TURN = msgspec.json.Decoder(_Turn)
 _SYSTEM = ("system", "developer")
-_NULL = Raw(b"null")
 _SAME = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
 """Settings that chat completions call as ChatRequest does."""
 _EFFORTS = frozenset({"reasoning", "thinking", "enable_thinking", "thinking_budget"})
@@ -109,7 +109,7 @@ def _put_words(chat: ChatRequest, words: str, *, anew: bool, apart: bool) -> Cha
         role: Role = "developer" if is_new else "system"
         added = Message(role=role, content=words)
         messages = (added, *messages)
-        raws = (_encode(added), *raws) if chat.raw_messages else raws
+        raws = (as_raw(added), *raws) if chat.raw_messages else raws
     return structs.replace(chat, messages=messages, raw_messages=raws)
 
 
@@ -123,12 +123,12 @@ def _join(words: str, message: Message) -> str | tuple[Part, ...]:
 def _join_raw(words: str, raw: Raw) -> Raw:
     """The same of a message's own bytes."""
     fields = splice.FIELDS.decode(raw)
-    return _encode({**fields, "content": _join_content(words, fields.get("content", _NULL))})
+    return as_raw({**fields, "content": _join_content(words, fields.get("content", NULL))})
 
 
 def _join_content(words: str, content: Raw) -> Any:
     """Content in its caller's form, a text or parts, with the words before it."""
-    if bytes(memoryview(content)[:1]) == b"[":
+    if begins(content, b"["):
         return [{"type": "text", "text": words}, *splice.ITEMS.decode(content)]
     return _join_texts(words, msgspec.json.decode(content, type=str | None))
 
@@ -145,7 +145,7 @@ def _put_into_messages(chat: ChatRequest, _: Fields, __: str, ___: bool) -> dict
 def _put_into_system(_: ChatRequest, fields: Fields, words: str, anew: bool) -> dict[str, Any]:
     """Messages: the field `system`."""
     if not anew:
-        return {"system": _join_content(words, fields.get("system", _NULL))}
+        return {"system": _join_content(words, fields.get("system", NULL))}
     return {"system": words, "messages": _leave_out_system(fields["messages"])}
 
 
@@ -153,10 +153,10 @@ def _put_into_instructions(
     _: ChatRequest, fields: Fields, words: str, anew: bool
 ) -> dict[str, Any]:
     """Responses: the field `instructions`."""
-    given = fields.get("input", _NULL)
+    given = fields.get("input", NULL)
     if not anew:
-        return {"instructions": _join_content(words, fields.get("instructions", _NULL))}
-    is_list = bytes(memoryview(given)[:1]) == b"["
+        return {"instructions": _join_content(words, fields.get("instructions", NULL))}
+    is_list = begins(given, b"[")
     return {"instructions": words} | ({"input": _leave_out_system(given)} if is_list else {})
 
 
@@ -195,7 +195,7 @@ def _spell_for_messages(changes: dict[str, Any], fields: Fields) -> dict[str, An
     form = changes.get("response_format")
     if form and form.json_schema:
         schema = {"type": "json_schema", "schema": form.json_schema.schema_ or {}}
-        config = spelled.get("output_config", fields.get("output_config", _NULL))
+        config = spelled.get("output_config", fields.get("output_config", NULL))
         spelled["output_config"] = _with_field(config, "format", schema)
         spelled["output_format"] = None
     return spelled
@@ -207,9 +207,9 @@ def _spell_thinking(changes: dict[str, Any], fields: Fields) -> dict[str, Raw]:
     if effort is None:
         return {}
     if effort == "none":
-        return {"thinking": _encode({"type": "disabled"})}
-    config = _with_field(fields.get("output_config", _NULL), "effort", effort)
-    return {"thinking": _encode({"type": "adaptive"}), "output_config": config}
+        return {"thinking": as_raw({"type": "disabled"})}
+    config = _with_field(fields.get("output_config", NULL), "effort", effort)
+    return {"thinking": as_raw({"type": "adaptive"}), "output_config": config}
 
 
 def _spell_for_responses(changes: dict[str, Any], fields: Fields) -> dict[str, Any]:
@@ -220,10 +220,10 @@ def _spell_for_responses(changes: dict[str, Any], fields: Fields) -> dict[str, A
     if "max_tokens" in changes:
         spelled["max_output_tokens"] = changes["max_tokens"]
     if effort := changes.get("reasoning_effort"):
-        spelled["reasoning"] = _with_field(fields.get("reasoning", _NULL), "effort", effort)
+        spelled["reasoning"] = _with_field(fields.get("reasoning", NULL), "effort", effort)
     if form := changes.get("response_format"):
         schema = _describe_schema(form) if form.json_schema else {}
-        given = fields.get("text", _NULL)
+        given = fields.get("text", NULL)
         spelled["text"] = _with_field(given, "format", {"type": form.type, **schema})
     return spelled
 
@@ -237,8 +237,8 @@ def _describe_schema(form: ResponseFormat) -> dict[str, Any]:
 
 def _with_field(raw: Raw, name: str, value: object) -> Raw:
     """An object with another value of a field."""
-    fields = {} if raw == _NULL else splice.FIELDS.decode(raw)
-    return _encode({**fields, name: value})
+    fields = {} if raw == NULL else splice.FIELDS.decode(raw)
+    return as_raw({**fields, name: value})
 
 
 def _echo(call: Call, changes: dict[str, Any]) -> dict[str, Any]:
@@ -250,10 +250,6 @@ def _echo(call: Call, changes: dict[str, Any]) -> dict[str, Any]:
     if effort := changes.get("reasoning_effort"):
         told["reasoning"] = {**call.echo.get("reasoning", {}), "effort": effort}
     return {**call.echo, **told}
-
-
-def _encode(value: Any) -> Raw:
-    return Raw(msgspec.json.encode(value))
 
 
 _SETTINGS: dict[str, Callable[[dict[str, Any], Fields], dict[str, Any]]] = {

@@ -7,12 +7,13 @@ also the error's `param`.
 
 import re
 from codecs import getincrementaldecoder
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Raw
 
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import LONGEST_SHOWN, InvalidRequest, invalid
 from proxy.core.json_guard import Text, find_excess
 
 T = TypeVar("T")
@@ -42,14 +43,7 @@ _AT = re.compile(r"(.*) - at `(?:key` in `)?\$(.*)`", re.DOTALL)
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
 _PATTERN = re.compile(r"Expected `str` matching regex '(?:\\\\A)?(.*?)(?:\\\\Z)?'", re.DOTALL)
 _STEP = 64 * 1024
-_LONGEST = 200
-"""Characters of a path or a reason that an error shows: they quote the caller, at any length."""
-
-
-def invalid(path: str, reason: str) -> InvalidRequest:
-    """The error for the field at `path`."""
-    path = path[:_LONGEST]
-    return InvalidRequest(f"{path}: {reason}", param=path)
+_ANY = msgspec.json.Decoder()
 
 
 def check(body: Text) -> None:
@@ -76,17 +70,43 @@ def check(body: Text) -> None:
         raise InvalidRequest(f"The body is not valid JSON: no UTF-8 (byte {where}).") from None
 
 
-def decode(decoder: msgspec.json.Decoder[T], text: Text, at: str = "") -> T:
-    """Decodes what `check` has let pass. at: where in the body `text` stands.
+def _word(path: str, reason: str) -> tuple[str, str]:
+    """msgspec's path and reason in the words of this API."""
+    if field := _FIELD.fullmatch(reason):
+        return f"{path}.{field[2]}", "Unknown field" if "unknown" in field[1] else "Missing"
+    if pattern := _PATTERN.fullmatch(reason):
+        words = "Must not hold control characters or line breaks"
+        return path, words if r"\x00" in pattern[1] else f"Must be like {pattern[1]}"
+    return path, reason
 
-    Raises InvalidRequest.
+
+def decode(
+    decoder: msgspec.json.Decoder[T],
+    text: Text,
+    at: str = "",
+    word: Callable[[str, str], tuple[str, str]] = _word,
+) -> T:
+    """Decodes what `check` has let pass. at: where in the body `text` stands; word: puts msgspec's
+    path and reason into a dialect's words. Raises InvalidRequest.
     """
     try:
         return decoder.decode(text)
     except msgspec.ValidationError as error:
-        raise _told(str(error), at) from None
-    except msgspec.DecodeError as error:
+        located = _AT.fullmatch(str(error))
+        reason, path = located.groups() if located else (str(error), "")
+        path, reason = word(path, reason)
+        path, reason = (at + path).lstrip("."), reason.replace("`", "")[:LONGEST_SHOWN]
+        wrong = invalid(path, reason) if path else InvalidRequest(f"The body: {reason}")
+        raise wrong from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
+
+
+def check_values(fields: dict[str, Raw]) -> None:
+    """Raises InvalidRequest for a field that is no proper JSON: Raw lets pass what can't be decoded
+    (1e999)."""
+    for name, value in fields.items():
+        decode(_ANY, value, at=name)
 
 
 def labels(metadata: dict[str, Any] | None) -> dict[str, str]:
@@ -105,18 +125,3 @@ def labels(metadata: dict[str, Any] | None) -> dict[str, str]:
 def stops(stop: str | tuple[str, ...] | None) -> tuple[str, ...]:
     """Stop sequences as a tuple, whichever form they came in."""
     return (stop,) if isinstance(stop, str) else stop or ()
-
-
-def _told(error: str, at: str) -> InvalidRequest:
-    """msgspec's error in the words of this API."""
-    located = _AT.fullmatch(error)
-    reason, path = located.groups() if located else (error, "")
-    if field := _FIELD.fullmatch(reason):
-        path = f"{path}.{field[2]}"
-        reason = "Unknown field" if "unknown" in field[1] else "Missing"
-    elif pattern := _PATTERN.fullmatch(reason):
-        words = "Must not hold control characters or line breaks"
-        reason = words if r"\x00" in pattern[1] else f"Must be like {pattern[1]}"
-    path = (at + path).lstrip(".")
-    reason = reason.replace("`", "")[:_LONGEST]
-    return invalid(path, reason) if path else InvalidRequest(f"The body: {reason}")

@@ -7,51 +7,18 @@ of earlier ones in responses_references.
 
 import msgspec
 
-from proxy.core.chat import Answer, Call, Served
-from proxy.core.errors import ProxyError
 from proxy.dialects.contract import DialectName, LimitHeaders
-from proxy.dialects.responses_error import choose_status, render_error
-from proxy.dialects.responses_output import render
-from proxy.dialects.responses_request import parse_chat
+from proxy.dialects.contract import headers as headers
+from proxy.dialects.responses_error import error as error
+from proxy.dialects.responses_error import status as status
+from proxy.dialects.responses_output import answer as answer
+from proxy.dialects.responses_request import parse_chat as parse_chat
 from proxy.dialects.responses_stream import ResponsesWriter
-
-__all__ = [
-    "LIMIT_HEADERS",
-    "NAME",
-    "ResponsesWriter",
-    "answer",
-    "error",
-    "headers",
-    "input_tokens",
-    "parse_chat",
-    "status",
-    "writer",
-]
 
 NAME: DialectName = "responses"
 LIMIT_HEADERS: LimitHeaders = "openai"
 
 writer = ResponsesWriter
-
-
-def answer(answer: Answer, call: Call, served: Served) -> bytes:
-    """The body of a complete answer."""
-    return render(call, served, answer)
-
-
-def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
-    """The body of an error. The time has no place in OpenAI's form."""
-    return render_error(error, request_id)
-
-
-def status(error: ProxyError) -> int:
-    """The HTTP status of an error."""
-    return choose_status(error)
-
-
-def headers(request_id: str, error: ProxyError | None) -> dict[str, str]:
-    """None beside those of every answer."""
-    return {}
 
 
 def input_tokens(count: int) -> bytes:

@@ -29,8 +29,9 @@ _OWN_WORDS = frozenset({
 _OVERLOADED = frozenset({"overloaded", "overloaded_error", "engine_overloaded", "slow_down"})
 
 
-def render_error(error: ProxyError, request_id: str) -> bytes:
-    """The body of an error: the provider's own where it was one of this dialect."""
+def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
+    """The body of an error: the provider's own where it was one of this dialect. The time has no
+    place in the form."""
     if error.native and error.native[0] == "responses":
         return error.native[1]
     fields = describe_error(error, request_id)
@@ -41,7 +42,7 @@ def render_error(error: ProxyError, request_id: str) -> bytes:
     return msgspec.json.encode({"error": fields})
 
 
-def choose_status(error: ProxyError) -> int:
+def status(error: ProxyError) -> int:
     """SPEC.md's status, but 400 for a model that is not there."""
     if error.native and error.native[0] == "responses":
         return error.status

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from proxy.core.json_guard import Decoder
+from proxy.core.loose_json import as_objects, as_text
 from proxy.core.messages import JSONObject
 from proxy.core.sse import frame
 
@@ -67,8 +68,8 @@ class Events:
                 self.add(f"{event}.delta", {**place, "delta": text})
             self.add(f"{event}.done", {**place, field: text})
         if kind == "reasoning":
-            self._add_summary(_objects(item.get("summary")), place)
-        for number, part in enumerate(_objects(item.get("content"))):
+            self._add_summary(as_objects(item.get("summary")), place)
+        for number, part in enumerate(as_objects(item.get("content"))):
             self._add_part(part, {**place, "content_index": number})
         self.add("response.output_item.done", {"item": item, "output_index": index})
 
@@ -88,7 +89,7 @@ class Events:
             self.add("response.content_part.done", {**at, "part": part})
             return
         field, event, beside = known
-        text, annotations = part.get(field, ""), _objects(part.get("annotations"))
+        text, annotations = part.get(field, ""), as_objects(part.get("annotations"))
         begun = {**part, field: ""} | {n: [] for n in ("annotations", "logprobs") if n in part}
         beside = {name: part.get(name) or empty for name, empty in beside.items()}
         self.add("response.content_part.added", {**at, "part": begun})
@@ -117,7 +118,7 @@ class Events:
         }
         self.add("response.created", {"response": begun})
         self.add("response.in_progress", {"response": begun})
-        for index, item in enumerate(_objects(response.get("output"))):
+        for index, item in enumerate(as_objects(response.get("output"))):
             self.add_item(item, index)
         status = response.get("status")
         end = status if status in _ENDS else "completed"
@@ -126,10 +127,4 @@ class Events:
 
 def find_type(fields: JSONObject) -> str:
     """The type of an item or a part; empty where a provider gave it none that is a text."""
-    kind = fields.get("type")
-    return kind if isinstance(kind, str) else ""
-
-
-def _objects(value: Any) -> list[JSONObject]:
-    found = value if isinstance(value, list) else ()
-    return [each for each in found if isinstance(each, dict)]
+    return as_text(fields.get("type")) or ""

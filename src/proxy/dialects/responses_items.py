@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import InvalidRequest, invalid
 from proxy.core.messages import (
     NOTHING,
     FunctionCall,
@@ -21,9 +21,8 @@ from proxy.core.messages import (
     Role,
     ToolCall,
 )
-from proxy.core.splice import ITEMS
+from proxy.core.splice import ITEMS, NULL
 from proxy.dialects import reading
-from proxy.dialects.reading import invalid
 from proxy.dialects.responses_parts import PartReader
 from proxy.dialects.responses_references import ItemHead, item_not_found
 from proxy.dialects.responses_tools import OfferedTools, flat_name
@@ -37,7 +36,6 @@ HOSTED = frozenset({
 _CALLS = {"function_call": "function", "custom_tool_call": "custom"}
 _OUTPUTS = ("function_call_output", "custom_tool_call_output")
 _TOOL_LISTS = ("additional_tools", "tool_search_output")
-_NULL = Raw(b"null")
 
 
 class Item(ItemHead, frozen=True):
@@ -202,7 +200,7 @@ class Conversation:
         role = reading.decode(_ROLE, item.role, f"{path}.role")
         if role == "tool":
             raise invalid(f"{path}.role", "Send a function_call_output")
-        if not item.content or item.content == _NULL:
+        if not item.content or item.content == NULL:
             raise invalid(f"{path}.content", "Missing")
         content = self._parts.read(item.content, f"{path}.content")
         if role == "assistant":
@@ -214,8 +212,7 @@ class Conversation:
 
     def _read_output(self, item: Item, path: str) -> None:
         if not item.call_id:
-            reason = "Missing; it says which tool call this output answers"
-            raise invalid(f"{path}.call_id", reason)
+            raise invalid(f"{path}.call_id", "Missing; it says which tool call this output answers")
         self._end_turn()
         content = self._parts.read(_given(item.output, b'""'), f"{path}.output")
         self.messages.append(Message("tool", content, tool_call_id=item.call_id))
@@ -261,4 +258,4 @@ def _read_thoughts(item: Item, path: str) -> str:
 
 def _given(raw: Raw, otherwise: bytes) -> Raw:
     """The field, `otherwise` where it is null or not there."""
-    return Raw(otherwise) if not raw or raw == _NULL else raw
+    return Raw(otherwise) if not raw or raw == NULL else raw

@@ -9,8 +9,9 @@ from msgspec import Raw, Struct
 
 from proxy.core.chat import Answer, Call, Served, Usage
 from proxy.core.json_guard import decode_leniently
+from proxy.core.loose_json import as_object, as_objects, as_text
 from proxy.core.messages import NOTHING, BridgedTool, JSONObject, ToolCall
-from proxy.core.splice import FIELDS
+from proxy.core.splice import FIELDS, begins
 from proxy.dialects.responses_events import find_type
 from proxy.dialects.responses_request import LOGPROBS, SEALED
 from proxy.dialects.seal import ProviderState, seal
@@ -87,7 +88,7 @@ def repeat_own(data: bytes, call: Call) -> bytes:
 def _name_instructions(data: bytes, call: Call) -> bytes:
     fields, own = FIELDS.decode(data), Raw(msgspec.json.encode(call.echo.get("instructions")))
     begun = fields.get("response", NOTHING)
-    if bytes(memoryview(begun)[:1]) == b"{":
+    if begins(begun, b"{"):
         fields["response"] = Raw(msgspec.json.encode({**FIELDS.decode(begun), "instructions": own}))
     elif "instructions" in fields:
         fields["instructions"] = own
@@ -269,16 +270,13 @@ def read_input(arguments: str) -> str:
         value = decode_leniently(arguments.encode())
     except (ValueError, RecursionError):
         return arguments
-    given = value.get("input") if isinstance(value, dict) else None
-    return given if isinstance(given, str) else arguments
+    given = as_text(as_object(value).get("input"))
+    return arguments if given is None else given
 
 
 def flatten_annotations(extra: JSONObject) -> Iterator[JSONObject]:
     """Annotations of a chat completion, whose fields stand under their type's name."""
-    found = extra.get("annotations")
-    for annotation in found if isinstance(found, list) else ():
-        if not isinstance(annotation, dict):
-            continue
+    for annotation in as_objects(extra.get("annotations")):
         kind = find_type(annotation)
         inner = annotation.get(kind)
         yield {"type": kind, **inner} if isinstance(inner, dict) else annotation
@@ -286,19 +284,15 @@ def flatten_annotations(extra: JSONObject) -> Iterator[JSONObject]:
 
 def find_images(extra: JSONObject) -> list[str]:
     """The images among the fields of a message, in base64."""
-    found = extra.get("images")
-    urls = [
-        image["image_url"].get("url")
-        for image in (found if isinstance(found, list) else ())
-        if isinstance(image, dict) and isinstance(image.get("image_url"), dict)
-    ]
-    heads = [(url, _DATA_URL.match(url)) for url in urls if isinstance(url, str)]
+    images = as_objects(extra.get("images"))
+    urls = [as_text(as_object(image.get("image_url")).get("url")) or "" for image in images]
+    heads = [(url, _DATA_URL.match(url)) for url in urls]
     return [url[head.end() :] for url, head in heads if head]
 
 
 def read_logprobs(logprobs: object) -> list[Any]:
     """The probabilities of the text's tokens."""
-    content = logprobs.get("content") if isinstance(logprobs, dict) else None
+    content = as_object(logprobs).get("content")
     return content if isinstance(content, list) else []
 
 
@@ -317,12 +311,11 @@ def _usage(usage: Usage | None) -> JSONObject | None:
     }
 
 
-def render(call: Call, served: Served, answer: Answer) -> bytes:
+def answer(answer: Answer, call: Call, served: Served) -> bytes:
     """A whole answer: the provider's own object where it is one of Responses."""
     native = answer.native
     if native and native.wire == "responses" and not (call.rebuilt and call.bridged):
-        is_kept = served.cache_status in ("hit", "stale")
-        return _relabel(native.body, call) if is_kept else repeat_own(native.body, call)
+        return (_relabel if served.is_kept else repeat_own)(native.body, call)
     output = build_output(answer, Style.of(call, served))
     return msgspec.json.encode(build_response(call, served, output, answer))
 

@@ -3,10 +3,11 @@
 import msgspec
 from msgspec import Raw, Struct
 
+from proxy.core.errors import invalid
 from proxy.core.messages import NOTHING, ImageURL, Part
+from proxy.core.splice import ITEMS, NULL, begins
 from proxy.dialects import reading
-from proxy.dialects.messages import IMAGE_BYTES, check_image
-from proxy.dialects.reading import invalid
+from proxy.dialects.messages import check_image
 
 _TEXTS = ("input_text", "output_text", "text")
 _FILE_FIELDS = ("file_data", "file_url", "file_id", "filename")
@@ -34,7 +35,6 @@ class _File(Struct, frozen=True):
 
 
 _CONTENT = msgspec.json.Decoder(str | tuple[_Part, ...])
-_RAWS = msgspec.json.Decoder(tuple[Raw, ...])
 _FILE = msgspec.json.Decoder(_File)
 
 
@@ -72,13 +72,13 @@ class PartReader:
         if part.type == "input_image":
             return self._read_image(part, path)
         if part.type == "input_file":
-            return Part("file", file=_read_file(_RAWS.decode(content)[index], path))
+            return Part("file", file=_read_file(ITEMS.decode(content)[index], path))
         if part.type == "input_audio" and part.input_audio:
             return Part("input_audio", input_audio=part.input_audio)
         self._bind(
             f"{path}.type: only a provider of OpenAI's Responses can take {part.type[:40]!r}"
         )
-        return Part(part.type, file=_RAWS.decode(content)[index])
+        return Part(part.type, file=ITEMS.decode(content)[index])
 
     def _read_image(self, part: _Part, path: str) -> Part:
         if part.image_url is None:
@@ -86,10 +86,8 @@ class PartReader:
                 raise invalid(f"{path}.image_url", "Missing")
             self._bind(f"{path}.file_id: only OpenAI has the file; send the image itself")
             return Part(part.type, file=Raw(msgspec.json.encode({"file_id": part.file_id})))
-        self._image_bytes += check_image(part.image_url, f"{path}.image_url")
-        if self._image_bytes > IMAGE_BYTES:
-            reason = f"The images are over {IMAGE_BYTES >> 20} MB together"
-            raise invalid(f"{path}.image_url", reason)
+        at = f"{path}.image_url"
+        self._image_bytes = check_image(part.image_url, at, self._image_bytes)
         return Part("image_url", image_url=ImageURL(part.image_url, part.detail))
 
     def _bind(self, why: str) -> None:
@@ -100,9 +98,9 @@ def _read_file(raw: Raw, path: str) -> Raw:
     """A file in the form of core.messages.Part, its data copied once."""
     file = reading.decode(_FILE, raw, path)
     given = [(name, getattr(file, name)) for name in _FILE_FIELDS]
-    texts = [(name, value) for name, value in given if value and value != Raw(b"null")]
+    texts = [(name, value) for name, value in given if value and value != NULL]
     for name, value in texts:
-        if bytes(memoryview(value)[:1]) != b'"':
+        if not begins(value, b'"'):
             raise invalid(f"{path}.{name}", "Expected str")
     if not any(name != "filename" for name, _ in texts):
         raise invalid(f"{path}.file_data", "Missing; or give file_url or file_id")

@@ -10,7 +10,7 @@ from msgspec import Meta, Raw, Struct
 from proxy.core import splice
 from proxy.core.errors import InvalidRequest, NotFound
 from proxy.core.messages import NOTHING
-from proxy.core.splice import wrap
+from proxy.core.splice import NULL, begins, wrap
 from proxy.dialects import older_forms, reading
 
 PREVIOUS = "previous_response_id"
@@ -106,9 +106,9 @@ def item_not_found(id_: str) -> NotFound:
 
 def _own_items(given: Raw | None) -> Iterator[Raw]:
     """The items of an `input`: a text is a message of the user's."""
-    if given is None or given == Raw(b"null"):
+    if given is None or given == NULL:
         return
-    if bytes(memoryview(given)[:1]) == b"[":
+    if begins(given, b"["):
         yield from splice.ITEMS.decode(given)
         return
     message = splice.encode({"type": "message", "role": "user", "content": wrap(given)})

@@ -12,12 +12,12 @@ import msgspec
 from msgspec import Meta, Raw, Struct, structs
 
 from proxy.core.chat import Call, ChatRequest
+from proxy.core.errors import invalid
 from proxy.core.messages import JSONObject, JSONSchema, ResponseFormat
-from proxy.core.splice import ITEMS, wrap
+from proxy.core.splice import FIELDS, ITEMS, NULL, wrap
 from proxy.dialects import reading
 from proxy.dialects.messages import check_format
 from proxy.dialects.older_forms import with_changes
-from proxy.dialects.reading import invalid
 from proxy.dialects.responses_items import Conversation, Item, check_conversation
 from proxy.dialects.responses_references import MAX_ITEMS, response_not_found
 from proxy.dialects.responses_tools import (
@@ -107,13 +107,11 @@ class _Body(Steering, frozen=True, kw_only=True):
 
 
 _BODY = msgspec.json.Decoder(_Body)
-_FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _ANY = msgspec.json.Decoder()
 _TEXT = msgspec.json.Decoder(_Text)
 _REASONING = msgspec.json.Decoder(_Reasoning)
 
 _OWN = OWN | {"session_id"}
-_NULL = Raw(b"null")
 _NO_TEXT, _NO_REASONING = _Text(), _Reasoning()
 _KNOWN = frozenset(_Body.__struct_fields__)
 _PASSED_ON = ("safety_identifier", "prompt_cache_key", "service_tier")
@@ -126,13 +124,14 @@ def parse_chat(body: bytes) -> Call:
     """Reads and validates a request without references. Raises InvalidRequest, its message naming
     the field, and NotFound for an item by its id."""
     reading.check(body)
-    fields = reading.decode(_FIELDS, body)
+    fields = reading.decode(FIELDS, body)
     request = reading.decode(_BODY, body)
     _refuse(request)
     talk = _read_input(request, fields)
     request = _with_changes_of_settings(request, talk.settings)
     toolbox, choice = _read_tools(request, talk)
-    beside = _beside(fields, talk, toolbox)
+    unknown = _read_unknown(fields)
+    beside = _beside(unknown, fields, talk, toolbox)
     chat = structs.replace(
         _chat(request, talk, choice),
         vendors=read_vendors(request, fields),
@@ -149,7 +148,7 @@ def parse_chat(body: bytes) -> Call:
         bridged=toolbox.bridged,
         rebuilt=chat.body is None,
         echo=_echo(request, fields),
-        dropped=_dropped(request, fields, talk, toolbox),
+        dropped=_dropped(request, unknown, talk, toolbox),
     )
 
 
@@ -258,37 +257,38 @@ def _extra(request: _Body, text: _Text) -> dict[str, Raw]:
     return {name: Raw(msgspec.json.encode(value)) for name, value in given.items() if value}
 
 
-def _unknown(fields: dict[str, Raw]) -> dict[str, Raw]:
+def _read_unknown(fields: dict[str, Raw]) -> dict[str, Raw]:
     """The fields that only a provider of Responses may know. Raises InvalidRequest for one that is
     no proper JSON."""
-    unknown = {n: raw for n, raw in fields.items() if n not in _KNOWN and raw != _NULL}
-    for name, value in unknown.items():
-        reading.decode(_ANY, value, at=name)
+    unknown = {n: raw for n, raw in fields.items() if n not in _KNOWN and raw != NULL}
+    reading.check_values(unknown)
     return unknown
 
 
-def _beside(fields: dict[str, Raw], talk: Conversation, toolbox: Toolbox) -> tuple[Raw, ...]:
+def _beside(
+    unknown: dict[str, Raw], fields: dict[str, Raw], talk: Conversation, toolbox: Toolbox
+) -> tuple[Raw, ...]:
     """What may change the answer of a provider of Responses, and stands nowhere else."""
-    given: dict[str, Any] = {**_unknown(fields)}
+    given: dict[str, Any] = {**unknown}
     if talk.unread:
         given["input"] = talk.unread_at
     names = ["include", "max_tool_calls", "truncation"]
     if toolbox.hosted:
         names += ["tools", "tool_choice"]
-    given |= {name: fields[name] for name in names if fields.get(name, _NULL) != _NULL}
-    reasoning = fields.get("reasoning", _NULL)
-    if reasoning != _NULL and _FIELDS.decode(reasoning).keys() - {"effort"}:
+    given |= {name: fields[name] for name in names if fields.get(name, NULL) != NULL}
+    reasoning = fields.get("reasoning", NULL)
+    if reasoning != NULL and FIELDS.decode(reasoning).keys() - {"effort"}:
         given["reasoning"] = reasoning
     kept = (Raw(msgspec.json.encode(given)),) if given else ()
     return (*kept, *talk.unread)
 
 
 def _dropped(
-    request: _Body, fields: dict[str, Raw], talk: Conversation, toolbox: Toolbox
+    request: _Body, unknown: dict[str, Raw], talk: Conversation, toolbox: Toolbox
 ) -> tuple[str, ...]:
     """The names of what a provider of another dialect does not get."""
     reasoning = request.reasoning or _NO_REASONING
-    names = sorted(_unknown(fields).keys() - _SILENT)
+    names = sorted(unknown.keys() - _SILENT)
     names += [f"reasoning.{n}" for n in ("context", "mode") if getattr(reasoning, n) is not None]
     if request.max_tool_calls is not None:
         names.append("max_tool_calls")
@@ -305,7 +305,7 @@ def _dropped(
 def _echo(request: _Body, fields: dict[str, Raw]) -> JSONObject:
     """What the answer repeats of the request, by the names of the response, and `include`. It
     holds no view of the body, which would keep all of it in memory."""
-    choice = reading.decode(_ANY, fields.get("tool_choice", _NULL), "tool_choice")
+    choice = reading.decode(_ANY, fields.get("tool_choice", NULL), "tool_choice")
     text, reasoning = request.text or _NO_TEXT, request.reasoning or _NO_REASONING
     return {
         "instructions": request.instructions,
@@ -320,7 +320,7 @@ def _echo(request: _Body, fields: dict[str, Raw]) -> JSONObject:
         "temperature": 1.0 if request.temperature is None else request.temperature,
         "text": {"format": _echo_format(text.format), "verbosity": text.verbosity or "medium"},
         "tool_choice": "auto" if choice is None else choice,
-        "tools": describe_tools(fields.get("tools", _NULL)),
+        "tools": describe_tools(fields.get("tools", NULL)),
         "top_logprobs": request.top_logprobs or 0,
         "top_p": 1.0 if request.top_p is None else request.top_p,
         "truncation": request.truncation or "disabled",

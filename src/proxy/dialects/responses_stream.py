@@ -26,8 +26,10 @@ from proxy.dialects.responses_output import (
     is_cut_short,
     read_logprobs,
     reasoning_item,
-    render,
     repeat_own,
+)
+from proxy.dialects.responses_output import (
+    answer as render,
 )
 from proxy.dialects.seal import ProviderState
 
@@ -197,7 +199,7 @@ class ResponsesWriter:
         """The whole response, once it has been written."""
         self._call, self._served = call, served
         self._passes_on = self._is_own and served.wire == "responses"
-        self._replays = served.cache_status in ("hit", "stale")
+        self._replays = served.is_kept
         """Whether the stream is written at its end, from the whole answer."""
         self._events = Events()
         self._output = _Output(self._events, Style.of(call, served))
@@ -228,7 +230,7 @@ class ResponsesWriter:
         if self._passed:
             return b""
         if self._replays:
-            self.response = render(self._call, served, answer)
+            self.response = render(answer, self._call, served)
             self._events.replay(self.response)
             return self._events.take()
         self._begin()

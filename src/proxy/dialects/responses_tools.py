@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from proxy.core.errors import invalid
 from proxy.core.messages import (
     BridgedTool,
     CustomTool,
@@ -22,7 +23,6 @@ from proxy.core.messages import (
     Tool,
 )
 from proxy.dialects import reading
-from proxy.dialects.reading import invalid
 
 MAX_TOOLS = 512
 NAME_LENGTH = 64

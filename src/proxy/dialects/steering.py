@@ -11,8 +11,8 @@ from msgspec import Raw, Struct
 
 from proxy.core.cache_control import CacheControl, CacheMode
 from proxy.core.chat import Routing, Strategy
+from proxy.core.errors import invalid
 from proxy.dialects import reading
-from proxy.dialects.reading import invalid
 
 VENDOR_FIELDS = 4000
 """Characters of JSON that may be meant for OpenRouter in a `provider` object."""

@@ -11,7 +11,7 @@ from urllib.parse import unquote, unquote_plus
 from msgspec import Struct
 
 from proxy.core.chat import Wire
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import InvalidRequest, invalid
 from proxy.core.ports import ParseURL
 
 _VERSION = re.compile(r"v\d+(?:alpha|beta)?\d*")
@@ -113,4 +113,4 @@ def _decode(segment: str) -> str | None:
 
 
 def _refuse(what: str) -> InvalidRequest:
-    return InvalidRequest(f"path: {what} can't be passed on.", param="path")
+    return invalid("path", f"{what} can't be passed on.")

@@ -4,7 +4,7 @@ is data in the catalogue.
 
 from proxy.core.chat import ChatRequest
 from proxy.core.embedding import EmbeddingRequest, Embeddings
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import invalid
 from proxy.core.ports import Outgoing
 from proxy.providers.anthropic_answer import read_answer as read_answer
 from proxy.providers.anthropic_request import build_body
@@ -18,13 +18,7 @@ from proxy.providers.target import Target
 def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer."""
     body, dropped = build_body(target, chat)
-    accept = "text/event-stream" if chat.stream else "application/json"
-    return Outgoing(
-        url=_build_url(target, "/messages"),
-        headers=_build_headers(target, accept) | {"content-type": "application/json"},
-        body=body,
-        dropped=dropped,
-    )
+    return target.post(_build_url(target, "/messages"), body, dropped, streamed=chat.stream)
 
 
 def make_decoder(target: Target) -> StreamDecoder:
@@ -34,7 +28,7 @@ def make_decoder(target: Target) -> StreamDecoder:
 
 def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
     """Raises InvalidRequest: there are no embeddings in this dialect."""
-    raise InvalidRequest(f"model: {target.spec.name} has no embeddings.", param="model")
+    raise invalid("model", f"{target.spec.name} has no embeddings.")
 
 
 def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
@@ -44,12 +38,7 @@ def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> E
 
 def build_probe(target: Target) -> Outgoing:
     """The call that a health check makes."""
-    url = _build_url(target, target.spec.probe_path or "")
-    return Outgoing(method="GET", url=url, headers=_build_headers(target))
-
-
-def _build_headers(target: Target, accept: str = "application/json") -> dict[str, str]:
-    return {"accept": accept, **target.auth_headers}
+    return target.get(_build_url(target, target.spec.probe_path or ""))
 
 
 def _build_url(target: Target, path: str) -> str:

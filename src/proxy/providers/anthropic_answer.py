@@ -6,20 +6,19 @@ read here survive there.
 
 from typing import Any
 
-import msgspec
 from msgspec import Raw, Struct, structs
 
 from proxy.core.chat import Answer, Native, Usage, Wire
 from proxy.core.json_guard import Decoder
+from proxy.core.loose_json import as_object, as_objects, as_text
 from proxy.core.messages import FunctionCall, JSONObject, ToolCall
 from proxy.providers.anthropic_turns import THINKING
 from proxy.providers.finish import check_finish, infer_finish, read_finish
 from proxy.providers.garbage import decode, garbage
-from proxy.providers.loose_json import as_object, as_objects, as_text
 from proxy.providers.native_fault import read_inner_fault
 from proxy.providers.surrogates import mend
 from proxy.providers.target import Target
-from proxy.providers.tool_calls import make_call_id
+from proxy.providers.tool_calls import make_call_id, read_arguments
 from proxy.providers.usage import UNREPORTED, Counts, believe, is_absent, read_cost, read_object
 
 WIRE: Wire = "messages"
@@ -135,17 +134,7 @@ def read_usage(target: Target, fields: JSONObject) -> Usage | None:
 
 
 def _read_call(target: Target, block: _Block, index: int, answer_id: object) -> ToolCall:
-    arguments = read_input(target, bytes(block.input))
+    arguments = read_arguments(target, bytes(block.input))
     name = block.name or ""
     id_ = as_text(block.id) or make_call_id(answer_id, index, name, arguments)
     return ToolCall(id=id_, function=FunctionCall(name, arguments))
-
-
-def read_input(target: Target, data: bytes) -> str:
-    """A call's arguments, without spaces between them. Raises Fault for what is no object."""
-    if not data or data == b"null":
-        return "{}"
-    text = msgspec.json.format(data, indent=-1).decode()
-    if not text.startswith("{"):
-        raise garbage(target, "A call's input is no object", data)
-    return text

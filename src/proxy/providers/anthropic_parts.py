@@ -6,17 +6,15 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from proxy.core.chat import Wire
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import invalid
 from proxy.core.json_guard import Decoder, decode_string
 from proxy.core.messages import NOTHING, ImageURL, Message, Part
 from proxy.core.splice import Piece, find_large_texts
-from proxy.providers.data_urls import DataURL, read_data_url
+from proxy.providers.data_urls import DataURL, read_data_url, split_image
 from proxy.providers.garbage import UNREADABLE
 
 Block = dict[str, Any]
 
-_BASE64 = ";base64,"
-_DATA = "data:"
 _MEDIA = {"image/jpg": "image/jpeg"}
 """Names of types that are in use beside the one that Messages knows."""
 
@@ -56,17 +54,14 @@ def _build_block(part: Part, large: memoryview | None, dialect: Wire, place: str
         return {"type": "image", "source": _build_image(part.image_url, large)}
     if part.type == "file" and part.file is not NOTHING:
         return _build_file(part.file, dialect, f"{place}.file")
-    reason = f"The Messages API takes no part of type {part.type!r}"
-    raise InvalidRequest(f"{place}: {reason}.", param=place)
+    raise invalid(place, f"The Messages API takes no part of type {part.type!r}.")
 
 
 def _build_image(image: ImageURL, url: memoryview | None) -> Block:
-    end = image.url.find(_BASE64)
-    if end < 0 or not image.url.startswith(_DATA):
+    found = split_image(image, url)
+    if found is None:
         return {"type": "url", "url": image.url}
-    begin = end + len(_BASE64)
-    data = image.url[begin:] if url is None else Piece(b'"', url[1 + begin :])
-    kind = image.url[len(_DATA) : end].partition(";")[0]
+    kind, data = found
     return {"type": "base64", "media_type": _MEDIA.get(kind, kind), "data": data}
 
 
@@ -74,7 +69,7 @@ def _build_file(raw: Raw, dialect: Wire, place: str) -> Block:
     try:
         file = _FILE.decode(raw)
     except UNREADABLE as error:
-        raise InvalidRequest(f"{place}: {error}.", param=place) from error
+        raise invalid(place, f"{error}.") from error
     if data := read_data_url(memoryview(file.file_data)):
         kind = data.media_type.lower()
         if kind.startswith("image/"):
@@ -87,7 +82,7 @@ def _build_file(raw: Raw, dialect: Wire, place: str) -> Block:
         source = {"type": "file", "file_id": file.file_id}
     else:
         reason = "Expected file_data, a base64 data URL of a PDF, a text or an image, or a file_url"
-        raise InvalidRequest(f"{place}: {reason}.", param=place)
+        raise invalid(place, f"{reason}.")
     return {"type": "document", "source": source} | (
         {"title": file.filename} if file.filename else {}
     )
@@ -105,4 +100,4 @@ def _build_source(kind: str, data: DataURL, place: str) -> Block:
         reason = f"The Messages API takes no file of type {kind}"
     except ValueError as error:  # no base64, no UTF-8
         reason = str(error)
-    raise InvalidRequest(f"{place}: {reason}.", param=place)
+    raise invalid(place, f"{reason}.")

@@ -13,10 +13,11 @@ from msgspec import Raw
 
 from proxy.core import splice
 from proxy.core.chat import ChatRequest
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import invalid
 from proxy.core.json_guard import Decoder
 from proxy.core.messages import Tool
 from proxy.core.ports import Body
+from proxy.core.splice import NULL, TRUE, as_raw
 from proxy.providers.anthropic_schema import close_objects
 from proxy.providers.anthropic_turns import build_conversation
 from proxy.providers.body_fields import exchange_fields
@@ -37,7 +38,7 @@ _MOST_OUTPUT = 32_000
 """The limit of an answer where neither the caller nor the catalogue knows one: Messages wants one,
 and every model of today can have it."""
 _MARK = b'"cache_control"'
-_TRUE, _FALSE, _NULL = Raw(b"true"), Raw(b"false"), Raw(b"null")
+_FALSE = Raw(b"false")
 _WORD, _NUMBER = Decoder(str), Decoder(float)
 _THINKING = Decoder(dict[str, Raw])
 _JSON = "Answer with one JSON object only, without a word before or after it."
@@ -54,25 +55,25 @@ def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]
 def _pass_on(target: Target, chat: ChatRequest, body: bytes) -> Body:
     """The caller's body, with the model's name and what the proxy must set."""
     given = splice.FIELDS.decode(body)
-    changes = {"model": _encode(target.model.wire_id)}
+    changes = {"model": as_raw(target.model.wire_id)}
     for name, value in target.model.send.items():
         if name not in given and not (name == "cache_control" and _MARK in body):
-            changes[name] = _encode(value)
+            changes[name] = as_raw(value)
     if chat.max_tokens is not None and _read_number(given.get("max_tokens")) != chat.max_tokens:
         changes |= _set_limit(given, chat.max_tokens)
-    if chat.stream != (given.get("stream") == _TRUE):
-        changes["stream"] = _TRUE if chat.stream else _FALSE
+    if chat.stream != (given.get("stream") == TRUE):
+        changes["stream"] = TRUE if chat.stream else _FALSE
     return exchange_fields(body, given, changes)
 
 
 def _set_limit(given: dict[str, Raw], limit: int) -> dict[str, Raw]:
     """The limit of the answer, and thinking that has room below it: what has none is refused."""
-    changes = {"max_tokens": _encode(limit)}
-    given_thinking = given.get("thinking", _NULL)
-    thinking = {} if given_thinking == _NULL else _THINKING.decode(given_thinking)
+    changes = {"max_tokens": as_raw(limit)}
+    given_thinking = given.get("thinking", NULL)
+    thinking = {} if given_thinking == NULL else _THINKING.decode(given_thinking)
     budget = _read_number(thinking.get("budget_tokens"))
     if budget is not None and budget >= limit > _LEAST_THINKING:
-        changes["thinking"] = _encode({**thinking, "budget_tokens": limit - 1})
+        changes["thinking"] = as_raw({**thinking, "budget_tokens": limit - 1})
     return changes
 
 
@@ -114,7 +115,7 @@ def _limit_output(target: Target, chat: ChatRequest) -> int:
 def _build_tools(chat: ChatRequest, refused: Set[str], dropped: list[str]) -> Fields:
     if "tool_choice" in chat.extra and chat.dialect == "chat":
         reason = "The Messages API can't be told which of the tools are allowed"
-        raise InvalidRequest(f"tool_choice: {reason}.", param="tool_choice")
+        raise invalid("tool_choice", f"{reason}.")
     if not chat.tools:
         return {}
     fields: Fields = {"tools": [_declare(t, f"tools[{n}]") for n, t in enumerate(chat.tools)]}
@@ -136,7 +137,7 @@ def _declare(tool: Tool, place: str) -> Fields:
     function = tool.function
     if function is None:
         reason = f"The Messages API takes functions only, not a tool of type {tool.type!r}"
-        raise InvalidRequest(f"{place}: {reason}.", param=place)
+        raise invalid(place, f"{reason}.")
     schema = {"type": "object", **(function.parameters or {"properties": {}})}
     fields = {
         "name": function.name,
@@ -178,8 +179,7 @@ def _build_settings(
     """The settings that stand beside the conversation. A model takes one of temperature and top_p
     where it doesn't think, and none of them where it does."""
     if any(not stop or stop.isspace() for stop in chat.stop):
-        reason = "The Messages API takes no stop sequence of white space alone"
-        raise InvalidRequest(f"stop: {reason}.", param="stop")
+        raise invalid("stop", "The Messages API takes no stop sequence of white space alone.")
     if fields.get("thinking", {}).get("type") in ("enabled", "adaptive"):
         refused = refused | {"temperature", "top_p"}
     elif chat.temperature is not None and "temperature" not in refused:
@@ -204,10 +204,7 @@ def _build_format(target: Target, chat: ChatRequest) -> tuple[Fields, str]:
     schema = form.json_schema and form.json_schema.schema_
     if schema is None:
         return {}, _JSON
-    takes_schema = target.model.json_schema
-    if takes_schema is None:
-        takes_schema = target.spec.json_schema
-    if not takes_schema:
+    if not target.takes_schema:
         return {}, _SCHEMA + msgspec.json.encode(schema).decode()
     return {"format": {"type": "json_schema", "schema": close_objects(schema)}}, ""
 
@@ -240,7 +237,3 @@ def _read_number(raw: Raw | None) -> float | None:
         return None if raw is None else _NUMBER.decode(raw)
     except UNREADABLE:
         return None
-
-
-def _encode(value: Any) -> Raw:
-    return Raw(msgspec.json.encode(value))

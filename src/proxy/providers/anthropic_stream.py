@@ -10,13 +10,13 @@ from msgspec import Raw
 from proxy.core.chat import Chunk, Native, Usage
 from proxy.core.collect import LIMIT
 from proxy.core.json_guard import Decoder, decode_string
+from proxy.core.loose_json import as_object, as_text
 from proxy.core.messages import JSONObject, ToolCallDelta
 from proxy.core.sse import Event
 from proxy.providers.anthropic_answer import (
     WIRE,
     list_sources,
     read_answer,
-    read_input,
     read_refusal,
     read_usage,
     wrap_thinking,
@@ -24,12 +24,11 @@ from proxy.providers.anthropic_answer import (
 from proxy.providers.anthropic_turns import THINKING
 from proxy.providers.finish import check_finish, infer_finish, read_finish
 from proxy.providers.garbage import decode, is_readable
-from proxy.providers.loose_json import as_object, as_text
 from proxy.providers.native_fault import read_inner_fault
-from proxy.providers.stream import to_chunk
+from proxy.providers.stream import EventReader
 from proxy.providers.surrogates import mend
 from proxy.providers.target import Target
-from proxy.providers.tool_calls import make_call_id
+from proxy.providers.tool_calls import make_call_id, read_arguments
 
 _EVENT = Decoder(dict[str, Any], float_hook=float)
 _TEXT = b'"text":"'
@@ -72,17 +71,17 @@ class _Block:
         return block
 
 
-class MessagesReader:
+class MessagesReader(EventReader):
     """Reads the events of a streamed message.
 
     It is finished when a reason to stop has come; the message that is kept for callers of the same
     dialect goes out with that. It is over with `message_stop`, which some leave out.
     """
 
+    read_answer = staticmethod(read_answer)
+
     def __init__(self, target: Target) -> None:
-        self.chunks: list[Chunk] = []
-        self.finished = self.over = False
-        self._target = target
+        super().__init__(target)
         self._message: JSONObject = {}
         self._model: str | None = None
         self._id: str | None = None
@@ -98,10 +97,6 @@ class MessagesReader:
         self._text: list[str] = []
         """The pieces of the block that it belongs to."""
 
-    def read_run(self, stream: bytes) -> bytes:
-        """Leaves all to `read_event`."""
-        return stream
-
     def read_event(self, event: Event) -> bool:
         """Reads an event. Raises Fault for an error."""
         data = event.data
@@ -114,19 +109,11 @@ class MessagesReader:
                 self._add(data, text=text)
                 return True
         data = mend(data)
-        fields = decode(self._target, _EVENT, data)
+        fields = decode(self.target, _EVENT, data)
         kind = as_text(fields.get("type")) or event.name
         if kind == "error" or fields.get("error"):
-            raise read_inner_fault(self._target, data)
+            raise read_inner_fault(self.target, data)
         return self._read(kind, fields, data)
-
-    def read_whole(self, body: bytes) -> None:
-        """Reads a whole message that came in place of a stream."""
-        self.chunks.append(to_chunk(read_answer(self._target, body)))
-        self.finished = True
-
-    def close(self) -> None:
-        """Nothing is held back."""
 
     def _read(self, kind: str, fields: JSONObject, data: bytes) -> bool:
         """Whether it is an event of a message."""
@@ -202,11 +189,11 @@ class MessagesReader:
             return {}
         if block.call is not None and not block.called_with:
             given = msgspec.json.encode(as_object(block.start.get("input")))
-            arguments = read_input(self._target, given)
+            arguments = read_arguments(self.target, given)
             return {"tool_calls": (ToolCallDelta(index=block.call, arguments=arguments),)}
         if block.kind in THINKING and self._room >= 0:
             blocks = [b.join() for b in self._blocks.values() if b.kind in THINKING]
-            return {"extra": wrap_thinking(self._target, blocks)}
+            return {"extra": wrap_thinking(self.target, blocks)}
         return {}
 
     def _read_message_delta(self, fields: JSONObject) -> dict[str, Any]:
@@ -217,7 +204,7 @@ class MessagesReader:
         beside = {k: v for k, v in fields.items() if k not in ("type", "delta", "usage")}
         self._message = {**self._message, **beside, **delta}
         reason = delta.get("stop_reason")
-        check_finish(self._target, reason)
+        check_finish(self.target, reason)
         if not reason:
             native = self._join().get("native") if self.finished else None
             return {"usage": self._read_usage(), "native": native}
@@ -240,7 +227,7 @@ class MessagesReader:
         }
 
     def _read_usage(self) -> Usage | None:
-        return read_usage(self._target, self._usage) if self._counted else None
+        return read_usage(self.target, self._usage) if self._counted else None
 
     def _join(self) -> JSONObject:
         """The whole message, and the field that holds what it cites; nothing where it is too long

@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from proxy.core.chat import ChatRequest
 from proxy.core.json_guard import Decoder
+from proxy.core.loose_json import as_object, as_objects
 from proxy.core.messages import Message, ToolCall
 from proxy.providers.anthropic_parts import Block, build_blocks
 from proxy.providers.garbage import UNREADABLE
@@ -123,11 +124,9 @@ class _Turns:
 
 def _list_thinking(target: Target, message: Message) -> list[Block]:
     """The thinking of the provider's own turn, as it came."""
-    own = (message.extra_content or {}).get(target.spec.name)
-    blocks = own.get("thinking_blocks") if isinstance(own, dict) else None
-    if not isinstance(blocks, list):
-        return []
-    return [block for block in blocks if isinstance(block, dict) and block.get("type") in THINKING]
+    own = as_object((message.extra_content or {}).get(target.spec.name))
+    blocks = as_objects(own.get("thinking_blocks"))
+    return [block for block in blocks if block.get("type") in THINKING]
 
 
 def _list_calls(message: Message) -> list[Block]:

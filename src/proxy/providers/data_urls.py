@@ -3,10 +3,16 @@
 import re
 from typing import NamedTuple
 
+from proxy.core.messages import ImageURL
+from proxy.core.splice import Piece
+
 _HEAD = re.compile(
     rb'"data:([\w.+/\\-]{1,200})(?:;[\w-]{1,100}=[^;,"\\]{0,200}){0,9};base64,', re.IGNORECASE
 )
 """As JSON, where `/` may be `\\/`, with what parameters the type has."""
+
+
+_DATA, _BASE64 = "data:", ";base64,"
 
 
 class DataURL(NamedTuple):
@@ -15,6 +21,17 @@ class DataURL(NamedTuple):
     media_type: str
     digits: memoryview
     """The base64, up to and with the quote that ends the JSON string."""
+
+
+def split_image(image: ImageURL, large: memoryview | None) -> tuple[str, str | Piece] | None:
+    """The media type of an image and its base64; None: it is not there by value. large: the JSON
+    string of its URL, where that is not to be copied."""
+    end = image.url.find(_BASE64)
+    if end < 0 or not image.url.startswith(_DATA):
+        return None
+    begin = end + len(_BASE64)
+    data = image.url[begin:] if large is None else Piece(b'"', large[1 + begin :])
+    return image.url[len(_DATA) : end].partition(";")[0], data
 
 
 def read_data_url(text: memoryview) -> DataURL | None:

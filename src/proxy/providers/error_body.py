@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Struct, structs
 
 from proxy.core.json_guard import Decoder
+from proxy.core.loose_json import as_object, as_objects, as_text
 from proxy.providers.garbage import LOOKED_AT, SHOWN, UNREADABLE, flatten
-from proxy.providers.loose_json import as_object, as_objects, as_text
 from proxy.providers.surrogates import mend
 
 MOST = 100

@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from proxy.core.chat import ChatRequest
 from proxy.core.embedding import EmbeddingRequest, Embeddings
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import invalid
 from proxy.core.json_guard import Decoder
 from proxy.core.ports import Outgoing
 from proxy.providers.faults import read_fault as read_fault
@@ -48,12 +48,8 @@ def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer."""
     body, dropped = build_body(target, chat)
     method = ":streamGenerateContent?alt=sse" if chat.stream else ":generateContent"
-    return Outgoing(
-        url=_build_url(target, target.base_url, method),
-        headers=_build_headers(target, "text/event-stream" if chat.stream else "application/json"),
-        body=body,
-        dropped=dropped,
-    )
+    url = _build_url(target, target.base_url, method)
+    return target.post(url, body, dropped, streamed=chat.stream)
 
 
 def make_decoder(target: Target) -> StreamDecoder:
@@ -65,15 +61,12 @@ def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoi
     """The call for embeddings: one batch. Raises InvalidRequest for tokens in place of text."""
     texts = [text for text in request.input if isinstance(text, str)]
     if len(texts) != len(request.input):
-        raise InvalidRequest("input: Gemini embeds texts, not tokens.", param="input")
+        raise invalid("input", "Gemini embeds texts, not tokens.")
     size = {"outputDimensionality": request.dimensions} if request.dimensions else {}
     model = _build_path(target)
     requests = [{"model": model, "content": {"parts": [{"text": text}]}, **size} for text in texts]
-    return Outgoing(
-        url=_build_url(target, target.embeddings_url or target.base_url, ":batchEmbedContents"),
-        headers=_build_headers(target, "application/json"),
-        body=msgspec.json.encode({"requests": requests}),
-    )
+    url = _build_url(target, target.embeddings_url or target.base_url, ":batchEmbedContents")
+    return target.post(url, msgspec.json.encode({"requests": requests}))
 
 
 def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
@@ -92,12 +85,7 @@ def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> E
 
 def build_probe(target: Target) -> Outgoing:
     """The call that a health check makes."""
-    url = f"{target.base_url.rstrip('/')}{target.spec.probe_path or ''}?pageSize=1"
-    return Outgoing(method="GET", url=url, headers=_build_headers(target, "application/json"))
-
-
-def _build_headers(target: Target, accept: str) -> dict[str, str]:
-    return {"content-type": "application/json", "accept": accept, **target.auth_headers}
+    return target.get(f"{target.base_url.rstrip('/')}{target.spec.probe_path or ''}?pageSize=1")
 
 
 def _build_path(target: Target) -> str:
@@ -106,11 +94,8 @@ def _build_path(target: Target) -> str:
     name = target.model.wire_id
     path = name if "/" in name else f"models/{name}"
     if not _MODEL.fullmatch(path):
-        raise InvalidRequest(
-            f"model: {name!r} is no model of Gemini's; name one as gemini-3.8-flash,"
-            " models/gemini-3.8-flash or tunedModels/mine.",
-            param="model",
-        )
+        use = "gemini-3.8-flash, models/gemini-3.8-flash or tunedModels/mine"
+        raise invalid("model", f"{name!r} is no model of Gemini's; name one as {use}.")
     return path
 
 

@@ -10,16 +10,16 @@ from proxy.core import json_guard
 from proxy.core.chat import Answer, Chunk, Usage
 from proxy.core.collect import Collector
 from proxy.core.errors import Fault, FaultDetails
+from proxy.core.loose_json import as_text
 from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import Event
 from proxy.providers.faults import read_inner_fault
 from proxy.providers.finish import check_finish, infer_finish, read_finish
-from proxy.providers.garbage import UNREADABLE, decode, garbage, show, unreadable
-from proxy.providers.loose_json import as_text
-from proxy.providers.stream import is_done
+from proxy.providers.garbage import decode, garbage, show
+from proxy.providers.stream import EventReader, is_done
 from proxy.providers.surrogates import Halves, has_halves, mend
 from proxy.providers.target import Target
-from proxy.providers.tool_calls import make_call_id
+from proxy.providers.tool_calls import make_call_id, read_arguments
 from proxy.providers.usage import UNREPORTED, Counts, believe, is_absent, read_number, read_object
 
 _BROKEN_OFF = frozenset({
@@ -123,7 +123,7 @@ def read_answer(target: Target, body: bytes) -> Answer:
     return collector.answer()
 
 
-class GeminiReader:
+class GeminiReader(EventReader):
     """Reads a stream of responses. It has no mark of its end: it is finished when a finish
     reason has come.
 
@@ -131,23 +131,19 @@ class GeminiReader:
     out with the finish reason, or at the end of an answer that broke off.
     """
 
+    read_answer = staticmethod(read_answer)
+
     def __init__(self, target: Target) -> None:
-        self.chunks: list[Chunk] = []
-        self.finished = self.over = False
-        self._target = target
+        super().__init__(target)
         self._calls = 0
         self._images = 0
         self._halves = Halves()
         self._usage: Usage | None = None
 
-    def read_run(self, stream: bytes) -> bytes:
-        """Leaves all to `read_event`."""
-        return stream
-
     def read_event(self, event: Event) -> bool:
         """Reads a response, or what a gateway adds: an error's event, a mark of the end."""
         if event.name == "error":
-            raise read_inner_fault(self._target, event.data)
+            raise read_inner_fault(self.target, event.data)
         if not is_done(event):
             return self.read_response(event.data)
         self.over = True
@@ -156,22 +152,21 @@ class GeminiReader:
     def read_whole(self, body: bytes) -> None:
         """Reads a body that is one response or, where `alt=sse` was lost, a list of them."""
         is_list = body.lstrip().startswith(b"[")
-        for response in decode(self._target, _LIST, body) if is_list else (body,):
+        for response in decode(self.target, _LIST, body) if is_list else (body,):
             self.read_response(bytes(response))
 
-    def close(self) -> None:
-        """Adds the usage of an answer that broke off."""
-        if not self.finished:
-            self._add_usage()
+    def end(self) -> list[Chunk]:
+        """The usage of an answer that broke off."""
+        return [] if self.finished else self._report_usage()
 
     def read_response(self, data: bytes) -> bool:
         """Whether it holds something of an answer. Raises Fault."""
         halved = data if has_halves(data) else None
         data = mend(data)
-        response = decode(self._target, _RESPONSE, data)
+        response = decode(self.target, _RESPONSE, data)
         if response.error:
-            raise read_inner_fault(self._target, data)
-        self._usage = read_usage(self._target, response.usage_metadata) or self._usage
+            raise read_inner_fault(self.target, data)
+        self._usage = read_usage(self.target, response.usage_metadata) or self._usage
         feedback = response.prompt_feedback
         if response.candidates:
             self._read_candidate(response, response.candidates[0], halved)
@@ -182,7 +177,7 @@ class GeminiReader:
         elif is_absent(response.usage_metadata):
             return False
         elif self.finished:
-            self._add_usage()
+            self.chunks += self._report_usage()
         return True
 
     def _read_candidate(
@@ -191,11 +186,11 @@ class GeminiReader:
         reason = candidate.finish_reason
         if isinstance(reason, str) and reason.upper() in _BROKEN_OFF:
             message = candidate.finish_message or f"The answer broke off: {reason}."
-            message = show(self._target, message)
+            message = show(self.target, message)
             raise Fault(
                 "unavailable", message, blame="caller", details=FaultDetails(code=reason.lower())
             )
-        check_finish(self._target, reason)
+        check_finish(self.target, reason)
         parts = (candidate.content and candidate.content.parts) or []
         if parts and (halved or self._halves):
             self._join(parts, halved, last=bool(reason))
@@ -241,7 +236,7 @@ class GeminiReader:
         self, part: GeminiPart, call: GeminiCall, response: GenerateContentResponse
     ) -> ToolCallDelta:
         index, self._calls = self._calls, self._calls + 1
-        arguments = self._read_arguments(call.args)
+        arguments = read_arguments(self.target, bytes(call.args))
         return ToolCallDelta(
             index=index,
             id=call.id or make_call_id(response.response_id, index, call.name, arguments),
@@ -250,27 +245,14 @@ class GeminiReader:
             extra_content=_wrap_signature(part.thought_signature),
         )
 
-    def _read_arguments(self, args: Raw) -> str:
-        """A call's arguments, without spaces between them. Raises Fault for what is no object."""
-        if is_absent(args):
-            return "{}"
-        try:
-            text = msgspec.json.format(bytes(args), indent=-1).decode()
-        except UNREADABLE as error:
-            raise unreadable(self._target, error, bytes(args)) from error
-        if not text.startswith("{"):
-            raise garbage(self._target, "A call's arguments are no object", bytes(args))
-        return text
-
     def _add(self, response: GenerateContentResponse, **fields: Any) -> None:
         self.finished = self.finished or bool(fields["finish_reason"])
         usage = self._usage if self.finished else None
         model, id_ = as_text(response.model_version), as_text(response.response_id)
         self.chunks.append(Chunk(model=model, id=id_, usage=usage, **fields))
 
-    def _add_usage(self) -> None:
-        if self._usage:
-            self.chunks.append(Chunk(usage=self._usage, usage_only=True))
+    def _report_usage(self) -> list[Chunk]:
+        return [Chunk(usage=self._usage, usage_only=True)] if self._usage else []
 
 
 def _wrap_signature(signature: str | None) -> dict[str, Any] | None:

@@ -13,12 +13,13 @@ from msgspec import Raw, Struct
 
 from proxy.core import splice
 from proxy.core.chat import ChatRequest
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import InvalidRequest, invalid
 from proxy.core.json_guard import Decoder
+from proxy.core.loose_json import as_object, as_text
 from proxy.core.messages import NOTHING, ImageURL, Message, Part, Tool, ToolCall
 from proxy.core.ports import Body
-from proxy.core.splice import Piece, find_large_texts
-from proxy.providers.data_urls import read_data_url
+from proxy.core.splice import Piece, begins, find_large_texts
+from proxy.providers.data_urls import read_data_url, split_image
 from proxy.providers.garbage import UNREADABLE
 from proxy.providers.gemini_schema import SchemaError, keep_known_words
 from proxy.providers.target import Target
@@ -36,7 +37,6 @@ _NAMES = {
 }
 """Settings and what they are called in `generationConfig`."""
 _ANY = Decoder(object)
-_BASE64 = ";base64,"
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 _MODES_OF_SOME = {"auto": "VALIDATED", "required": "ANY"}
 """Where only some tools are allowed: AUTO takes no names, VALIDATED is AUTO with names."""
@@ -58,11 +58,7 @@ def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]
     """The body, and the caller's fields that were left out. Raises InvalidRequest."""
     model = target.model
     left_out = target.refused
-    settings = {
-        name: value
-        for name in (*_NAMES, "reasoning_effort")
-        if (value := getattr(chat, name)) not in (None, ())
-    }
+    settings = chat.list_given((*_NAMES, "reasoning_effort"))
     dropped = [name for name in settings if name in left_out]
     if chat.parallel_tool_calls is False:
         dropped.append("parallel_tool_calls")
@@ -103,8 +99,7 @@ def _build_thinking(target: Target, effort: str) -> dict[str, Any]:
 def _declare(tool: Tool, place: str) -> dict[str, Any]:
     function = tool.function
     if function is None:
-        reason = f"Gemini takes functions only, not a tool of type {tool.type!r}"
-        raise InvalidRequest(f"{place}: {reason}.", param=place)
+        raise invalid(place, f"Gemini takes functions only, not a tool of type {tool.type!r}.")
     fields: dict[str, Any] = {"name": function.name, "description": function.description or ""}
     if function.parameters:
         schema = _adapt_schema(function.parameters, f"{place}.function.parameters")
@@ -116,7 +111,7 @@ def _adapt_schema(schema: dict[str, Any], place: str) -> Any:
     try:
         return keep_known_words(schema)
     except SchemaError as error:
-        raise InvalidRequest(f"{place}: {error}.", param=place) from error
+        raise invalid(place, f"{error}.") from error
 
 
 def _build_tool_config(chat: ChatRequest) -> dict[str, Any]:
@@ -219,7 +214,7 @@ def _build_part(part: Part, large: memoryview | None, place: str) -> dict[str, A
         return {"inlineData": _inline_audio(part.input_audio, f"{place}.input_audio")}
     if part.type == "file" and part.file is not NOTHING:
         return {"inlineData": _inline_file(part.file, f"{place}.file")}
-    raise InvalidRequest(f"{place}: Gemini takes no part of type {part.type!r}.", param=place)
+    raise invalid(place, f"Gemini takes no part of type {part.type!r}.")
 
 
 class _InputAudio(Struct):
@@ -238,33 +233,31 @@ _FILE = Decoder(_InputFile)
 def _inline_audio(raw: Raw, place: str) -> dict[str, Any]:
     try:
         audio = _INPUT_AUDIO.decode(raw)
-        if bytes(memoryview(audio.data)[:1]) == b'"':
+        if begins(audio.data, b'"'):
             return {"mimeType": _AUDIO[audio.format], "data": Piece(audio.data)}
     except (KeyError, *UNREADABLE):
         pass
     formats = " or ".join(_AUDIO)
-    raise InvalidRequest(f"{place}: Expected data in base64 and format {formats}.", param=place)
+    raise invalid(place, f"Expected data in base64 and format {formats}.")
 
 
 def _inline_file(raw: Raw, place: str) -> dict[str, Any]:
-    reason = "Gemini takes a file by its file_data only, a base64 data URL"
+    reason = "Gemini takes a file by its file_data only, a base64 data URL."
     try:
         url = memoryview(_FILE.decode(raw).file_data)
     except UNREADABLE as error:
-        raise InvalidRequest(f"{place}: {reason}.", param=place) from error
+        raise invalid(place, reason) from error
     if data := read_data_url(url):
         return {"mimeType": data.media_type, "data": Piece(b'"', data.digits)}
-    place = f"{place}.file_data"
-    raise InvalidRequest(f"{place}: {reason}.", param=place)
+    raise invalid(f"{place}.file_data", reason)
 
 
 def _inline_image(image: ImageURL, url: memoryview | None, place: str) -> dict[str, Any]:
-    end = image.url.find(_BASE64)
-    if end < 0 or not image.url.startswith("data:"):
-        raise InvalidRequest(f"{place}: Gemini takes images as base64 data URLs.", param=place)
-    begin = end + len(_BASE64)
-    data = image.url[begin:] if url is None else Piece(b'"', url[1 + begin :])
-    return {"mimeType": image.url[len("data:") : end].partition(";")[0], "data": data}
+    found = split_image(image, url)
+    if found is None:
+        raise invalid(place, "Gemini takes images as base64 data URLs.")
+    kind, data = found
+    return {"mimeType": kind, "data": data}
 
 
 def _build_model_parts(
@@ -294,9 +287,7 @@ def _build_call(call: ToolCall) -> dict[str, Any]:
 
 def _find_signature(extra: dict[str, Any] | None) -> str | None:
     """The thought signature, where Google's own OpenAI endpoint puts it too."""
-    google = (extra or {}).get("google")
-    signature = google.get("thought_signature") if isinstance(google, dict) else None
-    return signature if isinstance(signature, str) else None
+    return as_text(as_object((extra or {}).get("google")).get("thought_signature"))
 
 
 def _build_results(message: Message, names: dict[str, str], place: str) -> list[dict[str, Any]]:

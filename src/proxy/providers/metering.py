@@ -9,10 +9,11 @@ from msgspec import Raw, Struct
 
 from proxy.core.chat import Usage
 from proxy.core.json_guard import Decoder
+from proxy.core.loose_json import as_object, as_text
+from proxy.core.splice import begins
 from proxy.providers.anthropic_answer import read_usage as read_messages_usage
 from proxy.providers.garbage import UNREADABLE
 from proxy.providers.gemini_answer import read_usage as read_gemini_usage
-from proxy.providers.loose_json import as_object, as_text
 from proxy.providers.responses_answer import read_report as read_responses_report
 from proxy.providers.target import Target
 from proxy.providers.usage import UNREPORTED, read_object, read_usage
@@ -104,7 +105,7 @@ class Gauge:
         except UNREADABLE:
             return
         for raw in (piece.x_groq, piece.message, piece.response):
-            if bytes(memoryview(raw)[:1]) == b"{":
+            if begins(raw, b"{"):
                 inner = _INNER.decode(raw)
                 self._add(inner.usage, inner.model)
         self._add(piece.usage, piece.model)

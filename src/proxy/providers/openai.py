@@ -41,13 +41,8 @@ _EMBEDDING_FIELDS = frozenset({"model", "input", "encoding_format", "dimensions"
 def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer."""
     body, dropped = build_body(target, chat)
-    accept = "text/event-stream" if chat.stream else "application/json"
-    return Outgoing(
-        url=_build_url(target.base_url, "/chat/completions"),
-        headers=_build_headers(target, accept) | {"content-type": "application/json"},
-        body=body,
-        dropped=dropped,
-    )
+    url = _build_url(target.base_url, "/chat/completions")
+    return target.post(url, body, dropped, streamed=chat.stream)
 
 
 def make_decoder(target: Target) -> StreamDecoder:
@@ -69,12 +64,8 @@ def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoi
     known = {k: Raw(msgspec.json.encode(v)) for k, v in values.items() if v is not None}
     fields = known | request.extra
     dropped = fit_fields(target, fields, _EMBEDDING_FIELDS)
-    return Outgoing(
-        url=_build_url(target.embeddings_url or target.base_url, "/embeddings"),
-        headers=_build_headers(target) | {"content-type": "application/json"},
-        body=msgspec.json.encode(fields),
-        dropped=dropped,
-    )
+    url = _build_url(target.embeddings_url or target.base_url, "/embeddings")
+    return target.post(url, msgspec.json.encode(fields), dropped)
 
 
 def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
@@ -94,12 +85,7 @@ def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> E
 
 def build_probe(target: Target) -> Outgoing:
     """The call that a health check makes."""
-    url = _build_url(target.base_url, target.spec.probe_path or "")
-    return Outgoing(method="GET", url=url, headers=_build_headers(target))
-
-
-def _build_headers(target: Target, accept: str = "application/json") -> dict[str, str]:
-    return {"accept": accept, **target.auth_headers}
+    return target.get(_build_url(target.base_url, target.spec.probe_path or ""))
 
 
 def _build_url(base: str, path: str) -> str:

@@ -13,11 +13,11 @@ from msgspec import Raw, Struct, structs
 
 from proxy.core.chat import Answer
 from proxy.core.json_guard import Decoder
+from proxy.core.loose_json import as_objects, as_text
 from proxy.core.messages import FunctionCall, ToolCall, ToolCallDelta
 from proxy.providers.faults import read_inner_fault
 from proxy.providers.finish import check_finish, infer_finish, read_finish
 from proxy.providers.garbage import decode, garbage
-from proxy.providers.loose_json import as_objects, as_text
 from proxy.providers.openai_form import read_form, without_usage
 from proxy.providers.surrogates import mend
 from proxy.providers.target import Target

@@ -9,8 +9,9 @@ from msgspec import Raw, structs
 from msgspec.json import Decoder
 
 from proxy.core.chat import Form
+from proxy.core.loose_json import as_objects
+from proxy.core.splice import NULL
 from proxy.providers.garbage import UNREADABLE
-from proxy.providers.loose_json import as_objects
 
 T = TypeVar("T")
 
@@ -32,7 +33,6 @@ _CHOICES = Decoder(list[_Fields])
 _OBJECT = Decoder(dict[str, Any])
 _ANY = Decoder(object)
 _encode = msgspec.json.Encoder().encode
-_NULL = Raw(b"null")
 _NO_CHOICE = Raw(b"[]")
 _EMPTY = Form()
 
@@ -79,7 +79,7 @@ def _read_singly(body: bytes, read: Form) -> Form:
         choice=_read_values(_leave_out(_CHOICE, _read_first(fields["choices"]))),
         message={name: value for name, value in read.message.items() if _is_writable(value)},
         calls=read.calls if _is_writable(read.calls) else (),
-        usage=_read_usage(fields.get("usage", _NULL)),
+        usage=_read_usage(fields.get("usage", NULL)),
     )
 
 
@@ -102,7 +102,7 @@ class FormReader:
         usage, choices = fields.pop("usage", None), fields.pop("choices", None)
         fields = _leave_out(_READ_OF_CHUNK, fields)
         choice = _leave_out(_CHOICE_OF_CHUNK, _read_first(choices)) if choices else {}
-        usage = None if usage == _NULL else usage
+        usage = None if usage == NULL else usage
         names = tuple(name for name in reasoning if name not in self._reasoning)
         inline = "" if inline == self._inline else inline
         if (fields, choice) == self._last and not (usage or names or inline):
@@ -126,7 +126,7 @@ class FormReader:
         and beyond ROOM nothing is new."""
         new: _Fields = {}
         for name, raw in fields.items():
-            if name not in known or raw not in (known[name], _NULL):
+            if name not in known or raw not in (known[name], NULL):
                 self._room -= len(name) + len(bytes(raw))
                 if self._room >= 0:
                     new[name] = raw.copy()
@@ -146,7 +146,7 @@ def _leave_out(names: frozenset[str], fields: dict[str, T]) -> dict[str, T]:
 
 def _read_first(choices: Raw) -> _Fields:
     """The fields of the first choice."""
-    decoded = [] if choices == _NULL else _CHOICES.decode(choices)
+    decoded = [] if choices == NULL else _CHOICES.decode(choices)
     return decoded[0] if decoded else {}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from proxy.core.chat import ChatRequest
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import invalid
 from proxy.core.json_guard import Decoder
 from proxy.core.messages import Part, Tool, ToolCall
 from proxy.providers.garbage import UNREADABLE
@@ -54,8 +54,7 @@ def build_tool(tool: Tool) -> dict[str, Any]:
 
 def _build_part(target: Target, part: Part, place: str) -> Part:
     if part.type == "file" and _has_address(part):
-        reason = f"{target.spec.name} takes no file by its URL"
-        raise InvalidRequest(f"{place}: {reason}.", param=place)
+        raise invalid(place, f"{target.spec.name} takes no file by its URL.")
     if part.cache_control is None or target.spec.cache_marks:
         return part
     return structs.replace(part, cache_control=None)

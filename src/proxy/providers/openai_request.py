@@ -19,6 +19,7 @@ from proxy.core.chat import ChatRequest
 from proxy.core.json_guard import Decoder
 from proxy.core.messages import Message, ResponseFormat
 from proxy.core.ports import Body
+from proxy.core.splice import NULL, TRUE, as_raw
 from proxy.providers.openai_message import build_message, build_tool
 from proxy.providers.specs import ProviderSpec
 from proxy.providers.target import Target
@@ -39,7 +40,6 @@ _KNOWN = frozenset(_PLAIN) | {
 _ANSWERING = ("assistant", "tool")
 """Roles of messages that may hold what a provider refuses."""
 _LIMITS = ("max_tokens", "max_completion_tokens")
-_TRUE, _NULL = Raw(b"true"), Raw(b"null")
 _WORD, _COUNT, _CALLS = Decoder(str), Decoder(float), Decoder(list[dict[str, Raw]])
 _SCHEMA_PROMPT = "Answer with JSON only, and let it follow this JSON Schema: "
 
@@ -53,12 +53,12 @@ def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]
         given: Fields = splice.FIELDS.decode(own)
     else:
         given = build_fields(chat, messages)
-    fields = given | {"model": _encode(target.model.wire_id)}
+    fields = given | {"model": as_raw(target.model.wire_id)}
     if chat.max_tokens is not None:
         _set_limit(chat.max_tokens, fields)
     if chat.stream:
         _ask_for_usage(target, fields)
-    elif fields.get("stream") == _TRUE:
+    elif fields.get("stream") == TRUE:
         del fields["stream"]
     _set_messages(target, chat, messages, fields)
     dropped = adapt_fields(target, chat, fields)
@@ -80,7 +80,7 @@ def build_fields(chat: ChatRequest, messages: Any) -> Fields:
         **{name: getattr(chat, name) for name in _PLAIN},
     }
     fields = {
-        name: value if name == "messages" else _encode(value)
+        name: value if name == "messages" else as_raw(value)
         for name, value in values.items()
         if value is not None
     }
@@ -92,9 +92,9 @@ def adapt_fields(target: Target, chat: ChatRequest, fields: Fields) -> tuple[str
     gone."""
     if target.efforts and "reasoning_effort" in fields:
         effort = _WORD.decode(fields["reasoning_effort"])
-        fields["reasoning_effort"] = _encode(target.efforts.get(effort, effort))
+        fields["reasoning_effort"] = as_raw(target.efforts.get(effort, effort))
     for name, value in target.model.send.items():
-        fields.setdefault(name, _encode(value))
+        fields.setdefault(name, as_raw(value))
     return fit_fields(target, fields, _KNOWN)
 
 
@@ -117,29 +117,29 @@ def rename_fields(target: Target, fields: Fields) -> None:
     for name, other in target.renamed.items():
         if name in fields:
             value = fields.pop(name)
-            if fields.get(other, _NULL) == _NULL:
+            if fields.get(other, NULL) == NULL:
                 fields[other] = value
 
 
 def _set_limit(limit: int, fields: Fields) -> None:
     """Puts the limit of the answer that its budget holds in the place of the caller's."""
-    given = {_COUNT.decode(fields[n]) for n in _LIMITS if fields.get(n, _NULL) != _NULL}
+    given = {_COUNT.decode(fields[n]) for n in _LIMITS if fields.get(n, NULL) != NULL}
     if given != {limit}:
         for name in _LIMITS:
             fields.pop(name, None)
-        fields["max_tokens"] = _encode(limit)
+        fields["max_tokens"] = as_raw(limit)
 
 
 def _ask_for_usage(target: Target, fields: Fields) -> None:
     """Asks for a stream with its usage: the accounting needs it whether the caller does or not."""
-    fields["stream"] = _TRUE
+    fields["stream"] = TRUE
     if not target.spec.stream_usage:
         fields.pop("stream_options", None)
         return
-    given = fields.get("stream_options", _NULL)
-    options = {} if given == _NULL else splice.FIELDS.decode(given)
-    if options.get("include_usage") != _TRUE:
-        fields["stream_options"] = _encode({**options, "include_usage": True})
+    given = fields.get("stream_options", NULL)
+    options = {} if given == NULL else splice.FIELDS.decode(given)
+    if options.get("include_usage") != TRUE:
+        fields["stream_options"] = as_raw({**options, "include_usage": True})
 
 
 def _set_messages(
@@ -158,13 +158,11 @@ def _set_messages(
     if spec.tool_bridge or spec.prefill:
         edited = _fit_order(spec, chat.messages, edited)
     changed = len(edited) != len(raws) or not all(map(is_, edited, raws))
-    form, takes_schema = chat.response_format, target.model.json_schema
-    if takes_schema is None:
-        takes_schema = spec.json_schema
-    if form and form.json_schema and not takes_schema:
+    form = chat.response_format
+    if form and form.json_schema and not target.takes_schema:
         schema = msgspec.json.encode(form.json_schema.schema_ or {}).decode()
-        edited.insert(0, _encode({"role": "system", "content": _SCHEMA_PROMPT + schema}))
-        fields["response_format"] = _encode({"type": "json_object"})
+        edited.insert(0, as_raw({"role": "system", "content": _SCHEMA_PROMPT + schema}))
+        fields["response_format"] = as_raw({"type": "json_object"})
         changed = True
     if changed or chat.body is None or chat.dialect != "chat":
         fields["messages"] = [_as_piece(message) for message in edited]
@@ -179,12 +177,12 @@ def _fit_order(
     for number, (message, piece) in enumerate(zip(messages, edited, strict=True)):
         before = messages[number - 1] if number else None
         if spec.tool_bridge and message.role == "user" and before and before.role == "tool":
-            fitted.append(_encode({"role": "assistant", "content": spec.tool_bridge}))
+            fitted.append(as_raw({"role": "assistant", "content": spec.tool_bridge}))
         fitted.append(piece)
     last = messages[-1]
     if spec.prefill and last.role == "assistant" and not last.tool_calls:
         given = splice.FIELDS.decode(fitted[-1]) if isinstance(fitted[-1], Raw) else fitted[-1]
-        marks = {name: _encode(value) for name, value in spec.prefill.items()}
+        marks = {name: as_raw(value) for name, value in spec.prefill.items()}
         fitted[-1] = {name: _as_piece(value) for name, value in {**marks, **given}.items()}
     return fitted
 
@@ -207,16 +205,16 @@ def _edit(target: Target, raw: Raw | Fields, message: Message) -> Raw | Fields:
     given = splice.FIELDS.decode(raw) if isinstance(raw, Raw) else raw
     fields = {name: value for name, value in given.items() if name not in refused}
     if message.role in spec.roles:
-        fields["role"] = _encode(spec.roles[message.role])
+        fields["role"] = as_raw(spec.roles[message.role])
     if in_parts and all(part.type == "text" for part in message.parts):
         own = raw if isinstance(raw, Raw) else None
         fields["content"] = splice.join_texts(message, own)
     if message.tool_calls:
         fields["tool_calls"] = _edit_calls(spec, refused, fields["tool_calls"], message)
         for name, value in spec.tool_turn.items():
-            fields.setdefault(name, _encode(value))
+            fields.setdefault(name, as_raw(value))
     if message.tool_call_id:
-        fields["tool_call_id"] = _encode(fit_id(message.tool_call_id, spec))
+        fields["tool_call_id"] = as_raw(fit_id(message.tool_call_id, spec))
     if fields == given:
         return raw
     return {name: _as_piece(value) for name, value in fields.items()}
@@ -227,15 +225,15 @@ def _edit_calls(spec: ProviderSpec, refused: Set[str], raw: Any, message: Messag
     given = _CALLS.decode(raw if isinstance(raw, Raw) else msgspec.json.encode(raw))
     calls = [{name: value for name, value in call.items() if name not in refused} for call in given]
     for call, read in zip(calls, message.tool_calls or (), strict=True):
-        call["id"] = _encode(fit_id(read.id, spec))
+        call["id"] = as_raw(fit_id(read.id, spec))
         if "custom" in call and not spec.custom_tools:
             del call["custom"]
-            call["type"] = _encode("function")
-            call["function"] = _encode(read.as_function_call().function)
+            call["type"] = as_raw("function")
+            call["function"] = as_raw(read.as_function_call().function)
         function = splice.FIELDS.decode(call.get("function", b"{}"))
-        if function.get("arguments") == _NULL:
-            call["function"] = _encode({**function, "arguments": "{}"})
-    return raw if calls == given else _encode(calls)
+        if function.get("arguments") == NULL:
+            call["function"] = as_raw({**function, "arguments": "{}"})
+    return raw if calls == given else as_raw(calls)
 
 
 def fit_id(id_: str, spec: ProviderSpec) -> str:
@@ -263,7 +261,3 @@ def _build_response_format(form: ResponseFormat | None) -> Any:
 
 def _as_piece(value: Any) -> Any:
     return splice.wrap(value) if isinstance(value, Raw) else value
-
-
-def _encode(value: Any) -> Raw:
-    return Raw(msgspec.json.encode(value))

@@ -11,14 +11,15 @@ from msgspec import structs
 from proxy.core.chat import Chunk, Form
 from proxy.core.errors import Fault
 from proxy.core.json_guard import decode_leniently
+from proxy.core.loose_json import as_text
 from proxy.core.sse import Event
 from proxy.providers.alike import Alike
 from proxy.providers.faults import read_inner_fault
 from proxy.providers.finish import check_finish, infer_finish, read_finish
 from proxy.providers.garbage import decode
-from proxy.providers.loose_json import as_text
 from proxy.providers.openai_answer import (
     COMPLETION,
+    NO_REPORT,
     Choice,
     Completion,
     MessagePiece,
@@ -28,30 +29,27 @@ from proxy.providers.openai_answer import (
     read_report,
 )
 from proxy.providers.openai_form import FormReader, without_usage
-from proxy.providers.stream import is_done, to_chunk
+from proxy.providers.stream import EventReader, is_done
 from proxy.providers.surrogates import Halves, has_halves, mend
 from proxy.providers.target import Target
 from proxy.providers.thinking import Thinking
 from proxy.providers.tool_calls import ToolCalls
 from proxy.providers.usage import UsageReport
 
-NO_REPORT = UsageReport()
 
-
-class OpenAIReader:
+class OpenAIReader(EventReader):
     """Reads the events of a stream of `chat.completion.chunk`.
 
     It is finished when a finish reason has come, or `[DONE]` after an answer that is whole and
     counted: some providers leave the reason out where a tool is called.
     """
 
+    read_answer = staticmethod(read_answer)
     passes_on = True
     """Whether chunks keep their bytes."""
 
     def __init__(self, target: Target) -> None:
-        self.target = target
-        self.chunks: list[Chunk] = []
-        self.finished = self.over = False
+        super().__init__(target)
         self._thinking = Thinking(target.spec.reasoning_tag)
         self._calls = ToolCalls()
         self._halves = Halves()
@@ -86,14 +84,6 @@ class OpenAIReader:
         self.over = True
         self.read_done()
         return True
-
-    def read_whole(self, body: bytes) -> None:
-        """Reads a whole answer that came in place of a stream."""
-        self.chunks.append(to_chunk(read_answer(self.target, body)))
-        self.finished = True
-
-    def close(self) -> None:
-        """Nothing is held back."""
 
     def read_error_event(self, data: bytes) -> Fault:
         """The fault that an event holds."""

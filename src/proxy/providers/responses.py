@@ -16,13 +16,8 @@ from proxy.providers.target import Target
 def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer."""
     body, dropped = build_body(target, chat)
-    accept = "text/event-stream" if chat.stream else "application/json"
-    return Outgoing(
-        url=target.base_url.rstrip("/") + "/responses",
-        headers={"accept": accept, "content-type": "application/json", **target.auth_headers},
-        body=body,
-        dropped=dropped,
-    )
+    url = target.base_url.rstrip("/") + "/responses"
+    return target.post(url, body, dropped, streamed=chat.stream)
 
 
 def make_decoder(target: Target) -> StreamDecoder:

@@ -13,12 +13,12 @@ from msgspec import Raw, Struct, structs
 from proxy.core.chat import Answer, Native, Wire
 from proxy.core.errors import Fault
 from proxy.core.json_guard import Decoder
+from proxy.core.loose_json import as_object, as_objects, as_text
 from proxy.core.messages import JSONObject, ToolCallDelta
 from proxy.providers.error_body import read_error
 from proxy.providers.faults import make_fault
 from proxy.providers.finish import infer_finish, read_finish
 from proxy.providers.garbage import UNREADABLE, decode, garbage
-from proxy.providers.loose_json import as_object, as_objects, as_text
 from proxy.providers.openai_answer import make_call
 from proxy.providers.surrogates import mend
 from proxy.providers.target import Target

@@ -10,8 +10,9 @@ from msgspec import Raw, Struct
 
 from proxy.core import splice
 from proxy.core.chat import ChatRequest
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import invalid
 from proxy.core.json_guard import Decoder
+from proxy.core.loose_json import as_object, as_objects
 from proxy.core.messages import NOTHING, Message, Part, ToolCall
 from proxy.core.splice import Piece, find_large_texts
 from proxy.providers.garbage import UNREADABLE
@@ -69,11 +70,8 @@ def _build_turn(target: Target, message: Message, content: "_Content") -> list[I
 
 def _list_reasoning(target: Target, message: Message) -> list[Item]:
     """The reasoning of the provider's own turn, as it came."""
-    own = (message.extra_content or {}).get(target.spec.name)
-    items = own.get("reasoning") if isinstance(own, dict) else None
-    if not isinstance(items, list):
-        return []
-    return [item for item in items if isinstance(item, dict) and item.get("type") == "reasoning"]
+    own = as_object((message.extra_content or {}).get(target.spec.name))
+    return [item for item in as_objects(own.get("reasoning")) if item.get("type") == "reasoning"]
 
 
 def _build_call(target: Target, call: ToolCall) -> Item:
@@ -129,8 +127,7 @@ class _Content(Struct):
         if part.type == "refusal" and self.raw is not None:
             return {"type": "refusal", "refusal": _SAID.decode(self.raw).content[number].refusal}
         place = f"{self.place}[{number}]"
-        reason = f"The Responses API takes no part of type {part.type!r}"
-        raise InvalidRequest(f"{place}: {reason}.", param=place)
+        raise invalid(place, f"The Responses API takes no part of type {part.type!r}.")
 
     def _build_file(self, part: Part, number: int) -> Item:
         """A file, or a part of the caller's own that has no form in chat completions."""
@@ -138,7 +135,7 @@ class _Content(Struct):
             fields = splice.FIELDS.decode(part.file)
         except UNREADABLE as error:
             place = f"{self.place}[{number}].file"
-            raise InvalidRequest(f"{place}: It is no JSON object.", param=place) from error
+            raise invalid(place, "It is no JSON object.") from error
         known = _FILE_FIELDS if part.type == "file" else tuple(fields)
         kept = {name: splice.wrap(raw) for name, raw in fields.items() if name in known}
         return {**kept, "type": "input_file" if part.type == "file" else part.type}

@@ -13,10 +13,11 @@ from msgspec import Raw
 from proxy.core import splice
 from proxy.core.chat import ChatRequest
 from proxy.core.json_guard import Decoder
+from proxy.core.loose_json import as_object, as_objects
 from proxy.core.messages import CustomTool, Function, ResponseFormat, Tool
 from proxy.core.ports import Body
+from proxy.core.splice import NULL, TRUE, as_raw
 from proxy.providers.garbage import UNREADABLE
-from proxy.providers.loose_json import as_object, as_objects
 from proxy.providers.openai_request import Fields, fit_fields, rename_fields
 from proxy.providers.responses_items import build_items
 from proxy.providers.target import Target
@@ -43,7 +44,6 @@ _KNOWN = frozenset((*_PLAIN, *_SAME)) | {
     "stream", "stream_options", "text", "tool_choice", "tools", "truncation",
 }  # fmt: skip
 _LIMIT, _EFFORT = "max_output_tokens", "reasoning_effort"
-_TRUE, _NULL = Raw(b"true"), Raw(b"null")
 _COUNT, _ANY = Decoder(float), Decoder(object)
 
 
@@ -75,17 +75,17 @@ def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]
 def _fit_body(target: Target, chat: ChatRequest, body: bytes) -> tuple[Body, tuple[str, ...]]:
     """The caller's own body, less what provider and model refuse."""
     given = splice.FIELDS.decode(body)
-    fields: Fields = {**given, "model": _encode(target.model.wire_id)}
-    limit = given.get(_LIMIT, _NULL)
-    if chat.max_tokens is not None and (limit == _NULL or _COUNT.decode(limit) != chat.max_tokens):
-        fields[_LIMIT] = _encode(max(LEAST_OUTPUT, chat.max_tokens))
+    fields: Fields = {**given, "model": as_raw(target.model.wire_id)}
+    limit = given.get(_LIMIT, NULL)
+    if chat.max_tokens is not None and (limit == NULL or _COUNT.decode(limit) != chat.max_tokens):
+        fields[_LIMIT] = as_raw(max(LEAST_OUTPUT, chat.max_tokens))
     if chat.stream:
-        fields["stream"] = _TRUE
-    elif fields.get("stream") == _TRUE:
+        fields["stream"] = TRUE
+    elif fields.get("stream") == TRUE:
         del fields["stream"]
     dropped = _fit_reasoning(target, chat, fields)
     for name, value in target.model.send.items():
-        fields.setdefault(name, _encode(value))
+        fields.setdefault(name, as_raw(value))
     dropped += fit_fields(target, fields, _KNOWN)
     if fields == given:
         return body, ()
@@ -118,16 +118,12 @@ def _map_effort(target: Target, effort: str) -> str:
 
 def _list_settings(chat: ChatRequest) -> Fields:
     """What the caller says beside messages, tools and the answer's form."""
-    settings: Fields = {
-        name: value
-        for name in (*_PLAIN, *_OTHER, *_ABSENT)
-        if (value := getattr(chat, name)) not in (None, ())
-    }
+    settings = chat.list_given((*_PLAIN, *_OTHER, *_ABSENT))
     if chat.dialect != "messages":  # whose names mean other things
         settings |= {name: raw for name, raw in chat.extra.items() if name != "tool_choice"}
     if chat.body is not None and chat.dialect == "chat":
-        user = splice.FIELDS.decode(chat.body).get("user", _NULL)
-        settings |= {} if user == _NULL else {"user": user}
+        user = splice.FIELDS.decode(chat.body).get("user", NULL)
+        settings |= {} if user == NULL else {"user": user}
     return settings
 
 
@@ -140,7 +136,7 @@ def _build_others(target: Target, chat: ChatRequest, kept: Fields) -> Fields:
         "summary": kept.get("reasoning_summary"),
     }
     include = []
-    if _reasons(target, effort) and kept.get("store") != _TRUE:
+    if _reasons(target, effort) and kept.get("store") != TRUE:
         include.append(SEALED)
     if kept.get("logprobs") or "top_logprobs" in kept:
         include.append(LOGPROBS)
@@ -232,7 +228,3 @@ def _flatten(tool: Fields) -> Fields:
 
 def _leave_out_none(fields: Fields) -> Fields:
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _encode(value: Any) -> Raw:
-    return Raw(msgspec.json.encode(value))

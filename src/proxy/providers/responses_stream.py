@@ -12,10 +12,10 @@ from msgspec import Raw, Struct, structs
 from proxy.core.chat import Chunk, Native
 from proxy.core.collect import LIMIT
 from proxy.core.json_guard import Decoder
+from proxy.core.loose_json import as_object, as_objects, as_text
 from proxy.core.messages import JSONObject, ToolCallDelta
 from proxy.core.sse import Event
 from proxy.providers.garbage import decode
-from proxy.providers.loose_json import as_object, as_objects, as_text
 from proxy.providers.responses_answer import (
     PARAGRAPH,
     RESPONSE,
@@ -32,7 +32,7 @@ from proxy.providers.responses_answer import (
     read_report,
     wrap_reasoning,
 )
-from proxy.providers.stream import is_done, to_chunk
+from proxy.providers.stream import EventReader, is_done
 from proxy.providers.surrogates import mend
 from proxy.providers.target import Target
 from proxy.providers.tool_calls import make_call_id
@@ -69,13 +69,13 @@ class _Item(Struct):
 _EVENT = Decoder(_Event, float_hook=float)  # 1e999 is infinite, and no error
 
 
-class ResponsesReader:
+class ResponsesReader(EventReader):
     """Reads the events of a stream."""
 
+    read_answer = staticmethod(read_answer)
+
     def __init__(self, target: Target) -> None:
-        self.chunks: list[Chunk] = []
-        self.finished = self.over = False
-        self._target = target
+        super().__init__(target)
         self._model: str | None = None
         self._id: str | None = None
         self._items: dict[int, _Item] = {}
@@ -88,36 +88,24 @@ class ResponsesReader:
         self._room = LIMIT
         """Characters of sealed reasoning that may still be kept."""
 
-    def read_run(self, stream: bytes) -> bytes:
-        """Leaves all to `read_event`."""
-        return stream
-
     def read_event(self, event: Event) -> bool:
         """Reads an event. Raises Fault for an error."""
         if is_done(event):  # some servers end every stream so
             self.over = True
             return True
         data = mend(event.data)
-        fields = decode(self._target, _EVENT, data)
+        fields = decode(self.target, _EVENT, data)
         kind = as_text(fields.type) or event.name
         if kind == "error" or fields.error:
-            raise read_inner_fault(self._target, data)
+            raise read_inner_fault(self.target, data)
         if not kind.startswith("response."):
             return False
         read = _READERS.get(kind)
         self._add(data, **(read(self, fields) if read else {}))
         return True
 
-    def read_whole(self, body: bytes) -> None:
-        """Reads a whole response that came in place of a stream."""
-        self.chunks.append(to_chunk(read_answer(self._target, body)))
-        self.finished = True
-
-    def close(self) -> None:
-        """Nothing is held back."""
-
     def _begin(self, event: _Event) -> Fields:
-        response = decode(self._target, RESPONSE, bytes(event.response))
+        response = decode(self.target, RESPONSE, bytes(event.response))
         self._model, self._id = as_text(response.model), as_text(response.id)
         return {}
 
@@ -163,7 +151,7 @@ class ResponsesReader:
             self._room -= len(item["encrypted_content"])
             if self._room >= 0:
                 self._reasoning = [*self._reasoning, item]
-                fields["extra"] = wrap_reasoning(self._target, self._reasoning)
+                fields["extra"] = wrap_reasoning(self.target, self._reasoning)
         return fields
 
     def _catch_up(self, event: _Event, known: _Item, said: Said) -> Fields:
@@ -200,9 +188,9 @@ class ResponsesReader:
     def _end(self, event: _Event) -> Fields:
         """Reads the last event."""
         data = bytes(event.response)
-        response = decode(self._target, RESPONSE, data)
-        usage = read_report(self._target, response.usage).usage
-        if fault := find_fault(self._target, response, data):
+        response = decode(self.target, RESPONSE, data)
+        usage = read_report(self.target, response.usage).usage
+        if fault := find_fault(self.target, response, data):
             if usage:
                 self.chunks.append(Chunk(usage=usage, usage_only=True))
             raise fault

@@ -1,7 +1,7 @@
 """Reads streamed answers: cuts the bytes into events, and decides when a fault comes out. What an
 event says is for the provider's own EventReader."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 from proxy.core.chat import Answer, Chunk
 from proxy.core.errors import Fault
@@ -10,30 +10,42 @@ from proxy.providers.garbage import HEAD, garbage, is_readable
 from proxy.providers.target import Target
 
 
-class EventReader(Protocol):
+class EventReader(ABC):
     """Reads the events of one streamed answer."""
 
-    chunks: list[Chunk]
-    """What has been read and not yet been taken."""
-    finished: bool
-    """Whether the provider said why it stopped."""
-    over: bool
-    """Whether the provider said that this was all."""
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.chunks: list[Chunk] = []
+        """What has been read and not yet been taken."""
+        self.finished = False
+        """Whether the provider said why it stopped."""
+        self.over = False
+        """Whether the provider said that this was all."""
 
     def read_run(self, stream: bytes) -> bytes:
         """Reads the events with which a stream goes on, as far as it can read many at once; what is
         left of it, from an event on."""
+        return stream
 
+    @abstractmethod
     def read_event(self, event: Event) -> bool:
         """Whether it is an event of such a stream. Raises Fault for an error in the stream (with
         the kind that its status would have) and for what cannot be read (garbage)."""
 
+    @staticmethod
+    @abstractmethod
+    def read_answer(target: Target, body: bytes) -> Answer:
+        """Reads a whole answer. Raises Fault."""
+
     def read_whole(self, body: bytes) -> None:
         """Reads a body that is no event stream: some providers answer a request for a stream with
         JSON, a proxy in front of them with a page. Raises Fault."""
+        self.chunks.append(to_chunk(self.read_answer(self.target, body)))
+        self.finished = True
 
-    def close(self) -> None:
-        """Adds the chunks that were held back to the end."""
+    def end(self) -> list[Chunk]:
+        """The chunks that were held back to the end."""
+        return []
 
 
 class StreamDecoder:
@@ -91,8 +103,7 @@ class StreamDecoder:
         chunks = self._take()
         if self._strange and not (self.finished or self._any_chunk):
             raise garbage(self._target, "The stream holds no chunk", self._strange)
-        self._reader.close()
-        return chunks + self._take()
+        return chunks + self._reader.end()
 
     def _read(self, data: bytes) -> None:
         if not self._any_event and len(self._head) < HEAD:

@@ -9,6 +9,7 @@ from proxy.core.chat import ChatRequest, Wire
 from proxy.core.choices import Choice
 from proxy.core.json_guard import Decoder
 from proxy.core.permit import Offer
+from proxy.core.ports import Body, Outgoing
 from proxy.providers.prices import Prices
 from proxy.providers.specs import Endpoint, Model, ProviderSpec
 
@@ -55,7 +56,7 @@ class Target(Struct, frozen=True, dict=True):
         return self.spec.endpoints[self.wire]
 
     @cached_property
-    def auth_headers(self) -> Mapping[str, str]:
+    def auth_headers(self) -> dict[str, str]:
         """The headers that every call has: the key, and what the catalogue adds."""
         return self.key_headers | self.spec.headers | self.endpoint.headers
 
@@ -68,6 +69,19 @@ class Target(Struct, frozen=True, dict=True):
             return {"x-goog-api-key": self.key}
         name = self.endpoint.key_header
         return {name: f"Bearer {self.key}" if name == "authorization" else self.key}
+
+    def post(
+        self, url: str, body: Body, dropped: tuple[str, ...] = (), *, streamed: bool = False
+    ) -> Outgoing:
+        """A call with a body of JSON. dropped, as in Outgoing; streamed: whether its answer is."""
+        accept = "text/event-stream" if streamed else "application/json"
+        own = {"accept": accept, "content-type": "application/json"}
+        return Outgoing(url=url, headers=own | self.auth_headers, body=body, dropped=dropped)
+
+    def get(self, url: str) -> Outgoing:
+        """A call without a body."""
+        headers = {"accept": "application/json", **self.auth_headers}
+        return Outgoing(method="GET", url=url, headers=headers)
 
     @cached_property
     def refused(self) -> frozenset[str]:
@@ -88,6 +102,12 @@ class Target(Struct, frozen=True, dict=True):
     def efforts(self) -> Mapping[str, str]:
         """The values of `reasoning_effort` that it refuses, and what they become."""
         return self.spec.efforts | self.model.efforts
+
+    @property
+    def takes_schema(self) -> bool:
+        """Whether it takes a response_format of type json_schema."""
+        own = self.model.json_schema
+        return self.spec.json_schema if own is None else own
 
     def choose_wire(self, chat: ChatRequest) -> Wire:
         """The dialect for a request: its caller's, where the model has it there, else the first."""

@@ -2,11 +2,13 @@
 
 from hashlib import sha256
 
+import msgspec
 from msgspec import Struct, structs
 
 from proxy.core.collect import LIMIT
 from proxy.core.messages import ToolCallDelta
-from proxy.providers.garbage import is_readable
+from proxy.providers.garbage import UNREADABLE, garbage, is_readable, unreadable
+from proxy.providers.target import Target
 
 UNSAID = -1
 """The index of a piece whose provider gives it none."""
@@ -16,6 +18,20 @@ def make_call_id(*seed: object) -> str:
     """An id for a tool call whose provider gave none: the same for the same call, so that a
     repeated request and the cache give the same."""
     return f"call_{sha256(repr(seed).encode()).hexdigest()[:24]}"
+
+
+def read_arguments(target: Target, data: bytes) -> str:
+    """The arguments of a call, without spaces between them; an empty object where nothing or null
+    is there. Raises Fault for what is no object."""
+    if not data or data == b"null":
+        return "{}"
+    try:
+        text = msgspec.json.format(data, indent=-1).decode()
+    except UNREADABLE as error:
+        raise unreadable(target, error, data) from error
+    if not text.startswith("{"):
+        raise garbage(target, "A call's arguments are no object", data)
+    return text
 
 
 class _StreamedCall(Struct):

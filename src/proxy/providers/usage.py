@@ -12,9 +12,9 @@ from msgspec import Raw, Struct, structs
 from msgspec.json import Decoder
 
 from proxy.core.chat import Usage
+from proxy.core.loose_json import as_object
 from proxy.core.money import NANO, to_nano
 from proxy.providers.garbage import UNREADABLE
-from proxy.providers.loose_json import as_object
 from proxy.providers.target import Target
 
 UNREPORTED = Raw(b"null")

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct, structs
 from proxy.core import json_guard, splice
 from proxy.core.chat import Answer, ChatRequest
 from proxy.core.embedding import EmbeddingRequest, Embeddings
-from proxy.core.errors import Fault, InvalidRequest
+from proxy.core.errors import Fault, invalid
 from proxy.core.messages import Message, Part, ResponseFormat
 from proxy.core.ports import Outgoing
 from proxy.core.splice import Piece, find_large_texts, join_texts
@@ -31,7 +31,7 @@ from proxy.providers.openai_answer import (
 )
 from proxy.providers.openai_request import adapt_fields, build_fields
 from proxy.providers.openai_stream import OpenAIReader
-from proxy.providers.stream import StreamDecoder, to_chunk
+from proxy.providers.stream import StreamDecoder
 from proxy.providers.surrogates import has_halves, mend
 from proxy.providers.target import Target
 from proxy.providers.thinking import split_thinking
@@ -117,6 +117,7 @@ class WorkersAIReader(OpenAIReader):
     """Reads a stream of native pieces, of OpenAI's chunks, or of both. Native ones know no
     finish reason: `[DONE]` finishes them."""
 
+    read_answer = staticmethod(read_answer)
     passes_on = False
 
     def read_error_event(self, data: bytes) -> Fault:
@@ -139,11 +140,6 @@ class WorkersAIReader(OpenAIReader):
         halved = read_message({"content": response}) if isinstance(response, str) else None
         self._read_native(native, halved)
         return True
-
-    def read_whole(self, body: bytes) -> None:
-        """Reads the answer of a model that does not stream."""
-        self.chunks.append(to_chunk(read_answer(self.target, body)))
-        self.finished = True
 
     def _read_native(self, native: NativeAnswer, halved: MessagePiece | None = None) -> None:
         """Takes a native piece for the chunk that it would be in OpenAI's form."""
@@ -179,11 +175,9 @@ def read_fault(
 def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
     """The call for embeddings. Raises InvalidRequest for what the models do not take."""
     if not all(isinstance(text, str) for text in request.input):
-        raise InvalidRequest("input: Workers AI embeds texts, not tokens.", param="input")
+        raise invalid("input", "Workers AI embeds texts, not tokens.")
     if request.dimensions is not None:
-        raise InvalidRequest(
-            "dimensions: the models of Workers AI have their own.", param="dimensions"
-        )
+        raise invalid("dimensions", "the models of Workers AI have their own.")
     inputs = {**target.model.send, "text": request.input}
     return Outgoing(url=_build_url(target), body=msgspec.json.encode(inputs))
 
@@ -229,10 +223,9 @@ def _build_content(message: Message, raw: Raw | None, place: str) -> Any:
     for number, part in enumerate(message.parts):
         where = f"{place}.content[{number}]"
         if part.type not in ("text", "image_url"):
-            reason = f"Workers AI takes no part of type {part.type!r}"
-            raise InvalidRequest(f"{where}: {reason}.", param=where)
+            raise invalid(where, f"Workers AI takes no part of type {part.type!r}.")
         if part.image_url and not part.image_url.url.startswith("data:"):
-            raise InvalidRequest(f"{where}: Workers AI takes images as data URLs.", param=where)
+            raise invalid(where, "Workers AI takes images as data URLs.")
     if not any(part.image_url for part in message.parts):
         return join_texts(message, raw)
     texts = find_large_texts(message, raw)
@@ -278,8 +271,6 @@ def _build_url(target: Target) -> str:
     would not stay a name there."""
     name = target.model.wire_id
     if not _NAME.fullmatch(name):
-        raise InvalidRequest(
-            f"model: {name!r} is no model of Workers AI; name one as @cf/zai-org/glm-5.2.",
-            param="model",
-        )
+        use = "@cf/zai-org/glm-5.2"
+        raise invalid("model", f"{name!r} is no model of Workers AI; name one as {use}.")
     return f"ai:{name}"

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxy.core.ports import SQL
+from proxy.core.splice import FIELDS
 from proxy.responses.messages import (
     Context,
     ContextQuery,
@@ -61,7 +62,6 @@ class _Body(Struct):
 
 
 _ITEM, _OUTPUT = msgspec.json.Decoder(_Item), msgspec.json.Decoder(_Body)
-_FIELDS = msgspec.json.Decoder(dict[str, Raw])
 
 
 class ResponseBook:
@@ -226,4 +226,4 @@ def _name(item: Raw, id_: str) -> Raw:
     """An item with an id: its own, or this one where its caller gave none."""
     if _ITEM.decode(item).id:
         return item
-    return Raw(msgspec.json.encode({"id": id_, **_FIELDS.decode(item)}))
+    return Raw(msgspec.json.encode({"id": id_, **FIELDS.decode(item)}))

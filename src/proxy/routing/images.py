@@ -19,6 +19,7 @@ from proxy.core.errors import Fault, InvalidRequest
 from proxy.core.json_guard import Decoder
 from proxy.core.messages import Message, Part
 from proxy.core.ports import URL, Outgoing, ParseURL, Reply, Upstream
+from proxy.core.splice import FIELDS, ITEMS
 from proxy.routing.public_host import is_public
 
 LIMIT = 20 * 1024 * 1024
@@ -30,8 +31,6 @@ IDLE = 10.0
 """Seconds of silence borne from a host of images."""
 
 _KIND = re.compile(r"image/[a-z0-9.+-]{1,64}")
-_FIELDS = Decoder(dict[str, Raw])
-_LIST = Decoder(list[Raw])
 _PART = Decoder(Part)
 
 
@@ -77,10 +76,10 @@ def inline_images(chat: ChatRequest, images: dict[str, str], *, raw: bool) -> Ch
     )
     if chat.body is None:
         return structs.replace(chat, raw_messages=raws)
-    fields = _FIELDS.decode(chat.body) | {"messages": raws}
+    fields = FIELDS.decode(chat.body) | {"messages": raws}
     body = msgspec.json.encode(fields)
     del fields, raws
-    views = tuple(_LIST.decode(_FIELDS.decode(body)["messages"]))
+    views = ITEMS.decode(FIELDS.decode(body)["messages"])
     return structs.replace(chat, raw_messages=views, body=body)
 
 
@@ -97,8 +96,8 @@ def _inline_message(message: Message, images: dict[str, str]) -> Message:
 
 
 def _inline_raw(message: Raw, images: dict[str, str]) -> Raw:
-    fields = _FIELDS.decode(message)
-    parts = [_inline_raw_part(part, images) for part in _LIST.decode(fields["content"])]
+    fields = FIELDS.decode(message)
+    parts = [_inline_raw_part(part, images) for part in ITEMS.decode(fields["content"])]
     return Raw(msgspec.json.encode(fields | {"content": parts}))
 
 
@@ -106,8 +105,8 @@ def _inline_raw_part(raw: Raw, images: dict[str, str]) -> Raw:
     address = _remote(_PART.decode(raw))
     if address is None:
         return raw
-    part = _FIELDS.decode(raw)
-    image = _FIELDS.decode(part["image_url"]) | {"url": images[address]}
+    part = FIELDS.decode(raw)
+    image = FIELDS.decode(part["image_url"]) | {"url": images[address]}
     return Raw(msgspec.json.encode(part | {"image_url": image}))
 
 

@@ -10,22 +10,9 @@ from proxy.limits.pool_messages import PoolView
 from proxy.privacy.body_log import KeptBodies
 from tools.openapi.errors import ASKED, FINDS, OBJECTS, OPERATORS
 from tools.openapi.headers import NO_STORE
-from tools.openapi.operation import (
-    INTEGER,
-    MAYBE,
-    MOMENT,
-    NUMBER,
-    STRING,
-    Answer,
-    Operation,
-    Parameter,
-    listing,
-    number,
-    text,
-    thing,
-)
+from tools.openapi.operation import Answer, Operation, Parameter, listing, number, text
 from tools.openapi.operations.others import PROVIDERS
-from tools.openapi.schemas import JSON, Named, refer
+from tools.openapi.schemas import INTEGER, JSON, MAYBE, MOMENT, NUMBER, STRING, Named, refer, thing
 
 _DURATION: JSON = {"type": "string", "pattern": "^[1-9][0-9]{0,6}[mhd]$", "examples": ["24h"]}
 _STATUS: JSON = {"type": "string", "pattern": "^[1-5]([0-9]{2}|xx)$", "examples": ["200", "5xx"]}
@@ -69,12 +56,7 @@ _WINDOW: dict[str, JSON] = {
 }
 _REPORT = Named(
     "Report",
-    listing(
-        "groups",
-        _GROUP,
-        **_WINDOW,
-        total={"allOf": [refer("Totals"), thing(series=_SERIES)]},
-    ),
+    listing("groups", _GROUP, **_WINDOW, total={"allOf": [refer("Totals"), thing(series=_SERIES)]}),
     (_GROUP,),
 )
 _NULLABLE = (
@@ -200,43 +182,50 @@ _ROWS_ASKED: dict[str, Parameter] = {
 
 def _list_sums(what: str, answer: Named) -> Operation:
     return Operation(
-        id=f"list{what.capitalize()}",
-        tag="Analytics",
-        summary=f"What the {what} of the request log have cost, the dearest first",
+        f"list{what.capitalize()}",
+        "Analytics",
+        f"What the {what} of the request log have cost, the dearest first",
+        Answer("Their sums.", answer),
+        ASKED + OBJECTS + FINDS + OPERATORS,
         detail=_LABELS,
         query={
             "window": Parameter("The time up to now, in the place of from and to.", _DURATION),
             "limit": number(f"{what.capitalize()} of the answer.", 1, 500, 100),
             **_ROWS_ASKED,
         },
-        answers={200: Answer(what="Their sums.", schema=answer)},
-        errors=ASKED + OBJECTS + FINDS + OPERATORS,
     )
 
 
 OPERATIONS = {
     "GET /analytics": Operation(
-        id="showFigures",
-        tag="Analytics",
-        summary="Sum up requests, cost, tokens and times",
+        "showFigures",
+        "Analytics",
+        "Sum up requests, cost, tokens and times",
+        Answer("The figures.", _REPORT, csv="A row for each group."),
+        ASKED + OBJECTS + FINDS + OPERATORS,
         detail="A user's key sees its own user's figures.",
         query=_ASKED_FIGURES,
-        answers={200: Answer(what="The figures.", schema=_REPORT, csv="A row for each group.")},
-        errors=ASKED + OBJECTS + FINDS + OPERATORS,
     ),
     "GET /analytics/overview": Operation(
-        id="showOverview",
-        tag="Analytics",
-        summary="What a first screen shows, in one call",
+        "showOverview",
+        "Analytics",
+        "What a first screen shows, in one call",
+        Answer("The overview.", _OVERVIEW),
+        ASKED + OPERATORS,
         detail="A part that can't be read is null, and `unread` says why.",
         query={name: _ASKED_FIGURES[name] for name in OF_FIGURES},
-        answers={200: Answer(what="The overview.", schema=_OVERVIEW)},
-        errors=ASKED + OPERATORS,
     ),
     "GET /analytics/requests": Operation(
-        id="listRequests",
-        tag="Analytics",
-        summary="List requests, the newest first",
+        "listRequests",
+        "Analytics",
+        "List requests, the newest first",
+        Answer(
+            "A page of the request log.",
+            _PAGE,
+            csv="A row for each request.",
+            headers=("content-disposition", *NO_STORE),
+        ),
+        ASKED + OBJECTS + FINDS + OPERATORS,
         detail=_LABELS,
         query={
             "format": _FORMAT,
@@ -244,53 +233,38 @@ OPERATIONS = {
             "cursor": text("`next` of the page before.", maxLength=2000),
             **_ROWS_ASKED,
         },
-        answers={
-            200: Answer(
-                what="A page of the request log.",
-                schema=_PAGE,
-                csv="A row for each request.",
-                headers=("content-disposition", *NO_STORE),
-            )
-        },
-        errors=ASKED + OBJECTS + FINDS + OPERATORS,
     ),
     "GET /analytics/requests/ID": Operation(
-        id="showRequest",
-        tag="Analytics",
-        summary="One request, with why it went where it did",
+        "showRequest",
+        "Analytics",
+        "One request, with why it went where it did",
+        Answer("The request.", _DETAIL),
+        ASKED + OBJECTS + FINDS,
         detail="The newest of this id, which callers may choose.",
-        answers={200: Answer(what="The request.", schema=_DETAIL)},
-        errors=ASKED + OBJECTS + FINDS,
     ),
     "GET /analytics/sessions": _list_sums("sessions", _SESSIONS),
     "GET /analytics/tags": _list_sums("tags", _TAGS),
     "GET /analytics/requests/ID/body": Operation(
-        id="showBody",
-        tag="Analytics",
-        summary="Show what is kept of a request and its answer",
+        "showBody",
+        "Analytics",
+        "Show what is kept of a request and its answer",
+        Answer("Both, redacted.", KeptBodies),
+        OBJECTS + FINDS + OPERATORS,
         detail="An admin may read all, a key its own user's, a viewer none.",
-        answers={200: Answer(what="Both, redacted.", schema=KeptBodies)},
-        errors=OBJECTS + FINDS + OPERATORS,
     ),
     "GET /analytics/insights": Operation(
-        id="showInsights",
-        tag="Analytics",
-        summary="Draw conclusions from the requests",
+        "showInsights",
+        "Analytics",
+        "Draw conclusions from the requests",
+        Answer("Conclusions, the most important first.", _INSIGHTS),
+        ASKED + OBJECTS + FINDS,
         query={"window": Parameter("The time up to now.", _DURATION | {"default": "7d"})},
-        answers={200: Answer(what="Conclusions, the most important first.", schema=_INSIGHTS)},
-        errors=ASKED + OBJECTS + FINDS,
     ),
     "GET /metrics": Operation(
-        id="showMetrics",
-        tag="Analytics",
-        summary="The figures for Prometheus",
-        answers={
-            200: Answer(
-                what="Prometheus' text format 0.0.4.",
-                schema={"type": "string"},
-                media_type="text/plain",
-            )
-        },
-        errors=OBJECTS + FINDS,
+        "showMetrics",
+        "Analytics",
+        "The figures for Prometheus",
+        Answer("Prometheus' text format 0.0.4.", {"type": "string"}, media_type="text/plain"),
+        OBJECTS + FINDS,
     ),
 }

@@ -5,17 +5,8 @@ from proxy.api.passthrough import NAMED
 from proxy.routing.deployment import ProviderReport
 from tools.openapi import answers, headers
 from tools.openapi.errors import FINDS, OBJECTS, READS, SERVES
-from tools.openapi.operation import (
-    ANY_TYPE,
-    STRING,
-    Answer,
-    Body,
-    Operation,
-    Parameter,
-    listing,
-    thing,
-)
-from tools.openapi.schemas import Named, refer
+from tools.openapi.operation import ANY_TYPE, Answer, Body, Operation, Parameter, listing
+from tools.openapi.schemas import STRING, Named, refer, thing
 
 _NAMED_MODEL = headers.ANTHROPIC[:1]
 _HEALTH = Named(
@@ -54,14 +45,13 @@ def _name(path: str) -> str:
 def _pass_below(root: str, whose: str, verb: str) -> Operation:
     bodies = () if verb in ("GET", "DELETE") else (_any_body(),)
     return Operation(
-        id=f"{verb.lower()}{_name(root.removesuffix('/PROVIDER'))}",
-        tag="Passthrough",
-        summary=f"Pass a {verb} on to {whose}",
+        f"{verb.lower()}{_name(root.removesuffix('/PROVIDER'))}",
+        "Passthrough",
+        f"Pass a {verb} on to {whose}",
+        {"default": _PASSED},
+        SERVES,
         detail="The provider's key takes the place of the caller's; nothing else is changed.",
         bodies=bodies,
-        headers=(),
-        answers={"default": _PASSED},
-        errors=SERVES,
     )
 
 
@@ -72,67 +62,58 @@ def _any_body() -> Body:
 def _pass_named(name: str) -> Operation:
     form = Body(schema=answers.NAMED_FORM, media_type=_FORMS[0])
     return Operation(
-        id=f"create{_name(name)}",
-        tag="Passthrough",
-        summary=f"Pass {name} on to the provider of the model that it names",
-        bodies=(Body(schema=answers.NAMED_MODEL, example={"model": "openai/gpt-4o"}), form),
-        answers={"default": _PASSED},
-        errors=READS + SERVES,
+        f"create{_name(name)}",
+        "Passthrough",
+        f"Pass {name} on to the provider of the model that it names",
+        {"default": _PASSED},
+        READS + SERVES,
+        bodies=(Body(answers.NAMED_MODEL, {"model": "openai/gpt-4o"}), form),
     )
 
 
 OPERATIONS = {
     "GET /v1/models": Operation(
-        id="listModels",
-        tag="Models",
-        summary="List the models on offer",
+        "listModels",
+        "Models",
+        "List the models on offer",
+        Answer("The models.", answers.MODELS, headers=()),
         detail="In OpenAI's form; in Anthropic's with the header `anthropic-version`, in Codex's"
         " with `client_version`.",
         query={"client_version": Parameter("Codex sends it.", STRING)},
         headers=_NAMED_MODEL,
-        answers={200: Answer(what="The models.", schema=answers.MODELS, headers=())},
     ),
     "GET /v1/models/ID": Operation(
-        id="getModel",
-        tag="Models",
-        summary="Show a model, by any name that a request may use",
+        "getModel",
+        "Models",
+        "Show a model, by any name that a request may use",
+        Answer("The model.", answers.ONE_MODEL, headers=()),
+        FINDS,
         headers=_NAMED_MODEL,
-        answers={200: Answer(what="The model.", schema=answers.ONE_MODEL, headers=())},
-        errors=FINDS,
     ),
     "GET /": Operation(
-        id="goHome",
-        tag="Health",
-        summary="Go to the dashboard",
-        answers={
-            200: Answer(what="To HEAD: somebody is there.", schema=_NOTHING),
-            302: Answer(what="It is there.", headers=("location", *headers.NO_STORE)),
+        "goHome",
+        "Health",
+        "Go to the dashboard",
+        {
+            200: Answer("To HEAD: somebody is there.", _NOTHING),
+            302: Answer("It is there.", headers=("location", *headers.NO_STORE)),
         },
     ),
     "GET /api/hello": Operation(
-        id="sayHello",
-        tag="Health",
-        summary="Whether anybody is there",
-        answers={200: Answer(what="Yes.", schema=_NOTHING)},
+        "sayHello", "Health", "Whether anybody is there", Answer("Yes.", _NOTHING)
     ),
     "GET /health": Operation(
-        id="showHealth",
-        tag="Health",
-        summary="Whether this Worker is alive",
-        answers={200: Answer(what="It is.", schema=_HEALTH)},
+        "showHealth", "Health", "Whether this Worker is alive", Answer("It is.", _HEALTH)
     ),
     "GET /health/providers": Operation(
-        id="showProviders",
-        tag="Health",
-        summary="Each provider's state and last check",
-        answers={200: Answer(what="In the order of attempts.", schema=PROVIDERS)},
-        errors=OBJECTS,
+        "showProviders",
+        "Health",
+        "Each provider's state and last check",
+        Answer("In the order of attempts.", PROVIDERS),
+        OBJECTS,
     ),
     "GET /me": Operation(
-        id="showCaller",
-        tag="Health",
-        summary="Who the caller is, and its role",
-        answers={200: Answer(what="The caller.", schema=Caller)},
+        "showCaller", "Health", "Who the caller is, and its role", Answer("The caller.", Caller)
     ),
     **{f"POST /v1/{name}": _pass_named(name) for name in NAMED},
     **{
