@@ -38,6 +38,7 @@ from proxy.dialects.anthropic_events import (
     stop_block,
     stop_message,
 )
+from proxy.dialects.contract import StreamWriter
 from proxy.dialects.seal import ProviderState, seal
 
 _TOOL: Final = "tool_use"
@@ -93,11 +94,10 @@ class _Block:
         return is_json("".join(pieces).encode(errors="surrogatepass"))
 
 
-class AnthropicWriter:
+class AnthropicWriter(StreamWriter):
     """Writes one stream. What a provider of this dialect sends goes on as it is; a kept message of
     such a provider comes as its events."""
 
-    response: bytes | None = None
     pings = True
     cut = b"\nevent: ping\n\n"
     """An event's last name counts, so that half a JSON is passed over as a sign of life."""

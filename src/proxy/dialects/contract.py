@@ -1,5 +1,6 @@
 """What every caller's dialect offers for chat; a module is the dialect, this is its shape."""
 
+from abc import ABC, abstractmethod
 from typing import Literal, Protocol
 
 from proxy.core.chat import Answer, Call, Chunk, Served
@@ -10,35 +11,38 @@ DialectName = Literal["native", "openai", "messages", "responses", "gemini"]
 LimitHeaders = Literal["openai", "anthropic"] | None
 
 
-class StreamWriter(Protocol):
+class StreamWriter(ABC):
     """Renders one streamed answer; the bytes that each step returns go out as they are."""
 
-    response: bytes | None
+    response: bytes | None = None
     """The whole answer as a body, once all is written, in a dialect whose answers are kept."""
-    takes: str
+    takes: str = ""
     """The wire (core.chat.Wire) of providers whose streams the caller takes as they are; empty:
     none's."""
-
-    def chunk(self, chunk: Chunk) -> bytes:
-        """A piece of the answer; empty bytes where the caller has no use for it."""
-
-    def done(self, answer: Answer, served: Served) -> bytes:
-        """The end of a complete answer; nothing is sent after it."""
-
-    pings: bool
+    pings: bool = False
     """Whether the dialect has a sign of life."""
-
-    def ping(self) -> bytes:
-        """A sign of life while the provider is silent; empty where there can be none now."""
-
-    def close(self) -> bytes:
-        """The mark that ends a stream which has gone on as it was, where its provider left that
-        out."""
-
-    cut: bytes
+    cut: bytes = b"\n\n"
     """What ends an event of which the beginning alone may have come, in a stream that has gone on
     as it was."""
 
+    @abstractmethod
+    def chunk(self, chunk: Chunk) -> bytes:
+        """A piece of the answer; empty bytes where the caller has no use for it."""
+
+    @abstractmethod
+    def done(self, answer: Answer, served: Served) -> bytes:
+        """The end of a complete answer; nothing is sent after it."""
+
+    def ping(self) -> bytes:
+        """A sign of life while the provider is silent; empty where there can be none now."""
+        return b""
+
+    def close(self) -> bytes:
+        """The mark that ends a stream which has gone on as it was, where its provider left that
+        out; empty where the dialect has none."""
+        return b""
+
+    @abstractmethod
     def error(self, error: ProxyError, request_id: str, timestamp: float) -> bytes:
         """The end of a broken one; nothing is sent after it."""
 

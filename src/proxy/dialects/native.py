@@ -14,7 +14,7 @@ from proxy.core.errors import ProxyError
 from proxy.core.messages import ToolCallDelta
 from proxy.core.sse import frame
 from proxy.core.time import format_time
-from proxy.dialects.contract import DialectName, LimitHeaders
+from proxy.dialects.contract import DialectName, LimitHeaders, StreamWriter
 from proxy.dialects.contract import headers as headers
 from proxy.dialects.contract import status as status
 from proxy.dialects.messages import tool_call
@@ -90,13 +90,8 @@ def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
     return msgspec.json.encode({"success": False, "error": fields, "metadata": metadata})
 
 
-class NativeWriter:
+class NativeWriter(StreamWriter):
     """Writes one stream. A chunk that holds several kinds of content becomes several events."""
-
-    takes = ""
-    response: bytes | None = None
-    pings = False
-    cut = b"\n\n"
 
     def chunk(self, chunk: Chunk) -> bytes:
         """The events of a piece of the answer; empty where it holds no content."""
@@ -114,14 +109,6 @@ class NativeWriter:
     def done(self, answer: Answer, served: Served) -> bytes:
         """The end of a complete answer: the response less `data`, which has been streamed."""
         return frame(msgspec.json.encode(_response(answer, served, data=UNSET)), "done")
-
-    def ping(self) -> bytes:
-        """Nothing: the dialect has no event for it."""
-        return b""
-
-    def close(self) -> bytes:
-        """Nothing: no provider speaks this dialect."""
-        return b""
 
     def error(self, failure: ProxyError, request_id: str, timestamp: float) -> bytes:
         """The end of a broken answer."""

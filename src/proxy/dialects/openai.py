@@ -15,7 +15,7 @@ from proxy.core.errors import ProxyError
 from proxy.core.messages import ToolCallDelta
 from proxy.core.splice import FIELDS, NULL
 from proxy.core.sse import DONE, frame
-from proxy.dialects.contract import DialectName, LimitHeaders
+from proxy.dialects.contract import DialectName, LimitHeaders, StreamWriter
 from proxy.dialects.contract import headers as headers
 from proxy.dialects.contract import status as status
 from proxy.dialects.messages import tool_call
@@ -122,17 +122,13 @@ def model(entry: ModelEntry) -> bytes:
     return msgspec.json.encode(_model(entry))
 
 
-class OpenAIWriter:
+class OpenAIWriter(StreamWriter):
     """Writes one stream.
 
     A caller that wants usage gets what OpenAI promises, whatever the provider does: `usage` is null
     in every chunk but one, which comes last and holds no choice. Where the usage is not known,
-    there is no such chunk.
+    there is no such chunk. There are no pings: not every client reads past a comment.
     """
-
-    response: bytes | None = None
-    pings = False
-    cut = b"\n\n"
 
     def __init__(self, call: Call, served: Served) -> None:
         self._include_usage = call.include_usage
@@ -179,10 +175,6 @@ class OpenAIWriter:
         if answer.usage is None:
             return DONE
         return self._event({"choices": [], "usage": _usage(answer)}) + DONE
-
-    def ping(self) -> bytes:
-        """None: not every client of this dialect reads past a comment."""
-        return b""
 
     def close(self) -> bytes:
         """`[DONE]`."""

@@ -14,6 +14,7 @@ from proxy.core.chat import Answer, Call, Chunk, Served
 from proxy.core.errors import ProxyError
 from proxy.core.json_guard import Decoder
 from proxy.core.messages import NOTHING, JSONObject, ToolCallDelta
+from proxy.dialects.contract import StreamWriter
 from proxy.dialects.responses_error import describe_failure
 from proxy.dialects.responses_events import Events
 from proxy.dialects.responses_open import OpenCall, OpenMessage, OpenReasoning
@@ -179,7 +180,7 @@ _EVENT = Decoder(_Event)
 _OBJECT = Decoder(dict[str, Any])
 
 
-class ResponsesWriter:
+class ResponsesWriter(StreamWriter):
     """Writes one stream.
 
     A provider's own events go on as they came. A kept answer is written from the whole of it, so
@@ -187,7 +188,6 @@ class ResponsesWriter:
     """
 
     pings = True
-    cut = b"\n\n"
 
     def __init__(self, call: Call, served: Served) -> None:
         self._is_own = not (call.rebuilt and call.bridged)
@@ -195,8 +195,6 @@ class ResponsesWriter:
         follows = call.echo.get("previous_response_id")
         is_same = self._is_own and not (follows or call.prompted)
         self.takes = "responses" if is_same else ""
-        self.response: bytes | None = None
-        """The whole response, once it has been written."""
         self._call, self._served = call, served
         self._passes_on = self._is_own and served.wire == "responses"
         self._replays = served.is_kept
@@ -244,10 +242,6 @@ class ResponsesWriter:
     def ping(self) -> bytes:
         """A comment."""
         return _PING
-
-    def close(self) -> bytes:
-        """Nothing: a stream of this dialect has no mark at its end."""
-        return b""
 
     def error(self, error: ProxyError, request_id: str, timestamp: float) -> bytes:
         """The end of a broken answer: `error`, which the SDKs hand on, and `response.failed`, which

@@ -11,19 +11,15 @@ from proxy.providers.anthropic_request import build_body
 from proxy.providers.anthropic_stream import MessagesReader
 from proxy.providers.garbage import garbage
 from proxy.providers.native_fault import read_fault as read_fault
-from proxy.providers.stream import StreamDecoder
 from proxy.providers.target import Target
+
+make_decoder = MessagesReader.make_decoder
 
 
 def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer."""
     body, dropped = build_body(target, chat)
     return target.post(_build_url(target, "/messages"), body, dropped, streamed=chat.stream)
-
-
-def make_decoder(target: Target) -> StreamDecoder:
-    """A decoder for one streamed answer."""
-    return StreamDecoder(target, MessagesReader(target))
 
 
 def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:

@@ -19,10 +19,11 @@ from proxy.providers.garbage import decode
 from proxy.providers.gemini_answer import GeminiReader
 from proxy.providers.gemini_answer import read_answer as read_answer
 from proxy.providers.gemini_request import build_body
-from proxy.providers.stream import StreamDecoder
 from proxy.providers.target import Target
 from proxy.providers.usage import UNREPORTED, Counts, believe, read_object
 from proxy.providers.vectors import VECTOR_VALUES, convert_vectors
+
+make_decoder = GeminiReader.make_decoder
 
 
 class _ContentEmbedding(Struct):
@@ -50,11 +51,6 @@ def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     method = ":streamGenerateContent?alt=sse" if chat.stream else ":generateContent"
     url = _build_url(target, target.base_url, method)
     return target.post(url, body, dropped, streamed=chat.stream)
-
-
-def make_decoder(target: Target) -> StreamDecoder:
-    """A decoder for one streamed answer."""
-    return StreamDecoder(target, GeminiReader(target))
 
 
 def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:

@@ -15,11 +15,12 @@ from proxy.providers.garbage import decode
 from proxy.providers.openai_answer import read_answer as read_answer
 from proxy.providers.openai_request import build_body, fit_fields
 from proxy.providers.openai_stream import OpenAIReader
-from proxy.providers.stream import StreamDecoder
 from proxy.providers.surrogates import mend
 from proxy.providers.target import Target
 from proxy.providers.usage import UNREPORTED, read_usage
 from proxy.providers.vectors import VECTOR_VALUES, Vector, convert_vectors
+
+make_decoder = OpenAIReader.make_decoder
 
 
 class _Embedding(Struct):
@@ -43,11 +44,6 @@ def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     body, dropped = build_body(target, chat)
     url = _build_url(target.base_url, "/chat/completions")
     return target.post(url, body, dropped, streamed=chat.stream)
-
-
-def make_decoder(target: Target) -> StreamDecoder:
-    """A decoder for one streamed answer."""
-    return StreamDecoder(target, OpenAIReader(target))
 
 
 def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:

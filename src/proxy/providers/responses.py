@@ -9,8 +9,9 @@ from proxy.providers.openai import read_embeddings as read_embeddings
 from proxy.providers.responses_answer import read_answer as read_answer
 from proxy.providers.responses_request import build_body
 from proxy.providers.responses_stream import ResponsesReader
-from proxy.providers.stream import StreamDecoder
 from proxy.providers.target import Target
+
+make_decoder = ResponsesReader.make_decoder
 
 
 def build_request(target: Target, chat: ChatRequest) -> Outgoing:
@@ -18,8 +19,3 @@ def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     body, dropped = build_body(target, chat)
     url = target.base_url.rstrip("/") + "/responses"
     return target.post(url, body, dropped, streamed=chat.stream)
-
-
-def make_decoder(target: Target) -> StreamDecoder:
-    """A decoder for one streamed answer."""
-    return StreamDecoder(target, ResponsesReader(target))

@@ -22,6 +22,11 @@ class EventReader(ABC):
         self.over = False
         """Whether the provider said that this was all."""
 
+    @classmethod
+    def make_decoder(cls, target: Target) -> "StreamDecoder":
+        """A decoder for one streamed answer."""
+        return StreamDecoder(target, cls(target))
+
     def read_run(self, stream: bytes) -> bytes:
         """Reads the events with which a stream goes on, as far as it can read many at once; what is
         left of it, from an event on."""

@@ -31,7 +31,6 @@ from proxy.providers.openai_answer import (
 )
 from proxy.providers.openai_request import adapt_fields, build_fields
 from proxy.providers.openai_stream import OpenAIReader
-from proxy.providers.stream import StreamDecoder
 from proxy.providers.surrogates import has_halves, mend
 from proxy.providers.target import Target
 from proxy.providers.thinking import split_thinking
@@ -149,9 +148,7 @@ class WorkersAIReader(OpenAIReader):
         self.read_choice(Completion(), choice, report, halved=halved)
 
 
-def make_decoder(target: Target) -> StreamDecoder:
-    """A decoder for one streamed answer."""
-    return StreamDecoder(target, WorkersAIReader(target))
+make_decoder = WorkersAIReader.make_decoder
 
 
 def read_fault(
