@@ -33,6 +33,8 @@ async def read_body(services: Services, context: RequestContext) -> bytes:
     size = weigh(body, hold.limit // 8)
     if context.dialect.NAME in BUILT_ANEW:
         size = max(size, min(size * 3 // 2, hold.limit))
+    if services.guard:
+        size += services.guard.weigh(body)
     hold.keep(size)
     if services.notes:
         services.notes.take_request(context, body)

@@ -2,14 +2,17 @@
 
 import json
 import re
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from io import BytesIO
+from itertools import chain, islice
 
 from msgspec import Struct
 
 from proxy.core.own_patterns import OwnPattern
 from proxy.privacy.kinds import KINDS, Finder, make_finder
 
+MOST_FOUND = 10_000
+"""Findings in a body. Each takes some hundred bytes while it is masked."""
 _SHORTEST = 5
 """Characters of the shortest text in which anything built in stands."""
 _SEALED = re.compile(r"(?:data:[^,\s]{0,200},|aep1\.)?[A-Za-z0-9+/_-]{256,}+={0,2}\s{0,2}")
@@ -17,6 +20,10 @@ _SEALED = re.compile(r"(?:data:[^,\s]{0,200},|aep1\.)?[A-Za-z0-9+/_-]{256,}+={0,
 _ESCAPE = re.compile(r'\\++(?:u[0-9a-fA-F]{4}|[nrtbf"/])?')
 _SIGNS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _QUICK = (*((f"\\{name}", sign) for name, sign in _SIGNS.items()), ('\\"', '"'), ("\\/", "/"))
+
+
+class TooMuchFound(ValueError):
+    """A body holds more than MOST_FOUND of what is looked for."""
 
 
 class Finding(Struct, frozen=True):
@@ -41,7 +48,7 @@ class Detector:
         self._shortest = 1 if own else _SHORTEST
 
     def find(self, text: str) -> list[Finding]:
-        """What stands in a text, in order; of what overlaps the longest."""
+        """What stands in a text, in order; of what overlaps the longest. Raises TooMuchFound."""
         if len(text) < self._shortest or is_sealed(text):
             return []
         if "\\" not in text:
@@ -51,18 +58,24 @@ class Detector:
         quick = _read_quickly(text)
         if quick is not None and not self._spans(quick):
             return []
-        plain = _Unescaped(text)
+        del quick
+        plain = unescape(text)
+        spans = self._spans(plain)
+        places = _find_places(text, chain.from_iterable((start, end) for start, end, _ in spans))
         return [
-            Finding(plain.place(start), plain.place(end), kind, plain.text[start:end])
-            for start, end, kind in self._spans(plain.text)
+            Finding(next(places), next(places), kind, plain[start:end])
+            for start, end, kind in spans
         ]
 
     def _spans(self, text: str) -> list[tuple[int, int, str]]:
-        spans = [
+        found = (
             (start, end, kind)
             for kind, finder in self._finders.items()
             for start, end in finder(text)
-        ]
+        )
+        spans = list(islice(found, MOST_FOUND + 1))
+        if len(spans) > MOST_FOUND:
+            raise TooMuchFound
         if len(spans) > 1:
             spans.sort(key=lambda span: span[0] - span[1])
             spans = sorted(_without_overlaps(spans))
@@ -70,8 +83,14 @@ class Detector:
 
 
 def unescape(text: str) -> str:
-    """A text with its escapes read."""
-    return _Unescaped(text).text
+    """A text with its escapes read, however often they are escaped themselves."""
+    plain, at = BytesIO(), 0  # a list of all pieces would be many times the text
+    for found in _ESCAPE.finditer(text):
+        piece = text[at : found.start()] + _read(found[0])
+        plain.write(piece.encode(errors="surrogatepass"))
+        at = found.end()
+    plain.write(text[at:].encode(errors="surrogatepass"))
+    return plain.getvalue().decode(errors="surrogatepass")
 
 
 def is_sealed(text: str) -> bool:
@@ -108,31 +127,18 @@ def _read_quickly(text: str) -> str | None:
     return text
 
 
-class _Unescaped:
-    """A text with its escapes read, however often they are escaped themselves."""
-
-    def __init__(self, text: str) -> None:
-        pieces: list[str] = []
-        self._there: list[int] = [0]
-        """Places in the plain text from which on it differs by another number, and here the places
-        of these in the text as it came."""
-        self._here: list[int] = [0]
-        at = length = 0
-        for found in _ESCAPE.finditer(text):
-            sign = _read(found[0])
-            pieces += (text[at : found.start()], sign)
-            length += found.start() - at
-            self._there += (length, length + len(sign))
-            self._here += (found.start(), found.end())
-            length += len(sign)
-            at = found.end()
-        pieces.append(text[at:])
-        self.text = "".join(pieces)
-
-    def place(self, at: int) -> int:
-        """Where a place of the plain text is in the text as it came."""
-        number = bisect_right(self._there, at) - 1
-        return self._here[number] + at - self._there[number]
+def _find_places(text: str, wanted: Iterable[int]) -> Iterator[int]:
+    """Where places of the text with its escapes read are in the text as it came. wanted: in order.
+    Nothing is kept of the escapes, of which a text may hold millions."""
+    escapes = ((f.start(), f.end(), len(_read(f[0]))) for f in _ESCAPE.finditer(text))
+    last = 2 * len(text) + 1, 0, 1  # beyond all that is wanted
+    begin, end, size = next(escapes, last)
+    here = there = 0
+    for at in wanted:
+        while at >= there + begin - here + size:
+            here, there = end, there + begin - here + size
+            begin, end, size = next(escapes, last)
+        yield here + at - there
 
 
 def _read(escape: str) -> str:

@@ -20,7 +20,9 @@ AFTER_AT = re.compile(r"(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_][\w-]{0,61}[^\W_]")
 AT = re.compile(r"@|%40")
 _GAP = r"[ \u00a0\u2007\u2009\u202f\u2010\u2011-]?"
 """Between groups of digits: spaces and dashes, also those at which no line breaks."""
-DIGITS = re.compile(rf"\d(?<!\d\d)(?<!\d\.\d)(?:{_GAP}\d){{12,}}+")
+_RUN = 1000
+"""Digits that are looked at together: of a body of nothing else a list would be all the memory."""
+DIGITS = re.compile(rf"\d(?<!\d\d)(?<!\d\.\d)(?:{_GAP}\d){{12,{_RUN - 1}}}+")
 IBAN = re.compile(rf"\d\d(?<=(?<![A-Za-z0-9])([A-Za-z]{{2}})\d\d)(?={_GAP}[A-Za-z0-9])")
 IBAN_SIGNS = re.compile(rf"(?:{_GAP}[A-Za-z0-9]){{11,30}}+")
 KEY = re.compile(
@@ -74,15 +76,22 @@ def find_emails(text: str) -> Spans:
 def find_cards(text: str) -> Spans:
     """Numbers of payment cards: 13 to 19 digits that Luhn's sum is right for, in groups between
     which there may be a space or a dash. They begin with 2 to 6, as those of the networks do."""
-    for run in DIGITS.finditer(text):
-        yield from _find_cards_in(run[0], run.start())
+    at = 0
+    while run := DIGITS.search(text, at):
+        places = [at for at in range(*run.span()) if text[at].isdigit()]
+        # Beyond those looked at may be more: a card that begins in the last of them is looked for
+        # with what follows.
+        at = places[-max(_CARD)] if len(places) == _RUN else run.end()
+        for start, end in _find_cards_at(text, places):
+            if start < at:
+                yield start, end
+                at = max(at, end)
 
 
-def _find_cards_in(run: str, offset: int) -> Spans:
+def _find_cards_at(text: str, places: list[int]) -> Spans:
     """The cards in digits with single separators between them. A card begins and ends where a
-    group does."""
-    places = [at for at, sign in enumerate(run) if sign.isdigit()]
-    digits = [int(run[at]) for at in places]
+    group does. places: of the digits."""
+    digits = [int(text[at]) for at in places]
     plain, doubled = _sum_up(digits)
     starts = [n for n, at in enumerate(places) if n == 0 or places[n - 1] != at - 1]
     ends = {n for n, at in enumerate(places) if n + 1 == len(places) or places[n + 1] != at + 1}
@@ -93,7 +102,7 @@ def _find_cards_in(run: str, offset: int) -> Spans:
         for size in reversed(_CARD):
             last = start + size - 1
             if last in ends and _is_luhn(plain, doubled, start, last):
-                yield offset + places[start], offset + places[last] + 1
+                yield places[start], places[last] + 1
                 taken = last + 1
                 break
 

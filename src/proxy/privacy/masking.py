@@ -7,7 +7,14 @@ from itertools import accumulate
 
 from msgspec import Struct
 
-from proxy.privacy.findings import Detector, Finding, is_sealed, unescape
+from proxy.privacy.findings import (
+    MOST_FOUND,
+    Detector,
+    Finding,
+    TooMuchFound,
+    is_sealed,
+    unescape,
+)
 from proxy.privacy.scanning import Scanner, Token
 
 PLACEHOLDER = re.compile(r"\[[A-Z][A-Z0-9_]{0,40}_\d{1,9}\]")
@@ -44,11 +51,11 @@ class Placeholders:
 
     def put(self, finding: Finding, read_all: Callable[[], str]) -> str:
         """The placeholder of what was found. read_all: the whole text, whose own placeholders mean
-        nothing and are left alone."""
+        nothing and are left alone. Raises TooMuchFound."""
         key = finding.kind, finding.value
         if (known := self._known.get(key)) is None:
             if self._taken is None:
-                self._taken = frozenset(PLACEHOLDER.findall(unescape(read_all())))
+                self._taken = _find_placeholders(read_all())
             kind = finding.kind.upper()
             number = self._numbers.get(kind, 0) + 1
             while f"[{kind}_{number}]" in self._taken:
@@ -88,7 +95,7 @@ class Masking:
         """Whether it holds a prompt as numbers of tokens, in which nothing can be found."""
 
     def run(self) -> str:
-        """The text with all that is found masked."""
+        """The text with all that is found masked. Raises TooMuchFound."""
         scanner = Scanner(self._text)
         for token in scanner.tokens():
             if not token.is_string:
@@ -128,6 +135,8 @@ class Masking:
 
     def _sight(self, finding: Finding, field: str) -> None:
         self.sightings.append(Sighting(finding.kind, field))
+        if len(self.sightings) > MOST_FOUND:
+            raise TooMuchFound
 
     def _follow(self, token: Token, scanner: Scanner) -> None:
         """Joins a part's text to the one before, or begins anew."""
@@ -170,6 +179,17 @@ class Masking:
             pieces += (self._text[at : edit.start], edit.text)
             at = edit.end
         return "".join(pieces) + self._text[at:]
+
+
+def _find_placeholders(text: str) -> frozenset[str]:
+    """The placeholders that a text holds already. Raises TooMuchFound."""
+    taken = set[str]()
+    # No other escape spells a sign of one, and a copy of the text would be memory.
+    for found in PLACEHOLDER.finditer(unescape(text) if "\\u" in text else text):
+        taken.add(found[0])
+        if len(taken) > MOST_FOUND:
+            raise TooMuchFound
+    return frozenset(taken)
 
 
 def _is_number(text: str, finding: Finding) -> bool:

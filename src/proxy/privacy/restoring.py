@@ -14,6 +14,9 @@ from proxy.core.messages import ToolCall, ToolCallDelta
 from proxy.privacy.masking import PLACEHOLDER
 from proxy.privacy.scanning import Scanner
 
+VALUE_BYTES = 64
+"""What a value takes beside its text, in thirds."""
+
 
 class Restoring:
     """What the placeholders of one request stand for.
@@ -23,17 +26,22 @@ class Restoring:
 
     def __init__(self, values: Mapping[str, str]) -> None:
         """values: at least one, by placeholder."""
-        self._values = {placeholder: _clean(value) for placeholder, value in values.items()}
-        self._names = sorted(self._values)
-        self.longest = max(map(len, self._values))
+        self.values = {placeholder: _clean(value) for placeholder, value in values.items()}
+        self._names = sorted(self.values)
+        self.longest = max(map(len, self.values))
         self.answers_json = False
         """Whether the answer's text is to be JSON."""
+
+    @property
+    def size(self) -> int:
+        """What the values take of the memory, as a body counts (core.body_memory)."""
+        return VALUE_BYTES * len(self.values) + sum(map(len, self.values.values()))
 
     def restore_text(self, text: str, escapes: int = 0) -> str:
         """A text with the values in place. escapes: how many strings of JSON it stands in."""
 
         def put_back(found: re.Match[str]) -> str:
-            value = self._values.get(found[0])
+            value = self.values.get(found[0])
             return found[0] if value is None else _escape(value, escapes)
 
         return PLACEHOLDER.sub(put_back, text)
@@ -89,7 +97,7 @@ class Restoring:
         return len(begun) if following and following[0].startswith(begun) else 0
 
     def _holds(self, text: str) -> bool:
-        return any(found[0] in self._values for found in PLACEHOLDER.finditer(text))
+        return any(found[0] in self.values for found in PLACEHOLDER.finditer(text))
 
 
 class _Channel:

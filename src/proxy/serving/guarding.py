@@ -4,6 +4,7 @@ Promise: with it no body goes to a provider that was not looked at. What it can'
 refuses, and no message of its own quotes what it has found.
 """
 
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 from urllib.parse import unquote_plus
@@ -13,7 +14,8 @@ from msgspec import Raw
 from proxy.core.errors import InvalidRequest
 from proxy.core.json_guard import is_json
 from proxy.core.settings import PrivacySettings
-from proxy.privacy.findings import Detector
+from proxy.dialects import reading
+from proxy.privacy.findings import MOST_FOUND, Detector, TooMuchFound
 from proxy.privacy.masking import Masking, Placeholders, Sighting
 from proxy.privacy.restoring import Restoring
 from proxy.serving.context import RequestContext
@@ -28,10 +30,18 @@ _WORDS = {
     "private_key": "a private key",
 }
 _TOKENS = "A prompt of token numbers can't be looked at for personal data (GUARDRAIL): send text"
+_TOO_MUCH = (
+    f"The body holds more than {MOST_FOUND} values that may not go to a provider as they are"
+    " (GUARDRAIL)."
+)
 _UNKNOWN = (
     "GUARDRAIL is on in this deployment, and it can look at bodies of JSON in UTF-8 alone, without"
     " a content-encoding. Use POST /v1/chat/completions, /v1/messages or /v1/responses."
 )
+
+
+_PASSED_OVER = re.compile(rb'(?<!\\)"(?:data:[^,\s"]{0,200},)?[A-Za-z0-9+/_-]{4096,}+={0,2}"')
+"""A string that is an image or a file."""
 
 
 class Guard:
@@ -41,24 +51,36 @@ class Guard:
         self._detector = Detector(settings.guardrail_kinds, settings.patterns)
         self.refuses = settings.guardrail == "refuse"
 
+    def weigh(self, body: bytes) -> int:
+        """What looking at a body takes beside it, as a body counts (core.body_memory): what is
+        passed over takes nothing."""
+        return len(body) - sum(len(found[0]) for found in _PASSED_OVER.finditer(body))
+
     def screen(self, context: RequestContext, body: bytes) -> bytes:
         """The body as a provider may see it; what the answer gets back is in the context. Raises
-        InvalidRequest."""
-        masked, context.restoring = self.mask(body)
+        InvalidRequest, InternalError (503) where there is no room for that."""
+        masked, restoring = self.mask(body)
+        if restoring and context.hold:
+            context.hold.keep(context.hold.size + restoring.size)
+        context.restoring = restoring
         return masked
 
     def screen_items(self, items: Sequence[Raw]) -> tuple[tuple[Raw, ...], dict[int, Restoring]]:
         """The requests of a batch as providers may see them, and what the answers get back by their
-        places. Where it refuses they stay: `check` is for each."""
+        places. Where it refuses they stay: `check` is for each. Raises InvalidRequest."""
         if self.refuses:
             return tuple(items), {}
         masked: list[Raw] = []
         restorings: dict[int, Restoring] = {}
+        found = 0
         for index, item in enumerate(items):
             body, restoring = self.mask(bytes(item))
             masked.append(Raw(body))
             if restoring:
                 restorings[index] = restoring
+                found += len(restoring.values)
+            if found > MOST_FOUND:
+                raise InvalidRequest(_TOO_MUCH, code=CODE)
         return tuple(masked), restorings
 
     def check(self, item: Raw) -> None:
@@ -69,13 +91,13 @@ class Guard:
 
     def mask(self, body: bytes) -> tuple[bytes, Restoring | None]:
         """A body of JSON without what is found in it. Raises InvalidRequest."""
-        try:
-            text = body.decode()
-        except UnicodeDecodeError:
-            raise InvalidRequest("The body must be UTF-8.") from None
+        reading.check(body)
         placeholders = Placeholders()
-        masking = Masking(text, self._detector, placeholders)
-        masked = masking.run()
+        masking = Masking(body.decode(), self._detector, placeholders)
+        try:
+            masked = masking.run()
+        except TooMuchFound:
+            raise InvalidRequest(_TOO_MUCH, code=CODE) from None
         if masking.has_tokens:
             raise InvalidRequest(_TOKENS, param="input", code=CODE)
         if not masking.sightings:

@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 
 from proxy.access.authenticator import read_authorizations
 from proxy.access.tickets import Tickets
+from proxy.core.body_memory import weigh
 from proxy.core.chat import Routing
 from proxy.core.codings import too_large
 from proxy.core.errors import (
@@ -214,7 +215,8 @@ class Passthrough:
         hold = context.hold
         assert hold  # what a request holds is counted if it comes from outside
         body = await context.request.read(min(self._server.max_body_bytes, hold.limit))
-        hold.keep(len(body))
+        guard = self._tasks.guard
+        hold.keep(weigh(body, 0) + guard.weigh(body) if guard else len(body))
         return body
 
     async def _pass_on(

@@ -312,3 +312,20 @@ async def test_a_stream_of_the_callers_own_dialect_does_not_flow_by(stream: bool
     answer = await post(house, PATHS["messages"], body, anthropic_version="2023-06-01")
     assert MAIL in answer.body.decode()
     assert "[EMAIL_1]" not in answer.body.decode()
+
+
+@pytest.mark.parametrize("path", [NATIVE, "/p/openai/v1/chat/completions"])
+async def test_a_text_counts_twice_where_it_is_looked_at(path: str) -> None:
+    """Looking at it takes as much memory again."""
+    body = message("word " * 10_000)
+    body = {"prompt": "word " * 10_000} if path == NATIVE else body
+    limit = {"BODY_MEMORY_BYTES": "80000"}
+    assert (await post(House(lambda _: whole("Hi!"), **limit), path, body)).status == 200
+    assert (await post(House(lambda _: whole("Hi!"), **limit, **MASK), path, body)).status == 413
+
+
+async def test_what_was_masked_is_counted_until_it_is_put_back() -> None:
+    house = House(lambda _: whole("Hi!"), BODY_MEMORY_BYTES="80000", **MASK)
+    mails = " ".join(f"{number}@x.example" for number in range(1000))
+    answer = await post(house, NATIVE, {"prompt": mails})
+    assert (answer.status, house.upstream.sent) == (413, [])
