@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Load and cost, by simulation.")
     parser.add_argument("--keys-per-rate", type=float, default=1.0, help="keys for each request/s")
     parser.add_argument("--isolate-rate", type=int, default=100, help="requests/s of an isolate")
-    parser.add_argument("--lease", type=int, default=16, help="RATE_LIMIT_LEASE")
+    parser.add_argument("--lease", type=int, default=256, help="RATE_LIMIT_LEASE")
     parser.add_argument("--seed", type=int, default=1)
     options = vars(parser.parse_args(argv))
     tallies = {rate: play(Load(rate=rate, **options)) for rate in RATES}

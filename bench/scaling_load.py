@@ -49,7 +49,7 @@ class Load(Struct, frozen=True, kw_only=True):
     """Requests a second that an isolate serves before the platform starts another."""
     keys_per_rate: float = 1.0
     """Issued keys for each request a second. Each has a user of its own and a budget."""
-    lease: int = 16
+    lease: int = 256
     """RATE_LIMIT_LEASE."""
     seed: int = 1
 

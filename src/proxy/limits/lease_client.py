@@ -26,6 +26,12 @@ REMEMBERED = TERM + MARGIN
 PATIENCE = 2_000
 """Milliseconds for which a request for more than is needed keeps the next ones from wanting more
 as well."""
+FEW = 16
+"""Tokens that are leased at once where so many were spent within the last TERM. A bucket that is
+worth fewer is not busy."""
+TURNS = 4
+"""Leases of a busy bucket that would serve a TERM: what is left in the end is little of what is
+spent."""
 
 
 class LeaseKey(NamedTuple):
@@ -106,10 +112,11 @@ class _Holding:
         return lease in self.leases or lease in self.spent or lease in self.ended
 
     def demand(self, now: int) -> int:
-        """Tokens that were spent within the last TERM: this one's, and those of the one before as
-        far as it reaches back to."""
+        """Tokens that are worth a lease: of those that were spent within the last TERM (this one's,
+        and those of the one before as far as it reaches back to) FEW, or a part that is more."""
         self._turn_term(now)
-        return self._spent + self._spent_before * (self._term_began + TERM - now) // TERM
+        spent = self._spent + self._spent_before * (self._term_began + TERM - now) // TERM
+        return max(min(spent, FEW), spent // TURNS)
 
     def end(self, leases: Iterable[int], now: int) -> Returns:
         """Ends leases: what of them is to be given back, if it may still arrive in time."""
@@ -122,6 +129,10 @@ class _Holding:
             if now < lease.until + MARGIN:
                 returns.append((id, lease.left))
         return tuple(returns)
+
+    def is_waiting(self, now: int) -> bool:
+        """Whether a request for more than was needed is likely to be answered yet."""
+        return self.wanted_at is not None and now - self.wanted_at < PATIENCE
 
     def _turn_term(self, now: int) -> None:
         passed = now - self._term_began
@@ -167,12 +178,27 @@ class LeaseClient:
         now = self._follow_clock(now)
         holding = self._find_holding(key, now)
         want = n
-        if holding.wanted_at is None or now - holding.wanted_at >= PATIENCE:
+        if not holding.is_waiting(now):
             want = max(n, min(holding.demand(now), self._max_size))
         if want > n:
             holding.wanted_at = now
         returns = holding.end(sorted((*holding.leases, *holding.spent)), now)
         return LeaseRequest(self._isolate, want, rate, n, returns, key.model)
+
+    def build_request_ahead(self, key: LeaseKey, rate: Rate, now: int) -> LeaseRequest | None:
+        """What to send to the object beside the callers' requests, at once, because little is left
+        of a bucket in which there is plenty; None: nothing. What is left is held on to. So no
+        request waits for a busy bucket, and of many at once not each calls for a token."""
+        now = self._follow_clock(now)
+        holding = self._find_holding(key, now)
+        want = min(holding.demand(now), self._max_size)
+        if want < FEW or holding.is_waiting(now) or 2 * holding.left(now) > want:
+            return None
+        if holding.answer is None or holding.answer.level < 2 * want:
+            return None
+        holding.wanted_at = now
+        returns = holding.end(sorted(holding.spent), now)
+        return LeaseRequest(self._isolate, want, rate, 1, returns, key.model)
 
     def accept(self, key: LeaseKey, grant: LeaseGrant, sent_at: int, now: int) -> None:
         """Takes in the answer to the request of `sent_at`. One that is late or doubled adds nothing

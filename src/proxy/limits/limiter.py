@@ -31,7 +31,7 @@ from proxy.limits.account_messages import (
 from proxy.limits.budget_view import BudgetView
 from proxy.limits.cooldowns import Cooldowns
 from proxy.limits.lease_client import LeaseClient, LeaseKey
-from proxy.limits.lease_messages import GIVE_BACK, TAKE
+from proxy.limits.lease_messages import GIVE_BACK, TAKE, LeaseGrant, LeaseRequest
 from proxy.limits.pool_messages import SIGNAL
 from proxy.limits.refusals import THE_KEY, refuse_reservation, refuse_tokens, refuse_unreachable
 from proxy.limits.shared_budgets import SharedBudget
@@ -113,22 +113,32 @@ class Limiter:
 
     async def take_token(self, bucket: BucketLimit, defer: Defer) -> Refusal | None:
         """Spends one token of a bucket; None: it is spent."""
-        leases, key = self._leases, bucket.key
-        if leases.spend(key, 1, self._now):
+        leases, key, now = self._leases, bucket.key, self._now
+        if leases.spend(key, 1, now):
+            if ahead := leases.build_request_ahead(key, bucket.rate, now):
+                defer(self._lease(key, ahead, now, defer))
             return None
-        sent_at = self._now
-        request = leases.build_request(key, bucket.rate, 1, sent_at)
-        work = self._objects.call(TAKE, key.bucket, request)
-        grant = await self._reach(self._bucket_circuit, key.bucket.partition(":")[2], work)
+        request = leases.build_request(key, bucket.rate, 1, now)
+        grant = await self._lease(key, request, now, defer)
         if grant is None:
             return self._refuse_unreachable()
-        leases.accept(key, grant, sent_at, self._now)
-        if grant.tokens > 1 and sent_at - self._tidied_at >= TIDY_MS // 2:
-            self._tidied_at = sent_at
-            defer(self._tidy())
         if leases.spend(key, 1, self._now):
             return None
         return refuse_tokens(bucket.limit, bucket.rate, grant, bucket.label)
+
+    async def _lease(
+        self, key: LeaseKey, request: LeaseRequest, sent_at: int, defer: Defer
+    ) -> LeaseGrant | None:
+        """Takes in what a bucket's object grants; None: it gave no answer."""
+        work = self._objects.call(TAKE, key.bucket, request)
+        grant = await self._reach(self._bucket_circuit, key.bucket.partition(":")[2], work)
+        if grant is None:
+            return None
+        self._leases.accept(key, grant, sent_at, self._now)
+        if grant.tokens > 1 and sent_at - self._tidied_at >= TIDY_MS // 2:
+            self._tidied_at = sent_at
+            defer(self._tidy())
+        return grant
 
     def find_standing(self, bucket: BucketLimit) -> Standing | None:
         """How a bucket stands, as far as this isolate knows."""

@@ -74,6 +74,8 @@ class Outcome(Struct):
     """When each token was, in true time."""
     calls: int
     """Of the object, those whose message was lost too."""
+    waits: int = 0
+    """Those of the calls for which an arrival waited."""
 
 
 class World:
@@ -119,19 +121,27 @@ class World:
     def _request(self, request: int, number: int) -> None:
         isolate = self._isolates[number]
         now = START + self.now + isolate.skew
+        rate = self.setup.rate
         if self._spend(isolate, request):
+            if ahead := isolate.client.build_request_ahead(KEY, rate, now):
+                self._call(isolate, ahead, None)
             return
-        request_json = msgspec.json.encode(
-            isolate.client.build_request(KEY, self.setup.rate, 1, now)
-        )
+        self._call(isolate, isolate.client.build_request(KEY, rate, 1, now), request)
+
+    def _call(self, isolate: Isolate, asked: LeaseRequest, request: int | None) -> None:
+        """Has an isolate call the object for an arrival that waits, or for none."""
+        number, now = isolate.number, START + self.now + isolate.skew
+        request_json = msgspec.json.encode(asked)
         self.outcome.calls += 1
+        self.outcome.waits += request is not None
 
         def answered(answer: bytes) -> None:
             if self._isolates[number] is not isolate:
                 return
             grant = msgspec.json.decode(answer, type=LeaseGrant)
             isolate.client.accept(KEY, grant, now, START + self.now + isolate.skew)
-            self._spend(isolate, request)
+            if request is not None:
+                self._spend(isolate, request)
             if grant.tokens > 1:
                 self._tick(isolate)
 

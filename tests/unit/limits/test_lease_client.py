@@ -116,6 +116,53 @@ def test_only_one_of_many_requests_at_once_wants_more_than_it_needs(client: Leas
     assert client.build_request(KEY, SECONDLY, 1, late).want == 6
 
 
+def make_busy(spent: int, *, level: int = 1_000) -> LeaseClient:
+    """A client that was granted 40 tokens of KEY, and has spent so many."""
+    client = LeaseClient("a", 100)
+    client.accept(KEY, LeaseGrant(1, 40, TERM, 0, level, 60_000), NOW, NOW)
+    assert all(client.spend(KEY, 1, NOW) for _ in range(spent))
+    return client
+
+
+def test_the_next_lease_is_requested_before_the_last_one_is_used_up() -> None:
+    assert make_busy(31).build_request_ahead(KEY, SECONDLY, NOW) is None  # 9 are left
+    client = make_busy(32)
+    ahead = client.build_request_ahead(KEY, SECONDLY, NOW)
+    assert ahead is not None
+    assert (ahead.want, ahead.need, ahead.returns) == (16, 1, ())
+    assert client.build_request_ahead(KEY, SECONDLY, NOW) is None  # one is on its way
+    accept(client, 16, lease=2)
+    assert all(client.spend(KEY, 1, NOW) for _ in range(8 + 16))
+    assert client.build_request(KEY, SECONDLY, 1, NOW).returns == ((1, 0), (2, 0))
+
+
+def test_what_was_used_up_goes_back_ahead() -> None:
+    client = make_busy(40)
+    ahead = client.build_request_ahead(KEY, SECONDLY, NOW)
+    assert ahead is not None
+    assert ahead.returns == ((1, 0),)
+
+
+def test_of_a_busy_bucket_a_part_is_leased_and_a_few_of_any_other() -> None:
+    client = LeaseClient("a", 100)
+    for spent, demand in ((10, 10), (30, 16), (100, 25), (600, 100)):
+        now = NOW + 3 * TERM * spent
+        client.accept(KEY, LeaseGrant(spent, spent, TERM, 0, 5, 60_000), now, now)
+        assert client.spend(KEY, spent, now)
+        assert client.build_request(KEY, SECONDLY, 1, now).want == demand
+        accept(client, 0, sent=now)
+
+
+def test_nothing_is_requested_ahead_near_the_limit_or_of_a_quiet_bucket() -> None:
+    assert make_busy(40, level=31).build_request_ahead(KEY, SECONDLY, NOW) is None
+    assert make_busy(40, level=32).build_request_ahead(KEY, SECONDLY, NOW) is not None
+    quiet = LeaseClient("a", 100)
+    accept(quiet, 15)
+    assert quiet.spend(KEY, 15, NOW)
+    assert quiet.build_request_ahead(KEY, SECONDLY, NOW) is None
+    assert LeaseClient("a", 1).build_request_ahead(KEY, SECONDLY, NOW) is None
+
+
 def test_with_a_size_of_one_each_request_asks_for_itself() -> None:
     strict = LeaseClient("a", 1)
     bucket = LeaseServer(NOW)

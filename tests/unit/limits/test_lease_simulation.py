@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from proxy.limits.lease_client import LeaseClient
-from proxy.limits.lease_messages import MARGIN, TERM, Returns
+from proxy.limits.lease_messages import MARGIN, TERM, LeaseRequest, Returns
 from proxy.limits.lease_server import LeaseServer
 from proxy.limits.token_bucket import UNIT, Rate
 from tests.unit.limits.making import HOUR
@@ -98,9 +98,13 @@ class Chaos:
                 return
 
     def request(self, client: LeaseClient, sent: int, n: int) -> None:
-        if self.spends(client, n):
-            return
-        request = client.build_request(KEY, self.rate, n, sent)
+        if not self.spends(client, n):
+            self.call(client, sent, n, client.build_request(KEY, self.rate, n, sent))
+        elif ahead := client.build_request_ahead(KEY, self.rate, sent):
+            self.call(client, sent, 0, ahead)
+
+    def call(self, client: LeaseClient, sent: int, n: int, request: LeaseRequest) -> None:
+        """Sends a request, with whose answer `n` tokens are spent."""
 
         def arrived() -> None:
             grant = self.bucket.take(request, START + self.now)
@@ -128,9 +132,9 @@ STEP = st.tuples(
 
 @settings(max_examples=80, deadline=None)
 @given(
-    burst=st.integers(3, 20),
+    burst=st.one_of(st.integers(3, 20), st.just(200)),
     per_hour=st.sampled_from((0, 3600, 36_000)),
-    max_size=st.sampled_from((1, 8)),
+    max_size=st.sampled_from((1, 8, 64)),
     steps=st.lists(STEP, min_size=40, max_size=120),
 )
 def test_no_order_of_messages_breaks_the_bound(
@@ -171,3 +175,38 @@ def test_below_the_limit_leases_save_calls_and_refuse_nobody() -> None:
     outcome = World(setup).run()
     assert len(outcome.spent) == len(outcome.arrivals)
     assert outcome.calls < 0.4 * len(outcome.arrivals)
+
+
+BUSY = Setup(
+    rate=Rate(10_000, 720_000), load=0.5, millis=60_000, isolates=2, max_size=256, delay=20
+)
+
+
+def test_a_busy_bucket_keeps_few_requests_waiting() -> None:
+    outcome = World(BUSY).run()
+    assert len(outcome.spent) == len(outcome.arrivals) > 5_000
+    assert outcome.waits < outcome.calls < 0.03 * len(outcome.arrivals)
+    assert outcome.waits < 0.006 * len(outcome.arrivals)
+
+
+def test_many_requests_at_once_do_not_each_call_for_a_token() -> None:
+    """50 callers of one isolate, each of whom sends its next request once it is answered."""
+    client, bucket = LeaseClient("a", 256), LeaseServer(START)
+    rate = Rate(100_000, 0)
+    calls: list[LeaseRequest] = []
+
+    for tick in range(100):
+        now = START + 100 * tick
+        waiting = []
+        for _ in range(50):
+            if not client.spend(KEY, 1, now):
+                waiting.append(client.build_request(KEY, rate, 1, now))
+            elif ahead := client.build_request_ahead(KEY, rate, now):
+                waiting.append(ahead)
+        for asked in waiting:
+            client.accept(KEY, bucket.take(asked, now + 20), now, now + 20)
+        for _ in waiting:
+            client.spend(KEY, 1, now + 20)
+        calls += waiting
+    assert len(calls) < 300
+    assert calls[-1].want == 256

@@ -55,7 +55,7 @@ class LimitSettings(Struct, frozen=True, kw_only=True):
     ]
     lease: Annotated[
         int,
-        Setting("RATE_LIMIT_LEASE", "16", whole(1, 1000)),
+        Setting("RATE_LIMIT_LEASE", "256", whole(1, 1000)),
         "Tokens that an isolate may take from a bucket at a time; 1 is strict: one call of the"
         " Durable Object a request.",
     ]
