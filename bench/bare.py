@@ -2,6 +2,7 @@
 that nothing but the Worker is measured."""
 
 import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -68,7 +69,10 @@ class Bare:
         config = upload / "bench.capnp"
         settings = _Settings(main, vars, self.port, points, self._stores.addresses)
         config.write_text(_configuration(upload, settings), "utf-8")
-        command = (WORKERD, "serve", config, "--experimental")
+        # As a deployed one, the proxy starts from its memory after its imports.
+        memory = snapshot.keep().snapshot if main == "entry.py" else None
+        start = snapshot.start_options(memory) if memory else ()
+        command = (WORKERD, "serve", config, "--experimental", *start)
         self._server = runtime.Server("workerd", f"http://127.0.0.1:{self.port}", log, command)
         deadline = time.monotonic() + _START_SECONDS
         try:
@@ -118,11 +122,8 @@ class _Settings(Struct, frozen=True):
 
 
 def proxy(directory: Path) -> Path:
-    """Writes the modules that wrangler would upload of the proxy into a new folder."""
-    upload = directory / "proxy"
-    upload.mkdir()
-    snapshot.collect_modules("development", upload)
-    return upload
+    """Copies the modules that wrangler would upload of the proxy into a new folder."""
+    return shutil.copytree(snapshot.keep().modules, directory / "proxy")
 
 
 def _configuration(upload: Path, settings: _Settings) -> str:

@@ -11,6 +11,7 @@ import json
 import tempfile
 import tokenize
 import zipfile
+from functools import cache
 from pathlib import Path
 
 from tools.layout import SOURCES, WORKER
@@ -55,6 +56,7 @@ def _zipped(package: Path) -> bytes:
     return buffer.getvalue()
 
 
+@cache
 def without_prose(source: bytes) -> bytes:
     """Python's source without comments, and with "" for each string that is a statement: the
     same code in the same lines. As it is, where it is no Python."""

@@ -2,12 +2,20 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from tools.assets import assemble
 from tools.layout import PYTHON_MODULES, ROOT, WRANGLER_TOML
-from tools.pack import pack
+from tools.offline import snapshot
 from tools.runtime import load_config
+
+
+@cache
+def build() -> snapshot.Kept:
+    """Build the Worker and its static files once: no source changes while tests run."""
+    assemble()
+    return snapshot.keep()
 
 
 def derive_config(
@@ -22,16 +30,15 @@ def derive_config(
     It is wrangler.toml with `env` applied, so it is started with `env=None`. `vars` are added to
     that environment's own. `ai_service` (`{"service": ..., "entrypoint": ...}`) puts a service
     binding in the place of the AI binding, which works on no machine without an account.
-    The project's .env does not reach a Worker started from here. The Worker is packed here and
-    now: wrangler would run the build of wrangler.toml elsewhere than in the project.
+    The project's .env does not reach a Worker started from here. wrangler would run the build of
+    wrangler.toml elsewhere than in the project, and for each deployment anew.
     """
     base = load_config(WRANGLER_TOML)
     environments = base.pop("env")
     config = {**base, **environments[env]}
     del config["build"]
     config.pop("secrets", None)  # a test hands its secrets over as vars
-    pack()
-    assemble()
+    build()
     config["main"] = str(ROOT / config["main"])
     config["assets"]["directory"] = str(ROOT / config["assets"]["directory"])
     config["vars"] = {**config["vars"], **(vars or {})}

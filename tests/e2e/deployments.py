@@ -6,12 +6,11 @@ import subprocess
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from tests.e2e.configuration import derive_config
+from tests.e2e.configuration import build, derive_config
 from tests.unit.serving.stage import make_env
 from tests.upstream import Upstream
 from tools import runtime
 from tools.layout import NODE_MODULES, ROOT
-from tools.offline import snapshot
 from tools.runtime import load_config
 
 KEYS = {
@@ -214,7 +213,7 @@ class Deployments:
                 configs=(directory / "wrangler.json", directory / "ai" / "wrangler.json"),
                 env=None,
                 persist_to=directory / "state",
-                snapshot=snapshot.keep(),
+                snapshot=build().snapshot,
             )
         )
 
@@ -223,6 +222,7 @@ class Deployments:
         shutil.copy(source / "worker.js", directory)
         config = load_config(source / "wrangler.toml")
         config["vars"] = {"UPSTREAM_URL": self._upstream.url}
+        config["no_bundle"] = True  # else esbuild watches it ten times a second
         (directory / "wrangler.json").write_text(json.dumps(config))
 
 

@@ -9,9 +9,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.e2e.configuration import derive_config
+from tests.e2e.configuration import build, derive_config
 from tools import runtime
-from tools.offline import snapshot
 from tools.runtime import load_config
 
 
@@ -63,7 +62,7 @@ class Pair:
                 configs=(directory / "wrangler.json",),
                 env=None,
                 persist_to=directory / "state",
-                snapshot=snapshot.keep(),
+                snapshot=build().snapshot,
             )
         )
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.configuration import derive_config
+from tests.e2e.configuration import build, derive_config
 from tests.e2e.deployments import ADMIN_TOKEN, DAY, KEYS, PATHS
 from tests.upstream import Upstream
 from tools import runtime
@@ -50,6 +50,7 @@ def migrated(
         configs=(config,),
         env=None,
         persist_to=place / "state",
+        snapshot=build().snapshot,
     )
     with (
         runtime.start(launch) as worker,

@@ -11,12 +11,13 @@ and no network.
 
 import fcntl
 import hashlib
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tools.layout import BUNDLE, CACHE, LOCKS, NODE_MODULES, ROOT, WORKER, WRANGLER_TOML
 from tools.offline import FLAGS, WORKERD
@@ -61,23 +62,36 @@ def prove(environment: str = "production") -> None:
         _workerd_test(Path(scratch), f"--python-load-snapshot={_NAME}")
 
 
-def keep() -> Path:
-    """A snapshot of the Worker as its sources are now, saved once for each state of them.
+class Kept(NamedTuple):
+    """What is kept of a state of the sources."""
 
-    A Worker that starts from it skips what it imports, as one does that is deployed. Several may
-    do so at once. Raises SnapshotError.
+    modules: Path
+    """The folder of what wrangler would upload. Others read it too: copy it to change it."""
+    snapshot: Path
+    """The memory of a Worker that has imported them."""
+
+
+def keep() -> Kept:
+    """The Worker's modules as its sources are now, and their snapshot, made once for each state.
+
+    A Worker that starts from the snapshot skips what it imports, as one does that is deployed.
+    Several may do so at once. Raises SnapshotError.
     """
     pack()
     folder = CACHE / "snapshots"
     folder.mkdir(parents=True, exist_ok=True)
-    kept = folder / f"{_fingerprint()}.bin"
+    place = folder / _fingerprint()
+    kept = Kept(place / "modules", place / _NAME)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            for outdated in folder.glob("*.bin"):
-                outdated.unlink()
-            with tempfile.TemporaryDirectory(dir=folder) as scratch:
-                _save("development", Path(scratch)).replace(kept)
+        if not kept.snapshot.exists():
+            for outdated in folder.iterdir():
+                if outdated.is_dir():
+                    shutil.rmtree(outdated)
+            saved = _save("development", kept.modules)
+            for own in (_MAIN, _CONFIG):
+                (kept.modules / own).unlink()
+            saved.replace(kept.snapshot)  # last: where it is, the modules are whole
     return kept
 
 
@@ -145,6 +159,11 @@ def _kind(file: Path) -> str:
     if file.suffix == ".py" and file.parts[0] != "python_modules":
         return "pythonModule"
     return "data"
+
+
+def start_options(kept: Path) -> tuple[str, str]:
+    """The options by which workerd starts a Worker from its snapshot."""
+    return f"--python-snapshot-dir={kept.parent}", f"--python-load-snapshot={kept.name}"
 
 
 def _workerd_test(upload: Path, mode: str) -> None:
