@@ -80,8 +80,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
 
     def list_given(self, names: Iterable[str]) -> dict[str, Any]:
         """The settings of these names that the caller has given."""
-        settings = ((name, getattr(self, name)) for name in names)
-        return {name: value for name, value in settings if value not in (None, ())}
+        return {name: v for name in names if (v := getattr(self, name)) not in (None, ())}
 
     def with_functions_only(self) -> "ChatRequest":
         """The request for a provider without custom tools, see `Tool.as_function`."""

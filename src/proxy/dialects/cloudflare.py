@@ -43,6 +43,7 @@ MOST_ATTEMPTS = 5
 """At each provider."""
 
 OptionBackoff = Literal["constant", "linear", "exponential"]
+_BACKOFFS: dict[str, OptionBackoff] = {word: word for word in get_args(OptionBackoff)}
 _Number: TypeAlias = Annotated[int, Meta(ge=-(2**53), le=2**53)] | float
 _Label: TypeAlias = Annotated[str, Meta(max_length=512)] | _Number | bool
 _LABELS = msgspec.json.Decoder(
@@ -104,9 +105,7 @@ def read_metadata(headers: Mapping[str, str]) -> dict[str, str]:
     try:
         labels = _LABELS.decode(text)
     except msgspec.DecodeError as error:
-        raise InvalidRequest(
-            f"{METADATA} must be a JSON object: {error}", param=METADATA
-        ) from error
+        raise _invalid(METADATA, f"a JSON object: {error}") from error
     return {name: v if isinstance(v, str) else f"{v}".lower() for name, v in labels.items()}
 
 
@@ -131,11 +130,10 @@ def _read_number(
 def _read_backoff(text: str | None) -> OptionBackoff | None:
     if text is None:
         return None
-    for backoff in get_args(OptionBackoff):
-        if text.strip().lower() == backoff:
-            found: OptionBackoff = backoff
-            return found
-    raise _invalid(BACKOFF, "constant, linear or exponential")
+    found = _BACKOFFS.get(text.strip().lower())
+    if found is None:
+        raise _invalid(BACKOFF, "constant, linear or exponential")
+    return found
 
 
 def read_cache(headers: Mapping[str, str]) -> CacheControl:

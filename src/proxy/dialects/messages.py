@@ -5,11 +5,10 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
 from proxy.core.errors import invalid
 from proxy.core.messages import FORMATS, Message, Part, ResponseFormat, Tool, ToolCall
-from proxy.core.splice import ITEMS
 from proxy.dialects.reading import Name
 
 IMAGE_BYTES = 20 * 1024 * 1024
@@ -49,11 +48,6 @@ class NamedChoice(Struct, frozen=True):
 
 
 ToolChoice = Literal["auto", "none", "required", "any"] | NamedChoice
-
-
-def raw_messages(messages: Raw) -> tuple[Raw, ...]:
-    """Each message's own bytes."""
-    return ITEMS.decode(messages)
 
 
 def check_messages(messages: Sequence[Message]) -> None:

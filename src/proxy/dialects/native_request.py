@@ -14,7 +14,7 @@ from proxy.core.chat import Call, ChatRequest, Routing, Strategy
 from proxy.core.errors import InvalidRequest, invalid
 from proxy.core.json_guard import Text
 from proxy.core.messages import Message, ResponseFormat
-from proxy.core.splice import FIELDS
+from proxy.core.splice import FIELDS, ITEMS
 from proxy.dialects import older_forms, reading
 from proxy.dialects.messages import (
     Messages,
@@ -24,7 +24,6 @@ from proxy.dialects.messages import (
     check_format,
     check_messages,
     check_tools,
-    raw_messages,
 )
 
 
@@ -125,7 +124,7 @@ def _conversation(request: _NativeBody, raw: Raw) -> tuple[tuple[Message, ...], 
     if request.messages is not None:
         check_messages(request.messages)
         own = tuple(Raw(msgspec.json.encode(message)) for message in system)
-        return system + request.messages, own + raw_messages(raw)
+        return system + request.messages, own + ITEMS.decode(raw)
     if request.prompt is None:
         raise invalid("prompt", "Missing; give prompt or messages")
     if not request.prompt or request.prompt.isspace():

@@ -15,7 +15,7 @@ from proxy.core.chat import Call, ChatRequest, Routing
 from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import InvalidRequest, invalid
 from proxy.core.messages import ResponseFormat
-from proxy.core.splice import FIELDS, TRUE
+from proxy.core.splice import FIELDS, ITEMS, TRUE
 from proxy.dialects import older_forms, reading
 from proxy.dialects.messages import (
     Messages,
@@ -26,7 +26,6 @@ from proxy.dialects.messages import (
     check_format,
     check_messages,
     check_tools,
-    raw_messages,
 )
 from proxy.dialects.steering import (
     OWN,
@@ -161,7 +160,7 @@ def _chat(
         reasoning_effort=request.reasoning_effort,
         vendors=read_vendors(request, fields) if request.provider else None,
         extra=extra,
-        raw_messages=raw_messages(fields["messages"]),
+        raw_messages=ITEMS.decode(fields["messages"]),
         raw_tools=fields["tools"] if tools else None,
         body=body,
     )

@@ -157,8 +157,7 @@ def _build_thinking(
     that thinks."""
     if chat.reasoning_effort is None:
         return {}
-    efforts = target.efforts
-    effort = efforts.get(chat.reasoning_effort, chat.reasoning_effort)
+    effort = target.efforts.get(chat.reasoning_effort, chat.reasoning_effort)
     forced = fields.get("tool_choice", {}).get("type") in _FORCED
     if "reasoning_effort" not in refused:
         if effort in ("none", "between_tools"):

@@ -42,7 +42,8 @@ def build_conversation(
             else:
                 system += blocks
         elif message.role == "assistant":
-            turns.add_answer(_list_thinking(target, message) + blocks + _list_calls(message))
+            calls = map(_build_call, message.tool_calls or ())
+            turns.add_answer([*_list_thinking(target, message), *blocks, *calls])
         elif message.role == "tool":
             turns.add_result(_build_result(message, blocks))
         else:
@@ -129,11 +130,8 @@ def _list_thinking(target: Target, message: Message) -> list[Block]:
     return [block for block in blocks if block.get("type") in THINKING]
 
 
-def _list_calls(message: Message) -> list[Block]:
-    return [_build_call(call.as_function_call()) for call in message.tool_calls or ()]
-
-
 def _build_call(call: ToolCall) -> Block:
+    call = call.as_function_call()
     text = call.function.arguments or "{}"
     arguments: Any = {"arguments": text}
     try:

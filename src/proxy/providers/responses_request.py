@@ -99,7 +99,7 @@ def _fit_reasoning(target: Target, chat: ChatRequest, fields: Fields) -> tuple[s
         return ()
     if _EFFORT in _list_refused(target):
         return ("reasoning",) if fields.pop("reasoning", None) is not None else ()
-    effort = _map_effort(target, chat.reasoning_effort)
+    effort = target.efforts.get(chat.reasoning_effort, chat.reasoning_effort)
     if effort != chat.reasoning_effort:
         reasoning = splice.FIELDS.decode(fields.get("reasoning", b"{}"))
         fields["reasoning"] = {**reasoning, "effort": effort}
@@ -110,10 +110,6 @@ def _list_refused(target: Target) -> frozenset[str]:
     """The fields that provider or model refuses, by OpenAI's names."""
     refused = target.refused
     return refused | {"reasoning_summary"} if _EFFORT in refused else refused
-
-
-def _map_effort(target: Target, effort: str) -> str:
-    return target.efforts.get(effort, effort)
 
 
 def _list_settings(chat: ChatRequest) -> Fields:
@@ -132,7 +128,7 @@ def _build_others(target: Target, chat: ChatRequest, kept: Fields) -> Fields:
     text = {"format": _build_format(chat.response_format), "verbosity": kept.get("verbosity")}
     effort = kept.get(_EFFORT)
     reasoning = {
-        "effort": effort and _map_effort(target, effort),
+        "effort": effort and target.efforts.get(effort, effort),
         "summary": kept.get("reasoning_summary"),
     }
     include = []
