@@ -1,8 +1,8 @@
 """Names the caller: by the deployment's own keys, compared in constant time, an issued one, or,
 where it sends none, Cloudflare Access.
 
-Promises: without any key configured nobody is let in, except in development. Whatever wrong keys
-an address has sent, a right one is let in.
+Promises: without any key configured nobody is let in, except in development, where everybody is,
+and an issued key is that key. Whatever wrong keys an address has sent, a right one is let in.
 """
 
 import hashlib
@@ -95,9 +95,9 @@ class Authenticator:
         it up; address: where the request comes from. Both raise AuthenticationFailed,
         RateLimitExceeded for a wrong key after too many, and InternalError (503) where the keys
         can't be looked up."""
-        if self._is_open:
+        if self._is_open and not self._is_issued_here(authorization):
             return ANONYMOUS
-        if not self._own and not self._sign_in:
+        if not self._is_open and not self._own and not self._sign_in:
             raise AuthenticationFailed(_NO_KEY_YET, code="no_key_configured")
         key = _read_bearer(authorization)
         digest = hash_secret(key)
@@ -117,6 +117,11 @@ class Authenticator:
                 code="wrong_environment",
             )
         return self._issued.lookup(digest, address)
+
+    def _is_issued_here(self, authorization: str | None) -> bool:
+        """Whether it has the form of a key that this environment issues."""
+        issued = _ISSUED.fullmatch((authorization or "").partition(" ")[2].strip())
+        return issued is not None and issued[1] == self._environment
 
 
 def read_authorizations(headers: Mapping[str, str]) -> tuple[str, ...]:

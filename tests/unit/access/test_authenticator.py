@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from proxy.access.authenticator import METRICS, hash_secret, read_authorizations
-from proxy.access.keys import LOOKUP
+from proxy.access.authenticator import METRICS, format_secret, hash_secret, read_authorizations
+from proxy.access.keys import LOOKUP, Key
 from proxy.core.errors import AuthenticationFailed, Unavailable
 from proxy.core.principal import Principal
 from tests.unit.access.making import HERE, SECRET, Isolate
@@ -72,6 +72,16 @@ class TestOwnKeys:
         assert (await development.authenticate(None)).user == "anonymous"
         assert (await development.authenticate("sk-anything")).user == "anonymous"
         assert len(store.called(LOOKUP)) == 0
+
+    async def test_an_issued_key_is_itself_in_open_development(
+        self, clock: ManualClock, objects: MemoryObjects, store: Keys
+    ) -> None:
+        development = Isolate(clock, objects, ENVIRONMENT="development")
+        mine, never_issued = (format_secret("development", digit * 64) for digit in "ab")
+        store.book.issue(Key(id="key_2", user="ann", created_at=0), hash_secret(mine))
+        assert (await development.authenticate(mine)).user == "ann"
+        assert await development.refusal(never_issued) == "invalid_api_key"
+        assert (await development.authenticate(SECRET)).user == "anonymous"
 
     async def test_the_token_of_metrics_alone_closes_development(
         self, clock: ManualClock, objects: MemoryObjects
