@@ -58,9 +58,11 @@ def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:
 
 
 def status(error: ProxyError) -> int:
-    """SPEC.md's status, but 529 where it is 503, or where a provider's own 503 or 529 was the last
-    word: what Anthropic's clients wait on."""
-    if error.status == 503 or (error.type == "provider_error" and _is_overloaded(error)):
+    """SPEC.md's status, but 529 where it is a 503 that passes, or where a provider's own 503 or 529
+    was the last word: what Anthropic's clients wait on. Claude Code sends each 529 again for
+    minutes, so what no other try can mend is none."""
+    passes = error.status == 503 and _is_retryable(error)
+    if passes or (error.type == "provider_error" and _is_overloaded(error)):
         return _OVERLOADED
     return error.status
 

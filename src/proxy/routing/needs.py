@@ -5,6 +5,15 @@ from msgspec import Struct
 from proxy.core.chat import ChatRequest, Wire
 from proxy.providers.specs import Ability, Mode, Model
 
+_WORDS = {
+    "vision": "read images",
+    "tools": "call tools",
+    "json": "follow a JSON schema",
+    "reasoning": "reason",
+    "streaming": "stream",
+}
+"""What a model does that has the ability."""
+
 
 class Needs(Struct, frozen=True):
     """What a request demands of a model."""
@@ -56,7 +65,8 @@ class Needs(Struct, frozen=True):
         missing = set[str](self.abilities - model.can if model.can is not None else ())
         if self.streaming and not model.streams:
             missing.add("streaming")
-        return f"{model.id} has no {' and no '.join(sorted(missing))}" if missing else None
+        words = " or ".join(_WORDS[ability] for ability in sorted(missing))
+        return f"{model.id} can't {words}" if missing else None
 
     def missed_by(self, model: Model) -> bool:
         """Whether `model` would answer without the reasoning that is wished for."""

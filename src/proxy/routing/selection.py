@@ -4,7 +4,7 @@ What a name means stands in names.py. Where fallback is allowed, the other provi
 with its own model of the same tier. Every provider that is left out is left out for a reason.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn, TypeAlias
 
 from msgspec import Struct, structs
@@ -228,7 +228,7 @@ class Selection:
             )
         if OTHER_WIRE in excluded.values():
             raise InvalidRequest(needs.native_only)
-        why = "; ".join(f"{name}: {reason}" for name, reason in excluded.items())
+        why = _describe_excluded(excluded, self.deployment.reasons)
         named = f"{routing.provider}/{routing.model}" if routing.provider else routing.model
         why = why or f"none offers {named!r}: name a model, as provider/model"
         raise NoProviderAvailable(f"No provider can answer this ({why}).")
@@ -316,6 +316,15 @@ def _join_choices(groups: Sequence[_Group]) -> list[_Group]:
     chosen = [member for members, _ in groups for member in members if member[1]]
     others = [group for group in groups if group[0][0][1] is None]
     return [(chosen, False), *others] if chosen else others
+
+
+def _describe_excluded(excluded: dict[str, str], unusable: Mapping[str, str]) -> str:
+    """Why each provider is left out: what those lack that are set up stands before the names of the
+    others, among which nobody would find it."""
+    able = {name: reason for name, reason in excluded.items() if name not in unusable}
+    why = "; ".join(f"{name}: {reason}" for name, reason in (able or excluded).items())
+    others = [name for name in excluded if able and name not in able]
+    return f"{why}; not set up, see /health/providers: {', '.join(others)}" if others else why
 
 
 def _describe(name: str, model: Model) -> ModelEntry:

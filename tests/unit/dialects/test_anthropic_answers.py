@@ -201,7 +201,8 @@ ERRORS: list[tuple[ProxyError, int, str]] = [
     (RateLimitExceeded("x"), 429, "rate_limit_error"),
     (InternalError("x"), 500, "api_error"),
     (ProviderError("x"), 502, "api_error"),
-    (NoProviderAvailable("x"), 529, "overloaded_error"),
+    (NoProviderAvailable("x"), 503, "api_error"),
+    (NoProviderAvailable("x", retry_after=1), 529, "overloaded_error"),
     (Unavailable("x"), 529, "overloaded_error"),
     (ProviderTimeout("x"), 504, "timeout_error"),
 ]

@@ -56,7 +56,7 @@ def test_what_a_provider_lacks_is_named_with_what_to_do(
 
 
 def test_a_named_model_is_not_exchanged_silently(selection: Selection) -> None:
-    with pytest.raises(NoProviderAvailable, match="groq: llama has no vision"):
+    with pytest.raises(NoProviderAvailable, match="groq: llama can't read images"):
         selection.plan(Routing(model="groq/llama", fallback=False), VISION, ANY)
 
 
@@ -78,7 +78,7 @@ class TestStreaming:
     def test_the_reason_is_told(self) -> None:
         selection = changed(llama={"streams": False})
         needs = Needs(frozenset({"vision"}), streaming=True)
-        with pytest.raises(NoProviderAvailable, match="groq: llama has no streaming and no vision"):
+        with pytest.raises(NoProviderAvailable, match="groq: llama can't stream or read images"):
             selection.plan(Routing(model="groq/llama", fallback=False), needs, ANY)
 
     def test_the_routing_key_is_the_same_streamed_or_not(self) -> None:
@@ -156,6 +156,20 @@ def test_why_nobody_can(catalog: Catalog) -> None:
         "No provider can answer this (gemini: GEMINI_API_KEY is not set; groq: switched off by"
         " DISABLED_PROVIDERS; openai: OPENAI_API_KEY is not set; openrouter: OPENROUTER_API_KEY"
         " is not set; local: LOCAL_BASE_URL is not set; workers-ai: the Worker has no AI binding)."
+    )
+
+
+def test_what_a_provider_lacks_that_is_set_up_comes_first() -> None:
+    data = msgspec.json.decode(msgspec.json.encode(CATALOG))
+    next(model for model in data["models"] if model["id"] == "small")["can"] = ["json"]
+    catalog = Catalog(msgspec.json.encode(data))
+    env = {"ENVIRONMENT": "development", "LOCAL_BASE_URL": "http://127.0.0.1:1/v1"}
+    selection = Selection(catalog, read_settings(env, catalog.providers).routing, frozenset())
+    with pytest.raises(NoProviderAvailable) as caught:
+        selection.plan(Routing(), Needs(frozenset({"tools"})), ANY)
+    assert caught.value.message == (
+        "No provider can answer this (local: small can't call tools;"
+        " not set up, see /health/providers: gemini, groq, openai, openrouter, workers-ai)."
     )
 
 
