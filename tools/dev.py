@@ -93,7 +93,7 @@ def serve(settings: Settings) -> NoReturn:
             print(f"warning: {warning}", flush=True)
         with worker.log.open("rb") as log:
             log.seek(0, os.SEEK_END)
-            hint = settings.upstream == "none" and not findings.has_provider
+            hint = not findings.has_provider
             print(invitation(worker.url, settings.upstream, hint), flush=True)
             while all(server.running() for server in servers):
                 sys.stdout.buffer.write(log.read())
@@ -119,7 +119,7 @@ def check_settings(url: str) -> None:
 
 
 def invitation(url: str, upstream: str, hint: bool) -> str:
-    """What the user reads when the proxy is ready: where it is and a command that works.
+    """What the user reads when the proxy is ready: where it is, a command that works, its pages.
 
     hint: whether to say how to get a provider.
     """
@@ -128,10 +128,15 @@ def invitation(url: str, upstream: str, hint: bool) -> str:
             f"curl -s {url}/v1/generate -H 'content-type: application/json' "
             f"-d {shlex.quote(DEMO_BODY)}"
         )
+        wish = "The local model is small and can't call tools. For Claude Code, Codex and the like"
     else:
         command = f"curl -s {url}/health"
-    advice = "\nFor answers put a provider's key into .env (see .env.example) and start again.\n"
-    return f"\nReady on {url} (Ctrl-C ends it). Try:\n\n  {command}\n{advice if hint else ''}"
+        wish = "For answers"
+    pages = f"\nDashboard: {url}/dashboard   Set up a client: {url}/setup   Reference: {url}/docs\n"
+    advice = f"{wish} put a provider's key into .env (see .env.example) and start again.\n"
+    return (
+        f"\nReady on {url} (Ctrl-C ends it). Try:\n\n  {command}\n{pages}{advice if hint else ''}"
+    )
 
 
 def main() -> int:

@@ -75,7 +75,7 @@ class App:
             raise NotFound(absent.explain(request.path), code="unknown_url")
         if method not in path.methods:
             raise MethodNotAllowed(
-                f"{request.method} is not allowed here; {', '.join(path.allow)} is.",
+                f"{request.method} is not allowed here: send {' or '.join(path.allow)}.",
                 allow=path.allow,
             )
         handler = path.methods[method]

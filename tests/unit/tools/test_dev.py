@@ -54,6 +54,15 @@ def test_the_command_to_paste_is_whole() -> None:
 
 
 @pytest.mark.parametrize("hint", [True, False])
+def test_it_says_where_the_pages_are_and_what_agents_need(hint: bool) -> None:
+    text = dev.invitation("http://127.0.0.1:8787", "local", hint)
+    for page in ("dashboard", "setup", "docs"):
+        assert f"http://127.0.0.1:8787/{page}" in text
+    assert ("can't call tools" in text) is hint
+    assert (".env" in text) is hint
+
+
+@pytest.mark.parametrize("hint", [True, False])
 def test_without_the_model_it_says_what_gives_answers(hint: bool) -> None:
     text = dev.invitation("http://127.0.0.1:8787", "none", hint)
     assert "curl -s http://127.0.0.1:8787/health" in text
