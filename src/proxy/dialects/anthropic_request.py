@@ -86,11 +86,7 @@ def parse_count(body: bytes) -> Call:
 
 
 def _read_chat(
-    request: Body,
-    fields: dict[str, Raw],
-    extra: dict[str, Raw],
-    findings: Findings,
-    names: Names,
+    request: Body, fields: dict[str, Raw], extra: dict[str, Raw], findings: Findings, names: Names
 ) -> ChatRequest:
     """The request for a model, less what is only known when all is read."""
     conversation = Conversation(fields, findings, names.shorten)

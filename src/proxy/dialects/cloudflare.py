@@ -24,16 +24,7 @@ CACHE_TTL = "cf-aig-cache-ttl"
 CACHE_KEY = "cf-aig-cache-key"
 COLLECT_LOG = "cf-aig-collect-log"
 COLLECT_PAYLOAD = "cf-aig-collect-log-payload"
-SENT = (
-    METADATA,
-    TIMEOUT,
-    ATTEMPTS,
-    DELAY,
-    BACKOFF,
-    SKIP_CACHE,
-    CACHE_TTL,
-    CACHE_KEY,
-)
+SENT = (METADATA, TIMEOUT, ATTEMPTS, DELAY, BACKOFF, SKIP_CACHE, CACHE_TTL, CACHE_KEY)
 """Those that say what a request means; COLLECT_LOG and COLLECT_PAYLOAD do not."""
 STEP = "cf-aig-step"
 """Of an answer: the place of the attempt that gave it, from 0."""

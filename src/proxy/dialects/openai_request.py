@@ -27,14 +27,7 @@ from proxy.dialects.messages import (
     check_messages,
     check_tools,
 )
-from proxy.dialects.steering import (
-    OWN,
-    CacheWish,
-    Steering,
-    read_cache,
-    read_routing,
-    read_vendors,
-)
+from proxy.dialects.steering import OWN, CacheWish, Steering, read_cache, read_routing, read_vendors
 
 EMBEDDING_INPUTS = 2048
 """Texts in one request for embeddings: OpenAI's own limit."""

@@ -12,15 +12,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxy.core.errors import InvalidRequest, invalid
-from proxy.core.messages import (
-    NOTHING,
-    FunctionCall,
-    JSONObject,
-    Message,
-    Part,
-    Role,
-    ToolCall,
-)
+from proxy.core.messages import NOTHING, FunctionCall, JSONObject, Message, Part, Role, ToolCall
 from proxy.core.splice import ITEMS, NULL
 from proxy.dialects import reading
 from proxy.dialects.responses_parts import PartReader

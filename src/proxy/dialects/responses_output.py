@@ -220,12 +220,7 @@ def message_item(style: Style, index: int, parts: list[JSONObject]) -> JSONObjec
 
 def text_part(text: str, annotations: list[Any], logprobs: list[Any]) -> JSONObject:
     """A part of text."""
-    return {
-        "type": "output_text",
-        "annotations": annotations,
-        "logprobs": logprobs,
-        "text": text,
-    }
+    return {"type": "output_text", "annotations": annotations, "logprobs": logprobs, "text": text}
 
 
 def refusal_part(text: str) -> JSONObject:

@@ -28,14 +28,7 @@ from proxy.dialects.responses_tools import (
     choose,
     describe_tools,
 )
-from proxy.dialects.steering import (
-    OWN,
-    CacheWish,
-    Steering,
-    read_cache,
-    read_routing,
-    read_vendors,
-)
+from proxy.dialects.steering import OWN, CacheWish, Steering, read_cache, read_routing, read_vendors
 
 SEALED = "reasoning.encrypted_content"
 LOGPROBS = "message.output_text.logprobs"

@@ -29,9 +29,7 @@ from proxy.dialects.responses_output import (
     reasoning_item,
     repeat_own,
 )
-from proxy.dialects.responses_output import (
-    answer as render,
-)
+from proxy.dialects.responses_output import answer as render
 from proxy.dialects.seal import ProviderState
 
 _Kind: TypeAlias = Literal["reasoning", "text", "refusal", "image"]

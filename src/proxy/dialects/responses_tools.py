@@ -15,13 +15,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from proxy.core.errors import invalid
-from proxy.core.messages import (
-    BridgedTool,
-    CustomTool,
-    Function,
-    JSONObject,
-    Tool,
-)
+from proxy.core.messages import BridgedTool, CustomTool, Function, JSONObject, Tool
 from proxy.dialects import reading
 
 MAX_TOOLS = 512

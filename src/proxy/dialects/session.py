@@ -40,13 +40,7 @@ def find_session(headers: Mapping[str, str], call: Call | None = None) -> str:
         cache_key = _read(call.chat.extra.get(CACHE_KEY))
     elif _NAMING.isdisjoint(headers):
         return ""  # most requests
-    given = (
-        headers.get(OWN),
-        field,
-        *(headers.get(name) for name in HEADERS),
-        found,
-        cache_key,
-    )
+    given = (headers.get(OWN), field, *(headers.get(name) for name in HEADERS), found, cache_key)
     return next((name for name in given if name and _NAME.fullmatch(name)), "")
 
 

@@ -18,11 +18,7 @@ VENDOR_FIELDS = 4000
 """Characters of JSON that may be meant for OpenRouter in a `provider` object."""
 _LISTS = ("order", "only", "ignore")
 
-_SORTS: dict[str, Strategy] = {
-    "price": "cheapest",
-    "throughput": "fastest",
-    "latency": "fastest",
-}
+_SORTS: dict[str, Strategy] = {"price": "cheapest", "throughput": "fastest", "latency": "fastest"}
 
 
 class _Provider(Struct, frozen=True):

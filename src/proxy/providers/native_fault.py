@@ -29,11 +29,7 @@ _ERROR = Decoder(_Error)
 
 
 def read_fault(
-    target: Target,
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    now: float | None = None,
+    target: Target, status: int, headers: Mapping[str, str], body: bytes, now: float | None = None
 ) -> Fault:
     """See Adapter.read_fault."""
     return _keep_native(target, faults.read_fault(target, status, headers, body, now), body)

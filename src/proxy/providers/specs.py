@@ -16,14 +16,7 @@ from proxy.providers.rates import Price, Rate, Tokens
 Ability = Literal["vision", "tools", "json", "reasoning"]
 """`json` means an answer that keeps to a JSON schema, not just any JSON."""
 Mode = Literal[
-    "chat",
-    "embedding",
-    "completion",
-    "moderation",
-    "image",
-    "speech",
-    "transcription",
-    "rerank",
+    "chat", "embedding", "completion", "moderation", "image", "speech", "transcription", "rerank"
 ]
 """What a model makes. Chats and embeddings are served; the others are passed through."""
 _SNAPSHOT = re.compile(

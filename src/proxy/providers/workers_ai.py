@@ -22,13 +22,7 @@ from proxy.providers.error_body import read_error
 from proxy.providers.faults import make_fault
 from proxy.providers.finish import check_finish, infer_finish, read_finish
 from proxy.providers.garbage import decode, garbage
-from proxy.providers.openai_answer import (
-    Choice,
-    Completion,
-    MessagePiece,
-    make_call,
-    read_message,
-)
+from proxy.providers.openai_answer import Choice, Completion, MessagePiece, make_call, read_message
 from proxy.providers.openai_request import adapt_fields, build_fields
 from proxy.providers.openai_stream import OpenAIReader
 from proxy.providers.surrogates import has_halves, mend

@@ -18,12 +18,7 @@ from proxy.core.permit import Permit, Refusal, Reservation
 from proxy.core.ports import Clock, Outgoing, Random
 from proxy.providers.target import Target
 from proxy.routing.deadline import Allowance, Deadline, out_of_time
-from proxy.routing.failure import (
-    as_limit_error,
-    as_proxy_error,
-    record_attempt,
-    record_unsent,
-)
+from proxy.routing.failure import as_limit_error, as_proxy_error, record_attempt, record_unsent
 from proxy.routing.hedge import race
 from proxy.routing.operations import Operation
 from proxy.routing.retry import RetryPolicy, retry_delay

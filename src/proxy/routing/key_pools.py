@@ -223,12 +223,7 @@ class KeyPools:
         return any(self._wait(pool, n, target.model.id) == (0, 0) for n in others)
 
     def _report(
-        self,
-        pool: _Pool,
-        target: Target,
-        permit: Permit,
-        headers: Mapping[str, str],
-        fault: Fault,
+        self, pool: _Pool, target: Target, permit: Permit, headers: Mapping[str, str], fault: Fault
     ) -> None:
         """Has the limits hear of a fault after which no key is left. Where any has only to wake,
         the provider is rate-limited until the first does, or a refused one may be tried again."""

@@ -82,12 +82,7 @@ class Watch:
     """The isolate's side: measures, breakers, keys and the retry budget."""
 
     def __init__(
-        self,
-        settings: RoutingSettings,
-        objects: Objects,
-        clock: Clock,
-        random: Random,
-        log: Log,
+        self, settings: RoutingSettings, objects: Objects, clock: Clock, random: Random, log: Log
     ) -> None:
         self.breakers = Breakers(random.fraction, settings.breaker_slow_ms or None)
         self.keys = KeyPools(settings, self.breakers, lambda: self.now, random.fraction)

@@ -5,12 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct, structs
 
 from proxy.analytics.query import parameters
-from proxy.analytics.store.messages import (
-    KEPT_SECONDS,
-    RESOLUTION_SECONDS,
-    Resolution,
-    SumsQuery,
-)
+from proxy.analytics.store.messages import KEPT_SECONDS, RESOLUTION_SECONDS, Resolution, SumsQuery
 
 
 class InsightsQuery(Struct, frozen=True, kw_only=True):

@@ -6,12 +6,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from proxy.analytics.query import parameters
-from proxy.analytics.query.report import (
-    OF_FIGURES,
-    ReportQuery,
-    build_report,
-    read_report_query,
-)
+from proxy.analytics.query.report import OF_FIGURES, ReportQuery, build_report, read_report_query
 from proxy.analytics.store.messages import (
     KEPT_SECONDS,
     RESOLUTION_SECONDS,

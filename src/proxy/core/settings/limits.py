@@ -4,13 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Struct
 
-from proxy.core.settings.values import (
-    SWITCH,
-    Setting,
-    one_of,
-    optional,
-    whole,
-)
+from proxy.core.settings.values import SWITCH, Setting, one_of, optional, whole
 
 OnError = Literal["open", "closed"]
 
