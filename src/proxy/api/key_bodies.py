@@ -170,9 +170,14 @@ def make_key(new: KeyBody, key_id: str, now: int) -> Key:
     )
 
 
-def view_key(key: Key, secret: str | UnsetType = UNSET, used: Used | UnsetType = UNSET) -> KeyView:
-    """A key as operators see it."""
-    may_pass = key.budget == Budget() if key.passthrough is None else key.passthrough
+def view_key(
+    key: Key,
+    *,
+    may_pass: bool,
+    secret: str | UnsetType = UNSET,
+    used: Used | UnsetType = UNSET,
+) -> KeyView:
+    """A key as operators see it. may_pass: whether it may have requests passed on as they are."""
     budget = {"day": key.budget.day, "month": key.budget.month}
     return KeyView(
         id=key.id,

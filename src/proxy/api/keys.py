@@ -1,10 +1,11 @@
 """The operators' paths for keys."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from proxy.access.authenticator import format_secret, hash_secret
 from proxy.access.keys import (
@@ -34,11 +35,13 @@ from proxy.api.key_bodies import (
     view_key,
 )
 from proxy.api.services import Services
-from proxy.api.usage import bound_page, read_used, wants_usage
+from proxy.api.usage import Used, bound_page, read_used, wants_usage
 from proxy.core.errors import NotFound, Unavailable, invalid
-from proxy.core.principal import Principal
+from proxy.core.permit import Refusal
+from proxy.core.principal import Budget, Principal
 from proxy.core.web import FRESH_JSON, Response
 from proxy.dialects import reading
+from proxy.limits.shared_budgets import name_groups
 from proxy.limits.tab import find_key_payer
 from proxy.serving.context import RequestContext
 
@@ -66,7 +69,8 @@ async def issue_key(services: Services, context: RequestContext) -> Response:
     key = make_key(new, f"key_{random.token(6)}", round(context.clock.now() * 1000))
     secret = format_secret(services.settings.access.environment, random.token(32))
     await cache.change(ISSUE, NewKey(key, hash_secret(secret)))
-    return _respond(view_key(key, secret), status=201)
+    [view] = await _view(services, [key], secret=secret)
+    return _respond(view, status=201)
 
 
 async def list_keys(services: Services, context: RequestContext) -> Response:
@@ -79,14 +83,16 @@ async def list_keys(services: Services, context: RequestContext) -> Response:
         limit = bound_page(services, limit)
     page = await cache.call(LIST_KEYS, KeyRange(after, limit))
     following = parameters.encode_next(page.next)
-    return _respond(KeyViewPage(await _view(services, context, page.keys), following))
+    views = await _view(services, page.keys, used=await _read_used(services, context, page.keys))
+    return _respond(KeyViewPage(views, following))
 
 
 async def show_key(services: Services, context: RequestContext) -> Response:
     """GET /admin/keys/ID[?usage=true]. Raises NotFound."""
     key_id, cache = _id_of(context), services.key_cache
     found = await cache.call(GET_KEY, key_id)
-    [view] = await _view(services, context, [_check_found(found.key, key_id)])
+    keys = [_check_found(found.key, key_id)]
+    [view] = await _view(services, keys, used=await _read_used(services, context, keys))
     return _respond(view)
 
 
@@ -102,7 +108,8 @@ async def change_key(services: Services, context: RequestContext) -> Response:
         changed, body = patch_key(key, patch, round(context.clock.now() * 1000))
         _check_providers(services, body)
         if (await cache.change(CHANGE, KeyChange(key, changed))).key:
-            return _respond(view_key(changed))
+            [view] = await _view(services, [changed])
+            return _respond(view)
     raise Unavailable("The key is being changed. Try again.", code="key_changing", retry_after=1)
 
 
@@ -125,18 +132,51 @@ async def rotate_key(services: Services, context: RequestContext) -> Response:
     secret = format_secret(services.settings.access.environment, services.ports.random.token(32))
     rotation = KeyRotation(key_id, hash_secret(secret), overlap * 1000)
     found = await cache.change(ROTATE, rotation)
-    return _respond(view_key(_check_found(found.key, key_id), secret))
+    [view] = await _view(services, [_check_found(found.key, key_id)], secret=secret)
+    return _respond(view)
 
 
 async def _view(
-    services: Services, context: RequestContext, keys: list[Key]
+    services: Services,
+    keys: Sequence[Key],
+    *,
+    secret: str | UnsetType = UNSET,
+    used: Sequence[Used] | None = None,
 ) -> tuple[KeyView, ...]:
-    """Keys as operators see them, with what they have used where the request wants that."""
+    """Keys as operators see them. secret: that of the only one; used: what each has used; None:
+    that is not shown."""
+    passing = await _find_passing(services, keys)
+    shown: list[Used | UnsetType] = [*used] if used else [UNSET] * len(keys)
+    return tuple(
+        view_key(key, may_pass=key.id in passing, secret=secret, used=spent)
+        for key, spent in zip(keys, shown, strict=True)
+    )
+
+
+async def _find_passing(services: Services, keys: Sequence[Key]) -> set[str]:
+    """The ids of those keys that may have requests passed on as they are."""
+    groups = {key.id: name_groups(key.team, key.tags) for key in keys}
+    names = tuple(dict.fromkeys(name for own in groups.values() for name in own))
+    found = await services.limiter.find_budgets(names) if names else []
+    # What may have a budget as long as that can't be told passes nothing either.
+    budgets = {*names} if isinstance(found, Refusal) else {budget.name for budget in found}
+
+    def may_pass(key: Key) -> bool:
+        if key.passthrough is not None:
+            return key.passthrough
+        return key.budget == Budget() and budgets.isdisjoint(groups[key.id])
+
+    return {key.id for key in keys if may_pass(key)}
+
+
+async def _read_used(
+    services: Services, context: RequestContext, keys: Sequence[Key]
+) -> Sequence[Used] | None:
+    """What each key has used; None where the request does not want that."""
     if not wants_usage(context):
-        return tuple(map(view_key, keys))
+        return None
     payers = [find_key_payer(key.make_principal()) for key in keys]
-    used = await read_used(services, [payer.account if payer else None for payer in payers])
-    return tuple(view_key(key, UNSET, spent) for key, spent in zip(keys, used, strict=True))
+    return await read_used(services, [payer.account if payer else None for payer in payers])
 
 
 def _check_providers(services: Services, body: KeyBody) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from proxy.core.errors import Fault
+from proxy.limits.shared_budgets import READ_BUDGETS, BudgetSet
 from tests.unit.api.deployment import ADMIN, CALLER
 from tests.unit.api.making import request_lines
 from tests.unit.api.passing import ANSWER, CHAT, Isolate, answering, error
 from tests.unit.doubles import FakeReply
+from tests.unit.memory_objects import MemoryObjects
 
 
 async def test_the_caller_s_key_stays_here() -> None:
@@ -105,10 +107,37 @@ class TestKeys:
             refused = await isolate.call(path, key=key)
             assert refused.status == 403
             assert "its team or a tag" in error(refused)["message"]
+            assert await self._say_who_passes(isolate) == {name: False}
             key = await isolate.issue(**fields, passthrough=True)
             assert (await isolate.call(path, key=key)).status == 200
             await isolate.call(f"/admin/budgets/{name}", method="GET", key=ADMIN)
             assert json.loads(isolate.read)["used"]["day"] > 0
+            isolate = Isolate()
+
+    async def test_nor_is_it_said_to_be_allowed_where_budgets_can_not_be_read(self) -> None:
+        def broken(*_: object) -> BudgetSet:
+            raise RuntimeError("the object is unreachable")
+
+        isolate = Isolate(LIMITER_ON_ERROR="closed")
+        await isolate.issue(team="search")
+        assert await self._say_who_passes(isolate) == {"team:search": True}
+        isolate = Isolate(LIMITER_ON_ERROR="closed")
+        assert isinstance(isolate.ports.objects, MemoryObjects)
+        isolate.ports.objects.keys.serve(READ_BUDGETS, broken)
+        await isolate.issue(team="search")
+        assert await self._say_who_passes(isolate) == {"team:search": False}
+
+    @staticmethod
+    async def _say_who_passes(isolate: Isolate) -> dict[str, bool]:
+        """Whether operators read that the keys of a group may pass requests on, by its budget."""
+        listed = await isolate.call("/admin/keys", method="GET", key=ADMIN)
+        keys = json.loads(listed.body)["keys"]
+        shown = await isolate.call(f"/admin/keys/{keys[0]['id']}", method="GET", key=ADMIN)
+        assert json.loads(shown.body) == keys[0]
+        return {
+            f"team:{key['team']}" if key["team"] else f"tag:{key['tags'][0]}": key["passthrough"]
+            for key in keys
+        }
 
     async def test_what_is_known_to_be_used_is_counted(self) -> None:
         isolate = Isolate()
