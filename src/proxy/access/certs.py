@@ -7,13 +7,12 @@ once.
 """
 
 import asyncio
-import binascii
-from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 
 import msgspec
 from msgspec import Struct
 
+from proxy.core import base64url
 from proxy.core.errors import Unavailable
 from proxy.core.ports import Clock, Log, Outgoing, RSAKey, Upstream
 from proxy.core.time import is_recent
@@ -116,6 +115,6 @@ def _is_usable(key: _Key) -> bool:
     if (key.kty, key.alg, key.use) != ("RSA", "RS256", "sig"):
         return False
     try:
-        return len(urlsafe_b64decode(key.n + "=" * (-len(key.n) % 4))) >= _LEAST_BYTES
-    except (ValueError, binascii.Error):
+        return len(base64url.decode(key.n)) >= _LEAST_BYTES
+    except ValueError:
         return False

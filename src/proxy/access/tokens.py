@@ -6,13 +6,13 @@ algorithm is the proxy's to say: no other than RS256 is taken, whatever a token 
 """
 
 import re
-from base64 import urlsafe_b64decode
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from proxy.access.certs import Certs
+from proxy.core import base64url
 from proxy.core.errors import AuthenticationFailed
 from proxy.core.json_guard import find_excess
 from proxy.core.ports import Clock, VerifyRS256
@@ -110,7 +110,7 @@ def _decode(decoder: msgspec.json.Decoder[T], part: str) -> T:
 
 def _decode_part(part: str) -> bytes:
     try:
-        return urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        return base64url.decode(part)
     except ValueError:
         raise _refuse("it is no JWT") from None
 
