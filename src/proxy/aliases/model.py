@@ -97,7 +97,8 @@ class AliasTarget(Part, frozen=True, kw_only=True):
         if limit is None and budget is None:
             return None
         return Allotment(
-            name=f"alias:{alias}:{self.own_id}",
+            # No two targets of two aliases have one name: either part may hold colons.
+            name=f"alias:{alias.replace(':', '%3A')}:{self.own_id}",
             label=f"{self.own_id} in the alias {alias}",
             per_hour=limit.per_hour if limit else None,
             burst=(limit.burst or min(limit.per_hour, 1_000_000)) if limit else 1,

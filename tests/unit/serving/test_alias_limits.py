@@ -50,6 +50,15 @@ class TestAllotments:
         assert account.spent_day == 12_500_000  # 2.5 and 10 dollars a million
         assert account.reservations == 0
 
+    async def test_two_targets_never_share_a_budget_by_their_names(self) -> None:
+        house = Aliased(lambda _: reply(prompt_tokens=1000, completion_tokens=1000))
+        budget = {"budget": {"day": 0.02}}
+        await house.make("a", {"model": GPT, "id": "b:c", **budget})
+        await house.make("a:b", {"model": GPT, "id": "c", **budget})
+        for name in ("a", "a:b"):
+            assert (await house.ask(OPENAI, name, max_tokens=1000)).status == 200
+        assert len(house.accounts.held) == 2
+
     async def test_a_budget_that_is_used_up_is_a_402(self) -> None:
         house = Aliased()
         await house.make("support", {"model": GPT, "budget": {"month": 0.000001}})
