@@ -19,6 +19,9 @@ from proxy.serving.keeping import Keeper, store_key
 from proxy.serving.relay import Begun, Relay
 from proxy.serving.task import ChatTask
 
+LITTLE = 4096
+"""Bytes that any request takes while its answer comes, and that are not counted."""
+
 
 class Origin:
     """Has providers answer the chat requests of an isolate, as the origin behind its cache."""
@@ -78,12 +81,23 @@ class Origin:
         # No other provider is tried any more: the texts are not kept while the answer comes.
         task.drop_texts()
         if not context.keep_response:
-            context.release_memory()
+            _hold_less(task)
         record_served(context, served)
         relay = Relay(task, begun, self._keeper, self._log, finish_gone=self._finish_gone)
         return Response(
             headers=EVENTS | served_headers(served) | _cache_headers(task), stream=relay.run
         )
+
+
+def _hold_less(task: ChatTask) -> None:
+    """Holds no more of the memory than what is kept of the request while its answer comes."""
+    hold, restoring = task.context.hold, task.context.restoring
+    if hold is None:
+        return
+    kept = 0
+    if hold.size > LITTLE:
+        kept = task.size_without_texts + (restoring.size if restoring else 0)
+    hold.keeps(min(kept, hold.size) if kept > LITTLE else 0)
 
 
 def _cache_headers(task: ChatTask) -> dict[str, str]:

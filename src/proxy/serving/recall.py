@@ -19,6 +19,11 @@ from proxy.serving.context import RequestContext
 from proxy.serving.replay import Rendered
 from proxy.serving.task import STEERING, ChatTask
 
+LONGEST_KNOWN = 4096
+"""Bytes of what is kept of a request: one that repeats long instructions in its answer is read
+again."""
+LONGEST_BETAS = 1024
+"""Characters of the betas that a request asks for."""
 MOST = 500
 """Requests that are recalled; beyond, the least recently used is forgotten."""
 
@@ -54,15 +59,20 @@ class Recall:
         return self._known[fingerprint]
 
     def keep(self, fingerprint: Fingerprint, task: ChatTask) -> None:
-        """Recalls a request from now on, which the task has been made from."""
+        """Recalls a request from now on, which the task has been made from, unless there is too
+        much to keep of it."""
+        if task.size_without_texts > LONGEST_KNOWN:
+            return
         self._known[fingerprint] = Recalled(task.textless_call, task.directives, task.key)
         if len(self._known) > MOST:
             self._known.popitem(last=False)
 
 
 def take_fingerprint(context: RequestContext, body: bytes) -> Fingerprint | None:
-    """The fingerprint of a request; None where its headers say something of its meaning too."""
-    if not STEERING.isdisjoint(context.request.headers):
+    """The fingerprint of a request; None where its headers say something of its meaning too, or are
+    too long to be kept."""
+    is_long = len(context.betas) > LONGEST_BETAS
+    if is_long or not STEERING.isdisjoint(context.request.headers):
         return None
     day = int(context.began // DAY)
     return sha256(body).digest(), context.dialect, context.principal, context.betas, day

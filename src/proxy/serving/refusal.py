@@ -2,7 +2,7 @@
 
 import math
 
-from proxy.core.errors import InternalError, MethodNotAllowed, ProxyError
+from proxy.core.errors import InternalError, MethodNotAllowed, ProxyError, drop_frames
 from proxy.core.ports import Log
 from proxy.core.web import JSON, Response
 from proxy.serving.accounting import record_error
@@ -13,12 +13,13 @@ MISTAKE = "The proxy made a mistake; it has been logged."
 
 def refuse(context: RequestContext, error: Exception, log: Log) -> Response:
     """Answers an error. One that is no ProxyError, and one that can't be rendered, is a bug: it is
-    logged, and the caller learns no more than that."""
+    logged, and the caller learns no more than that. What the error has come through is freed."""
+    drop_frames(error)
     if isinstance(error, ProxyError):
         try:
             return render_refusal(context, error)
         except Exception as bug:
-            error = bug
+            error = drop_frames(bug)
     return render_refusal(context, report_bug(context, error, log))
 
 

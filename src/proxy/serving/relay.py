@@ -78,6 +78,8 @@ class Relay:
         self._first: Chunk | None = None
         self._last: Chunk | None = None
         """The ends of what has flowed."""
+        self._held = task.context.hold.size if task.context.hold else 0
+        """What is held of the request meanwhile."""
         self._sink: Sink
 
     async def run(self, sink: Sink) -> None:
@@ -130,7 +132,8 @@ class Relay:
             self._collector.add(chunk)
         if not self._fits():
             self._collector.overflow()
-            self._task.context.release_memory()
+            if hold := self._task.context.hold:
+                hold.keeps(self._held)
         if not self._flows:
             await self._send(self._write(chunks))
         elif chunks:
@@ -265,5 +268,5 @@ class Relay:
 
     def _fits(self) -> bool:
         """Whether there is room for what is kept of the stream, which is held from then on."""
-        hold, size = self._task.context.hold, self._collector.size
+        hold, size = self._task.context.hold, self._held + self._collector.size
         return hold is None or size <= hold.size + STEP or hold.keeps(size)

@@ -116,6 +116,12 @@ class ChatTask(Struct):
         )
         return structs.replace(self.call, chat=chat)
 
+    @property
+    def size_without_texts(self) -> int:
+        """Bytes of what is kept of the call without its texts: names, and what the answer repeats
+        of the request."""
+        return len(msgspec.json.encode(self.textless_call))
+
     def drop_texts(self) -> None:
         """Drops the caller's texts and bytes, once no other provider is tried."""
         self.estimate.drop_texts()

@@ -80,6 +80,27 @@ async def test_a_stream_gives_its_body_back_when_it_begins(gone_after: int | Non
     assert await held(app) == 0
 
 
+async def test_what_an_answer_repeats_of_its_request_is_held_until_it_is_over() -> None:
+    pieces, key = (HELLO, STOP, DONE), {"MISTRAL_API_KEY": "key-of-mistral"}
+    app, _ = make_app(lambda _: FakeReply(*pieces, headers=EVENTS), **key)
+    body = {"input": "hi", "model": "mistral/m", "stream": True, "store": False}
+    told = request("POST", "/v1/responses", body | {"instructions": "x" * 50_000}, **JSON)
+    response = await send(app, told)
+    assert await held(app) > 50_000
+    assert b"x" * 50_000 in await read_stream(response)
+    assert await held(app) == 0
+
+
+async def test_what_was_masked_is_held_until_it_is_put_back() -> None:
+    pieces = (HELLO, STOP, DONE)
+    app, _ = make_app(lambda _: FakeReply(*pieces, headers=EVENTS), GUARDRAIL="mask")
+    mails = " ".join(f"{number}@x.example" for number in range(1000))
+    response = await generate(app, prompt=mails, model="openai/m", stream=True)
+    assert 50_000 < await held(app) < 100_000
+    await read_stream(response)
+    assert await held(app) == 0
+
+
 async def test_a_stream_that_finds_no_room_goes_on_and_is_not_kept() -> None:
     delta = b'data: {"choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n' % (b"y" * 50_000)
     app, _ = make_app(

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from proxy.core.errors import Fault
-from tests.unit.callers import read_stream, request, send
+from tests.unit.callers import JSON, read_stream, request, send
 from tests.unit.doubles import Answerer, FakeReply
 from tests.unit.routing.making import DONE, HELLO, ROLE, STOP, whole
 from tests.unit.serving.making import NATIVE, OPENAI, House, by_host, stream_of
@@ -129,5 +129,41 @@ async def test_nothing_of_a_batch_outlives_it(answer: FakeReply, end: str) -> No
         )
         if response.stream:
             await read_stream(response, 1 if end == "caller gone" else None)
+
+    assert await kept_of(house, use) < BODY / 4
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_hit_leaves_nothing_of_its_request(stream: bool) -> None:
+    """Instructions, which a Response repeats, and betas."""
+    house = House(lambda _: whole("Hi!"), MISTRAL_API_KEY="key", RESPONSES_STORE="off")
+    message = {"role": "user", "content": "Hi"}
+
+    async def use(number: int) -> None:
+        long = f"{number}" + "x" * BODY
+        bodies: dict[str, dict[str, Any]] = {
+            "/v1/responses": {"input": "Hi", "instructions": long},
+            "/v1/messages": {"messages": [message], "max_tokens": 9},
+        }
+        for path, body in bodies.items():
+            given = {"model": "mistral/m", "stream": stream, **body}
+            for _ in range(3):
+                answer = await house.fetch("POST", path, given, anthropic_beta=long, **JSON)
+                assert answer.status == 200
+                await house.settle()
+
+    assert await kept_of(house, use) < BODY / 4
+
+
+@pytest.mark.usefixtures("uncollected")
+async def test_a_refused_body_leaves_nothing_behind() -> None:
+    house = House(lambda _: whole("Hi!"))
+    message = {"role": "user", "content": "x" * BODY}
+
+    async def use(number: int) -> None:
+        body = {"model": f"{number}", "messages": [message], "user": ["no text"]}
+        for path in (OPENAI, "/v1/messages", "/v1/responses", "/v1/embeddings", "/v1/generate"):
+            assert (await house.fetch("POST", path, body, **JSON)).status == 400
 
     assert await kept_of(house, use) < BODY / 4
