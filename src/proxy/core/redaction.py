@@ -15,6 +15,8 @@ from urllib.parse import quote, quote_plus
 MASK = "***"
 _SHORT = 8
 """Characters below which a form is taken out only where it stands as a word of its own."""
+_KNOWN = 256
+"""Characters of a secret whose spellings are remembered: a caller may send keys of any length."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
 _KEYS = re.compile(r"\b(?:sk-|gsk_|hf_|AIza|aep_)[\w-]{16,}")
 """Keys that are nobody's here: other deployments', the vendors' behind a provider."""
@@ -27,7 +29,7 @@ def redact(text: str, secrets: Iterable[str], *, cut: bool = False) -> str:
     """`text` without `secrets`, and without what looks like a key. cut: whether its end was cut
     off, so that the beginning of a secret that stands there goes too. The time taken grows with
     the text's length alone, so cut it first."""
-    forms = sorted({f for secret in secrets if secret for f in _forms(secret)}, key=len)[::-1]
+    forms = sorted({f for secret in secrets if secret for f in _find_forms(secret)}, key=len)[::-1]
     lowered = text.lower()
     for form in forms:
         if form.lower() in lowered:
@@ -50,7 +52,16 @@ def _begun(text: str, form: str) -> int:
     return next((n for n in range(longest, 0, -1) if text.endswith(form[:n])), 0)
 
 
+def _find_forms(secret: str) -> frozenset[str]:
+    """The spellings of a secret."""
+    return _known_forms(secret) if len(secret) <= _KNOWN else _forms(secret)
+
+
 @lru_cache(maxsize=256)
+def _known_forms(secret: str) -> frozenset[str]:
+    return _forms(secret)
+
+
 def _forms(secret: str) -> frozenset[str]:
     """The spellings of a secret in URLs, JSON (also within JSON), HTML, hexadecimal and base64."""
     data = secret.encode(errors="replace")

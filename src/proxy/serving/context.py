@@ -20,6 +20,8 @@ from proxy.privacy.restoring import Restoring
 UNCOUNTED = ("", "/api/hello", "/health")
 """Paths whose requests are no traffic."""
 NATIVE_HEADERS = ("anthropic-version", "anthropic-beta")
+LONGEST_KEY = 4096
+"""Characters of a caller's key, a signed token included."""
 _MOST_NAMED = 16
 _PASSABLE = re.compile(r"[ -~]{1,1024}")
 """What any provider takes as a header's value: one that refuses it would seem broken to all."""
@@ -76,10 +78,11 @@ class RequestContext:
 
     @property
     def caller_keys(self) -> tuple[str, ...]:
-        """The keys that the caller sent, in whichever header or in the query."""
+        """The keys that the caller sent, in whichever header or in the query. What is longer than
+        LONGEST_KEY is none: it would be looked for in every spelling."""
         found = [g.partition(" ")[2] for g in read_authorizations(self.request.headers)]
-        in_query = self.request.query.get("key", "")
-        return (*found, in_query) if in_query else tuple(found)
+        found.append(self.request.query.get("key", ""))
+        return tuple(key for key in found if 0 < len(key) <= LONGEST_KEY)
 
     @property
     def native_headers(self) -> dict[str, str]:

@@ -167,3 +167,14 @@ async def test_a_refused_body_leaves_nothing_behind() -> None:
             assert (await house.fetch("POST", path, body, **JSON)).status == 400
 
     assert await kept_of(house, use) < BODY / 4
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("length", [4000, 100_000])
+async def test_no_key_of_a_caller_is_remembered_in_its_spellings(length: int) -> None:
+    house = House(lambda _: FakeReply(b'{"error": {"message": "no"}}', status=400))
+
+    async def use(number: int) -> None:
+        await house.receive(headers={"x-goog-api-key": f"{number}" + "k/" * length}, prompt="Hi")
+
+    assert await kept_of(house, use) < length
