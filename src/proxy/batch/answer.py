@@ -34,7 +34,8 @@ async def answer_batch(services: BatchServices, context: RequestContext, body: b
 
     async def run(report: ReportResults) -> None:
         async def restore(results: list[ItemResult]) -> None:
-            await report([_restore(result, restorings) for result in results])
+            for result in results:
+                await report([_restore(result, restorings)])
 
         await BatchRun(services, context, runner, restore if restorings else report).run(items)
 
@@ -81,12 +82,13 @@ async def _answer_whole(
     results: list[ItemResult] = []
 
     async def collect(new: list[ItemResult]) -> None:
-        hold, size = context.hold, len(memoryview(new[0].response))
-        if hold and not hold.keeps(hold.size + size):
-            full = Unavailable(FULL, code="overloaded", retry_after=RETRY_SECONDS)
-            body = Raw(native.error(full, context.id, context.clock.now()))
-            new = [ItemResult(result.index, full.status, body) for result in new]
-        results.extend(new)
+        hold = context.hold
+        for result in new:  # the body of the whole has it at each of its places
+            if hold and not hold.keeps(hold.size + len(memoryview(result.response))):
+                full = Unavailable(FULL, code="overloaded", retry_after=RETRY_SECONDS)
+                body = Raw(native.error(full, context.id, context.clock.now()))
+                result = ItemResult(result.index, full.status, body)
+            results.append(result)
 
     await run(collect)
     results.sort(key=lambda result: result.index)
@@ -106,7 +108,8 @@ async def _stream(
 
     async def report(results: list[ItemResult]) -> None:
         statuses.extend(result.status for result in results)
-        await write(b"".join(frame(msgspec.json.encode(result), "result") for result in results))
+        for result in results:  # one at a time: each has a copy of the answer
+            await write(frame(msgspec.json.encode(result), "result"))
 
     try:
         await run(report)

@@ -11,7 +11,7 @@ from proxy.batch.run import AT_ONCE, START_SECONDS
 from proxy.core.ports import Outgoing
 from proxy.core.web import Response
 from tests.unit.callers import read_stream, send
-from tests.unit.doubles import FakeReply, LoopClock, in_no_time
+from tests.unit.doubles import Caller, FakeReply, LoopClock, in_no_time
 from tests.unit.routing.making import error, whole
 from tests.unit.serving.making import GPT, House, by_host, counting
 
@@ -327,3 +327,24 @@ async def test_a_schema_may_hold_any_number(number: Any) -> None:
     assert answers[0] == answers[2]  # identical ones are still one call
     assert len(house.sent) == 3
     assert [body["tools"] for body in house.sent_bodies if "tools" in body] == [[tool]]
+
+
+async def test_an_answer_counts_at_each_of_its_places() -> None:
+    """All of them are in one body at the end."""
+    house = House(by_host(openai=whole("y" * 10_000)), BODY_MEMORY_BYTES="100000")
+    status, body = await batch(house, *[item("a")] * 20)
+    assert status == 200
+    statuses = [result["status"] for result in body["results"]]
+    assert 5 <= statuses.count(200) <= 9
+    assert statuses.count(503) == 20 - statuses.count(200)
+    assert len(house.sent) == 1
+
+
+async def test_a_stream_has_one_place_in_each_write() -> None:
+    house = House(by_host(openai=whole("y" * 10_000)))
+    response = await begin_stream(house, *[item("a")] * 20)
+    assert response.stream
+    caller = Caller()
+    await response.stream(caller)
+    assert len(caller.pieces) == 21
+    assert max(map(len, caller.pieces)) < 12_000
