@@ -32,6 +32,20 @@ TAGS = {
     "Operations": "Limits, breakers and the cache.",
     "Health": "How the proxy and its providers are.",
 }
+_TAGGED = (
+    ("Native", ("/v1/generate", "/v1/batch")),
+    ("OpenAI", ("/v1/chat/", "/v1/embeddings")),
+    ("Anthropic", ("/v1/messages",)),
+    ("Responses", ("/v1/responses",)),
+    ("Models", ("/v1/models",)),
+    ("Analytics", ("/analytics", "/metrics")),
+    ("Keys", ("/admin/keys", "/admin/budgets")),
+    ("Aliases", ("/admin/aliases",)),
+    ("Operations", ("/admin/",)),
+    ("Health", ("/api/hello", "/health", "/me")),
+    ("Passthrough", ("/p/", "/openai", "/anthropic", "/genai", "/v1/")),
+)
+"""The tag of a path by how its name begins: the first that fits."""
 ABOUT = (
     "An AI proxy that its users own. Every path with GET accepts HEAD, and every path accepts"
     " OPTIONS; any other method is a 405 with `Allow`, and any other path a 404, in the form of the"
@@ -117,7 +131,7 @@ class _Builder:
     def _operation(self, path: Path, method: str, said: Operation) -> JSON:
         operation: JSON = {
             "operationId": said.id,
-            "tags": [said.tag],
+            "tags": [_choose_tag(path.name)],
             "summary": said.summary,
             "description": " ".join(filter(None, (said.detail, _name_admitted(path, method)))),
             "parameters": [
@@ -177,6 +191,15 @@ class _Builder:
             csv = {"type": "string", "description": answer.csv}
             response["content"][CSV_TYPE] = {"schema": csv}
         return response
+
+
+def _choose_tag(name: str) -> str:
+    if not name:  # the root
+        return "Health"
+    for tag, begins in _TAGGED:
+        if name.startswith(begins):
+            return tag
+    raise ValueError(f"No tag in tools/openapi/document.py fits {name}")
 
 
 def _hold(schema: JSON, schemas: Schemas) -> JSON:

@@ -54,7 +54,6 @@ class Operation:
 
     id: str
     """By which generated clients call it."""
-    tag: str
     summary: str
     answers: Answer | dict[int | str, Answer]
     """By status, or that of 200; `default`: whatever a provider answers."""

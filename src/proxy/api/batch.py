@@ -7,7 +7,7 @@ from proxy.analytics.record.trace import begin_trace
 from proxy.api.body import read_body
 from proxy.api.services import Services
 from proxy.batch.answer import answer_batch, answer_chunk
-from proxy.batch.chunks import decode_chunk
+from proxy.batch.chunks import CHUNK
 from proxy.core.ports import Defer, Write
 from proxy.core.web import Response
 from proxy.dialects import native
@@ -22,7 +22,7 @@ async def run_batch(services: Services, context: RequestContext) -> Response:
 async def run_chunk(services: Services, data: bytes, defer: Defer, write: Write) -> None:
     """Runs a part of a batch that comes from another invocation. Raises ValueError for what is
     none."""
-    chunk, ports = decode_chunk(data), services.ports
+    chunk, ports = CHUNK.decode(data), services.ports
     context = RequestContext(chunk.as_request(defer), BATCH, native, ports.clock, ports.random)
     context.admit(chunk.principal)
     context.hold = services.memory.open()

@@ -50,7 +50,7 @@ class BatchChunkResult(Struct, frozen=True):
     response: Raw
 
 
-_CHUNK = msgspec.json.Decoder(BatchChunk)
+CHUNK = msgspec.json.Decoder(BatchChunk)
 RESULT = msgspec.json.Decoder(BatchChunkResult)
 
 
@@ -68,11 +68,6 @@ def encode_chunk(context: RequestContext, runner: str, items: list[BatchChunkIte
             parts=tuple(items),
         )
     )
-
-
-def decode_chunk(data: bytes) -> BatchChunk:
-    """Decodes what a runner gets. Raises ValueError for what is no chunk."""
-    return _CHUNK.decode(data)
 
 
 def split_items(items: list[Item], most: int) -> list[list[BatchChunkItem]]:

@@ -82,13 +82,10 @@ def _message(answer: Answer, form: Form, functions: bool) -> dict[str, Any]:
             for beside, call in zip(rest, answer.tool_calls, strict=False)
         ]
     if answer.reasoning:
-        message |= dict.fromkeys(_reasoning_fields(form), answer.reasoning)
+        # None of its own where it stands in the content.
+        fields = form.reasoning or (() if form.inline else ("reasoning_content",))
+        message |= dict.fromkeys(fields, answer.reasoning)
     return message
-
-
-def _reasoning_fields(form: Form) -> tuple[str, ...]:
-    """The fields that hold the reasoning: none where it stands in the content."""
-    return form.reasoning or (() if form.inline else ("reasoning_content",))
 
 
 def error(error: ProxyError, request_id: str, timestamp: float) -> bytes:

@@ -61,7 +61,7 @@ def build_body(target: Target, chat: ChatRequest) -> tuple[Body, tuple[str, ...]
     elif fields.get("stream") == TRUE:
         del fields["stream"]
     _set_messages(target, chat, messages, fields)
-    dropped = adapt_fields(target, chat, fields)
+    dropped = adapt_fields(target, fields)
     if own is not None and fields == given:
         return own, ()
     return splice.encode_fields(fields), dropped
@@ -87,7 +87,7 @@ def build_fields(chat: ChatRequest, messages: Any) -> Fields:
     return fields if chat.dialect == "messages" else fields | chat.extra
 
 
-def adapt_fields(target: Target, chat: ChatRequest, fields: Fields) -> tuple[str, ...]:
+def adapt_fields(target: Target, fields: Fields) -> tuple[str, ...]:
     """Makes of the settings what the catalogue says of provider and model. Returns those that are
     gone."""
     if target.efforts and "reasoning_effort" in fields:

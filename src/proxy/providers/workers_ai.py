@@ -82,7 +82,7 @@ def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     del fields["model"]
     if form := _build_response_format(chat.response_format):
         fields["response_format"] = Raw(msgspec.json.encode(form))
-    dropped = adapt_fields(target, chat, fields)
+    dropped = adapt_fields(target, fields)
     return Outgoing(url=_build_url(target), body=splice.encode(fields), dropped=dropped)
 
 

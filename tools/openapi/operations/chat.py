@@ -30,7 +30,6 @@ _STORED = headers.NO_STORE + _MODEL
 OPERATIONS = {
     "POST /v1/generate": Operation(
         "generate",
-        "Native",
         "Answer a prompt or a conversation",
         Answer(
             "The answer.",
@@ -45,7 +44,6 @@ OPERATIONS = {
     ),
     "POST /v1/batch": Operation(
         "runBatch",
-        "Native",
         "Answer up to 100 native requests in one call",
         Answer(
             "All results, in the order of the requests.",
@@ -60,7 +58,6 @@ OPERATIONS = {
     ),
     "POST /v1/chat/completions": Operation(
         "createChatCompletion",
-        "OpenAI",
         "Create a chat completion",
         Answer(
             "The completion; a provider of this dialect's own, byte for byte.",
@@ -76,7 +73,6 @@ OPERATIONS = {
     ),
     "POST /v1/embeddings": Operation(
         "createEmbeddings",
-        "OpenAI",
         "Make vectors of texts",
         Answer("The vectors.", answers.EMBEDDINGS, headers=headers.SERVED),
         READS + SERVES,
@@ -86,7 +82,6 @@ OPERATIONS = {
     ),
     "POST /v1/messages": Operation(
         "createMessage",
-        "Anthropic",
         "Create a message",
         Answer(
             "The message.",
@@ -101,7 +96,6 @@ OPERATIONS = {
     ),
     "POST /v1/messages/count_tokens": Operation(
         "countMessageTokens",
-        "Anthropic",
         "Estimate the tokens of a message",
         Answer("The estimate.", answers.MESSAGE_TOKENS, headers=headers.ESTIMATED),
         READS + LIMITED + OBJECTS + FINDS,
@@ -111,7 +105,6 @@ OPERATIONS = {
     ),
     "POST /v1/responses": Operation(
         "createResponse",
-        "Responses",
         "Create a response",
         Answer(
             "The response.",
@@ -126,7 +119,6 @@ OPERATIONS = {
     ),
     "POST /v1/responses/input_tokens": Operation(
         "countResponseTokens",
-        "Responses",
         "Estimate the tokens of a response's input",
         Answer("The estimate.", answers.RESPONSE_TOKENS, headers=headers.ESTIMATED),
         READS + LIMITED + OBJECTS + FINDS,
@@ -135,21 +127,18 @@ OPERATIONS = {
     ),
     "GET /v1/responses/ID": Operation(
         "getResponse",
-        "Responses",
         "Show a kept response",
         Answer("As it was answered.", answers.RESPONSE),
         FINDS + OBJECTS,
     ),
     "DELETE /v1/responses/ID": Operation(
         "deleteResponse",
-        "Responses",
         "Forget a kept response",
         Answer("It is forgotten.", answers.DELETED_RESPONSE),
         FINDS + OBJECTS,
     ),
     "GET /v1/responses/ID/input_items": Operation(
         "listInputItems",
-        "Responses",
         "List what was sent to get a kept response",
         Answer("A page of items.", answers.INPUT_ITEMS),
         FINDS + OBJECTS + READS[:1],

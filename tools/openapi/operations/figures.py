@@ -183,7 +183,6 @@ _ROWS_ASKED: dict[str, Parameter] = {
 def _list_sums(what: str, answer: Named) -> Operation:
     return Operation(
         f"list{what.capitalize()}",
-        "Analytics",
         f"What the {what} of the request log have cost, the dearest first",
         Answer("Their sums.", answer),
         ASKED + OBJECTS + FINDS + OPERATORS,
@@ -199,7 +198,6 @@ def _list_sums(what: str, answer: Named) -> Operation:
 OPERATIONS = {
     "GET /analytics": Operation(
         "showFigures",
-        "Analytics",
         "Sum up requests, cost, tokens and times",
         Answer("The figures.", _REPORT, csv="A row for each group."),
         ASKED + OBJECTS + FINDS + OPERATORS,
@@ -208,7 +206,6 @@ OPERATIONS = {
     ),
     "GET /analytics/overview": Operation(
         "showOverview",
-        "Analytics",
         "What a first screen shows, in one call",
         Answer("The overview.", _OVERVIEW),
         ASKED + OPERATORS,
@@ -217,7 +214,6 @@ OPERATIONS = {
     ),
     "GET /analytics/requests": Operation(
         "listRequests",
-        "Analytics",
         "List requests, the newest first",
         Answer(
             "A page of the request log.",
@@ -236,7 +232,6 @@ OPERATIONS = {
     ),
     "GET /analytics/requests/ID": Operation(
         "showRequest",
-        "Analytics",
         "One request, with why it went where it did",
         Answer("The request.", _DETAIL),
         ASKED + OBJECTS + FINDS,
@@ -246,7 +241,6 @@ OPERATIONS = {
     "GET /analytics/tags": _list_sums("tags", _TAGS),
     "GET /analytics/requests/ID/body": Operation(
         "showBody",
-        "Analytics",
         "Show what is kept of a request and its answer",
         Answer("Both, redacted.", KeptBodies),
         OBJECTS + FINDS + OPERATORS,
@@ -254,7 +248,6 @@ OPERATIONS = {
     ),
     "GET /analytics/insights": Operation(
         "showInsights",
-        "Analytics",
         "Draw conclusions from the requests",
         Answer("Conclusions, the most important first.", _INSIGHTS),
         ASKED + OBJECTS + FINDS,
@@ -262,7 +255,6 @@ OPERATIONS = {
     ),
     "GET /metrics": Operation(
         "showMetrics",
-        "Analytics",
         "The figures for Prometheus",
         Answer("Prometheus' text format 0.0.4.", {"type": "string"}, media_type="text/plain"),
         OBJECTS + FINDS,

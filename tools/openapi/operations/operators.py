@@ -71,7 +71,6 @@ _DONE: dict[int | str, Answer] = {204: Answer("It is done.", headers=())}
 OPERATIONS = {
     "GET /admin/keys": Operation(
         "listKeys",
-        "Keys",
         "List the keys, the oldest first",
         Answer("A page of keys.", KeyViewPage),
         ASKED + OBJECTS,
@@ -79,32 +78,24 @@ OPERATIONS = {
     ),
     "POST /admin/keys": Operation(
         "issueKey",
-        "Keys",
         "Issue a key",
         {201: Answer("The key, with its secret.", KeyView)},
         READS + OBJECTS,
         bodies=(Body(KeyBody, {"user": "ann", "budget": {"month": 40}}),),
     ),
     "GET /admin/keys/ID": Operation(
-        "getKey",
-        "Keys",
-        "Show a key",
-        Answer("The key.", KeyView),
-        ASKED + FINDS + OBJECTS,
-        query=_USAGE,
+        "getKey", "Show a key", Answer("The key.", KeyView), ASKED + FINDS + OBJECTS, query=_USAGE
     ),
     "PATCH /admin/keys/ID": Operation(
         "changeKey",
-        "Keys",
         "Change a key",
         Answer("The key.", KeyView),
         READS + FINDS + OBJECTS,
         bodies=(Body(_PATCH, {"team": "search", "note": None}),),
     ),
-    "DELETE /admin/keys/ID": Operation("revokeKey", "Keys", "Revoke a key", _DONE, FINDS + OBJECTS),
+    "DELETE /admin/keys/ID": Operation("revokeKey", "Revoke a key", _DONE, FINDS + OBJECTS),
     "POST /admin/keys/ID/rotate": Operation(
         "rotateKey",
-        "Keys",
         "Give a key another secret",
         Answer("The key, with its new secret.", KeyView),
         READS + FINDS + OBJECTS,
@@ -112,7 +103,6 @@ OPERATIONS = {
     ),
     "GET /admin/budgets": Operation(
         "listBudgets",
-        "Keys",
         "List the budgets of teams and tags",
         Answer("A page of budgets.", BudgetPage),
         ASKED + OBJECTS,
@@ -120,25 +110,22 @@ OPERATIONS = {
     ),
     "GET /admin/budgets/NAME": Operation(
         "getBudget",
-        "Keys",
         "Show the budget of a team or a tag",
         Answer("The budget.", ShownBudget),
         FINDS + OBJECTS,
     ),
     "PUT /admin/budgets/NAME": Operation(
         "putBudget",
-        "Keys",
         "Create or replace the budget of a team or a tag",
         {200: Answer("It is replaced.", ShownBudget), 201: Answer("It is created.", ShownBudget)},
         READS + OBJECTS,
         bodies=(Body(BudgetBody, {"day": 20, "month": 300}),),
     ),
     "DELETE /admin/budgets/NAME": Operation(
-        "deleteBudget", "Keys", "Delete the budget of a team or a tag", _DONE, FINDS + OBJECTS
+        "deleteBudget", "Delete the budget of a team or a tag", _DONE, FINDS + OBJECTS
     ),
     "GET /admin/aliases": Operation(
         "listAliases",
-        "Aliases",
         "List the aliases, the oldest first",
         Answer("A page of aliases.", _ALIASES),
         ASKED + OBJECTS,
@@ -146,29 +133,26 @@ OPERATIONS = {
     ),
     "POST /admin/aliases": Operation(
         "createAlias",
-        "Aliases",
         "Create an alias",
         {201: Answer("The alias.", _ALIAS)},
         READS + NAME_TAKEN + OBJECTS,
         bodies=(Body(Alias, _EXAMPLE),),
     ),
     "GET /admin/aliases/NAME": Operation(
-        "getAlias", "Aliases", "Show an alias", Answer("The alias.", _ALIAS), FINDS + OBJECTS
+        "getAlias", "Show an alias", Answer("The alias.", _ALIAS), FINDS + OBJECTS
     ),
     "PUT /admin/aliases/NAME": Operation(
         "putAlias",
-        "Aliases",
         "Create or replace an alias",
         {200: Answer("It is replaced.", _ALIAS), 201: Answer("It is created.", _ALIAS)},
         READS + OBJECTS,
         bodies=(Body(Alias, {"targets": _EXAMPLE["targets"]}),),
     ),
     "DELETE /admin/aliases/NAME": Operation(
-        "deleteAlias", "Aliases", "Delete an alias", _DONE, FINDS + OBJECTS
+        "deleteAlias", "Delete an alias", _DONE, FINDS + OBJECTS
     ),
     "GET /admin/limits": Operation(
         "showLimits",
-        "Operations",
         "Show all limits, a provider's pool, a bucket or what a key has used",
         Answer("The limit.", _LIMIT),
         ASKED + FINDS + OBJECTS,
@@ -176,7 +160,6 @@ OPERATIONS = {
     ),
     "DELETE /admin/limits": Operation(
         "resetLimits",
-        "Operations",
         "Reset a pool, a bucket or what a key has used",
         _DONE,
         ASKED + FINDS + OBJECTS,
@@ -184,7 +167,6 @@ OPERATIONS = {
     ),
     "DELETE /admin/bodies": Operation(
         "deleteBodies",
-        "Operations",
         "Delete what the body log keeps of a user",
         Answer("How many are deleted.", Deleted),
         ASKED + FINDS + OBJECTS,
@@ -197,15 +179,10 @@ OPERATIONS = {
         },
     ),
     "GET /admin/breakers": Operation(
-        "showBreakers",
-        "Operations",
-        "Show the circuit breakers",
-        Answer("How each stands.", _BREAKERS),
-        OBJECTS,
+        "showBreakers", "Show the circuit breakers", Answer("How each stands.", _BREAKERS), OBJECTS
     ),
     "DELETE /admin/breakers": Operation(
         "resetBreakers",
-        "Operations",
         "Close the circuit breakers",
         _DONE,
         ASKED + FINDS + OBJECTS,
@@ -216,21 +193,18 @@ OPERATIONS = {
     ),
     "GET /admin/cache": Operation(
         "showCache",
-        "Operations",
         "Show what this isolate keeps, and what was purged",
         Answer("The cache.", CacheReport),
         ASKED,
     ),
     "GET /admin/settings": Operation(
         "showSettings",
-        "Operations",
         "Show the settings in force, and where each comes from",
         Answer("All settings; no secret.", SettingsReport),
         ASKED,
     ),
     "DELETE /admin/cache": Operation(
         "purgeCache",
-        "Operations",
         "Purge the cache, by one of the parameters",
         _DONE,
         ASKED + OBJECTS,

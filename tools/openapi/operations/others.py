@@ -43,27 +43,21 @@ def _name(path: str) -> str:
 
 
 def _pass_below(root: str, whose: str, verb: str) -> Operation:
-    bodies = () if verb in ("GET", "DELETE") else (_any_body(),)
+    anything = Body(answers.ANYTHING, media_type=ANY_TYPE, required=False)
     return Operation(
         f"{verb.lower()}{_name(root.removesuffix('/PROVIDER'))}",
-        "Passthrough",
         f"Pass a {verb} on to {whose}",
         {"default": _PASSED},
         SERVES,
         detail="The provider's key takes the place of the caller's; nothing else is changed.",
-        bodies=bodies,
+        bodies=() if verb in ("GET", "DELETE") else (anything,),
     )
-
-
-def _any_body() -> Body:
-    return Body(schema=answers.ANYTHING, media_type=ANY_TYPE, required=False)
 
 
 def _pass_named(name: str) -> Operation:
     form = Body(schema=answers.NAMED_FORM, media_type=_FORMS[0])
     return Operation(
         f"create{_name(name)}",
-        "Passthrough",
         f"Pass {name} on to the provider of the model that it names",
         {"default": _PASSED},
         READS + SERVES,
@@ -74,7 +68,6 @@ def _pass_named(name: str) -> Operation:
 OPERATIONS = {
     "GET /v1/models": Operation(
         "listModels",
-        "Models",
         "List the models on offer",
         Answer("The models.", answers.MODELS, headers=()),
         detail="In OpenAI's form; in Anthropic's with the header `anthropic-version`, in Codex's"
@@ -84,7 +77,6 @@ OPERATIONS = {
     ),
     "GET /v1/models/ID": Operation(
         "getModel",
-        "Models",
         "Show a model, by any name that a request may use",
         Answer("The model.", answers.ONE_MODEL, headers=()),
         FINDS,
@@ -92,28 +84,24 @@ OPERATIONS = {
     ),
     "GET /": Operation(
         "goHome",
-        "Health",
         "Go to the dashboard",
         {
             200: Answer("To HEAD: somebody is there.", _NOTHING),
             302: Answer("It is there.", headers=("location", *headers.NO_STORE)),
         },
     ),
-    "GET /api/hello": Operation(
-        "sayHello", "Health", "Whether anybody is there", Answer("Yes.", _NOTHING)
-    ),
+    "GET /api/hello": Operation("sayHello", "Whether anybody is there", Answer("Yes.", _NOTHING)),
     "GET /health": Operation(
-        "showHealth", "Health", "Whether this Worker is alive", Answer("It is.", _HEALTH)
+        "showHealth", "Whether this Worker is alive", Answer("It is.", _HEALTH)
     ),
     "GET /health/providers": Operation(
         "showProviders",
-        "Health",
         "Each provider's state and last check",
         Answer("In the order of attempts.", PROVIDERS),
         OBJECTS,
     ),
     "GET /me": Operation(
-        "showCaller", "Health", "Who the caller is, and its role", Answer("The caller.", Caller)
+        "showCaller", "Who the caller is, and its role", Answer("The caller.", Caller)
     ),
     **{f"POST /v1/{name}": _pass_named(name) for name in NAMED},
     **{
