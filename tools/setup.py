@@ -47,17 +47,7 @@ NEEDED = {"node": 20, "npm": 10}
 _TAIL_LINES = 30
 _STAMPS = CACHE / "stamps"
 _BROWSER_UNPACKER = ROOT / "tests" / "browser" / "unpack.mjs"
-_FONTS = """<?xml version="1.0"?>
-<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig>
-  <dir>{place}/fonts</dir>
-  <dir>/usr/share/fonts</dir>
-  <cachedir>{place}/font-cache</cachedir>
-  <alias binding="strong">
-    <family>system-ui</family><prefer><family>Open Sans</family></prefer>
-  </alias>
-</fontconfig>
-"""
+_FONTS = _BROWSER_UNPACKER.with_name("fonts.conf")
 _PIP = (
     *("-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--progress-bar=off"),
     "--no-deps",  # the locks are complete; pip would look for newer releases of what has extras
@@ -170,7 +160,8 @@ def _unpack_browser(part: Part) -> None:
     part.product.mkdir(parents=True)
     if (sys.platform, platform.machine()) == ("linux", "x86_64"):
         part.run(NODE_MODULES / ".bin" / "node", _BROWSER_UNPACKER, part.product)
-        (part.product / "fonts.conf").write_text(_FONTS.format(place=part.product), "utf-8")
+        fonts = _FONTS.read_text("utf-8")
+        (part.product / "fonts.conf").write_text(fonts.format(place=part.product), "utf-8")
 
 
 def _install_agents(part: Part) -> None:
@@ -236,7 +227,7 @@ PARTS = {
             "a Chromium for the tests of the dashboard",
             _unpack_browser,
             BROWSER,
-            (NODE_MODULES / "@sparticuz" / "chromium" / "package.json", _BROWSER_UNPACKER),
+            (NODE_MODULES / "@sparticuz" / "chromium" / "package.json", _BROWSER_UNPACKER, _FONTS),
             needs=("node",),
         ),
         Part(
@@ -262,14 +253,13 @@ PARTS = {
 def install(names: Sequence[str]) -> bool:
     """Install the named parts and those they need; return whether there was anything to do.
 
-    Waits for another run in the same clone. Raises SetupError.
+    Waits for another run in the same clone, unless all of them are in place. Raises SetupError.
     """
     wanted = {*names, *(need for name in names for need in PARTS[name].needs)}
+    if not _find_missing(wanted):
+        return False
     with _alone():
-        todo: dict[str, Part] = {}
-        for name, part in PARTS.items():
-            if name in wanted and (not part.in_place() or any(need in todo for need in part.needs)):
-                todo[name] = part
+        todo = _find_missing(wanted)
         _check_machine(todo)
         for number, part in enumerate(todo.values(), 1):
             print(f"[{number}/{len(todo)}] {part.title} ... ", end="", flush=True)
@@ -279,6 +269,15 @@ def install(names: Sequence[str]) -> bool:
             part.stamp.write_text(part.fingerprint(), "utf-8")
             print(f"{time.monotonic() - started:.0f} s", flush=True)
     return bool(todo)
+
+
+def _find_missing(wanted: Iterable[str]) -> dict[str, Part]:
+    """Those of the wanted parts that are to be made, by their names, in their order."""
+    todo: dict[str, Part] = {}
+    for name, part in PARTS.items():
+        if name in wanted and (not part.in_place() or any(need in todo for need in part.needs)):
+            todo[name] = part
+    return todo
 
 
 @contextlib.contextmanager

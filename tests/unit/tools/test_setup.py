@@ -121,6 +121,17 @@ def test_a_second_setup_waits_and_says_so(
     assert "Waiting for another setup" in capsys.readouterr().out
 
 
+def test_what_is_in_place_waits_for_no_other_setup(made: Made, tmp_path: Path) -> None:
+    setup.install(["thing"])
+    with (tmp_path / "setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        second = threading.Thread(target=setup.install, args=[["thing"]], daemon=True)
+        second.start()
+        second.join(10)
+        assert not second.is_alive()
+    assert made.times == 1
+
+
 def test_a_command_that_fails_is_told_with_its_output(made: Made) -> None:
     program = "import sys; print('the reason'); sys.exit(3)"
     with pytest.raises(SetupError, match=r"(?s)ended with status 3.*the reason.*setup-thing\.log"):
