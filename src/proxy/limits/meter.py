@@ -10,7 +10,7 @@ from proxy.core.principal import Principal
 from proxy.limits.estimate import Estimate
 from proxy.limits.lease_client import LeaseKey
 from proxy.limits.limiter import BucketLimit, Limiter
-from proxy.limits.refusals import UNREACHABLE, refuse_unpriced
+from proxy.limits.refusals import PER_MINUTE, UNREACHABLE, refuse_unpriced
 from proxy.limits.shared_budgets import name_groups
 from proxy.limits.tab import Payer, Tab, find_alias_payer, find_key_payer, make_group_payer
 from proxy.limits.token_bucket import Rate
@@ -75,7 +75,7 @@ class Meter:
     async def _charge_request(self, per_minute: int) -> Refusal | None:
         key = LeaseKey(f"key:{self.principal.key_id}")
         rate = Rate(burst=per_minute, per_hour=per_minute * 60)
-        return await self._take_token(BucketLimit(key, "requests_per_minute", rate))
+        return await self._take_token(BucketLimit(key, PER_MINUTE, rate))
 
     async def charge(self, offer: Offer) -> Refusal | Reservation:
         """See core.permit.Permit."""

@@ -10,6 +10,8 @@ from proxy.limits.token_bucket import Rate
 
 UNREACHABLE = "limiter"
 """The name of the limit that is met where an object does not answer."""
+PER_MINUTE = "requests_per_minute"
+"""The name of a key's limit of requests a minute, as many at once."""
 THE_KEY = "the key"
 """What a key's account is called to callers."""
 UNPRICED = "budget_unpriced"
@@ -59,9 +61,8 @@ def refuse_tokens(limit: str, rate: Rate, grant: LeaseGrant, label: str = "") ->
     else:
         of_what = f"of this user at {provider}" if provider else "of this key"
         of_what = f"of {label}" if label else of_what
-        message = (
-            f"Rate limit exceeded: the requests {of_what} ({_say_rate(rate)}). {_say_when(wait)}"
-        )
+        allowed = f"{rate.burst} a minute" if limit == PER_MINUTE else _say_rate(rate)
+        message = f"Rate limit exceeded: the requests {of_what} ({allowed}). {_say_when(wait)}"
     return Refusal(limit=limit, message=message, retry_after=wait)
 
 

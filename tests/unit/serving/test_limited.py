@@ -112,6 +112,7 @@ class TestBuckets:
         answers = [await limited.keyed() for _ in range(3)]
         assert [answer.status for answer in answers] == [200, 200, 429]
         assert answers[2].json["error"]["limit"] == "requests_per_minute"
+        assert "the requests of this key (2 a minute)" in answers[2].json["error"]["message"]
 
     @pytest.mark.parametrize(
         ("path", "body"),
