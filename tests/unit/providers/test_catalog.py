@@ -37,11 +37,16 @@ each_provider = pytest.mark.parametrize("spec", PROVIDERS, ids=_id)
 
 def test_providers_stand_in_their_order() -> None:
     order = (
-        "gemini deepseek groq openai anthropic openrouter huggingface local workers-ai"
-        " mistral xai cerebras together fireworks moonshot zai deepinfra nvidia perplexity"
-        " azure vertex bedrock ollama vllm"
+        "gemini deepseek groq openai anthropic openrouter huggingface mistral xai cerebras"
+        " together fireworks moonshot zai deepinfra nvidia perplexity azure vertex bedrock"
+        " workers-ai local ollama vllm"
     )
     assert " ".join(CATALOG.providers) == order
+
+
+def test_who_sets_a_key_gets_its_provider_before_those_that_are_there_without() -> None:
+    without = [spec.keyless or spec.main == "workers-ai" for spec in PROVIDERS]
+    assert without == sorted(without)
 
 
 def test_base_urls_are_those_of_the_providers_own_sdks() -> None:
