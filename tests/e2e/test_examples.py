@@ -17,7 +17,7 @@ from tests.e2e.examples import Example, fill_in, find_examples, make_place
 from tools.layout import NODE_MODULES, ROOT
 
 EXAMPLES = find_examples()
-REFUSED = ("no-such-model",)
+REFUSED = ("no-such-model", '"requestsPerMinute": 2')
 """What stands in an example whose request is meant to fail."""
 A_TEST = "def test_"
 
