@@ -164,6 +164,10 @@ class Deployments:
         """What a deployment's Worker has logged."""
         return (self._directory / name / "worker.log").read_text()
 
+    def state(self, name: str) -> Path:
+        """The folder in which it stores what it keeps."""
+        return self._directory / name / "state"
+
     def stop(self) -> None:
         """Ends them all."""
         self._pool.shutdown(cancel_futures=True)

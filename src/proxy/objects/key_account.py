@@ -54,7 +54,7 @@ class KeyAccount(Stateful):
 
     async def on_alarm(self, info: Any = None) -> None:
         """Drops the state of an account whose month is over."""
-        self._forget_or_wait(self._account.is_idle(now_ms()))
+        await self._forget_or_wait(self._account.is_idle(now_ms()))
 
     def _idle_at(self, now: int) -> int:
         return self._account.find_idle_at(now)

@@ -60,4 +60,4 @@ class ProviderPool(Stateful):
 
     async def on_alarm(self, info: Any = None) -> None:
         """Drops the state of a provider that nobody calls."""
-        self._forget_or_wait(self._pool.is_idle(now_ms()))
+        await self._forget_or_wait(self._pool.is_idle(now_ms()))

@@ -75,7 +75,7 @@ class RateBucket(Stateful):
         now = now_ms()
         if self._next_report < now - self._forget_after_ms:
             self._bucket.release(now)
-        self._forget_or_wait(self._bucket.is_idle(now))
+        await self._forget_or_wait(self._bucket.is_idle(now))
 
     def _idle_at(self, now: int) -> int:
         return self._bucket.find_idle_at(now) or 0

@@ -60,11 +60,12 @@ class Stateful(EdgeObject):
         now = now_ms()
         self._storage.setAlarm(max(self._idle_at(now), now + self._forget_after_ms))
 
-    def _forget_or_wait(self, is_idle: bool) -> None:
+    async def _forget_or_wait(self, is_idle: bool) -> None:
         """The alarm's work: what has nothing to remember leaves no storage behind."""
         self._has_alarm = not is_idle
         if is_idle:
-            self._row.delete()
+            await self._storage.deleteAll()  # the platform holds calls back meanwhile
+            self._row = BlobRow(self._storage, "state")
             name, _, key = self.ctx.id.name.partition("\n")
             log("info", "state dropped", object=type(self).__name__, name=name, key=key)
         else:

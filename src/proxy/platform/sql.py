@@ -24,24 +24,27 @@ class RawSQL:
 
 
 class BlobRow:
-    """The only row of a table, which holds bytes."""
+    """The only row of a table, which holds bytes. The first `write` makes the table: an object that
+    was only looked at keeps nothing, and an empty table is paid for too."""
 
     def __init__(self, storage: Any, table: str) -> None:
         self._exec = storage.sql.exec
         self._table = table
-        self._exec(
-            f"CREATE TABLE IF NOT EXISTS {table} (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB)"
-        )
+        found = self._exec("SELECT 1 FROM sqlite_master WHERE name = ?", table).toArray()
+        self._is_there = found.length > 0
 
     def read(self) -> bytes | None:
         """The bytes; None: there are none."""
+        if not self._is_there:
+            return None
         rows = self._exec(f"SELECT body FROM {self._table}").toArray()
         return rows[0].body.to_bytes() if rows.length else None
 
     def write(self, body: bytes) -> None:
         """Replaces them."""
+        if not self._is_there:
+            self._exec(
+                f"CREATE TABLE {self._table} (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB)"
+            )
+            self._is_there = True
         self._exec(f"INSERT OR REPLACE INTO {self._table} (id, body) VALUES (1, ?)", to_js(body))
-
-    def delete(self) -> None:
-        """Leaves no row behind."""
-        self._exec(f"DELETE FROM {self._table}")

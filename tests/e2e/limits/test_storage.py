@@ -1,0 +1,60 @@
+"""What the objects of the limits leave on the disk, which is paid for."""
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+
+from tests.e2e.conftest import Script
+from tests.e2e.deployments import Deployments
+from tests.e2e.limits.making import GPT, Issue, bearer
+
+LOOKED_AT = 40
+
+
+def list_kept(deployments: Deployments) -> set[Path]:
+    """The files of the objects that keep a state."""
+    folder = deployments.state("limited")
+    files = [*folder.rglob("*RateBucket/*.sqlite"), *folder.rglob("*KeyAccount/*.sqlite")]
+    return {path for path in files if has_state(path)}
+
+
+def has_state(path: Path) -> bool:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        found = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'state'")
+        return found.fetchone() is not None
+
+
+def test_what_is_only_looked_at_keeps_nothing(
+    deployments: Deployments, admin: httpx.Client
+) -> None:
+    before = list_kept(deployments)
+    for number in range(LOOKED_AT // 2):
+        for query in (f"key=nobody-{number}", f"provider=openai&user=nobody-{number}"):
+            assert admin.get(f"/admin/limits?{query}").status_code == 200
+    kept = list_kept(deployments) - before
+    assert len(kept) < LOOKED_AT // 2  # those of other tests
+
+
+def test_what_has_nothing_to_remember_keeps_nothing(
+    deployments: Deployments, admin: httpx.Client, issue: Issue, script: Script
+) -> None:
+    key = issue(limits={"perHour": 10_000_000})
+
+    def ask() -> None:
+        body = {"prompt": script()} | GPT
+        answer = admin.post("/v1/generate", json=body, headers=bearer(key))
+        assert answer.status_code == 200, answer.text
+
+    before = list_kept(deployments)
+    ask()
+    kept = list_kept(deployments) - before
+    assert kept
+    until = time.monotonic() + 30
+    while all(map(has_state, kept)) and time.monotonic() < until:
+        time.sleep(0.5)
+    assert not all(map(has_state, kept))
+    assert key["id"] in deployments.log("limited")
+    ask()
