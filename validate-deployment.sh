@@ -26,14 +26,23 @@ done
 command -v curl >/dev/null || { echo "curl is not installed" >&2; exit 255; }
 
 dir=$(mktemp -d) || exit 255
-trap 'rm -rf "$dir"' EXIT
+issued=  # the id of a key that is still to be revoked
+finish() {
+  [ -z "$issued" ] || send admin DELETE "/admin/keys/$issued"
+  rm -rf "$dir"
+}
+trap finish EXIT
 trap 'exit 130' INT TERM
-# curl reads the keys from files for the same reason.
-: >"$dir/no_key"; : >"$dir/caller"; : >"$dir/admin"; : >"$dir/wrong"
+
+# prove KEY: writes a key as curl reads it from a file, since every user of this machine can read arguments
+prove() {
+  printf 'header = "Authorization: Bearer %s"\n' "$(printf %s "$1" | sed 's/[\\"]/\\&/g')"
+}
+: >"$dir/no_key"; : >"$dir/caller"; : >"$dir/admin"; : >"$dir/wrong"; : >"$dir/issued"
 chmod 600 "$dir"/*
-[ -z "${KEY:-$ADMIN}" ] || printf 'header = "Authorization: Bearer %s"\n' "${KEY:-$ADMIN}" >"$dir/caller"
-[ -z "$ADMIN" ] || printf 'header = "Authorization: Bearer %s"\n' "$ADMIN" >"$dir/admin"
-printf 'header = "Authorization: Bearer not-a-key-of-this-proxy"\n' >"$dir/wrong"
+[ -z "${KEY:-$ADMIN}" ] || prove "${KEY:-$ADMIN}" >"$dir/caller"
+[ -z "$ADMIN" ] || prove "$ADMIN" >"$dir/admin"
+prove not-a-key-of-this-proxy >"$dir/wrong"
 
 number=0 passed=0 first=0
 status= body=
@@ -210,8 +219,8 @@ if [ -n "$ADMIN" ]; then
   check 'a key is issued' 201 '"key":"aep_' '"user":"validate"'
   secret=$(printf '%s' "$body" | sed 's/.*"key":"\([^"]*\)".*/\1/')
   id=$(printf '%s' "$body" | sed 's/.*"id":"\([^"]*\)".*/\1/')
-  printf 'header = "Authorization: Bearer %s"\n' "$secret" >"$dir/issued"
-  chmod 600 "$dir/issued"
+  [ "$status" != 201 ] || issued=$id
+  prove "$secret" >"$dir/issued"
   send issued GET /admin/keys
   check 'an issued key is no operator'\''s' 403 '"permission_denied"'
   post issued /v1/generate "$kept"
@@ -227,6 +236,7 @@ if [ -n "$ADMIN" ]; then
   check 'a key is shown without its secret' 200 "$id"
   send admin DELETE "/admin/keys/$id"
   check 'a key is revoked' 204
+  [ "$status" != 204 ] || issued=
   post issued /v1/generate "$kept"
   check 'a revoked key is refused' 401 '"authentication_failed"'
 fi
