@@ -137,9 +137,9 @@ async def show_limits(services: Services, context: RequestContext) -> Response:
     has used. Raises InvalidRequest."""
     if not context.request.query:
         return await _show_all_limits(services)
-    limit, names = await _find_limits(services, context)
+    limit, [name] = await _find_limits(services, context, of_keys=False)
     ports = services.ports
-    view = await _wait_for(limit.show(ports.objects, names[0]), ports.log, _UNREACHABLE)
+    view = await _wait_for(limit.show(ports.objects, name), ports.log, _UNREACHABLE)
     return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode(view))
 
 
@@ -155,7 +155,7 @@ async def _show_all_limits(services: Services) -> Response:
 async def reset_limits(services: Services, context: RequestContext) -> Response:
     """DELETE /admin/limits with the same parameters: what was used is forgotten, with a user also
     what its keys with limits of their own have used."""
-    limit, names = await _find_limits(services, context)
+    limit, names = await _find_limits(services, context, of_keys=True)
     for name in names:
         work = services.ports.objects.call(limit.reset, name, None)
         await _wait_for(work, services.ports.log, _UNREACHABLE)
@@ -226,8 +226,11 @@ def _check_provider(services: Services, name: str | None) -> str:
     return name
 
 
-async def _find_limits(services: Services, context: RequestContext) -> tuple[_Limit, Sequence[str]]:
-    """The objects that the parameters name: a user's own bucket before those of its keys."""
+async def _find_limits(
+    services: Services, context: RequestContext, *, of_keys: bool
+) -> tuple[_Limit, Sequence[str]]:
+    """The objects that the parameters name. of_keys: whether a user's keys with limits of their own
+    count too, for which all keys must be read."""
     cache, query = services.key_cache, context.request.query
     _check_names(context, {"provider", "user", "key"})
     provider, user, key = (query.get(name) for name in ("provider", "user", "key"))
@@ -241,7 +244,8 @@ async def _find_limits(services: Services, context: RequestContext) -> tuple[_Li
         return _ACCOUNT, [key]
     provider = _check_provider(services, provider)
     if user:
-        own = [name_bucket(provider, user, k.id, k.limits) async for k in _keys_of(cache, user)]
+        keys = [each async for each in _keys_of(cache, user)] if of_keys else []
+        own = (name_bucket(provider, user, each.id, each.limits) for each in keys)
         return _BUCKET, list(dict.fromkeys([name_bucket(provider, user), *own]))
     if key is None:
         return _POOL, [provider]

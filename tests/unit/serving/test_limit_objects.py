@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from proxy.access.keys import LIST_KEYS
 from proxy.core.principal import Budget, Limits
 from proxy.limits.lease_messages import TAKE, LeaseGrant, LeaseRequest
 from tests.unit.doubles import LoopClock, in_no_time
@@ -105,6 +106,7 @@ async def test_operators_see_and_reset_limits(query: str, holds: str) -> None:
     shown = await limited.operate("GET", f"/admin/limits?{query}")
     assert shown.status == 200
     assert any(holds.lower() in name.lower().replace("_", "") for name in shown.json)
+    assert limited.objects.keys.called(LIST_KEYS) == []  # of which there may be many
     assert (await limited.operate("DELETE", f"/admin/limits?{query}")).status == 204
     if "&" in query:
         assert (await limited.keyed(**OFF, maxTokens=10)).status == 200
