@@ -12,6 +12,9 @@ from proxy.core.ports import SQL
 
 KEPT = 10_000
 """Requests that are kept."""
+STRANGERS = 1
+"""Requests of a flush that are kept of those whose caller was not let in: who has no key may send
+as many as they like, and would soon push all else out."""
 ROWS_READ = 20
 """Rows of SQL that are read at once."""
 READ_MOST = 3_000
@@ -51,6 +54,9 @@ class RequestLog:
     def add(self, records: Sequence[RequestRecord], records_json: Raw, now: int) -> None:
         """Keeps requests, which came at `now` (ms); records_json: the same ones."""
         kept = [record for record in records if _is_kept(record)]
+        strangers = [record for record in kept if not record.user and record.status >= 400]
+        if left_out := {id(record) for record in strangers[STRANGERS:]}:
+            kept = [record for record in kept if id(record) not in left_out]
         if kept:
             text = records_json if len(kept) == len(records) else msgspec.json.encode(kept)
             self._sql(_ADD, len(kept), now, bytes(text).decode())

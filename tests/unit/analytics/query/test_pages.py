@@ -253,6 +253,14 @@ def test_a_row_has_all_that_is_known() -> None:
     assert log.body()["requests"] == [FULL_ROW]
 
 
+def test_who_is_not_let_in_pushes_nobody_out() -> None:
+    log = Log(1)
+    strangers = [make_record(id=f"s{n}", status=401) for n in range(20)]
+    own = [make_record(id=f"o{n}", status=429, user="ann") for n in range(3)]
+    log.shards[0].add(make_flush("a", 1, *strangers[:10], *own, *strangers[10:]), NOW_MS)
+    assert log.read()[0] == ["o2", "o1", "o0", "s0"]
+
+
 def test_what_is_not_known_is_null() -> None:
     log = Log(1)
     log.arrive(0, status=401, error="authentication_failed", source="proxy")
