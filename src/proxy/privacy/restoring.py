@@ -3,7 +3,9 @@
 import json
 import re
 from bisect import bisect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from itertools import repeat
 from typing import Any
 
 from msgspec import structs
@@ -12,6 +14,7 @@ from proxy.core.chat import Answer, Chunk, Native
 from proxy.core.json_guard import is_json
 from proxy.core.messages import ToolCall, ToolCallDelta
 from proxy.privacy.masking import PLACEHOLDER
+from proxy.privacy.nesting import Nesting
 from proxy.privacy.scanning import Scanner
 
 VALUE_BYTES = 64
@@ -37,12 +40,14 @@ class Restoring:
         """What the values take of the memory, as a body counts (core.body_memory)."""
         return VALUE_BYTES * len(self.values) + sum(map(len, self.values.values()))
 
-    def restore_text(self, text: str, escapes: int = 0) -> str:
-        """A text with the values in place. escapes: how many strings of JSON it stands in."""
+    def restore_text(self, text: str, escapes: Iterable[int] = repeat(0)) -> str:
+        """A text with the values in place. escapes: of each placeholder in it, how many strings of
+        JSON it stands in."""
+        times = iter(escapes)
 
         def put_back(found: re.Match[str]) -> str:
-            value = self.values.get(found[0])
-            return found[0] if value is None else _escape(value, escapes)
+            value, depth = self.values.get(found[0]), next(times, 1)
+            return found[0] if value is None else _escape(value, depth)
 
         return PLACEHOLDER.sub(put_back, text)
 
@@ -55,19 +60,18 @@ class Restoring:
         at = 0
         for token in Scanner(text).tokens():
             if token.is_string and self._holds(token.text):
-                restored = self.restore_text(token.text, 2 if _holds_json(token.text) else 1)
+                restored = self.restore_text(token.text, _find_depths(token.text))
                 pieces += (text[at : token.start], restored)
                 at = token.end
         return ("".join(pieces) + text[at:]).encode("utf-8", "surrogateescape")
 
     def restore_answer(self, answer: Answer) -> Answer:
         """A whole answer with the values in place; it loses its provider's bytes."""
-        text, escapes = answer.text, int(self.answers_json)
-        native = answer.native
+        text, native = answer.text, answer.native
         return structs.replace(
             answer,
             raw=None,
-            text=text and self.restore_text(text, escapes),
+            text=text and self.restore_text(text, _depths_in(text, is_json=self.answers_json)),
             reasoning=answer.reasoning and self.restore_text(answer.reasoning),
             refusal=answer.refusal and self.restore_text(answer.refusal),
             tool_calls=tuple(map(self._restore_call, answer.tool_calls)),
@@ -80,7 +84,8 @@ class Restoring:
         return structs.replace(native, body=self.restore_json(native.body))
 
     def _restore_call(self, call: ToolCall) -> ToolCall:
-        arguments = self.restore_text(call.function.arguments or "", int(call.type == "function"))
+        given = call.function.arguments or ""
+        arguments = self.restore_text(given, _depths_in(given, is_json=call.type == "function"))
         return structs.replace(call, function=structs.replace(call.function, arguments=arguments))
 
     def restore_value(self, value: Any) -> Any:
@@ -103,9 +108,10 @@ class Restoring:
 class _Channel:
     """One text that comes in pieces. What may be the beginning of a placeholder waits."""
 
-    def __init__(self, restoring: Restoring, escapes: int) -> None:
+    def __init__(self, restoring: Restoring, *, is_json: bool) -> None:
+        """is_json: whether the text is JSON."""
         self._restoring = restoring
-        self._escapes = escapes
+        self._nesting = Nesting() if is_json else None
         self.waiting = ""
 
     def feed(self, piece: str) -> str:
@@ -115,11 +121,15 @@ class _Channel:
         text = self.waiting + piece
         held = self._restoring.could_begin(text)
         ready, self.waiting = text[: len(text) - held], text[len(text) - held :]
-        return self._restoring.restore_text(ready, self._escapes)
+        if self._nesting is None:
+            return self._restoring.restore_text(ready)
+        return self._restoring.restore_text(ready, _go_through(self._nesting, ready))
 
     def flush(self) -> str:
         """What waits: it was no placeholder."""
         waiting, self.waiting = self.waiting, ""
+        if self._nesting:
+            self._nesting.feed(waiting)
         return waiting
 
 
@@ -131,8 +141,8 @@ class StreamRestoring:
 
     def __init__(self, restoring: Restoring) -> None:
         self._restoring = restoring
-        escapes = int(restoring.answers_json)
-        self._texts = {name: _Channel(restoring, escapes * (name == "text")) for name in _TEXTS}
+        json_text = "text" if restoring.answers_json else ""
+        self._texts = {name: _Channel(restoring, is_json=name == json_text) for name in _TEXTS}
         self._calls: dict[int, _Channel] = {}
 
     def restore(self, chunk: Chunk) -> list[Chunk]:
@@ -174,8 +184,8 @@ class StreamRestoring:
     def _restore_call(self, delta: ToolCallDelta) -> ToolCallDelta:
         channel = self._calls.get(delta.index)
         if channel is None:
-            escapes = int(delta.type == "function")
-            channel = self._calls[delta.index] = _Channel(self._restoring, escapes)
+            channel = _Channel(self._restoring, is_json=delta.type == "function")
+            self._calls[delta.index] = channel
         return structs.replace(delta, arguments=channel.feed(delta.arguments))
 
     def _end(self, last: Chunk) -> list[Chunk]:
@@ -202,14 +212,33 @@ def _say(name: str, text: str) -> Chunk:
     return structs.replace(Chunk(), **{name: text})
 
 
-def _holds_json(inner: str) -> bool:
-    """Whether a string of JSON, with its escapes, holds an object or an array of JSON."""
-    if inner.lstrip()[:1] not in ("{", "["):
-        return False
-    try:
-        return is_json(json.loads(f'"{inner}"').encode())
-    except ValueError:
-        return False
+def _go_through(nesting: Nesting, text: str) -> list[int]:
+    """How deep each placeholder of the next piece of a JSON text stands."""
+    depths: list[int] = []
+    at = 0
+    for found in PLACEHOLDER.finditer(text):
+        nesting.feed(text[at : found.start()])
+        depths.append(max(nesting.depth, 1))
+        nesting.feed(found[0])
+        at = found.end()
+    nesting.feed(text[at:])
+    return depths
+
+
+def _depths_in(text: str, *, is_json: bool) -> list[int]:
+    """How deep each placeholder of a whole text stands."""
+    return _go_through(Nesting(), text) if is_json else [0] * len(PLACEHOLDER.findall(text))
+
+
+def _find_depths(inner: str) -> list[int]:
+    """How deep each placeholder stands in a string of JSON, with its escapes: deeper where the
+    string holds JSON itself."""
+    if inner.lstrip()[:1] in ("{", "["):
+        with suppress(ValueError):
+            text = json.loads(f'"{inner}"')
+            if is_json(text.encode()):
+                return [1 + depth for depth in _go_through(Nesting(), text)]
+    return [1] * len(PLACEHOLDER.findall(inner))
 
 
 def _escape(value: str, times: int) -> str:

@@ -2,13 +2,14 @@
 
 import json
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.chat import Chunk, Native, Usage
-from proxy.core.messages import ToolCallDelta
+from proxy.core.chat import Answer, Chunk, Native, Usage
+from proxy.core.messages import FunctionCall, ToolCall, ToolCallDelta
 from proxy.privacy.restoring import Restoring, StreamRestoring
 from tests.unit.work import count_steps
 
@@ -153,3 +154,66 @@ def test_signs_beyond_the_first_plane_come_back() -> None:
     surrogates = "\ud83d\ude00"
     found = Restoring({"[OWN_1]": surrogates + "\ud800"})
     assert found.restore_json(b'{"a":"[OWN_1]"}').decode() == '{"a":"\U0001f600�"}'
+
+
+TEXTS = st.sampled_from(["[OWN_1]", 'said "[OWN_1]"', "[OWN_1]\\", '{"no', "[1] x", '"', "a\n[x"])
+
+
+@st.composite
+def nested(draw: st.DrawFn, depth: int = 4) -> Any:
+    """A value whose texts may be JSON of their own, levels deep."""
+    text = draw(TEXTS)
+    kind = draw(st.sampled_from(["text", "object", "array", "inner"])) if depth else "text"
+    if kind == "text":
+        return text
+    inner = draw(nested(depth=depth - 1))
+    if kind == "inner":
+        indent = draw(st.sampled_from([None, 1]))
+        return inner if isinstance(inner, str) else json.dumps(inner, indent=indent)
+    return {"k": text, "n": inner} if kind == "object" else [inner, 1, text]
+
+
+def with_values(value: Any) -> Any:
+    """What is to come back, however deep it is written."""
+    if isinstance(value, dict):
+        return {name: with_values(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [with_values(each) for each in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        inner = json.loads(value)
+    except ValueError:
+        inner = None
+    if isinstance(inner, dict | list):
+        return with_values(inner)
+    return value.replace("[OWN_1]", HARD)
+
+
+def read_deep(value: Any) -> Any:
+    """The same of what has come back."""
+    if isinstance(value, dict):
+        return {name: read_deep(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [read_deep(each) for each in value]
+    try:
+        inner = json.loads(value)
+    except (TypeError, ValueError):
+        return value
+    return read_deep(inner) if isinstance(inner, dict | list) else value
+
+
+@given(nested(), st.integers(1, 9))
+def test_json_in_json_stays_json_however_deep(value: Any, size: int) -> None:
+    arguments = json.dumps({"v": value})
+    wanted = with_values({"v": value})
+    pieces = [arguments[at : at + size] for at in range(0, len(arguments), size)]
+    chunks = [Chunk(tool_calls=(ToolCallDelta(index=0, arguments=each),)) for each in pieces]
+    streamed = "".join(c.arguments for chunk in stream(chunks) for c in chunk.tool_calls)
+    assert read_deep(json.loads(streamed)) == wanted
+    call = ToolCall(id="c", function=FunctionCall(name="f", arguments=arguments))
+    whole = restoring().restore_answer(Answer(tool_calls=(call,))).tool_calls[0]
+    assert whole.function.arguments == streamed
+    body = json.dumps({"arguments": arguments})
+    back = json.loads(restoring().restore_json(body.encode()))
+    assert back["arguments"] == streamed
