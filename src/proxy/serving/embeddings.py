@@ -31,6 +31,8 @@ class EmbeddingService:
         retrying = self._tasks.retrying(headers)
         record_request(context.record, request.routing, request.metadata, headers)
         context.record.session = find_session(headers)
+        if guard := self._tasks.guard:
+            context.upstream_headers = guard.screen_headers(context.upstream_headers)
         meter = await self._tasks.admit(context)
         meter.estimate = EmbeddingEstimate(request)
         run = RunOptions(

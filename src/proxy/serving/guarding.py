@@ -114,6 +114,15 @@ class Guard:
             raise _refuse([Sighting(findings[0].kind, "")], "The name of the conversation")
         return sha256(name.encode()).hexdigest() if findings else name
 
+    def screen_headers(self, headers: dict[str, str]) -> dict[str, str]:
+        """The headers that go on from the caller, without those that hold anything. Raises
+        InvalidRequest."""
+        found = {name: f[0] for name, text in headers.items() if (f := self._detector.find(text))}
+        if found and self.refuses:
+            name, finding = next(iter(found.items()))
+            raise _refuse([Sighting(finding.kind, name)])
+        return {name: text for name, text in headers.items() if name not in found}
+
     def check_unread(self, address: str, body: bytes, headers: dict[str, str]) -> None:
         """Raises InvalidRequest for a request that would go on as it is, and whose answer nothing
         could be put back into, if it holds anything. address: path and query."""

@@ -63,13 +63,15 @@ class ChatTask(Struct):
     """The cache's key of the request; empty: the cache has no part in it."""
     session: str = ""
     """The conversation's name, as a provider may see it; empty: it has none."""
+    guarded_headers: dict[str, str] | None = None
+    """The headers of the caller's dialect that hold nothing; None: nothing has looked at them."""
     found_stale: bool = False
     """Whether the cache has an answer that is too old."""
 
     @property
     def run_options(self) -> RunOptions:
         """What the request sets of its fallback run."""
-        context = self.context
+        context, native = self.context, self.guarded_headers
         return RunOptions(
             began=context.began,
             retry_policy=self.retrying,
@@ -77,7 +79,7 @@ class ChatTask(Struct):
             needs=self.needs,
             passed_on=context.upstream_headers,
             caller_keys=context.caller_keys,
-            native_headers=context.native_headers,
+            native_headers=context.native_headers if native is None else native,
             session=self.session,
         )
 
@@ -162,8 +164,11 @@ class TaskMaker:
         is_steered = not STEERING.isdisjoint(headers)
         record_call(context, call)
         session = context.record.session
-        if session and self.guard:
-            session = self.guard.screen_name(session)
+        native_headers = None
+        if self.guard:
+            session = self.guard.screen_name(session) if session else ""
+            native_headers = self.guard.screen_headers(context.native_headers)
+            context.upstream_headers = self.guard.screen_headers(context.upstream_headers)
         if is_steered:
             call = structs.replace(call, routing=with_timeout(call.routing, headers))
         meter = await self.admit(context)
@@ -188,6 +193,7 @@ class TaskMaker:
             retrying=self.retrying(headers) if is_steered else self._retrying,
             scope="" if shared else meter.principal.user,
             session=session,
+            guarded_headers=native_headers,
         )
         if task.is_cached:
             task.key = task.find_key(task.routing_key)

@@ -2,29 +2,24 @@
 
 import json
 import re
-from typing import Any
 
 import pytest
-from msgspec import structs
 
-from tests.unit.callers import JSON
 from tests.unit.routing.making import event, whole
+from tests.unit.serving.guarded import MAIL, MASK, REFUSE, message, played, post
 from tests.unit.serving.making import (
     NATIVE,
     OPENAI,
     House,
-    Received,
     by_host,
     completion_of,
     stream_of,
     tool_call,
 )
-from tests.unit.serving.stage import make_env, play
 from tests.unit.serving.turns import PATHS, ask
 from tests.unit.serving.understanding import JOIN, READ
 
-MAIL, OTHER, CARD = "joe@x.example", "ann@y.example", "4111 1111 1111 1111"
-MASK, REFUSE = {"GUARDRAIL": "mask"}, {"GUARDRAIL": "refuse"}
+OTHER, CARD = "ann@y.example", "4111 1111 1111 1111"
 PROVIDERS = ("openai", "anthropic", "gemini", "groq", "workers-ai")
 each_dialect = pytest.mark.parametrize("dialect", PATHS)
 each_way = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -35,23 +30,6 @@ def sent_text(house: House) -> str:
     bodies = [outgoing.body or b"" for outgoing in house.upstream.sent]
     joined = [body if isinstance(body, bytes) else b"".join(map(bytes, body)) for body in bodies]
     return json.dumps([json.loads(body) for body in joined], ensure_ascii=False)
-
-
-def played(**env: str) -> House:
-    house = House(play, **make_env(), **env)
-    house.ports = structs.replace(house.ports, bindings=frozenset({"workers-ai"}))
-    house.leave()
-    return house
-
-
-def message(content: Any, **fields: Any) -> dict[str, Any]:
-    return {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": content}], **fields}
-
-
-async def post(house: House, path: str, body: Any, **headers: str) -> Received:
-    answer = await house.fetch("POST", path, body, **(JSON | headers))
-    await house.settle()
-    return answer
 
 
 @each_way
@@ -312,20 +290,3 @@ async def test_a_stream_of_the_callers_own_dialect_does_not_flow_by(stream: bool
     answer = await post(house, PATHS["messages"], body, anthropic_version="2023-06-01")
     assert MAIL in answer.body.decode()
     assert "[EMAIL_1]" not in answer.body.decode()
-
-
-@pytest.mark.parametrize("path", [NATIVE, "/p/openai/v1/chat/completions"])
-async def test_a_text_counts_twice_where_it_is_looked_at(path: str) -> None:
-    """Looking at it takes as much memory again."""
-    body = message("word " * 10_000)
-    body = {"prompt": "word " * 10_000} if path == NATIVE else body
-    limit = {"BODY_MEMORY_BYTES": "80000"}
-    assert (await post(House(lambda _: whole("Hi!"), **limit), path, body)).status == 200
-    assert (await post(House(lambda _: whole("Hi!"), **limit, **MASK), path, body)).status == 413
-
-
-async def test_what_was_masked_is_counted_until_it_is_put_back() -> None:
-    house = House(lambda _: whole("Hi!"), BODY_MEMORY_BYTES="80000", **MASK)
-    mails = " ".join(f"{number}@x.example" for number in range(1000))
-    answer = await post(house, NATIVE, {"prompt": mails})
-    assert (answer.status, house.upstream.sent) == (413, [])
