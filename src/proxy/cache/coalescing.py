@@ -10,6 +10,9 @@ from proxy.core.ports import Clock, Log, Objects
 
 RENEW_SECONDS = 1.0
 """The time between a leader's signs of life."""
+STALL_SECONDS = 10.0
+"""For how long nothing may come through of a stream whose leader counts as alive: its caller may
+have stopped to read, which is no reason for others to wait."""
 PATIENCE_SECONDS = 3.0
 """How long an object may wait in one call; a request that waits longer calls again."""
 ANSWER_SECONDS = 2.0
@@ -47,13 +50,20 @@ class FlightClient:
 
 
 class Leader:
-    """A request that leads a flight: it shows signs of life until it publishes."""
+    """A request that leads a flight: it shows signs of life until it publishes, or its stream
+    stalls."""
 
     def __init__(self, objects: Objects, key: str, ticket: int) -> None:
         self._objects = objects
         self._key = key
         self._ticket = ticket
+        self._silent: float | None = None
+        """Seconds since something has come through of the stream; None: none has begun."""
         self._renewing = asyncio.ensure_future(self._renew())
+
+    def note_progress(self) -> None:
+        """Notes that the stream has begun, or that something of it has come through."""
+        self._silent = 0.0
 
     async def publish(self, outcome: bytes | None) -> None:
         """Publishes, see Flight.publish. Raises whatever keeps the object from answering."""
@@ -64,6 +74,10 @@ class Leader:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
+            if self._silent is not None:
+                self._silent += RENEW_SECONDS
+                if self._silent > STALL_SECONDS:
+                    continue
             with suppress(Exception):  # the next sign may come through
                 async with asyncio.timeout(RENEW_SECONDS):
                     await self._objects.call(RENEW, self._key, self._ticket)

@@ -65,6 +65,8 @@ class Relay:
         self._log = log
         self._finish_gone = finish_gone
         self._leader = begun.leader
+        if self._leader:
+            self._leader.note_progress()
         self._collector = Collector()
         self._writer = task.context.dialect.writer(task.call, begun.served)
         self._settled: Served | None = None
@@ -138,6 +140,8 @@ class Relay:
             await self._send(self._write(chunks))
         elif chunks:
             self._first, self._last = self._first or chunks[0], chunks[-1]
+        if self._leader:
+            self._leader.note_progress()
 
     def _write(self, chunks: list[Chunk]) -> bytes:
         """Renders chunks for the caller, with what was masked in the request."""

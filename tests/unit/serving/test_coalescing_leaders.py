@@ -5,12 +5,22 @@ from typing import Any
 
 import pytest
 
+from proxy.cache.coalescing import STALL_SECONDS
 from proxy.cache.flight import KEEP_SECONDS, LEASE_SECONDS, Joined
 from proxy.core.errors import Fault
 from tests.unit.callers import read_stream
-from tests.unit.doubles import FakeReply, LoopClock, in_no_time
+from tests.unit.doubles import Caller, FakeReply, LoopClock, in_no_time
 from tests.unit.routing.making import DONE, HELLO, STOP, event, whole
-from tests.unit.serving.making import House, Outcome, by_host, counting, in_turn, stream_of
+from tests.unit.serving.making import (
+    NATIVE,
+    OPENAI,
+    House,
+    Outcome,
+    by_host,
+    counting,
+    in_turn,
+    stream_of,
+)
 from tests.unit.serving.making_coalescing import ON, Gate
 
 
@@ -61,6 +71,36 @@ class TestLeader:
         await read_stream(response, gone_after=1)
         assert (await other).text == "Hello!"
         assert asyncio.get_running_loop().time() < 0.1
+
+    @pytest.mark.parametrize("path", [NATIVE, OPENAI])  # one is translated, one may flow
+    @in_no_time
+    async def test_a_leader_whose_caller_stops_to_read_is_replaced(self, path: str) -> None:
+        class Asleep(Caller):
+            async def write(self, data: bytes) -> None:
+                await super().write(data)
+                await asyncio.sleep(10_000)
+
+        stream = stream_of(HELLO, event({"content": "!"}), STOP, DONE)
+        house = House(by_host(openai=in_turn(stream, whole("Hello!"))), LoopClock(), **ON)
+        body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
+        response = await house.begin(path, **body)
+        assert response.stream
+        asleep = asyncio.ensure_future(response.stream(Asleep()))
+        await asyncio.sleep(0.1)
+        other = await house.post(path, **body | {"stream": False})
+        assert (other.status, b"Hello!" in other.body) == (200, True)
+        assert asyncio.get_running_loop().time() < STALL_SECONDS + 2 * LEASE_SECONDS
+        asleep.cancel()
+
+    @in_no_time
+    async def test_a_stream_that_comes_slowly_leads_on(self) -> None:
+        pieces = [piece for _ in range(10) for piece in (HELLO, STALL_SECONDS - 2)]
+        house = House(by_host(openai=stream_of(*pieces, STOP, DONE)), LoopClock(), **ON)
+        response = await house.begin(stream=True)
+        leading = asyncio.ensure_future(read_stream(response))
+        other = await house.post()
+        assert (other.status, other.text, len(house.sent)) == (200, "Hello" * 10, 1)
+        await leading
 
     @in_no_time
     async def test_a_leader_that_dies_is_replaced(self) -> None:
