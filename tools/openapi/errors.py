@@ -33,7 +33,7 @@ Errors = tuple[ProxyError, ...]
 OURS: Errors = (InternalError("The proxy made a mistake; it has been logged."),)
 """Of every path; the settings may be wrong, too."""
 ADMITTED: Errors = (
-    AuthenticationFailed("The key is not known.", code="invalid_api_key"),
+    AuthenticationFailed("The key is not known here.", code="invalid_api_key"),
     RateLimitExceeded("Too many unknown keys came from this address.", retry_after=6),
     PermissionDenied("Cloudflare Access has signed in somebody who has no role here."),
     Unavailable("The keys can't be looked up now.", retry_after=1),

@@ -205,4 +205,7 @@ def _admit(known: Principal | str) -> Principal:
 
 
 def _unknown_key() -> AuthenticationFailed:
-    return AuthenticationFailed("The key is not known.", code="invalid_api_key")
+    return AuthenticationFailed(
+        "The key is not known here. Ask the operator for one; POST /admin/keys issues them.",
+        code="invalid_api_key",
+    )

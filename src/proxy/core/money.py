@@ -27,4 +27,11 @@ def to_nano(dollars: float | None) -> int | None:
 def format_dollars(nano: float) -> str:
     """An amount of nano-dollars in words, to two digits at least: `$1,234.50`, `$0.0012`."""
     dollars = nano / NANO
-    return f"${dollars:,.2f}" if dollars >= 1 or not dollars else f"${dollars:.2g}"
+    if dollars >= 1 or not dollars:
+        return f"${dollars:,.2f}"
+    return spell_dollars(float(f"{nano:.2g}"))
+
+
+def spell_dollars(nano: float) -> str:
+    """An amount of nano-dollars in full, with no more digits than it has: `$2.5`, `$0.00001`."""
+    return "$" + f"{nano / NANO:,.9f}".rstrip("0").rstrip(".")

@@ -1,6 +1,6 @@
 """What callers read of a limit that refuses, with the figures that hold now."""
 
-from proxy.core.money import to_dollars
+from proxy.core.money import spell_dollars
 from proxy.core.permit import Offer, Refusal
 from proxy.core.scopes import FREE_MODELS, PROVIDER
 from proxy.core.time import format_time
@@ -79,14 +79,13 @@ def refuse_reservation(
             f" {max(0, answer.left)} are left. {_say_when(wait)}"
         )
     else:
-        left, quota = to_dollars(answer.left), to_dollars(answer.quota)
         period = answer.limit.removeprefix("budget_")
         # What the callers of an alias have spent together is not for each of them to know.
-        shown = f": ${left:.6f} are left, and" if label == THE_KEY else ";"
+        shown = f": {spell_dollars(answer.left)} are left, and" if label == THE_KEY else ";"
         message = (
-            f"The budget of {label}, ${quota:g} a {period}, does not allow this{shown} the answer"
-            f" may cost ${to_dollars(request.nano_usd):.6f}. A lower limit of its tokens reserves"
-            f" less. The budget is renewed at {format_time(answer.resets_at)}."
+            f"The budget of {label}, {spell_dollars(answer.quota)} a {period}, does not allow"
+            f" this{shown} the answer may cost {spell_dollars(request.nano_usd)}. A lower limit of"
+            f" its tokens reserves less. The budget is renewed at {format_time(answer.resets_at)}."
         )
     return Refusal(limit=answer.limit, message=message, retry_after=wait)
 

@@ -54,7 +54,7 @@ class ModelNames:
             f"The model {name!r} is not known."
             + (f" Do you mean {' or '.join(alike[:3])}?" if alike else "")
             + f" Name a model of GET /v1/models, a tier ({', '.join(TIERS)}), or any model of a"
-            f" provider as provider/model; there are {', '.join(self._catalog.providers)}.",
+            f" provider as provider/model: {', '.join(self._catalog.providers)}.",
             param="model",
             code="model_not_found",
         )

@@ -104,7 +104,7 @@ class TestTags:
         await put(limited, "tag:eval", day=SMALL)
         refused = await limited.post(OPENAI, headers=headers, **body | {"model": "openai/o3"})
         assert refused.status == 402
-        assert "The budget of the tag eval, $1e-06 a day" in refused.json["error"]["message"]
+        assert "The budget of the tag eval, $0.000001 a day" in refused.json["error"]["message"]
 
     async def test_a_name_reaches_no_other_account(self) -> None:
         """A tag or a team may be called like a key, an alias's target or the other kind."""

@@ -113,7 +113,7 @@ def test_a_weak_claim_has_less_confidence() -> None:
         (format_percent(0.5), "50 %"),
         (format_percent(0), "0 %"),
         (format_dollars(1_234_567_000_000), "$1,234.57"),
-        (format_dollars(12_300), "$1.2e-05"),
+        (format_dollars(12_300), "$0.000012"),
         (format_dollars(0), "$0.00"),
         (format_duration(30), "30 seconds"),
         (format_duration(3600), "60 minutes"),
