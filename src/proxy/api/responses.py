@@ -126,7 +126,8 @@ async def _put_in_place(
     services: Services, context: RequestContext, body: bytes, references: References
 ) -> tuple[bytes, int]:
     """The body with what it refers to in place, and how many items stand before its own. Raises
-    InvalidRequest and NotFound for what is not kept."""
+    InvalidRequest and NotFound for what is not kept, PayloadTooLarge and InternalError (503) where
+    there is no room for that."""
     store, owner, hold = services.responses, context.principal, context.hold
     if store is None or owner is None:
         if references.previous:
@@ -137,10 +138,11 @@ async def _put_in_place(
     found = await store.read_context(owner, query)
     if references.previous and not found.has_previous:
         raise response_not_found(references.previous)
-    expanded = expand(body, found.earlier, found.items)
-    if hold:
-        hold.keep(hold.size + len(expanded))
-    return expanded, len(found.earlier)
+    repeated = (found.items[id_] for id_ in references.items if id_ in found.items)
+    size = sum(len(memoryview(item)) for item in (*found.earlier, *repeated))
+    if hold:  # before it is made: an item may be repeated thousands of times
+        hold.keep(hold.size + len(body) + size)
+    return expand(body, found.earlier, found.items), len(found.earlier)
 
 
 def _make_keeper(
