@@ -106,13 +106,19 @@ class Guard:
             raise _refuse(masking.sightings)
         return masked.encode(), Restoring(placeholders.values)
 
-    def screen_name(self, name: str) -> str:
-        """The name that a header gives to a conversation, as a provider may see it: a digest where
-        it holds anything. Raises InvalidRequest."""
+    def screen_session(self, context: RequestContext) -> str:
+        """The name of the request's conversation as a provider may see it: a digest where it holds
+        anything. One of a body is recorded so, too: its placeholder is other conversations' as
+        well. Raises InvalidRequest."""
+        seen, restoring = context.record.session, context.restoring
+        name = restoring.restore_text(seen) if restoring else seen
         findings = self._detector.find(name)
         if findings and self.refuses:
             raise _refuse([Sighting(findings[0].kind, "")], "The name of the conversation")
-        return sha256(name.encode()).hexdigest() if findings else name
+        digest = sha256(name.encode()).hexdigest() if findings else name
+        if name != seen:
+            context.record.session = digest
+        return digest
 
     def screen_headers(self, headers: dict[str, str]) -> dict[str, str]:
         """The headers that go on from the caller, without those that hold anything. Raises

@@ -215,9 +215,17 @@ class Passthrough:
         hold = context.hold
         assert hold  # what a request holds is counted if it comes from outside
         body = await context.request.read(min(self._server.max_body_bytes, hold.limit))
-        guard = self._tasks.guard
-        hold.keep(weigh(body, 0) + guard.weigh(body) if guard else len(body))
+        hold.keep(len(body) + self._weigh_reading(context, body))
         return body
+
+    def _weigh_reading(self, context: RequestContext, body: bytes) -> int:
+        """What a body takes beside its bytes, as a body counts: only where it is not read but for
+        one name, nothing."""
+        guard, is_read = self._tasks.guard, bool(_grant(context).models)
+        if is_form(context.request.headers.get("content-type", "")) or not (guard or is_read):
+            return 0
+        values = weigh(body, 0) - len(body)  # twice: those of an object are pairs
+        return 2 * values + (guard.weigh(body) if guard else 0)
 
     async def _pass_on(
         self, context: RequestContext, meter: Meter, ways: Iterable[_Way]

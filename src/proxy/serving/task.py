@@ -166,7 +166,7 @@ class TaskMaker:
         session = context.record.session
         native_headers = None
         if self.guard:
-            session = self.guard.screen_name(session) if session else ""
+            session = self.guard.screen_session(context) if session else ""
             native_headers = self.guard.screen_headers(context.native_headers)
             context.upstream_headers = self.guard.screen_headers(context.upstream_headers)
         if is_steered:

@@ -141,3 +141,15 @@ async def test_no_answer_is_a_page_of_the_proxy_s(status: int) -> None:
     assert response.headers["x-content-type-options"] == "nosniff"
     gone = {"set-cookie", "service-worker-allowed", "access-control-allow-origin", "refresh"}
     assert not gone & response.headers.keys()
+
+
+async def test_a_body_that_is_read_whole_counts_for_its_values() -> None:
+    """A key that may use some models only has all names read: they are many times the bytes."""
+    isolate = Isolate(BODY_MEMORY_BYTES="400000")
+    key = await isolate.issue(models=["openai/gpt-4o-mini"])
+    many = CHAT | {f"{number}": 1 for number in range(10_000)}
+    few = CHAT | {"x": "1," * 60_000}
+    for path in ("/openai/v1/chat/completions", "/v1/completions"):
+        assert (await isolate.call(path, many, key=key)).status == 413
+        assert (await isolate.call(path, few, key=key)).status == 200
+        assert (await isolate.call(path, many)).status == 200

@@ -53,3 +53,14 @@ async def test_headers_that_go_on_are_looked_at(path: str, mode: dict[str, str])
     else:
         assert sent == [] and b"may not go to a provider here" in answer.body
         assert MAIL.encode() not in answer.body
+
+
+async def test_conversations_of_two_names_stay_two() -> None:
+    """Both have the same placeholder."""
+    house = played(**MASK)
+    for mail in (MAIL, "ann@y.example", MAIL):
+        body = message("Hi", prompt_cache_key=mail, model="groq/auto")
+        assert (await post(house, "/v1/chat/completions", body)).status == 200
+    names = [line["gen_ai.conversation.id"] for line in house.lines]
+    assert len(set(names)) == 2 and names[0] == names[2]
+    assert MAIL not in repr(names)
