@@ -21,10 +21,16 @@ VALUE_BYTES = 64
 """What a value takes beside its text, in thirds."""
 
 
+MOST_RESTORED = 4 * 1024 * 1024
+"""Characters that are put back for a request: a model may write the placeholder of a long value, a
+private key, thousands of times. What is beyond stays masked."""
+
+
 class Restoring:
     """What the placeholders of one request stand for.
 
-    Promise: the work of a text does not grow with how many there are.
+    Promise: the work of a text does not grow with how many there are, and what is put back is at
+    most MOST_RESTORED characters.
     """
 
     def __init__(self, values: Mapping[str, str]) -> None:
@@ -32,6 +38,7 @@ class Restoring:
         self.values = {placeholder: _clean(value) for placeholder, value in values.items()}
         self._names = sorted(self.values)
         self.longest = max(map(len, self.values))
+        self._room = MOST_RESTORED
         self.answers_json = False
         """Whether the answer's text is to be JSON."""
 
@@ -47,9 +54,20 @@ class Restoring:
 
         def put_back(found: re.Match[str]) -> str:
             value, depth = self.values.get(found[0]), next(times, 1)
-            return found[0] if value is None else _escape(value, depth)
+            return found[0] if value is None else self._escape(value, depth) or found[0]
 
         return PLACEHOLDER.sub(put_back, text)
+
+    def _escape(self, value: str, times: int) -> str:
+        """A value in so many strings of JSON; empty where there is no room for it."""
+        for _ in range(times):
+            if len(value) > self._room:
+                break
+            value = json.dumps(value, ensure_ascii=False)[1:-1]
+        if len(value) > self._room:
+            return ""
+        self._room -= len(value)
+        return value
 
     def restore_json(self, data: bytes) -> bytes:
         """JSON with the values in place, also in strings that are JSON themselves."""
@@ -239,12 +257,6 @@ def _find_depths(inner: str) -> list[int]:
             if is_json(text.encode()):
                 return [1 + depth for depth in _go_through(Nesting(), text)]
     return [1] * len(PLACEHOLDER.findall(inner))
-
-
-def _escape(value: str, times: int) -> str:
-    for _ in range(times):
-        value = json.dumps(value, ensure_ascii=False)[1:-1]
-    return value
 
 
 def _clean(value: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.core.chat import Answer, Chunk, Native, Usage
 from proxy.core.messages import FunctionCall, ToolCall, ToolCallDelta
-from proxy.privacy.restoring import Restoring, StreamRestoring
+from proxy.privacy.restoring import MOST_RESTORED, Restoring, StreamRestoring
 from tests.unit.work import count_steps
 
 HARD = 'a "b"\n\\c'
@@ -217,3 +217,21 @@ def test_json_in_json_stays_json_however_deep(value: Any, size: int) -> None:
     body = json.dumps({"arguments": arguments})
     back = json.loads(restoring().restore_json(body.encode()))
     assert back["arguments"] == streamed
+
+
+def test_no_answer_makes_many_of_a_long_value() -> None:
+    long = "x" * (MOST_RESTORED // 10)
+    whole = Restoring({"[OWN_1]": long}).restore_answer(Answer(text="[OWN_1]" * 1000)).text
+    assert whole == long * 10 + "[OWN_1]" * 990
+    streamed = StreamRestoring(Restoring({"[OWN_1]": long}))
+    chunks = [each for _ in range(1000) for each in streamed.restore(Chunk(text="[OWN_1]"))]
+    assert sum(len(chunk.text) for chunk in chunks) < MOST_RESTORED + 10_000
+
+
+def test_nor_do_many_levels() -> None:
+    """Each doubles the backslashes of a line break."""
+    text = "[OWN_1]"
+    for _ in range(16):
+        text = json.dumps([text])
+    body = Restoring({"[OWN_1]": "\n" * 10_000}).restore_json(text.encode())
+    assert len(body) < len(text) + MOST_RESTORED
