@@ -38,7 +38,7 @@ class When(Part, frozen=True, kw_only=True):
     keys: Annotated[tuple[_Visible, ...], Meta(min_length=1, max_length=100)] | None = None
     """The ids of callers' keys."""
     users: Annotated[tuple[_Line, ...], Meta(min_length=1, max_length=100)] | None = None
-    """Names of users, or patterns with `*`."""
+    """Names of users, or patterns with `*`, `?` or `[abc]`."""
     metadata: (
         Annotated[
             dict[Annotated[str, Meta(max_length=64)], _Word | _Words],

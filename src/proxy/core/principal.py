@@ -40,7 +40,7 @@ class Budget(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ModelGrant(Struct, frozen=True, kw_only=True):
     """The providers and models that a key may use; empty: all.
 
-    A model is written `provider/model`, `model` or a pattern of either with `*`.
+    A model is written `provider/model`, `model` or a pattern of either with `*`, `?` or `[abc]`.
     """
 
     providers: tuple[str, ...] = ()
