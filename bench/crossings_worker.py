@@ -136,7 +136,7 @@ class Counting:
             self._count(AWAIT, frame)
         elif code.co_filename.endswith("/platform/log.py") and name == "log":
             self._count(LOG, frame)
-        elif code is asyncio.Handle.cancel.__code__:
+        elif code.co_qualname == "_Timer.cancel":
             handle = frame.f_locals["self"]
             if handle in self._timers and not handle.cancelled():
                 self._count(CANCELLED, frame)

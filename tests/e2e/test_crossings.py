@@ -25,7 +25,7 @@ MOST = """\
 |  | hit | miss | stream |
 | --- | --- | --- | --- |
 | entries | 3 + 0 + 1 | 7 + 0 + 1 | 8 + 4 + 1 |
-| calls of JavaScript | 7 + 7 + 10 | 29 + 7 + 10 | 30 + 29 + 10 |
+| calls of JavaScript | 7 + 7 + 10 | 31 + 8 + 10 | 32 + 30 + 10 |
 | awaits of promises | 1 + 0 + 1 | 5 + 0 + 1 | 6 + 4 + 1 |
 | tasks | 1 + 2 + 0 | 1 + 2 + 0 | 2 + 2 + 0 |
 | callbacks scheduled | 0 + 0 + 0 | 0 + 0 + 0 | 0 + 0 + 0 |

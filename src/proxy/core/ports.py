@@ -244,6 +244,9 @@ class Log(Protocol):
 Defer: TypeAlias = Callable[[Awaitable[object]], None]
 """Has work done after the answer, which does not wait for it: a coroutine, or what goes on by
 itself."""
+Stay: TypeAlias = Callable[[], Callable[[], object]]
+"""Has a request's work go on though its caller leaves before an answer begins, until what it gives
+is called: a provider bills what it was asked for."""
 Write = Callable[[bytes], Awaitable[None]]
 """Sends bytes to the caller, waiting until they are taken. Raises ClientGone."""
 

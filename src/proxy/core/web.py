@@ -13,11 +13,16 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from proxy.core.body_memory import Hold
-from proxy.core.ports import Defer, SignedIn, Sink, Upload
+from proxy.core.ports import Defer, SignedIn, Sink, Stay, Upload
 
 ReadIdentity: TypeAlias = Callable[[], Coroutine[object, object, SignedIn | None]]
 """Asks the platform whom Cloudflare Access has signed in; None: nobody, or it does not stand before
 the Worker. Raises whatever keeps it from saying it."""
+
+
+def stay_anyway() -> Callable[[], object]:
+    """Stay of a request that nothing but its own end ends."""
+    return lambda: None
 
 
 async def read_nobody() -> SignedIn | None:
@@ -42,6 +47,7 @@ class Request(Struct, frozen=True):
     upload: Upload | None = None
     """The body, in the place of `read`."""
     read_identity: ReadIdentity = read_nobody
+    stay: Stay = stay_anyway
 
 
 BodyStream: TypeAlias = Callable[[Sink], Awaitable[None]]

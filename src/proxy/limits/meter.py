@@ -1,11 +1,11 @@
 """The limits as one request meets them."""
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from proxy.core.chat import Cost, Usage
 from proxy.core.errors import Fault
 from proxy.core.permit import Offer, Refusal, Reservation, Standing
-from proxy.core.ports import Defer
+from proxy.core.ports import Defer, Stay
 from proxy.core.principal import Principal
 from proxy.limits.estimate import Estimate
 from proxy.limits.lease_client import LeaseKey
@@ -17,20 +17,27 @@ from proxy.limits.token_bucket import Rate
 
 
 class Meter:
-    """core.permit.Permit of one request of one caller. defer: has work done after the answer.
+    """core.permit.Permit of one request of one caller.
 
     Each attempt reserves for itself, of the accounts of the key, its team and the tags that have
     budgets, and of that of its alias's target.
     """
 
     def __init__(
-        self, limiter: Limiter, principal: Principal, defer: Defer, tags: tuple[str, ...] = ()
+        self,
+        limiter: Limiter,
+        principal: Principal,
+        defer: Defer,
+        stay: Stay,
+        tags: tuple[str, ...] = (),
     ) -> None:
         """tags: those of the key and of the request."""
         self.principal = principal
         self.grant = principal.grant
         self.user = principal.user
         self.defer = defer
+        self._stay = stay
+        self._let_go: Callable[[], object] | None = None
         self.estimate: Estimate
         """What the request will use; it is set before providers are."""
         self._limiter = limiter
@@ -81,6 +88,7 @@ class Meter:
         """See core.permit.Permit."""
         if refusal := self._limiter.cooldowns.find_refusal(offer.provider, offer.model):
             return refusal
+        self._let_go = self._let_go or self._stay()
         if not (payers := self._find_payers(offer)):
             return await self._take_tokens(offer) or NOTHING_RESERVED
         reserved = await self._reserve(offer, payers)
@@ -122,6 +130,11 @@ class Meter:
             reserved.lose()
         for tab in self._tabs.values():
             tab.close(self.defer)
+
+    def let_go(self) -> None:
+        """Has the request end with its answer and what is deferred. No attempt may follow."""
+        if self._let_go:
+            self._let_go()
 
     def end(self, reserved: "AttemptReservation", used: tuple[int, int] | None) -> None:
         """Settles a reservation that is open by the tokens and nano-dollars that were used, or

@@ -1,7 +1,7 @@
 """Work that goes on after the answer has been given."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from inspect import iscoroutine
 from typing import Any
 
@@ -27,3 +27,11 @@ def wait_until(ctx: Any, work: Awaitable[object]) -> None:
             end.resolve()
 
     asyncio.ensure_future(work).add_done_callback(settle)
+
+
+def stay(ctx: Any) -> Callable[[], object]:
+    """core.ports.Stay: the platform ends what a caller who has left does not wait for any more."""
+    end = find_function("Promise", "withResolvers")()
+    ctx.waitUntil(end.promise)
+    resolve: Callable[[], object] = end.resolve
+    return resolve

@@ -18,7 +18,7 @@ from proxy.core.codings import too_large
 from proxy.core.errors import InvalidRequest, ProxyError
 from proxy.core.patience import within
 from proxy.core.web import Request, Response
-from proxy.platform.background import wait_until
+from proxy.platform.background import stay, wait_until
 from proxy.platform.convert import byob_mode, find_function, read_headers, to_js_object
 from proxy.platform.identity import read_identity
 from proxy.platform.streams import open_stream
@@ -53,6 +53,7 @@ def receive_request(request: Any, ctx: Any, hold: Hold | None) -> tuple[Request,
         url=url,
         upload=body,
         read_identity=partial(read_identity, ctx),
+        stay=partial(stay, ctx),
     )
     return received, body
 

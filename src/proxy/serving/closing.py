@@ -45,6 +45,8 @@ class Closer:
             self._record(context, status, size)
         except Exception as error:
             self._log("error", "event lost", request_id=context.id, error=repr(error)[:500])
+        if context.meter:
+            context.meter.let_go()
 
     def _record(self, context: RequestContext, status: int, size: int) -> None:
         record = context.record

@@ -161,7 +161,6 @@ class TaskMaker:
     async def make_chat(self, context: RequestContext, call: Call) -> ChatTask:
         """Records what a request is for, and has the limits admit it. Raises ProxyError."""
         headers = context.request.headers
-        is_steered = not STEERING.isdisjoint(headers)
         record_call(context, call)
         session = context.record.session
         native_headers = None
@@ -169,7 +168,7 @@ class TaskMaker:
             session = self.guard.screen_session(context) if session else ""
             native_headers = self.guard.screen_headers(context.native_headers)
             context.upstream_headers = self.guard.screen_headers(context.upstream_headers)
-        if is_steered:
+        if is_steered := not STEERING.isdisjoint(headers):
             call = structs.replace(call, routing=with_timeout(call.routing, headers))
         meter = await self.admit(context)
         if self._prompts:
@@ -196,7 +195,7 @@ class TaskMaker:
             guarded_headers=native_headers,
         )
         if task.is_cached:
-            task.key = task.find_key(task.routing_key)
+            task.key = task.find_key(routing_key)
             context.record.cache_key = task.key[:KEY_RECORDED]
         return task
 
@@ -204,8 +203,9 @@ class TaskMaker:
         """The limits for a request, which its key's own request limit admits. Raises
         ProxyError."""
         assert context.principal  # no path that serves is public
-        principal, tags = context.principal, context.record.tags
-        meter = context.meter = Meter(self._limiter, principal, context.request.defer, tags)
+        request, tags = context.request, context.record.tags
+        meter = Meter(self._limiter, context.principal, request.defer, request.stay, tags)
+        context.meter = meter
         if refusal := await meter.admit():
             raise as_limit_error([refusal])
         context.end_stage("limit")

@@ -10,6 +10,7 @@ from proxy.core.messages import Message
 from proxy.core.permit import Offer, Refusal
 from proxy.core.principal import Budget, Principal
 from proxy.core.settings import read_settings
+from proxy.core.web import stay_anyway
 from proxy.limits.account_messages import SETTLE, AccountView
 from proxy.limits.estimate import ChatEstimate
 from proxy.limits.limiter import Limiter
@@ -38,7 +39,7 @@ class Metered:
         self.objects = outside.objects
         self.later: list[Awaitable[object]] = []
         limiter = Limiter(read_settings({"RATE_LIMIT_LEASE": "1"}, ("openai",)).limits, outside)
-        self.meter = Meter(limiter, ANN, self.later.append)
+        self.meter = Meter(limiter, ANN, self.later.append, stay_anyway)
         self.meter.estimate = ChatEstimate(ChatRequest(messages=(Message("user", TEXT),)))
 
     async def close(self) -> AccountView:

@@ -13,6 +13,7 @@ from proxy.core.messages import Message
 from proxy.core.permit import Refusal
 from proxy.core.principal import Principal
 from proxy.core.settings import read_settings
+from proxy.core.web import stay_anyway
 from proxy.limits.account_messages import AccountView
 from proxy.limits.estimate import ChatEstimate
 from proxy.limits.limiter import Limiter
@@ -51,7 +52,7 @@ class Simulation:
         later: list[Awaitable[object]] = []
         caller = Principal(user=f"user {key}", key_id=f"key_{key}", team="search")
         tags = ("eval", "other") if tagged else ()
-        meter = Meter(self.limiters[isolate], caller, later.append, tags)
+        meter = Meter(self.limiters[isolate], caller, later.append, stay_anyway, tags)
         meter.estimate = ChatEstimate(ChatRequest(messages=(Message("user", "Hi"),)))
         assert await meter.admit() is None
         reserved = await meter.charge(OFFER)
