@@ -12,6 +12,7 @@ from proxy.core.chat import Answer, Native, Usage, Wire
 from proxy.core.json_guard import Decoder
 from proxy.core.loose_json import as_object, as_objects, as_text
 from proxy.core.messages import FunctionCall, JSONObject, ToolCall
+from proxy.core.splice import NULL
 from proxy.providers.anthropic_turns import THINKING
 from proxy.providers.finish import check_finish, infer_finish, read_finish
 from proxy.providers.garbage import decode, garbage
@@ -19,7 +20,7 @@ from proxy.providers.native_fault import read_inner_fault
 from proxy.providers.surrogates import mend
 from proxy.providers.target import Target
 from proxy.providers.tool_calls import make_call_id, read_arguments
-from proxy.providers.usage import UNREPORTED, Counts, believe, is_absent, read_cost, read_object
+from proxy.providers.usage import Counts, believe, is_absent, read_cost, read_object
 
 WIRE: Wire = "messages"
 _NUMBERS = (int, float)
@@ -32,16 +33,16 @@ class _Block(Struct):
     thinking: str | None = None
     id: Any = None
     name: str | None = None
-    input: Raw = UNREPORTED
+    input: Raw = NULL
 
 
 class _Message(Struct):
-    content: Raw = UNREPORTED
+    content: Raw = NULL
     id: Any = None
     model: Any = None
     stop_reason: Any = None
     stop_details: Any = None
-    usage: Raw = UNREPORTED
+    usage: Raw = NULL
     type: Any = None
     error: Any = None
 

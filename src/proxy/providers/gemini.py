@@ -13,6 +13,7 @@ from proxy.core.embedding import EmbeddingRequest, Embeddings
 from proxy.core.errors import invalid
 from proxy.core.json_guard import Decoder
 from proxy.core.ports import Outgoing
+from proxy.core.splice import NULL
 from proxy.providers.faults import read_fault as read_fault
 from proxy.providers.faults import read_inner_fault
 from proxy.providers.garbage import decode
@@ -20,7 +21,7 @@ from proxy.providers.gemini_answer import GeminiReader
 from proxy.providers.gemini_answer import read_answer as read_answer
 from proxy.providers.gemini_request import build_body
 from proxy.providers.target import Target
-from proxy.providers.usage import UNREPORTED, Counts, believe, read_object
+from proxy.providers.usage import Counts, believe, read_object
 from proxy.providers.vectors import VECTOR_VALUES, convert_vectors
 
 make_decoder = GeminiReader.make_decoder
@@ -35,7 +36,7 @@ class _EmbedContentResponse(Struct, rename="camel"):
 
     embeddings: list[_ContentEmbedding] | None = None
     embedding: _ContentEmbedding | None = None
-    usage_metadata: Raw = UNREPORTED
+    usage_metadata: Raw = NULL
     error: object = None
 
 

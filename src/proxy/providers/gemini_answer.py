@@ -12,6 +12,7 @@ from proxy.core.collect import Collector
 from proxy.core.errors import Fault, FaultDetails
 from proxy.core.loose_json import as_text
 from proxy.core.messages import ToolCallDelta
+from proxy.core.splice import NULL
 from proxy.core.sse import Event
 from proxy.providers.faults import read_inner_fault
 from proxy.providers.finish import check_finish, infer_finish, read_finish
@@ -20,7 +21,7 @@ from proxy.providers.stream import EventReader, is_done
 from proxy.providers.surrogates import Halves, has_halves, mend
 from proxy.providers.target import Target
 from proxy.providers.tool_calls import make_call_id, read_arguments
-from proxy.providers.usage import UNREPORTED, Counts, believe, is_absent, read_number, read_object
+from proxy.providers.usage import Counts, believe, is_absent, read_number, read_object
 
 _BROKEN_OFF = frozenset({
     "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE",
@@ -35,7 +36,7 @@ class GeminiCall(Struct):
     any number, so they stay unread."""
 
     name: str
-    args: Raw = UNREPORTED
+    args: Raw = NULL
     id: str | None = None
 
 
@@ -64,7 +65,7 @@ class Content(Struct):
 
 class _LikelyToken(Struct, rename="camel"):
     token: str | None = None
-    log_probability: Raw = UNREPORTED
+    log_probability: Raw = NULL
 
 
 class _Step(Struct):
@@ -99,7 +100,7 @@ class GenerateContentResponse(Struct, rename="camel"):
 
     candidates: list[GeminiCandidate] | None = None
     prompt_feedback: _PromptFeedback | None = None
-    usage_metadata: Raw = UNREPORTED
+    usage_metadata: Raw = NULL
     model_version: Any = None
     response_id: Any = None
     error: Any = None

@@ -10,13 +10,13 @@ from msgspec import Raw, Struct
 from proxy.core.chat import Usage
 from proxy.core.json_guard import Decoder
 from proxy.core.loose_json import as_object, as_text
-from proxy.core.splice import begins
+from proxy.core.splice import NULL, begins
 from proxy.providers.anthropic_answer import read_usage as read_messages_usage
 from proxy.providers.garbage import UNREADABLE
 from proxy.providers.gemini_answer import read_usage as read_gemini_usage
 from proxy.providers.responses_answer import read_report as read_responses_report
 from proxy.providers.target import Target
-from proxy.providers.usage import UNREPORTED, read_object, read_usage
+from proxy.providers.usage import read_object, read_usage
 
 WHOLE = 128 * 1024
 """Bytes of an answer that is read whole; of a longer one only its end."""
@@ -28,7 +28,7 @@ _REPORTS = re.compile(rb'"usage(?:Metadata)?"[ \r\n\t]*:[ \r\n\t]*(?=\{)')
 
 
 class _Inner(Struct):
-    usage: Raw = UNREPORTED
+    usage: Raw = NULL
     model: Any = None
 
 
@@ -36,13 +36,13 @@ class _Piece(Struct, rename={"usage_metadata": "usageMetadata", "model_version":
     """An answer, or an event of one: chat completions and what is like them, Messages (`message`),
     Responses (`response`), Groq (`x_groq`), Gemini."""
 
-    usage: Raw = UNREPORTED
+    usage: Raw = NULL
     model: Any = None
-    usage_metadata: Raw = UNREPORTED
+    usage_metadata: Raw = NULL
     model_version: Any = None
-    message: Raw = UNREPORTED
-    response: Raw = UNREPORTED
-    x_groq: Raw = UNREPORTED
+    message: Raw = NULL
+    response: Raw = NULL
+    x_groq: Raw = NULL
 
 
 _PIECE = Decoder(_Piece, float_hook=float)

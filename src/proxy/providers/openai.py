@@ -9,6 +9,7 @@ from proxy.core.chat import ChatRequest
 from proxy.core.embedding import EmbeddingRequest, Embeddings
 from proxy.core.json_guard import Decoder
 from proxy.core.ports import Outgoing
+from proxy.core.splice import NULL
 from proxy.providers.faults import read_fault as read_fault
 from proxy.providers.faults import read_inner_fault
 from proxy.providers.garbage import decode
@@ -17,7 +18,7 @@ from proxy.providers.openai_request import build_body, fit_fields
 from proxy.providers.openai_stream import OpenAIReader
 from proxy.providers.surrogates import mend
 from proxy.providers.target import Target
-from proxy.providers.usage import UNREPORTED, read_usage
+from proxy.providers.usage import read_usage
 from proxy.providers.vectors import VECTOR_VALUES, Vector, convert_vectors
 
 make_decoder = OpenAIReader.make_decoder
@@ -31,7 +32,7 @@ class _Embedding(Struct):
 class _EmbeddingList(Struct):
     data: list[_Embedding] | None = None
     model: str | None = None
-    usage: Raw = UNREPORTED
+    usage: Raw = NULL
     error: object = None
 
 

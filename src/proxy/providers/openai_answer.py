@@ -15,6 +15,7 @@ from proxy.core.chat import Answer
 from proxy.core.json_guard import Decoder
 from proxy.core.loose_json import as_objects, as_text
 from proxy.core.messages import FunctionCall, ToolCall, ToolCallDelta
+from proxy.core.splice import NULL
 from proxy.providers.faults import read_inner_fault
 from proxy.providers.finish import check_finish, infer_finish, read_finish
 from proxy.providers.garbage import decode, garbage
@@ -23,7 +24,7 @@ from proxy.providers.surrogates import mend
 from proxy.providers.target import Target
 from proxy.providers.thinking import split_thinking
 from proxy.providers.tool_calls import UNSAID, make_call_id
-from proxy.providers.usage import UNREPORTED, UsageReport, is_absent, read_member, read_usage
+from proxy.providers.usage import UsageReport, is_absent, read_member, read_usage
 
 _NATIVE_OBJECTS = ("chat.completion", "chat.completion.chunk")
 _KNOWN = frozenset({
@@ -42,7 +43,7 @@ class Choice(Struct):
     index: Any = None
     finish_reason: Any = None
     logprobs: Any = None
-    usage: Raw = UNREPORTED
+    usage: Raw = NULL
     error: Any = None
 
 
@@ -54,8 +55,8 @@ class Completion(Struct):
     object: Any = None
     created: Any = None
     model: Any = None
-    usage: Raw = UNREPORTED
-    x_groq: Raw = UNREPORTED
+    usage: Raw = NULL
+    x_groq: Raw = NULL
     error: Any = None
     error_message: Any = None
     """DeepInfra's, in a stream."""
@@ -203,8 +204,8 @@ def read_report(target: Target, completion: Completion) -> UsageReport:
     report = read_usage(target, completion.usage)
     if report.usage or is_alone:
         return report
-    places = (read_member(completion.x_groq, "usage"), choice.usage if choice else UNREPORTED)
-    own = read_usage(target, next((place for place in places if not is_absent(place)), UNREPORTED))
+    places = (read_member(completion.x_groq, "usage"), choice.usage if choice else NULL)
+    own = read_usage(target, next((place for place in places if not is_absent(place)), NULL))
     return UsageReport(own.usage, report.is_sound and own.is_sound)
 
 

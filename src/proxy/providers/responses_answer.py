@@ -15,6 +15,7 @@ from proxy.core.errors import Fault
 from proxy.core.json_guard import Decoder
 from proxy.core.loose_json import as_object, as_objects, as_text
 from proxy.core.messages import JSONObject, ToolCallDelta
+from proxy.core.splice import NULL
 from proxy.providers.error_body import read_error
 from proxy.providers.faults import make_fault
 from proxy.providers.finish import infer_finish, read_finish
@@ -22,7 +23,7 @@ from proxy.providers.garbage import UNREADABLE, decode, garbage
 from proxy.providers.openai_answer import make_call
 from proxy.providers.surrogates import mend
 from proxy.providers.target import Target
-from proxy.providers.usage import UNREPORTED, UsageReport, is_absent, read_usage
+from proxy.providers.usage import UsageReport, is_absent, read_usage
 
 WIRE: Wire = "responses"
 PARAGRAPH = "\n\n"
@@ -51,7 +52,7 @@ class Response(Struct):
     output: list[Any] | None = None
     incomplete_details: Any = None
     error: Any = None
-    usage: Raw = UNREPORTED
+    usage: Raw = NULL
 
 
 class Said(Struct):

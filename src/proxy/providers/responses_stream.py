@@ -14,6 +14,7 @@ from proxy.core.collect import LIMIT
 from proxy.core.json_guard import Decoder
 from proxy.core.loose_json import as_object, as_objects, as_text
 from proxy.core.messages import JSONObject, ToolCallDelta
+from proxy.core.splice import NULL
 from proxy.core.sse import Event
 from proxy.providers.garbage import decode
 from proxy.providers.responses_answer import (
@@ -36,7 +37,6 @@ from proxy.providers.stream import EventReader, is_done
 from proxy.providers.surrogates import mend
 from proxy.providers.target import Target
 from proxy.providers.tool_calls import make_call_id
-from proxy.providers.usage import UNREPORTED
 
 Fields = dict[str, Any]
 """Those of a chunk."""
@@ -44,7 +44,7 @@ Fields = dict[str, Any]
 
 class _Event(Struct):
     type: Any = None
-    response: Raw = UNREPORTED
+    response: Raw = NULL
     item: Any = None
     delta: Any = None
     annotation: Any = None

@@ -14,13 +14,12 @@ from msgspec.json import Decoder
 from proxy.core.chat import Usage
 from proxy.core.loose_json import as_object
 from proxy.core.money import NANO, to_nano
+from proxy.core.splice import FIELDS, NULL
 from proxy.providers.garbage import UNREADABLE
 from proxy.providers.target import Target
 
-UNREPORTED = Raw(b"null")
 # A report is part of an answer that core.json_guard has let pass.
 _ANY = Decoder(object, float_hook=float)  # 1e999 is infinite, and no error
-_FIELDS = Decoder(dict[str, Raw])
 _NUMBERS = (int, float)
 _COSTS = frozenset({"cost", "cost_in_usd_ticks", "estimated_cost"})
 """Where a report may say its cost, see `_find_cost`."""
@@ -38,7 +37,7 @@ MOST_UNPRICED = 100 * NANO
 
 def is_absent(report: Raw) -> bool:
     """Whether there is no report."""
-    return report is UNREPORTED or not report or report == UNREPORTED
+    return report is NULL or not report or report == NULL
 
 
 def read_object(report: Raw) -> dict[str, Any]:
@@ -58,9 +57,9 @@ def read_number(raw: Raw) -> float | None:
 def read_member(report: Raw, name: str) -> Raw:
     """A field of a JSON object, unread; null where there is none."""
     try:
-        return _FIELDS.decode(report).get(name, UNREPORTED)
+        return FIELDS.decode(report).get(name, NULL)
     except UNREADABLE:
-        return UNREPORTED
+        return NULL
 
 
 def _read(report: Raw) -> Any:

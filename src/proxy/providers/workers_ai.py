@@ -16,7 +16,7 @@ from proxy.core.embedding import EmbeddingRequest, Embeddings
 from proxy.core.errors import Fault, invalid
 from proxy.core.messages import Message, Part, ResponseFormat
 from proxy.core.ports import Outgoing
-from proxy.core.splice import Piece, find_large_texts, join_texts
+from proxy.core.splice import NULL, Piece, find_large_texts, join_texts
 from proxy.providers import openai_answer
 from proxy.providers.error_body import read_error
 from proxy.providers.faults import make_fault
@@ -29,7 +29,7 @@ from proxy.providers.surrogates import has_halves, mend
 from proxy.providers.target import Target
 from proxy.providers.thinking import split_thinking
 from proxy.providers.tool_results import move_images
-from proxy.providers.usage import UNREPORTED, read_usage
+from proxy.providers.usage import read_usage
 from proxy.providers.vectors import convert_vectors
 
 _CODES_OF: dict[int, tuple[int, ...]] = {
@@ -56,14 +56,14 @@ class NativeAnswer(Struct):
     response: Any = None
     tool_calls: Any = None
     finish_reason: Any = None
-    usage: Raw = UNREPORTED
+    usage: Raw = NULL
     errors: Any = None
     error: Any = None
 
 
 class _NativeEmbeddings(Struct):
     data: list[tuple[float, ...]] | None = None
-    usage: Raw = UNREPORTED
+    usage: Raw = NULL
 
 
 _NATIVE = json_guard.Decoder(NativeAnswer)

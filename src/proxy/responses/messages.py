@@ -8,6 +8,7 @@ from types import NoneType
 from msgspec import Raw, Struct
 
 from proxy.core.rpc import Method, as_bytes
+from proxy.core.splice import NULL
 
 BINDING = "RESPONSES"
 
@@ -72,12 +73,12 @@ class InputPage(Struct, frozen=True, kw_only=True):
 class FoundResponse(Struct, frozen=True):
     """A response; null: it is not kept."""
 
-    body: Raw = Raw(b"null")
+    body: Raw = NULL
 
     @property
     def is_kept(self) -> bool:
         """Whether there is one."""
-        return self.body != Raw(b"null")
+        return self.body != NULL
 
 
 KEEP = Method(BINDING, "keep", as_bytes(Exchange), as_bytes(NoneType))
