@@ -77,23 +77,18 @@ def is_json(text: bytes) -> bool:
     return True
 
 
-def decode_leniently(text: bytes) -> Any:
-    """The value of JSON that may hold lone surrogates and NaN. Raises ValueError,
-    RecursionError."""
+def decode_leniently(
+    text: bytes, make_object: Callable[[list[tuple[str, Any]]], object] | None = None
+) -> Any:
+    """The value of JSON that may hold lone surrogates and NaN. make_object: makes each object of
+    its fields. Raises ValueError, RecursionError."""
     if reason := find_excess(text):
         raise ValueError(reason)
-    return json.loads(text, parse_int=_number)
+    return json.loads(text, parse_int=_number, object_pairs_hook=make_object)
 
 
 class Pairs(list[tuple[str, Any]]):
     """The fields of an object in their order, those of one name all."""
-
-
-def decode_pairs(text: bytes) -> Any:
-    """Like `decode_leniently`, each object as its Pairs."""
-    if reason := find_excess(text):
-        raise ValueError(reason)
-    return json.loads(text, parse_int=_number, object_pairs_hook=Pairs)
 
 
 READ_FOR_NAMES = 256 * 1024
@@ -103,10 +98,10 @@ READ_FOR_NAMES = 256 * 1024
 def may_repeat_a_name(text: bytes) -> bool:
     """Whether an object in it has a name twice, of which one reader takes the first and another the
     last; True as well for what is too large to be read for that, or can't be read."""
-    if len(text) > READ_FOR_NAMES or find_excess(text):
+    if len(text) > READ_FOR_NAMES:
         return True
     try:
-        json.loads(text, parse_int=_number, object_pairs_hook=_refuse_repeats)
+        decode_leniently(text, _refuse_repeats)
     except (ValueError, RecursionError):
         return True
     return False

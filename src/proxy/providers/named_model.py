@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxy.core.errors import InvalidRequest
-from proxy.core.json_guard import Decoder, Pairs, decode_pairs
+from proxy.core.json_guard import Decoder, Pairs, decode_leniently
 from proxy.core.ports import Body
 from proxy.core.splice import encode_fields
 from proxy.providers.address import strip_version
@@ -109,7 +109,7 @@ def read_all_models(body: bytes, content_type: str) -> tuple[str, ...]:
         if _ODD_CHARSET.search(content_type):
             return ()
         body.decode()  # JSON is UTF-8; a lenient reader guesses
-        top = decode_pairs(body)
+        top = decode_leniently(body, Pairs)
     except (ValueError, RecursionError):
         return ()
     pairs = top if isinstance(top, Pairs) else ()
