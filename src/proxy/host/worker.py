@@ -21,18 +21,9 @@ from proxy.platform.points import EnginePoints
 from proxy.platform.r2 import R2Store
 
 OBJECTS = (
-    "PROVIDER_STATE",
-    "CACHE_PURGES",
-    "CACHE_FLIGHT",
-    "ACCESS_KEYS",
-    "RATE_BUCKET",
-    "PROVIDER_POOL",
-    "KEY_ACCOUNT",
-    "STATISTICS",
-    "BATCH_RUNNER",
-    "RESPONSES",
-    "ALIASES",
-)
+    "PROVIDER_STATE", "CACHE_PURGES", "CACHE_FLIGHT", "ACCESS_KEYS", "RATE_BUCKET", "PROVIDER_POOL",
+    "KEY_ACCOUNT", "STATISTICS", "BATCH_RUNNER", "RESPONSES", "ALIASES",
+)  # fmt: skip
 """The bindings of Durable Objects, all of which the Worker needs."""
 
 

@@ -9,17 +9,9 @@ _SPECIAL = tuple(map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24", "
 """Protocols' own (metadata at 192.0.0.192 in Oracle's cloud), 6to4's relays, and Azure's platform:
 not global to every release of Python, or to none."""
 _LOCAL_NAMES = (
-    ".localhost",
-    ".localdomain",
-    ".local",
-    ".internal",
-    ".intranet",
-    ".private",
-    ".lan",
-    ".home",
-    ".corp",
-    ".home.arpa",
-)
+    ".localhost", ".localdomain", ".local", ".internal", ".intranet", ".private", ".lan", ".home",
+    ".corp", ".home.arpa",
+)  # fmt: skip
 
 
 def is_public(host: str) -> bool:

@@ -79,19 +79,9 @@ class Flush(Struct, frozen=True, kw_only=True):
 
 
 LogColumn = Literal[
-    "provider",
-    "model",
-    "user",
-    "endpoint",
-    "status",
-    "error",
-    "cache",
-    "session",
-    "key",
-    "team",
-    "tag",
-    "id",
-]
+    "provider", "model", "user", "endpoint", "status", "error", "cache", "session", "key", "team",
+    "tag", "id",
+]  # fmt: skip
 LogFilters: TypeAlias = dict[LogColumn, str | int]
 """What rows must have; `status` is a number, one of a digit the class of those that begin with it.
 """
