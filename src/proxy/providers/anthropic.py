@@ -19,7 +19,7 @@ make_decoder = MessagesReader.make_decoder
 def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer."""
     body, dropped = build_body(target, chat)
-    return target.post(_build_url(target, "/messages"), body, dropped, streamed=chat.stream)
+    return target.build_post(_build_url(target, "/messages"), body, dropped, streamed=chat.stream)
 
 
 def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
@@ -34,7 +34,7 @@ def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> E
 
 def build_probe(target: Target) -> Outgoing:
     """The call that a health check makes."""
-    return target.get(_build_url(target, target.spec.probe_path or ""))
+    return target.build_get(_build_url(target, target.spec.probe_path or ""))
 
 
 def _build_url(target: Target, path: str) -> str:

@@ -51,7 +51,7 @@ def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     body, dropped = build_body(target, chat)
     method = ":streamGenerateContent?alt=sse" if chat.stream else ":generateContent"
     url = _build_url(target, target.base_url, method)
-    return target.post(url, body, dropped, streamed=chat.stream)
+    return target.build_post(url, body, dropped, streamed=chat.stream)
 
 
 def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
@@ -63,7 +63,7 @@ def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoi
     model = _build_path(target)
     requests = [{"model": model, "content": {"parts": [{"text": text}]}, **size} for text in texts]
     url = _build_url(target, target.embeddings_url or target.base_url, ":batchEmbedContents")
-    return target.post(url, msgspec.json.encode({"requests": requests}))
+    return target.build_post(url, msgspec.json.encode({"requests": requests}))
 
 
 def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
@@ -82,7 +82,9 @@ def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> E
 
 def build_probe(target: Target) -> Outgoing:
     """The call that a health check makes."""
-    return target.get(f"{target.base_url.rstrip('/')}{target.spec.probe_path or ''}?pageSize=1")
+    return target.build_get(
+        f"{target.base_url.rstrip('/')}{target.spec.probe_path or ''}?pageSize=1"
+    )
 
 
 def _build_path(target: Target) -> str:

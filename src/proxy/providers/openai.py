@@ -44,7 +44,7 @@ def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer."""
     body, dropped = build_body(target, chat)
     url = _build_url(target.base_url, "/chat/completions")
-    return target.post(url, body, dropped, streamed=chat.stream)
+    return target.build_post(url, body, dropped, streamed=chat.stream)
 
 
 def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoing:
@@ -62,7 +62,7 @@ def build_embedding_request(target: Target, request: EmbeddingRequest) -> Outgoi
     fields = known | request.extra
     dropped = fit_fields(target, fields, _EMBEDDING_FIELDS)
     url = _build_url(target.embeddings_url or target.base_url, "/embeddings")
-    return target.post(url, msgspec.json.encode(fields), dropped)
+    return target.build_post(url, msgspec.json.encode(fields), dropped)
 
 
 def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> Embeddings:
@@ -82,7 +82,7 @@ def read_embeddings(target: Target, request: EmbeddingRequest, body: bytes) -> E
 
 def build_probe(target: Target) -> Outgoing:
     """The call that a health check makes."""
-    return target.get(_build_url(target.base_url, target.spec.probe_path or ""))
+    return target.build_get(_build_url(target.base_url, target.spec.probe_path or ""))
 
 
 def _build_url(base: str, path: str) -> str:

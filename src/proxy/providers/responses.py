@@ -18,4 +18,4 @@ def build_request(target: Target, chat: ChatRequest) -> Outgoing:
     """The call for an answer."""
     body, dropped = build_body(target, chat)
     url = target.base_url.rstrip("/") + "/responses"
-    return target.post(url, body, dropped, streamed=chat.stream)
+    return target.build_post(url, body, dropped, streamed=chat.stream)

@@ -70,7 +70,7 @@ class Target(Struct, frozen=True, dict=True):
         name = self.endpoint.key_header
         return {name: f"Bearer {self.key}" if name == "authorization" else self.key}
 
-    def post(
+    def build_post(
         self, url: str, body: Body, dropped: tuple[str, ...] = (), *, streamed: bool = False
     ) -> Outgoing:
         """A call with a body of JSON. dropped, as in Outgoing; streamed: whether its answer is."""
@@ -78,7 +78,7 @@ class Target(Struct, frozen=True, dict=True):
         own = {"accept": accept, "content-type": "application/json"}
         return Outgoing(url=url, headers=own | self.auth_headers, body=body, dropped=dropped)
 
-    def get(self, url: str) -> Outgoing:
+    def build_get(self, url: str) -> Outgoing:
         """A call without a body."""
         headers = {"accept": "application/json", **self.auth_headers}
         return Outgoing(method="GET", url=url, headers=headers)
