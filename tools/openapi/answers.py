@@ -4,7 +4,7 @@ A provider of the same dialect may add fields of its own, so what is named is wh
 """
 
 from tools.openapi.operation import listing
-from tools.openapi.schemas import INTEGER, JSON, MAYBE, NUMBER, STRING, Named, refer, thing
+from tools.openapi.schemas import INTEGER, JSON, MAYBE, NUMBER, STRING, Named, full, refer, thing
 
 OBJECT: JSON = {"type": "object"}
 _COUNTS: JSON = {"type": "object", "description": "Counts of tokens."}
@@ -54,13 +54,11 @@ COMPLETION = Named(
 )
 EMBEDDINGS = Named(
     "EmbeddingList",
-    thing(
-        *("object", "data", "model", "usage"),
+    full(
         object=_tagged("list"),
         data={
             "type": "array",
-            "items": thing(
-                *("object", "index", "embedding"),
+            "items": full(
                 object=_tagged("embedding"),
                 index=INTEGER,
                 embedding={
@@ -70,7 +68,7 @@ EMBEDDINGS = Named(
             ),
         },
         model=STRING,
-        usage=thing("prompt_tokens", "total_tokens", prompt_tokens=INTEGER, total_tokens=INTEGER),
+        usage=full(prompt_tokens=INTEGER, total_tokens=INTEGER),
     ),
 )
 MESSAGE = Named(
@@ -81,14 +79,14 @@ MESSAGE = Named(
         type=_tagged("message"),
         role=_tagged("assistant"),
         model=STRING,
-        content={"type": "array", "items": thing("type", type=STRING)},
+        content={"type": "array", "items": full(type=STRING)},
         stop_reason=MAYBE,
         stop_sequence=MAYBE,
         stop_details={"type": ["object", "null"]},
         usage=_COUNTS,
     ),
 )
-MESSAGE_TOKENS = Named("MessageTokens", thing("input_tokens", input_tokens=INTEGER))
+MESSAGE_TOKENS = Named("MessageTokens", full(input_tokens=INTEGER))
 RESPONSE = Named(
     "ResponseObject",
     thing(
@@ -100,7 +98,7 @@ RESPONSE = Named(
         error={"type": ["object", "null"]},
         incomplete_details={"type": ["object", "null"]},
         model=STRING,
-        output={"type": "array", "items": thing("type", type=STRING)},
+        output={"type": "array", "items": full(type=STRING)},
         previous_response_id=MAYBE,
         store={"type": "boolean"},
         usage={"type": ["object", "null"]},
@@ -108,10 +106,7 @@ RESPONSE = Named(
     ),
 )
 DELETED_RESPONSE = Named(
-    "DeletedResponse",
-    thing(
-        *("id", "object", "deleted"), id=STRING, object=_tagged("response"), deleted={"const": True}
-    ),
+    "DeletedResponse", full(id=STRING, object=_tagged("response"), deleted={"const": True})
 )
 INPUT_ITEMS = Named(
     "InputItems",
@@ -125,21 +120,9 @@ INPUT_ITEMS = Named(
     ),
 )
 RESPONSE_TOKENS = Named(
-    "ResponseTokens",
-    thing(
-        *("object", "input_tokens"), object=_tagged("response.input_tokens"), input_tokens=INTEGER
-    ),
+    "ResponseTokens", full(object=_tagged("response.input_tokens"), input_tokens=INTEGER)
 )
-MODEL = Named(
-    "Model",
-    thing(
-        *("id", "object", "created", "owned_by"),
-        id=STRING,
-        object=_tagged("model"),
-        created=INTEGER,
-        owned_by=STRING,
-    ),
-)
+MODEL = Named("Model", full(id=STRING, object=_tagged("model"), created=INTEGER, owned_by=STRING))
 ANTHROPIC_MODEL = Named(
     "AnthropicModel",
     thing(
@@ -159,7 +142,7 @@ MODELS = Named(
             listing(
                 "data", ANTHROPIC_MODEL, has_more={"type": "boolean"}, first_id=MAYBE, last_id=MAYBE
             ),
-            listing("models", thing("slug", slug=STRING)),
+            listing("models", full(slug=STRING)),
         ]
     },
     (MODEL, ANTHROPIC_MODEL),
@@ -172,7 +155,6 @@ ONE_MODEL = Named(
 PASSED = Named("Passed", {"description": "Whatever the provider answers."})
 ANYTHING = Named("Anything", {"description": "Whatever the provider takes."})
 NAMED_MODEL = Named(
-    "NamedModel",
-    thing("model", model={"type": "string", "minLength": 1, "description": "As in a chat."}),
+    "NamedModel", full(model={"type": "string", "minLength": 1, "description": "As in a chat."})
 )
-NAMED_FORM = Named("NamedModelForm", thing("model", model=STRING))
+NAMED_FORM = Named("NamedModelForm", full(model=STRING))

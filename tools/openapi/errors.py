@@ -26,7 +26,18 @@ from proxy.core.errors import (
 )
 from proxy.dialects.contract import ErrorForm
 from tools.openapi.headers import EVERY, list_limits
-from tools.openapi.schemas import INTEGER, JSON, MAYBE, MOMENT, STRING, Named, Schemas, refer, thing
+from tools.openapi.schemas import (
+    INTEGER,
+    JSON,
+    MAYBE,
+    MOMENT,
+    STRING,
+    Named,
+    Schemas,
+    full,
+    refer,
+    thing,
+)
 
 Errors = tuple[ProxyError, ...]
 
@@ -89,8 +100,7 @@ _SOURCE: JSON = {"enum": ["proxy", "provider"]}
 _ATTEMPTS: JSON = {"type": "array", "items": refer("Attempt")}
 
 
-_NATIVE = thing(
-    *("success", "error", "metadata"),
+_NATIVE = full(
     success={"const": False},
     error=thing(
         *("type", "message", "code", "source"),
@@ -106,8 +116,7 @@ _NATIVE = thing(
         *("requestId", "timestamp"), requestId=STRING, timestamp=MOMENT, attempts=_ATTEMPTS
     ),
 )
-_OPENAI = thing(
-    "error",
+_OPENAI = full(
     error=thing(
         "message",
         message=STRING,
@@ -119,7 +128,7 @@ _OPENAI = thing(
         request_id=STRING,
         limit=STRING,
         attempts=_ATTEMPTS,
-    ),
+    )
 )
 _ANTHROPIC = thing(
     *("type", "error"),
@@ -134,15 +143,14 @@ _ANTHROPIC = thing(
     ),
     request_id=MAYBE,
 )
-_GEMINI = thing(
-    "error",
+_GEMINI = full(
     error=thing(
         *("code", "message", "status"),
         code=INTEGER,
         message=STRING,
         status=STRING,
         details={"type": "array", "items": {"type": "object"}},
-    ),
+    )
 )
 FORMS = {
     "native": Named("NativeError", _NATIVE, (Attempt,)),

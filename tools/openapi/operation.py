@@ -4,7 +4,7 @@ from dataclasses import KW_ONLY, dataclass, field
 
 from tools.openapi.errors import Errors
 from tools.openapi.headers import NO_STORE, TRACED
-from tools.openapi.schemas import JSON, Named, Schema, thing
+from tools.openapi.schemas import JSON, Named, Schema, full
 
 JSON_TYPE = "application/json"
 EVENTS_TYPE = "text/event-stream"
@@ -91,4 +91,4 @@ def number(what: str, least: int, most: int, default: int | None = None) -> Para
 def listing(name: str, items: Named | JSON, **fields: JSON) -> JSON:
     """The schema of an object that holds a list."""
     schema = {"$ref": f"#/components/schemas/{items.name}"} if isinstance(items, Named) else items
-    return thing(name, *fields, **{name: {"type": "array", "items": schema}}, **fields)
+    return full(**{name: {"type": "array", "items": schema}}, **fields)

@@ -53,6 +53,11 @@ def thing(*required: str, **properties: JSON) -> JSON:
     return {"type": "object", "properties": properties, "required": [*required]}
 
 
+def full(**properties: JSON) -> JSON:
+    """The schema of an object that has all of these."""
+    return thing(*properties, **properties)
+
+
 def refer(name: str) -> JSON:
     """A reference to a component."""
     return {"$ref": f"{ROOT}{name}"}

@@ -9,7 +9,7 @@ from proxy.dialects.responses_request import _Body as _ResponsesBody
 from tools.openapi import answers, headers
 from tools.openapi.errors import FINDS, LIMITED, OBJECTS, READS, SERVES
 from tools.openapi.operation import Answer, Body, Operation, Parameter, listing
-from tools.openapi.schemas import INTEGER, Named, refer, thing
+from tools.openapi.schemas import INTEGER, Named, full, refer
 
 _MODEL = headers.SERVED + headers.CACHED
 _HELLO = [{"role": "user", "content": "Hello!"}]
@@ -19,9 +19,7 @@ _RESULTS = Named(
         "results",
         refer("BatchResult"),
         success={"const": True},
-        summary=thing(
-            *("total", "succeeded", "failed"), total=INTEGER, succeeded=INTEGER, failed=INTEGER
-        ),
+        summary=full(total=INTEGER, succeeded=INTEGER, failed=INTEGER),
     ),
     (ItemResult,),
 )

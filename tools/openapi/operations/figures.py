@@ -12,7 +12,18 @@ from tools.openapi.errors import ASKED, FINDS, OBJECTS, OPERATORS
 from tools.openapi.headers import NO_STORE
 from tools.openapi.operation import Answer, Operation, Parameter, listing, number, text
 from tools.openapi.operations.others import PROVIDERS
-from tools.openapi.schemas import INTEGER, JSON, MAYBE, MOMENT, NUMBER, STRING, Named, refer, thing
+from tools.openapi.schemas import (
+    INTEGER,
+    JSON,
+    MAYBE,
+    MOMENT,
+    NUMBER,
+    STRING,
+    Named,
+    full,
+    refer,
+    thing,
+)
 
 _DURATION: JSON = {"type": "string", "pattern": "^[1-9][0-9]{0,6}[mhd]$", "examples": ["24h"]}
 _STATUS: JSON = {"type": "string", "pattern": "^[1-5]([0-9]{2}|xx)$", "examples": ["200", "5xx"]}
@@ -37,10 +48,10 @@ _FIGURES: dict[str, JSON] = {
     "costSaved": NUMBER,
     "cache": {"type": "object", "additionalProperties": INTEGER},
     "latencyMs": thing(*_QUANTILES, **_QUANTILES, mean={"type": ["number", "null"]}),
-    "firstTokenMs": thing(*_QUANTILES, **_QUANTILES),
+    "firstTokenMs": full(**_QUANTILES),
 }
-_TOTALS = Named("Totals", thing(*_FIGURES, **_FIGURES))
-_STEP = Named("Step", {"allOf": [refer("Totals"), thing("at", at=MOMENT)]}, (_TOTALS,))
+_TOTALS = Named("Totals", full(**_FIGURES))
+_STEP = Named("Step", {"allOf": [refer("Totals"), full(at=MOMENT)]}, (_TOTALS,))
 _SERIES = {"type": "array", "items": refer("Step")}
 _GROUP = Named(
     "Group",
@@ -100,11 +111,10 @@ _ROW: dict[str, JSON] = {
     **dict.fromkeys(("cost", "costSaved"), _DOLLARS),
     "metadata": {"type": "object", "additionalProperties": STRING},
 }
-_RECORD = Named("RequestRecord", thing(*_ROW, **_ROW), (Attempt,))
+_RECORD = Named("RequestRecord", full(**_ROW), (Attempt,))
 _REASON = Named(
     "Reason",
-    thing(
-        *("words", "strategy", "target", "candidates", "failed"),
+    full(
         words={"type": "array", "items": STRING, "description": "Sentences for people."},
         strategy=STRING,
         target=MAYBE,
@@ -115,12 +125,7 @@ _REASON = Named(
 )
 _DETAIL = Named(
     "RequestDetail",
-    {
-        "allOf": [
-            refer("RequestRecord"),
-            thing("reason", "bodyKept", reason=refer("Reason"), bodyKept={"type": "boolean"}),
-        ]
-    },
+    {"allOf": [refer("RequestRecord"), full(reason=refer("Reason"), bodyKept={"type": "boolean"})]},
     (_RECORD, _REASON),
 )
 _SUMS: dict[str, JSON] = {
@@ -131,14 +136,9 @@ _SUMS: dict[str, JSON] = {
 }
 _MORE: JSON = {"type": "boolean", "description": "Whether there are more than `limit`."}
 _SESSIONS = Named(
-    "Sessions",
-    listing(
-        "sessions",
-        thing("session", "user", *_SUMS, session=STRING, user=MAYBE, **_SUMS),
-        hasMore=_MORE,
-    ),
+    "Sessions", listing("sessions", full(session=STRING, user=MAYBE, **_SUMS), hasMore=_MORE)
 )
-_TAGS = Named("Tags", listing("tags", thing("tag", *_SUMS, tag=STRING, **_SUMS), hasMore=_MORE))
+_TAGS = Named("Tags", listing("tags", full(tag=STRING, **_SUMS), hasMore=_MORE))
 _PAGE = Named("RequestPage", listing("requests", _RECORD, next=MAYBE), (_RECORD,))
 _INSIGHTS = Named(
     "Insights",
@@ -155,9 +155,7 @@ _OVERVIEW_PARTS: dict[str, JSON] = {
     "limits": {"type": ["object", "null"], "additionalProperties": refer("PoolView")},
     "unread": {"type": "object", "additionalProperties": STRING},
 }
-_OVERVIEW = Named(
-    "Overview", thing(*_OVERVIEW_PARTS, **_OVERVIEW_PARTS), (_GROUP, PROVIDERS, PoolView)
-)
+_OVERVIEW = Named("Overview", full(**_OVERVIEW_PARTS), (_GROUP, PROVIDERS, PoolView))
 
 
 def _filter(name: str) -> Parameter:

@@ -14,7 +14,7 @@ from proxy.routing.breaker import BreakerView
 from tools.openapi.errors import ASKED, FINDS, OBJECTS, READS
 from tools.openapi.errors import TAKEN as NAME_TAKEN
 from tools.openapi.operation import Answer, Body, Operation, Parameter, listing, number, text
-from tools.openapi.schemas import MAYBE, MOMENT, Named, refer, thing
+from tools.openapi.schemas import MAYBE, MOMENT, Named, full, refer, thing
 
 _PAGE = {
     "limit": number("How many of a page.", 1, 500, 100),
@@ -39,9 +39,7 @@ _EXAMPLE = {"name": "house", "targets": [{"model": "openai/gpt-4o"}, {"model": "
 _VIEWS = (PoolView, BucketView, AccountView)
 _ALL_LIMITS = Named(
     "AllLimits",
-    thing(
-        "providers", providers={"type": "object", "additionalProperties": refer("ProviderLimit")}
-    ),
+    full(providers={"type": "object", "additionalProperties": refer("ProviderLimit")}),
     (ProviderLimit,),
 )
 _LIMIT = Named(
@@ -56,13 +54,12 @@ _WHICH_LIMIT = {
 }
 _BREAKERS = Named(
     "Breakers",
-    thing(
-        "breakers",
+    full(
         breakers={
             "type": "object",
             "additionalProperties": refer("BreakerView"),
             "description": "By `provider` and `provider/model`.",
-        },
+        }
     ),
     (BreakerView,),
 )

@@ -6,18 +6,10 @@ from proxy.routing.deployment import ProviderReport
 from tools.openapi import answers, headers
 from tools.openapi.errors import FINDS, OBJECTS, READS, SERVES
 from tools.openapi.operation import ANY_TYPE, Answer, Body, Operation, Parameter, listing
-from tools.openapi.schemas import STRING, Named, refer, thing
+from tools.openapi.schemas import STRING, Named, full, refer
 
 _NAMED_MODEL = headers.ANTHROPIC[:1]
-_HEALTH = Named(
-    "Health",
-    thing(
-        *("status", "version", "environment"),
-        status={"const": "ok"},
-        version=STRING,
-        environment=STRING,
-    ),
-)
+_HEALTH = Named("Health", full(status={"const": "ok"}, version=STRING, environment=STRING))
 PROVIDERS = Named("Providers", listing("providers", refer("ProviderReport")), (ProviderReport,))
 _NOTHING = Named("Nothing", {"type": "object", "additionalProperties": False})
 _PASSED = Answer(
