@@ -5,7 +5,8 @@ refuses, and no message of its own quotes what it has found.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from urllib.parse import unquote_plus
 
@@ -31,7 +32,7 @@ _WORDS = {
 }
 _TOKENS = "A prompt of token numbers can't be looked at for personal data (GUARDRAIL): send text"
 _TOO_MUCH = (
-    f"The body holds more than {MOST_FOUND} values that may not go to a provider as they are"
+    f"The request holds more than {MOST_FOUND} values that may not go to a provider as they are"
     " (GUARDRAIL)."
 )
 _UNKNOWN = (
@@ -42,6 +43,15 @@ _UNKNOWN = (
 
 _PASSED_OVER = re.compile(rb'(?<!\\)"(?:data:[^,\s"]{0,200},)?[A-Za-z0-9+/_-]{4096,}+={0,2}"')
 """A string that is an image or a file."""
+
+
+@contextmanager
+def refusing_too_much() -> Iterator[None]:
+    """Raises InvalidRequest where more is found than may be."""
+    try:
+        yield
+    except TooMuchFound:
+        raise InvalidRequest(_TOO_MUCH, code=CODE) from None
 
 
 class Guard:
@@ -94,10 +104,8 @@ class Guard:
         reading.check(body)
         placeholders = Placeholders()
         masking = Masking(body.decode(), self._detector, placeholders)
-        try:
+        with refusing_too_much():
             masked = masking.run()
-        except TooMuchFound:
-            raise InvalidRequest(_TOO_MUCH, code=CODE) from None
         if masking.has_tokens:
             raise InvalidRequest(_TOKENS, param="input", code=CODE)
         if not masking.sightings:
@@ -132,7 +140,9 @@ class Guard:
     def check_unread(self, address: str, body: bytes, headers: dict[str, str]) -> None:
         """Raises InvalidRequest for a request that would go on as it is, and whose answer nothing
         could be put back into, if it holds anything. address: path and query."""
-        if findings := self._detector.find(unquote_plus(address)):
+        with refusing_too_much():
+            findings = self._detector.find(unquote_plus(address))
+        if findings:
             raise _refuse([Sighting(findings[0].kind, "")], "The address")
         if not body:
             return

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.routing.making import whole
+from tests.unit.serving.bodies import kept, logged, say
 from tests.unit.serving.guarded import MAIL, MASK, REFUSE, message, played, post
 from tests.unit.serving.making import NATIVE, House
 
@@ -64,3 +65,17 @@ async def test_conversations_of_two_names_stay_two() -> None:
     names = [line["gen_ai.conversation.id"] for line in house.lines]
     assert len(set(names)) == 2 and names[0] == names[2]
     assert MAIL not in repr(names)
+
+
+async def test_an_address_that_holds_too_much_is_refused() -> None:
+    house = House(lambda _: whole("Hi!"), REDACT_PATTERNS=r"DIGIT=\d", **MASK)
+    answer = await post(house, f"/p/openai/v1/models?x={'1' * 10_001}", b"")
+    assert (answer.status, house.sent) == (400, [])
+    assert b"more than 10000 values" in answer.body
+
+
+async def test_the_body_log_keeps_none_of_such_a_body() -> None:
+    house = logged()
+    content = [{"role": "user", "content": "a@b.cc " * 10_001}]
+    assert (await say(house, messages=content)).status == 200
+    assert kept(house) == [] and "body not kept" in house.events("error")
