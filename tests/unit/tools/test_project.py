@@ -91,10 +91,13 @@ def test_the_worker_has_every_bound_class_and_needs_every_binding() -> None:
         for alias in node.names
     }
     assert {binding["class_name"] for binding in bindings} <= imported
-    worker = (SOURCES / "proxy/host/worker.py").read_text()
-    needed = re.search(r"^OBJECTS = \((.*?)\)$", worker, re.MULTILINE | re.DOTALL)
-    assert needed
-    assert re.findall(r'"(\w+)"', needed[1]) == [binding["name"] for binding in bindings]
+    worker = ast.parse((SOURCES / "proxy/host/worker.py").read_text())
+    [needed] = (
+        ast.literal_eval(node.value)
+        for node in worker.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "OBJECTS"
+    )
+    assert list(needed) == [binding["name"] for binding in bindings]
 
 
 def test_the_hooks_before_a_commit_run_what_make_check_runs() -> None:
