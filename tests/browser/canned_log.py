@@ -83,9 +83,10 @@ def _request(number: int) -> Json:
 def _outcome(kind: str, provider: str, ms: int) -> Json:
     """What became of a request: the fields that hang on it."""
     model = PROVIDERS[provider][0]
-    ok = {"provider": provider, "model": model, "outcome": "ok", "ms": ms}
+    start = 98 if kind == "fallback" else 4
+    ok = {"provider": provider, "model": model, "outcome": "ok", "ms": ms, "start": start}
     lost = {"provider": "openai", "model": "gpt-5-mini", "outcome": "unavailable", "ms": 85}
-    lost |= {"status": 503, "message": "The server is overloaded or not ready yet."}
+    lost |= {"start": 4, "status": 503, "message": "The server is overloaded or not ready yet."}
     is_answered = kind not in ("limited", "failed")
     return {
         "status": {"limited": 429, "failed": 502}.get(kind, 200),

@@ -92,6 +92,15 @@ export async function filters({ open, inspect, options }) {
   return csv;
 }
 
+/** Where each attempt of a request begins, and how long it is, as shares of the whole. */
+function bars(facts) {
+  return facts
+    .locator(".track")
+    .evaluateAll((all) =>
+      all.map((e) => ["--from", "--share"].map((name) => e.style.getPropertyValue(name))),
+    );
+}
+
 /** One request: why it went where it did, its attempts in time, and what was kept of it. */
 export async function detail({ open, inspect }) {
   const page = await open("/dashboard#/requests");
@@ -102,11 +111,16 @@ export async function detail({ open, inspect }) {
   await facts.getByText("2 candidates, by balanced").click();
   await facts.getByRole("button", { name: "Show the kept request" }).click();
   await facts.getByText("Left out: 2 × email, 1 × iban.").waitFor();
+  assert.deepEqual(await bars(facts), [["2.00%", "42.50%"], ["25.00%", "60.00%"]]);
   await inspect(page, "request");
   await page.emulateMedia({ colorScheme: "dark" });
   await inspect(page, "request-dark");
   await page.setViewportSize(TABLET);
   await inspect(page, "request-tablet");
+  await page.locator(".disclose").nth(1).click();
+  const older = page.locator(".facts-row").nth(1);
+  await older.getByText("Why there").waitFor();
+  assert.deepEqual(await bars(older), [["0.00%", "41.46%"], ["41.46%", "58.54%"]]);
   const text = await facts.innerText();
   const id = /req_[0-9a-f]{24}/.exec(text)[0];
   await facts.getByRole("button", { name: id }).click();

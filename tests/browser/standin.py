@@ -221,8 +221,9 @@ def asset_headers(path: str) -> dict[str, str]:
 def generate(body: Json) -> list[tuple[str, Json]]:
     """POST /v1/generate, streamed."""
     tried = {"provider": "openai", "model": "gpt-5-mini", "outcome": "unavailable", "ms": 85}
-    tried |= {"status": 503, "message": "The server is overloaded or not ready yet."}
+    tried |= {"start": 3, "status": 503, "message": "The server is overloaded or not ready yet."}
     won = {"provider": "groq", "model": "openai/gpt-oss-20b", "outcome": "ok", "ms": 112}
+    won |= {"start": 120}
     metadata = {"responseTime": 402, "cacheStatus": "miss", "cacheTier": None, "cost": 2.1e-5}
     metadata |= {"costOrigin": "computed", "requestId": "req_7686a22dbcff6a79e91fc6b4"}
     metadata |= {"finishReason": "stop", "attempts": [tried, won]}

@@ -39,8 +39,13 @@ def test_the_log_is_narrowed_and_exported() -> None:
 
 def test_a_request_in_detail() -> None:
     def page(query: dict[str, Any]) -> Any:
+        """The first with attempts side by side, the second as an older version recorded it."""
         told = canned_log.requests({**query, "limit": "400"}, 1_764_100_000)
         told["requests"] = [row for row in told["requests"] if len(row["attempts"]) > 1][:9]
+        for row, starts in zip(told["requests"], ((4, 50), (None, None)), strict=False):
+            row |= {"ms": 200}
+            for attempt, start, ms in zip(row["attempts"], starts, (85, 120), strict=True):
+                attempt |= {"start": start, "ms": ms}
         return told | {"next": None}
 
     with StandIn(open_=True, answers={"/analytics/requests": page}) as server:
@@ -48,7 +53,13 @@ def test_a_request_in_detail() -> None:
         assert len([path for path in server.seen if path.endswith("/body")]) == 1
     for part in (
         "openai/gpt-5-mini failed (status 503) after 85 ms.",
-        *("openai / gpt-5-mini", "unavailable 503", "85 ms", "groq/openai/gpt-oss-20b 0.82"),
+        *(
+            "openai / gpt-5-mini",
+            "unavailable 503",
+            "85 ms",
+            "begun after 50 ms",
+            "groq/openai/gpt-oss-20b 0.82",
+        ),
         *("Write to <<EMAIL_1>>", "Kept until Dec 24", "prices"),
     ):
         assert part in text

@@ -5,18 +5,20 @@ import { share, span } from "../format.js";
 import { badge } from "../pill.js";
 
 /**
- * The attempts one below the other, each as long as it took and where the one before it ended.
- * whole: the request's own time in ms.
+ * The attempts one below the other, each as long as it took and where it began; one whose start is
+ * not known where the one before it ended. whole: the request's own time in ms.
  */
 export function attempts(tries, whole = 0) {
-  const sum = tries.reduce((all, { ms }) => all + ms, 0);
-  const width = Math.max(sum, whole, 1);
-  let before = 0;
-  const items = tries.map((attempt) => {
-    const from = before;
-    before += attempt.ms;
-    return item(attempt, share(from, width), share(attempt.ms, width));
+  let end = 0;
+  const placed = tries.map((attempt) => {
+    const from = attempt.start ?? end;
+    end = from + attempt.ms;
+    return { attempt, from, end };
   });
+  const width = Math.max(...placed.map((its) => its.end), whole, 1);
+  const items = placed.map(({ attempt, from }) =>
+    item(attempt, share(from, width), share(attempt.ms, width)),
+  );
   return h(
     "div",
     { class: "timeline" },
@@ -26,7 +28,7 @@ export function attempts(tries, whole = 0) {
 }
 
 function item(attempt, from, part) {
-  const { outcome, status, key, replaces, message, code } = attempt;
+  const { outcome, status, start, key, replaces, message, code } = attempt;
   const percent = (value) => `${(value * 100).toFixed(2)}%`;
   const under = (text) => h("span", { class: "under" }, text);
   return h(
@@ -41,6 +43,7 @@ function item(attempt, from, part) {
       "--from": percent(from),
       "--share": percent(part),
     }),
+    start > 0 && under(`begun after ${span(start)}`),
     key && under(`with key ${key}`),
     replaces && under(`in the place of ${replaces}, which has ended`),
     (code || message) && under([code, message].filter(Boolean).join(": ")),

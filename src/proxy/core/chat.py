@@ -279,6 +279,9 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     outcome: str
     """`ok`, or the kind of the fault (core.errors.FaultKind)."""
     ms: int
+    start: int | None = None
+    """Milliseconds from the beginning of the request that made it. None: a limit or a breaker kept
+    it back, or an older version recorded it."""
     status: int | None = None
     code: str | None = None
     """The provider's own word for its error."""

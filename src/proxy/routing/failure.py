@@ -36,13 +36,16 @@ _OWN = (ProviderError, ProviderTimeout)
 """Errors in the proxy's own words."""
 
 
-def record_attempt(target: Target, fault: Fault | None, start: float, end: float) -> Attempt:
-    """The record of an attempt; start and end in seconds."""
+def record_attempt(
+    target: Target, fault: Fault | None, began: float, start: float, end: float
+) -> Attempt:
+    """The record of an attempt of the request that began at `began`. Moments in seconds."""
     return Attempt(
         provider=target.spec.name,
         model=target.model.id,
         outcome=fault.kind if fault else "ok",
         ms=max(0, round((end - start) * 1000)),  # the platform's clock may step
+        start=max(0, round((start - began) * 1000)),
         status=fault.status if fault else None,
         code=fault.code if fault else None,
         message=fault.message if fault else None,

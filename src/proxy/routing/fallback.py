@@ -65,6 +65,8 @@ class Conditions(Struct, frozen=True):
 
     clock: Clock
     random: Random
+    began: float
+    """When the request came, in seconds since 1970."""
     deadline: Deadline
     retry_policy: RetryPolicy
     hedge_after: float
@@ -241,7 +243,7 @@ class FallbackRun(Generic[T]):
             else:
                 if self._operation.needs.streaming:
                     watched.note_first_content()
-                self.attempts.append(record_attempt(sent, None, start, self._now()))
+                self._record(sent, None, start)
                 priced_at = self._conditions.priced_at
                 return value, Success(sent, outgoing.dropped, watched, reservation, priced_at)
             self._fail(sent, fault, watched, reservation, start)
@@ -271,10 +273,15 @@ class FallbackRun(Generic[T]):
     def _record_failure(self, target: Target, fault: Fault, start: float) -> None:
         """Records a failed candidate, and drops those that need not be tried after it."""
         self._fault = drop_frames(fault)
-        self.attempts.append(record_attempt(target, fault, start, self._now()))
+        self._record(target, fault, start)
         refused_key = fault.kind == "unauthorized" and fault.blame == "provider"
         if refused_key or fault.kind in PROVIDER_WIDE:
             self._waiting = [t for t in self._waiting if t.spec.name != target.spec.name]
+
+    def _record(self, target: Target, fault: Fault | None, start: float) -> None:
+        """Records a candidate that ends now."""
+        began = self._conditions.began
+        self.attempts.append(record_attempt(target, fault, began, start, self._now()))
 
     def _allow(self, target: Target, now: float) -> Allowance:
         """What an attempt may take as a whole."""

@@ -95,10 +95,12 @@ class Manager:
         targets = ranking.targets
         if not needs.embedding:  # of texts to embed each has the context for itself
             targets = select_roomy(targets, permit.expected(0).input, plan.excluded)
+        began = self._ports.clock.now() if options.began is None else options.began
         conditions = Conditions(
             clock=self._ports.clock,
             random=self._ports.random,
-            deadline=self._deadline(request.routing, options, len(targets)),
+            began=began,
+            deadline=self._deadline(request.routing, began, len(targets)),
             retry_policy=options.retry_policy or self.retry_policy,
             hedge_after=self._settings.hedge_after_ms / 1000,
             priced_at=priced_at,
@@ -120,8 +122,7 @@ class Manager:
             reason=ranking.find_reason(success.target),
         )
 
-    def _deadline(self, routing: Routing, options: RunOptions, candidates: int) -> Deadline:
-        began = self._ports.clock.now() if options.began is None else options.began
+    def _deadline(self, routing: Routing, began: float, candidates: int) -> Deadline:
         own = self._settings.timeout_ms / 1000
         return Deadline(
             at=began + self.timeout(routing),

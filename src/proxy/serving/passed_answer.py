@@ -147,7 +147,7 @@ class PassedAnswer:
             if _is_callers(fault, self._reply.status, hasty=sent.hasty):
                 fault.blame = "caller"
             self._outcome = fault.outcome
-        attempt = record_attempt(sent.target, fault, sent.began, context.clock.now())
+        attempt = record_attempt(sent.target, fault, context.began, sent.began, context.clock.now())
         if fault:
             error = as_proxy_error(fault, (attempt,), begun=broken is not None)
             record_error(context, error)

@@ -241,7 +241,7 @@ class Passthrough:
         try:
             reply, watched = await passage.send(target, outgoing, seconds, own=is_own)
         except Fault as fault:
-            attempt = record_attempt(target, fault, began, context.clock.now())
+            attempt = record_attempt(target, fault, context.began, began, context.clock.now())
             reserved.release()
             meter.close()
             raise as_proxy_error(fault, (attempt,)) from None

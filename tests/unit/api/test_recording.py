@@ -151,6 +151,7 @@ def test_what_a_provider_quotes_of_the_prompt_is_the_callers_alone(path: str, sw
         rows = (await deployment.read("/analytics/requests"))["requests"]
         [attempt] = next(row["attempts"] for row in rows if row["attempts"])
         assert (attempt["outcome"], attempt["status"]) == ("bad_request", 400)
+        assert 0 <= attempt["start"] <= attempt["start"] + attempt["ms"] <= 10_000
         assert ("A secret question." in str(rows)) == (switch == "on")
         await asyncio.sleep(1)
 

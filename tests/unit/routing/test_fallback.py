@@ -29,6 +29,7 @@ from tests.unit.routing.making import (
     made_catalog,
     outside,
     sent,
+    slow,
     whole,
 )
 
@@ -173,3 +174,36 @@ class TestBreakers:
         out.objects.board.down = True
         await asyncio.sleep(SYNC_SECONDS)
         assert await isolate.complete() == ["openai ok"]
+
+
+class TestStarts:
+    """When attempts began, from the beginning of the request."""
+
+    @in_no_time
+    async def test_one_after_another_with_the_pause_between(self) -> None:
+        busy = FakeReply(0.5, b"{}", status=503, headers={"retry-after": "1"})
+        replies = iter([busy, whole("Hi!")])
+        out = outside(by_host(openai=lambda _: next(replies)))
+        isolate = Isolate(made_catalog(), out)
+        options = RunOptions(began=out.clock.now() - 2)
+        _, success = await isolate.manager.complete(call(), isolate.permit, options)
+        assert [(a.start, a.ms) for a in success.attempts] == [(2000, 500), (3625, 0)]
+
+    @in_no_time
+    async def test_side_by_side_where_one_takes_long(self) -> None:
+        refused = FakeReply(0.5, b"{}", status=401)
+        out = outside(by_host(openai=refused, groq=slow(1.0, whole("Hi!"))))
+        isolate = Isolate(made_catalog(), out, HEDGE_AFTER_MS="200")
+        _, success = await isolate.manager.complete(call(), isolate.permit)
+        found = [(a.provider, a.start, a.ms) for a in success.attempts]
+        assert found == [("openai", 0, 500), ("groq", 200, 1000)]
+
+    @in_no_time
+    async def test_none_where_nothing_went_out(self) -> None:
+        out = outside(by_host(openai=error(503), groq=whole("Hi!")))
+        isolate = Isolate(made_catalog(), out, RETRY_ATTEMPTS="1")
+        for _ in range(10):
+            await isolate.complete()
+        _, success = await isolate.manager.complete(call(), isolate.permit)
+        found = [(a.outcome, a.start) for a in success.attempts]
+        assert found == [("breaker_open", None), ("ok", 0)]

@@ -169,23 +169,19 @@ def _describe_attempt(record: RequestRecord, line: Attributes, timed: TimedAttem
 
 
 def time_attempts(record: RequestRecord) -> list[TimedAttempt]:
-    """The attempts that reached a provider, laid one after another. None for a hit: another request
-    made them."""
+    """The attempts that reached a provider. None for a hit: another request made them."""
     if record.cache_status == "hit":
         return []
     sent = record.sent_attempts
     end = record.at + record.ms
     answered = next((n for n in reversed(range(len(sent))) if sent[n].outcome == "ok"), None)
-    at = end
-    if answered is not None and record.first_ms is not None:
-        at = record.at + min(record.first_ms, record.ms)
     timed = []
-    for number in reversed(range(len(sent))):
+    for number, attempt in enumerate(sent):
         is_answer = number == answered
-        start = max(record.at, at - sent[number].ms)
-        timed.append(TimedAttempt(sent[number], start, end if is_answer else at, is_answer))
-        at = start
-    return timed[::-1]
+        start = min(record.at + (attempt.start or 0), end)  # what goes out has a start
+        until = end if is_answer else min(start + attempt.ms, end)
+        timed.append(TimedAttempt(attempt, start, until, is_answer))
+    return timed
 
 
 def list_attributes(attributes: Mapping[str, Value]) -> list[dict[str, object]]:

@@ -37,6 +37,7 @@ def test_rows_of_the_first_version_are_found_summed_up_and_explained() -> None:
     )
     [row] = shard.read_page(wanted).rows
     assert (row.number, row.record.tags, row.record.reason) == (7, (), None)
+    assert [attempt.start for attempt in row.record.attempts] == [None, None]
     words = show_reason(row.record)["words"]
     assert words == [
         "openai/gpt-4o-mini is the first of the chain that may be asked, for the tier fast.",
