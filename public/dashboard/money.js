@@ -18,13 +18,18 @@ export function budgetBars(budget, used) {
 
 function bar(word, used, most) {
   const part = used === undefined || used === null ? null : share(used, most);
-  const state = part === null ? "" : part >= 1 ? "bad" : part >= 0.8 ? "warn" : "";
   const text = part === null ? `of ${usd(most)}` : `${usd(used)} of ${usd(most)}`;
-  const end = part === null ? "" : part >= 1 ? "used up" : percent(part);
+  return useBar(`${text} ${word}`, part);
+}
+
+/** A bar of what is used up. text: says it; part: the share of the whole, null where it is not known. */
+export function useBar(text, part) {
+  const state = part === null ? "" : part >= 1 ? "bad" : part >= 0.8 ? "warn" : "";
+  const end = part === null ? "not known" : part >= 1 ? "used up" : percent(part);
   return h(
     "div",
     { class: `budget ${state}` },
-    h("span", {}, `${text} ${word}`),
+    h("span", {}, text),
     h("span", { class: "muted" }, end),
     h("span", {
       class: "meter",

@@ -55,21 +55,27 @@ def budgets() -> Json:
 
 
 def aliases() -> Json:
-    """GET /admin/aliases."""
+    """GET /admin/aliases?usage=true."""
     changed = {"updatedAt": stamp(time.time() - 7_300)}
     pro: Json = {"model": "anthropic/claude-haiku-4-5", "id": "anthropic/claude-haiku-4-5"}
     pro |= {"when": {"metadata": {"plan": ["pro", "team"]}}, "budget": {"day": 5.0}}
     other: Json = {"model": "openai/gpt-5.4-mini", "id": "openai/gpt-5.4-mini"}
     other |= {"limit": {"perHour": 1_000}}
+    unlimited = {"day": None, "month": None, "requests": None}
+    used: Json = {pro["id"]: unlimited | {"day": 4.2, "month": 31.5}}
+    used |= {other["id"]: unlimited | {"requests": 1_000}}
+    burst = {"limit": {"perHour": 500, "burst": 20}, "budget": {"month": 40.0}}
     shares = [("openai/gpt-5.4-mini", 90), ("groq/smart", 10)]
     return {
         "aliases": [
             {"name": "support", "strategy": "priority", "targets": [pro, other]}
             | {"description": "What the help desk asks", "system": "You help Acme's customers."}
             | {"defaults": {"temperature": 0.2, "maxTokens": 500, "stop": ["END"]}}
+            | {"used": used}
             | changed,
             {"name": "canary", "strategy": "weighted"}
-            | {"targets": [{"model": m, "id": m, "weight": w} for m, w in shares]}
+            | {"targets": [{"model": m, "id": m, "weight": w} | burst for m, w in shares]}
+            | {"used": {m: {"day": 1.0, "month": 12.0, "requests": 3} for m, _ in shares[:1]}}
             | {"fixed": {"temperature": 0}, "cache": {"ttl": 600, "mode": "default"}}
             | changed,
         ],

@@ -238,6 +238,13 @@ export async function aliases({ open, inspect, options }) {
   await edit.getByLabel("Description").fill("");
   await edit.getByRole("button", { name: "Save" }).click();
   await closed(page);
+  await page.getByRole("button", { name: "Reset: limits of support" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByText("Forget what was used of all targets of support?").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Cancel");
+  await inspect(page, "alias-reset");
+  await page.getByRole("button", { name: "Forget it" }).click();
+  await closed(page);
   await asked(page, "Delete: canary");
   await inspect(page, "alias-delete");
   await page.getByRole("button", { name: "Delete the alias" }).click();
@@ -266,6 +273,13 @@ export async function limits({ open, inspect, options }) {
   await pool.getByText("The limits can't be reached now").waitFor();
   await inspect(page, "limits-refused");
   await pool.getByRole("button", { name: "Cancel" }).click();
+  await closed(page);
+  const target = await asked(page, "Reset: openai/gpt-5.4-mini in support");
+  await target.getByText("Forget what was used of openai/gpt-5.4-mini in support?").waitFor();
+  await page.keyboard.press("Escape");
+  await closed(page);
+  await asked(page, "Reset: openai/gpt-5.4-mini in support");
+  await page.getByRole("button", { name: "Forget it" }).click();
   await closed(page);
 }
 

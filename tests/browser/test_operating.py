@@ -12,6 +12,7 @@ HOSTILE = (
     "\"><svg onload=hacked=1> & 'quoted'",
 )
 LOOKS = ("light", "phone")
+MINI = "openai%2Fgpt-5.4-mini"
 
 
 def test_every_page_in_every_look() -> None:
@@ -20,12 +21,18 @@ def test_every_page_in_every_look() -> None:
     for name, parts in {
         "keys": ("$2.21 of $2.50 today", "used up", "team payments", "50,000 tokens a minute"),
         "budgets": ("payments", "$131.20 of $150.00 this month", "used up"),
-        "aliases": ("plan=pro|team", "90%", "a system prompt"),
+        "aliases": ("plan=pro|team", "90%", "a system prompt", "1,000 of 1,000 requests an hour"),
         "limits": ("recovering", "key 2", "620 an hour for all", "out of reach"),
         "cache": ("412 of 1,000", "1 hour", "1 day more", "openai/gpt-5-mini"),
         "settings": ("GROQ_APIKEY: The proxy has no setting", "default: 3600"),
     }.items():
         for part in parts:
+            assert part in texts[name], f"{name} does not show {part}"
+    for name in ("aliases", "limits"):
+        for part in (
+            *("$4.20 of $5.00 today", "3 of 20 requests at once, 500 an hour", "used up"),
+            "$12.00 of $40.00 this month",
+        ):
             assert part in texts[name], f"{name} does not show {part}"
 
 
@@ -35,6 +42,7 @@ def test_nothing_there_yet() -> None:
     assert "No key was issued yet" in texts["keys"]
     assert "There is no alias yet" in texts["aliases"]
     assert "Nobody uses groq now" in texts["limits"]
+    assert "No target of an alias has a limit" in texts["limits"]
     assert "Nothing was purged" in texts["cache"]
 
 
@@ -58,6 +66,7 @@ def _hostile() -> dict[str, Any]:
     markup, script, quoted = HOSTILE
     named = {"user": markup, "name": script, "team": quoted, "tags": [markup], "models": [script]}
     target = {"model": script, "id": quoted, "when": {"metadata": {markup: quoted}}}
+    target |= {"limit": {"perHour": 1}}
     alias = office.aliases()["aliases"][0]
     alias |= {"name": markup, "description": quoted, "targets": [target], "system": script}
     phase = {"phase": quoted, "reason": script, "calls": 1, "failures": 1, "slow": 0}
@@ -171,7 +180,7 @@ def test_aliases_are_made_changed_and_deleted() -> None:
     answers = office.answers() | {"POST /admin/aliases": make, f"PUT {support}": lambda body: body}
     with StandIn(open_=True, answers=answers) as server:
         browse("aliases", server.url)
-        _, made, changed, deleted = server.changes
+        _, made, changed, reset, deleted = server.changes
     when = {"metadata": {"plan": ["pro", "team"], "eu": "yes"}, "needs": ["tools"]}
     when |= {"promptTokens": {"min": 100}}
     assert made[2] == {
@@ -182,8 +191,10 @@ def test_aliases_are_made_changed_and_deleted() -> None:
         "defaults": {"seed": 7, "temperature": 0.5},
     }
     before = office.aliases()["aliases"][0]
-    kept = {name: its for name, its in before.items() if name not in ("updatedAt", "description")}
+    shown = ("updatedAt", "used", "description")
+    kept = {name: its for name, its in before.items() if name not in shown}
     assert changed == ("PUT", support, kept | {"systemMode": "prepend"})
+    assert reset == ("DELETE", "/admin/limits?alias=support", None)
     assert deleted == ("DELETE", "/admin/aliases/canary", None)
 
 
@@ -202,6 +213,7 @@ def test_limits_and_breakers_are_reset() -> None:
             ("DELETE", "/admin/breakers", None),
             ("DELETE", "/admin/limits?provider=groq&key=key_000000000002", None),
             ("DELETE", "/admin/limits?provider=gemini", None),
+            ("DELETE", f"/admin/limits?alias=support&target={MINI}", None),
         ]
 
 

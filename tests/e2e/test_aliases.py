@@ -40,6 +40,16 @@ class Operator:
         body = {"model": model, "prompt": prompt, "cache": {"mode": "off"}} | fields
         return self.client.post("/v1/generate", json=body, headers=headers)
 
+    def used(self, name: str) -> Any:
+        """What was used of an alias's targets, by their ids."""
+        shown = self.client.get(f"/admin/aliases/{name}", params={"usage": "true"}, headers=ADMIN)
+        return shown.json()["used"]
+
+    def reset(self, name: str, **target: str) -> None:
+        which = {"alias": name} | target
+        done = self.client.delete("/admin/limits", params=which, headers=ADMIN)
+        assert done.status_code == 204, done.text
+
     def served_by(self, *asked: Any, **fields: Any) -> str:
         answer = self.ask(*asked, **fields)
         assert answer.status_code == 200, answer.text
@@ -117,6 +127,10 @@ def test_a_limit_and_then_the_next_target(operator: Operator, script: Script) ->
     operator.make("limited", {"model": GPT, "limit": {"perHour": 4}})
     answer = operator.ask("limited", prompt, ann)
     assert (answer.status_code, answer.json()["error"]["type"]) == (429, "rate_limit_exceeded")
+    assert operator.used("limited") == {GPT: {"day": None, "month": None, "requests": 4}}
+    operator.reset("limited", target=GPT)
+    assert operator.used("limited")[GPT]["requests"] == 0
+    assert operator.served_by("limited", prompt, ann) == "openai"
 
 
 def test_a_budget_and_then_the_next_target(operator: Operator, script: Script) -> None:
@@ -129,6 +143,10 @@ def test_a_budget_and_then_the_next_target(operator: Operator, script: Script) -
     operator.make("thrifty", budget)
     answer = operator.ask("thrifty", prompt, maxTokens=40)
     assert (answer.status_code, answer.json()["error"]["type"]) == (402, "budget_exceeded")
+    assert operator.used("thrifty")[GPT]["day"] > 0
+    operator.reset("thrifty")
+    assert operator.used("thrifty") == {GPT: {"day": 0, "month": 0, "requests": None}}
+    assert operator.served_by("thrifty", prompt, maxTokens=40) == "openai"
 
 
 def test_conditions(operator: Operator, script: Script) -> None:

@@ -1,25 +1,23 @@
 // Names of one's own for models, with what goes with them.
 
 import { editor } from "../aliases/editor.js";
+import { isLimited, readAliases, resetTargets, targetBars } from "../aliases/usage.js";
 import { change, get } from "../api.js";
 import { h, replace } from "../dom.js";
 import { formDialog } from "../forms.js";
-import { ago, count, usd } from "../format.js";
+import { ago, count } from "../format.js";
 import {
   act,
   done,
   fill,
   hold,
   placeFor,
-  readAll,
   searchBox,
   undertake,
   wordsOf,
 } from "../operate.js";
 import { nothing, table } from "../table.js";
 import { tryModel } from "./playground.js";
-
-const MOST = 500; // aliases of a page; there are a thousand at most
 
 let context;
 let parts;
@@ -48,7 +46,7 @@ function mount(root, given) {
 
 function refresh(signal) {
   const read = async () => {
-    aliases = await readAll("/admin/aliases", "aliases", { limit: MOST }, signal);
+    aliases = await readAliases(signal);
   };
   return fill(parts.list, context, read, show);
 }
@@ -93,21 +91,20 @@ const COLUMNS = [
   { title: "Actions", cell: actions },
 ];
 
-function showTarget({ strategy, targets }, { model, weight, when, limit, budget }) {
-  const whole = targets.reduce((sum, target) => sum + (target.weight ?? 1), 0);
+function showTarget({ strategy, targets, used }, target) {
+  const { model, weight, when, id } = target;
+  const whole = targets.reduce((sum, its) => sum + (its.weight ?? 1), 0);
   const share = strategy === "weighted" && whole ? (weight ?? 1) / whole : null;
   const words = [
     share !== null && `${Math.round(share * 100)}%`,
     when && `for ${Object.entries(when).map(told).join(", ")}`,
-    limit && `${count(limit.perHour)} an hour`,
-    budget?.day && `${usd(budget.day)} a day`,
-    budget?.month && `${usd(budget.month)} a month`,
   ].filter(Boolean);
   return h(
     "li",
     {},
     h("span", { class: "wrap" }, model),
     words.length > 0 && h("span", { class: "under" }, words.join(" · ")),
+    targetBars(target, used?.[id]),
   );
 }
 
@@ -140,6 +137,8 @@ function actions(alias) {
     context.can("admin") && [
       act("Try", alias.name, () => tryModel(alias.name)),
       act("Edit", alias.name, () => edit(alias)),
+      alias.targets.some(isLimited) &&
+        act("Reset", `limits of ${alias.name}`, () => resetTargets(context, alias.name)),
       act("Delete", alias.name, () => remove(alias), { dangerous: true }),
     ],
   );
@@ -169,7 +168,9 @@ async function make() {
   if (made) done(context, "The alias is made.");
 }
 
-async function edit(alias) {
+async function edit(shown) {
+  const alias = { ...shown };
+  delete alias.used; // no field that an operator writes
   const { element, read } = editor(alias, await listModels());
   const kept = await formDialog({
     title: `Change the alias ${alias.name}`,

@@ -1,5 +1,7 @@
-// What holds requests back: the providers' circuit breakers, and the limits that users share.
+// What holds requests back: the providers' circuit breakers, the limits that users share, and those
+// of aliases' targets.
 
+import { limitedTargets, readAliases } from "../aliases/usage.js";
 import { change, get } from "../api.js";
 import { openDialog } from "../dialog.js";
 import { h } from "../dom.js";
@@ -26,7 +28,7 @@ export const page = {
 
 function mount(root, given) {
   context = given;
-  places = { breakers: placeFor(5), limits: placeFor(5) };
+  places = { breakers: placeFor(5), limits: placeFor(5), targets: placeFor(3) };
   const all = act("Reset all", "breakers", () => resetBreaker(null));
   const card = (title, note, tool, place) =>
     h(
@@ -57,6 +59,12 @@ function mount(root, given) {
         null,
         places.limits,
       ),
+      card(
+        "Limits and budgets of aliases’ targets",
+        "Of all callers together. Answers from the cache don’t count.",
+        null,
+        places.targets,
+      ),
     ),
   );
 }
@@ -66,7 +74,12 @@ async function refresh(signal) {
   await fillAll(
     fill(places.breakers, context, read("/admin/breakers"), showBreakers),
     fill(places.limits, context, read("/admin/limits"), showLimits),
+    fill(places.targets, context, () => readAliases(signal), showTargets),
   );
+}
+
+function showTargets(aliases) {
+  return limitedTargets(aliases, context);
 }
 
 function showBreakers({ breakers }) {

@@ -140,6 +140,11 @@ class Alias(Part, frozen=True, kw_only=True):
         weighted = any(target.weight is not None for target in self.targets)
         return self.strategy or ("weighted" if weighted else "priority")
 
+    def list_allotments(self) -> dict[str, Allotment]:
+        """What may be used of its targets, by their ids; of those that something limits."""
+        made = {target.own_id: target.make_allotment(self.name) for target in self.targets}
+        return {id_: allotment for id_, allotment in made.items() if allotment}
+
     @property
     def preset(self) -> Preset:
         """What it puts into a request."""

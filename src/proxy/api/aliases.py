@@ -1,6 +1,7 @@
 """The operators' paths for aliases."""
 
 import re
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 import msgspec
@@ -11,6 +12,7 @@ from proxy.aliases.messages import (
     FIND_ALIAS,
     LIST_ALIASES,
     PUT_ALIAS,
+    AliasPage,
     AliasRange,
     KeptAlias,
     NewAlias,
@@ -19,7 +21,9 @@ from proxy.aliases.model import MOST_BYTES, NAME, Alias, AliasTarget
 from proxy.analytics.query import parameters
 from proxy.api.body import read_body
 from proxy.api.services import Services
+from proxy.api.usage import count_free, read_target_use, wants_usage
 from proxy.core.chat import TIERS
+from proxy.core.choices import Allotment
 from proxy.core.errors import Cause, InvalidRequest, NotFound, invalid
 from proxy.core.replica import UNREAD
 from proxy.core.time import format_time
@@ -38,18 +42,16 @@ _FULL = {
 
 
 async def list_aliases(services: Services, context: RequestContext) -> Response:
-    """GET /admin/aliases[?limit=…&cursor=…]: the oldest first, a page at a time. Raises
+    """GET /admin/aliases[?limit=…&cursor=…&usage=true]: the oldest first, a page at a time. Raises
     InvalidRequest."""
     query = context.request.query
-    parameters.check_names(query, ("limit", "cursor"))
+    parameters.check_names(query, ("limit", "cursor", "usage"))
     limit, after = parameters.read_page(query)
     page = await services.aliases.call(LIST_ALIASES, AliasRange(after, limit))
-    return _respond(
-        {
-            "aliases": [_view_of(kept) for kept in page.aliases],
-            "next": parameters.encode_next(page.next),
-        }
-    )
+    if wants_usage(context) and (few := _count_countable(services, page)) < len(page.aliases):
+        page = await services.aliases.call(LIST_ALIASES, AliasRange(after, few))
+    views = await _view(services, context, page.aliases)
+    return _respond({"aliases": views, "next": parameters.encode_next(page.next)})
 
 
 async def create_alias(services: Services, context: RequestContext) -> Response:
@@ -61,12 +63,23 @@ async def create_alias(services: Services, context: RequestContext) -> Response:
 
 
 async def show_alias(services: Services, context: RequestContext) -> Response:
-    """GET /admin/aliases/NAME. Raises NotFound."""
-    name = _name_of(context)
+    """GET /admin/aliases/NAME[?usage=true]. Raises NotFound."""
+    [view] = await _view(services, context, [await _find(services, _name_of(context))])
+    return _respond(view)
+
+
+async def find_allotments(services: Services, name: str) -> dict[str, Allotment]:
+    """What may be used of the targets of an alias, by their ids; of those that something limits.
+    Raises NotFound."""
+    return _read_allotments(await _find(services, name))
+
+
+async def _find(services: Services, name: str) -> KeptAlias:
+    """The alias of a name. Raises NotFound."""
     found = await services.aliases.call(FIND_ALIAS, name)
     if found.alias is None:
         raise _not_found(name)
-    return _respond(_view_of(found.alias))
+    return found.alias
 
 
 async def put_alias(services: Services, context: RequestContext) -> Response:
@@ -155,6 +168,39 @@ def _check_target(target: AliasTarget, at: str) -> None:
         raise invalid(f"{at}.when.promptTokens", "min is above max")
     if target.budget and target.budget.day is None and target.budget.month is None:
         raise invalid(f"{at}.budget", "Give day, month or both")
+
+
+def _read_allotments(kept: KeptAlias) -> dict[str, Allotment]:
+    try:
+        return _ALIAS.decode(kept.body).list_allotments()
+    except msgspec.DecodeError:  # of another version of the proxy
+        return {}
+
+
+def _count_countable(services: Services, page: AliasPage) -> int:
+    """How many aliases of a page, one at least, have no more limits and budgets than one invocation
+    can ask for what was used."""
+    room = count_free(services)
+    for number, kept in enumerate(page.aliases):
+        for allotment in _read_allotments(kept).values():
+            room -= (allotment.per_hour is not None) + allotment.has_budget
+        if room < 0:
+            return max(1, number)
+    return len(page.aliases)
+
+
+async def _view(
+    services: Services, context: RequestContext, aliases: Sequence[KeptAlias]
+) -> list[dict[str, object]]:
+    """Aliases as operators see them, with what was used of their targets where the request wants
+    that."""
+    views = [_view_of(kept) for kept in aliases]
+    if wants_usage(context):
+        listed = [_read_allotments(kept) for kept in aliases]
+        used = iter(await read_target_use(services, [a for its in listed for a in its.values()]))
+        for view, its in zip(views, listed, strict=True):
+            view["used"] = {id_: next(used) for id_ in its}
+    return views
 
 
 def _view_of(kept: KeptAlias) -> dict[str, object]:

@@ -9,15 +9,17 @@ from msgspec import Struct
 
 from proxy.access.key_cache import KeyCache
 from proxy.access.keys import GET_KEY, LIST_KEYS, Key, KeyRange
+from proxy.api.aliases import find_allotments
 from proxy.api.services import Services
 from proxy.cache.purge import LEDGER, READ_PURGES, Purge, Scope
+from proxy.core.choices import Allotment
 from proxy.core.errors import InvalidRequest, NotFound, Unavailable
 from proxy.core.ports import Log, Objects
 from proxy.core.rpc import Method
 from proxy.core.time import format_time
 from proxy.core.web import FRESH_JSON, Response
-from proxy.limits.account_messages import RESET_ACCOUNT, SHOW_ACCOUNT
-from proxy.limits.lease_messages import RESET_BUCKET, SHOW_BUCKET
+from proxy.limits.account_messages import RESET_ACCOUNT, SHOW_ACCOUNT, AccountView
+from proxy.limits.lease_messages import RESET_BUCKET, SHOW_BUCKET, BucketView
 from proxy.limits.limiter import name_bucket
 from proxy.limits.pool_messages import RESET_POOL, SHOW_POOL, PoolView
 from proxy.limits.token_bucket import Rate
@@ -86,6 +88,19 @@ class _AllLimits(Struct, frozen=True):
     providers: dict[str, ProviderLimit]
 
 
+class TargetLimits(Struct, frozen=True):
+    """How a target of an alias stands. None: it has no such limit."""
+
+    bucket: BucketView | None = None
+    account: AccountView | None = None
+
+
+class AliasLimits(Struct, frozen=True):
+    """How the targets of an alias stand that something limits, by their ids."""
+
+    targets: dict[str, TargetLimits]
+
+
 async def show_cache(services: Services, context: RequestContext) -> Response:
     """GET /admin/cache: what this isolate keeps, how the cache is set, and what was purged."""
     _check_names(context, set())
@@ -132,15 +147,36 @@ async def purge_cache(services: Services, context: RequestContext) -> Response:
 
 
 async def show_limits(services: Services, context: RequestContext) -> Response:
-    """GET /admin/limits[?provider=…[&user=…|&key=ID] | ?key=ID]: how users share all configured
-    providers, or one, a user's bucket there, that of a key with limits of its own, or what a key
-    has used. Raises InvalidRequest."""
-    if not context.request.query:
+    """GET /admin/limits[?provider=…[&user=…|&key=ID] | ?key=ID | ?alias=…[&target=ID]]: how users
+    share all configured providers, or one, a user's bucket there, that of a key with limits of its
+    own, what a key has used, or what was used of an alias's targets. Raises InvalidRequest,
+    NotFound."""
+    query, ports = context.request.query, services.ports
+    if not query:
         return await _show_all_limits(services)
-    limit, [name] = await _find_limits(services, context, of_keys=False)
-    ports = services.ports
+    if "alias" in query:
+        return await _show_alias_limits(services, context)
+    [(limit, name)] = await _find_limits(services, context, of_keys=False)
     view = await _wait_for(limit.show(ports.objects, name), ports.log, _UNREACHABLE)
     return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode(view))
+
+
+async def _show_alias_limits(services: Services, context: RequestContext) -> Response:
+    ports, targets = services.ports, await _find_targets(services, context)
+
+    async def ask(method: Method[None, T], name: str, *, is_limited: bool) -> T | None:
+        if not is_limited:
+            return None
+        return await _wait_for(ports.objects.call(method, name, None), ports.log, _UNREACHABLE)
+
+    async def show(target: Allotment) -> TargetLimits:
+        bucket = await ask(SHOW_BUCKET, target.name, is_limited=target.per_hour is not None)
+        account = await ask(SHOW_ACCOUNT, target.name, is_limited=target.has_budget)
+        return TargetLimits(bucket, account)
+
+    views = await asyncio.gather(*map(show, targets.values()))
+    report = AliasLimits(dict(zip(targets, views, strict=True)))
+    return Response(headers=dict(FRESH_JSON), body=msgspec.json.encode(report))
 
 
 async def _show_all_limits(services: Services) -> Response:
@@ -155,8 +191,7 @@ async def _show_all_limits(services: Services) -> Response:
 async def reset_limits(services: Services, context: RequestContext) -> Response:
     """DELETE /admin/limits with the same parameters: what was used is forgotten, with a user also
     what its keys with limits of their own have used."""
-    limit, names = await _find_limits(services, context, of_keys=True)
-    for name in names:
+    for limit, name in await _find_limits(services, context, of_keys=True):
         work = services.ports.objects.call(limit.reset, name, None)
         await _wait_for(work, services.ports.log, _UNREACHABLE)
         services.limiter.cooldowns.clear(name)
@@ -228,31 +263,51 @@ def _check_provider(services: Services, name: str | None) -> str:
 
 async def _find_limits(
     services: Services, context: RequestContext, *, of_keys: bool
-) -> tuple[_Limit, Sequence[str]]:
+) -> Sequence[tuple[_Limit, str]]:
     """The objects that the parameters name. of_keys: whether a user's keys with limits of their own
     count too, for which all keys must be read."""
     cache, query = services.key_cache, context.request.query
+    if "alias" in query:
+        targets = (await _find_targets(services, context)).values()
+        limited = [(_BUCKET, target.name) for target in targets if target.per_hour is not None]
+        return limited + [(_ACCOUNT, target.name) for target in targets if target.has_budget]
     _check_names(context, {"provider", "user", "key"})
     provider, user, key = (query.get(name) for name in ("provider", "user", "key"))
     if not (key or provider) or (key and user):
         raise InvalidRequest(
-            "Say which limit: provider=NAME, with user=NAME or key=ID or neither, or key=ID."
+            "Say which limit: provider=NAME, with user=NAME or key=ID or neither, or key=ID, or"
+            " alias=NAME, with target=ID or not."
         )
     for param, value in (("user", user), ("key", key)):
         _check_length(param, value or "")
     if key and not provider:
-        return _ACCOUNT, [key]
+        return [(_ACCOUNT, key)]
     provider = _check_provider(services, provider)
     if user:
         keys = [each async for each in _keys_of(cache, user)] if of_keys else []
         own = (name_bucket(provider, user, each.id, each.limits) for each in keys)
-        return _BUCKET, list(dict.fromkeys([name_bucket(provider, user), *own]))
+        return [(_BUCKET, name) for name in dict.fromkeys([name_bucket(provider, user), *own])]
     if key is None:
-        return _POOL, [provider]
+        return [(_POOL, provider)]
     found = (await cache.call(GET_KEY, key)).key
     if found is None:
         raise NotFound(f"There is no key {key[:100]}.")
-    return _BUCKET, [name_bucket(provider, found.user, found.id, found.limits)]
+    return [(_BUCKET, name_bucket(provider, found.user, found.id, found.limits))]
+
+
+async def _find_targets(services: Services, context: RequestContext) -> dict[str, Allotment]:
+    """What may be used of the alias's targets that the parameters name, by their ids. Raises
+    InvalidRequest, NotFound."""
+    query = context.request.query
+    _check_names(context, {"alias", "target"})
+    name, target = query["alias"], query.get("target")
+    _check_length("alias", name)
+    found = await find_allotments(services, name)
+    if target is None:
+        return found
+    if target not in found:
+        raise NotFound(f"The alias {name} limits no target {target[:100]!r}.")
+    return {target: found[target]}
 
 
 async def _keys_of(cache: KeyCache, user: str) -> AsyncIterator[Key]:

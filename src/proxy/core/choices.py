@@ -18,6 +18,11 @@ class Allotment(Struct, frozen=True, kw_only=True):
     month: int | None = None
     """The same."""
 
+    @property
+    def has_budget(self) -> bool:
+        """Whether it limits what is spent."""
+        return self.day is not None or self.month is not None
+
 
 class Choice(Struct, frozen=True, kw_only=True):
     """One of the models that an alias stands for."""

@@ -4,8 +4,9 @@ from proxy.aliases.model import Alias
 from proxy.api.budgets import BudgetPage, ShownBudget
 from proxy.api.key_bodies import BudgetBody, KeyBody, KeyView, KeyViewPage
 from proxy.api.keys import _Rotation
-from proxy.api.operations import CacheReport, ProviderLimit
+from proxy.api.operations import AliasLimits, CacheReport, ProviderLimit
 from proxy.api.settings import SettingsReport
+from proxy.api.usage import TargetUse
 from proxy.limits.account_messages import AccountView
 from proxy.limits.lease_messages import BucketView
 from proxy.limits.pool_messages import PoolView
@@ -14,17 +15,13 @@ from proxy.routing.breaker import BreakerView
 from tools.openapi.errors import ASKED, FINDS, OBJECTS, READS
 from tools.openapi.errors import TAKEN as NAME_TAKEN
 from tools.openapi.operation import Answer, Body, Operation, Parameter, listing, number, text
-from tools.openapi.schemas import MAYBE, MOMENT, Named, full, refer, thing
+from tools.openapi.schemas import JSON, MAYBE, MOMENT, Named, full, refer, thing
 
 _PAGE = {
     "limit": number("How many of a page.", 1, 500, 100),
     "cursor": text("`next` of the page before.", maxLength=2000),
 }
-_USAGE = {
-    "usage": Parameter(
-        "Whether the view says what each key has spent.", {"enum": ["true", "false"]}
-    )
-}
+_USAGE = {"usage": Parameter("Whether the view says what was used.", {"enum": ["true", "false"]})}
 _PATCH = Named(
     "KeyPatch",
     {
@@ -33,10 +30,20 @@ _PATCH = Named(
         "description": "What POST takes but for `user`; null takes a field out (RFC 7396).",
     },
 )
-_ALIAS = Named("AliasView", thing("name", "updatedAt", updatedAt=MOMENT), like=Alias)
+_USED: JSON = {
+    "type": "object",
+    "additionalProperties": refer("TargetUse"),
+    "description": "With `usage=true`: by its id, each target that has a limit or a budget.",
+}
+_ALIAS = Named(
+    "AliasView",
+    thing("name", "updatedAt", updatedAt=MOMENT, used=_USED),
+    (TargetUse,),
+    like=Alias,
+)
 _ALIASES = Named("AliasPage", listing("aliases", _ALIAS, next=MAYBE), (_ALIAS,))
 _EXAMPLE = {"name": "house", "targets": [{"model": "openai/gpt-4o"}, {"model": "groq/fast"}]}
-_VIEWS = (PoolView, BucketView, AccountView)
+_VIEWS = (PoolView, BucketView, AccountView, AliasLimits)
 _ALL_LIMITS = Named(
     "AllLimits",
     full(providers={"type": "object", "additionalProperties": refer("ProviderLimit")}),
@@ -51,6 +58,8 @@ _WHICH_LIMIT = {
     "provider": text("The provider whose limit it is."),
     "user": text("The user whose bucket there it is."),
     "key": text("The id of the key whose bucket, or account, it is."),
+    "alias": text("The alias whose targets' limits and budgets they are."),
+    "target": text("The id of the one target of the alias."),
 }
 _BREAKERS = Named(
     "Breakers",
@@ -126,7 +135,7 @@ OPERATIONS = {
         "List the aliases, the oldest first",
         Answer("A page of aliases.", _ALIASES),
         ASKED + OBJECTS,
-        query=_PAGE,
+        query=_PAGE | _USAGE,
     ),
     "POST /admin/aliases": Operation(
         "createAlias",
@@ -136,7 +145,11 @@ OPERATIONS = {
         bodies=(Body(Alias, _EXAMPLE),),
     ),
     "GET /admin/aliases/NAME": Operation(
-        "getAlias", "Show an alias", Answer("The alias.", _ALIAS), FINDS + OBJECTS
+        "getAlias",
+        "Show an alias",
+        Answer("The alias.", _ALIAS),
+        ASKED + FINDS + OBJECTS,
+        query=_USAGE,
     ),
     "PUT /admin/aliases/NAME": Operation(
         "putAlias",
@@ -150,14 +163,14 @@ OPERATIONS = {
     ),
     "GET /admin/limits": Operation(
         "showLimits",
-        "Show all limits, a provider's pool, a bucket or what a key has used",
+        "Show all limits, a provider's pool, a bucket, or what a key or an alias has used",
         Answer("The limit.", _LIMIT),
         ASKED + FINDS + OBJECTS,
         query=_WHICH_LIMIT,
     ),
     "DELETE /admin/limits": Operation(
         "resetLimits",
-        "Reset a pool, a bucket or what a key has used",
+        "Reset a pool, a bucket, or what a key or an alias has used",
         _DONE,
         ASKED + FINDS + OBJECTS,
         query=_WHICH_LIMIT,
