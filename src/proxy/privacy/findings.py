@@ -56,10 +56,11 @@ class Detector:
                 Finding(start, end, kind, text[start:end]) for start, end, kind in self._spans(text)
             ]
         quick = _read_quickly(text)
-        if quick is not None and not self._spans(quick):
-            return []
-        del quick
-        plain = unescape(text)
+        if quick is not None and "\\u" in text:  # it says whether, not where
+            if not self._spans(quick):
+                return []
+            quick = None
+        plain = unescape(text) if quick is None else quick
         spans = self._spans(plain)
         places = _find_places(text, chain.from_iterable((start, end) for start, end, _ in spans))
         return [

@@ -230,6 +230,13 @@ def test_the_quick_way_to_read_escapes_reads_the_same(text: str) -> None:
     assert quick is None or quick == findings.unescape(text)
 
 
+@given(st.lists(st.sampled_from([*'\\n"a4', "\\u0040", "\\\\n", "joe@x.example", " "])))
+def test_what_is_found_stands_there(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    for finding in ALL.find(text):
+        assert findings.unescape(text[finding.start : finding.end]) == finding.value
+
+
 @given(st.text('joe@x.1234 -\\u0n/"eyJ', max_size=80))
 def test_what_is_found_stands_in_order_within_the_text(text: str) -> None:
     at = 0
