@@ -247,7 +247,7 @@ def _check_names(context: RequestContext, known: set[str]) -> None:
 
 
 def _check_length(param: str, value: str) -> None:
-    if len(value) > LONGEST_NAME:
+    if not 1 <= len(value) <= LONGEST_NAME:
         raise InvalidRequest(f"{param}: Must have 1 to {LONGEST_NAME} characters", param=param)
 
 
@@ -279,8 +279,9 @@ async def _find_limits(
             " alias=NAME, with target=ID or not."
         )
     for param, value in (("user", user), ("key", key)):
-        _check_length(param, value or "")
-    if key and not provider:
+        if value is not None:
+            _check_length(param, value)
+    if key and provider is None:
         return [(_ACCOUNT, key)]
     provider = _check_provider(services, provider)
     if user:

@@ -129,6 +129,15 @@ def test_operators_learn_of_limits_out_of_reach(query: str, method: str, fault: 
     check()
 
 
+@pytest.mark.parametrize(
+    "query", ["provider=openai&user=", "provider=openai&key=", "provider=&key=k"]
+)
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_a_name_that_was_left_empty_is_refused(query: str, method: str) -> None:
+    response = await house().operate(method, f"/admin/limits?{query}")
+    assert response.status == 400
+
+
 @pytest.mark.parametrize("name", ["user", "key"])
 async def test_a_name_that_nobody_can_have_is_refused(name: str) -> None:
     limited = house()
