@@ -336,18 +336,3 @@ class Served(Struct, frozen=True, kw_only=True):
     def is_kept(self) -> bool:
         """Whether the answer came out of the cache, stale or not."""
         return self.cache_status in ("hit", "stale")
-
-
-class ModelEntry(Struct, frozen=True):
-    """A model in the list of models."""
-
-    id: str
-    owned_by: str
-    context: int | None = None
-    """Tokens; None: not known."""
-    max_output: int | None = None
-    """Tokens of its longest answer; None: not known."""
-    can: frozenset[str] | None = None
-    """Its abilities; None: not known."""
-    chats: bool = True
-    """False: it makes embeddings."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.core.chat import ModelEntry
+from proxy.core.model_entry import ModelEntry
 from proxy.dialects.anthropic_answer import answer as answer
 from proxy.dialects.anthropic_error import error as error
 from proxy.dialects.anthropic_error import headers as headers

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.core.chat import ModelEntry
+from proxy.core.model_entry import ModelEntry
 
 CONTEXT = 128_000
 """Tokens of a context that the catalogue does not know."""

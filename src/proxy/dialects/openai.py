@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from proxy.core.chat import Answer, Call, Chunk, Form, ModelEntry, Served, Usage
+from proxy.core.chat import Answer, Call, Chunk, Form, Served, Usage
 from proxy.core.embedding import Embeddings
 from proxy.core.errors import ProxyError
 from proxy.core.messages import ToolCallDelta
+from proxy.core.model_entry import ModelEntry
 from proxy.core.splice import FIELDS, NULL
 from proxy.core.sse import DONE, frame
 from proxy.dialects.contract import DialectName, LimitHeaders, StreamWriter

@@ -114,10 +114,9 @@ class Manager:
             success.watched.end(OK)
         if ranking.conversation:
             self._ranker.settle(ranking, request.routing, success.target.spec.name)
-        attempts = tuple(run.attempts)
         return result, structs.replace(
             success,
-            attempts=attempts,
+            attempts=tuple(run.attempts),
             explain=ranking.explain,
             reason=ranking.find_reason(success.target),
         )

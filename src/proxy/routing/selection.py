@@ -9,9 +9,10 @@ from typing import NoReturn, TypeAlias
 
 from msgspec import Struct, structs
 
-from proxy.core.chat import TIERS, ModelEntry, Routing
+from proxy.core.chat import TIERS, Routing
 from proxy.core.choices import Choice
 from proxy.core.errors import InvalidRequest, NoProviderAvailable, NotFound, PermissionDenied
+from proxy.core.model_entry import ModelEntry
 from proxy.core.ports import Clock
 from proxy.core.principal import ModelGrant
 from proxy.core.settings import RoutingSettings

@@ -10,10 +10,11 @@ from proxy.aliases.model import Alias
 from proxy.aliases.names import Spelling, names_alias, read_spelling
 from proxy.aliases.view import AliasView
 from proxy.core.cache_control import CacheControl
-from proxy.core.chat import TIERS, Call, ModelEntry, Routing
+from proxy.core.chat import TIERS, Call, Routing
 from proxy.core.choices import Aliased, Choice
 from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import Cause, InvalidRequest, NoProviderAvailable, NotFound, ProxyError
+from proxy.core.model_entry import ModelEntry
 from proxy.core.ports import Defer
 from proxy.core.principal import ModelGrant, Principal
 from proxy.core.replica import UNREAD

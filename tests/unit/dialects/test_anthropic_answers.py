@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.core.chat import Answer, Attempt, Blame, ModelEntry, Native, Usage
+from proxy.core.chat import Answer, Attempt, Blame, Native, Usage
 from proxy.core.errors import (
     AuthenticationFailed,
     BudgetExceeded,
@@ -25,6 +25,7 @@ from proxy.core.errors import (
     Unavailable,
 )
 from proxy.core.messages import BridgedTool, FunctionCall, ToolCall
+from proxy.core.model_entry import ModelEntry
 from proxy.dialects import anthropic
 from proxy.dialects.anthropic_answer import restore_names
 from proxy.dialects.seal import ProviderState, seal, unseal

@@ -10,7 +10,7 @@ import pytest
 from anthropic.types import Message, MessageTokensCount, ModelInfo
 
 from proxy.cache.chunks import chunks_of
-from proxy.core.chat import Answer, Chunk, ModelEntry, Native, Usage
+from proxy.core.chat import Answer, Chunk, Native, Usage
 from proxy.core.errors import (
     AuthenticationFailed,
     BudgetExceeded,
@@ -26,6 +26,7 @@ from proxy.core.errors import (
     RateLimitExceeded,
 )
 from proxy.core.messages import FunctionCall, ToolCall, ToolCallDelta
+from proxy.core.model_entry import ModelEntry
 from proxy.dialects import anthropic
 from tests.unit.dialects.making_anthropic import (
     NATIVE,

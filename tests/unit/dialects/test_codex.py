@@ -2,7 +2,7 @@
 
 import json
 
-from proxy.core.chat import ModelEntry
+from proxy.core.model_entry import ModelEntry
 from proxy.dialects import codex
 
 FIELDS = {

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from proxy.core.chat import Answer, Attempt, ModelEntry, Usage
+from proxy.core.chat import Answer, Attempt, Usage
 from proxy.core.embedding import Embeddings
 from proxy.core.errors import (
     AuthenticationFailed,
@@ -24,6 +24,7 @@ from proxy.core.errors import (
     UnsupportedMediaType,
 )
 from proxy.core.messages import FunctionCall, ToolCall
+from proxy.core.model_entry import ModelEntry
 from proxy.dialects import openai
 from tests.unit.dialects.making_openai import SERVED, answered, parse
 

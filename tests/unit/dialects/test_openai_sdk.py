@@ -9,7 +9,7 @@ import pytest
 from openai.types import CreateEmbeddingResponse, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from proxy.core.chat import Call, Chunk, ModelEntry, Served, Usage
+from proxy.core.chat import Call, Chunk, Served, Usage
 from proxy.core.collect import Collector
 from proxy.core.embedding import Embeddings
 from proxy.core.errors import (
@@ -23,6 +23,7 @@ from proxy.core.errors import (
     RateLimitExceeded,
 )
 from proxy.core.messages import ToolCallDelta
+from proxy.core.model_entry import ModelEntry
 from proxy.core.sse import Parser
 from proxy.dialects import openai
 
