@@ -19,20 +19,11 @@ PYTEST = (sys.executable, "-m", "pytest")
 UNIT = ("tests/unit", "--numprocesses=auto", "--dist=worksteal")
 COVERAGE = ("--cov", "--cov-report=term:skip-covered")
 APART = (
-    *(
-        "dates",
-        "deployment",
-        "fault_matrix",
-        "floods",
-        "fuzz",
-        "growth",
-        "isolates",
-        "key_pools",
-        "make_dev",
-    ),
-    *("memory", "routing", "secrets_store", "vendors"),
+    *("bombs", "crossings", "data_points", "dates", "deploy", "deployment", "fault_matrix"),
+    *("floods", "fuzz", "growth", "isolates", "key_pools", "make_dev", "memory", "routing"),
+    *("secrets_store", "vendors"),
 )
-"""Of the end-to-end tests those that start Workers which no others use: half of the time."""
+"""Of the end-to-end tests those that start Workers which few others use: half of the time."""
 HALVES = (
     [f"tests/e2e/test_{name}.py" for name in APART],
     [
@@ -62,7 +53,7 @@ def run_all() -> int:
 
 
 def _run(*command: str) -> int:
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    return abs(subprocess.run(command, cwd=ROOT, check=False).returncode)
 
 
 def _run_beside(work: Callable[[], int]) -> int:
@@ -88,8 +79,8 @@ class _Half:
         return self
 
     def wait(self) -> int:
-        """Wait for the end, print the output, and return the exit status."""
-        status = self._process.wait()
+        """Wait for the end, print the output, and return the exit status, or a signal's number."""
+        status = abs(self._process.wait())
         self._output.seek(0)
         sys.stdout.buffer.write(self._output.read())
         sys.stdout.flush()
