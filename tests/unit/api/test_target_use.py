@@ -142,7 +142,7 @@ async def test_what_was_spent_is_forgotten(house: Aliased) -> None:
     ("query", "status"),
     [
         ("alias=nobody", 404),
-        ("alias=", 404),
+        ("alias=", 400),
         ("alias=support&target=nobody", 404),
         (f"alias=support&target={LLAMA}", 404),  # nothing limits it
         ("alias=support&target=", 404),
