@@ -65,6 +65,8 @@ class _Window:
         self.is_counting = False
         self.is_over = False
         self.answers = 0
+        self.answered: set[_Caller] = set()
+        """Who has had an answer, whether or not it counted."""
         self.failure = asyncio.get_running_loop().create_future()
         self.taken: list[float] = []
         self.first: list[float] = []
@@ -116,6 +118,7 @@ class _Caller(asyncio.Protocol):
         if not is_whole(self._received, self._start):
             return
         self._window.answers += 1
+        self._window.answered.add(self)
         if self._window.is_counting:
             self._window.count(self._began, self._first, now, bytes(self._received))
         self.send()
@@ -130,8 +133,9 @@ class Timing(NamedTuple):
     """How a measurement runs, in seconds."""
 
     lead: float
-    """Before it counts, at least: each connection should have had an answer. They begin one after
-    another, so that those that wait for a slow answer don't all wait for it at once."""
+    """Before it counts, at least, and until each connection has had an answer: the first may have
+    come from no cache. They begin one after another, so that those that wait for a slow answer
+    don't all wait for it at once."""
     counted: float
     """At least."""
 
@@ -149,10 +153,10 @@ async def measure(load: Load, connections: int, timing: Timing, cpu: Callable[[]
     ]
     for place, caller in enumerate(callers):
         loop.call_later(timing.lead / 2 * place / connections, caller.send)
-    await _wait(window, timing.lead, connections)
+    await _wait(window, timing.lead, lambda: len(window.answered) == connections)
     window.is_counting, began, used = True, time.perf_counter(), cpu()
     fewest = window.answers + max(_FEWEST, _WAVES * connections)
-    await _wait(window, timing.counted, fewest)
+    await _wait(window, timing.counted, lambda: window.answers >= fewest)
     seconds, used = time.perf_counter() - began, cpu() - used
     window.is_counting, window.is_over = False, True
     async with asyncio.timeout(_PATIENCE):
@@ -160,11 +164,11 @@ async def measure(load: Load, connections: int, timing: Timing, cpu: Callable[[]
     return _sample(window, seconds, used)
 
 
-async def _wait(window: _Window, seconds: float, answers: int) -> None:
-    """Waits so long, and until there are so many answers. Raises what went wrong meanwhile."""
+async def _wait(window: _Window, seconds: float, is_enough: Callable[[], bool]) -> None:
+    """Waits so long, and until there is enough. Raises what went wrong meanwhile."""
     began = time.perf_counter()
     async with asyncio.timeout(_PATIENCE):
-        while time.perf_counter() < began + seconds or window.answers < answers:
+        while time.perf_counter() < began + seconds or not is_enough():
             done, _ = await asyncio.wait((window.failure,), timeout=_GLANCE)
             for failed in done:
                 failed.result()

@@ -51,6 +51,32 @@ async def test_a_wrong_answer_ends_the_measurement(port: int) -> None:
         await measure(load(port, Expected(b"no such text")), 2, SHORT, lambda: 0.0)
 
 
+class Cold(asyncio.Protocol):
+    """Answers the first request of its connection late, and from no cache."""
+
+    answered = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport, self.is_warm = transport, False
+
+    def data_received(self, data: bytes) -> None:
+        seconds = 0.0 if self.is_warm else 0.1 * Cold.answered
+        text = b"hit!" if self.is_warm else b"miss"
+        Cold.answered += not self.is_warm
+        self.is_warm = True
+        answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n" + text
+        asyncio.get_running_loop().call_later(seconds, self.transport.write, answer)
+
+
+async def test_what_comes_before_the_cache_is_warm_does_not_count() -> None:
+    server = await asyncio.get_running_loop().create_server(Cold, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        seen = await measure(Load(port, "/", "{}", {}, Expected(b"hit!")), 3, SHORT, lambda: 0.0)
+    assert seen.rate > 0
+
+
 def test_each_request_has_a_number_of_its_own() -> None:
     request = load(1, Expected(b"")).requests()
     first, second = request(), request()
