@@ -7,17 +7,16 @@ from msgspec import Meta
 from proxy.core.cache_control import CacheMode
 from proxy.core.chat import Strategy
 from proxy.core.choices import Allotment
+from proxy.core.forms import ALIAS_NAME, ONE_LINE, VISIBLE
 from proxy.core.money import NANO, to_nano
 from proxy.core.preset import Parameters, Part, Preset, SystemMode
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}"
-"""The form of an alias's name; it holds no slash, so no `provider/model` is one."""
 MOST_BYTES = 16 * 1024
 """Bytes of an alias's JSON."""
 
-AliasName = Annotated[str, Meta(pattern=rf"\A{NAME}\Z")]
-_Visible = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"\A[!-~]+\Z")]
-_Line = Annotated[str, Meta(max_length=256, pattern=r"\A[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z")]
+AliasName = Annotated[str, Meta(pattern=ALIAS_NAME)]
+_Visible = Annotated[str, Meta(min_length=1, max_length=256, pattern=VISIBLE)]
+_Line = Annotated[str, Meta(max_length=256, pattern=ONE_LINE)]
 _Word = Annotated[str, Meta(max_length=512)]
 _Words = Annotated[tuple[_Word, ...], Meta(min_length=1, max_length=64)]
 _Dollars = Annotated[float, Meta(ge=1 / NANO, le=1_000_000)]

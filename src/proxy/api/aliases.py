@@ -17,7 +17,7 @@ from proxy.aliases.messages import (
     KeptAlias,
     NewAlias,
 )
-from proxy.aliases.model import MOST_BYTES, NAME, Alias, AliasTarget
+from proxy.aliases.model import MOST_BYTES, Alias, AliasTarget
 from proxy.analytics.query import parameters
 from proxy.api.body import read_body
 from proxy.api.services import Services
@@ -25,6 +25,7 @@ from proxy.api.usage import count_free, read_target_use, wants_usage
 from proxy.core.chat import TIERS
 from proxy.core.choices import Allotment
 from proxy.core.errors import Cause, InvalidRequest, NotFound, invalid
+from proxy.core.forms import ALIAS_NAME, WORDS
 from proxy.core.replica import UNREAD
 from proxy.core.time import format_time
 from proxy.core.web import FRESH_JSON, Response
@@ -34,7 +35,7 @@ from proxy.routing.needs import Needs
 from proxy.serving.context import RequestContext
 
 _ALIAS = msgspec.json.Decoder(Alias)
-_PATH = re.compile(rf"/admin/aliases/({NAME})")
+_NAME = re.compile(ALIAS_NAME)
 _FULL = {
     "too many": "There are 1,000 aliases already; delete one.",
     "too much": "All aliases together may have 2 MB; delete one, or shorten this one.",
@@ -216,13 +217,12 @@ def _respond(body: dict[str, object], status: int = 200) -> Response:
 def _name_of(context: RequestContext) -> str:
     """The name in the path. Raises NotFound for what can be none, InvalidRequest where it is to be
     one."""
-    path = unquote(context.request.path.rstrip("/"))
-    found = _PATH.fullmatch(path)
-    if found is None:
-        if context.request.method == "PUT":
-            raise invalid("name", f"Must be like {NAME}")
-        raise _not_found(path.rpartition("/")[2])
-    return found[1]
+    name = unquote(context.request.path.rstrip("/")).removeprefix("/admin/aliases/")
+    if _NAME.match(name):
+        return name
+    if context.request.method == "PUT":
+        raise invalid("name", WORDS[ALIAS_NAME])
+    raise _not_found(name)
 
 
 def _not_found(name: str) -> NotFound:

@@ -24,7 +24,7 @@ from proxy.analytics.query.report import read_report_query, render_report
 from proxy.analytics.store.messages import LogFilters, LogQuery
 from proxy.api.export import export_requests
 from proxy.api.services import Services
-from proxy.core.errors import InvalidRequest, NotFound
+from proxy.core.errors import InvalidRequest, NotFound, invalid
 from proxy.core.web import FRESH_JSON, Response
 from proxy.serving.context import RequestContext
 
@@ -98,9 +98,7 @@ async def show_insights(services: Services, context: RequestContext) -> Response
             for sums in (query.users, query.tried, query.models, query.past)
         ]
     except InvalidRequest as error:
-        raise parameters.invalid(
-            "window", "It holds too many users or models: take a shorter one"
-        ) from error
+        raise invalid("window", "It holds too many users or models: take a shorter one") from error
     requests = sum(group.totals.requests for group in users)
     sample = await reader.read_sample(round((now - query.seconds) * 1000), user, requests)
     window = Observations(

@@ -11,7 +11,7 @@ import msgspec
 from proxy.analytics.query import parameters
 from proxy.analytics.store.messages import LogFilters, LogQuery
 from proxy.api.services import Services
-from proxy.core.errors import NotFound, PermissionDenied, Unavailable
+from proxy.core.errors import NotFound, PermissionDenied, Unavailable, invalid
 from proxy.core.web import FRESH_JSON, Response
 from proxy.serving.context import RequestContext
 
@@ -49,9 +49,9 @@ async def delete_bodies(services: Services, context: RequestContext) -> Response
     parameters.check_names(query, ("user", "cursor"))
     user, cursor = query.get("user", ""), query.get("cursor", "")
     if not 1 <= len(user) <= parameters.LONGEST:
-        raise parameters.invalid("user", f"Must have 1 to {parameters.LONGEST} characters")
+        raise invalid("user", f"Must have 1 to {parameters.LONGEST} characters")
     if cursor and not _CURSOR.fullmatch(cursor):
-        raise parameters.invalid("cursor", "Must be `next` of the page before")
+        raise invalid("cursor", "Must be `next` of the page before")
     if services.bodies is None:
         raise NotFound("No bodies are kept here: there is no R2 bucket (CACHE_R2).")
     deleted = await _wait_for(services, services.bodies.delete_of(user, cursor))

@@ -12,8 +12,8 @@ from proxy.api.key_bodies import BudgetBody
 from proxy.api.services import Services
 from proxy.api.usage import Used, bound_page, read_used
 from proxy.core.errors import InvalidRequest, NotFound, invalid
+from proxy.core.forms import GROUP_NAME, WORDS
 from proxy.core.money import to_dollars, to_nano
-from proxy.core.principal import GROUP_NAME
 from proxy.core.replica import UNREAD
 from proxy.core.web import FRESH_JSON, Response
 from proxy.dialects import reading
@@ -28,7 +28,7 @@ from proxy.limits.shared_budgets import (
 from proxy.serving.context import RequestContext
 
 _BUDGET = msgspec.json.Decoder(BudgetBody)
-_PATH = re.compile(rf"/admin/budgets/((?:team|tag):{GROUP_NAME})")
+_NAME = re.compile(GROUP_NAME)
 
 
 class ShownBudget(Struct, frozen=True):
@@ -109,13 +109,13 @@ def _respond(body: ShownBudget | BudgetPage, status: int = 200) -> Response:
 def _name_of(context: RequestContext) -> str:
     """The name in the path. Raises NotFound for what can be none, InvalidRequest where it is to be
     one."""
-    path = unquote(context.request.path.rstrip("/"))
-    if found := _PATH.fullmatch(path):
-        return found[1]
+    name = unquote(context.request.path.rstrip("/")).removeprefix("/admin/budgets/")
+    of, _, group = name.partition(":")
+    if of in ("team", "tag") and _NAME.match(group):
+        return name
     if context.request.method == "PUT":
-        why = "Must be team:NAME or tag:NAME, of 1 to 64 visible characters of ASCII, no comma"
-        raise invalid("name", why)
-    raise _not_found(path.removeprefix("/admin/budgets/"))
+        raise invalid("name", f"Must be team:NAME or tag:NAME. NAME: {WORDS[GROUP_NAME]}")
+    raise _not_found(name)
 
 
 def _not_found(name: str) -> NotFound:

@@ -11,15 +11,16 @@ from msgspec import UNSET, Meta, Struct, UnsetType, structs
 from proxy.access.keys import Key
 from proxy.api.usage import Used
 from proxy.core.errors import invalid
+from proxy.core.forms import GROUP_NAME, VISIBLE
 from proxy.core.money import NANO, to_dollars, to_nano
-from proxy.core.principal import GROUP_NAME, Budget, Limits, ModelGrant, Role
+from proxy.core.principal import Budget, Limits, ModelGrant, Role
 from proxy.core.time import LAST_MS, format_time
 from proxy.dialects import reading
 
-_Visible = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"\A[!-~]+\Z")]
+_Visible = Annotated[str, Meta(min_length=1, max_length=256, pattern=VISIBLE)]
 # An empty list would allow all, the opposite of what it says.
 _Patterns = Annotated[tuple[_Visible, ...], Meta(min_length=1, max_length=100)]
-_Group = Annotated[str, Meta(pattern=rf"\A{GROUP_NAME}\Z")]
+_Group = Annotated[str, Meta(pattern=GROUP_NAME)]
 _Tags = Annotated[tuple[_Group, ...], Meta(max_length=16)]
 Dollars = Annotated[float, Meta(ge=1 / NANO, le=1_000_000)]
 _PerHour = Annotated[int, Meta(ge=0, le=10_000_000)]

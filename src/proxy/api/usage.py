@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from proxy.analytics.query.parameters import invalid
 from proxy.api.services import Services
 from proxy.core.choices import Allotment
+from proxy.core.errors import invalid
 from proxy.core.money import to_dollars
 from proxy.limits.account_messages import SHOW_ACCOUNT
 from proxy.limits.lease_messages import SHOW_BUCKET

@@ -89,13 +89,9 @@ class KeyParts(Struct, frozen=True, kw_only=True):
     namespace: str | None = None
 
 
-def canonical(parts: KeyParts) -> bytes:
-    """The text that a request has in common with all others of its meaning, and with no other."""
-    return b"\n".join(_lines(parts))
-
-
 def cache_key(parts: KeyParts) -> str:
-    """The key of a request: the SHA-256 of its canonical text, in hexadecimal."""
+    """The key of a request, in hexadecimal: the SHA-256 of a text that it has in common with all
+    others of its meaning, and with no other."""
     lines = _lines(parts)
     digest = sha256(next(lines))
     for line in lines:  # one at a time: a body may hold 20 MB

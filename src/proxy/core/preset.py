@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from proxy.core.forms import EFFORT
 from proxy.core.messages import ResponseFormat
 
 SystemMode = Literal["prepend", "replace", "default"]
@@ -37,7 +38,7 @@ class Parameters(Part, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     frequency_penalty: _Penalty | None = None
     presence_penalty: _Penalty | None = None
-    reasoning_effort: Annotated[str, Meta(pattern=r"\A[a-z]{1,32}\Z")] | None = None
+    reasoning_effort: Annotated[str, Meta(pattern=EFFORT)] | None = None
     response_format: ResponseFormat | None = None
 
     def list_given(self) -> dict[str, object]:

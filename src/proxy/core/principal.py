@@ -11,8 +11,6 @@ Via = Literal["open", "admin_token", "proxy_key", "metrics_token", "key", "acces
 """By what a caller was let in: a deployment that is open, one of its own keys, an issued key, or
 Cloudflare Access."""
 
-GROUP_NAME = r"[!-+\--~](?:[ -+\--~]{0,62}[!-+\--~])?"
-"""The name of a team or a tag, as a regular expression: visible ASCII without commas."""
 OTHER = "(other)"
 """The user, or the model, that stands for many in the figures."""
 

@@ -186,6 +186,4 @@ def _word(path: str, reason: str) -> tuple[str, str]:
         reason = f"Input should be {side} than or equal to {bound[2]}"
     elif reason.startswith("Invalid enum value"):
         reason = f"Input should be a known value, not {reason.removeprefix('Invalid enum value ')}"
-    elif "matching regex" in reason:
-        reason = "Must not hold control characters or line breaks"
-    return path, reason
+    return path, reading.FORMS.get(reason, reason)

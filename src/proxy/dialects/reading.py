@@ -14,15 +14,13 @@ import msgspec
 from msgspec import Meta, Raw
 
 from proxy.core.errors import LONGEST_SHOWN, InvalidRequest, invalid
+from proxy.core.forms import ONE_LINE, WORDS
 from proxy.core.json_guard import Text, find_excess
 
 T = TypeVar("T")
 
-# A label may end up in a header or in a line of a log: no control characters, no line breaks.
-_ONE_LINE = r"\A[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
-
-Label = Annotated[str, Meta(max_length=256, pattern=_ONE_LINE)]
-Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=_ONE_LINE)]
+Label = Annotated[str, Meta(max_length=256, pattern=ONE_LINE)]
+Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=ONE_LINE)]
 Names = Annotated[tuple[Name, ...], Meta(max_length=32)]
 Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Seconds = Annotated[int, Meta(ge=1, le=366 * 24 * 3600)]
@@ -41,7 +39,8 @@ Stop = _StopText | Annotated[tuple[_StopText, ...], Meta(max_length=16)]
 
 _AT = re.compile(r"(.*) - at `(?:key` in `)?\$(.*)`", re.DOTALL)
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
-_PATTERN = re.compile(r"Expected `str` matching regex '(?:\\\\A)?(.*?)(?:\\\\Z)?'", re.DOTALL)
+FORMS = {f"Expected `str` matching regex {form!r}": words for form, words in WORDS.items()}
+"""What msgspec says of a text without its form, and how that is worded."""
 _STEP = 64 * 1024
 _ANY = msgspec.json.Decoder()
 
@@ -74,10 +73,7 @@ def _word(path: str, reason: str) -> tuple[str, str]:
     """msgspec's path and reason in the words of this API."""
     if field := _FIELD.fullmatch(reason):
         return f"{path}.{field[2]}", "Unknown field" if "unknown" in field[1] else "Missing"
-    if pattern := _PATTERN.fullmatch(reason):
-        words = "Must not hold control characters or line breaks"
-        return path, words if r"\x00" in pattern[1] else f"Must be like {pattern[1]}"
-    return path, reason
+    return path, FORMS.get(reason, reason)
 
 
 def decode(

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import msgspec
 
-from proxy.core.principal import GROUP_NAME
+from proxy.core.forms import GROUP_NAME
 
 TAGS = "x-litellm-tags"
 """Tags between commas."""
@@ -24,5 +24,5 @@ def read_tags(labels: Mapping[str, str], sent: Mapping[str, str]) -> tuple[str, 
     named: list[object] = [*sent.get(TAGS, "").split(",")]
     with suppress(msgspec.DecodeError):  # a label of that name that is no list
         named += _LIST.decode(labels.get(LABEL, "[]"))
-    tags = [text for tag in named if isinstance(tag, str) and _TAG.fullmatch(text := tag.strip())]
+    tags = [text for tag in named if isinstance(tag, str) and _TAG.match(text := tag.strip())]
     return tuple(dict.fromkeys(tags))[:MOST_TAGS]

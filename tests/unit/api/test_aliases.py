@@ -142,7 +142,9 @@ async def test_names_of_others(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "-a", "a/b", "a b", "\u00e4", "a" * 65, "custom/a"])
 async def test_names_that_are_none(name: str) -> None:
-    like = r"name: Must be like [A-Za-z0-9][A-Za-z0-9_.:-]{0,63}"
+    like = (
+        "name: Must have 1 to 64 characters: ASCII letters and digits, after the first also _ . : -"
+    )
     assert await refused(name=name) == like
     if name:
         put = await call("PUT", f"{PATH}/{quote(name, safe='')}", {"targets": [{"model": GPT}]})

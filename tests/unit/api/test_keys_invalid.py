@@ -63,6 +63,8 @@ class TestInvalid:
             ({"expiresAt": "2020-01-01T00:00:00Z"}, "expiresAt"),
             ({"expiresAt": 1_700_000_000_000}, "expiresAt"),
             ({"expiresAt": -1}, "expiresAt"),
+            ({"team": "a,b"}, "team"),
+            ({"tags": ["a", ""]}, "tags[1]"),
         ],
     )
     async def test_what_makes_no_sense_is_named(

@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 from proxy.analytics.query import parameters
 from proxy.analytics.query.pages import CLOCKS_APART, OF_ROWS, read_log_query
 from proxy.analytics.store.messages import LogGroup, LogGroupsQuery
+from proxy.core.errors import invalid
 from proxy.core.money import to_dollars
 from proxy.core.time import format_time_ms
 
@@ -37,7 +38,7 @@ def read_groups_query(
     rows = read_log_query(params, limit, now, user)
     if "window" in params:
         if "from" in params or "to" in params:
-            raise parameters.invalid("window", "Must not stand beside `from` or `to`")
+            raise invalid("window", "Must not stand beside `from` or `to`")
         begin = round((now - parameters.read_duration("window", params["window"])) * 1000)
         rows = structs.replace(rows, begin=begin, since=max(0, begin - CLOCKS_APART))
     return GroupsQuery(limit, LogGroupsQuery(by=by, rows=rows))

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import cast
 
-from proxy.analytics.query import parameters
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.messages import (
     Dimension,
@@ -17,6 +16,7 @@ from proxy.analytics.store.messages import (
     SumsQuery,
 )
 from proxy.analytics.store.totals import Totals, count_attempts
+from proxy.core.errors import invalid
 
 OF_LOG: frozenset[Dimension] = frozenset({"session", "key", "team", "tag"})
 """What only the log knows of."""
@@ -44,7 +44,7 @@ def choose_page(query: SumsQuery) -> LogQuery:
 def sum_pages(query: SumsQuery, pages: Sequence[LogPage]) -> Sums:
     """The sums of the rows. Raises InvalidRequest where there are more."""
     if any(page.has_more for page in pages):
-        raise parameters.invalid(
+        raise invalid(
             "window", f"It holds more than {MOST_SUMMED} requests: take a shorter one, or filter"
         )
     records: defaultdict[tuple[int | None, tuple[str | int, ...]], list[RequestRecord]]

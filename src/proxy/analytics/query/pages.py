@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from proxy.analytics.query import parameters
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store.messages import LogColumn, LogPage, LogQuery, LogRow
+from proxy.core.errors import invalid
 from proxy.core.money import to_dollars
 from proxy.core.time import format_time_ms
 
@@ -66,7 +67,7 @@ def read_log_query(params: Mapping[str, str], limit: int, now: float, user: str 
     """The rows that the parameters OF_ROWS and the labels name. Raises like read_page_query."""
     begin, end = (parameters.read_moment(params, name, now) for name in ("from", "to"))
     if begin is not None and end is not None and begin >= end:
-        raise parameters.invalid("to", "Must be later than `from`")
+        raise invalid("to", "Must be later than `from`")
     return LogQuery(
         limit=limit,
         filters=parameters.read_filters(params, COLUMNS, user),

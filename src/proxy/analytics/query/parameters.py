@@ -8,7 +8,7 @@ import msgspec
 
 from proxy.analytics.store.messages import Position
 from proxy.core import base64url
-from proxy.core.errors import InvalidRequest, PermissionDenied
+from proxy.core.errors import PermissionDenied, invalid
 from proxy.core.time import parse_time
 
 Column = TypeVar("Column", bound=str)
@@ -30,12 +30,6 @@ _CLASS = re.compile(r"[1-5]xx")
 _IS_ZONED = re.compile(r"T.*(?:Z|[+-]\d\d:\d\d)\Z", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(r"([1-9][0-9]{0,6})([mhd])")
 _POSITIONS = msgspec.json.Decoder(tuple[Position, ...])
-
-
-def invalid(name: str, reason: str) -> InvalidRequest:
-    """The error for a parameter."""
-    name = name[:LONGEST]
-    return InvalidRequest(f"{name}: {reason}", param=name)
 
 
 def check_names(

@@ -21,7 +21,7 @@ from proxy.analytics.store.messages import (
 )
 from proxy.analytics.store.sketch import Sketch, estimate_quantile
 from proxy.analytics.store.totals import Totals, add_up
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import InvalidRequest, invalid
 from proxy.core.money import to_dollars
 from proxy.core.time import format_time
 
@@ -75,26 +75,24 @@ def _choose_resolution(window: int, step: int | None) -> Resolution:
     if step is None:
         return kept[0]
     if step > window:
-        raise parameters.invalid("step", "Must not be longer than the window")
+        raise invalid("step", "Must not be longer than the window")
     if window > step * STEPS:
-        raise parameters.invalid("step", f"Must be longer: a window has at most {STEPS} steps")
+        raise invalid("step", f"Must be longer: a window has at most {STEPS} steps")
     for resolution in reversed(kept):
         if step % RESOLUTION_SECONDS[resolution] == 0:
             return resolution
-    raise parameters.invalid(
-        "step", f"Must be whole {kept[0]}s: nothing shorter is kept for so long a window"
-    )
+    raise invalid("step", f"Must be whole {kept[0]}s: nothing shorter is kept for so long a window")
 
 
 def _read_group_by(text: str) -> tuple[Dimension, ...]:
     names = text.split(",") if text else []
     for name in names:
         if name not in GROUPED:
-            raise parameters.invalid(
+            raise invalid(
                 "group_by", f"Must be some of {','.join(GROUPED)}, with commas between them"
             )
     if len(set(names)) < len(names):
-        raise parameters.invalid("group_by", "Must not name anything twice")
+        raise invalid("group_by", "Must not name anything twice")
     return cast(tuple[Dimension, ...], tuple(names))
 
 
@@ -221,11 +219,11 @@ def _share(part: int, whole: int) -> float | None:
 
 def _too_many_groups(query: SumsQuery) -> InvalidRequest:
     if query.step is None:
-        return parameters.invalid(
+        return invalid(
             "group_by",
             f"There are more than {MOST_GROUPS} groups: take fewer dimensions, or filter",
         )
-    return parameters.invalid(
+    return invalid(
         "step",
         f"All groups have more than {MOST_GROUPS} steps: take longer ones, or fewer dimensions",
     )

@@ -15,13 +15,12 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-import msgspec
 from msgspec import Struct
 
 from proxy.analytics.record.log_line import OPERATIONS, name_provider
 from proxy.analytics.record.otlp import (
-    SCOPE,
     Value,
+    encode_export,
     find_fault,
     list_attributes,
     time_attempts,
@@ -142,16 +141,7 @@ class MetricSums:
         """An ExportMetricsServiceRequest."""
         begin, end = to_nanos(round(self._since * 1000)), to_nanos(round(now * 1000))
         metrics = [_show(metric, points, begin, end) for metric, points in self._points.items()]
-        scope = {"name": SCOPE, "version": resource.get("service.version", "")}
-        body = {
-            "resourceMetrics": [
-                {
-                    "resource": {"attributes": list_attributes(resource)},
-                    "scopeMetrics": [{"scope": scope, "metrics": metrics}],
-                }
-            ]
-        }
-        return msgspec.json.encode(body)
+        return encode_export("metrics", metrics, resource)
 
     def _count_request(self, record: RequestRecord, named: Key, model: str) -> None:
         """The proxy's side as a server."""

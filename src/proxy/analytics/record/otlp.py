@@ -9,7 +9,7 @@ another, the last one ending where the answer began or failed. So pauses between
 the first one, and hedged attempts do not overlap; lengths, order and outcomes are true.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -74,16 +74,19 @@ def encode_spans(
         if record.trace and record.span
         for span in _build_spans(record, random)
     ]
+    return encode_export("spans", spans, resource)
+
+
+def encode_export(kind: str, items: Sequence[object], resource: Mapping[str, str]) -> bytes:
+    """A request of OTLP's exporters. kind: `spans` or `metrics`; resource: as `encode_spans`."""
     scope = {"name": SCOPE, "version": resource.get("service.version", "")}
-    body = {
-        "resourceSpans": [
-            {
-                "resource": {"attributes": list_attributes(resource)},
-                "scopeSpans": [{"scope": scope, "spans": spans}],
-            }
-        ]
+    name = kind.capitalize()
+    of_scope = {"scope": scope, kind: items}
+    of_resource = {
+        "resource": {"attributes": list_attributes(resource)},
+        f"scope{name}": [of_scope],
     }
-    return msgspec.json.encode(body)
+    return msgspec.json.encode({f"resource{name}": [of_resource]})
 
 
 def _build_spans(record: RequestRecord, random: Random) -> Iterator[_Span]:
