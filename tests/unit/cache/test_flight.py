@@ -3,6 +3,7 @@ leader."""
 
 import asyncio
 import contextlib
+import sys
 
 import pytest
 
@@ -56,6 +57,22 @@ class TestOutcome:
         assert not late.done()  # the outcome before is not taken for this flight's
         play.publish(new, b"anew")
         assert (await late)[0].outcome == b"anew"
+
+    @in_no_time
+    async def test_it_is_not_held_after_that_though_nobody_asks_again(self, play: Play) -> None:
+        outcome = bytes(1000)
+        held = sys.getrefcount(outcome)
+        play.publish(await play.leads(), outcome)
+        assert sys.getrefcount(outcome) > held
+        await asyncio.sleep(KEEP_SECONDS + SOON)
+        assert sys.getrefcount(outcome) == held
+
+    @in_no_time
+    async def test_the_time_of_one_outcome_does_not_end_that_of_the_next(self, play: Play) -> None:
+        play.publish(await play.leads(), None)
+        play.publish(await play.leads(), b"an outcome")
+        await asyncio.sleep(KEEP_SECONDS - SOON)
+        assert (await play.join(0))[0].outcome == b"an outcome"
 
     @in_no_time
     async def test_the_first_outcome_counts(self, play: Play) -> None:
