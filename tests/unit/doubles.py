@@ -255,24 +255,30 @@ class MemoryBatches:
         assert self.run_chunk
         lines = asyncio.Queue[bytes | None]()
         gone = False
+        taken = asyncio.Semaphore(0)
 
         async def write(data: bytes) -> None:
-            if gone:
-                raise ClientGone
             lines.put_nowait(data)
+            await taken.acquire()
+            if gone:
+                taken.release()  # for the others who wait
+                raise ClientGone
 
         running = asyncio.ensure_future(self.run_chunk(chunk, self.defer, write))
         running.add_done_callback(lambda _: lines.put_nowait(None))
         try:
             sent = 0
             while (line := await lines.get()) is not None:
-                if sent == self.lost_after:
+                is_result = b'"result"' in line[:20]
+                if is_result and sent == self.lost_after:
                     raise RuntimeError("the object is gone")
-                sent += 1
+                sent += is_result
+                taken.release()
                 yield line.removesuffix(b"\n")
             await running
         finally:
             gone = True
+            taken.release()
 
 
 class Logbook:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from msgspec import Raw, structs
 
-from proxy.batch.chunks import BatchChunk, BatchChunkResult
+from proxy.batch.chunks import BatchChunk, BatchChunkBegun, BatchChunkResult
 from proxy.batch.items import Item, ItemResult, read_batch, read_items, read_request, summarize
 from proxy.batch.run import BatchRun, BatchServices, ReportResults
 from proxy.core.body_memory import RETRY_SECONDS
@@ -69,9 +69,12 @@ async def answer_chunk(
         line = BatchChunkResult(places, results[0].status, results[0].response)
         await write(msgspec.json.encode(line) + b"\n")
 
+    async def announce(places: tuple[int, ...]) -> None:
+        await write(msgspec.json.encode(BatchChunkBegun(places)) + b"\n")
+
     runner = f"{chunk.runner}.{items[0].places[0]}"
     try:
-        await BatchRun(services, context, runner, report).run(items)
+        await BatchRun(services, context, runner, report, announce).run(items)
     except* ClientGone:
         pass  # no caller is left for the results
 

@@ -42,7 +42,14 @@ class BatchChunk(Struct, frozen=True):
         return Request("POST", BATCH, {}, headers, _read_nothing, defer)
 
 
-class BatchChunkResult(Struct, frozen=True):
+class BatchChunkBegun(Struct, frozen=True, tag="begun"):
+    """What a runner sends, on a line, before it begins with a request: from then on the request is
+    the runner's to record, whatever becomes of its answer."""
+
+    places: tuple[int, ...]
+
+
+class BatchChunkResult(Struct, frozen=True, tag="result"):
     """A result as a runner sends it, on a line."""
 
     places: tuple[int, ...]
@@ -51,7 +58,9 @@ class BatchChunkResult(Struct, frozen=True):
 
 
 CHUNK = msgspec.json.Decoder(BatchChunk)
-RESULT = msgspec.json.Decoder(BatchChunkResult)
+LINE: msgspec.json.Decoder[BatchChunkBegun | BatchChunkResult] = msgspec.json.Decoder(
+    BatchChunkBegun | BatchChunkResult
+)
 
 
 def encode_chunk(context: RequestContext, runner: str, items: list[BatchChunkItem]) -> bytes:

@@ -9,7 +9,7 @@ from msgspec import Raw, Struct, structs
 
 from proxy.analytics.record.request_record import ITEM
 from proxy.batch.capacity import Capacity
-from proxy.batch.chunks import RESULT, BatchChunkItem, encode_chunk, split_items
+from proxy.batch.chunks import LINE, BatchChunkBegun, BatchChunkItem, encode_chunk, split_items
 from proxy.batch.items import Item, ItemResult
 from proxy.core.chat import Call
 from proxy.core.circuit import Circuit
@@ -33,6 +33,8 @@ LOST = "This part of the batch could not be run. Ask for it again."
 
 ReportResults = Callable[[list[ItemResult]], Awaitable[None]]
 """Takes the results of one request, one for each of its places."""
+Announce = Callable[[tuple[int, ...]], Awaitable[None]]
+"""Says that the request of these places is begun, before it is."""
 
 
 class BatchServices(Struct, frozen=True):
@@ -51,14 +53,20 @@ class BatchRun:
     """The run of one batch, or of one chunk."""
 
     def __init__(
-        self, services: BatchServices, context: RequestContext, runner: str, report: ReportResults
+        self,
+        services: BatchServices,
+        context: RequestContext,
+        runner: str,
+        report: ReportResults,
+        announce: Announce | None = None,
     ) -> None:
-        """context: the batch's; runner: the name of the object that gets the chunks; report: what
-        it raises ends the run."""
+        """context: the batch's; runner: the name of the object that gets the chunks; report,
+        announce: what they raise ends the run."""
         self._services = services
         self._context = context
         self._runner = runner
         self._report = report
+        self._announce = announce
         self._circuit = Circuit(context.clock)
 
     async def run(self, items: list[Item]) -> None:
@@ -88,6 +96,8 @@ class BatchRun:
 
     async def _run_here(self, left: Iterator[Item]) -> None:
         for item in left:
+            if self._announce:
+                await self._announce(item.places)
             context = self._fork(item.places[0])
             if self._services.notes:
                 self._services.notes.take_request(context, bytes(item.raw))
@@ -112,15 +122,20 @@ class BatchRun:
         self, places: tuple[int, ...], context: RequestContext, response: Response
     ) -> None:
         self._services.closer.close(context, response.status, len(response.body), response.body)
-        body = Raw(response.body)
-        await self._report([ItemResult(place, response.status, body) for place in places])
+        await self._report_at(places, response.status, Raw(response.body))
+
+    async def _report_at(self, places: tuple[int, ...], status: int, body: Raw) -> None:
+        await self._report([ItemResult(place, status, body) for place in places])
 
     async def _run_elsewhere(self, chunks: Iterator[list[BatchChunkItem]]) -> None:
         """Has chunks run by the object, one after another. A request that is left without an
         answer gets an error, at once after the object has hung."""
         for items in chunks:
-            missing = {item.places: None for item in items}
+            missing = {item.places: False for item in items}
             try:
+                if self._announce:
+                    for places in missing:
+                        await self._announce(places)
                 await self._collect(items, missing)
             except ClientGone:
                 raise
@@ -131,25 +146,30 @@ class BatchRun:
                     request_id=self._context.id,
                     error=repr(error)[:500],
                 )
-            for places in missing:
+            for places, is_begun in missing.items():
                 context = self._fork(places[0])
                 lost = refuse(context, InternalError(LOST), self._services.ports.log)
-                await self._send(places, context, lost)
+                if is_begun:  # the runner has recorded what it came to and cost, under the same id
+                    await self._report_at(places, lost.status, Raw(lost.body))
+                else:
+                    await self._send(places, context, lost)
 
     async def _collect(
-        self, items: list[BatchChunkItem], missing: dict[tuple[int, ...], None]
+        self, items: list[BatchChunkItem], missing: dict[tuple[int, ...], bool]
     ) -> None:
-        """Reports the results of a chunk, and takes them out of `missing`."""
+        """Reports the results of a chunk, and takes them out of `missing`, which says whether they
+        are begun."""
         chunk = encode_chunk(self._context, self._runner, items)
         start = self._services.ports.batches.start(self._runner, chunk)
         lines = await self._circuit.call(self._runner, start, START_SECONDS)
         async with aclosing(lines):
             async for line in lines:
-                result = RESULT.decode(line)
+                result = LINE.decode(line)
+                if isinstance(result, BatchChunkBegun):
+                    missing[result.places] = True
+                    continue
                 del missing[result.places]
-                await self._report(
-                    [ItemResult(at, result.status, result.response) for at in result.places]
-                )
+                await self._report_at(result.places, result.status, result.response)
 
     def _fork(self, index: int) -> RequestContext:
         """The context of one request of the batch: an id and a record of its own."""
