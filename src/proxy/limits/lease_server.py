@@ -182,11 +182,11 @@ class LeaseServer:
         return self.find_idle_at(now) == now
 
     def find_idle_at(self, now: int) -> int | None:
-        """The earliest moment at which it will be idle if no request comes. None: not as it stands,
-        since it is squeezed or does not refill."""
+        """The earliest moment at which it will be idle if no request comes. 0: when it is no longer
+        squeezed. None: never, since it does not refill."""
         self._advance(now)
         if self._state.squeezed or any(scope.bucket for _, scope in self._model_scopes()):
-            return None
+            return 0
         full_in = self._full_in(now)
         closed_until = max(scope.closed_until for scope in self._state.scopes.values())
         return None if full_in is None else max(now + full_in, closed_until)

@@ -77,8 +77,8 @@ class RateBucket(Stateful):
             self._bucket.release(now)
         await self._forget_or_wait(self._bucket.is_idle(now))
 
-    def _idle_at(self, now: int) -> int:
-        return self._bucket.find_idle_at(now) or 0
+    def _idle_at(self, now: int) -> int | None:
+        return self._bucket.find_idle_at(now)
 
     async def _report(self) -> None:
         """Reports the demand to the provider's pool, and takes the shares that it gives."""

@@ -49,21 +49,24 @@ class Stateful(EdgeObject):
     def _save(self, state: bytes) -> None:
         self._row.write(state)
         if not self._has_alarm:
-            self._has_alarm = True
             self._set_alarm()
 
-    def _idle_at(self, now: int) -> int:
-        """When it will have nothing to remember if nobody calls it; 0: that is not known."""
+    def _idle_at(self, now: int) -> int | None:
+        """When it will have nothing to remember if nobody calls it; 0: that is not known, None:
+        never."""
         return 0
 
     def _set_alarm(self) -> None:
         now = now_ms()
-        self._storage.setAlarm(max(self._idle_at(now), now + self._forget_after_ms))
+        idle_at = self._idle_at(now)
+        self._has_alarm = idle_at is not None
+        if idle_at is not None:
+            self._storage.setAlarm(max(idle_at, now + self._forget_after_ms))
 
     async def _forget_or_wait(self, is_idle: bool) -> None:
         """The alarm's work: what has nothing to remember leaves no storage behind."""
-        self._has_alarm = not is_idle
         if is_idle:
+            self._has_alarm = False
             await self._storage.deleteAll()  # the platform holds calls back meanwhile
             self._row = BlobRow(self._storage, "state")
             name, _, key = self.ctx.id.name.partition("\n")

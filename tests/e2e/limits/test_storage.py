@@ -9,7 +9,7 @@ import httpx
 
 from tests.e2e.conftest import Script
 from tests.e2e.deployments import Deployments
-from tests.e2e.limits.making import GPT, Issue, bearer
+from tests.e2e.limits.making import GPT, Issue, bearer, generate
 
 LOOKED_AT = 40
 
@@ -25,6 +25,16 @@ def has_state(path: Path) -> bool:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
         found = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'state'")
         return found.fetchone() is not None
+
+
+def has_alarm(path: Path) -> bool:
+    """Whether the platform is to wake an object up."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        tables = database.execute("SELECT name FROM sqlite_master").fetchall()
+        if ("_cf_METADATA",) not in tables:
+            return False
+        found = database.execute("SELECT max(value) FROM _cf_METADATA").fetchone()
+        return bool(found[0])
 
 
 def test_what_is_only_looked_at_keeps_nothing(
@@ -58,3 +68,17 @@ def test_what_has_nothing_to_remember_keeps_nothing(
     assert not all(map(has_state, kept))
     assert key["id"] in deployments.log("limited")
     ask()
+
+
+def test_a_bucket_that_does_not_refill_wakes_up_only_to_be_forgotten(
+    deployments: Deployments, admin: httpx.Client, issue: Issue, script: Script
+) -> None:
+    key = issue(limits={"perHour": 0, "burst": 10})
+    before = list_kept(deployments)
+    assert generate(admin, key, script()).status_code == 200
+    [bucket] = list_kept(deployments) - before
+    assert not has_alarm(bucket)
+    assert has_state(bucket)
+    deleted = admin.delete("/admin/limits", params={"provider": "openai", "key": key["id"]})
+    assert deleted.status_code == 204
+    assert has_alarm(bucket)  # it is full

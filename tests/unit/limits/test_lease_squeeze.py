@@ -53,7 +53,7 @@ def test_a_squeeze_holds_the_rate_down_but_never_lifts_it(server: Server) -> Non
     server.bucket.squeeze(Rate(4, 99_999), 0, server.now)
     assert server.bucket.show(server.now).rate == Rate(4, 3600)
     assert server.level() == 3
-    assert server.bucket.find_idle_at(server.now) is None
+    assert server.bucket.find_idle_at(server.now) == 0
     server.bucket.squeeze(None, 0, server.now)
     assert server.bucket.show(server.now).rate == SECONDLY
     assert server.level() == 3
@@ -83,7 +83,7 @@ def test_a_squeezed_model_leaves_the_others_alone(server: Server) -> None:
     other = server.grant(model="other")
     assert (other.tokens, other.level, other.rate) == (1, 7, None)
     assert server.bucket.show(server.now).scopes == {"m": Squeeze(Rate(2, 60), 0)}
-    assert server.bucket.find_idle_at(server.now) is None
+    assert server.bucket.find_idle_at(server.now) == 0
     server.bucket.reset(server.now)
     assert server.grant().level == 1
     server.bucket.squeeze(None, 0, server.now, "m")
