@@ -21,10 +21,11 @@ from collections.abc import Iterator
 from datetime import date
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proxy.limits.account_messages import (
     AccountLimit,
+    AccountLimits,
     AccountView,
     ReservationAnswer,
     ReservationRequest,
@@ -85,12 +86,14 @@ class Account:
         tokens = self._limit_tokens(request.limits.tokens_per_minute)
         refusals = list(self._find_refusals(request, tokens, now))
         if refusals:
-            return max(refusals, key=lambda answer: (answer.wait is None, answer.wait))
-        if request.id not in books.settled:
-            self._open(request, tokens)
-        if tokens is None:
-            return ReservationAnswer(limit=None, wait=0, left=0, quota=0, resets_at=books.at)
-        return self._describe_tokens(tokens, 0)
+            answer = max(refusals, key=lambda answer: (answer.wait is None, answer.wait))
+        else:
+            answer = ReservationAnswer(limit=None, wait=0, left=0, quota=0, resets_at=books.at)
+            if request.id not in books.settled:
+                self._open(request, tokens)
+            if tokens:
+                answer = self._describe_tokens(tokens, 0)
+        return structs.replace(answer, money_left=self._find_money(request.limits))
 
     def settle(self, id: str, tokens: int, nano_usd: int, now: int) -> None:
         """Replaces a request's reservation by what it used. A second time it counts
@@ -146,6 +149,12 @@ class Account:
     @property
     def _reserved(self) -> int:
         return sum(each.nano_usd for each in self._books.reserved.values())
+
+    def _find_money(self, limits: AccountLimits) -> int | None:
+        """What is left of the budget that has the least; None: there is none."""
+        budgets = (limits.day, self._books.day), (limits.month, self._books.month)
+        left = [quota - spent - self._reserved for quota, spent in budgets if quota is not None]
+        return max(0, min(left)) if left else None
 
     def _find_refusals(
         self, request: ReservationRequest, tokens: TokenAllowance | None, now: int

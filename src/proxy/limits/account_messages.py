@@ -18,6 +18,11 @@ class AccountLimits(Struct, frozen=True, kw_only=True, omit_defaults=True):
     day: Amount | None = None
     month: Amount | None = None
 
+    @property
+    def has_budget(self) -> bool:
+        """Whether they limit what is spent."""
+        return self.day is not None or self.month is not None
+
 
 class ReservationRequest(Struct, frozen=True, kw_only=True):
     """What an attempt is estimated to use. `id` is its own; an attempt that has cost nothing may
@@ -52,6 +57,9 @@ class ReservationAnswer(Struct, frozen=True, kw_only=True):
     quota: int
     resets_at: int
     """The moment at which the quota is whole again: of a budget the end of its day or month."""
+    money_left: int | None = None
+    """Nano-dollars that are neither spent nor reserved of the budget that has the fewest, with
+    what this has granted. None: there is no budget."""
 
 
 class AccountView(Struct, frozen=True, kw_only=True):

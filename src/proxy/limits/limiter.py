@@ -1,8 +1,9 @@
 """The limits as the requests of one isolate meet them.
 
 An isolate spends from leases of its own and calls an object only when they are used up. When
-an object can't be reached in time, LIMITER_ON_ERROR decides; it is logged either way. One that
-hangs costs one request its time-out and is then left alone for some seconds (core.circuit).
+an object can't be reached in time, LIMITER_ON_ERROR decides, of budgets within what was last known
+of them (limits.last_known); it is logged either way. One that hangs costs one request its time-out
+and is then left alone for some seconds (core.circuit).
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from proxy.core.ports import Defer, Ports
 from proxy.core.principal import Limits, Principal
 from proxy.core.rpc import Method
 from proxy.core.settings import LimitSettings
+from proxy.limits.account import DAY
 from proxy.limits.account_messages import (
     RESERVE,
     SETTLE,
@@ -30,6 +32,7 @@ from proxy.limits.account_messages import (
 )
 from proxy.limits.budget_view import BudgetView
 from proxy.limits.cooldowns import Cooldowns
+from proxy.limits.last_known import LastKnownBudgets
 from proxy.limits.lease_client import LeaseClient, LeaseKey
 from proxy.limits.lease_messages import GIVE_BACK, TAKE, LeaseGrant, LeaseRequest
 from proxy.limits.pool_messages import SIGNAL
@@ -76,6 +79,7 @@ class Limiter:
         self._leases = LeaseClient(ports.random.token(8), settings.lease)
         self._bucket_circuit = Circuit(ports.clock)
         self._account_circuit = Circuit(ports.clock)
+        self._last_known = LastKnownBudgets()
         self._tidied_at = -TIDY_MS
         self.rates = {
             provider: Rate(
@@ -157,12 +161,18 @@ class Limiter:
     async def reserve(
         self, account: str, request: ReservationRequest, label: str = THE_KEY
     ) -> tuple[Refusal | None, Standing | None]:
-        """Tokens and money of an account; no refusal: they are reserved. With it how its tokens
+        """Tokens and money of an account; no refusal: they are reserved, or LIMITER_ON_ERROR is
+        open and the budget was not spent when the account last answered. With it how its tokens
         stand. label: what it is called to callers."""
         work = self._objects.call(RESERVE, account, request)
         answer = await self._reach(self._account_circuit, account, work)
         if answer is None:
-            return self._refuse_unreachable(), None
+            is_open = self.settings.on_error == "open"
+            if request.limits.has_budget and is_open:
+                is_open = self._last_known.spend(account, request.nano_usd, self._now // DAY)
+            return None if is_open else refuse_unreachable(), None
+        if answer.money_left is not None:
+            self._last_known.learn(account, answer.money_left)
         standing = _token_standing(answer, request.limits.tokens_per_minute)
         return refuse_reservation(answer, request, label), standing
 

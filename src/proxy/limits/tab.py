@@ -28,7 +28,7 @@ class Payer(Struct, frozen=True):
     @property
     def has_budget(self) -> bool:
         """Whether it limits what is spent."""
-        return self.limits.day is not None or self.limits.month is not None
+        return self.limits.has_budget
 
 
 def find_key_payer(principal: Principal) -> Payer | None:

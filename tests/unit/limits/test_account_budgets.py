@@ -19,9 +19,19 @@ class TestMoney:
             left=40,
             quota=100,
             resets_at=at(2024, 2, 29),
+            money_left=40,
         )
         assert account.reserve(reservation("b", 0, 100, day=100), NOON).wait == LIFETIME
         assert granted(account, reservation("b", 0, 40, day=100), NOON)
+
+    def test_what_is_left_is_that_of_the_budget_with_the_least(self) -> None:
+        account = Account(NOON)
+        account.settle("before", 0, 10, NOON)
+        assert account.reserve(reservation("a", 0, 60, day=100), NOON).money_left == 30
+        both = account.reserve(reservation("b", 0, 5, day=200, month=100), NOON)
+        assert both.money_left == 25
+        assert account.reserve(reservation("c", 0, 1, month=40), NOON).money_left == 0
+        assert account.reserve(reservation("d", 0, 1), NOON).money_left is None
 
     def test_what_was_not_used_is_free_again(self) -> None:
         account = Account(NOON)

@@ -6,12 +6,16 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from proxy.access.keys import LIST_KEYS
+from proxy.core.circuit import REST_SECONDS
 from proxy.core.principal import Budget, Limits
 from proxy.limits.lease_messages import TAKE, LeaseGrant, LeaseRequest
 from tests.unit.doubles import LoopClock, in_no_time
 from tests.unit.routing.making import whole
 from tests.unit.serving.limited import ADMIN, ANYONE, KEYED, OFF, Limited, house
 from tests.unit.serving.making import GROQ, by_host
+
+BUDGET = 12_000_000
+"""Nano-dollars."""
 
 
 class TestFaults:
@@ -21,7 +25,7 @@ class TestFaults:
     def test_an_object_out_of_reach(self, choice: str, status: int, fault: str, part: str) -> None:
         @in_no_time
         async def check() -> None:
-            key = {"budget": Budget(day=10**9)}
+            key = {"limits": Limits(tokens_per_minute=1000)}
             replies = by_host(openai=whole("Hi!"))
             limited = Limited(replies, LoopClock(), key=key, env={"LIMITER_ON_ERROR": choice})
             setattr(getattr(limited, part), fault, True)
@@ -63,6 +67,34 @@ class TestFaults:
             assert (await limited.keyed(**ANYONE)).status == 200
             assert (await limited.keyed(**ANYONE)).status == 200
             await limited.settle()
+
+        check()
+
+    @pytest.mark.parametrize("fault", ["down", "silent"])
+    def test_a_budget_that_is_out_of_reach_is_spent_up_to_what_was_last_known_of_it(
+        self, fault: str
+    ) -> None:
+        @in_no_time
+        async def check() -> None:
+            replies = by_host(openai=lambda _: whole("Hi!"))
+            limited = Limited(replies, LoopClock(), key={"budget": Budget(day=BUDGET)})
+            asked = OFF | {"model": "openai/gpt-4o", "maxTokens": 100}  # a tenth of it, reserved
+
+            async def ask_while_it_is_out_of_reach() -> list[int]:
+                setattr(limited.accounts, fault, True)
+                statuses = [(await limited.keyed(**asked)).status for _ in range(12)]
+                setattr(limited.accounts, fault, False)
+                await limited.settle()
+                await asyncio.sleep(REST_SECONDS)
+                return statuses
+
+            assert await ask_while_it_is_out_of_reach() == [503] * 12  # nothing was known yet
+            assert (await limited.keyed(**asked)).status == 200
+            statuses = await ask_while_it_is_out_of_reach()
+            assert statuses == [200] * 8 + [503] * 4
+            assert (await limited.keyed(**asked)).status == 200
+            assert await ask_while_it_is_out_of_reach() == [503] * 12
+            assert (await limited.keyed(**asked)).status == 200
 
         check()
 

@@ -68,7 +68,8 @@ class LimitSettings(Struct, frozen=True, kw_only=True):
         OnError,
         Setting("LIMITER_ON_ERROR", "open", one_of(OnError)),
         "`open`: requests pass while the limiter's objects are out of reach; `closed`: they are"
-        " answered with 503. Keys that can't be looked up are never let in.",
+        " answered with 503. Keys that can't be looked up are never let in, and of a budget"
+        " [no more is spent than was last known to be left](api-reference.md#budgets).",
     ]
     timeout_ms: Annotated[
         int,
