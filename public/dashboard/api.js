@@ -35,10 +35,11 @@ export async function get(path, params = {}, { signal, using = key.get() } = {})
 
 /**
  * What `method` on `path` answers to a JSON body (none: null); null where the answer has no body.
+ * headers: beside those of the body and the key.
  * Raises as `get` does.
  */
-export async function change(method, path, body = null, { signal } = {}) {
-  const response = await post(path, body, { method, signal });
+export async function change(method, path, body = null, { signal, headers } = {}) {
+  const response = await post(path, body, { method, signal, headers });
   return response.status === 204 ? null : read(response);
 }
 
@@ -61,7 +62,8 @@ export async function download(path, params, filename) {
 }
 
 function post(path, body, options) {
-  const headers = body === null ? {} : { "content-type": "application/json" };
+  const type = body === null ? {} : { "content-type": "application/json" };
+  const headers = { ...type, ...options.headers };
   const text = body === null ? undefined : JSON.stringify(body);
   return send(path, { ...options, headers, body: text }, key.get());
 }

@@ -56,7 +56,7 @@ def budgets() -> Json:
 
 def aliases() -> Json:
     """GET /admin/aliases?usage=true."""
-    changed = {"updatedAt": stamp(time.time() - 7_300)}
+    changed = {"updatedAt": stamp(time.time() - 7_300), "etag": '"abc"'}
     pro: Json = {"model": "anthropic/claude-haiku-4-5", "id": "anthropic/claude-haiku-4-5"}
     pro |= {"when": {"metadata": {"plan": ["pro", "team"]}}, "budget": {"day": 5.0}}
     other: Json = {"model": "openai/gpt-5.4-mini", "id": "openai/gpt-5.4-mini"}

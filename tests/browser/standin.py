@@ -70,6 +70,8 @@ class StandIn:
         """The bodies of what was sent to models."""
         self.changes: list[tuple[str, str, Any]] = []
         """What operators changed: method, path with its query, and body."""
+        self.conditions: list[str] = []
+        """The entity tags that their changes depend on."""
         handler = type("Handler", (_Handler,), {"standin": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
@@ -177,6 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(text) if text else None
         self.standin.seen.append(self.path)
         self.standin.changes.append((self.command, self.path, body))
+        if tag := self.headers["if-match"]:
+            self.standin.conditions.append(tag)
         given = self.standin.answers.get(f"{self.command} {urlsplit(self.path).path}", (204, None))
         given = given(body) if callable(given) else given
         self._answer(*(given if isinstance(given, tuple) else (200, given)))

@@ -191,7 +191,8 @@ def test_aliases_are_made_changed_and_deleted() -> None:
         "defaults": {"seed": 7, "temperature": 0.5},
     }
     before = office.aliases()["aliases"][0]
-    shown = ("updatedAt", "used", "description")
+    assert server.conditions == [before["etag"]]
+    shown = ("updatedAt", "etag", "used", "description")
     kept = {name: its for name, its in before.items() if name not in shown}
     assert changed == ("PUT", support, kept | {"systemMode": "prepend"})
     assert reset == ("DELETE", "/admin/limits?alias=support", None)

@@ -64,6 +64,11 @@ FINDS: Errors = (NotFound("There is nothing of this name."),)
 TAKEN: Errors = (
     InvalidRequest("name: There is an alias 'house'.", param="name", cause=Cause(status=409)),
 )
+CHANGED: Errors = (
+    InvalidRequest(
+        "if-match: The alias 'house' is no longer as it was read.", cause=Cause(status=412)
+    ),
+)
 LIMITED: Errors = (
     RateLimitExceeded("requests_per_minute is used up.", cause=Cause(limit="requests_per_minute")),
 )

@@ -24,6 +24,7 @@ ANSWERED: dict[str, tuple[str, JSON]] = {
     "location": ("Where it is.", STRING),
     "content-disposition": ("The name of the file, of CSV.", STRING),
     "cache-control": ("`no-store`", {"const": "no-store"}),
+    "etag": ("What it is like now, for `If-Match`.", STRING),
     "ratelimit-policy": ("Each limit of the request: its quota and window in s.", STRING),
     "ratelimit": ("What is left of each limit, and when it is whole again.", STRING),
     "x-proxy-provider": ("The provider that answered.", STRING),
@@ -58,6 +59,7 @@ SERVED = (
 )
 CACHED = ("cache-status", "age", cloudflare.CACHE_STATUS, "x-proxy-cache-key")
 NO_STORE = ("cache-control",)
+TAGGED = ("etag", *NO_STORE)
 ESTIMATED = ("x-proxy-estimate", *NO_STORE)
 
 
@@ -77,6 +79,7 @@ SENT: dict[str, tuple[str, JSON]] = {
         "The request's id, if it has this form; otherwise the proxy makes one.",
         STRING,
     ),
+    "if-match": ("An `etag` that was read: 412 where it has changed since.", STRING),
     "traceparent": ("W3C Trace Context, for the provider and the proxy's own spans.", STRING),
     "tracestate": ("W3C Trace Context.", STRING),
     cloudflare.TIMEOUT: ("The time of all attempts in ms.", _number(1, 600_000)),

@@ -180,8 +180,9 @@ async function edit(shown) {
     fields: element,
     submit: () => {
       const body = read();
-      delete body.updatedAt; // the proxy's own, which it does not take back
-      return change("PUT", `/admin/aliases/${encodeURIComponent(alias.name)}`, body);
+      for (const own of ["updatedAt", "etag"]) delete body[own]; // which the proxy does not take back
+      const headers = { "if-match": alias.etag }; // somebody may have changed it meanwhile
+      return change("PUT", `/admin/aliases/${encodeURIComponent(alias.name)}`, body, { headers });
     },
   });
   if (kept) done(context, "The alias is changed.");

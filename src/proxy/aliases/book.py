@@ -55,9 +55,11 @@ class AliasBook:
 
     def put(self, new: NewAlias, now: int) -> Written:
         """Keeps an alias, if there is room; one of its name only where it may be replaced."""
-        is_known = bool(self._sql("SELECT 1 FROM aliases WHERE name = ?", new.name))
-        if is_known and not new.may_replace:
+        known = self.find(new.name).alias
+        if known and not new.may_replace:
             return Written("exists")
+        if new.if_match is not None and not (known and {"*", known.etag} & {*new.if_match}):
+            return Written("changed")
         body = bytes(new.body).decode()
         [(others, size)] = self._sql(
             "SELECT count(*), coalesce(sum(length(CAST(body AS BLOB))), 0)"
@@ -76,7 +78,7 @@ class AliasBook:
             now,
         )
         self._count_change()
-        return Written("replaced" if is_known else "created", now)
+        return Written("replaced" if known else "created", now)
 
     def delete(self, name: str) -> bool:
         """Forgets an alias; whether there was one."""

@@ -1,5 +1,6 @@
 """The messages to the object that keeps the aliases; see aliases.book."""
 
+import hashlib
 from typing import Literal
 
 from msgspec import Raw, Struct
@@ -14,6 +15,11 @@ class KeptAlias(Struct, frozen=True):
     """aliases.model.Alias as JSON."""
     at: int
     """When it was written, in milliseconds since 1970."""
+
+    @property
+    def etag(self) -> str:
+        """Its entity tag, in quotation marks (RFC 9110, 8.8.3)."""
+        return f'"{hashlib.sha256(b"%d %b" % (self.at, self.body)).hexdigest()[:32]}"'
 
 
 class FoundAlias(Struct, frozen=True):
@@ -43,13 +49,16 @@ class NewAlias(Struct, frozen=True):
     name: str
     body: Raw
     may_replace: bool
+    if_match: tuple[str, ...] | None = None
+    """Entity tags of which the one in whose place it is kept must have one, `*` for any; None: it
+    may be kept whatever there is."""
 
 
 class Written(Struct, frozen=True):
     """What became of a new alias."""
 
-    outcome: Literal["created", "replaced", "exists", "too many", "too much"]
-    """The last three: it was not kept."""
+    outcome: Literal["created", "replaced", "exists", "changed", "too many", "too much"]
+    """The last four: it was not kept."""
     at: int = 0
     """When it was written, in milliseconds since 1970."""
 

@@ -36,6 +36,8 @@ from proxy.serving.context import RequestContext
 
 _ALIAS = msgspec.json.Decoder(Alias)
 _NAME = re.compile(ALIAS_NAME)
+_TAG = re.compile(r'(?:W/)?"[^"]*"|\*')
+"""An entity tag of `If-Match`; a weak one matches none (RFC 9110, 13.1.1)."""
 _FULL = {
     "too many": "There are 1,000 aliases already; delete one.",
     "too much": "All aliases together may have 2 MB; delete one, or shorten this one.",
@@ -65,8 +67,9 @@ async def create_alias(services: Services, context: RequestContext) -> Response:
 
 async def show_alias(services: Services, context: RequestContext) -> Response:
     """GET /admin/aliases/NAME[?usage=true]. Raises NotFound."""
-    [view] = await _view(services, context, [await _find(services, _name_of(context))])
-    return _respond(view)
+    kept = await _find(services, _name_of(context))
+    [view] = await _view(services, context, [kept])
+    return _respond_with(kept, view)
 
 
 async def find_allotments(services: Services, name: str) -> dict[str, Allotment]:
@@ -84,12 +87,16 @@ async def _find(services: Services, name: str) -> KeptAlias:
 
 
 async def put_alias(services: Services, context: RequestContext) -> Response:
-    """PUT /admin/aliases/NAME: makes it, or replaces it. Raises InvalidRequest."""
+    """PUT /admin/aliases/NAME: makes it, or replaces it. Raises InvalidRequest, with the status 412
+    where there is none with an entity tag that `If-Match` names."""
     name = _name_of(context)
     alias = await _read_alias(services, context)
     if alias.name not in ("", name):
         raise invalid("name", f"Must be {name!r}, as in the path, or left out")
-    return await _keep(services, structs.replace(alias, name=name), may_replace=True)
+    if_match = context.request.headers.get("if-match")
+    tags = None if if_match is None else tuple(_TAG.findall(if_match))
+    alias = structs.replace(alias, name=name)
+    return await _keep(services, alias, may_replace=True, if_match=tags)
 
 
 async def delete_alias(services: Services, context: RequestContext) -> Response:
@@ -112,12 +119,18 @@ async def _read_alias(services: Services, context: RequestContext) -> Alias:
     return alias
 
 
-async def _keep(services: Services, alias: Alias, *, may_replace: bool) -> Response:
+async def _keep(
+    services: Services,
+    alias: Alias,
+    *,
+    may_replace: bool,
+    if_match: tuple[str, ...] | None = None,
+) -> Response:
     """Keeps an alias with its defaults spelled out, and shows it. Raises InvalidRequest."""
     await _check(services, alias)
     targets = tuple(structs.replace(target, id=target.own_id) for target in alias.targets)
     alias = structs.replace(alias, targets=targets, strategy=alias.order)
-    new = NewAlias(alias.name, Raw(msgspec.json.encode(alias)), may_replace)
+    new = NewAlias(alias.name, Raw(msgspec.json.encode(alias)), may_replace, if_match)
     written = await services.aliases.change(PUT_ALIAS, new)
     if written.outcome == "exists":
         raise InvalidRequest(
@@ -126,10 +139,16 @@ async def _keep(services: Services, alias: Alias, *, may_replace: bool) -> Respo
             code="alias_exists",
             cause=Cause(status=409),
         )
+    if written.outcome == "changed":
+        raise InvalidRequest(
+            f"if-match: The alias {alias.name!r} is no longer as it was read; read it again.",
+            code="alias_changed",
+            cause=Cause(status=412),
+        )
     if reason := _FULL.get(written.outcome):
         raise InvalidRequest(reason)
     kept = KeptAlias(new.body, written.at)
-    return _respond(_view_of(kept), status=201 if written.outcome == "created" else 200)
+    return _respond_with(kept, _view_of(kept), 201 if written.outcome == "created" else 200)
 
 
 async def _check(services: Services, alias: Alias) -> None:
@@ -205,9 +224,16 @@ async def _view(
 
 
 def _view_of(kept: KeptAlias) -> dict[str, object]:
-    """An alias as operators see it: its fields, and when it was written."""
+    """An alias as operators see it: its fields, when it was written, and its entity tag."""
     fields: dict[str, object] = msgspec.json.decode(kept.body)
-    return fields | {"updatedAt": format_time(kept.at)}
+    return fields | {"updatedAt": format_time(kept.at), "etag": kept.etag}
+
+
+def _respond_with(kept: KeptAlias, view: dict[str, object], status: int = 200) -> Response:
+    """Shows one alias."""
+    response = _respond(view, status)
+    response.headers["etag"] = kept.etag
+    return response
 
 
 def _respond(body: dict[str, object], status: int = 200) -> Response:

@@ -70,8 +70,10 @@ async def test_all_that_an_alias_may_hold_comes_back() -> None:
     house = Aliased()
     made = await call("POST", PATH, EVERYTHING, house)
     assert made.status == 201, made.body
-    assert made.json == EVERYTHING | {"updatedAt": "2023-11-14T22:13:20Z"}
-    assert (await call("GET", f"{PATH}/support", house=house)).json == made.json
+    etag = made.headers["etag"]
+    assert made.json == EVERYTHING | {"updatedAt": "2023-11-14T22:13:20Z", "etag": etag}
+    shown = await call("GET", f"{PATH}/support", house=house)
+    assert (shown.json, shown.headers["etag"]) == (made.json, etag)
     listed = await call("GET", house=house)
     assert listed.json == {"aliases": [made.json], "next": None}
     assert listed.headers["cache-control"] == "no-store"
@@ -103,6 +105,45 @@ async def test_to_put_is_either() -> None:
     assert statuses == [201, 200]
     shown = await call("GET", f"{PATH}/a.b:c", house=house)
     assert (shown.json["name"], shown.json["targets"][0]["model"]) == ("a.b:c", LLAMA)
+
+
+async def put(house: Aliased, if_match: str, model: str) -> Received:
+    body = {"targets": [{"model": model}]}
+    return await house.fetch("PUT", f"{PATH}/a", body, **ADMIN, **{"if-match": if_match})
+
+
+async def test_of_two_who_change_what_both_have_read_the_second_is_refused() -> None:
+    house = Aliased()
+    await house.make("a")
+    read = (await call("GET", f"{PATH}/a", house=house)).headers["etag"]
+    first = await put(house, read, LLAMA)
+    assert first.status == 200
+    second = await put(house, read, GPT)
+    assert (second.status, second.json["error"]["type"]) == (412, "invalid_request")
+    shown = await call("GET", f"{PATH}/a?usage=true", house=house)
+    assert shown.json["targets"][0]["model"] == LLAMA
+    assert shown.headers["etag"] == first.headers["etag"] != read
+    assert (await put(house, first.headers["etag"], GPT)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("if_match", "there", "not_there"),
+    [
+        ("*", 200, 412),
+        ('"other", {}', 200, 412),
+        ("W/{}", 412, 412),
+        ('"other"', 412, 412),
+        ("garbage", 412, 412),
+        ("", 412, 412),
+    ],
+)
+async def test_which_tags_match(if_match: str, there: int, not_there: int) -> None:
+    house = Aliased()
+    etag = '"none"'
+    assert (await put(house, if_match.format(etag), GPT)).status == not_there
+    await house.make("a")
+    etag = (await call("GET", f"{PATH}/a", house=house)).headers["etag"]
+    assert (await put(house, if_match.format(etag), GPT)).status == there
 
 
 async def test_the_name_in_the_body_is_that_of_the_path() -> None:

@@ -12,10 +12,11 @@ from proxy.limits.lease_messages import BucketView
 from proxy.limits.pool_messages import PoolView
 from proxy.privacy.body_log import Deleted
 from proxy.routing.breaker import BreakerView
-from tools.openapi.errors import ASKED, FINDS, OBJECTS, READS
+from tools.openapi.errors import ASKED, CHANGED, FINDS, OBJECTS, READS
 from tools.openapi.errors import TAKEN as NAME_TAKEN
+from tools.openapi.headers import TAGGED
 from tools.openapi.operation import Answer, Body, Operation, Parameter, listing, number, text
-from tools.openapi.schemas import JSON, MAYBE, MOMENT, Named, full, refer, thing
+from tools.openapi.schemas import JSON, MAYBE, MOMENT, STRING, Named, full, refer, thing
 
 _PAGE = {
     "limit": number("How many of a page.", 1, 500, 100),
@@ -37,7 +38,7 @@ _USED: JSON = {
 }
 _ALIAS = Named(
     "AliasView",
-    thing("name", "updatedAt", updatedAt=MOMENT, used=_USED),
+    thing("name", "updatedAt", "etag", updatedAt=MOMENT, etag=STRING, used=_USED),
     (TargetUse,),
     like=Alias,
 )
@@ -140,23 +141,27 @@ OPERATIONS = {
     "POST /admin/aliases": Operation(
         "createAlias",
         "Create an alias",
-        {201: Answer("The alias.", _ALIAS)},
+        {201: Answer("The alias.", _ALIAS, headers=TAGGED)},
         READS + NAME_TAKEN + OBJECTS,
         bodies=(Body(Alias, _EXAMPLE),),
     ),
     "GET /admin/aliases/NAME": Operation(
         "getAlias",
         "Show an alias",
-        Answer("The alias.", _ALIAS),
+        Answer("The alias.", _ALIAS, headers=TAGGED),
         ASKED + FINDS + OBJECTS,
         query=_USAGE,
     ),
     "PUT /admin/aliases/NAME": Operation(
         "putAlias",
         "Create or replace an alias",
-        {200: Answer("It is replaced.", _ALIAS), 201: Answer("It is created.", _ALIAS)},
-        READS + OBJECTS,
+        {
+            200: Answer("It is replaced.", _ALIAS, headers=TAGGED),
+            201: Answer("It is created.", _ALIAS, headers=TAGGED),
+        },
+        READS + CHANGED + OBJECTS,
         bodies=(Body(Alias, {"targets": _EXAMPLE["targets"]}),),
+        headers=("if-match",),
     ),
     "DELETE /admin/aliases/NAME": Operation(
         "deleteAlias", "Delete an alias", _DONE, FINDS + OBJECTS
