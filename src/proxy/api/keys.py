@@ -22,6 +22,7 @@ from proxy.access.keys import (
     NewKey,
 )
 from proxy.access.users import check_user
+from proxy.aliases.names import PREFIXES
 from proxy.analytics.query import parameters
 from proxy.api.body import read_body
 from proxy.api.key_bodies import (
@@ -39,10 +40,12 @@ from proxy.api.usage import Used, bound_page, read_used, wants_usage
 from proxy.core.errors import NotFound, Unavailable, invalid
 from proxy.core.permit import Refusal
 from proxy.core.principal import Budget, Principal
+from proxy.core.replica import UNREAD
 from proxy.core.web import FRESH_JSON, Response
 from proxy.dialects import reading
 from proxy.limits.shared_budgets import name_groups
 from proxy.limits.tab import find_key_payer
+from proxy.providers.catalog import Catalog
 from proxy.serving.context import RequestContext
 
 TRIES = 3
@@ -65,6 +68,7 @@ async def issue_key(services: Services, context: RequestContext) -> Response:
     new = read_key(body)
     check_user(new.user)
     _check_providers(services, new)
+    await _check_models(services, new)
     random, cache = services.ports.random, services.key_cache
     key = make_key(new, f"key_{random.token(6)}", round(context.clock.now() * 1000))
     secret = format_secret(services.settings.access.environment, random.token(32))
@@ -107,6 +111,8 @@ async def change_key(services: Services, context: RequestContext) -> Response:
             raise NotFound(f"The key {key_id[:100]!r} is revoked.")
         changed, body = patch_key(key, patch, round(context.clock.now() * 1000))
         _check_providers(services, body)
+        if "models" in patch:
+            await _check_models(services, body)
         if (await cache.change(CHANGE, KeyChange(key, changed))).key:
             [view] = await _view(services, [changed])
             return _respond(view)
@@ -184,6 +190,33 @@ def _check_providers(services: Services, body: KeyBody) -> None:
     for name in body.providers or ():
         if name not in providers:
             raise invalid("providers", f"{name!r} is no provider; there are {', '.join(providers)}")
+
+
+async def _check_models(services: Services, body: KeyBody) -> None:
+    """Raises InvalidRequest for a model that nobody has: a key for it alone could use nothing.
+    A pattern, and a spelling that only an alias can have, may be there before what they name."""
+    aliases, catalog = services.aliases, services.catalog
+    for place, name in enumerate(body.models or ()):
+        head, _, rest = name.partition("/")
+        is_open = any(mark in name for mark in "*?[") or name.startswith(PREFIXES)
+        if is_open or (rest and head in catalog.providers) or catalog.lists(name):
+            continue
+        if name not in aliases.aliases:
+            await aliases.read()
+        if aliases.version == UNREAD:
+            raise aliases.unreachable()
+        if name not in aliases.aliases:
+            raise invalid(f"models[{place}]", _explain_unknown(catalog, name))
+
+
+def _explain_unknown(catalog: Catalog, name: str) -> str:
+    alike = catalog.find_similar(name)
+    return (
+        f"{name!r} is no model that is known, and no alias."
+        + (f" Do you mean {' or '.join(alike[:3])}?" if alike else "")
+        + " Name a model of GET /v1/models, any model of a provider as provider/model, an alias"
+        " that is not made yet as custom/NAME, or a pattern."
+    )
 
 
 def _respond(body: KeyView | KeyViewPage, status: int = 200) -> Response:

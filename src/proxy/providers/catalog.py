@@ -171,6 +171,11 @@ class Catalog:
                 return [model] if model else []
         return []
 
+    def lists(self, name: str) -> bool:
+        """Whether a name without a provider means a model of any provider, one that has ended
+        too."""
+        return bool(self.find_named(name)) or any(self.find_ended(p, name) for p in self.providers)
+
     def find_similar(self, name: str) -> list[str]:
         """`provider/id` of the models whose names differ from `name` in the vendor before it, the
         date behind it or the marks between only: what a caller may have meant."""

@@ -270,6 +270,8 @@ async def test_a_store_that_does_not_answer(method: str) -> None:
 
 
 async def test_a_key_may_be_issued_for_an_alias() -> None:
+    house = Aliased()
+    await house.make("support")
     body = {"user": "ann", "models": ["support", "custom/other", "@preset/*"]}
-    issued = await call("POST", "/admin/keys", body)
+    issued = await call("POST", "/admin/keys", body, house)
     assert (issued.status, issued.json["models"]) == (201, body["models"])

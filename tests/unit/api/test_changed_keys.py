@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from proxy.access.keys import CHANGE, Key
+from proxy.access.keys import CHANGE, Key, KeyChange
 from proxy.core.errors import InvalidRequest, NotFound
 from proxy.core.principal import Budget
 from tests.unit.api.office import Office
@@ -47,6 +47,17 @@ async def test_null_takes_a_field_out(office: Office, field: str) -> None:
     plain = await office.issue(**{"budget": FULL["budget"]} if field == "passthrough" else {})
     changed = await change(office, issued["id"], **{field: None})
     assert changed == {k: v for k, v in issued.items() if k != "key"} | {field: plain[field]}
+
+
+async def test_a_model_that_nobody_has_is_refused_where_it_is_named_only(office: Office) -> None:
+    issued = await office.issue(models=["custom/gone"])
+    stored = office.store.book.find_key(issued["id"])
+    assert stored
+    named = structs.replace(stored.grant, models=("gone",))
+    assert office.store.book.change(KeyChange(stored, structs.replace(stored, grant=named)))
+    with pytest.raises(InvalidRequest, match="'nobodys'"):
+        await change(office, issued["id"], models=["groq/fast", "nobodys"])
+    assert (await change(office, issued["id"], note="x"))["models"] == ["gone"]
 
 
 async def test_a_part_of_an_object(office: Office) -> None:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from proxy.core.errors import InvalidRequest
+from proxy.core.errors import InvalidRequest, Unavailable
 from tests.unit.api.office import Office
+from tests.unit.memory_objects import MemoryObjects
 
 
 class TestInvalid:
@@ -112,6 +113,46 @@ async def test_an_expiry_that_cannot_be_shown_is_refused(moment: object) -> None
     with pytest.raises(InvalidRequest, match="expiresAt"):
         await office.issue(expiresAt=moment)
     assert await office.keys() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("gpt-4oo", "no alias"),
+        ("GPT_4o", "openai/gpt-4o"),
+        ("fast", "provider/model"),
+        ("acme/gpt-4o", "openai/gpt-4o"),
+        ("support", "custom/NAME"),
+    ],
+)
+async def test_a_model_that_nobody_has_is_named(name: str, hint: str) -> None:
+    office = Office()
+    with pytest.raises(InvalidRequest) as caught:
+        await office.issue(models=["openai/gpt-4o", name])
+    assert caught.value.param == "models[1]"
+    assert repr(name) in caught.value.message
+    assert hint in caught.value.message
+    assert await office.keys() == []
+
+
+async def test_while_aliases_cannot_be_read_it_is_not_known_who_has_a_name() -> None:
+    office = Office()
+    assert isinstance(office.ports.objects, MemoryObjects)
+    office.ports.objects.aliases.down = True
+    await office.issue(models=["gpt-4o"])
+    with pytest.raises(Unavailable):
+        await office.issue(models=["support"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("gpt-4o", "gpt-4o-2024-08-06", "gpt-4", "gpt-3.5-turbo", "openai/of-next-year"),
+        *("groq/fast", "gpt-*", "*", "o[34]", "custom/of-next-week", "dynamic/x", "@preset/x"),
+    ],
+)
+async def test_models_that_somebody_has_or_may_have(name: str) -> None:
+    assert (await Office().issue(models=[name]))["models"] == [name]
 
 
 @pytest.mark.parametrize("field", ["providers", "models"])
