@@ -140,7 +140,7 @@ def _list_rows() -> list[tuple[Row, list[Work], int]]:
     ]
 
 
-STRATEGIES = ("priority", "balanced")
+STRATEGIES = ("priority", "cheapest", "fastest", "reliable", "balanced", "weighted")
 
 
 def measure(rounds: int) -> list[Row]:

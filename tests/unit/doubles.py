@@ -110,6 +110,7 @@ class Unlimited:
         self.refusals = list(refusals)
         self.charged: list[str] = []
         self.observed: list[tuple[str, str, FaultKind | None]] = []
+        self.usage = Usage(input=10, output=5)
 
     async def charge(self, offer: Offer) -> Refusal | Reservation:
         self.charged.append(offer.provider)
@@ -120,7 +121,7 @@ class Unlimited:
         return None
 
     def expected(self, max_output: int | None) -> Usage:
-        return Usage(input=10, output=5)
+        return self.usage
 
     def lose(self) -> None:
         self.lost += 1

@@ -108,16 +108,13 @@ class Prices(Struct, frozen=True, dict=True):
             return Cost(None)
         held = self._choose(usage.input, at) if self.rates else self
         fresh, of_cached, of_written, of_hourly, output = held._picos
-        cached = min(usage.cached or 0, usage.input)
-        written = min(usage.cache_write or 0, usage.input - cached)
-        hourly = min(usage.cache_write_1h or 0, written)
-        pico = (
-            (usage.input - cached - written) * fresh
-            + cached * of_cached
-            + (written - hourly) * of_written
-            + hourly * of_hourly
-            + usage.output * output
-        )
+        pico = usage.input * fresh + usage.output * output
+        if usage.cached or usage.cache_write:
+            cached = min(usage.cached or 0, usage.input)
+            written = min(usage.cache_write or 0, usage.input - cached)
+            hourly = min(usage.cache_write_1h or 0, written)
+            pico += cached * of_cached + (written - hourly) * of_written + hourly * of_hourly
+            pico -= (cached + written) * fresh
         return Cost((pico + 500) // 1000, "computed")
 
     def bound_cost(self, usage: Usage) -> int:

@@ -50,6 +50,11 @@ class Target(Struct, frozen=True, dict=True):
     choice: Choice | None = None
     """The choice of an alias that it stands for."""
 
+    @cached_property
+    def name(self) -> tuple[str, str]:
+        """Its provider and its model."""
+        return self.spec.name, self.model.id
+
     @property
     def endpoint(self) -> Endpoint:
         """Where and how `wire` is spoken."""

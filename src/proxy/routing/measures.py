@@ -27,6 +27,9 @@ FAINT = 0.001
 one."""
 MODELS = 1_000
 """Models that are measured at most: callers may name any. The least sampled are forgotten."""
+NOTICED = 0.01
+"""The part of a measure by which samples change it before anybody ranks anew: a provider that has
+slowed down or fails is noticed with the first of them, unless hundreds say otherwise."""
 LONGEST = 200
 """Characters of a name `provider/model` that is measured."""
 ISOLATES = 1_000
@@ -64,6 +67,10 @@ class Measure(Struct, frozen=True):
     """How many fresh samples all that was seen is worth."""
     first_weight: float = 0.0
     """The same of `first_ms`."""
+
+
+UNKNOWN = Measure()
+"""Of a model of which nothing is known."""
 
 
 class Figures(Struct, array_like=True):
@@ -173,6 +180,10 @@ class Measures:
         self._sent: Table = {}
         """The batch that no picture is known to count."""
         self._unsent: Table = {}
+        self.version = 0
+        """Counts up when a measure has changed by more than NOTICED, but for its fading."""
+        self._noticed: dict[str, tuple[float | None, ...]] = {}
+        """The measures as the version has them, of those that have changed since the picture."""
 
     def add(self, sample: AttemptSample, now: int) -> None:
         """Counts a sample, which is known here at once."""
@@ -180,15 +191,19 @@ class Measures:
         if len(name) <= LONGEST:
             self._unsent.setdefault(name, Figures()).add(sample, now)
             _bound(self._unsent)
+            figures, noticed = _weigh(self.of(sample.provider, sample.model, now)), self._noticed
+            if name not in noticed or _differs(figures, noticed[name]):
+                self.version += 1
+                noticed[name] = figures
 
     def of(self, provider: str, model: str, now: int) -> Measure:
         """How a model does; the prior where nothing is known of it."""
-        name = f"{provider}/{model}"
-        known = Figures()
+        name, known = f"{provider}/{model}", None
         for table in (self._shared, self._sent, self._unsent):
             if figures := table.get(name):
+                known = known or Figures()
                 known.merge(figures)
-        return known.read(now)
+        return known.read(now) if known else UNKNOWN  # as most of a tier are
 
     def take_batch(self) -> SampleBatch | None:
         """The batch for Picture.report; None where there is none. It may be lost on the way: it is
@@ -205,6 +220,7 @@ class Measures:
         if self._shared_at is not None and 0 < self._shared_at - picture.at < OVERTAKEN:
             return
         self._shared_at, self._shared = picture.at, picture.models
+        self.version, self._noticed = self.version + 1, {}
         if picture.batch == self._batch:
             self._sent = {}
 
@@ -246,6 +262,21 @@ class Picture:
             figures.at = min(figures.at, now)
         heard = [(id_, last) for id_, last in self._heard.items() if now - last.at <= FORGET]
         self._heard = dict(heard[1 - ISOLATES :])  # the latest stand last; one more may come
+
+
+def _weigh(measure: Measure) -> tuple[float | None, ...]:
+    """What ranking goes by: the weights as far as they make a difference to the figures."""
+    weights = (
+        weight / (weight + PRIOR_WEIGHT) for weight in (measure.weight, measure.first_weight)
+    )
+    return (measure.success, measure.first_ms, measure.total_ms, *weights)
+
+
+def _differs(news: tuple[float | None, ...], noticed: tuple[float | None, ...]) -> bool:
+    return any(
+        new is not old and (new is None or old is None or abs(new - old) > NOTICED * old)
+        for new, old in zip(news, noticed, strict=True)
+    )
 
 
 def _left(ms: int) -> float:

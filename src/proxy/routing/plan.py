@@ -38,25 +38,42 @@ class Plan(Struct, frozen=True, dict=True):
         """Whether any of several models may be tried first that mean the same to the caller."""
         return any(len(group.targets) > 1 for group in self.groups)
 
-    def models_at(self, provider: str) -> list[Target]:
-        """Those of a provider, in whichever groups."""
-        targets = (target for group in self.groups for target in group.targets)
-        return [target for target in targets if target.spec.name == provider]
+    @cached_property
+    def _every(self) -> tuple[Target, ...]:
+        return tuple(target for group in self.groups for target in group.targets)
+
+    @cached_property
+    def _has_aliased(self) -> bool:
+        return any(target.choice for target in self._every)
+
+    @cached_property
+    def models_at(self) -> Mapping[str, list[Target]]:
+        """By provider, those of it, in whichever groups."""
+        found: dict[str, list[Target]] = {}
+        for target in self._every:
+            found.setdefault(target.spec.name, []).append(target)
+        return found
 
     def in_order(
         self, order: Callable[[tuple[Target, ...]], tuple[Target, ...]]
     ) -> tuple[Target, ...]:
         """All, each once, or once for each allotment of an alias; order: that within a group."""
-        chosen: dict[tuple[str, str, str], Target] = {}
-        known: set[tuple[str, str]] = set()
+        every: list[Target] = []
         for group in self.groups:
             targets = order(group.targets)
-            for target in targets[:1] if group.only_best else targets:
-                name, choice = (target.spec.name, target.model.id), target.choice
-                if choice or name not in known:  # what follows an alias's choices never adds to one
-                    own = choice.id if choice and choice.allotment else ""
-                    chosen.setdefault((*name, own), target)
-                known.add(name)
+            every += targets[:1] if group.only_best else targets
+        chosen: dict[tuple[str, ...], Target] = {}
+        if not self._has_aliased:
+            for target in every:
+                chosen.setdefault(target.name, target)
+            return tuple(chosen.values())
+        known: set[tuple[str, str]] = set()
+        for target in every:
+            name, choice = target.name, target.choice
+            if choice or name not in known:  # what follows an alias's choices never adds to one
+                own = choice.id if choice and choice.allotment else ""
+                chosen.setdefault((*name, own), target)
+            known.add(name)
         return tuple(chosen.values())
 
 

@@ -7,10 +7,12 @@ the models that mean the same to the caller.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice, repeat
+from typing import NamedTuple
 
 from msgspec import Struct, structs
 
-from proxy.core.chat import Routing
+from proxy.core.chat import Routing, Usage
 from proxy.core.choices import Reason, Weighed
 from proxy.core.permit import Permit
 from proxy.core.ports import Random
@@ -19,11 +21,17 @@ from proxy.providers.target import Target
 from proxy.routing.affinity import Conversation, Homes
 from proxy.routing.calendar import Calendar
 from proxy.routing.plan import Plan
-from proxy.routing.strategy import EXPLORING, Candidate, Order, Preferences, Ranked, order
+from proxy.routing.scores import PRICED, Candidate, Preferences
+from proxy.routing.strategy import EXPLORING, Order, Ranked, Standings, compare, order
 from proxy.routing.watch import Watch
 
 WEIGHED = 4
 """Candidates that a reason names at most."""
+KEPT_MS = 1000
+"""For how long standings are kept at most: measures fade by a quarter of a percent meanwhile."""
+MOST_KEPT = 100
+EXACT_BITS = 4
+"""Of the size of a prompt, for which costs are compared: it differs by at most a sixteenth."""
 
 
 class Ranking(Struct, frozen=True):
@@ -37,30 +45,42 @@ class Ranking(Struct, frozen=True):
     """The conversation that had a say; None: none had."""
     first: str = ""
     """The provider that the conversation wants first; empty: none."""
+    orders: Sequence[Order] = ()
+    """That of each group, where they have scores."""
 
     def find_reason(self, target: Target) -> Reason | None:
         """Why a target was chosen; None where its request alone says so, or the chain."""
-        name = target.spec.name, target.model.id
+        name = target.name
         choice = target.choice.id if target.choice else ""
         is_home = target.spec.name == self.first
         if self.strategy == "priority":
             return Reason(choice=choice, is_home=is_home) if choice or is_home else None
         weighed: tuple[Weighed, ...] = ()
-        for group in self.explain():
-            there = [(t.spec.name, t.model.id) for t in group.targets]
-            if len(there) > 1 and name in there:
-                weighed = tuple(map(_weigh, group.ranked[:WEIGHED]))
+        for group in self.orders:
+            found = (each.candidate.target.name == name for each in group.ranked)
+            if len(group.places) > 1 and any(found):
+                weighed = tuple(map(_weigh, islice(group.ranked, WEIGHED)))
         return Reason(strategy=self.strategy, choice=choice, is_home=is_home, weighed=weighed)
 
 
 def _weigh(ranked: Ranked) -> Weighed:
-    candidate, score, notes = ranked
+    candidate, score, note = ranked
     return Weighed(
         provider=candidate.target.spec.name,
         model=candidate.target.model.id,
         score=None if score is None else round(score, 9),
-        note=", ".join(notes),
+        note=note,
     )
+
+
+class _Kept(NamedTuple):
+    """How the models of a group compare."""
+
+    targets: tuple[Target, ...]
+    """By whose id they are found: while they are kept, no others have it."""
+    stamp: tuple[int, int]
+    """What they hold for: the second, and the version of the measures."""
+    standings: Standings
 
 
 class Ranker:
@@ -74,6 +94,7 @@ class Ranker:
         self._random = random
         self._calendar = calendar
         self._homes = Homes()
+        self._kept: dict[tuple[int, str, Usage], _Kept] = {}
 
     def rank(
         self,
@@ -91,16 +112,13 @@ class Ranker:
         if strategy == "priority":  # needs no scores, unless an operator wants them explained
             first = self._find_first(plan, routing, strategy, conversation) if conversation else ""
             targets = plan.in_order(partial(_put_first, first)) if first else plan.targets
-            return Ranking(
-                targets,
-                lambda: [
-                    self._order(Preferences(strategy, first=first), permit, group.targets)
-                    for group in plan.groups
-                ],
-                strategy,
-                conversation,
-                first,
-            )
+            preferences = Preferences(strategy, first=first)
+
+            def explain() -> list[Order]:
+                some = (self._order(preferences, permit, group.targets) for group in plan.groups)
+                return [self._price(order, permit) for order in some]
+
+            return Ranking(targets, explain, strategy, conversation, first)
         orders: list[Order] = []
         whose = user or permit.user
         preferences = self._prefer(plan, routing, strategy, whose, conversation)
@@ -112,7 +130,14 @@ class Ranker:
 
         targets = plan.in_order(best_first)
         first = preferences.first or preferences.home
-        return Ranking(targets, lambda: orders, strategy, conversation, first)
+        return Ranking(
+            targets,
+            lambda: [self._price(order, permit) for order in orders],
+            strategy,
+            conversation,
+            first,
+            orders,
+        )
 
     def settle(self, ranking: Ranking, routing: Routing, provider: str) -> None:
         """Makes the provider that has answered the conversation's home, where its next turn would
@@ -179,26 +204,67 @@ class Ranker:
         if not self._homes:
             return ""  # most chains
         home = self._homes.find(conversation, routing.model, self._watch.now)
-        if home and plan.models_at(home) and not self._can(plan, home):
+        if home in plan.models_at and not self._can(plan, home):
             self._homes.forget(conversation, routing.model)
             return ""
         return home
 
     def _can(self, plan: Plan, provider: str) -> bool:
         """Whether a provider is among the candidates, and may be tried."""
-        return any(not self._watch.openness(target) for target in plan.models_at(provider))
+        return any(not self._watch.openness(target) for target in plan.models_at.get(provider, ()))
 
     def _order(
         self, preferences: Preferences, permit: Permit, targets: tuple[Target, ...]
     ) -> Order:
         """The models of a group by a strategy."""
-        candidates = [self._candidate(target, permit) for target in targets]
-        return order(candidates, preferences, self._random.fraction)
+        standings = self._compare(preferences, permit, targets)
+        return order(standings, preferences, self._random.fraction)
 
-    def _candidate(self, target: Target, permit: Permit) -> Candidate:
-        expected = permit.expected(target.model.max_output)
-        cost = target.model.prices.compute_cost(expected, self._calendar.now)
-        return Candidate(target, self._watch.measure(target), cost.nano_usd)
+    def _compare(
+        self, preferences: Preferences, permit: Permit, targets: tuple[Target, ...]
+    ) -> Standings:
+        """How they compare, worked out anew when a measure has changed, or a while has passed."""
+        strategy, measures, now = preferences.strategy, self._watch.measures, self._watch.now
+        is_priced = strategy in PRICED
+        expected = _round(permit.expected(None)) if is_priced else Usage()
+        key = id(targets), strategy, expected
+        stamp = now // KEPT_MS, measures.version if strategy in EXPLORING else 0
+        kept = self._kept.get(key)
+        if kept and kept.stamp == stamp:
+            return kept.standings
+        costs = self._estimate(targets, expected) if is_priced else repeat(None)
+        known = (measures.of(*target.name, now) for target in targets)
+        standings = compare([*map(Candidate, targets, known, costs)], preferences)
+        self._kept[key] = _Kept(targets, stamp, standings)
+        if len(self._kept) > MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        return standings
+
+    def _estimate(self, targets: Sequence[Target], expected: Usage) -> list[int | None]:
+        """What they are expected to cost, in nano-dollars."""
+        at, costs = self._calendar.now, list[int | None]()
+        for model in (target.model for target in targets):
+            most, usage = model.max_output, expected
+            if most is not None and most < expected.output:
+                usage = structs.replace(expected, output=most)
+            costs.append(model.prices.compute_cost(usage, at).nano_usd)
+        return costs
+
+    def _price(self, order: Order, permit: Permit) -> Order:
+        """An order that no price has decided, with the expected costs for an operator."""
+        if order.strategy in PRICED:
+            return order
+        some = order.standings.candidates
+        costs = self._estimate([each.target for each in some], permit.expected(None))
+        pairs = zip(some, costs, strict=True)
+        priced = [structs.replace(each, cost_nano=cost) for each, cost in pairs]
+        return structs.replace(order, standings=structs.replace(order.standings, candidates=priced))
+
+
+def _round(expected: Usage) -> Usage:
+    """A prompt's size is an estimate: prompts of about the same compare alike."""
+    step = 1 << max(0, expected.input.bit_length() - EXACT_BITS)
+    return structs.replace(expected, input=(expected.input + step // 2) // step * step)
 
 
 def _put_first(provider: str, targets: Sequence[Target]) -> tuple[Target, ...]:

@@ -163,7 +163,7 @@ class Selection:
             groups = [([m for m in members if m[0].id == first], best) for members, best in groups]
         if routing.fallback is False:
             groups = [(groups[0][0], True)]
-        return self._make_plan(groups, excluded, wishes)
+        return self._make_plan(_merge_repeated(groups), excluded, wishes)
 
     def _make_licenses(self, routing: Routing, grant: ModelGrant) -> tuple[License, License]:
         """What the key may use by the names of models, and as the choices of the alias."""
@@ -317,6 +317,17 @@ def _join_choices(groups: Sequence[_Group]) -> list[_Group]:
     chosen = [member for members, _ in groups for member in members if member[1]]
     others = [group for group in groups if group[0][0][1] is None]
     return [(chosen, False), *others] if chosen else others
+
+
+def _merge_repeated(groups: Sequence[_Group]) -> list[_Group]:
+    """The groups, with one for neighbours of the same models: after the best of a tier comes the
+    rest of it, and each candidate is ranked once."""
+    merged: list[_Group] = []
+    for members, only_best in groups:
+        if merged and merged[-1][0] == members:
+            only_best &= merged.pop()[1]
+        merged.append((members, only_best))
+    return merged
 
 
 def _describe_excluded(excluded: dict[str, str], unusable: Mapping[str, str]) -> str:

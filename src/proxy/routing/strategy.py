@@ -7,26 +7,28 @@ differences too small to mean anything: a provider's prompt cache is worth more 
 the same reason a conversation, where there is one, decides among those, and draws by the shares.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from proxy.core.money import to_dollars
 from proxy.providers.target import Target
-from proxy.routing.measures import Measure
 from proxy.routing.rendezvous import draw, place
+from proxy.routing.scores import (
+    CLOSE,
+    MEASURED,
+    PRICED,
+    Candidate,
+    Preferences,
+    find_stakes,
+    score_all,
+)
 
 EXPLORE = 0.02
 """The probability that a candidate that is hardly measured is tried first."""
-MEASURED = 3.0
-"""Fresh samples from which on a candidate counts as measured, and weighs as much as its peers."""
 SEEN = 0.5
 """Fresh samples below which nothing was seen, as far as the explanation goes."""
-CLOSE = 0.05
-"""The part of the shortest time (fastest), or of the scale (balanced), by which a candidate may
-fall behind the best and still be as good."""
 CLOSE_SUCCESS = 0.02
 """The same for reliable, as a difference of probabilities: 5 % would take failing six times in a
 hundred for failing once."""
@@ -36,20 +38,6 @@ prompt cache is worth."""
 
 EXPLORING = ("fastest", "reliable", "balanced")
 HIGHER_FIRST = ("reliable", "weighted")
-
-
-class Candidate(Struct, frozen=True):
-    """A model that may answer, with all that is known of it."""
-
-    target: Target
-    measure: Measure
-    cost_nano: int | None
-    """What this request is expected to cost there, in nano-dollars; None: no price is known."""
-
-    @property
-    def name(self) -> str:
-        """`provider/model`."""
-        return f"{self.target.spec.name}/{self.target.model.id}"
 
 
 class Scored(Struct, frozen=True):
@@ -73,21 +61,75 @@ class Ranked(NamedTuple):
 
     candidate: Candidate
     score: float | None
-    notes: Sequence[str]
+    note: str
+    """Empty: its score says all."""
+
+
+class Standings(Struct, frozen=True):
+    """How candidates compare before a conversation, a draw or an exploration has a say: as long as
+    nothing changes of them, the same for all requests alike. Candidates are meant by their places
+    in `candidates`."""
+
+    candidates: Sequence[Candidate]
+    """In the given order."""
+    strategy: str
+    scores: Sequence[float | None]
+    best: float | None
+    """The best score; None: there is none."""
+    ranked: list[int]
+    """All, best first."""
+    close: int
+    """How many of the first of these are as good as the best."""
+    near: list[int]
+    """Those that are as good where they are a conversation's home."""
+    unmeasured: list[int]
+    """Those with few measurements."""
+    stakes: Sequence[tuple[str, float] | None]
+    """For weighted: the name and the share of each; None: it has none."""
+
+    def name(self, i: int) -> str:
+        """A candidate's provider."""
+        return self.candidates[i].target.spec.name
 
 
 class Order(Struct, frozen=True):
-    """The choice: the candidates, best first."""
+    """The choice. What says why is put together where somebody asks: most requests don't."""
 
-    ranked: tuple[Ranked, ...]
-    strategy: str
-    explored: bool
-    """Whether the first is there to be measured and not for its score."""
+    standings: Standings
+    places: list[int]
+    """All candidates, best first."""
+    close: list[int]
+    """Those that count as the best."""
+    why: str
+    """Why the first is there, if not for its score: explored, drawn or home."""
+
+    @property
+    def strategy(self) -> str:
+        """What it was ordered by."""
+        return self.standings.strategy
+
+    @property
+    def explored(self) -> bool:
+        """Whether the first is there to be measured and not for its score."""
+        return self.why == "explored"
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """Where to try them."""
-        return tuple(ranked.candidate.target for ranked in self.ranked)
+        """Where to try them, best first."""
+        candidates = self.standings.candidates
+        return tuple([candidates[i].target for i in self.places])
+
+    @property
+    def ranked(self) -> Iterator[Ranked]:
+        """Each in its place, best first."""
+        standings = self.standings
+        for i in self.places:
+            score, note = standings.scores[i], ""
+            if self.why and i == self.places[0]:
+                note = self.why
+            elif i in self.close and score != standings.best:
+                note = "close to the best"
+            yield Ranked(standings.candidates[i], score, note)
 
     @property
     def scores(self) -> tuple[Scored, ...]:
@@ -95,55 +137,59 @@ class Order(Struct, frozen=True):
         return tuple(_describe(*ranked, self.strategy) for ranked in self.ranked)
 
 
-class Preferences(Struct, frozen=True):
-    """What a request's candidates are ordered by. Weights and shares are finite and at least 0, of
-    any sum; what is not named has 0."""
-
-    strategy: str
-    weights: Mapping[str, float] = {}
-    """Of `cost`, `latency` and `success`, for balanced."""
-    shares: Mapping[str, float] = {}
-    """For weighted, by provider or `provider/model`; that of a provider goes to its first candidate
-    without a share of its own."""
-    sticky: str | None = None
-    """The user or conversation whose requests shall meet the same candidate (weighted); None: a
-    draw each time."""
-    conversation: str | None = None
-    """What decides among those that are no worse than the best; None: the given order does."""
-    home: str = ""
-    """The provider where the conversation was last, which goes first of those; empty: none is
-    known."""
-    first: str = ""
-    """The provider that goes first whatever it scores; empty: none does."""
-
-
-def order(
-    candidates: Sequence[Candidate], preferences: Preferences, random: Callable[[], float]
-) -> Order:
-    """Orders the candidates; all of them stay. random: evenly from [0, 1). Raises ValueError for a
-    strategy that there is not."""
+def compare(candidates: Sequence[Candidate], preferences: Preferences) -> Standings:
+    """Compares candidates by strategy, weights and shares. Raises ValueError for a strategy that
+    there is not."""
     strategy = preferences.strategy
-    scores = _score(candidates, preferences)
-    best = _find_best(scores, strategy)
-    close = _find_close(candidates, scores, best, preferences)
-    ranked = sorted(
-        range(len(candidates)), key=lambda i: _sort_key(scores[i], close.get(i), strategy)
+    scores = score_all(candidates, preferences)
+    sign = -1 if strategy in HIGHER_FIRST else 1
+    best = min((sign * each for each in scores if each is not None), default=None)
+    best = None if best is None else sign * best
+    close, near = _find_close(scores, best, strategy)
+    keys = [(2, 0.0) if each is None else (1, sign * each) for each in scores]
+    for i in close:
+        keys[i] = 0, 0.0
+    is_weighted = strategy == "weighted"
+    return Standings(
+        candidates,
+        strategy,
+        scores,
+        best,
+        sorted(range(len(keys)), key=keys.__getitem__),
+        len(close),
+        near,
+        [i for i, each in enumerate(candidates) if each.measure.weight < MEASURED],
+        find_stakes(candidates, preferences.shares) if is_weighted else (),
     )
-    notes = {i: ["close to the best"] for i in close if scores[i] != best}
-    first, why = _choose_first(candidates, ranked, preferences, random)
+
+
+def order(standings: Standings, preferences: Preferences, random: Callable[[], float]) -> Order:
+    """Orders the candidates; all of them stay. preferences: those that the standings are of, and
+    the request's own; random: evenly from [0, 1)."""
+    close, ranked = _settle_close(standings, preferences)
+    first, why = _choose_first(standings, ranked, preferences, random)
     if first is not None:
-        ranked.remove(first)
-        ranked.insert(0, first)
-        notes[first] = [why]
-    return Order(
-        ranked=tuple(Ranked(candidates[i], scores[i], notes.get(i, ())) for i in ranked),
-        strategy=strategy,
-        explored=why == "explored",
-    )
+        ranked = [first, *ranked]
+        del ranked[ranked.index(first, 1)]
+    return Order(standings, ranked, close, why)
+
+
+def _settle_close(standings: Standings, preferences: Preferences) -> tuple[list[int], list[int]]:
+    """Those that count as no worse than the best, in the order that the conversation gives them
+    where there is one, and all."""
+    close, conversation = standings.ranked[: standings.close], preferences.conversation
+    if conversation is None:
+        return close, standings.ranked
+    homes = [i for i in standings.near if standings.name(i) == preferences.home]
+    others = [i for i in close if i not in homes]
+    if len(others) > 1:
+        others.sort(key=lambda i: place(standings.name(i), conversation))
+    close, rest = [*homes, *others], standings.ranked[standings.close :]
+    return close, [*close, *(i for i in rest if i not in homes)] if homes else [*close, *rest]
 
 
 def _choose_first(
-    candidates: Sequence[Candidate],
+    standings: Standings,
     ranked: Sequence[int],
     preferences: Preferences,
     random: Callable[[], float],
@@ -151,191 +197,55 @@ def _choose_first(
     """The candidate that goes first whatever its score, if any does, and why."""
     if preferences.first:
         for i in ranked:
-            if candidates[i].target.spec.name == preferences.first:
+            if standings.name(i) == preferences.first:
                 return i, "home"
-    if preferences.strategy == "weighted":
-        stakes = _find_stakes(candidates, preferences.shares)
-        drawn = draw(stakes, preferences.sticky, random)
+    if standings.strategy == "weighted":
+        drawn = draw(standings.stakes, preferences.sticky, random)
         return drawn, "" if drawn is None else "drawn"
-    if preferences.strategy in EXPLORING and not preferences.home:
-        unmeasured = _pick_unmeasured(candidates, ranked, random)
+    if standings.strategy in EXPLORING and not preferences.home:
+        unmeasured = _pick_unmeasured(standings, ranked, random)
         return unmeasured, "" if unmeasured is None else "explored"
     return None, ""
 
 
-def _score(candidates: Sequence[Candidate], preferences: Preferences) -> list[float | None]:
-    """The candidates' scores, in the given order."""
-    match preferences.strategy:
-        case "priority":
-            return [None] * len(candidates)
-        case "cheapest":
-            return [to_dollars(candidate.cost_nano) for candidate in candidates]
-        case "fastest":
-            return [*_estimate_first_ms(candidates)]
-        case "reliable":
-            return [candidate.measure.success for candidate in candidates]
-        case "balanced":
-            return [*_score_balanced(candidates, preferences.weights)]
-        case "weighted":
-            return _score_shares(candidates, preferences.shares)
-        case unknown:
-            raise ValueError(f"there is no strategy {unknown!r}")
-
-
-def _sort_key(score: float | None, favour: float | None, strategy: str) -> tuple[int, float]:
-    """What the candidates are sorted by. favour: of those that count as the best, None: of none."""
-    if score is None:
-        return 2, 0.0
-    if favour is not None:
-        return 0, favour
-    return 1, -score if strategy in HIGHER_FIRST else score
-
-
-def _find_best(scores: Sequence[float | None], strategy: str) -> float | None:
-    known = [score for score in scores if score is not None]
-    return (max if strategy in HIGHER_FIRST else min)(known, default=None)
-
-
 def _find_close(
-    candidates: Sequence[Candidate],
-    scores: Sequence[float | None],
-    best: float | None,
-    preferences: Preferences,
-) -> dict[int, float]:
-    """Those that count as no worse than the best, the least first: by the conversation where there
-    is one. Scores that come from measuring may differ."""
-    strategy, conversation = preferences.strategy, preferences.conversation
+    scores: Sequence[float | None], best: float | None, strategy: str
+) -> tuple[list[int], list[int]]:
+    """Those that count as no worse than the best, and those that do as the home of a conversation.
+    Scores that come from measuring may differ."""
     if best is None or strategy not in (*EXPLORING, "cheapest"):
-        return {}
-    margin = {"fastest": CLOSE * best, "reliable": CLOSE_SUCCESS, "cheapest": 0.0}.get(
-        strategy, CLOSE
-    )
-    close: dict[int, float] = {}
-    for i, (candidate, score) in enumerate(zip(candidates, scores, strict=True)):
-        name = candidate.target.spec.name
-        is_home = preferences.home == name
-        reach = HOME_TIMES * margin if is_home else margin
-        if score is None or not (score == best or abs(score - best) < reach):
-            continue
-        close[i] = 0.0
-        if conversation is not None:
-            close[i] = -1.0 if is_home else place(name, conversation)
-    return close
-
-
-def _estimate_first_ms(candidates: Sequence[Candidate]) -> list[float] | list[None]:
-    """Times to the first token, drawn to the median of all samples, the more so the fewer there
-    are: a candidate that was not measured has the median and neither wins nor loses by it. Where
-    none has streamed, the times of whole answers; None for all where none was measured."""
-    measures = [candidate.measure for candidate in candidates]
-    times = [(m.first_ms, m.first_weight) for m in measures]
-    if all(time is None for time, _ in times):
-        times = [(m.total_ms, m.weight) for m in measures]
-    seen = [(time, weight) for time, weight in times if time is not None]
-    if not seen:
-        return [None] * len(measures)
-    median = _find_median(seen)
-    return [
-        median if time is None else (weight * time + MEASURED * median) / (weight + MEASURED)
-        for time, weight in times
-    ]
-
-
-def _find_median(weighted: list[tuple[float, float]]) -> float:
-    """The median of values that count by their weights."""
-    ordered = sorted(weighted)
-    half = sum(weight for _, weight in ordered) / 2
-    reached = accumulate(weight for _, weight in ordered)
-    pairs = zip(ordered, reached, strict=True)
-    return next(value for (value, _), weight in pairs if weight >= half)
-
-
-def _score_balanced(candidates: Sequence[Candidate], weights: Mapping[str, float]) -> list[float]:
-    """The weighted means of how far each lags behind the best of them in cost, time to the first
-    token and success, each from 0 (the best) to 1 (the worst)."""
-    lags = {
-        "cost": _measure_lags([to_dollars(candidate.cost_nano) for candidate in candidates]),
-        "latency": _measure_lags(_estimate_first_ms(candidates)),
-        "success": _measure_lags(
-            [candidate.measure.success for candidate in candidates], higher=True
-        ),
-    }
-    total = sum(weights.get(part, 0.0) for part in lags)
-    if total <= 0:
-        return [0.0] * len(candidates)
-    return [
-        sum(weights.get(part, 0.0) / total * lag[i] for part, lag in lags.items())
-        for i in range(len(candidates))
-    ]
-
-
-def _measure_lags(values: Sequence[float | None], *, higher: bool = False) -> list[float]:
-    """The values from 0 for the best to 1 for the worst; also 1 for None, where others are known.
-
-    A spread under CLOSE of the best counts for less: 505 ms is not the worst case of 500 ms.
-    higher: whether that is better.
-    """
-    known = [value for value in values if value is not None]
-    if not known:
-        return [0.0] * len(values)
-    best = max(known) if higher else min(known)
-    span = max(CLOSE * best, *(abs(value - best) for value in known))
-    return [1.0 if value is None else abs(value - best) / (span or 1.0) for value in values]
-
-
-def _find_stakes(
-    candidates: Sequence[Candidate], shares: Mapping[str, float]
-) -> list[tuple[str, float] | None]:
-    """Each candidate's share and the name that it stands under in `shares`, or that of its alias's
-    choice; None: it has none."""
-    taken: set[str] = set()
-    stakes: list[tuple[str, float] | None] = []
-    for candidate in candidates:
-        choice = candidate.target.choice
-        name = candidate.name if candidate.name in shares else candidate.target.spec.name
-        share = shares.get(name, 0.0)
-        if choice:
-            name, share = choice.id, choice.weight or 0.0
-        stakes.append((name, share) if share > 0 and name not in taken else None)
-        taken.add(name)
-    return stakes
-
-
-def _score_shares(
-    candidates: Sequence[Candidate], shares: Mapping[str, float]
-) -> list[float | None]:
-    """The shares of all that the candidates have of them; None for no share."""
-    stakes = _find_stakes(candidates, shares)
-    total = sum(stake[1] for stake in stakes if stake)
-    return [stake[1] / total if stake else None for stake in stakes]
+        return [], []
+    margins = {"fastest": CLOSE * best, "reliable": CLOSE_SUCCESS, "cheapest": 0.0}
+    margin = margins.get(strategy, CLOSE)
+    behind = [(abs(each - best), i) for i, each in enumerate(scores) if each is not None]
+    near = [(gap, i) for gap, i in behind if not gap or gap < HOME_TIMES * margin]
+    return [i for gap, i in near if not gap or gap < margin], [i for _, i in near]
 
 
 def _pick_unmeasured(
-    candidates: Sequence[Candidate], ranked: Sequence[int], random: Callable[[], float]
+    standings: Standings, ranked: Sequence[int], random: Callable[[], float]
 ) -> int | None:
     """A candidate to be measured, if it is time for that; the first is measured anyway."""
-    unmeasured = [i for i in ranked[1:] if candidates[i].measure.weight < MEASURED]
-    if not unmeasured or random() >= EXPLORE:
+    if standings.unmeasured in ([], ranked[:1]) or random() >= EXPLORE:
         return None
+    unmeasured = [i for i in ranked[1:] if i in standings.unmeasured]
     return unmeasured[int(random() * len(unmeasured))]
 
 
-def _describe(
-    candidate: Candidate, score: float | None, notes: Iterable[str], strategy: str
-) -> Scored:
+def _describe(candidate: Candidate, score: float | None, note: str, strategy: str) -> Scored:
     """The candidate's line of the explanation."""
     measure, cost = candidate.measure, to_dollars(candidate.cost_nano)
     samples = measure.weight if strategy == "reliable" else measure.first_weight
     lacking = {
-        "no price": cost is None and strategy in ("cheapest", "balanced"),
+        "no price": cost is None and strategy in PRICED,
         "not measured": samples < SEEN and strategy in EXPLORING,
         "no share": score is None and strategy == "weighted",
     }
-    parts = [*notes, *(note for note, applies in lacking.items() if applies)]
+    notes = [note, *(why for why, applies in lacking.items() if applies)]
     return Scored(
         provider=candidate.target.spec.name,
         model=candidate.target.model.id,
         score=score,
         parts={"cost_usd": cost, "first_ms": measure.first_ms, "success": measure.success},
-        note=", ".join(parts) or None,
+        note=", ".join(filter(None, notes)) or None,
     )

@@ -1,18 +1,15 @@
 """What the strategies' tests have in common."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import sqrt
 from typing import Any
 
 from proxy.providers.specs import Endpoint, Model, ProviderSpec
 from proxy.providers.target import Target
 from proxy.routing.measures import Measure
-from proxy.routing.strategy import (
-    Candidate,
-    Order,
-    Preferences,
-    order,
-)
+from proxy.routing.scores import Candidate, Preferences
+from proxy.routing.strategy import Order, compare
+from proxy.routing.strategy import order as order_standings
 
 STRATEGIES = ("priority", "cheapest", "fastest", "reliable", "balanced", "weighted")
 EVENLY = {"cost": 1.0, "latency": 1.0, "success": 1.0}
@@ -39,6 +36,12 @@ def candidate(name: str, cost: int | None = None, **measure: Any) -> Candidate:
     spec = ProviderSpec(name=provider, endpoints={"chat": Endpoint()})
     target = Target(spec, Model(provider=provider, id=model or "m"), "https://p.test", "chat")
     return Candidate(target, Measure(**measure), cost)
+
+
+def order(
+    candidates: Sequence[Candidate], preferences: Preferences, random: Callable[[], float]
+) -> Order:
+    return order_standings(compare(candidates, preferences), preferences, random)
 
 
 def ordered(

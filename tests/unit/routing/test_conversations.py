@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.routing.strategy import Candidate, Order, Preferences, order
+from proxy.routing.scores import Candidate, Preferences
+from proxy.routing.strategy import Order
 from tests.unit.routing.making_strategy import (
     EVENLY,
     STRATEGIES,
@@ -15,6 +16,7 @@ from tests.unit.routing.making_strategy import (
     first,
     names,
     notes,
+    order,
     seldom,
     within,
 )
@@ -57,7 +59,7 @@ def test_the_first_is_the_same_in_every_isolate(
     again = ordered(some, strategy, talk, lambda: max(0.02, random.random()))
     assert names(again) == names(there)
     others = random.sample(some, len(some))
-    is_tied = strategy == "priority" or there.ranked[0].score is None
+    is_tied = strategy == "priority" or next(there.ranked).score is None
     assert is_tied or first(ordered(others, strategy, talk)) == first(there)
 
 
@@ -75,8 +77,8 @@ def test_who_is_worse_than_the_best_does_not_come_first(
     plain, chosen = ordered(some, strategy, None), ordered(some, strategy, talk)
     scores = [ranked.score for ranked in plain.ranked if ranked.score is not None]
     best = max(scores) if strategy == "reliable" else min(scores)
-    as_good = [r.candidate for r in plain.ranked if r.score == best or r.notes]
-    assert chosen.ranked[0].candidate in as_good
+    as_good = [r.candidate for r in plain.ranked if r.score == best or r.note]
+    assert next(chosen.ranked).candidate in as_good
     rest = [r.candidate.name for r in plain.ranked if r.candidate not in as_good]
     assert [r.candidate.name for r in chosen.ranked][len(as_good) :] == rest
 

@@ -22,7 +22,7 @@ def count(providers: int, strategy: str, **routing: Any) -> int:
             loop.run_until_complete(manager.complete(made, permit))
 
     with closing(asyncio.new_event_loop()) as loop:
-        repeat(3)
+        repeat(200)
         return count_steps(lambda: repeat(1))
 
 
@@ -32,12 +32,16 @@ def test_a_model_that_is_named_costs_as_much_among_many_as_among_few(strategy: s
     assert many <= 1.02 * few
 
 
-@pytest.mark.parametrize("strategy", ["priority", "cheapest", "balanced"])
-def test_each_candidate_costs_as_much_among_many_as_among_few(strategy: str) -> None:
-    two, some, many = (count(n, strategy, model="fast", fallback=None) for n in (2, 26, 50))
-    assert many - some <= 1.1 * (some - two)
+@pytest.mark.parametrize(
+    ("strategy", "most"),
+    [("priority", 1.3), ("reliable", 1.6), ("balanced", 1.5), ("weighted", 1.5)],
+)
+def test_many_candidates_cost_little_more_than_few(strategy: str, most: float) -> None:
+    few, many = (count(n, strategy, model="fast", fallback=None) for n in (2, 50))
+    assert many <= most * few
 
 
-def test_the_configured_order_costs_next_to_nothing() -> None:
-    few, many = (count(n, "priority", model="fast", fallback=None) for n in (2, 50))
+@pytest.mark.parametrize("strategy", ["cheapest", "fastest"])
+def test_where_all_are_as_good_the_conversation_asks_each(strategy: str) -> None:
+    few, many = (count(n, strategy, model="fast", fallback=None) for n in (2, 50))
     assert many <= 2 * few

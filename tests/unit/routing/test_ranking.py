@@ -1,14 +1,19 @@
 """Strategies and contexts, as a request meets them."""
 
+import asyncio
+from typing import Any
+
 import pytest
 from msgspec import structs
 
-from proxy.core.chat import Routing
+from proxy.core.chat import Routing, Usage
 from proxy.core.embedding import EmbeddingRequest
 from proxy.core.errors import (
     InvalidRequest,
 )
 from proxy.core.ports import Outgoing
+from proxy.providers.catalog import Catalog
+from proxy.routing.measures import AttemptSample, Picture
 from tests.unit.doubles import (
     FakeReply,
     Unlimited,
@@ -69,6 +74,100 @@ class TestStrategies:
                 await streamed(isolate, model=f"{provider}/auto", fallback=False)
         routing = {"model": "auto", "strategy": "fastest", "fallback": True, "ignore": IGNORED}
         assert await streamed(isolate, **routing) == "groq"
+
+
+class TestKeptStandings:
+    """Candidates are compared anew for what changes their order, and for nothing else."""
+
+    def isolate(self, strategy: str, catalog: Catalog | None = None) -> Isolate:
+        out = outside(by_host(openai=whole("o"), groq=whole("g")))
+        return Isolate(
+            catalog or made_catalog(), out, ROUTING_STRATEGY=strategy, SESSION_AFFINITY="off"
+        )
+
+    def see(self, isolate: Isolate, provider: str, times: int, **sample: Any) -> None:
+        models = {"openai": "gpt", "groq": "llama"}
+        made = AttemptSample(provider=provider, model=models[provider], **({"ok": True} | sample))
+        for _ in range(times):
+            isolate.watch.measures.add(made, isolate.watch.now)
+
+    async def first(self, isolate: Isolate, tokens: int = 10) -> str:
+        isolate.permit.usage = Usage(input=tokens, output=5)
+        attempts = await isolate.complete(model="auto", fallback=True, ignore=IGNORED)
+        return attempts[0].split()[0]
+
+    @in_no_time
+    async def test_who_becomes_slow_is_noticed_with_the_next_request(self) -> None:
+        isolate = self.isolate("fastest")
+        self.see(isolate, "groq", 100, first_ms=100)
+        self.see(isolate, "openai", 100, first_ms=150)
+        assert [await self.first(isolate) for _ in range(2)] == ["groq", "groq"]
+        self.see(isolate, "groq", 1, first_ms=60_000)
+        assert await self.first(isolate) == "openai"
+
+    @in_no_time
+    async def test_who_becomes_slow_by_and_by_is_noticed_too(self) -> None:
+        isolate = self.isolate("fastest")
+        self.see(isolate, "groq", 10_000, first_ms=100)
+        self.see(isolate, "openai", 100, first_ms=150)
+        assert await self.first(isolate) == "groq"
+        for _ in range(20):
+            self.see(isolate, "groq", 1_000, first_ms=300)
+        assert await self.first(isolate) == "openai"
+
+    @in_no_time
+    async def test_who_fails_is_noticed_with_the_next_request(self) -> None:
+        isolate = self.isolate("reliable")
+        self.see(isolate, "openai", 20)
+        self.see(isolate, "groq", 18)
+        self.see(isolate, "groq", 1, ok=False)
+        assert await self.first(isolate) == "openai"
+        self.see(isolate, "openai", 2, ok=False)
+        assert await self.first(isolate) == "groq"
+
+    @in_no_time
+    async def test_what_other_isolates_have_seen_counts_at_once(self) -> None:
+        isolate, other = self.isolate("fastest"), self.isolate("fastest")
+        self.see(isolate, "groq", 5, first_ms=100)
+        self.see(isolate, "openai", 5, first_ms=150)
+        assert await self.first(isolate) == "groq"
+        self.see(other, "groq", 50, first_ms=500)
+        self.see(other, "openai", 50, first_ms=150)
+        picture = Picture()
+        now = isolate.watch.now
+        isolate.watch.measures.adopt(picture.report(other.watch.measures.take_batch(), now))
+        assert await self.first(isolate) == "openai"
+
+    @in_no_time
+    async def test_an_outage_fades_with_the_time(self) -> None:
+        isolate = self.isolate("reliable")
+        self.see(isolate, "groq", 3, ok=False)
+        self.see(isolate, "openai", 1_000)
+        assert [await self.first(isolate) for _ in range(3)] == ["openai"] * 3
+        await asyncio.sleep(12 * 3600)
+        assert await self.first(isolate) == "groq"
+
+    @in_no_time
+    async def test_long_prompts_and_short_ones_have_a_cheapest_of_their_own(self) -> None:
+        catalog = made_catalog()
+        for key, model in list(catalog.models.items()):
+            input, output = (1, 9) if model.provider == "openai" else (2, 1)
+            catalog.models[key] = structs.replace(model, input=input, output=output)
+        isolate = self.isolate("cheapest", catalog)
+        sizes = [10, 1_000, 10, 36, 44, 1_000_000]
+        firsts = [await self.first(isolate, tokens) for tokens in sizes]
+        assert firsts == ["groq", "openai", "groq", "groq", "openai", "openai"]
+
+    @in_no_time
+    async def test_costs_are_explained_where_they_do_not_decide(self) -> None:
+        isolate = self.isolate("fastest", priced(openai=1.0, groq=2.0))
+        for tokens in (995, 1_095):
+            isolate.permit.usage = Usage(input=tokens, output=5)
+            asked = call(model="auto", fallback=True, ignore=IGNORED)
+            _, success = await isolate.manager.complete(asked, isolate.permit)
+            costs = {s.provider: s.parts["cost_usd"] for s in success.explain()[0].scores}
+            dollars = (tokens + 5) / 1_000_000
+            assert costs == pytest.approx({"openai": dollars, "groq": 2 * dollars})
 
 
 class TestContext:

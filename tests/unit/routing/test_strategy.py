@@ -4,20 +4,15 @@ from random import Random
 
 import pytest
 
-from proxy.routing.strategy import (
-    EXPLORE,
-    EXPLORING,
-    MEASURED,
-    Preferences,
-    Scored,
-    order,
-)
+from proxy.routing.scores import MEASURED, Preferences
+from proxy.routing.strategy import EXPLORE, EXPLORING, Scored
 from tests.unit.routing.making_strategy import (
     candidate,
     draws,
     first,
     names,
     notes,
+    order,
     ordered,
     scores,
     within,

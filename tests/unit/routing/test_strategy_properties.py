@@ -8,12 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.routing.measures import Measure
-from proxy.routing.strategy import (
-    Candidate,
-    Preferences,
-    order,
-)
-from tests.unit.routing.making_strategy import STRATEGIES, candidate, ordered
+from proxy.routing.scores import Candidate, Preferences
+from tests.unit.routing.making_strategy import STRATEGIES, candidate, order, ordered
 
 # Whatever comes
 
