@@ -68,6 +68,17 @@ def decode_strings(texts: list[bytes]) -> list[str] | None:
     return values if len(values) == len(texts) else None
 
 
+def spell(text: str) -> bytes:
+    """A regular expression of the JSON string of an ASCII word, however it is escaped. A quote
+    within a string is escaped itself, so no text holds a match."""
+    signs = (f"(?:{sign}|\\\\u00{_spell_hex(f'{ord(sign):x}')})" for sign in text)
+    return f'"{"".join(signs)}"'.encode()
+
+
+def _spell_hex(digits: str) -> str:
+    return "".join(f"[{d}{d.upper()}]" if d.isalpha() else d for d in digits)
+
+
 def is_json(text: bytes) -> bool:
     """Whether a lenient reader takes it: lone surrogates and NaN are more than msgspec does."""
     try:

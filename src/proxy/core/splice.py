@@ -4,13 +4,14 @@ A body may be as large as an isolate's memory allows: a copy of it, and the enco
 that is half as large again, would be too much beside the body that the pieces lie in.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy.core.json_guard import Text
+from proxy.core.json_guard import Text, decode_string
 from proxy.core.messages import Message, Part
 from proxy.core.ports import Body
 
@@ -18,6 +19,9 @@ SMALL = 64 * 1024
 """Bytes that the encoder may copy."""
 _MARK = b"\x00"
 """Stands for a piece while the rest is encoded: JSON holds no such byte."""
+
+LEAD = re.compile(rb'\s*[{,]\s*("(?:[^"\\]|\\.)*+")\s*:\s*', re.DOTALL)
+"""What stands before a field's value, and its name."""
 
 _encode = msgspec.json.Encoder().encode
 FIELDS = msgspec.json.Decoder(dict[str, Raw])
@@ -30,6 +34,21 @@ class Piece:
 
     def __init__(self, *parts: Text) -> None:
         self.parts = parts
+
+
+def repeats_a_name(body: bytes, fields: dict[str, Raw]) -> bool:
+    """Whether an object of JSON has a field twice, of which one reader takes the first and another
+    the last. fields: as they were read of it."""
+    if len(body) == 1 + sum(len(n.encode()) + len(memoryview(r)) + 4 for n, r in fields.items()):
+        return False  # nothing stands there but these, without a space
+    at = 0
+    for name, raw in fields.items():
+        lead, value = LEAD.match(body, at), memoryview(raw)
+        is_next = lead and decode_string(lead[1]) == name and body.startswith(value, lead.end())
+        if not (lead and is_next):
+            return True
+        at = lead.end() + len(value)
+    return bool(fields) and body[at:].strip() != b"}"
 
 
 def as_raw(value: object) -> Raw:

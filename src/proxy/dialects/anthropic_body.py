@@ -150,6 +150,7 @@ class Body(Steering, frozen=True, kw_only=True):
 OBJECT = msgspec.json.Decoder(dict[str, Any])
 ANY = msgspec.json.Decoder()
 BODY = msgspec.json.Decoder(Body)
+_KNOWN = frozenset(Body.__struct_fields__)
 CONTENT = msgspec.json.Decoder(Content)
 SOURCE = msgspec.json.Decoder(Source)
 STRING = msgspec.json.Decoder(str)
@@ -172,6 +173,11 @@ _INDEX = re.compile(r"\[(\d+|\.\.\.)\]")
 def decode(decoder: msgspec.json.Decoder[T], text: Text, at: str = "") -> T:
     """As `reading.decode`, in Anthropic's words."""
     return reading.decode(decoder, text, at, _word)
+
+
+def read_fields(body: bytes) -> dict[str, Raw]:
+    """As `reading.read_fields`, in Anthropic's words."""
+    return reading.read_fields(body, _KNOWN, _word)
 
 
 def _word(path: str, reason: str) -> tuple[str, str]:

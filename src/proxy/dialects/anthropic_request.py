@@ -16,9 +16,19 @@ from proxy.core.chat import Call, ChatRequest
 from proxy.core.errors import invalid
 from proxy.core.json_guard import Decoder
 from proxy.core.messages import NOTHING, JSONSchema, ResponseFormat
-from proxy.core.splice import FIELDS, NULL
+from proxy.core.splice import NULL
 from proxy.dialects import reading
-from proxy.dialects.anthropic_body import ANY, BODY, OBJECT, Body, Form, Metadata, Thinking, decode
+from proxy.dialects.anthropic_body import (
+    ANY,
+    BODY,
+    OBJECT,
+    Body,
+    Form,
+    Metadata,
+    Thinking,
+    decode,
+    read_fields,
+)
 from proxy.dialects.anthropic_parts import Findings
 from proxy.dialects.anthropic_tools import Names, read_choice, read_tools
 from proxy.dialects.anthropic_turns import Conversation
@@ -61,7 +71,7 @@ def parse_count(body: bytes) -> Call:
     """Reads and validates a request whose tokens are to be counted: `max_tokens` may be missing.
     Raises InvalidRequest."""
     reading.check(body)
-    fields = decode(FIELDS, body)
+    fields = read_fields(body)
     request = decode(BODY, body)
     findings, names = Findings(), Names()
     extra = _read_extra(request, fields, findings)

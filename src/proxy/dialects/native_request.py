@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from proxy.core.cache_control import CacheControl, CacheMode
 from proxy.core.chat import Call, ChatRequest, Routing, Strategy
 from proxy.core.errors import InvalidRequest, invalid
-from proxy.core.json_guard import Text
+from proxy.core.json_guard import Text, spell
 from proxy.core.messages import Message, ResponseFormat
 from proxy.core.splice import FIELDS, ITEMS
 from proxy.dialects import older_forms, reading
@@ -63,7 +63,7 @@ class _Raws(Struct, frozen=True):
     tools: Raw = Raw()
 
 
-_REASONING = re.compile(rb'"reasoningDetails"\s*:')
+_REASONING = re.compile(rb"%b\s*:" % spell("reasoningDetails"))
 _BODY = msgspec.json.Decoder(_NativeBody)
 _RAWS = msgspec.json.Decoder(_Raws)
 

@@ -17,7 +17,7 @@ from msgspec import Raw
 
 from proxy.core import splice
 from proxy.core.errors import InvalidRequest, invalid
-from proxy.core.json_guard import Text
+from proxy.core.json_guard import Text, spell
 from proxy.core.splice import FIELDS, NULL, Piece, begins, wrap
 
 T = TypeVar("T")
@@ -25,9 +25,10 @@ B = TypeVar("B", bound=Text)
 
 MAX_TOOLS = 512
 _OLD = re.compile(
-    rb'"function_call"\s*:|"role"\s*:\s*"function"|"image_url"\s*:\s*"|"tool_calls"\s*:\s*\[\s*\]'
+    rb"%b\s*:|%b\s*:\s*%b|%b\s*:\s*\"|%b\s*:\s*\[\s*\]"
+    % tuple(map(spell, ("function_call", "role", "function", "image_url", "tool_calls")))
 )
-"""What messages that need no look inside don't have. Within a text quotes are escaped."""
+"""What messages that need no look inside don't have."""
 _LOOKED_AT = frozenset({"functions", "function_call", "tools", "tool_choice", "stop"})
 _EMPTY = re.compile(rb"\[\s*\]")
 _TEXT = msgspec.json.Decoder(str)

@@ -90,7 +90,7 @@ def parse_chat(body: bytes) -> Call:
     """Reads and validates a chat completion's request. Raises InvalidRequest, its message
     naming the field."""
     reading.check(body)
-    fields = reading.decode(FIELDS, body)
+    fields = reading.read_fields(body, _KNOWN_IN_CHAT)
     if older_forms.is_of_today(fields):
         return _call(body, fields, functions=False)
     functions = older_forms.uses_functions(fields)
@@ -163,8 +163,8 @@ def parse_embeddings(body: bytes) -> EmbeddingRequest:
     """Reads and validates a request for embeddings. Raises InvalidRequest, its message naming
     the field."""
     reading.check(body)
+    fields = reading.read_fields(body, _KNOWN_IN_EMBED)
     request = reading.decode(_EMBED, body)
-    fields = FIELDS.decode(body)
     return EmbeddingRequest(
         input=_inputs(request.input),
         listed=isinstance(request.input, list) and not isinstance(request.input[0], int),

@@ -16,6 +16,7 @@ from msgspec import Meta, Raw
 from proxy.core.errors import LONGEST_SHOWN, InvalidRequest, invalid
 from proxy.core.forms import ONE_LINE, WORDS
 from proxy.core.json_guard import Text, find_excess
+from proxy.core.splice import FIELDS, repeats_a_name
 
 T = TypeVar("T")
 
@@ -96,6 +97,21 @@ def decode(
         raise wrong from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
+
+
+def read_fields(
+    body: bytes, known: frozenset[str], word: Callable[[str, str], tuple[str, str]] = _word
+) -> dict[str, Raw]:
+    """The fields of a body of which unknown ones go on to a provider. word: as `decode`. Raises
+    InvalidRequest for a field that stands twice, or has a known one's name in another case: a
+    provider may read another model or another limit in them than is read here."""
+    fields = decode(FIELDS, body, word=word)
+    if repeats_a_name(body, fields):
+        raise InvalidRequest("The body holds a field twice; give each of them once.")
+    for name in fields.keys() - known:
+        if (meant := name.casefold()) in known:
+            raise invalid(name, f"Unknown field; its name is {meant}")
+    return fields
 
 
 def check_values(fields: dict[str, Raw]) -> None:

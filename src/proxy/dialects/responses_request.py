@@ -117,7 +117,7 @@ def parse_chat(body: bytes) -> Call:
     """Reads and validates a request without references. Raises InvalidRequest, its message naming
     the field, and NotFound for an item by its id."""
     reading.check(body)
-    fields = reading.decode(FIELDS, body)
+    fields = reading.read_fields(body, _KNOWN)
     request = reading.decode(_BODY, body)
     _refuse(request)
     talk = _read_input(request, fields)

@@ -5,6 +5,7 @@ set. Any other request is built from its fields: what Messages has no word for i
 `dropped`, what cannot be left out is refused.
 """
 
+import re
 from collections.abc import Set
 from typing import Any
 
@@ -14,7 +15,7 @@ from msgspec import Raw
 from proxy.core import splice
 from proxy.core.chat import ChatRequest
 from proxy.core.errors import invalid
-from proxy.core.json_guard import Decoder
+from proxy.core.json_guard import Decoder, spell
 from proxy.core.messages import Tool
 from proxy.core.ports import Body
 from proxy.core.splice import NULL, TRUE, as_raw
@@ -37,7 +38,7 @@ _LEAST_THINKING = 1024
 _MOST_OUTPUT = 32_000
 """The limit of an answer where neither the caller nor the catalogue knows one: Messages wants one,
 and every model of today can have it."""
-_MARK = b'"cache_control"'
+_MARK = re.compile(spell("cache_control"))
 _FALSE = Raw(b"false")
 _WORD, _NUMBER = Decoder(str), Decoder(float)
 _THINKING = Decoder(dict[str, Raw])
@@ -57,7 +58,7 @@ def _pass_on(target: Target, chat: ChatRequest, body: bytes) -> Body:
     given = splice.FIELDS.decode(body)
     changes = {"model": as_raw(target.model.wire_id)}
     for name, value in target.model.send.items():
-        if name not in given and not (name == "cache_control" and _MARK in body):
+        if name not in given and not (name == "cache_control" and _MARK.search(body)):
             changes[name] = as_raw(value)
     if chat.max_tokens is not None and _read_number(given.get("max_tokens")) != chat.max_tokens:
         changes |= _set_limit(given, chat.max_tokens)

@@ -1,7 +1,6 @@
 """Exchanges fields of a caller's JSON body and leaves every other byte of it where it is: a
 provider that the body is meant for gets it as its caller wrote it."""
 
-import re
 from collections.abc import Mapping
 
 import msgspec
@@ -9,9 +8,6 @@ from msgspec import Raw
 
 from proxy.core import splice
 from proxy.core.ports import Body
-
-_LEAD = re.compile(rb'\s*[{,]\s*("(?:[^"\\]|\\.)*+")\s*:\s*', re.DOTALL)
-"""What stands before a field's value, and its name."""
 
 
 def exchange_fields(body: bytes, given: Mapping[str, Raw], changes: Mapping[str, Raw]) -> Body:
@@ -23,7 +19,7 @@ def exchange_fields(body: bytes, given: Mapping[str, Raw], changes: Mapping[str,
     view, parts = memoryview(body), list[bytes | memoryview | Raw]()
     copied = at = 0
     for name, raw in given.items():
-        lead = _LEAD.match(body, at)
+        lead = splice.LEAD.match(body, at)
         if lead is None or lead[1] != msgspec.json.encode(name):
             return _encode_all(given, changes)  # a field stands twice, a name has an escape
         at = lead.end() + len(memoryview(raw))

@@ -43,6 +43,8 @@ _NAME = re.compile(rb'\bname\s*=\s*(?:"([^"]*)"|([^\s;]+))', re.IGNORECASE)
 _CODED_NAME = re.compile(rb"\bname\*", re.IGNORECASE)
 _HEAD = 8 * 1024
 """Bytes of the head of a form's part."""
+_MOST_PARTS = 1000
+"""Parts that a form may have: each is looked at."""
 _LONGEST = 256
 _FIELDS = Decoder(dict[str, Raw])
 
@@ -161,12 +163,15 @@ def _rename_part(body: bytes, content_type: str, name: str) -> Body:
 
 def _find_models(body: bytes, content_type: str) -> Iterator[tuple[int, int, str]]:
     """The parts of a form that may be taken for the model's: where each begins and ends, and what
-    it says. A file's bytes are passed over. Raises ValueError for a part that can't be read."""
+    it says. A file's bytes are passed over. Raises ValueError for a part that can't be read, and
+    for too many."""
     mark = _read_mark(content_type)
     if not mark:
         return
     at = 0 if body.startswith(mark) else body.find(b"\r\n" + mark)
-    while at >= 0:
+    for _ in range(_MOST_PARTS):
+        if at < 0:
+            return
         head = body.find(b"\r\n", at + 2) + 2
         begin = body.find(b"\r\n\r\n", max(head - 2, 0), head + _HEAD) + 4
         end = body.find(b"\r\n" + mark, max(begin - 2, at + 2))
@@ -175,8 +180,10 @@ def _find_models(body: bytes, content_type: str) -> Iterator[tuple[int, int, str
         if head < 2 or begin < 4 or end < 0:
             raise ValueError("a part of the form has no end")
         if _is_models(body[head:begin]):
-            yield begin, max(begin, end), body[begin:end][:_LONGEST].decode("utf-8", "replace")
+            text = body[begin : min(end, begin + _LONGEST)]
+            yield begin, max(begin, end), text.decode("utf-8", "replace")
         at = end
+    raise ValueError("the form has too many parts")
 
 
 def _read_mark(content_type: str) -> bytes:

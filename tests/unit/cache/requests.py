@@ -138,7 +138,9 @@ VALID = with_unknown(
 WHOLE = {
     "max_tokens",
     "max_completion_tokens",
+    "max_output_tokens",
     "maxTokens",
+    "dimensions",
     "seed",
     "top_logprobs",
     "n",
