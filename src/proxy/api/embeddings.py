@@ -11,6 +11,6 @@ async def answer_embeddings(services: Services, context: RequestContext) -> Resp
     """POST /v1/embeddings."""
     body = await read_body(services, context)
     if services.guard:
-        body = services.guard.screen(context, body)
+        body = await services.guard.screen(context, body)
     request = openai.parse_embeddings(body)
     return await services.embeddings.answer(context, request)

@@ -43,7 +43,7 @@ async def create_response(services: Services, context: RequestContext) -> Respon
         body, earlier = await _put_in_place(services, context, given, references)
     if services.responses is None and references.store:
         body = forbid_store(body)
-    seen = services.guard.screen(context, body) if services.guard else body
+    seen = await services.guard.screen(context, body) if services.guard else body
     call = responses.parse_chat(seen)
     store = services.responses if references.store else None
     echo = {"previous_response_id": references.previous, "store": store is not None}

@@ -29,8 +29,8 @@ async def answer_batch(services: BatchServices, context: RequestContext, body: b
     runner = f"{context.id}.{services.ports.random.token(8)}"
     requests, guard, restorings = batch.requests, services.guard, dict[int, Restoring]()
     if guard:
-        requests, restorings = guard.screen_items(requests)
-    items = read_items(requests, guard)
+        requests, restorings = await guard.screen_items(requests)
+    items = await read_items(requests, guard)
 
     async def run(report: ReportResults) -> None:
         async def restore(results: list[ItemResult]) -> None:
@@ -62,7 +62,9 @@ async def answer_chunk(
     """Runs a chunk in the runner's invocation and writes each result as it comes. When the batch
     is gone nothing more is begun. context: the batch's."""
     guard = services.guard
-    items = [Item(read_request(part.raw, guard), part.raw, part.places) for part in chunk.parts]
+    items = [
+        Item(await read_request(part.raw, guard), part.raw, part.places) for part in chunk.parts
+    ]
 
     async def report(results: list[ItemResult]) -> None:
         places = tuple(result.index for result in results)

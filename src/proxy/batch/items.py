@@ -46,14 +46,14 @@ def read_batch(body: bytes) -> Batch:
     return reading.decode(_BATCH, body)
 
 
-def read_items(requests: tuple[Raw, ...], guard: Guard | None = None) -> list[Item]:
+async def read_items(requests: tuple[Raw, ...], guard: Guard | None = None) -> list[Item]:
     """Reads the requests: first those that are wrong, then identical ones once, unless they want
     an answer of their own. guard: as in `read_request`."""
     wrong: list[Item] = []
     places: dict[bytes, list[int]] = {}
     read: dict[bytes, tuple[Call, Raw]] = {}
     for index, raw in enumerate(requests):
-        call = read_request(raw, guard)
+        call = await read_request(raw, guard)
         if isinstance(call, InvalidRequest):
             wrong.append(Item(call, raw, (index,)))
             continue
@@ -64,11 +64,11 @@ def read_items(requests: tuple[Raw, ...], guard: Guard | None = None) -> list[It
     return wrong + [Item(*read[meaning], tuple(where)) for meaning, where in places.items()]
 
 
-def read_request(raw: Raw, guard: Guard | None = None) -> Call | InvalidRequest:
+async def read_request(raw: Raw, guard: Guard | None = None) -> Call | InvalidRequest:
     """Reads one request; the error, where it is wrong. guard: refuses what no provider may see."""
     try:
         if guard:
-            guard.check(raw)
+            await guard.check(raw)
         call = native.parse_chat(raw)
         if call.chat.stream:
             raise invalid("stream", "A request of a batch can't stream; the batch can")

@@ -2,19 +2,30 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from io import BytesIO
-from itertools import chain, islice
+from itertools import chain
+from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
 
 from proxy.core.own_patterns import OwnPattern
 from proxy.privacy.kinds import KINDS, Finder, make_finder
 
+T = TypeVar("T")
+Steps: TypeAlias = Generator[None, None, T]
+"""Work that pauses after each PIECE of it, so that others may have a turn, and then its result."""
+
+PIECE = 64 * 1024
+"""Characters that are looked at without a pause."""
 MOST_FOUND = 10_000
 """Findings in a body. Each takes some hundred bytes while it is masked."""
 _SHORTEST = 5
 """Characters of the shortest text in which anything built in stands."""
+_SHORTEST_OTHER = 13
+"""The same of all but addresses."""
+_ESCAPES = 10_000
+"""Escapes that are read without a pause."""
 _SEALED = re.compile(r"(?:data:[^,\s]{0,200},|aep1\.)?[A-Za-z0-9+/_-]{256,}+={0,2}\s{0,2}")
 """An image, a file, a provider's own state: base64, in which a match means nothing."""
 _ESCAPE = re.compile(r'\\++(?:u[0-9a-fA-F]{4}|[nrtbf"/])?')
@@ -40,53 +51,90 @@ class Detector:
 
     def __init__(self, kinds: tuple[str, ...], own: tuple[OwnPattern, ...] = ()) -> None:
         """kinds: of KINDS."""
-        found = {kind: finder for kind, finder in KINDS.items() if kind in kinds}
-        self._finders: Mapping[str, Finder] = {
-            **{pattern.name.lower(): make_finder(pattern.text) for pattern in own},
-            **found,
-        }
-        self._shortest = 1 if own else _SHORTEST
+        self._finders: list[tuple[str, Finder]] = [
+            *((pattern.name.lower(), make_finder(pattern.text)) for pattern in own),
+            *((kind, each) for kind, all_ in KINDS.items() if kind in kinds for each in all_),
+        ]
+        self._short = [pair for pair in self._finders if pair[0] == "email"]
+        """Those of what a text may hold that is shorter than all others."""
+        self._has_own = bool(own)
 
     def find(self, text: str) -> list[Finding]:
         """What stands in a text, in order; of what overlaps the longest. Raises TooMuchFound."""
-        if len(text) < self._shortest or is_sealed(text):
+        return [] if self.is_blank(text) else finish(self.look(text))
+
+    def look(self, text: str) -> Steps[list[Finding]]:
+        """The same, with pauses."""
+        if self.is_blank(text):
             return []
         if "\\" not in text:
-            return [
-                Finding(start, end, kind, text[start:end]) for start, end, kind in self._spans(text)
-            ]
+            spans = yield from self._spans(text)
+            return [Finding(start, end, kind, text[start:end]) for start, end, kind in spans]
         quick = _read_quickly(text)
+        if quick is not None and self.is_blank(quick):
+            return []
         if quick is not None and "\\u" in text:  # it says whether, not where
-            if not self._spans(quick):
+            if not (yield from self._spans(quick)):
                 return []
             quick = None
-        plain = unescape(text) if quick is None else quick
-        spans = self._spans(plain)
-        places = _find_places(text, chain.from_iterable((start, end) for start, end, _ in spans))
+        plain = (yield from _unescape(text)) if quick is None else quick
+        if not (spans := (yield from self._spans(plain))):
+            return []
+        wanted = chain.from_iterable((start, end) for start, end, _ in spans)
+        places = iter((yield from _find_places(text, wanted)))
         return [
             Finding(next(places), next(places), kind, plain[start:end])
             for start, end, kind in spans
         ]
 
-    def _spans(self, text: str) -> list[tuple[int, int, str]]:
-        found = (
-            (start, end, kind)
-            for kind, finder in self._finders.items()
-            for start, end in finder(text)
-        )
-        spans = list(islice(found, MOST_FOUND + 1))
-        if len(spans) > MOST_FOUND:
-            raise TooMuchFound
+    def is_blank(self, text: str) -> bool:
+        """Whether a text is too short to hold anything, or sealed."""
+        if not self._has_own and len(text) < _SHORTEST_OTHER:
+            if len(text) < _SHORTEST:
+                return True
+            return "@" not in text and "%40" not in text and "\\" not in text
+        return is_sealed(text)
+
+    def _spans(self, text: str) -> Steps[list[tuple[int, int, str]]]:
+        spans: list[tuple[int, int, str]] = []
+        is_short = len(text) < _SHORTEST_OTHER and not self._has_own
+        for kind, finder in self._short if is_short else self._finders:
+            at = 0
+            while at < len(text):
+                begin, at = at, at + PIECE
+                for start, end in finder(text, begin, at):
+                    spans.append((start, end, kind))
+                    if len(spans) > MOST_FOUND:
+                        raise TooMuchFound
+                    at = max(at, end)
+                if at < len(text):
+                    yield
         if len(spans) > 1:
             spans.sort(key=lambda span: span[0] - span[1])
             spans = sorted(_without_overlaps(spans))
         return spans
 
 
+def finish(steps: Steps[T]) -> T:
+    """The result of work that is done without its pauses."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
 def unescape(text: str) -> str:
     """A text with its escapes read, however often they are escaped themselves."""
+    return finish(_unescape(text))
+
+
+def _unescape(text: str) -> Steps[str]:
     plain, at = BytesIO(), 0  # a list of all pieces would be many times the text
-    for found in _ESCAPE.finditer(text):
+    for number, found in enumerate(_ESCAPE.finditer(text), 1):
+        if number % _ESCAPES == 0:
+            yield
         piece = text[at : found.start()] + _read(found[0])
         plain.write(piece.encode(errors="surrogatepass"))
         at = found.end()
@@ -128,18 +176,23 @@ def _read_quickly(text: str) -> str | None:
     return text
 
 
-def _find_places(text: str, wanted: Iterable[int]) -> Iterator[int]:
+def _find_places(text: str, wanted: Iterable[int]) -> Steps[list[int]]:
     """Where places of the text with its escapes read are in the text as it came. wanted: in order.
     Nothing is kept of the escapes, of which a text may hold millions."""
     escapes = ((f.start(), f.end(), len(_read(f[0]))) for f in _ESCAPE.finditer(text))
     last = 2 * len(text) + 1, 0, 1  # beyond all that is wanted
     begin, end, size = next(escapes, last)
-    here = there = 0
+    here = there = number = 0
+    places: list[int] = []
     for at in wanted:
         while at >= there + begin - here + size:
             here, there = end, there + begin - here + size
             begin, end, size = next(escapes, last)
-        yield here + at - there
+            number += 1
+            if number % _ESCAPES == 0:
+                yield
+        places.append(here + at - there)
+    return places
 
 
 def _read(escape: str) -> str:

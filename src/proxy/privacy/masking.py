@@ -3,25 +3,38 @@
 import re
 from bisect import bisect_right
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import accumulate
 
 from msgspec import Struct
 
 from proxy.privacy.findings import (
     MOST_FOUND,
+    PIECE,
     Detector,
     Finding,
+    Steps,
     TooMuchFound,
+    finish,
     is_sealed,
     unescape,
 )
 from proxy.privacy.scanning import Scanner, Token
 
 PLACEHOLDER = re.compile(r"\[[A-Z][A-Z0-9_]{0,40}_\d{1,9}\]")
+_SIGN = r"(?:[A-Z0-9_]|\\{1,64}+u00(?:3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]))"
+_SPELLED = re.compile(
+    rf"(?:\[|(?<!\\)\\{{1,64}}+u005[bB]){_SIGN}{{3,52}}+(?:\]|\\{{1,64}}+u005[dD])"
+)
+"""A placeholder, or what is spelled like one by escapes."""
+_TOKEN = 64
+"""What a string or a number costs beside its characters."""
 _QUOTE = re.compile(r'\\++"')
 _BEFORE_NUMBER = re.compile(r"[:\[,]\s{0,20}\Z")
 _WHOLE = re.compile(r"-?(\d+)(?:\.0+)?")
 """A whole number of JSON, also as those write it who know no whole numbers."""
+_CARDS = 1e19
+"""Beyond all numbers of cards."""
 _AFTER_NUMBER = re.compile(r"\s{0,20}[,}\]]")
 
 
@@ -96,24 +109,31 @@ class Masking:
 
     def run(self) -> str:
         """The text with all that is found masked. Raises TooMuchFound."""
-        scanner = Scanner(self._text)
+        return finish(self.steps())
+
+    def steps(self) -> Steps[str]:
+        """The same, with pauses."""
+        scanner, looked = Scanner(self._text), 0
         for token in scanner.tokens():
+            looked += len(token.text) + _TOKEN
+            if looked > PIECE:
+                looked = 0
+                yield
             if not token.is_string:
                 self._take_number(token, scanner)
                 continue
-            self._follow(token, scanner)
-            if findings := self._detector.find(token.text):
+            yield from self._follow(token, scanner)
+            if findings := (yield from self._detector.look(token.text)):
                 self._take(token, findings, scanner)
             elif self._drops_sealed and is_sealed(token.text):
                 self._edits.append(_Edit(token.start, token.end, f"[{len(token.text)} CHARACTERS]"))
-        self._end_run()
+        yield from self._end_run()
         return self._rewrite()
 
     def _take_number(self, token: Token, scanner: Scanner) -> None:
-        if scanner.is_in_token_list:
-            self.has_tokens = True
-        whole = _WHOLE.fullmatch(token.text)
-        number = whole[1] if whole else token.text
+        self.has_tokens = self.has_tokens or scanner.is_in_token_list
+        if self._detector.is_blank(number := _read_whole(token.text)):
+            return
         for finding in self._detector.find(number):
             if finding.end - finding.start == len(number):
                 self._sight(finding, scanner.path)
@@ -138,13 +158,13 @@ class Masking:
         if len(self.sightings) > MOST_FOUND:
             raise TooMuchFound
 
-    def _follow(self, token: Token, scanner: Scanner) -> None:
+    def _follow(self, token: Token, scanner: Scanner) -> Steps[None]:
         """Joins a part's text to the one before, or begins anew."""
         place = None if token.is_name else scanner.part
         if place is None:
             return
         if self._place != (place[0], place[1] - 1):
-            self._end_run()
+            yield from self._end_run()
         if not self._run:
             self._first_edit = len(self._edits)
         if is_sealed(token.text):
@@ -153,7 +173,7 @@ class Masking:
         self._run_field = scanner.path
         self._run.append(token)
 
-    def _end_run(self) -> None:
+    def _end_run(self) -> Steps[None]:
         """Looks for what stands in several parts: its placeholder is in the first of them."""
         run, self._run = self._run, []
         if len(run) < 2:
@@ -161,7 +181,8 @@ class Masking:
         known = sorted(self._edits[self._first_edit :])
         starts = [edit.start for edit in known]
         begins = [0, *accumulate(len(token.text) for token in run)]
-        for finding in self._detector.find("".join(token.text for token in run)):
+        findings = yield from self._detector.look("".join(token.text for token in run))
+        for finding in findings:
             pieces = _place_in(run, begins, finding)
             at = bisect_right(starts, pieces[-1][1] - 1) if pieces else 0
             if len(pieces) < 2 or (at and known[at - 1].end > pieces[0][0]):
@@ -181,12 +202,22 @@ class Masking:
         return "".join(pieces) + self._text[at:]
 
 
+def _read_whole(number: str) -> str:
+    """The digits of a whole number of JSON; any other number as it stands."""
+    if "e" in number.lower():
+        with suppress(ValueError):
+            value = float(number)
+            number = f"{value:.0f}" if abs(value) < _CARDS and value.is_integer() else number
+    whole = _WHOLE.fullmatch(number)
+    return whole[1] if whole else number
+
+
 def _find_placeholders(text: str) -> frozenset[str]:
     """The placeholders that a text holds already. Raises TooMuchFound."""
     taken = set[str]()
     # No other escape spells a sign of one, and a copy of the text would be memory.
-    for found in PLACEHOLDER.finditer(unescape(text) if "\\u" in text else text):
-        taken.add(found[0])
+    for found in (_SPELLED if "\\u" in text else PLACEHOLDER).finditer(text):
+        taken.add(unescape(found[0]))
         if len(taken) > MOST_FOUND:
             raise TooMuchFound
     return frozenset(taken)

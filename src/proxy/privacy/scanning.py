@@ -2,8 +2,10 @@
 built anew, so that what need not change keeps its bytes. What is no JSON, or the beginning of one,
 is gone through just the same."""
 
+import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -21,7 +23,7 @@ class _Level:
         self.is_array = is_array
         self.index = 0
         self.name: str | None = None
-        """Of the field whose value comes next; None: a name does."""
+        """Of the field whose value comes next, without escapes; None: a name does."""
 
 
 class Token(Struct):
@@ -49,7 +51,7 @@ class Scanner:
             if sign == '"':
                 is_name = self._is_name()
                 if is_name:
-                    self._levels[-1].name = found[1]
+                    self._levels[-1].name = _read_name(found[1])
                 yield Token(found.start(1), found.end(1), found[1], True, is_name)
             elif sign in "{[":
                 self._levels.append(_Level(sign == "["))
@@ -91,13 +93,26 @@ class Scanner:
         if len(self._levels) < 2:
             return None
         parts, part = self._levels[-2:]
-        is_text = parts.is_array and part.name == "text"
+        is_text = parts.is_array and _is_one_of(part.name, ("text",))
         return (parts, parts.index) if is_text else None
 
     @property
     def is_in_token_list(self) -> bool:
         """Whether the last token is an element of a list below the field `input` or `prompt`."""
         levels = self._levels
-        if len(levels) < 2 or levels[0].name not in ("input", "prompt"):
+        if len(levels) < 2 or not _is_one_of(levels[0].name, ("input", "prompt")):
             return False
         return all(level.is_array for level in levels[1:])
+
+
+def _read_name(text: str) -> str:
+    """A name without its escapes; as it stands where it can't be read."""
+    if "\\" in text:
+        with suppress(ValueError):
+            return str(json.loads(f'"{text}"'))
+    return text
+
+
+def _is_one_of(name: str | None, names: tuple[str, ...]) -> bool:
+    """Whether a reader that knows no case takes a field for one of these."""
+    return name is not None and name.casefold() in names

@@ -64,7 +64,7 @@ class Chat:
                     context.end_stage("limit")
                 return _replay_known(context, known, hit)
         if guard := self._tasks.guard:
-            body = guard.screen(context, body)
+            body = await guard.screen(context, body)
             fingerprint = None if context.restoring else fingerprint
         return await self.answer(context, context.dialect.parse_chat(body), fingerprint)
 

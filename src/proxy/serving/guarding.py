@@ -4,10 +4,12 @@ Promise: with it no body goes to a provider that was not looked at. What it can'
 refuses, and no message of its own quotes what it has found.
 """
 
+import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from typing import TypeVar
 from urllib.parse import unquote_plus
 
 from msgspec import Raw
@@ -16,11 +18,15 @@ from proxy.core.errors import InvalidRequest
 from proxy.core.json_guard import is_json
 from proxy.core.settings import PrivacySettings
 from proxy.dialects import reading
-from proxy.privacy.findings import MOST_FOUND, Detector, TooMuchFound
+from proxy.privacy.findings import MOST_FOUND, PIECE, Detector, Steps, TooMuchFound
 from proxy.privacy.masking import Masking, Placeholders, Sighting
 from proxy.privacy.restoring import Restoring
 from proxy.serving.context import RequestContext
 
+T = TypeVar("T")
+
+TURN = 0.000_001
+"""Seconds: a pause of none would give nobody a turn (platform.loop)."""
 CODE = "personal_data"
 _WORDS = {
     "email": "an e-mail address",
@@ -60,22 +66,26 @@ class Guard:
     def __init__(self, settings: PrivacySettings) -> None:
         self._detector = Detector(settings.guardrail_kinds, settings.patterns)
         self.refuses = settings.guardrail == "refuse"
+        self._looked_at = 0
+        """Bytes of items since the last turn."""
 
     def weigh(self, body: bytes) -> int:
         """What looking at a body takes beside it, as a body counts (core.body_memory): what is
         passed over takes nothing."""
         return len(body) - sum(len(found[0]) for found in _PASSED_OVER.finditer(body))
 
-    def screen(self, context: RequestContext, body: bytes) -> bytes:
+    async def screen(self, context: RequestContext, body: bytes) -> bytes:
         """The body as a provider may see it; what the answer gets back is in the context. Raises
         InvalidRequest, InternalError (503) where there is no room for that."""
-        masked, restoring = self.mask(body)
+        masked, restoring = await self.mask(body)
         if restoring and context.hold:
             context.hold.keep(context.hold.size + restoring.size)
         context.restoring = restoring
         return masked
 
-    def screen_items(self, items: Sequence[Raw]) -> tuple[tuple[Raw, ...], dict[int, Restoring]]:
+    async def screen_items(
+        self, items: Sequence[Raw]
+    ) -> tuple[tuple[Raw, ...], dict[int, Restoring]]:
         """The requests of a batch as providers may see them, and what the answers get back by their
         places. Where it refuses they stay: `check` is for each. Raises InvalidRequest."""
         if self.refuses:
@@ -84,7 +94,7 @@ class Guard:
         restorings: dict[int, Restoring] = {}
         found = 0
         for index, item in enumerate(items):
-            body, restoring = self.mask(bytes(item))
+            body, restoring = await self._mask_item(item)
             masked.append(Raw(body))
             if restoring:
                 restorings[index] = restoring
@@ -93,19 +103,28 @@ class Guard:
                 raise InvalidRequest(_TOO_MUCH, code=CODE)
         return tuple(masked), restorings
 
-    def check(self, item: Raw) -> None:
+    async def check(self, item: Raw) -> None:
         """Raises InvalidRequest for a request of a batch that may not go on. One that is masked
         may."""
         if self.refuses:
-            self.mask(bytes(item))
+            await self._mask_item(item)
 
-    def mask(self, body: bytes) -> tuple[bytes, Restoring | None]:
+    async def _mask_item(self, item: Raw) -> tuple[bytes, Restoring | None]:
+        """As `mask`, with a turn for others between items, each of which is short."""
+        body = bytes(item)
+        self._looked_at += len(body)
+        if self._looked_at > PIECE:
+            self._looked_at = 0
+            await asyncio.sleep(TURN)
+        return await self.mask(body)
+
+    async def mask(self, body: bytes) -> tuple[bytes, Restoring | None]:
         """A body of JSON without what is found in it. Raises InvalidRequest."""
         reading.check(body)
         placeholders = Placeholders()
         masking = Masking(body.decode(), self._detector, placeholders)
         with refusing_too_much():
-            masked = masking.run()
+            masked = await _take_turns(masking.steps())
         if masking.has_tokens:
             raise InvalidRequest(_TOKENS, param="input", code=CODE)
         if not masking.sightings:
@@ -137,7 +156,7 @@ class Guard:
             raise _refuse([Sighting(finding.kind, name)])
         return {name: text for name, text in headers.items() if name not in found}
 
-    def check_unread(self, address: str, body: bytes, headers: dict[str, str]) -> None:
+    async def check_unread(self, address: str, body: bytes, headers: dict[str, str]) -> None:
         """Raises InvalidRequest for a request that would go on as it is, and whose answer nothing
         could be put back into, if it holds anything. address: path and query."""
         with refusing_too_much():
@@ -153,7 +172,7 @@ class Guard:
             raise InvalidRequest(_UNKNOWN, code=CODE)
         if b"\x00" in body:  # UTF-16 and UTF-32, which JSON may be for some
             raise InvalidRequest(_UNKNOWN, code=CODE)
-        _, restoring = self.mask(body)
+        _, restoring = await self.mask(body)
         if restoring:
             raise InvalidRequest(
                 "The body holds personal data or a secret, which GUARDRAIL=mask can't put back into"
@@ -161,6 +180,17 @@ class Guard:
                 " /v1/chat/completions, /v1/messages or /v1/responses.",
                 code=CODE,
             )
+
+
+async def _take_turns(steps: Steps[T]) -> T:
+    """The result of work between whose pieces the isolate's other requests have their turn."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        await asyncio.sleep(TURN)
 
 
 def make_guard(settings: PrivacySettings) -> Guard | None:

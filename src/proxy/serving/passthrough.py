@@ -130,7 +130,7 @@ class Passthrough:
             raise InvalidRequest(why, param="content-encoding")
         body, kind = await self._read(context), headers.get("content-type", "")
         if self._tasks.guard:
-            self._tasks.guard.check_unread("", body, headers)
+            await self._tasks.guard.check_unread("", body, headers)
         named = read_model(body, kind)
         letter = _Letter(read_errand("POST", path), body=body)
         targets = await self._find_named(context, path, named, body)
@@ -208,7 +208,7 @@ class Passthrough:
         body = await self._read(context) if letter.body is None else letter.body
         assert isinstance(body, bytes)  # as it was read
         address = f"{wish.path}?{drop_key(wish.query)}"
-        guard.check_unread(address, body, context.request.headers)
+        await guard.check_unread(address, body, context.request.headers)
         return structs.replace(letter, body=body)
 
     async def _read(self, context: RequestContext) -> bytes:

@@ -1,5 +1,6 @@
 """What a body may take of an isolate's memory while it is looked at, whatever it holds."""
 
+import asyncio
 import json
 import tracemalloc
 from contextlib import suppress
@@ -12,7 +13,7 @@ from msgspec import Raw
 from proxy.core.body_memory import weigh
 from proxy.core.errors import InvalidRequest
 from proxy.core.settings import PrivacySettings
-from proxy.privacy.findings import MOST_FOUND, Detector, TooMuchFound
+from proxy.privacy.findings import MOST_FOUND, PIECE, Detector, TooMuchFound
 from proxy.privacy.kinds import KINDS
 from proxy.serving.guarding import Guard
 
@@ -50,7 +51,7 @@ def test_a_body_takes_three_times_what_it_counts_for(body: bytes) -> None:
     counted = weigh(body, 0) + GUARD.weigh(body)
     tracemalloc.start()
     with suppress(InvalidRequest):
-        GUARD.mask(body)
+        asyncio.run(GUARD.mask(body))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak + len(body) < 3 * counted + 60_000
@@ -69,7 +70,7 @@ def test_a_body_takes_three_times_what_it_counts_for(body: bytes) -> None:
 def test_a_body_that_holds_too_much_is_refused(body: bytes) -> None:
     tracemalloc.start()
     with pytest.raises(InvalidRequest, match=f"more than {MOST_FOUND} values"):
-        GUARD.mask(body)
+        asyncio.run(GUARD.mask(body))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 * len(body) + FINDINGS
@@ -78,9 +79,9 @@ def test_a_body_that_holds_too_much_is_refused(body: bytes) -> None:
 def test_so_is_a_batch_of_such_bodies() -> None:
     text = " ".join(f"{number}@x.example" for number in range(MOST_FOUND // 2))
     body = Raw(chat(text))
-    assert len(GUARD.screen_items([body] * 2)[1]) == 2
+    assert len(asyncio.run(GUARD.screen_items([body] * 2))[1]) == 2
     with pytest.raises(InvalidRequest, match=f"more than {MOST_FOUND} values"):
-        GUARD.screen_items([body] * 3)
+        asyncio.run(GUARD.screen_items([body] * 3))
 
 
 def test_as_many_as_may_be_are_masked() -> None:
@@ -96,3 +97,32 @@ def test_an_image_counts_once() -> None:
     body = {"messages": [{"content": [{"image_url": {"url": image}}, {"text": "word " * 100}]}]}
     assert 500 < GUARD.weigh(json.dumps(body).encode()) < 1000
     assert GUARD.weigh(chat(f'"{image}"')) > 80_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        chat("word " * 200_000),
+        chat("\n é " * 100_000),
+        json.dumps({"n": [4111111111112] * 50_000}).encode(),
+        json.dumps([{"text": "joe@"}, {"text": "x"}] * 20_000).encode(),
+    ],
+    ids=["a text", "escapes", "numbers", "parts"],
+)
+def test_other_requests_have_a_turn_while_a_body_is_looked_at(body: bytes) -> None:
+    async def look() -> int:
+        turns, done = 0, asyncio.Event()
+
+        async def take_turns() -> None:
+            nonlocal turns
+            while not done.is_set():
+                await asyncio.sleep(0)
+                turns += 1
+
+        other = asyncio.create_task(take_turns())
+        await GUARD.mask(body)
+        done.set()
+        await other
+        return turns
+
+    assert asyncio.run(look()) >= len(body) // PIECE

@@ -146,11 +146,11 @@ def test_only_the_kinds_that_are_wanted() -> None:
 
 PATTERNS = [
     kinds.BEFORE_AT,
-    kinds.AFTER_AT,
     kinds.AT,
+    kinds.CODED_AT,
     kinds.DIGITS,
     kinds.IBAN,
-    kinds.IBAN_SIGNS,
+    kinds.GAP,
     kinds.KEY,
     kinds.AWS_SECRET,
     kinds.JWT,
@@ -243,3 +243,33 @@ def test_what_is_found_stands_in_order_within_the_text(text: str) -> None:
     for finding in ALL.find(text):
         assert at <= finding.start < finding.end <= len(text)
         at = finding.end
+
+
+WORDS = [
+    *("joe@x.example", "b%40x.example", "%40", "@", "a", "4111", "4111111111111111", "7", "-", "."),
+    *("4222222222222", "\u00a0", "\u0664", "é", "_", "sk-abcdefghij1234567890", "DE12", "WEST1234"),
+    *("DE89370400440532013000", "GB82", "AKIAIOSFODNN7EXAMPLE", "eyJhbGciOiJI.eyJzdWIiOiIx.abc"),
+    "aws_secret_access_key=",
+]
+PIECES = [*WORDS, " ", "4111 1111 1111 1111", PEM, "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=60), st.integers(1, 60))
+def test_in_pieces_the_same_is_found_as_at_once(pieces: list[str], size: int) -> None:
+    text = "".join(pieces)
+    at_once = ALL.find(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(findings, "PIECE", size)
+        assert ALL.find(text) == at_once
+
+
+def test_a_key_that_is_longer_than_what_is_looked_at_is_masked_to_its_end() -> None:
+    key = "sk-1" + "a" * 3 * kinds.BEYOND
+    (finding,) = ALL.find(f"{'x ' * (findings.PIECE // 2 - 50)}{key} b")
+    assert finding.value == key
+
+
+@pytest.mark.parametrize("piece", ["word ", "4111 1111 1111 1112 ", "a@ ", "\\n ", "a@\\u00e9. "])
+def test_others_have_a_turn_between_the_pieces_of_a_text(piece: str) -> None:
+    text = piece * (500_000 // len(piece))
+    assert sum(1 for _ in ALL.look(text)) >= 7

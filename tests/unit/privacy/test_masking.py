@@ -11,6 +11,7 @@ from proxy.privacy.findings import Detector
 from proxy.privacy.kinds import KINDS
 from proxy.privacy.masking import Masking, Placeholders
 from proxy.privacy.restoring import Restoring
+from tests.unit.cache.requests import Speaker
 from tests.unit.work import count_steps
 
 ALL = Detector(tuple(KINDS))
@@ -98,7 +99,10 @@ def test_arguments_of_tools_stay_json() -> None:
     assert values == {"[EMAIL_1]": MAIL, "[CARD_1]": CARD}
 
 
-@pytest.mark.parametrize("number", [CARD, f"{CARD}.0", f"{CARD}.00", f"-{CARD}"])
+@pytest.mark.parametrize(
+    "number",
+    [CARD, f"{CARD}.0", f"{CARD}.00", f"-{CARD}", "4.111111111111111e15", "41111111111111110E-1"],
+)
 def test_a_number_is_a_card_however_it_is_written(number: str) -> None:
     masked, values, _ = mask(f'{{"card": {number}, "n": [{number}]}}')
     assert masked == {"card": "[CARD_1]", "n": ["[CARD_1]"]}
@@ -113,6 +117,12 @@ def test_what_is_split_between_parts_is_one() -> None:
     assert len(masking.sightings) == 2
     masked, values, _ = mask(parts("4111 1111 ", "1111 1111"))
     assert texts(masked) == ["[CARD_1]", ""]
+
+
+@pytest.mark.parametrize("name", ["te\\u0078t", "Text"])
+def test_a_part_is_one_however_its_text_is_named(name: str) -> None:
+    body = json.dumps(parts("I am joe@", "x.example")).replace('"text":', f'"{name}":')
+    assert mask(body)[1] == {"[EMAIL_1]": MAIL}
 
 
 def test_what_stands_in_a_part_is_not_made_longer_by_its_neighbour() -> None:
@@ -142,6 +152,9 @@ def test_images_are_passed_over() -> None:
         ({"input": [1, 2]}, True),
         ({"input": [[1, 2]]}, True),
         ({"prompt": [3]}, True),
+        ('{"inp\\u0075t": [1]}', True),
+        ('{"PROMPT": [[1]]}', True),
+        ('{"input": "a", "input": [1], "input": "a"}', True),
         ({"input": ["a"], "dimensions": 3}, False),
         ({"input": [{"a": 1}]}, False),
         ({"stop": [1]}, False),
@@ -198,6 +211,18 @@ def test_masked_json_is_json_without_what_was_found_and_comes_back(body: Any, as
     json.loads(back)
     for placeholder in placeholders.values:
         assert placeholder.encode() not in back
+
+
+@given(values, st.integers())
+@settings(max_examples=200, deadline=None)
+def test_how_json_is_written_changes_nothing(body: Any, seed: int) -> None:
+    body = {"input": body, "messages": parts("joe@", "x.example")["messages"]}
+    if any("\ud800" <= sign <= "\udfff" for sign in json.dumps(body, ensure_ascii=False)):
+        return
+    _, values, masking = mask(body)
+    _, found, other = mask(Speaker(seed).spelled(body))
+    assert sorted(values.values()) == sorted(found.values())
+    assert masking.has_tokens == other.has_tokens
 
 
 def test_the_work_grows_with_the_body_alone() -> None:
