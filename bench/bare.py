@@ -128,7 +128,7 @@ def proxy(directory: Path) -> Path:
 
 def _configuration(upload: Path, settings: _Settings) -> str:
     config = runtime.load_config(WRANGLER_TOML)
-    is_proxy = settings.main == "entry.py"
+    is_proxy = (upload / "entry.py").is_file()
     objects = config["durable_objects"]["bindings"] if is_proxy else []
     disk = upload.parent / f"{upload.name}-objects"
     disk.mkdir()
