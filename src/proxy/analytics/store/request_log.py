@@ -16,7 +16,7 @@ STRANGERS = 1
 """Requests of a flush that are kept of those whose caller was not let in: who has no key may send
 as many as they like, and would soon push all else out."""
 ROWS_READ = 20
-"""Rows of SQL that are read at once."""
+"""Rows of SQL that are read at once, at most: one of a busy isolate holds FLUSH_MOST requests."""
 READ_MOST = 3_000
 """Requests that one call looks at, at most, so that none takes 50 ms."""
 
@@ -104,14 +104,18 @@ class RequestLog:
         terms = _HOLDS * len(needles)
         if query.end is not None:
             terms += f" AND heard < {query.end + _LONGEST_MS}"
+        limit = 1
         while below > oldest:
             found = self._sql(
-                _READ.format(terms=terms, limit=ROWS_READ), below, oldest - FLUSH_MOST, *needles
+                _READ.format(terms=terms, limit=limit), below, oldest - FLUSH_MOST, *needles
             )
             for first, count, logged_at, records in found:
                 if first + count > oldest:
                     yield first, count, logged_at, records
-            below = found[-1][0] if len(found) == ROWS_READ else oldest
+            below = oldest
+            if len(found) == limit:
+                _, count, _, _ = found[-1]
+                below, limit = found[-1][0], min(2 * limit, ROWS_READ, max(1, FLUSH_MOST // count))
 
 
 def _find_needles(query: LogQuery) -> list[str]:

@@ -1,11 +1,14 @@
 """What reading a long request log costs."""
 
+from typing import Any
+
+import msgspec
 import pytest
 from msgspec import structs
 
 from proxy.analytics.record.request_record import RequestRecord
 from proxy.analytics.store import request_log
-from proxy.analytics.store.messages import LogPage, LogQuery, LogRow
+from proxy.analytics.store.messages import FLUSH_MOST, LogPage, LogQuery, LogRow
 from proxy.analytics.store.request_log import READ_MOST
 from proxy.analytics.store.shard import Shard
 from tests.unit.analytics.logs import read_whole
@@ -47,6 +50,32 @@ def test_no_call_looks_at_more_than_it_has_time_for(monkeypatch: pytest.MonkeyPa
     assert [row.record.id for row in whole.rows] == found[:150]
     assert whole.has_more
     assert not read_whole(shard, structs.replace(query, limit=200)).has_more
+
+
+class MeasuredSQL(PlatformSQL):
+    """Counts the characters that cross from SQLite to Python."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.crossed = 0
+
+    def __call__(self, query: str, /, *bindings: str | float) -> list[tuple[Any, ...]]:
+        rows = super().__call__(query, *bindings)
+        self.crossed += sum(len(value) for row in rows for value in row if isinstance(value, str))
+        return rows
+
+
+@pytest.mark.parametrize(("limit", "flushes"), [(50, 1), (READ_MOST, READ_MOST / FLUSH_MOST + 1)])
+def test_of_a_busy_isolates_log_no_more_is_read_than_is_looked_at(
+    limit: int, flushes: float
+) -> None:
+    sql = MeasuredSQL()
+    shard = Shard(sql)
+    many = [make_record(id=f"{n:04}") for n in range(FLUSH_MOST)]
+    for number in range(1, 11):
+        shard.add(make_flush("a", number, *many), NOW_MS)
+    assert len(shard.read_page(LogQuery(limit=limit)).rows) == limit
+    assert sql.crossed <= 1.01 * flushes * len(msgspec.json.encode(many))
 
 
 def test_a_page_takes_as_long_in_a_long_log_as_in_a_short_one() -> None:
