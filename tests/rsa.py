@@ -23,7 +23,8 @@ class SigningKey:
         self.kid = kid
         p, q = _find_prime(_BITS // 2), _find_prime(_BITS // 2)
         self.n = p * q
-        self._d = pow(_E, -1, (p - 1) * (q - 1))
+        self._p, self._q, self._inverse = p, q, pow(q, -1, p)
+        self._powers = pow(_E, -1, p - 1), pow(_E, -1, q - 1)
 
     @property
     def jwk(self) -> dict[str, str]:
@@ -33,8 +34,10 @@ class SigningKey:
 
     def sign(self, data: bytes) -> bytes:
         """The signature by RS256."""
-        padded = int.from_bytes(pad(data))
-        return pow(padded, self._d, self.n).to_bytes(_BITS // 8)
+        padded, (to_p, to_q) = int.from_bytes(pad(data)), self._powers
+        m = pow(padded, to_q, self._q)  # by both primes: a third of the time (RFC 8017, 5.1.2)
+        h = (pow(padded, to_p, self._p) - m) * self._inverse % self._p
+        return (m + h * self._q).to_bytes(_BITS // 8)
 
     def issue(self, claims: dict[str, Any], **head: Any) -> str:
         """A token."""

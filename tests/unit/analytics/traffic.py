@@ -41,9 +41,12 @@ class Prices:
 
 
 def group_records(records: Sequence[RequestRecord], *by: Dimension) -> list[SumsGroup]:
-    sums: defaultdict[tuple[str | int, ...], Totals] = defaultdict(Totals)
+    groups: defaultdict[tuple[str | int, ...], list[RequestRecord]] = defaultdict(list)
     for record in records:
-        sums[tuple(getattr(record, name) for name in by)].count([record])
+        groups[tuple(getattr(record, name) for name in by)].append(record)
+    sums = {values: Totals() for values in groups}
+    for values, totals in sums.items():
+        totals.count(groups[values])
     return [
         SumsGroup(key=dict(zip(by, values, strict=True)), totals=totals)
         for values, totals in sums.items()

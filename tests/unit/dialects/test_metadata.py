@@ -48,6 +48,7 @@ def test_metadata_of_embeddings_stays_here() -> None:
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
             lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+            max_leaves=10,
         ),
         max_size=18,
     )

@@ -92,7 +92,7 @@ def test_nobodys_key_is_told() -> None:
     assert (refusal.message, refusal.code) == ("***, *** and *** are wrong", "***")
 
 
-HUGE = 600_000
+HUGE = 300_000
 FRAGMENTS = (
     "token count ",
     "model ",
@@ -128,7 +128,7 @@ def test_an_error_is_read_in_no_time_however_long_it_is(provider: str, fragment:
             assert len(refusal.message) <= 500
             assert len(refusal.code or "") <= 200
             assert len(refusal.param or "") <= 200
-    assert time.process_time() - began < 5  # quadratic ones take minutes
+    assert time.process_time() - began < 5  # quadratic ones take a minute
 
 
 def _patterns(value: Any) -> Iterator[re.Pattern[str]]:

@@ -264,7 +264,7 @@ def test_what_is_remembered_is_bounded_in_bytes_whatever_callers_name() -> None:
     catalog = Catalog.load()
     selection = Selection(catalog, read_settings(ENV, catalog.providers).routing, frozenset())
     tracemalloc.start()
-    for number in range(1000):
+    for number in range(250):
         names = tuple(f"openai/{number}-{place}-{'x' * 230}\U0001f600" for place in range(32))
         selection.plan(Routing(model=names[0], models=names[1:], fallback=False), TEXT, ANY)
         selection.plan(Routing(model=f"openai/{number}"), TEXT, ANY)

@@ -18,7 +18,6 @@ from tests.unit.serving.making import NATIVE, OPENAI, House, by_host, stream_of
 @pytest.fixture
 def uncollected() -> Iterator[None]:
     """No garbage is collected: what is in a ring stays, as it does for long in a busy isolate."""
-    gc.collect()
     gc.disable()
     yield
     gc.enable()
