@@ -26,6 +26,15 @@ _LINE = 1024 * 1024
 _REPORTS = re.compile(rb'"usage(?:Metadata)?"[ \r\n\t]*:[ \r\n\t]*(?=\{)')
 """Where a report begins. In a string of JSON the quotes would have a backslash before them."""
 
+_TEXTS = re.compile(
+    rb'"(?:content|text|reasoning|reasoning_content|thinking|arguments|partial_json)"'
+    rb' ?: ?"((?:[^"\\]++|\\.)*+)"'
+)
+"""What a model has written, in an event of chat completions, of Messages or of Gemini,"""
+_DELTAS = re.compile(rb'"delta" ?: ?"((?:[^"\\]++|\\.)*+)"')
+"""or of Responses, whose other events say it again."""
+_RESPONSES = re.compile(rb'"type" ?: ?"response\.')
+
 
 class _Inner(Struct):
     usage: Raw = NULL
@@ -61,6 +70,8 @@ class Gauge:
         self._report: dict[str, Any] = {}
         self.model: str | None = None
         """The model as the answer names it."""
+        self.written = 0
+        """Bytes of what the model of a streamed answer has written, as JSON has them."""
 
     def feed(self, piece: bytes) -> None:
         """Takes what has gone by."""
@@ -96,7 +107,11 @@ class Gauge:
             self._skips = True
 
     def _read_line(self, line: bytes) -> None:
-        if line.startswith(b"data:") and _REPORTS.search(line):
+        if not line.startswith(b"data:"):
+            return
+        texts = _DELTAS if _RESPONSES.search(line) else _TEXTS
+        self.written += sum(map(len, texts.findall(line)))
+        if _REPORTS.search(line):
             self._take(line[5:])
 
     def _take(self, text: bytes) -> None:

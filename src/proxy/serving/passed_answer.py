@@ -3,7 +3,7 @@ where its form is known, and what it says of the provider's health."""
 
 from urllib.parse import parse_qsl
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proxy.access.tickets import Tickets
 from proxy.core.chat import Cost, Usage
@@ -41,6 +41,8 @@ class Sent(Struct, frozen=True, kw_only=True):
     target: Target
     wish: Wish
     errand: Errand
+    prompt: int
+    """Tokens of the prompt, as estimated; 0 where the body went on unread."""
     hasty: bool
     """Whether its caller has told the provider how long it may take."""
     reserved: Reservation
@@ -181,12 +183,29 @@ class PassedAnswer:
             if gauge.model and not target.model.id:
                 target = self._passage.find_target(sent.wish, gauge.model)
                 self._context.record.model = target.model.id[:200]
+        reported, usage = usage, self._complete(usage)
         if usage is None:
             sent.reserved.release()
             return
         cost = target.model.prices.compute_cost(usage, sent.priced_at)
+        if usage is not reported and cost.origin:
+            cost = Cost(cost.nano_usd, "estimated")
         sent.reserved.settle(usage, cost)
         self._record(usage, cost)
+
+    def _complete(self, reported: Usage | None) -> Usage | None:
+        """What was used: as reported or, of a chat's stream that did not say it or broke off before
+        it did, as estimated by what has gone by. None: that is not known."""
+        sent, gauge = self._sent, self._gauge
+        is_said = reported is not None and self._outcome is OK
+        if is_said or not (gauge and sent.errand.chats and self._context.record.stream):
+            return reported
+        written = -(-gauge.written // 4)
+        if reported is None:
+            return Usage(input=sent.prompt, output=written)
+        if written <= reported.output:
+            return reported
+        return structs.replace(reported, output=written, cost=None)
 
     def _record(self, usage: Usage, cost: Cost) -> None:
         record = self._context.record

@@ -27,7 +27,7 @@ from proxy.core.settings import ServerSettings
 from proxy.core.web import Request, Response
 from proxy.dialects.cloudflare import read_timeout
 from proxy.dialects.session import find_session
-from proxy.limits.estimate import NoEstimate
+from proxy.limits.estimate import NoEstimate, count_body_tokens
 from proxy.limits.meter import Meter
 from proxy.providers.address import TICKET, drop_key
 from proxy.providers.hop_headers import check_request, pass_request
@@ -254,6 +254,7 @@ class Passthrough:
             target=structs.replace(target, secrets=(*target.secrets, *context.caller_keys)),
             wish=way.wish,
             errand=way.letter.errand,
+            prompt=count_body_tokens(body) if isinstance(body := way.letter.body, bytes) else 0,
             hasty=not _PATIENCE.isdisjoint(headers),
             reserved=reserved,
             meter=meter,

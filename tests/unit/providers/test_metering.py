@@ -71,6 +71,41 @@ def test_a_stream(events: list[Any], end: str) -> None:
     assert usage and (usage.input, usage.output, model) == (7, 3, "m")
 
 
+@pytest.mark.parametrize(
+    "events",
+    [
+        [{"choices": [{"delta": {"role": "assistant", "content": None}}]}]
+        + [{"choices": [{"delta": {"content": text}}]} for text in ("Par", "is.")],
+        [{"choices": [{"delta": {"reasoning_content": "Par", "content": "is."}}]}],
+        [{"choices": [{"delta": {"tool_calls": [{"function": {"arguments": "Paris."}}]}}]}],
+        [{"choices": [{"text": "Paris."}]}],
+        [
+            {"type": "content_block_start", "content_block": {"type": "text", "text": ""}},
+            {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Pa"}},
+            {"type": "content_block_delta", "delta": {"type": "x", "thinking": "ri"}},
+            {"type": "content_block_delta", "delta": {"type": "x", "partial_json": "s."}},
+        ],
+        [
+            {"type": "response.output_text.delta", "delta": "Paris."},
+            {"type": "response.output_text.done", "text": "Paris."},
+            {"type": "response.output_item.done", "item": {"content": [{"text": "Paris."}]}},
+        ],
+        [{"candidates": [{"content": {"parts": [{"text": "Paris."}]}}]}],
+    ],
+)
+def test_how_much_a_stream_has_said(events: list[Any]) -> None:
+    gauge = Gauge(streamed=True)
+    gauge.feed(frames(events))
+    assert gauge.written == len("Paris.")
+
+
+def test_what_is_said_may_hold_quotes() -> None:
+    gauge = Gauge(streamed=True)
+    text = 'say "content": "x" \\'
+    gauge.feed(frames([{"choices": [{"delta": {"content": text}}]}]))
+    assert gauge.written == len(json.dumps(text)) - 2
+
+
 def test_what_says_nothing_is_not_known() -> None:
     for body in (b"", b"[]", b"{", b'{"usage": 3}', b'{"usage": {"prompt_tokens": -1}}', b"\xff"):
         assert read(body, streamed=False)[0] is None
