@@ -29,16 +29,17 @@ export function attempts(tries, whole = 0) {
 
 function item(attempt, from, part) {
   const { outcome, status, start, key, replaces, message, code } = attempt;
+  const kind = { ok: "ok", cancelled: "off" }[outcome] ?? "bad"; // another one was faster
   const percent = (value) => `${(value * 100).toFixed(2)}%`;
   const under = (text) => h("span", { class: "under" }, text);
   return h(
     "li",
     {},
     h("span", { class: "name" }, `${attempt.provider} / ${attempt.model}`),
-    badge(outcome === "ok" ? "ok" : "bad", [words(outcome), status].filter(Boolean).join(" ")),
+    badge(kind, [words(outcome), status].filter(Boolean).join(" ")),
     h("span", { class: "number" }, span(attempt.ms)),
     h("span", {
-      class: `track ${outcome === "ok" ? "ok" : "bad"}`,
+      class: `track ${kind}`,
       "aria-hidden": "true",
       "--from": percent(from),
       "--share": percent(part),

@@ -271,13 +271,17 @@ Blame = Literal["provider", "model", "caller", "proxy", "key"]
 against them; `key`: one of the provider's keys, of which others may do."""
 
 
+CANCELLED = "cancelled"
+"""The outcome of an attempt that was given up, since another one that raced it was faster."""
+
+
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An attempt at a provider; `ms` to its answer's first content or to its failure."""
 
     provider: str
     model: str
     outcome: str
-    """`ok`, or the kind of the fault (core.errors.FaultKind)."""
+    """`ok`, CANCELLED, or the kind of the fault (core.errors.FaultKind)."""
     ms: int
     start: int | None = None
     """Milliseconds from the beginning of the request that made it. None: a limit or a breaker kept

@@ -10,7 +10,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from msgspec import Struct, structs
 
-from proxy.core.chat import Attempt, Cost, Usage
+from proxy.core.chat import CANCELLED, Attempt, Cost, Usage
 from proxy.core.choices import Reason
 from proxy.core.errors import GIVEN_UP, Fault, FaultKind, ProxyError, drop_frames
 from proxy.core.patience import within
@@ -236,9 +236,8 @@ class FallbackRun(Generic[T]):
                 fault = whole.run_out()
             except Fault as error:
                 fault = error
-            except BaseException:  # another was faster, the caller is gone, or the proxy has a bug
-                watched.end(GIVEN_UP)
-                reservation.lose()
+            except BaseException as error:  # another was faster, the caller is gone, or a bug
+                self._give_up(error, sent, watched, reservation, start)
                 raise
             else:
                 if self._operation.needs.streaming:
@@ -282,6 +281,23 @@ class FallbackRun(Generic[T]):
         """Records a candidate that ends now."""
         began = self._conditions.began
         self.attempts.append(record_attempt(target, fault, began, start, self._now()))
+
+    def _give_up(
+        self,
+        error: BaseException,
+        target: Target,
+        watched: WatchedAttempt,
+        reservation: Reservation,
+        start: float,
+    ) -> None:
+        """Ends an attempt that is broken off. One that was cancelled is recorded before that which
+        was faster: the last one is the one that answers."""
+        watched.end(GIVEN_UP)
+        reservation.lose()
+        if isinstance(error, asyncio.CancelledError):
+            attempt = record_attempt(target, None, self._conditions.began, start, self._now())
+            cancelled = structs.replace(attempt, outcome=CANCELLED, blame="proxy")
+            self.attempts.insert(max(0, len(self.attempts) - 1), cancelled)
 
     def _allow(self, target: Target, now: float) -> Allowance:
         """What an attempt may take as a whole."""

@@ -1,12 +1,10 @@
 """What an answer used and cost: settled with the limits, kept in the request's record, and sent
 to the caller in headers."""
 
-from operator import attrgetter
-
 from msgspec import structs
 
 from proxy.analytics.record.request_record import UNSENT
-from proxy.core.chat import Answer, Attempt, CacheStatus, Cost, Served, Usage
+from proxy.core.chat import CANCELLED, Answer, Attempt, CacheStatus, Cost, Served, Usage
 from proxy.core.errors import ProxyError
 from proxy.core.messages import JSONObject
 from proxy.core.web import encode_value, list_names
@@ -18,7 +16,6 @@ from proxy.serving.task import ChatTask
 
 MESSAGE_KEPT = 100
 """Characters of a provider's message that a record keeps, where it may."""
-_ms = attrgetter("ms")
 MOST_COUNTED = 10**13
 """Tokens of an answer, or nano-dollars: ten thousand dollars."""
 
@@ -112,7 +109,8 @@ def served_headers(served: Served) -> dict[str, str]:
     """The headers that say how a request was served."""
     headers = {"x-proxy-provider": served.provider, "x-proxy-model": encode_value(served.model)}
     if served.attempts:
-        headers[cloudflare.STEP] = str(len(served.attempts) - 1)
+        failed = (attempt.outcome not in ("ok", CANCELLED) for attempt in served.attempts)
+        headers[cloudflare.STEP] = str(sum(failed))
     usd, origin = served.cost.usd, served.cost.origin
     if usd is not None and origin:
         headers["x-proxy-cost"] = f"{usd:.9f}"
@@ -142,7 +140,8 @@ def record_usage(context: RequestContext, usage: Usage) -> None:
 def record_attempts(context: RequestContext, attempts: tuple[Attempt, ...]) -> None:
     """Records what was tried, unless another request's record has it."""
     if attempts:
-        context.upstream_ms = sum(map(_ms, attempts))
+        # One that was given up took its time beside another.
+        context.upstream_ms = sum(each.ms for each in attempts if each.outcome != CANCELLED)
     if attempts and not context.is_follower:
         context.record.attempts = tuple(map(_shorten, attempts))
 

@@ -36,7 +36,7 @@ class TestHedging:
     async def test_the_faster_wins_and_the_other_is_called_off(self) -> None:
         out = outside(by_host(openai=30.0, groq=whole("groq")))
         isolate = Isolate(made_catalog(), out, HEDGE_AFTER_MS="200")
-        assert await isolate.complete() == ["groq ok"]
+        assert await isolate.complete() == ["openai cancelled", "groq ok"]
         assert 0.2 <= asyncio.get_running_loop().time() < 0.5
         assert isolate.permit.lost == 1
         assert isolate.watch.views()["openai"].failures == 0
@@ -48,14 +48,14 @@ class TestHedging:
         out = outside(by_host(openai=lambda _: next(replies)))
         isolate = Isolate(made_catalog(), out, HEDGE_AFTER_MS="200")
         routing = {"models": ("openai/gpt-big",), "fallback": ()}
-        assert await isolate.complete(**routing) == ["openai ok"]
+        assert await isolate.complete(**routing) == ["openai cancelled", "openai ok"]
         assert sent(out) == ["openai", "openai"]
 
     @in_no_time
     async def test_the_first_may_still_win(self) -> None:
         out = outside(by_host(openai=slow(0.3, whole("openai")), groq=30.0))
         isolate = Isolate(made_catalog(), out, HEDGE_AFTER_MS="200")
-        assert await isolate.complete() == ["openai ok"]
+        assert await isolate.complete() == ["groq cancelled", "openai ok"]
         assert isolate.permit.lost == 1
 
     @in_no_time

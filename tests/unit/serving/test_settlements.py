@@ -39,6 +39,14 @@ class TestAttempts:
         winner = round(answer.json["metadata"]["cost"] * NANO)
         assert view.reservations == 0
         assert winner < view.spent_day < winner + 100_000  # the loser's input
+        attempts = answer.json["metadata"]["attempts"]
+        assert [a["outcome"] for a in attempts] == ["cancelled", "ok"]
+        assert [a["start"] for a in attempts] == [0, 100]
+        assert [a["ms"] for a in attempts] == [3100, 3000]
+        assert answer.headers["cf-aig-step"] == "0"
+        assert "upstream;dur=3000" in answer.headers["server-timing"]
+        [line] = limited.lines
+        assert line["proxy.attempts"] == "openai:cancelled, groq:ok"
 
     @in_no_time
     async def test_of_two_that_answer_at_once_both_count(self) -> None:

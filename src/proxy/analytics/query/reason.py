@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec import structs
 
 from proxy.analytics.record.request_record import UNSENT, RequestRecord
-from proxy.core.chat import TIERS, Attempt
+from proxy.core.chat import CANCELLED, TIERS, Attempt
 from proxy.core.choices import Reason, Weighed
 
 _SCORES = {
@@ -17,6 +17,7 @@ _SCORES = {
 }
 """What a score is, by its strategy."""
 _TIERS = {"memory": "the isolate's memory", "kv": "KV", "r2": "R2"}
+_WELL = ("ok", CANCELLED)
 _OUTCOMES = {
     "bad_request": "refused the request",
     "unauthorized": "refused the proxy's key or account",
@@ -27,6 +28,7 @@ _OUTCOMES = {
     "timeout": "took too long",
     "network": "could not be reached, or the connection broke",
     "garbage": "sent an answer that can't be read",
+    CANCELLED: "was given up, since another was faster,",
     "limited": "was not asked: a limit of the proxy's forbade it",
     "breaker_open": "was not asked: its circuit breaker was open",
 }
@@ -40,7 +42,7 @@ def show_reason(record: RequestRecord) -> dict[str, object]:
         "strategy": reason.strategy,
         "target": reason.choice or None,
         "candidates": [structs.asdict(weighed) for weighed in reason.weighed],
-        "failed": [attempt for attempt in record.attempts if attempt.outcome != "ok"],
+        "failed": [attempt for attempt in record.attempts if attempt.outcome not in _WELL],
     }
 
 

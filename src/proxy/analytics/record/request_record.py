@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct, field, structs
 
-from proxy.core.chat import Attempt, CacheStatus
+from proxy.core.chat import CANCELLED, Attempt, CacheStatus
 from proxy.core.choices import Reason
 
 TierName = Literal["", "memory", "kv", "r2"]
@@ -130,7 +130,7 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True, gc=False):
     @property
     def has_fallen_back(self) -> bool:
         """Whether another provider or model answered than the first that was tried."""
-        first = self.attempts[0] if self.attempts else None
+        first = next((each for each in self.attempts if each.outcome != CANCELLED), None)
         return first is not None and (first.provider, first.model) != (self.provider, self.model)
 
 
