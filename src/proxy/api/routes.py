@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Coroutine
+from functools import wraps
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -69,6 +70,18 @@ class Path(Struct, frozen=True):
         return (*self.methods, *head, "OPTIONS")
 
 
+def _limited(handler: Handler) -> Handler:
+    """Has users read no more often than limits.readings allows."""
+
+    @wraps(handler)
+    def read(services: Services, context: RequestContext) -> Reaction:
+        assert context.principal  # no figures are public
+        services.readings.admit(context.principal)
+        return handler(services, context)
+
+    return read
+
+
 NOTHING = Path("", {}, openai)
 """Where there is nothing. In OpenAI's form, since it is its SDKs that look for other paths."""
 NOTHING_OWN = Path("", {})
@@ -94,16 +107,16 @@ ALL_PATHS: tuple[Path, ...] = (
     Path("/v1/models/ID", {"GET": models.show_model}, openai),
     Path("/api/hello", {"GET": health.say_hello}, public=True),
     Path("/health", {"GET": health.show_health}, public=True),
-    Path("/health/providers", {"GET": health.show_providers}),
+    Path("/health/providers", {"GET": _limited(health.show_providers)}),
     Path("/me", {"GET": me.show_caller}),
-    Path("/analytics", {"GET": analytics.show_figures}),
-    Path("/analytics/insights", {"GET": analytics.show_insights}),
-    Path("/analytics/overview", {"GET": overview.show_overview}),
-    Path("/analytics/requests", {"GET": analytics.show_requests}),
-    Path("/analytics/requests/ID", {"GET": analytics.show_request}),
-    Path("/analytics/sessions", {"GET": analytics.list_sessions}),
-    Path("/analytics/tags", {"GET": analytics.list_tags}),
-    Path("/analytics/requests/ID/body", {"GET": bodies.show_body}),
+    Path("/analytics", {"GET": _limited(analytics.show_figures)}),
+    Path("/analytics/insights", {"GET": _limited(analytics.show_insights)}),
+    Path("/analytics/overview", {"GET": _limited(overview.show_overview)}),
+    Path("/analytics/requests", {"GET": _limited(analytics.show_requests)}),
+    Path("/analytics/requests/ID", {"GET": _limited(analytics.show_request)}),
+    Path("/analytics/sessions", {"GET": _limited(analytics.list_sessions)}),
+    Path("/analytics/tags", {"GET": _limited(analytics.list_tags)}),
+    Path("/analytics/requests/ID/body", {"GET": _limited(bodies.show_body)}),
     Path("/metrics", {"GET": analytics.show_metrics}, admin=True),
     Path(
         "/admin/aliases",

@@ -22,6 +22,7 @@ from proxy.core.body_memory import BodyMemory
 from proxy.core.ports import Ports
 from proxy.core.settings import CacheSettings, Given, SettingsError, read_settings
 from proxy.limits.limiter import Limiter
+from proxy.limits.readings import Readings
 from proxy.privacy.body_log import BodyLog
 from proxy.privacy.findings import Detector
 from proxy.privacy.kinds import KINDS
@@ -69,7 +70,7 @@ class Services:
         self.memory = BodyMemory(server.body_memory_bytes)
         self.key_cache = KeyCache(ports.objects, ports.clock, ports.log)
         self.authenticator = self._build_authenticator()
-        self.limiter = Limiter(settings.limits, ports)
+        self.limiter, self.readings = Limiter(settings.limits, ports), Readings(ports.clock)
         self.selection = Selection(self.catalog, settings.routing, ports.bindings, ports.clock)
         self.watch = Watch(settings.routing, ports.objects, ports.clock, ports.random, ports.log)
         self.manager = Manager(settings.routing, self.selection, self.watch, ports)
