@@ -1,6 +1,7 @@
 """The operators' paths for the budgets of teams and tags."""
 
 import re
+from contextlib import suppress
 from urllib.parse import unquote
 
 import msgspec
@@ -11,6 +12,7 @@ from proxy.api.body import read_body
 from proxy.api.key_bodies import BudgetBody
 from proxy.api.services import Services
 from proxy.api.usage import Used, bound_page, read_used
+from proxy.core import base64url
 from proxy.core.errors import InvalidRequest, NotFound, invalid
 from proxy.core.forms import GROUP_NAME, WORDS
 from proxy.core.money import to_dollars, to_nano
@@ -52,12 +54,12 @@ async def list_budgets(services: Services, context: RequestContext) -> Response:
     InvalidRequest."""
     query = context.request.query
     parameters.check_names(query, ("limit", "cursor"))
-    limit, after = parameters.read_page(query)
-    limit = bound_page(services, limit)
+    limit = bound_page(services, parameters.read_limit(query.get("limit", parameters.PAGE)))
+    last = _read_cursor(query["cursor"]) if "cursor" in query else ""
     found = (await services.limiter.budgets.call(READ_BUDGETS, UNREAD)).budgets or ()
-    page = found[after : after + limit]
-    end = after + len(page)
-    following = parameters.encode_next(end if end < len(found) else None)
+    left = [budget for budget in found if budget.name > last]
+    page = left[:limit]
+    following = _encode_cursor(page[-1].name) if len(left) > limit else None
     return _respond(BudgetPage(await _view(services, *page), following))
 
 
@@ -106,12 +108,30 @@ def _respond(body: ShownBudget | BudgetPage, status: int = 200) -> Response:
     return Response(status=status, headers=dict(FRESH_JSON), body=msgspec.json.encode(body))
 
 
+def _encode_cursor(last: str) -> str:
+    """The cursor of the page after a name."""
+    return base64url.encode(last.encode())
+
+
+def _read_cursor(cursor: str) -> str:
+    """The last name of the page before. Raises InvalidRequest."""
+    with suppress(ValueError):
+        last = base64url.decode(cursor).decode()
+        if _is_name(last) and _encode_cursor(last) == cursor:
+            return last
+    raise invalid("cursor", "Must be `next` of the page before")
+
+
+def _is_name(name: str) -> bool:
+    of, _, group = name.partition(":")
+    return of in ("team", "tag") and _NAME.match(group) is not None
+
+
 def _name_of(context: RequestContext) -> str:
     """The name in the path. Raises NotFound for what can be none, InvalidRequest where it is to be
     one."""
     name = unquote(context.request.path.rstrip("/")).removeprefix("/admin/budgets/")
-    of, _, group = name.partition(":")
-    if of in ("team", "tag") and _NAME.match(group):
+    if _is_name(name):
         return name
     if context.request.method == "PUT":
         raise invalid("name", f"Must be team:NAME or tag:NAME. NAME: {WORDS[GROUP_NAME]}")

@@ -123,6 +123,30 @@ async def test_page_by_page_and_not_without_end(office: Office) -> None:
     assert (await office.call("GET", "?page=1")).status == 400
 
 
+async def test_what_comes_or_goes_between_two_pages_moves_no_other(office: Office) -> None:
+    for name in ("team:b", "team:d", "team:f", "team:h"):
+        await office.call("PUT", f"/{name}", {"day": 1})
+    page = await office.list("?limit=2")
+    assert [budget["name"] for budget in page["budgets"]] == ["team:b", "team:d"]
+    await office.call("PUT", "/team:a", {"day": 1})
+    await office.call("PUT", "/team:e", {"day": 1})
+    await office.call("DELETE", "/team:d")
+    rest = await office.list(f"?cursor={page['next']}")
+    assert [budget["name"] for budget in rest["budgets"]] == ["team:e", "team:f", "team:h"]
+    await office.call("DELETE", "/team:b")
+    assert (await office.list(f"?limit=3&cursor={page['next']}"))["next"] is None
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["", "WzJd", "x", "é", "_w", "dGVhbTo", "dXNlcjph", "dGVhbTphYg==", "dGVhbTphYh", "A" * 3000],
+)
+async def test_what_is_no_cursor(office: Office, cursor: str) -> None:
+    refused = await office.call("GET", f"?cursor={quote(cursor)}")
+    assert (refused.status, refused.json["error"]["param"]) == (400, "cursor")
+    assert (await office.call("GET", "?cursor=dGVhbTphYg")).status == 200
+
+
 async def test_an_account_that_cannot_be_reached_hides_no_budget(office: Office) -> None:
     await office.call("PUT", "/tag:a", {"day": 1})
 
