@@ -5,7 +5,7 @@ A conversation never goes against what its request says of the order, past an op
 the models that mean the same to the caller.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice, repeat
 from typing import NamedTuple
@@ -112,13 +112,14 @@ class Ranker:
         if strategy == "priority":  # needs no scores, unless an operator wants them explained
             first = self._find_first(plan, routing, strategy, conversation) if conversation else ""
             targets = plan.in_order(partial(_put_first, first)) if first else plan.targets
-            preferences = Preferences(strategy, first=first)
-
-            def explain() -> list[Order]:
-                some = (self._order(preferences, permit, group.targets) for group in plan.groups)
-                return [self._price(order, permit) for order in some]
-
-            return Ranking(targets, explain, strategy, conversation, first)
+            chain = partial(self._order, Preferences(strategy, first=first), permit)
+            return Ranking(
+                targets,
+                lambda: self._price((chain(group.targets) for group in plan.groups), permit),
+                strategy,
+                conversation,
+                first,
+            )
         orders: list[Order] = []
         whose = user or permit.user
         preferences = self._prefer(plan, routing, strategy, whose, conversation)
@@ -130,14 +131,8 @@ class Ranker:
 
         targets = plan.in_order(best_first)
         first = preferences.first or preferences.home
-        return Ranking(
-            targets,
-            lambda: [self._price(order, permit) for order in orders],
-            strategy,
-            conversation,
-            first,
-            orders,
-        )
+        explain = partial(self._price, orders, permit)
+        return Ranking(targets, explain, strategy, conversation, first, orders)
 
     def settle(self, ranking: Ranking, routing: Routing, provider: str) -> None:
         """Makes the provider that has answered the conversation's home, where its next turn would
@@ -250,10 +245,11 @@ class Ranker:
             costs.append(model.prices.compute_cost(usage, at).nano_usd)
         return costs
 
-    def _price(self, order: Order, permit: Permit) -> Order:
-        """An order that no price has decided, with the expected costs for an operator."""
-        if order.strategy in PRICED:
-            return order
+    def _price(self, orders: Iterable[Order], permit: Permit) -> list[Order]:
+        """The orders, with the expected costs where none has decided, for an operator."""
+        return [o if o.strategy in PRICED else self._add_costs(o, permit) for o in orders]
+
+    def _add_costs(self, order: Order, permit: Permit) -> Order:
         some = order.standings.candidates
         costs = self._estimate([each.target for each in some], permit.expected(None))
         pairs = zip(some, costs, strict=True)
