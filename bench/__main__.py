@@ -1,6 +1,6 @@
 """The proxy beside bare Workers that do the least that is possible, and beside its peers.
 
-    python -m bench [--peers] [--only hit,miss] [--rounds 3] [--seconds 0.6] [--json FILE] [--docs]
+    python -m bench [--peers] [--only hit,miss] [--rounds 3] [--seconds 0.5] [--json FILE] [--docs]
 
 README.md says how to read what is printed.
 """
@@ -53,7 +53,7 @@ def _read_options() -> argparse.Namespace:
     options.add_argument("--peers", action="store_true", help="measure other gateways too")
     options.add_argument("--only", default=",".join(KINDS), metavar=",".join(KINDS))
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--seconds", type=float, default=0.6)
+    options.add_argument("--seconds", type=float, default=0.5)
     options.add_argument("--json", type=Path, help="keep every measurement")
     options.add_argument("--docs", action="store_true", help="write docs/performance.md")
     return options.parse_args()

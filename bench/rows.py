@@ -20,9 +20,9 @@ MISS, UNCACHED = "miss", "miss, cache off"
 PASSED, TRIMMED, TRANSLATED = "passed through", "passed, usage taken out", "translated"
 
 _MODEL = "gpt-4o-mini"
-_LEADS = {"miss": 0.25, "burst": 0.25}
-_LEAD = 0.6
-"""Seconds of lead, more than a paced stream takes; the first of the hits is none."""
+_LEADS = {"miss 50 ms": 0.35, "paced": 0.6}
+_LEAD = 0.25
+"""Seconds of lead, longer than an answer takes where the provider waits."""
 _ANSWER = Expected(b'"choices"')
 _CONNECTIONS = {"burst": (10, 50), "paced": (10, 50)}
 
