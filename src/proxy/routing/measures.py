@@ -180,10 +180,11 @@ class Measures:
         self._sent: Table = {}
         """The batch that no picture is known to count."""
         self._unsent: Table = {}
-        self.version = 0
-        """Counts up when a measure has changed by more than NOTICED, but for its fading."""
-        self._noticed: dict[str, tuple[float | None, ...]] = {}
+        self._version = 0
+        self._noticed: dict[tuple[str, str], tuple[float | None, ...]] = {}
         """The measures as the version has them, of those that have changed since the picture."""
+        self._sampled: set[tuple[str, str]] = set()
+        """Those of which there are samples since somebody asked for the version."""
 
     def add(self, sample: AttemptSample, now: int) -> None:
         """Counts a sample, which is known here at once."""
@@ -191,10 +192,18 @@ class Measures:
         if len(name) <= LONGEST:
             self._unsent.setdefault(name, Figures()).add(sample, now)
             _bound(self._unsent)
-            figures, noticed = _weigh(self.of(sample.provider, sample.model, now)), self._noticed
-            if name not in noticed or _differs(figures, noticed[name]):
-                self.version += 1
-                noticed[name] = figures
+            if len(self._sampled) < MODELS:
+                self._sampled.add((sample.provider, sample.model))
+
+    def find_version(self, now: int) -> int:
+        """Counts up when a measure has changed by more than NOTICED, but for its fading."""
+        while self._sampled:
+            name = self._sampled.pop()
+            figures, noticed = _weigh(self.of(*name, now)), self._noticed.get(name)
+            if noticed is None or _differs(figures, noticed):
+                self._version += 1
+                self._noticed[name] = figures
+        return self._version
 
     def of(self, provider: str, model: str, now: int) -> Measure:
         """How a model does; the prior where nothing is known of it."""
@@ -220,7 +229,7 @@ class Measures:
         if self._shared_at is not None and 0 < self._shared_at - picture.at < OVERTAKEN:
             return
         self._shared_at, self._shared = picture.at, picture.models
-        self.version, self._noticed = self.version + 1, {}
+        self._version, self._noticed = self._version + 1, {}
         if picture.batch == self._batch:
             self._sent = {}
 

@@ -223,7 +223,7 @@ class Ranker:
         is_priced = strategy in PRICED
         expected = _round(permit.expected(None)) if is_priced else Usage()
         key = id(targets), strategy, expected
-        stamp = now // KEPT_MS, measures.version if strategy in EXPLORING else 0
+        stamp = now // KEPT_MS, measures.find_version(now) if strategy in EXPLORING else 0
         kept = self._kept.get(key)
         if kept and kept.stamp == stamp:
             return kept.standings
