@@ -176,3 +176,13 @@ def test_nothing_breaks_it(body: bytes, head: bytes) -> None:
         read_all_models(head + body, kind)
     with suppress(InvalidRequest):
         join(rename_model(head + body, FORM, "x"))
+
+
+def test_a_form_of_too_many_parts_is_not_read() -> None:
+    parts = [(f"f{number}", b"") for number in range(998)]
+    assert read_model(form(*parts, ("model", b"m")), FORM) == "m"
+    parts += [("g", b"")] * 5
+    assert read_model(form(*parts, ("model", b"m")), FORM) is None
+    assert read_all_models(form(*parts, ("model", b"m")), FORM) == ()
+    with pytest.raises(InvalidRequest):
+        join(rename_model(form(*parts, ("model", b"m")), FORM, "n"))
