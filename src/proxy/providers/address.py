@@ -14,8 +14,8 @@ from proxy.core.chat import Wire
 from proxy.core.errors import InvalidRequest, invalid
 from proxy.core.ports import ParseURL
 
-_VERSION = re.compile(r"v\d+(?:alpha|beta)?\d*")
-_GOOGLES = re.compile(r"(?:(?:upload|download)/)?v\d+(?:alpha|beta)?\d*(?=/)")
+_VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?")
+_GOOGLES = re.compile(r"(?:(?:upload|download)/)?v\d+(?:(?:alpha|beta)\d*)?(?=/)")
 """What stands between the host and the resources in Gemini's own API."""
 _DOTS = re.compile(r"\.{1,2}(?:;.*)?", re.DOTALL)
 """A segment that leads upwards; some servers leave out what follows a semicolon."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.core.chat import Wire
 from proxy.core.errors import InvalidRequest
-from proxy.providers.address import build_url, check_path, drop_key, place
+from proxy.providers.address import build_url, check_path, drop_key, place, strip_version
 from tests.unit.doubles import parse_url
 
 OPENAI = "https://api.openai.com/v1"
@@ -103,3 +103,11 @@ def test_a_path_that_says_what_it_means(path: str) -> None:
 )
 def test_the_callers_key_leaves_the_query(query: str, left: str) -> None:
     assert drop_key(query) == left
+
+
+@pytest.mark.parametrize("path", ["v" + "1" * 200_000 + "x", "upload/v1beta" + "1" * 200_000 + "x"])
+def test_a_long_version_keeps_nobody_waiting(path: str) -> None:
+    """Where digits may stand before and behind a word that is not there, all ways are tried."""
+    assert strip_version(path) == path
+    base = "https://g.example/v1beta"
+    assert place("gemini", base, path, versioned=True).tail == path

@@ -68,7 +68,8 @@ def read_moment(params: Mapping[str, str], name: str, now: float) -> int | None:
     text = params.get(name)
     if text is None:
         return None
-    seconds = parse_time(text, now) if _IS_ZONED.search(text) else None
+    is_zoned = len(text) <= LONGEST and _IS_ZONED.search(text)
+    seconds = parse_time(text, now) if is_zoned else None
     if seconds is None:
         raise invalid(name, "Must be a moment of RFC 3339, as in 2026-11-25T20:00:00Z")
     return max(0, round(seconds * 1000))

@@ -338,3 +338,9 @@ def test_a_wrong_parameter_is_named(params: dict[str, str], name: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         read_page_query(params, 1, 0.0)
     assert refused.value.param == name
+
+
+def test_a_long_moment_keeps_nobody_waiting() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read_page_query({"from": "T" * 500_000}, 1, 0.0)
+    assert refused.value.param == "from"
