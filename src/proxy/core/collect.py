@@ -108,7 +108,8 @@ class Collector:
         self._form = self._native = None
 
     def _record_form(self, form: Form) -> None:
-        self.size += size_of([form.completion, form.choice, form.usage, form.inline])
+        parts = (form.completion, form.choice, form.usage, form.inline)
+        self.size += sum(size_of(part) for part in parts if part)
         self._form = form if self._form is None else _joined(self._form, form)
 
     def _record(self, chunk: Chunk) -> None:
@@ -133,10 +134,11 @@ class Collector:
             self.size += PIECE + len(text) * (1 if text.isascii() else 4)
 
     def _in_place_of(self, old: T, new: T | None) -> T:
-        """The newer value, if there is any."""
-        if not new or new == old:
+        """The newer value, if there is any; the newer object, too: by that `_is_text` knows it."""
+        if not new:
             return old
-        self.size += size_of(new) - (size_of(old) if old else 0)
+        if new != old:
+            self.size += size_of(new) - (size_of(old) if old else 0)
         return new
 
     def _record_call(self, delta: ToolCallDelta) -> None:

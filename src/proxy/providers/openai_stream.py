@@ -47,6 +47,7 @@ class OpenAIReader(EventReader):
     read_answer = staticmethod(read_answer)
     passes_on = True
     """Whether chunks keep their bytes."""
+    learns = True
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)
@@ -175,6 +176,7 @@ class OpenAIReader(EventReader):
         if chunk.text and chunk.raw and chunk == plain and self._thinking.is_over:
             self._alike = Alike.learn(data, chunk.text)
             self._alike_chunk = chunk
+            self.learns = self._alike is None
 
     def _add_text(self, text: str, raw: bytes) -> None:
         """Adds a chunk that is like the one before."""

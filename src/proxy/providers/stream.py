@@ -2,6 +2,7 @@
 event says is for the provider's own EventReader."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 from proxy.core.chat import Answer, Chunk
 from proxy.core.errors import Fault
@@ -9,9 +10,15 @@ from proxy.core.sse import EVENT_LIMIT, Event, Parser
 from proxy.providers.garbage import HEAD, garbage, is_readable
 from proxy.providers.target import Target
 
+LESSONS = 2
+"""Events of a piece that are read by themselves: the first tells the role, the second is text."""
+
 
 class EventReader(ABC):
     """Reads the events of one streamed answer."""
+
+    learns = False
+    """Whether `read_run` reads nothing until more events have been read one by one."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -116,12 +123,24 @@ class StreamDecoder:
             if self._plain is None and self._head.lstrip().startswith((b"{", b"[", b"<")):
                 self._plain = bytearray()
         if self._plain is None:
-            for event in self._parser.feed(data):
-                self._read_event(event)
+            for part in self._cut(data):
+                for event in self._parser.feed(part):
+                    self._read_event(event)
             return
         self._plain += data
         if len(self._plain) > EVENT_LIMIT:
             raise garbage(self._target, f"It is over {EVENT_LIMIT} bytes", self._head, "proxy")
+
+    def _cut(self, data: bytes) -> Iterator[bytes]:
+        """The data, its first events by themselves as long as the reader learns: then it reads the
+        others at once."""
+        for _ in range(LESSONS):
+            end = data.find(b"\n\n") + len(b"\n\n")
+            if not self._reader.learns or end == 1:
+                break
+            yield data[:end]
+            data = data[end:]
+        yield data
 
     def _read_rest(self) -> None:
         if self._plain is not None:

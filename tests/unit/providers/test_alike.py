@@ -75,6 +75,12 @@ def test_pieces_of_text_that_come_together_are_one_chunk() -> None:
     assert rest.raw == b"\n\ndata: ".join(told[1:])
 
 
+def test_pieces_of_text_are_one_chunk_where_the_whole_stream_comes_at_once() -> None:
+    texts = ("a", "b", "c", "d")
+    told = [encode({**HEAD, "choices": [{"delta": {"role": "assistant"}}]}), *map(chunk, texts)]
+    assert [each.text for each in read(told, 0)] == ["", "a", "bcd", ""]
+
+
 def test_what_is_no_text_is_not_taken_for_one() -> None:
     alike = Alike.learn(chunk("one"), "one")
     assert alike
