@@ -203,6 +203,8 @@ class Measures:
             if noticed is None or _differs(figures, noticed):
                 self._version += 1
                 self._noticed[name] = figures
+        if len(self._noticed) > MODELS:
+            self._noticed = {}
         return self._version
 
     def of(self, provider: str, model: str, now: int) -> Measure:

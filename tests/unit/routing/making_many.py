@@ -1,4 +1,4 @@
-"""A catalogue of many providers that are alike."""
+"""A catalogue of many providers that are alike but for their prices."""
 
 import msgspec
 
@@ -24,8 +24,8 @@ def make_catalog(count: int) -> Catalog:
         for name in names
     }
     models = [
-        {"provider": name, "id": model, "input": 1, "output": 2}
-        for name in names
+        {"provider": name, "id": model, "input": 1 + number, "output": 2}
+        for number, name in enumerate(names)
         for model in ("m", "x")
     ]
     return Catalog(msgspec.json.encode({"providers": providers, "models": models, "aliases": {}}))

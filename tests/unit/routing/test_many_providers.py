@@ -34,14 +34,13 @@ def test_a_model_that_is_named_costs_as_much_among_many_as_among_few(strategy: s
 
 @pytest.mark.parametrize(
     ("strategy", "most"),
-    [("priority", 1.3), ("reliable", 1.6), ("balanced", 1.5), ("weighted", 1.5)],
+    [("priority", 1.3), ("cheapest", 1.5), ("reliable", 1.6), ("balanced", 1.5), ("weighted", 1.5)],
 )
 def test_many_candidates_cost_little_more_than_few(strategy: str, most: float) -> None:
     few, many = (count(n, strategy, model="fast", fallback=None) for n in (2, 50))
     assert many <= most * few
 
 
-@pytest.mark.parametrize("strategy", ["cheapest", "fastest"])
-def test_where_all_are_as_good_the_conversation_asks_each(strategy: str) -> None:
-    few, many = (count(n, strategy, model="fast", fallback=None) for n in (2, 50))
+def test_where_many_are_as_good_the_conversation_asks_each() -> None:
+    few, many = (count(n, "fastest", model="fast", fallback=None) for n in (2, 50))
     assert many <= 2 * few

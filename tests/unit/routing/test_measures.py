@@ -9,11 +9,23 @@ from hypothesis import strategies as st
 
 from proxy.routing.measures import (
     HALF_LIFE,
+    NOTICED,
     PRIOR,
+    AttemptSample,
     Figures,
     Measure,
+    Measures,
 )
-from tests.unit.routing.making_measures import HOUR, NOW, Timed, figures, same, sample, timed
+from tests.unit.routing.making_measures import (
+    HOUR,
+    NOW,
+    Timed,
+    figures,
+    same,
+    sample,
+    samples,
+    timed,
+)
 
 # Figures
 
@@ -136,3 +148,41 @@ def test_measures_stay_within_what_was_seen(seen: list[Timed], later: int) -> No
     firsts = [one.first_ms for _, one in seen if one.ok and one.first_ms is not None]
     if measure.first_ms is not None:
         assert min(firsts) * 0.999 <= measure.first_ms <= max(firsts) * 1.001
+
+
+# Versions
+
+
+def alike(one: float | None, other: float | None) -> bool:
+    """Whether they differ by at most twice what is noticed: each may be that far from what was."""
+    if one is None or other is None:
+        return one is other
+    return one == pytest.approx(other, rel=2.1 * NOTICED)
+
+
+@given(st.lists(st.tuples(samples, st.integers(1, 300)), max_size=30))
+def test_while_the_version_stands_no_measure_has_changed_by_much(
+    seen: list[tuple[AttemptSample, int]],
+) -> None:
+    measures, held = Measures("i"), dict[int, list[Measure]]()
+    for each, times in seen:
+        for _ in range(times):
+            measures.add(each, NOW)
+        known = [measures.of("p", model, NOW) for model in "ab"]
+        for now, then in zip(
+            known, held.setdefault(measures.find_version(NOW), known), strict=True
+        ):
+            assert alike(now.success, then.success)
+            assert alike(now.first_ms, then.first_ms)
+            assert alike(now.total_ms, then.total_ms)
+
+
+def test_the_version_stands_where_many_samples_say_the_same() -> None:
+    measures = Measures("i")
+    for _ in range(300):
+        measures.add(sample(first_ms=100, total_ms=200), NOW)
+        before = measures.find_version(NOW)
+    measures.add(sample(first_ms=110, total_ms=220), NOW)
+    assert measures.find_version(NOW) == before
+    measures.add(sample(first_ms=60_000), NOW)
+    assert measures.find_version(NOW) > before
