@@ -69,9 +69,9 @@ def test_a_deployment_that_does_not_answer_can_be_taken_back(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     write_secrets(tmp_path)
-    secrets = deploy.read_secrets("staging", tmp_path)
-    deploy.deploy("staging", secrets)
+    deployed = deploy.deploy("staging", deploy.read_secrets("staging", tmp_path))
     [good] = account.workers[STAGING].versions
+    assert deployed == deploy.Deployed(f"https://{STAGING}.example.workers.dev", good)
     monkeypatch.setattr(deploy, "WAIT_SECONDS", 0.5)
     nowhere = f"http://127.0.0.1:{runtime.free_port()}"
     with pytest.raises(deploy.DeployError, match=f"rollback {good} --env staging"):
@@ -95,16 +95,6 @@ def test_a_deployment_that_fails_its_checks_says_so(
     assert "no response is kept: status 200 instead of 404" in said
     assert "of staging is not as it should be." in said
     assert "npx wrangler delete --env staging" in said
-
-
-def test_the_address_that_wrangler_prints_is_the_one_that_is_checked(
-    account: Account, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    write_secrets(tmp_path)
-    deployed = deploy.deploy("staging", deploy.read_secrets("staging", tmp_path))
-    assert deployed.url == f"https://{STAGING}.example.workers.dev"
-    assert deployed.version == account.workers[STAGING].versions[-1]
-    capfd.readouterr()
 
 
 def test_missing_secrets_are_made_or_named(
