@@ -145,12 +145,16 @@ ANY_JSON = st.recursive(
     max_leaves=8,
 )
 MARKS = st.dictionaries(
-    st.sampled_from(["cache_control", "prefix", "reasoning", "reasoning_details", "x"]), ANY_JSON
+    st.sampled_from(["cache_control", "prefix", "reasoning", "reasoning_details", "x"]),
+    ANY_JSON,
+    max_size=3,
 )
 TEXT = st.fixed_dictionaries({"type": st.just("text"), "text": st.text(min_size=1)})
 AUDIO = st.fixed_dictionaries({"type": st.just("input_audio"), "input_audio": ANY_JSON})
 FILE = st.fixed_dictionaries({"type": st.just("file"), "file": ANY_JSON})
-OTHERS = st.lists(st.builds(lambda part, marks: marks | part, TEXT | AUDIO | FILE, MARKS))
+OTHERS = st.lists(
+    st.builds(lambda part, marks: marks | part, TEXT | AUDIO | FILE, MARKS), max_size=3
+)
 
 
 @given(before=OTHERS, after=OTHERS, marks=MARKS, top=MARKS, own=st.booleans())
