@@ -109,7 +109,8 @@ class Gauge:
     def _read_line(self, line: bytes) -> None:
         if not line.startswith(b"data:"):
             return
-        texts = _DELTAS if _RESPONSES.search(line) else _TEXTS
+        is_responses = b'"response.' in line and _RESPONSES.search(line)  # the search costs more
+        texts = _DELTAS if is_responses else _TEXTS
         self.written += sum(map(len, texts.findall(line)))
         if _REPORTS.search(line):
             self._take(line[5:])
