@@ -16,7 +16,7 @@ from proxy.core.body_memory import Hold
 from proxy.core.ports import Clock, PrunableStore, Random
 from proxy.core.redaction import redact
 from proxy.core.time import format_time
-from proxy.privacy.findings import Detector
+from proxy.privacy.findings import Detector, take_turns
 from proxy.privacy.masking import Masking, Placeholders
 
 PREFIX = "bodies/"
@@ -115,7 +115,7 @@ class BodyLog:
         keeps the store from taking them."""
         placeholders, counts = Placeholders(), dict[str, int]()
         kept = [
-            self._redact(body, placeholders, counts, secrets) if body else None
+            await self._redact(body, placeholders, counts, secrets) if body else None
             for body in (request, answer)
         ]
         assert kept[0]
@@ -159,7 +159,7 @@ class BodyLog:
             last = names[-1].removeprefix(PREFIX)
         return Deleted(deleted, last)
 
-    def _redact(
+    async def _redact(
         self,
         body: RawBody,
         placeholders: Placeholders,
@@ -168,7 +168,8 @@ class BodyLog:
     ) -> KeptText:
         text = body.data[: self.most_read].decode("utf-8", "replace")
         masking = Masking(text, self._detector, placeholders, drops_sealed=True)
-        text = self._mask_rest(masking.run(), placeholders, counts)
+        masked = await take_turns(masking.steps())
+        text = await self._mask_rest(masked, placeholders, counts)
         for sighting in masking.sightings:
             counts[sighting.kind] = counts.get(sighting.kind, 0) + 1
         is_cut = body.size > self.most_read
@@ -182,11 +183,13 @@ class BodyLog:
             truncated=body.size > self._most or len(data) > self._most,
         )
 
-    def _mask_rest(self, text: str, placeholders: Placeholders, counts: dict[str, int]) -> str:
+    async def _mask_rest(
+        self, text: str, placeholders: Placeholders, counts: dict[str, int]
+    ) -> str:
         """Masks what stands in no string of JSON: not every body is JSON to its end."""
         pieces: list[str] = []
         at = 0
-        for finding in self._detector.find(text):
+        for finding in await take_turns(self._detector.look(text)):
             counts[finding.kind] = counts.get(finding.kind, 0) + 1
             placeholder = placeholders.put(finding, lambda: text)
             pieces += (text[at : finding.start], placeholder)

@@ -1,5 +1,6 @@
 """What is found in one text, also where its signs are spelled by JSON's escapes."""
 
+import asyncio
 import json
 import re
 from collections.abc import Generator, Iterable, Iterator
@@ -18,6 +19,8 @@ Steps: TypeAlias = Generator[None, None, T]
 
 PIECE = 64 * 1024
 """Characters that are looked at without a pause."""
+TURN = 0.000_001
+"""Seconds of a pause: one of none would give nobody a turn (platform.loop)."""
 MOST_FOUND = 10_000
 """Findings in a body. Each takes some hundred bytes while it is masked."""
 _SHORTEST = 5
@@ -123,6 +126,17 @@ def finish(steps: Steps[T]) -> T:
         except StopIteration as end:
             result: T = end.value
             return result
+
+
+async def take_turns(steps: Steps[T]) -> T:
+    """The result of work in whose pauses the isolate's other requests have their turn."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        await asyncio.sleep(TURN)
 
 
 def unescape(text: str) -> str:

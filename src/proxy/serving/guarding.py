@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import TypeVar
 from urllib.parse import unquote_plus
 
 from msgspec import Raw
@@ -18,15 +17,11 @@ from proxy.core.errors import InvalidRequest
 from proxy.core.json_guard import is_json
 from proxy.core.settings import PrivacySettings
 from proxy.dialects import reading
-from proxy.privacy.findings import MOST_FOUND, PIECE, Detector, Steps, TooMuchFound
+from proxy.privacy.findings import MOST_FOUND, PIECE, TURN, Detector, TooMuchFound, take_turns
 from proxy.privacy.masking import Masking, Placeholders, Sighting
 from proxy.privacy.restoring import Restoring
 from proxy.serving.context import RequestContext
 
-T = TypeVar("T")
-
-TURN = 0.000_001
-"""Seconds: a pause of none would give nobody a turn (platform.loop)."""
 CODE = "personal_data"
 _WORDS = {
     "email": "an e-mail address",
@@ -124,7 +119,7 @@ class Guard:
         placeholders = Placeholders()
         masking = Masking(body.decode(), self._detector, placeholders)
         with refusing_too_much():
-            masked = await _take_turns(masking.steps())
+            masked = await take_turns(masking.steps())
         if masking.has_tokens:
             raise InvalidRequest(_TOKENS, param="input", code=CODE)
         if not masking.sightings:
@@ -180,17 +175,6 @@ class Guard:
                 " /v1/chat/completions, /v1/messages or /v1/responses.",
                 code=CODE,
             )
-
-
-async def _take_turns(steps: Steps[T]) -> T:
-    """The result of work between whose pieces the isolate's other requests have their turn."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        await asyncio.sleep(TURN)
 
 
 def make_guard(settings: PrivacySettings) -> Guard | None:
