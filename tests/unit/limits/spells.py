@@ -27,7 +27,7 @@ class Spells(Struct, frozen=True, kw_only=True):
     burst: tuple[int, int] = (20, 400)
     """Requests of a user in a burst."""
     lasts: tuple[int, int] = (1000, 120_000)
-    count: int = 40
+    count: int = 20
 
 
 class Provider(Struct):
