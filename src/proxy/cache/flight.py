@@ -52,6 +52,7 @@ class Flight:
         self._is_led = False
         self._alive_until = 0.0
         self._outcome: bytes | None = None
+        self._outcome_until = 0.0
         self._published: asyncio.Event | None = None
         self._last = 0.0
         self._shift = 0.0
@@ -61,7 +62,7 @@ class Flight:
         give_up = self._now() + patience
         while True:
             now = self._now()
-            if self._outcome is not None:
+            if self._outcome is not None and now < self._outcome_until:
                 return Joined("follower", outcome=self._outcome)
             if now >= self._alive_until:
                 return self._lead(now)
@@ -83,6 +84,7 @@ class Flight:
         self._is_led = False
         self._alive_until = 0.0
         self._outcome = published.outcome
+        self._outcome_until = self._now() + KEEP_SECONDS
         # By a timer, as the object may stay for minutes and nobody ask it again.
         asyncio.get_running_loop().call_later(KEEP_SECONDS, self._drop_outcome, published.ticket)
         if self._published:
@@ -109,10 +111,12 @@ class Flight:
             return
 
     def _now(self) -> float:
-        """Seconds that never run back. Where the clock does, a lease would grow by its step."""
+        """Seconds that never run back. Where the clock does, a lease would grow by its step, and
+        how old an outcome is is not known any more."""
         now = self._clock.now() + self._shift
         if now < self._last:
             self._shift += self._last - now
+            self._outcome = None
             now = self._last
         self._last = now
         return now
