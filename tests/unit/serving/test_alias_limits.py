@@ -130,8 +130,8 @@ class TestKeys:
     async def test_providers_bind(self) -> None:
         house = Aliased()
         grant = {"providers": ["groq"], "models": ["support"]}
-        issued = await house.fetch("POST", "/admin/keys", {"user": "cy"} | grant, **ADMIN)
         await house.make("support", GPT, LLAMA)
+        issued = await house.fetch("POST", "/admin/keys", {"user": "cy"} | grant, **ADMIN)
         assert (await house.ask(key=issued.json["key"])).status == 200
         assert house.served == ["groq"]
 
