@@ -23,8 +23,8 @@ COVERED = ("nice", *COVERAGE, "run", "--parallel-mode", "-m", "pytest")
 """The unit tests give way, because the end-to-end tests hold answers to deadlines."""
 APART = (
     *("bombs", "crossings", "data_points", "dates", "deploy", "deployment", "fault_matrix"),
-    *("floods", "fuzz", "growth", "isolates", "key_pools", "make_dev", "memory", "routing"),
-    *("secrets_store", "vendors"),
+    *("floods", "fuzz", "growth", "isolates", "key_pools", "make_dev", "memory", "openapi"),
+    *("routing", "secrets_store", "stream_modes", "vendors"),
 )
 """Of the end-to-end tests those that start Workers which few others use: half of the time."""
 HALVES = (
