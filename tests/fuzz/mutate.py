@@ -167,13 +167,18 @@ def garble(dice: Random, data: bytes) -> bytes:
     return dice.choice(damaged)
 
 
-BOMBS = (gzip.compress(bytes(30_000_000), 9), zlib.compress(bytes(30_000_000), 9))
+def gzipped(data: bytes, level: int) -> bytes:
+    """The same bytes for the same data: gzip's head has the time otherwise (RFC 1952, 2.3.1)."""
+    return gzip.compress(data, level, mtime=0)
+
+
+BOMBS = (gzipped(bytes(30_000_000), 9), zlib.compress(bytes(30_000_000), 9))
 """30 MB each, which is more than a body may have."""
 
 
 def pack(dice: Random, data: bytes) -> tuple[str, bytes]:
     """A coding and the body in it, in another, or in none."""
     coding = dice.choice(("gzip", "deflate", "x-gzip", "br", "identity", "zstd", "gzip, gzip", "*"))
-    packed = dice.choice((gzip.compress, zlib.compress))(data, 1)
+    packed = dice.choice((gzipped, zlib.compress))(data, 1)
     body = dice.choice((packed, packed, packed, data, packed[:-3], packed + packed, *BOMBS))
     return coding, body
