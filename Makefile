@@ -49,7 +49,7 @@ check: ## lint, types, import rules
 	PYTHONPATH=src $(BIN)/lint-imports --no-logo
 	PATH="$(NODE_BIN):$$PATH" eslint
 
-bench: setup ## measure the proxy beside bare Workers, and as it fills (5 to 6 minutes)
+bench: setup ## measure the proxy beside bare Workers, and as it fills (4 to 5 minutes)
 	@$(BIN)/python -m bench
 	@exec $(BIN)/python -m bench.growth --rounds 1
 
