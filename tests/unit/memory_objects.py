@@ -260,7 +260,7 @@ def _aliases(clock: Clock) -> Namespace[AliasBook]:
     aliases.serve(LIST_ALIASES, lambda book, wanted, _: book.read_page(wanted))
     aliases.serve(FIND_ALIAS, lambda book, name, _: book.find(name))
     aliases.serve(PUT_ALIAS, AliasBook.put)
-    aliases.serve(DELETE_ALIAS, lambda book, name, _: book.delete(name))
+    aliases.serve(DELETE_ALIAS, lambda book, old, _: book.delete(old))
     return aliases
 
 

@@ -188,14 +188,17 @@ async function edit(shown) {
   if (kept) done(context, "The alias is changed.");
 }
 
-function remove({ name }) {
+function remove({ name, etag }) {
   return undertake(context, {
     title: `Delete the alias ${name}?`,
     text:
       `Requests that name ${name} then mean the model of that name, and are refused where there is` +
       " none. Its targets, prompts and limits are gone. This can’t be undone.",
     action: "Delete the alias",
-    work: () => change("DELETE", `/admin/aliases/${encodeURIComponent(name)}`),
+    work: () => {
+      const headers = { "if-match": etag }; // somebody may have changed it meanwhile
+      return change("DELETE", `/admin/aliases/${encodeURIComponent(name)}`, null, { headers });
+    },
     said: "The alias is deleted.",
   });
 }

@@ -6,9 +6,11 @@ from proxy.aliases.messages import (
     AliasPage,
     AliasRange,
     AliasSet,
+    Deleted,
     FoundAlias,
     KeptAlias,
     NewAlias,
+    OldAlias,
     Written,
 )
 from proxy.core.ports import SQL
@@ -58,7 +60,7 @@ class AliasBook:
         known = self.find(new.name).alias
         if known and not new.may_replace:
             return Written("exists")
-        if new.if_match is not None and not (known and {"*", known.etag} & {*new.if_match}):
+        if not _matches(known, new.if_match):
             return Written("changed")
         body = bytes(new.body).decode()
         [(others, size)] = self._sql(
@@ -80,15 +82,24 @@ class AliasBook:
         self._count_change()
         return Written("replaced" if known else "created", now)
 
-    def delete(self, name: str) -> bool:
-        """Forgets an alias; whether there was one."""
-        rows = self._sql("DELETE FROM aliases WHERE name = ? RETURNING 1", name)
-        if rows:
-            self._count_change()
-        return bool(rows)
+    def delete(self, old: OldAlias) -> Deleted:
+        """Forgets an alias."""
+        known = self.find(old.name).alias
+        if not _matches(known, old.if_match):
+            return Deleted("changed")
+        if known is None:
+            return Deleted("unknown")
+        self._sql("DELETE FROM aliases WHERE name = ?", old.name)
+        self._count_change()
+        return Deleted("deleted")
 
     def _count_change(self) -> None:
         self._sql("UPDATE changes SET version = version + 1")
+
+
+def _matches(known: KeptAlias | None, if_match: tuple[str, ...] | None) -> bool:
+    """Whether what is kept has one of the entity tags of `If-Match`."""
+    return if_match is None or bool(known and {"*", known.etag} & {*if_match})
 
 
 def _raw(body: str) -> Raw:

@@ -63,6 +63,20 @@ class Written(Struct, frozen=True):
     """When it was written, in milliseconds since 1970."""
 
 
+class OldAlias(Struct, frozen=True):
+    """An alias to be forgotten. if_match: as of NewAlias."""
+
+    name: str
+    if_match: tuple[str, ...] | None = None
+
+
+class Deleted(Struct, frozen=True):
+    """What became of an alias to be forgotten."""
+
+    outcome: Literal["deleted", "unknown", "changed"]
+    """The last two: nothing is forgotten."""
+
+
 class AliasSet(Struct, frozen=True):
     """All aliases, or None where they are as the isolate knows them."""
 
@@ -78,4 +92,4 @@ READ_ALIASES = Method("ALIASES", "read_aliases", as_text(int), as_text(AliasSet)
 LIST_ALIASES = Method("ALIASES", "list_aliases", as_text(AliasRange), as_text(AliasPage))
 FIND_ALIAS = Method("ALIASES", "find_alias", as_text(str), as_text(FoundAlias))
 PUT_ALIAS = Method("ALIASES", "put_alias", as_text(NewAlias), as_text(Written))
-DELETE_ALIAS = Method("ALIASES", "delete_alias", as_text(str), as_text(bool))
+DELETE_ALIAS = Method("ALIASES", "delete_alias", as_text(OldAlias), as_text(Deleted))

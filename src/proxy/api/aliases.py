@@ -16,6 +16,7 @@ from proxy.aliases.messages import (
     AliasRange,
     KeptAlias,
     NewAlias,
+    OldAlias,
 )
 from proxy.aliases.model import MOST_BYTES, Alias, AliasTarget
 from proxy.analytics.query import parameters
@@ -93,18 +94,27 @@ async def put_alias(services: Services, context: RequestContext) -> Response:
     alias = await _read_alias(services, context)
     if alias.name not in ("", name):
         raise invalid("name", f"Must be {name!r}, as in the path, or left out")
-    if_match = context.request.headers.get("if-match")
-    tags = None if if_match is None else tuple(_TAG.findall(if_match))
     alias = structs.replace(alias, name=name)
-    return await _keep(services, alias, may_replace=True, if_match=tags)
+    return await _keep(services, alias, may_replace=True, if_match=_read_if_match(context))
 
 
 async def delete_alias(services: Services, context: RequestContext) -> Response:
-    """DELETE /admin/aliases/NAME. Raises NotFound."""
+    """DELETE /admin/aliases/NAME. Raises NotFound; InvalidRequest, with the status 412, where it
+    has no entity tag that `If-Match` names."""
     name = _name_of(context)
-    if not await services.aliases.change(DELETE_ALIAS, name):
+    old = OldAlias(name, _read_if_match(context))
+    deleted = await services.aliases.change(DELETE_ALIAS, old)
+    if deleted.outcome == "changed":
+        raise _changed(name)
+    if deleted.outcome == "unknown":
         raise _not_found(name)
     return Response(status=204)
+
+
+def _read_if_match(context: RequestContext) -> tuple[str, ...] | None:
+    """The entity tags of `If-Match`; None: it is not sent."""
+    if_match = context.request.headers.get("if-match")
+    return None if if_match is None else tuple(_TAG.findall(if_match))
 
 
 async def _read_alias(services: Services, context: RequestContext) -> Alias:
@@ -140,11 +150,7 @@ async def _keep(
             cause=Cause(status=409),
         )
     if written.outcome == "changed":
-        raise InvalidRequest(
-            f"if-match: The alias {alias.name!r} is no longer as it was read; read it again.",
-            code="alias_changed",
-            cause=Cause(status=412),
-        )
+        raise _changed(alias.name)
     if reason := _FULL.get(written.outcome):
         raise InvalidRequest(reason)
     kept = KeptAlias(new.body, written.at)
@@ -249,6 +255,14 @@ def _name_of(context: RequestContext) -> str:
     if context.request.method == "PUT":
         raise invalid("name", WORDS[ALIAS_NAME])
     raise _not_found(name)
+
+
+def _changed(name: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"if-match: The alias {name!r} is no longer as it was read; read it again.",
+        code="alias_changed",
+        cause=Cause(status=412),
+    )
 
 
 def _not_found(name: str) -> NotFound:

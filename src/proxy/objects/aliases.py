@@ -12,8 +12,10 @@ from proxy.aliases.messages import (
     AliasPage,
     AliasRange,
     AliasSet,
+    Deleted,
     FoundAlias,
     NewAlias,
+    OldAlias,
     Written,
 )
 from proxy.objects.edge_object import EdgeObject
@@ -50,6 +52,6 @@ class Aliases(EdgeObject):
         return self._book.put(new, now_ms())
 
     @serves(DELETE_ALIAS)
-    def delete_alias(self, name: str) -> bool:
+    def delete_alias(self, old: OldAlias) -> Deleted:
         """Forgets an alias."""
-        return self._book.delete(name)
+        return self._book.delete(old)

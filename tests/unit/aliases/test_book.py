@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from proxy.aliases import book as module
 from proxy.aliases.book import AliasBook
-from proxy.aliases.messages import AliasRange, NewAlias
+from proxy.aliases.messages import AliasRange, NewAlias, OldAlias
 from tests.unit.analytics.shards import PlatformSQL
 
 
@@ -50,9 +50,9 @@ def test_a_version_for_each_change(book: AliasBook) -> None:
     versions.append(book.read(-1).version)
     assert book.read(versions[-1]).bodies is None
     book.put(new("a"), 2)  # refused
-    assert not book.delete("b")
+    assert book.delete(OldAlias("b")).outcome == "unknown"
     assert book.read(versions[-1]).bodies is None
-    assert book.delete("a")
+    assert book.delete(OldAlias("a")).outcome == "deleted"
     versions.append(book.read(-1).version)
     assert versions == sorted(set(versions))
     assert names(book) == []

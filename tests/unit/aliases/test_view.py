@@ -8,7 +8,15 @@ import pytest
 from msgspec import Raw
 
 from proxy.aliases.book import AliasBook
-from proxy.aliases.messages import DELETE_ALIAS, PUT_ALIAS, READ_ALIASES, STORE, AliasSet, NewAlias
+from proxy.aliases.messages import (
+    DELETE_ALIAS,
+    PUT_ALIAS,
+    READ_ALIASES,
+    STORE,
+    AliasSet,
+    NewAlias,
+    OldAlias,
+)
 from proxy.aliases.model import Alias, AliasTarget
 from proxy.aliases.view import (
     HOLD_SECONDS,
@@ -89,7 +97,7 @@ async def test_a_change_is_known_at_once(ground: Ground) -> None:
     await ground.view.read()
     await ground.view.change(PUT_ALIAS, ground.put("a"))
     assert ground.is_usable() and ground.view.aliases.keys() == {"a"}
-    assert await ground.view.change(DELETE_ALIAS, "a")
+    assert (await ground.view.change(DELETE_ALIAS, OldAlias("a"))).outcome == "deleted"
     assert ground.is_usable() and not ground.view.aliases
 
 
@@ -125,7 +133,7 @@ async def test_a_reading_that_is_late_changes_nothing(ground: Ground) -> None:
     await asyncio.sleep(0.01)
     ground.namespace.unwrap(READ_ALIASES)
     ground.clock.time += 1
-    await ground.view.change(DELETE_ALIAS, "old")
+    await ground.view.change(DELETE_ALIAS, OldAlias("old"))
     await late
     assert not ground.view.aliases
 

@@ -112,6 +112,10 @@ async def put(house: Aliased, if_match: str, model: str) -> Received:
     return await house.fetch("PUT", f"{PATH}/a", body, **ADMIN, **{"if-match": if_match})
 
 
+async def delete(house: Aliased, if_match: str) -> Received:
+    return await house.fetch("DELETE", f"{PATH}/a", **ADMIN, **{"if-match": if_match})
+
+
 async def test_of_two_who_change_what_both_have_read_the_second_is_refused() -> None:
     house = Aliased()
     await house.make("a")
@@ -123,6 +127,7 @@ async def test_of_two_who_change_what_both_have_read_the_second_is_refused() -> 
     shown = await call("GET", f"{PATH}/a?usage=true", house=house)
     assert shown.json["targets"][0]["model"] == LLAMA
     assert shown.headers["etag"] == first.headers["etag"] != read
+    assert (await delete(house, read)).status == 412
     assert (await put(house, first.headers["etag"], GPT)).status == 200
 
 
@@ -141,9 +146,14 @@ async def test_which_tags_match(if_match: str, there: int, not_there: int) -> No
     house = Aliased()
     etag = '"none"'
     assert (await put(house, if_match.format(etag), GPT)).status == not_there
+    assert (await delete(house, if_match.format(etag))).status == not_there
     await house.make("a")
     etag = (await call("GET", f"{PATH}/a", house=house)).headers["etag"]
-    assert (await put(house, if_match.format(etag), GPT)).status == there
+    put_there = await put(house, if_match.format(etag), GPT)
+    assert put_there.status == there
+    etag = put_there.headers.get("etag", etag)
+    deleted = 204 if there == 200 else there
+    assert (await delete(house, if_match.format(etag))).status == deleted
 
 
 async def test_the_name_in_the_body_is_that_of_the_path() -> None:

@@ -164,7 +164,11 @@ OPERATIONS = {
         headers=("if-match",),
     ),
     "DELETE /admin/aliases/NAME": Operation(
-        "deleteAlias", "Delete an alias", _DONE, FINDS + OBJECTS
+        "deleteAlias",
+        "Delete an alias",
+        _DONE,
+        FINDS + CHANGED + OBJECTS,
+        headers=("if-match",),
     ),
     "GET /admin/limits": Operation(
         "showLimits",
