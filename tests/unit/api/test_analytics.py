@@ -67,6 +67,25 @@ async def test_what_failed_over_counts_at_the_provider_that_failed() -> None:
     await asyncio.sleep(10)
 
 
+@pytest.mark.parametrize("window", ["1h", "1d", "7d", "90d"])
+@pytest.mark.parametrize("seconds", [0.0, 0.5, 59.9, 3599.9])
+def test_figures_have_what_came_last_however_the_minute_stands(seconds: float, window: str) -> None:
+    @in_no_time
+    async def play() -> None:
+        deployment = Deployment()
+        now = deployment.ports.clock.now()
+        await asyncio.sleep((seconds - 0.005 - now) % 86_400)
+        await deployment.chat()
+        for path in ("/analytics", "/analytics/overview"):
+            total = (await deployment.read(f"{path}?window={window}"))["total"]
+            assert total["requests"] == 1, path
+        insights = await deployment.read(f"/analytics/insights?window={window}")
+        assert insights["sample"]["requests"] == 1
+        await asyncio.sleep(1)
+
+    play()
+
+
 @in_no_time
 async def test_a_key_sees_what_its_user_did() -> None:
     deployment = Deployment()

@@ -39,7 +39,7 @@ def read_insights_query(
     query = SumsQuery(
         resolution=resolution,
         begin=(now - window) // row * row,
-        end=-(-now // row) * row,
+        end=(now // row + 1) * row,
         group_by=("user",),
         counters_only=True,
         filters={} if user is None else {"user": user},
