@@ -69,16 +69,20 @@ class Coalescer:
         self, task: ChatTask, leader: Leader, effort: Effort, lead: AnswerByProvider
     ) -> Response:
         """Answers by a provider, and publishes an error to the followers."""
+        context = task.context
+        # Who joins late has looked before the flight that it missed landed.
+        hit = self._cache.find_in_memory(task.key, task.directives, context.request.defer)
+        if hit and hit.is_fresh:
+            self._keeper.publish(context, leader, hit.entry)
+            return replay(context, task.call, task.key, hit)
         try:
             return await lead(task, leader)
         except ProxyError as error:
-            own = is_leaders_alone(error, effort.timeout - task.context.ms / 1000, effort)
-            self._keeper.resign(
-                task.context, leader, None if own else encode_failure(error, effort)
-            )
+            own = is_leaders_alone(error, effort.timeout - context.ms / 1000, effort)
+            self._keeper.resign(context, leader, None if own else encode_failure(error, effort))
             raise
         except BaseException:
-            self._keeper.resign(task.context, leader, None)
+            self._keeper.resign(context, leader, None)
             raise
 
     def _follow(self, task: ChatTask, outcome: bytes, effort: Effort) -> Response | None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.cache.coalescing import STALL_SECONDS
-from proxy.cache.flight import KEEP_SECONDS, LEASE_SECONDS, Joined
+from proxy.cache.flight import JOIN, KEEP_SECONDS, LEASE_SECONDS, Joined
 from proxy.core.errors import Fault
 from tests.unit.callers import read_stream
 from tests.unit.doubles import Caller, FakeReply, LoopClock, in_no_time
@@ -101,6 +101,24 @@ class TestLeader:
         other = await house.post()
         assert (other.status, other.text, len(house.sent)) == (200, "Hello" * 10, 1)
         await leading
+
+    @in_no_time
+    async def test_who_joins_after_the_flight_has_landed_leads_to_what_memory_has(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("proxy.cache.flight.KEEP_SECONDS", 0.5)
+        house = House(by_host(openai=whole("Hello")), LoopClock(), **ON)
+        call, waits = house.flights.call, iter((0.0, 1.0, 1.0))
+
+        async def join_late(method: Any, name: str, argument: Any) -> Any:
+            if method is JOIN:
+                await asyncio.sleep(next(waits, 0.0))
+            return await call(method, name, argument)
+
+        monkeypatch.setattr(house.flights, "call", join_late)
+        answers = await asyncio.gather(*(house.post() for _ in range(3)))
+        assert [answer.text for answer in answers] == ["Hello"] * 3
+        assert len(house.sent) == 1
 
     @in_no_time
     async def test_a_leader_that_dies_is_replaced(self) -> None:
