@@ -24,21 +24,28 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell pytest of the mark."""
+    config.addinivalue_line("markers", "uncovered: coverage does not watch the test at all")
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call() -> Generator[None, object, object]:
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Stop coverage in the middle of a test that takes long, and start it again after the test."""
     coverage = Coverage.current()
     if coverage is None:
         return (yield)
-    is_stopped = False
+    if is_stopped := item.get_closest_marker("uncovered") is not None:
+        coverage.stop()
 
     def stop(*_: object) -> None:
         nonlocal is_stopped
         is_stopped = True
         coverage.stop()
 
-    signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, COVERED_SECONDS)
+    if not is_stopped:
+        signal.signal(signal.SIGVTALRM, stop)
+        signal.setitimer(signal.ITIMER_VIRTUAL, COVERED_SECONDS)
     try:
         return (yield)
     finally:

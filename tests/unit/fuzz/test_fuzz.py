@@ -13,6 +13,10 @@ from tests.fuzz.judge import Answer, find_faults
 from tests.fuzz.pipeline import VARIANTS, Fuzzed
 from tests.fuzz.run_pipeline import find_growth, run_share
 
+# The timer that ends a case that takes too long may do so anywhere, also where coverage holds its
+# lock, and the test would wait for that without end.
+pytestmark = pytest.mark.uncovered
+
 SEED = 1
 CASES = 1_500
 
