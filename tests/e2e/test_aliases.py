@@ -73,7 +73,11 @@ def test_an_alias_is_made_changed_and_deleted(operator: Operator, script: Script
     assert operator.served_by("custom/e2e", prompt) == "groq"
     listed = client.get("/v1/models", headers=ADMIN).json()["data"]
     assert "e2e" in [model["id"] for model in listed]
-    assert client.delete("/admin/aliases/e2e", headers=ADMIN).status_code == 204
+    stale = ADMIN | {"if-match": '"as-read-before"'}
+    assert client.delete("/admin/aliases/e2e", headers=stale).status_code == 412
+    etag = client.get("/admin/aliases/e2e", headers=ADMIN).headers["etag"]
+    deleted = client.delete("/admin/aliases/e2e", headers=ADMIN | {"if-match": etag})
+    assert deleted.status_code == 204
     assert operator.ask("e2e", prompt).status_code == 404
     assert client.get("/admin/aliases", headers=ADMIN).json()["next"] is None
 
