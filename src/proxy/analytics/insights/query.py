@@ -35,11 +35,11 @@ def read_insights_query(
     # Rows that are kept for the window before it too.
     kept: list[Resolution] = [name for name, most in KEPT_SECONDS.items() if 2 * window <= most]
     resolution = kept[0] if kept else "day"
-    row = RESOLUTION_SECONDS[resolution]
+    begin, end = parameters.find_borders(now, window, RESOLUTION_SECONDS[resolution])
     query = SumsQuery(
         resolution=resolution,
-        begin=(now - window) // row * row,
-        end=(now // row + 1) * row,
+        begin=begin,
+        end=end,
         group_by=("user",),
         counters_only=True,
         filters={} if user is None else {"user": user},
@@ -50,5 +50,5 @@ def read_insights_query(
         users=query,
         tried=structs.replace(query, tried_only=True),
         models=structs.replace(query, group_by=("provider", "model")),
-        past=structs.replace(query, begin=2 * query.begin - query.end, end=query.begin),
+        past=structs.replace(query, begin=2 * begin - end, end=begin),
     )

@@ -64,10 +64,11 @@ def read_overview_query(params: Mapping[str, str], now: int, user: str | None) -
         )
         for part, group_by in TOPS.items()
     }
+    begin, end = parameters.find_borders(now, RECENT, RESOLUTION_SECONDS["minute"])
     tried = SumsQuery(
         resolution="minute",
-        begin=(now - RECENT) // 60 * 60,
-        end=(now // 60 + 1) * 60,
+        begin=begin,
+        end=end,
         group_by=("provider",),
         models_only=False,
         counters_only=True,

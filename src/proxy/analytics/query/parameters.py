@@ -151,3 +151,9 @@ def read_cursor(cursor: str, count: int) -> tuple[int, ...]:
     except ValueError as error:  # msgspec's errors are ValueErrors
         raise invalid("cursor", "Must be `next` of the page before") from error
     return positions
+
+
+def find_borders(now: int, seconds: int, row: int) -> tuple[int, int]:
+    """The rows that hold the last `seconds` up to `now`, this second too: where the first begins,
+    and where the last ends. All in seconds, `now` and the borders since 1970; row: of one."""
+    return (now - seconds) // row * row, (now // row + 1) * row
